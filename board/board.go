@@ -1,0 +1,129 @@
+// Package board says which boards there are and what differs between them: data
+// with a source beside each value, and the detection of the model that a program
+// runs on. It is vocabulary: it imports nothing of ours, opens no file, starts
+// nothing. Rates are in bit/s, sizes in picture elements and bytes.
+//
+// A value marked as an estimate was computed, not measured on that model.
+package board
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+const (
+	// SourceUser is the user and group id of camsource on a board. Any id does
+	// that is not root's and that nobody else on the board has.
+	SourceUser = 2001
+	// VideoGroup owns /dev/video* on a board; 44 is Debian's number for it.
+	VideoGroup = 44
+)
+
+// ErrUnknown is wrapped by ByName's error.
+var ErrUnknown = errors.New("unknown board")
+
+// A Board is what one image is made for.
+type Board struct {
+	Name   string // as typed after --board
+	About  string // for a person
+	Models []Model
+
+	Arch    string // GOARCH, and the folder below out/ that holds the programs
+	Machine string // of the ELF header, in the words of debug/elf
+
+	KernelModule       string // Go module that serves kernel, device trees, modules
+	BootFirmwareModule string // Go module that serves the boot firmware
+
+	Kernel    string   // name of the kernel in its module and on the boot partition
+	BootFiles []string // patterns (path.Match) of what else goes to the boot partition from both modules
+	Config    string   // config.txt for the boot firmware
+	Console   []string // console= arguments of the kernel; the last is /dev/console
+
+	// Modules are loaded in this order, as paths below /lib/modules/RELEASE.
+	Modules []string
+	// MoreModules go into the root too; gokrazy itself loads them.
+	MoreModules []string
+}
+
+// A Model is one kind of board that an image runs on, with the settings that its
+// owner did not choose.
+type Model struct {
+	Name     string // for a person
+	Match    string // prefix of /proc/device-tree/model; "" for the fallback
+	Width    int
+	Height   int
+	FPS      int
+	Bitrate  int    // bit/s
+	Speed    int    // libvpx cpu-used; negative: fixed, -12 is the fastest that still pays
+	Threads  int    // of the encoder
+	Estimate string // what the speed of this model rests on, if nobody measured it
+	Source   string // where the values come from
+}
+
+// All lists the boards in the order a person wants to read them.
+func All() []Board { return []Board{raspberryPi()} }
+
+// ByName finds a board; the error, an ErrUnknown, lists those there are.
+func ByName(name string) (Board, error) {
+	var names []string
+	for _, b := range All() {
+		if b.Name == name {
+			return b, nil
+		}
+		names = append(names, b.Name)
+	}
+	return Board{}, fmt.Errorf("%w %q: there is %s", ErrUnknown, name, strings.Join(names, ", "))
+}
+
+// DetectModel finds the model by the text of /proc/device-tree/model, which ends
+// in a zero byte and names a revision: "Raspberry Pi 4 Model B Rev 1.4". A text
+// that no board has, such as that of a virtual machine, gives the fallback.
+func DetectModel(deviceTreeModel string) Model {
+	text := strings.TrimRight(deviceTreeModel, "\x00\n ")
+	best := fallback()
+	for _, b := range All() {
+		for _, m := range b.Models {
+			// The longest match wins: "…3 Model B Plus" begins with "…3 Model B".
+			if strings.HasPrefix(text, m.Match) && len(m.Match) > len(best.Match) {
+				best = m
+			}
+		}
+	}
+	return best
+}
+
+// UVCModules are the kernel modules of a USB webcam in load order, as paths below
+// /lib/modules/RELEASE. They are the same for all boards: a kernel that has one
+// built in lists it in modules.builtin.
+func UVCModules() []string {
+	const media = "kernel/drivers/media/"
+	return []string{
+		media + "common/videobuf2/videobuf2-common.ko",
+		media + "common/videobuf2/videobuf2-v4l2.ko",
+		media + "common/uvc.ko",
+		media + "common/videobuf2/videobuf2-memops.ko",
+		media + "common/videobuf2/videobuf2-vmalloc.ko",
+		media + "usb/uvc/uvcvideo.ko",
+	}
+}
+
+// fallback serves what no table knows: VGA at the rate of nearly every webcam,
+// one thread, the fastest speed. QEMU's virt machine gets this.
+func fallback() Model {
+	return Model{
+		Name: "unknown", Width: 640, Height: 480, FPS: 30, Bitrate: vgaBitrate, Speed: fixedSpeed, Threads: 1,
+		Estimate: "nothing is known of this model",
+		Source:   "the most careful values of all models",
+	}
+}
+
+const (
+	// vgaBitrate gave 43.65 dB PSNR-Y for a talking head at 640x480@30 with
+	// vpxenc --rt --cpu-used=-12 (libvpx 1.12, amd64).
+	vgaBitrate = 600_000
+	// fixedSpeed: from -4 to -16 the picture is the same within 0.2 dB, and -12
+	// needs less than half of the instructions of -4; below -12 speed buys only
+	// 1.16 times (libvpx 1.12, arm64 and armv7 under qemu-user).
+	fixedSpeed = -12
+)

@@ -1,0 +1,78 @@
+// The board rpi: one arm64 image for Raspberry Pi 3, 4, 5 and Zero 2 W with the
+// stock kernel and boot firmware of gokrazy.
+package board
+
+// Estimated pictures a second at 640x480 with speed -12 on one core, encoder
+// only: 15.5 million instructions a frame (qemu-user, own arm64 NEON build)
+// against each core's clock and width. Nobody measured them.
+const (
+	estimatePi3 = "54 to 77 fps on one core, encoder only; computed, not measured"
+	estimatePi4 = "115 to 165 fps on one core, encoder only; computed, not measured"
+	estimatePi5 = "faster than a Pi 4; not computed, not measured"
+	estimatePi0 = "a Pi 3's core at 1.0 instead of 1.2 GHz: 45 to 64 fps; computed, not measured"
+
+	// One thread at VGA: libvpx's VP8 threads spin, and with a second one p99 of a
+	// frame rose from 8 to 70..100 ms on a busy machine.
+	sourceThreads = "one thread at VGA: measured on amd64, libvpx 1.12; names: device trees of the kernel"
+)
+
+func raspberryPi() Board {
+	return Board{
+		Name:    "rpi",
+		About:   "Raspberry Pi 3, 4, 5 and Zero 2 W (64 bit)",
+		Models:  piModels(),
+		Arch:    "arm64",
+		Machine: "EM_AARCH64",
+
+		KernelModule:       "github.com/gokrazy/kernel.rpi",
+		BootFirmwareModule: "github.com/gokrazy/firmware",
+
+		Kernel: "vmlinuz",
+		BootFiles: []string{
+			"*.dtb", "overlays/*.dtbo", "overlays/*.dtb",
+			// The plain variants, and the small ones (cd) which the boot firmware wants
+			// once an owner writes gpu_mem=16; x and db are for camera modules and
+			// debugging. The Pi 5 has all of this in its EEPROM, which no image touches.
+			"bootcode.bin", "start.elf", "fixup.dat", "start4.elf", "fixup4.dat",
+			"start_cd.elf", "fixup_cd.dat", "start4cd.elf", "fixup4cd.dat",
+		},
+		Config:  piConfig,
+		Console: []string{"tty1", "serial0,115200"},
+
+		Modules:     UVCModules(),
+		MoreModules: []string{"kernel/drivers/hwmon/pwm-fan.ko"}, // the Pi 5's fan
+	}
+}
+
+func piModels() []Model {
+	model := func(name, match, estimate string) Model {
+		return Model{
+			Name: name, Match: match, Width: 640, Height: 480, FPS: 30, Bitrate: vgaBitrate,
+			Speed: fixedSpeed, Threads: 1, Estimate: estimate, Source: sourceThreads,
+		}
+	}
+	return []Model{
+		model("Raspberry Pi 3 A+", "Raspberry Pi 3 Model A Plus", estimatePi3),
+		model("Raspberry Pi 3 B", "Raspberry Pi 3 Model B", estimatePi3),
+		model("Raspberry Pi 3 B+", "Raspberry Pi 3 Model B Plus", estimatePi3),
+		model("Raspberry Pi 4 B", "Raspberry Pi 4 Model B", estimatePi4),
+		model("Raspberry Pi 400", "Raspberry Pi 400", estimatePi4),
+		model("Raspberry Pi 5", "Raspberry Pi 5", estimatePi5),
+		model("Raspberry Pi 500", "Raspberry Pi 500", estimatePi5),
+		model("Raspberry Pi Zero 2 W", "Raspberry Pi Zero 2", estimatePi0),
+	}
+}
+
+// piConfig is read by the boot firmware. Spec: Raspberry Pi documentation,
+// "config.txt".
+//
+// With Bluetooth off, serial0 is the full PL011 UART on pins 8 and 10 of every
+// model. Else Pi 3 and Zero 2 W have the mini UART there, whose rate hangs on the
+// GPU's clock: enable_uart then nails that clock to 250 MHz.
+const piConfig = `# krazycam: read by the Raspberry Pi's boot firmware
+arm_64bit=1
+kernel=vmlinuz
+enable_uart=1
+dtoverlay=disable-bt
+disable_splash=1
+`

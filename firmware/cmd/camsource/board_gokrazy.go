@@ -1,0 +1,25 @@
+//go:build gokrazy
+
+// What is different on a board: nobody reads a usage text, the camera may come later, state lives in /perm.
+
+package main
+
+import (
+	"io"
+	"os"
+)
+
+const (
+	onBoard  = true
+	stateDir = "/perm/camsource" // init makes it and gives it to board.SourceUser
+)
+
+// console is where the machine lines go besides stderr: gokrazy keeps a
+// service's output in memory, so the serial console would not show it.
+func console() io.Writer {
+	f, err := os.OpenFile("/dev/console", os.O_WRONLY, 0)
+	if err != nil {
+		return io.Discard
+	}
+	return f
+}

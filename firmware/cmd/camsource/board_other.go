@@ -1,0 +1,14 @@
+//go:build !gokrazy
+
+// What is different on a PC: see board_gokrazy.go.
+
+package main
+
+import "io"
+
+const (
+	onBoard  = false
+	stateDir = "" // the user's own, see defaultState
+)
+
+func console() io.Writer { return io.Discard }

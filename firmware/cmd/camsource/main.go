@@ -1,0 +1,122 @@
+// Command camsource streams a camera as VP8 over RTP/RTCP to the receiver that
+// its gateway names. One static program, on the board and on any Linux PC.
+//
+// Exit codes: 0 done or told to end, 1 it failed, 2 it was called wrongly. One
+// line for machines goes to stderr (and to a board's console) whenever a stream
+// has begun: "camsource READY rtp=… size=… format=…".
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/krazycam/krazycam/firmware"
+)
+
+// Set by scripts/build: the commit, and its time in seconds since 1970.
+var version, buildTime = "unknown", ""
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr, dropPrivileges)
+	switch {
+	case err == nil || errors.Is(err, flag.ErrHelp):
+	case errors.Is(err, errUsage):
+		fmt.Fprintln(os.Stderr, "camsource:", err)
+		os.Exit(2)
+	default:
+		fmt.Fprintln(os.Stderr, "camsource:", err)
+		os.Exit(1)
+	}
+}
+
+// run is main with its surroundings passed in; drop gives up root once the camera is open.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer, drop func() error) error {
+	o, err := parse(args, stdout)
+	if err != nil {
+		return err
+	}
+	if o.version {
+		return printVersion(stdout, o.json)
+	}
+	if o.cameras {
+		return cameras(stdout, o.json)
+	}
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: o.config.Log.Level}))
+	lines := io.MultiWriter(stderr, console())
+	if o.warning != nil {
+		log.Error("configuration not used, going on with the defaults", "because", o.warning)
+	}
+	if o.config.Stream.RTP == "" && o.config.Gateway.URL == "" {
+		return unconfigured(ctx, lines)
+	}
+	return stream(ctx, o, log, lines, drop)
+}
+
+// unconfigured is a board that nobody told where to send to. It waits instead
+// of failing: supervision would start it again each second, for years.
+func unconfigured(ctx context.Context, lines io.Writer) error {
+	fmt.Fprintln(lines, "camsource IDLE no gateway is configured: put krazycam.json with gateway.url and gateway.key on the card's boot partition (camctl flash --seed)")
+	<-ctx.Done()
+	return nil
+}
+
+// stream runs the source until ctx ends.
+func stream(ctx context.Context, o options, log *slog.Logger, lines io.Writer, drop func() error) error {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "krazycam"
+	}
+	s := &firmware.Source{
+		Config: o.config, Unpaced: !o.pace, Patient: onBoard,
+		Speed: o.model.Speed, Threads: o.model.Threads,
+		State: o.state, Name: "camsource@" + host, Built: built(), Log: log,
+		Opened: drop,
+		Ready:  func(fields string) { fmt.Fprintln(lines, "camsource READY", fields) },
+	}
+	if o.sdp != "" {
+		f, err := os.Create(o.sdp) // before rights are given up
+		if err != nil {
+			return fmt.Errorf("--sdp: %w", err)
+		}
+		defer f.Close()
+		s.SDP = f
+	}
+	return s.Run(ctx)
+}
+
+// built is when this program was made, the zero time if nobody said.
+func built() time.Time {
+	seconds, err := strconv.ParseInt(buildTime, 10, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.Unix(seconds, 0)
+}
+
+// printVersion says which commit this is and how it was built.
+func printVersion(w io.Writer, asJSON bool) error {
+	v := struct {
+		Version   string `json:"version"`
+		BuildTime string `json:"build_time_unix,omitempty"`
+		Go        string `json:"go"`
+		Arch      string `json:"arch"`
+	}{version, buildTime, runtime.Version(), runtime.GOARCH}
+	if asJSON {
+		return json.NewEncoder(w).Encode(v)
+	}
+	_, err := fmt.Fprintf(w, "camsource %s (%s, %s)\n", v.Version, v.Go, v.Arch)
+	return err
+}

@@ -1,0 +1,36 @@
+// Gives up root: camsource parses JPEG and RTCP from outside, which no root process should do.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"github.com/krazycam/krazycam/board"
+)
+
+// dropPrivileges makes a process that runs as root user and group
+// board.SourceUser, with board.VideoGroup as its only other group: enough to
+// open the camera again after it was unplugged. Anybody else stays who he is.
+//
+// The standard library changes all threads, those of cgo too (syscall.Setuid, Go 1.16).
+func dropPrivileges() error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	if err := syscall.Setgroups([]int{board.VideoGroup}); err != nil {
+		return fmt.Errorf("give up root: setgroups: %w", err)
+	}
+	if err := syscall.Setgid(board.SourceUser); err != nil {
+		return fmt.Errorf("give up root: setgid: %w", err)
+	}
+	if err := syscall.Setuid(board.SourceUser); err != nil {
+		return fmt.Errorf("give up root: setuid: %w", err)
+	}
+	if syscall.Setuid(0) == nil {
+		return errors.New("give up root: the kernel gave it back")
+	}
+	return nil
+}

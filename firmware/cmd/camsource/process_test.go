@@ -1,0 +1,159 @@
+// What only a process of its own can show: given-up rights, exit codes, the machine line, SIGTERM.
+
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/krazycam/krazycam/board"
+)
+
+// program builds camsource as it is, race detector excluded.
+func program(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "camsource")
+	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return path
+}
+
+// sink is a UDP socket on 127.0.0.1 that somebody may send to.
+func sink(t *testing.T) *net.UDPConn {
+	t.Helper()
+	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func TestProcessStreamsGivesUpRootAndSaysGoodbye(t *testing.T) {
+	if os.Geteuid() != 0 {
+		if os.Getenv("KRAZYCAM_REQUIRE_ALL") != "" {
+			t.Fatal("needs root")
+		}
+		t.Skip("needs root, to see it given up: run with sudo")
+	}
+	media, reports := sink(t), sink(t)
+	sdp := filepath.Join(t.TempDir(), "s.sdp")
+	cmd := exec.Command(program(t), "--camera", "pattern", "--rtp", media.LocalAddr().String(), "--rtcp", reports.LocalAddr().String(), "--sdp", sdp)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	ready := make(chan string, 1)
+	go func() {
+		for s := bufio.NewScanner(stderr); s.Scan(); {
+			if strings.HasPrefix(s.Text(), "camsource READY ") {
+				ready <- s.Text()
+			}
+		}
+	}()
+	select {
+	case line := <-ready:
+		if want := fmt.Sprintf("rtp=%v rtcp=%v size=640x480", media.LocalAddr(), reports.LocalAddr()); !strings.Contains(line, want) {
+			t.Errorf("machine line %q lacks %q", line, want)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("no machine line in 20 s")
+	}
+	checkRights(t, cmd.Process.Pid)
+	if b, err := os.ReadFile(sdp); err != nil || !strings.Contains(string(b), "a=rtpmap:96 VP8/90000") {
+		t.Errorf("SDP %q (%v), want VP8 with payload type 96", b, err)
+	}
+	begin := time.Now()
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("after SIGTERM: %v, want exit code 0", err)
+	}
+	if took := time.Since(begin); took > 2*time.Second {
+		t.Errorf("SIGTERM took %v, want at most 2 s", took)
+	}
+	checkGoodbye(t, reports)
+}
+
+// checkRights reads the kernel's word about who a process is.
+func checkRights(t *testing.T, pid int) {
+	t.Helper()
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	if err != nil || len(tasks) < 2 {
+		t.Fatalf("threads of %d: %v, %v", pid, tasks, err)
+	}
+	id := fmt.Sprint(board.SourceUser)
+	want := map[string]string{
+		"Uid:": strings.Repeat(id+" ", 4), "Gid:": strings.Repeat(id+" ", 4), "Groups:": fmt.Sprint(board.VideoGroup), "CapEff:": "0000000000000000",
+	}
+	for _, task := range tasks { // each thread, those of C too
+		b, err := os.ReadFile(task)
+		if err != nil {
+			continue // a thread that just ended
+		}
+		for line := range strings.Lines(string(b)) {
+			f := strings.Fields(line)
+			if w, ok := want[f[0]]; ok && strings.Join(f[1:], " ") != strings.TrimSpace(w) {
+				t.Errorf("%s: %s, want %s", task, strings.TrimSpace(line), w)
+			}
+		}
+	}
+}
+
+// checkGoodbye reads RTCP until the BYE (payload type 203, RFC 3550 section 6.6), which must be the last part of a compound.
+func checkGoodbye(t *testing.T, reports *net.UDPConn) {
+	t.Helper()
+	if err := reports.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 2048)
+	for {
+		n, _, err := reports.ReadFromUDP(b)
+		if err != nil {
+			t.Fatalf("no BYE: %v", err)
+		}
+		for at := 0; at+4 <= n; at += 4 + 4*int(b[at+2])<<8 + 4*int(b[at+3]) {
+			if b[at+1] == 203 {
+				return
+			}
+		}
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	path := program(t)
+	for _, c := range []struct {
+		args []string
+		want int
+	}{
+		{[]string{"--version"}, 0},
+		{[]string{"--help"}, 0},
+		{[]string{"--colour"}, 2},
+		{[]string{"--camera", "/dev/video99", "--rtp", "127.0.0.1:9", "--rtcp", "127.0.0.1:10"}, 1},
+	} {
+		cmd := exec.Command(path, c.args...)
+		var stderr strings.Builder
+		cmd.Stderr = &stderr
+		_ = cmd.Run() // its exit code is what is looked at
+		if got := cmd.ProcessState.ExitCode(); got != c.want {
+			t.Errorf("camsource %v: exit code %d, want %d", c.args, got, c.want)
+		}
+		if lines := strings.Count(stderr.String(), "\n"); c.want != 0 && lines != 1 {
+			t.Errorf("camsource %v: %d lines on stderr, want 1: %q", c.args, lines, stderr.String())
+		}
+	}
+}

@@ -1,0 +1,107 @@
+// Package config is the one configuration of a board and of camsource: types,
+// reading, checking, and messages that name key, file and line.
+//
+// The same JSON form is used for /perm/krazycam.json, for the seed file on the
+// boot partition and for the defaults in an image. A zero value always means
+// "not said": the board's table, DHCP or the camera decides. The package owns
+// nothing and starts nothing; rates are in bit/s, sizes in picture elements.
+package config
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+)
+
+// MaxBytes is the longest configuration that is read: a few hundred bytes of
+// settings and a chain of CA certificates (about 2 KiB each) fit many times over.
+const MaxBytes = 64 << 10
+
+// Config holds every setting. Its fields are named as the keys in the file and
+// the flags of camsource are.
+type Config struct {
+	Camera  Camera
+	Stream  Stream
+	Gateway Gateway
+	Time    Time
+	Log     Log
+}
+
+// Camera says which camera and how to read it.
+type Camera struct {
+	Device string // "", /dev/videoN, or part of the card's name; "": the first camera found
+	Format string // "", "YUYV" or "MJPG"; "": the cheapest that gives size and rate
+}
+
+// Stream says what is encoded, and where it goes without a gateway.
+type Stream struct {
+	Size    Size
+	FPS     int     // pictures a second; 0: the board's own
+	Bitrate Bitrate // the owner's upper limit, bit/s; 0: the board's own
+	RTP     string  // "HOST:PORT", or "" to ask the gateway
+	RTCP    string  // "HOST:PORT", or "" to ask the gateway
+}
+
+// Gateway says whom to ask for permission, and what its answers may make us do.
+type Gateway struct {
+	URL              string   // http or https; "": no gateway
+	Key              string   // API key; a secret, never logged
+	AllowHTTP        bool     // the key may travel over plain http
+	CA               string   // PEM of the only authorities to trust; "": the system's
+	AllowedReceivers []string // addresses, CIDR ranges, host names; empty: any but the forbidden
+	AllowLoopback    bool     // the receiver may be this machine itself
+}
+
+// Time says whom to ask for the time.
+type Time struct {
+	NTP []string // host names or addresses; empty: DHCP's, then the program's own
+}
+
+// Log says how much is written to stderr.
+type Log struct {
+	Level slog.Level
+}
+
+// Default is the configuration of a board nobody configured.
+func Default() Config {
+	return Config{Log: Log{Level: slog.LevelInfo}}
+}
+
+// Parse reads b, whose name in messages is file, over the defaults. With an
+// error (of type *Error) it returns the defaults: a broken file must not stop a
+// board.
+func Parse(file string, b []byte) (Config, error) {
+	return Default().With(file, b)
+}
+
+// Load reads the file at path over the defaults. A missing file gives the
+// defaults and an error that satisfies errors.Is(err, fs.ErrNotExist).
+func Load(path string) (Config, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Default(), fmt.Errorf("configuration: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, MaxBytes+1))
+	if err != nil {
+		return Default(), fmt.Errorf("configuration: %w", err)
+	}
+	return Parse(path, b)
+}
+
+// An Error is one thing wrong in a configuration file.
+type Error struct {
+	File string
+	Line int    // counted from 1
+	Key  string // such as "stream.fps"; "" when no key is to blame
+	Text string // what is wrong and what would be right; never a secret
+}
+
+// Error reads "krazycam.json:4: stream.fps: 0: …".
+func (e *Error) Error() string {
+	if e.Key == "" {
+		return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Text)
+	}
+	return fmt.Sprintf("%s:%d: %s: %s", e.File, e.Line, e.Key, e.Text)
+}

@@ -1,0 +1,203 @@
+package config
+
+import (
+	"errors"
+	"flag"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const whole = `{
+  "camera": {"device": "/dev/video2", "format": "MJPG"},
+  "stream": {"size": "320x240", "fps": 25, "bitrate": "1.2M", "rtp": "10.0.0.1:5004", "rtcp": "[::1]:5005"},
+  "gateway": {
+    "url": "https://gw.example/api", "key": "s3cret", "allow-http": true,
+    "allowed-receivers": ["10.0.0.0/8", "video.example.org"], "allow-loopback": true
+  },
+  "time": {"ntp": ["ntp.example.org", "192.0.2.1"]},
+  "log": {"level": "debug"}
+}`
+
+func TestParseReadsEveryKey(t *testing.T) {
+	got, err := Parse("krazycam.json", []byte(whole))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Config{
+		Camera: Camera{Device: "/dev/video2", Format: "MJPG"},
+		Stream: Stream{Size: Size{320, 240}, FPS: 25, Bitrate: 1_200_000, RTP: "10.0.0.1:5004", RTCP: "[::1]:5005"},
+		Gateway: Gateway{URL: "https://gw.example/api", Key: "s3cret", AllowHTTP: true, AllowLoopback: true,
+			AllowedReceivers: []string{"10.0.0.0/8", "video.example.org"}},
+		Time: Time{NTP: []string{"ntp.example.org", "192.0.2.1"}},
+		Log:  Log{Level: slog.LevelDebug},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("Parse (-want +got):\n%s", diff)
+	}
+}
+
+func TestParseTakesWhatAnOwnerMayWrite(t *testing.T) {
+	for name, text := range map[string]string{
+		"nothing said":                        `{}`,
+		"a section without keys":              `{"camera": {}}`,
+		"a byte order mark from an editor":    "\xef\xbb\xbf{}",
+		"the rest of a placeholder of spaces": "{}\r\n" + strings.Repeat(" ", 16<<10),
+	} {
+		got, err := Parse("f", []byte(text))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(Default(), got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestParseNamesKeyFileAndLine(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"unknown section", "{\n\"cam\": {}}", `f:2: cam: unknown section (there are camera, gateway, log, stream, time)`},
+		{"unknown key", "{\"camera\": {\n\n\"devise\": \"x\"}}", `f:3: camera.devise: unknown key (there are device, format)`},
+		{"wrong case", `{"Camera": {}}`, `f:1: Camera: unknown section`},
+		{"the same key twice", "{\"stream\": {\"fps\": 1,\n\"fps\": 2}}", `f:2: stream.fps: said twice`},
+		{"the same section twice", "{\"log\": {},\n\"log\": {}}", `f:2: log: said twice`},
+		{"a number where text belongs", `{"camera": {"device": 3}}`, `f:1: camera.device: must be text in " "`},
+		{"null", `{"camera": {"device": null}}`, `f:1: camera.device: must be text`},
+		{"an object where text belongs", `{"camera": {"device": {}}}`, `f:1: camera.device: must be text`},
+		{"a section that is text", `{"camera": "x"}`, `f:1: camera: must be an object in { }`},
+		{"a list at the top", `[]`, `f:1: must be an object in { }`},
+		{"a format nobody knows", `{"camera": {"format": "H264"}}`, `camera.format: "H264" must be one of`},
+		{"no pictures", "{\"stream\": {\n \"fps\":\n 0}}", `f:3: stream.fps: must be a whole number from 1 to 120`},
+		{"half a picture", `{"stream": {"fps": 7.5}}`, `stream.fps: must be a whole number`},
+		{"a rate as text", `{"stream": {"fps": "30"}}`, `stream.fps: must be a whole number`},
+		{"a size with odd sides", `{"stream": {"size": "641x480"}}`, `stream.size: "641x480" must have even sides`},
+		{"a bitrate of nothing", `{"stream": {"bitrate": true}}`, `stream.bitrate: must be a bitrate`},
+		{"a receiver without port", `{"stream": {"rtp": "10.0.0.1"}}`, `stream.rtp: "10.0.0.1" must be HOST:PORT`},
+		{"port 0", `{"stream": {"rtp": "10.0.0.1:0"}}`, `must be HOST:PORT`},
+		{"a URL of a file", `{"gateway": {"url": "file:///x"}}`, `gateway.url: "file:///x" must be a URL`},
+		{"a key with a line break", `{"gateway": {"key": "a\nb"}}`, `gateway.key: must be at most 1024 bytes`},
+		{"text for a bool", `{"gateway": {"allow-http": "yes"}}`, `gateway.allow-http: must be true or false`},
+		{"text for a list", `{"time": {"ntp": "pool.ntp.org"}}`, `time.ntp: must be a list`},
+		{"a list in a list", `{"time": {"ntp": [[]]}}`, `time.ntp: a list holds plain values only`},
+		{"an option instead of a host", `{"time": {"ntp": ["-x"]}}`, `time.ntp: "-x" must be a host name`},
+		{"a range that is none", `{"gateway": {"allowed-receivers": ["10.0.0.0/33"]}}`, `"10.0.0.0/33" must be an address`},
+		{"a CA that is no PEM", `{"gateway": {"ca": "/etc/ca.pem"}}`, `gateway.ca: must be PEM text`},
+		{"a private key as CA", `{"gateway": {"ca": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"}}`, `not a certificate`},
+		{"a level nobody knows", `{"log": {"level": "loud"}}`, `log.level: "loud" must be debug, info, warn or error`},
+		{"nothing at all", " \n ", `f:1: empty: write at least {}`},
+		{"a file cut short", "{\"log\":\n{\"level\": \"info\"\n\n", `f:2: log: not JSON: the file ends too early`},
+		{"a missing comma", "{\"log\": {}\n\n\"time\": {}}", `f:3: not JSON:`},
+		{"a second document", "{}\n{}", `f:2: text after the closing }`},
+		{"bytes that are no text", "{\n\"\xff\": 1}", `f:2: not UTF-8 text`},
+		{"a flood", strings.Repeat(" ", MaxBytes+1), `f:1: longer than 65536 bytes`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := Parse("f", []byte(c.text))
+			var e *Error
+			if !errors.As(err, &e) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("Parse(%.60q) = %v, want an *Error with %q", c.text, err, c.want)
+			}
+			if diff := cmp.Diff(Default(), got); diff != "" {
+				t.Errorf("a broken file must give the defaults (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestErrorsKeepTheKeySecret(t *testing.T) {
+	_, err := Parse("f", []byte(`{"gateway": {"key": "very secret"}}`))
+	if err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("Parse = %v, want an error without the key", err)
+	}
+}
+
+func TestWithReplacesOnlyWhatTheFileSays(t *testing.T) {
+	base, err := Parse("image", []byte(whole))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := base.With("seed", []byte(`{"stream": {"bitrate": "300k"}, "time": {"ntp": []}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := base
+	want.Stream.Bitrate = 300_000
+	want.Time.NTP = []string{}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("With (-want +got):\n%s", diff)
+	}
+	if len(base.Time.NTP) != 2 || base.Stream.Bitrate != 1_200_000 {
+		t.Errorf("With changed its base: %+v", base)
+	}
+}
+
+func TestLoadReadsAFileAndReportsAMissingOne(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "krazycam.json")
+	if _, err := Load(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Load of nothing = %v, want fs.ErrNotExist", err)
+	}
+	if err := os.WriteFile(path, []byte(whole), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load(path)
+	if err != nil || c.Stream.FPS != 25 {
+		t.Errorf("Load = %+v, %v, want 25 fps", c.Stream, err)
+	}
+}
+
+func TestBitrate(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want Bitrate // 0: refused
+		back string
+	}{
+		{"600k", 600_000, "600k"}, {"1.2M", 1_200_000, "1.2M"}, {"600000", 600_000, "600k"},
+		{"1M", 1_000_000, "1M"}, {"123456", 123_456, "123456"}, {"1.2345678M", 1_234_568, "1234568"},
+		{"", 0, ""}, {"k", 0, ""}, {"600 k", 0, ""}, {"-600k", 0, ""}, {"0x10k", 0, ""}, {"1e6", 0, ""},
+		{"Inf", 0, ""}, {"1_000k", 0, ""}, {"1", 0, ""}, {"41M", 0, ""}, {"1.2.3M", 0, ""}, {"600kM", 0, ""},
+	} {
+		got, err := ParseBitrate(c.text)
+		if got != c.want || (err == nil) != (c.want != 0) || got.String() != c.back {
+			t.Errorf("ParseBitrate(%q) = %d %q, %v, want %d %q", c.text, got, got, err, c.want, c.back)
+		}
+	}
+}
+
+func TestSizeAndBitrateAreFlags(t *testing.T) {
+	var size Size
+	var rate Bitrate
+	f := flag.NewFlagSet("x", flag.ContinueOnError)
+	f.Var(&size, "size", "")
+	f.Var(&rate, "bitrate", "")
+	if err := f.Parse([]string{"-size", "640x480", "-bitrate", "600k"}); err != nil {
+		t.Fatal(err)
+	}
+	if size != (Size{640, 480}) || size.String() != "640x480" || rate != 600_000 {
+		t.Errorf("flags = %v, %v", size, rate)
+	}
+	for _, text := range []string{"", "640", "640x", "x480", "-2x16", "640x480x2", "14x16", "5000x16", "640X480", "+640x480"} {
+		if err := size.Set(text); err == nil {
+			t.Errorf("Size.Set(%q) = nil, want an error", text)
+		}
+	}
+	if size != (Size{640, 480}) {
+		t.Errorf("a refused size changed the value to %v", size)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(whole))
+	f.Add([]byte(`{"time": {"ntp": ["a", 1, null]}}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		_, err := Parse("f", b)
+		var e *Error
+		if err != nil && (!errors.As(err, &e) || e.Line < 1 || e.Line > 1+strings.Count(string(b), "\n")) {
+			t.Errorf("Parse(%q) = %v, want an *Error with a line of the text", b, err)
+		}
+	})
+}

@@ -1,0 +1,109 @@
+// Where the stream goes: a session at the gateway, or what the owner named.
+
+package firmware
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/krazycam/krazycam/firmware/gateway"
+)
+
+// talk keeps the stream of a pipeline going until ctx ends or it fails for good.
+func (s *Source) talk(ctx context.Context, p *pipeline, camera string) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	st := &stream{source: s, pipeline: p, camera: camera, failed: func(err error) { cancel(err) }}
+	err := s.talkAs(ctx, st)
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return err
+}
+
+func (s *Source) talkAs(ctx context.Context, st *stream) error {
+	if s.Config.Stream.RTP != "" {
+		return s.sendTo(ctx, st)
+	}
+	session, err := s.newSession()
+	if err != nil {
+		return err
+	}
+	wakeOnChange(ctx, session.Wake, s.Log)
+	if err := session.Run(ctx, st.pipeline.size.X, st.pipeline.size.Y, st); err != nil {
+		s.Log.Warn("gateway", "because", err) // the session is over all the same
+	}
+	return nil
+}
+
+func (s *Source) newSession() (*gateway.Session, error) {
+	g := s.Config.Gateway
+	client, err := gateway.NewClient(gateway.ClientConfig{URL: g.URL, Key: g.Key, AllowHTTP: g.AllowHTTP, CA: g.CA, Built: s.Built})
+	if err != nil {
+		return nil, err
+	}
+	c := gateway.SessionConfig{
+		Asker: client, Log: s.Log,
+		Policy: gateway.Policy{AllowLoopback: g.AllowLoopback, Allowed: g.AllowedReceivers},
+	}
+	if s.State != "" {
+		c.Store = gateway.FileStore{Dir: s.State}
+	}
+	return gateway.NewSession(c), nil
+}
+
+// sendTo streams to the addresses that the owner named, without a gateway.
+func (s *Source) sendTo(ctx context.Context, st *stream) error {
+	g, err := s.direct(ctx)
+	if err != nil {
+		return ignore(err, context.Canceled)
+	}
+	if err := st.Begin(ctx, g); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	st.End()
+	return nil
+}
+
+// direct makes a grant of --rtp and --rtcp. What the owner names may be any
+// address, loopback too.
+func (s *Source) direct(ctx context.Context) (g gateway.Grant, err error) {
+	if g.RTP, err = resolve(ctx, s.Config.Stream.RTP); err != nil {
+		return g, fmt.Errorf("stream.rtp: %w", err)
+	}
+	if g.RTCP, err = resolve(ctx, s.Config.Stream.RTCP); err != nil {
+		return g, fmt.Errorf("stream.rtcp: %w", err)
+	}
+	return g, nil
+}
+
+// resolve turns HOST:PORT into an address; IPv4 first, as most cameras' networks are.
+func resolve(ctx context.Context, hostPort string) (netip.AddrPort, error) {
+	host, port, err := net.SplitHostPort(hostPort)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	number, err := net.DefaultResolver.LookupPort(ctx, "udp", port)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	best := addrs[0].Unmap()
+	for _, a := range addrs {
+		if a.Unmap().Is4() {
+			best = a.Unmap()
+			break
+		}
+	}
+	return netip.AddrPortFrom(best, uint16(number)), nil
+}

@@ -1,0 +1,92 @@
+// When to ask again: exponential backoff with jitter, and the slow pace for what
+// only a person can mend.
+
+package gateway
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Clock is time passed in, so that a test replays an hour in a millisecond.
+type Clock interface {
+	Now() time.Time
+	// After is time.After with a stop that frees the timer.
+	After(d time.Duration) (fired <-chan time.Time, stop func())
+}
+
+// SystemClock is the Clock of everything but tests.
+type SystemClock struct{}
+
+// Now is time.Now.
+func (SystemClock) Now() time.Time { return time.Now() }
+
+// After is time.NewTimer.
+func (SystemClock) After(d time.Duration) (<-chan time.Time, func()) {
+	t := time.NewTimer(d)
+	return t.C, func() { t.Stop() }
+}
+
+// The protocol's bounds: never faster than once a second, at most once a minute.
+// Minutes are for an owner who mends something at the gateway meanwhile.
+const (
+	shortestPause = time.Second
+	longestPause  = time.Minute
+	slowPause     = 2 * time.Minute
+	longestSlow   = 5 * time.Minute
+)
+
+// backoff counts failures in a row. Its zero value is ready.
+type backoff struct{ failures int }
+
+// next is between half and all of 2, 4, 8 … 60 s; half of it is jitter, so that
+// boards that lost one gateway at one time do not come back at one time. random is
+// from 0 to 1, 1 excluded.
+func (b *backoff) next(slow bool, random float64) time.Duration {
+	first, most := 2*shortestPause, longestPause
+	if slow {
+		first, most = 2*slowPause, longestSlow // half of it is minutes, too
+	}
+	whole := min(first<<min(b.failures, 10), most)
+	b.failures++
+	return whole/2 + time.Duration(random*float64(whole/2))
+}
+
+// isSlow tells whether err is for a person to mend: asking soon again is no use.
+func isSlow(err error) bool {
+	if errors.Is(err, ErrDestination) || errors.Is(err, ErrConfig) {
+		return true
+	}
+	var refusal *Refusal
+	if !errors.As(err, &refusal) {
+		return false
+	}
+	switch refusal.Code {
+	case CodeUtilizationInvalid, CodeNotReceived, CodeActive, CodeNotRunning:
+		return false
+	}
+	return refusal.Code/1000 == 4
+}
+
+// pause waits d, or less if Wake is called or ctx ends, but never less than a
+// second: a link that flaps must not turn us into a flood.
+func (s *Session) pause(ctx context.Context, d time.Duration) {
+	began := s.clock.Now()
+	fired, stop := s.clock.After(d)
+	defer stop()
+	select {
+	case <-ctx.Done():
+		return
+	case <-fired:
+		return
+	case <-s.wake:
+		s.backoff = backoff{}
+	}
+	rest, stopRest := s.clock.After(max(0, min(d, shortestPause)-s.clock.Now().Sub(began)))
+	defer stopRest()
+	select {
+	case <-ctx.Done():
+	case <-rest:
+	}
+}

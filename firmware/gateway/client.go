@@ -1,0 +1,187 @@
+// The client: one HTTP POST for each request, nothing kept but a connection for a
+// few seconds. Test it with httptest; no hardware.
+
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// maxAnswer is many times the longest answer of the protocol (about 300 bytes);
+// a board must not read a gateway's endless page into its memory.
+const maxAnswer = 64 << 10
+
+// ClientConfig says whom to ask and how.
+type ClientConfig struct {
+	URL       string
+	Key       string           // API key; secret, goes only into request bodies
+	AllowHTTP bool             // the key may travel in the clear
+	CA        string           // PEM; if given, only these authorities are trusted
+	Timeout   time.Duration    // of a whole request, default 10 s
+	Now       func() time.Time // default time.Now; certificates are checked against it
+	Built     time.Time        // when this program was built: no right clock reads less
+}
+
+// A Client asks one gateway. It is safe for concurrent use.
+type Client struct {
+	config ClientConfig
+	http   http.Client
+}
+
+// NewClient checks the configuration and asks nobody. Errors: ErrConfig,
+// ErrPlainHTTP.
+func NewClient(c ClientConfig) (*Client, error) {
+	u, err := url.Parse(c.URL)
+	if err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return nil, fmt.Errorf("%w: gateway.url %q must be a URL such as https://gateway.example/api", ErrConfig, c.URL)
+	}
+	if c.Key == "" {
+		return nil, fmt.Errorf("%w: gateway.key is missing", ErrConfig)
+	}
+	if u.Scheme == "http" && !c.AllowHTTP {
+		return nil, fmt.Errorf("gateway: %w", ErrPlainHTTP)
+	}
+	if c.Timeout == 0 {
+		c.Timeout = 10 * time.Second
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	trust := &tls.Config{MinVersion: tls.VersionTLS12, Time: c.Now}
+	if c.CA != "" {
+		trust.RootCAs = x509.NewCertPool()
+		if !trust.RootCAs.AppendCertsFromPEM([]byte(c.CA)) {
+			return nil, fmt.Errorf("%w: gateway.ca holds no PEM certificate", ErrConfig)
+		}
+	}
+	return &Client{config: c, http: http.Client{
+		Transport: &http.Transport{
+			TLSClientConfig:        trust,
+			MaxResponseHeaderBytes: maxAnswer,
+			// Long enough for the requests of one start, too short for a
+			// connection that dies unnoticed between two validations.
+			IdleConnTimeout: 4 * time.Second,
+			MaxIdleConns:    1,
+		},
+		// A redirect would carry the key to wherever a bad gateway likes.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}, nil
+}
+
+// NewUtilizationID asks for an id. Errors here and below: *Refusal, *ClockError,
+// ErrSilent, ErrUnreachable, ErrRedirect, ErrBadAnswer, or ctx's.
+func (c *Client) NewUtilizationID(ctx context.Context) (ID, error) {
+	a, err := c.ask(ctx, Request{Action: ActionNewUtilizationID, Key: c.config.Key})
+	if err != nil {
+		return ID{}, err
+	}
+	if a.Utilization.IsZero() {
+		return ID{}, fmt.Errorf("gateway: %s: %w: utilization_id is missing", ActionNewUtilizationID, ErrBadAnswer)
+	}
+	return a.Utilization, nil
+}
+
+// StartStream asks for a grant. The receiver it names is not checked yet: Policy
+// does that.
+func (c *Client) StartStream(ctx context.Context, id ID, width, height int) (Grant, error) {
+	a, err := c.ask(ctx, Request{Action: ActionStartStream, Key: c.config.Key, Utilization: id, Width: width, Height: height})
+	if err != nil {
+		return Grant{}, err
+	}
+	host, err := receiverHost(a.URL)
+	if err != nil {
+		return Grant{}, fmt.Errorf("gateway: %s: %w: %w", ActionStartStream, ErrBadAnswer, err)
+	}
+	if !a.RTPPort.Said || !a.RTCPPort.Said {
+		return Grant{}, fmt.Errorf("gateway: %s: %w: rtp_port or rtcp_port is missing", ActionStartStream, ErrBadAnswer)
+	}
+	return Grant{Utilization: id, Host: host, RTPPort: a.RTPPort.N, RTCPPort: a.RTCPPort.N, KeepAlive: keepAlive(a.KeepAlive)}, nil
+}
+
+// A Validation is the gateway's word on whether the stream is captured.
+type Validation struct {
+	Code int    // 0: the server captures the stream; all else: it does not
+	Text string // the gateway's own words, for the log
+}
+
+// ValidateStream asks whether the stream arrives.
+func (c *Client) ValidateStream(ctx context.Context, id ID) (Validation, error) {
+	a, err := c.ask(ctx, Request{Action: ActionValidateStream, Utilization: id})
+	if err != nil {
+		return Validation{}, err
+	}
+	if !a.Validation.Said { // silence must not pass for 0
+		return Validation{}, fmt.Errorf("gateway: %s: %w: validation_code is missing", ActionValidateStream, ErrBadAnswer)
+	}
+	return Validation{Code: a.Validation.N, Text: string(a.Explanation)}, nil
+}
+
+// StopStream ends the grant. Any JSON object that is not a refusal is a yes.
+func (c *Client) StopStream(ctx context.Context, id ID) error {
+	_, err := c.ask(ctx, Request{Action: ActionStopStream, Utilization: id})
+	return err
+}
+
+func (c *Client) ask(ctx context.Context, r Request) (answer, error) {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return answer{}, fmt.Errorf("gateway: %s: %w", r.Action, err)
+	}
+	limited, cancel := context.WithTimeout(ctx, c.config.Timeout)
+	defer cancel()
+	post, err := http.NewRequestWithContext(limited, http.MethodPost, c.config.URL, bytes.NewReader(body))
+	if err != nil {
+		return answer{}, fmt.Errorf("gateway: %s: %w", r.Action, err)
+	}
+	post.Header.Set("Content-Type", "application/json")
+	post.Header.Set("Accept", "application/json")
+	response, err := c.http.Do(post)
+	if err != nil {
+		return answer{}, fmt.Errorf("gateway: %s: %w", r.Action, networkError(ctx, err, c.config.Now(), c.config.Built))
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	if err != nil {
+		return answer{}, fmt.Errorf("gateway: %s: %w", r.Action, networkError(ctx, err, c.config.Now(), c.config.Built))
+	}
+	a, err := read(r.Action, response.StatusCode, response.Header.Get("Location"), text)
+	var refusal *Refusal
+	if err != nil && !errors.As(err, &refusal) { // a refusal says "gateway: …" itself
+		return answer{}, fmt.Errorf("gateway: %s: %w", r.Action, err)
+	}
+	return a, err
+}
+
+// read judges an answer by its status, its form and its error_code.
+func read(action string, status int, location string, text []byte) (answer, error) {
+	if status >= 300 && status < 400 {
+		return answer{}, fmt.Errorf("%w: HTTP %d to %q", ErrRedirect, status, printable(location))
+	}
+	if len(text) > maxAnswer {
+		return answer{}, fmt.Errorf("%w: HTTP %d with more than %d bytes", ErrBadAnswer, status, maxAnswer)
+	}
+	var a answer
+	if trimmed := bytes.TrimSpace(text); len(trimmed) == 0 || trimmed[0] != '{' {
+		return answer{}, fmt.Errorf("%w: HTTP %d with %.40q", ErrBadAnswer, status, printable(string(text)))
+	}
+	if err := json.Unmarshal(text, &a); err != nil {
+		return answer{}, fmt.Errorf("%w: HTTP %d: %w", ErrBadAnswer, status, err)
+	}
+	switch {
+	case a.ErrorCode.Said && a.ErrorCode.N != 0:
+		return answer{}, &Refusal{Action: action, Code: a.ErrorCode.N, Reason: string(a.ErrorText)}
+	case status < 200 || status >= 300: // a failure without a code: its status stands in
+		return answer{}, &Refusal{Action: action, Code: status * 10, Reason: string(a.ErrorText)}
+	}
+	return a, nil
+}

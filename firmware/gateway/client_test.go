@@ -1,0 +1,288 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// serve answers every request with status and body, and notes what it was asked.
+func serve(t *testing.T, status int, body string) (*Client, *[]string) {
+	t.Helper()
+	var asked []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		asked = append(asked, r.Method+" "+r.URL.Path+" "+r.Header.Get("Content-Type")+" "+string(b))
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}))
+	t.Cleanup(server.Close)
+	return newClient(t, ClientConfig{URL: server.URL + "/api"}), &asked
+}
+
+func newClient(t *testing.T, c ClientConfig) *Client {
+	t.Helper()
+	if c.Key == "" {
+		c.Key = "k"
+	}
+	c.AllowHTTP = true
+	client, err := NewClient(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.http.CloseIdleConnections)
+	return client
+}
+
+func TestClientSendsExactlyTheFieldsOfTheProtocol(t *testing.T) {
+	c, asked := serve(t, 200, `{"utilization_id": 12345678901234567890, "url": "h", "rtp_port": 1, "rtcp_port": 2, "validation_code": 0, "ok": "stream stopped successfully"}`)
+	ctx := t.Context()
+	id, err := c.NewUtilizationID(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.StartStream(ctx, id, 640, 480); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.ValidateStream(ctx, id); err != nil {
+		t.Error(err)
+	}
+	if err := c.StopStream(ctx, TextID("a/<b>")); err != nil {
+		t.Error(err)
+	}
+	want := []string{
+		`POST /api application/json {"action":"new_utilization_id","key":"k"}`,
+		`POST /api application/json {"action":"start_stream","key":"k","utilization_id":12345678901234567890,"width":640,"height":480}`,
+		`POST /api application/json {"action":"validate_stream","utilization_id":12345678901234567890}`,
+		`POST /api application/json {"action":"stop_stream","utilization_id":"a/\u003cb\u003e"}`,
+	}
+	if diff := cmp.Diff(want, *asked); diff != "" {
+		t.Errorf("requests (-want +got):\n%s", diff)
+	}
+}
+
+func TestStartStreamReadsLiberally(t *testing.T) {
+	for name, c := range map[string]struct {
+		body string
+		want Grant
+	}{
+		"plain":               {`{"url":"v.example","rtp_port":5004,"rtcp_port":5005}`, Grant{Host: "v.example", RTPPort: 5004, RTCPPort: 5005, KeepAlive: time.Minute}},
+		"ports as text":       {`{"url":"v.example","rtp_port":"5004","rtcp_port":" 5005"}`, Grant{Host: "v.example", RTPPort: 5004, RTCPPort: 5005, KeepAlive: time.Minute}},
+		"a URL and fractions": {`{"url":"rtp://10.0.0.1:9/x","rtp_port":5004.0,"rtcp_port":5e3}`, Grant{Host: "10.0.0.1", RTPPort: 5004, RTCPPort: 5000, KeepAlive: time.Minute}},
+		"unknown fields":      {` {"url":"h","rtp_port":1,"rtcp_port":2,"more":[{}],"srtp_profile":null}`, Grant{Host: "h", RTPPort: 1, RTCPPort: 2, KeepAlive: time.Minute}},
+		"keepalive":           {`{"url":"h","rtp_port":1,"rtcp_port":2,"keepalive_s":30}`, Grant{Host: "h", RTPPort: 1, RTCPPort: 2, KeepAlive: 30 * time.Second}},
+		"keepalive too short": {`{"url":"h","rtp_port":1,"rtcp_port":2,"keepalive_s":1}`, Grant{Host: "h", RTPPort: 1, RTCPPort: 2, KeepAlive: 5 * time.Second}},
+		"keepalive too long":  {`{"url":"h","rtp_port":1,"rtcp_port":2,"keepalive_s":"9999"}`, Grant{Host: "h", RTPPort: 1, RTCPPort: 2, KeepAlive: 600 * time.Second}},
+		"keepalive unread":    {`{"url":"h","rtp_port":1,"rtcp_port":2,"keepalive_s":{}}`, Grant{Host: "h", RTPPort: 1, RTCPPort: 2, KeepAlive: time.Minute}},
+		"an error code of 0":  {`{"url":"h","rtp_port":1,"rtcp_port":2,"error_code":0}`, Grant{Host: "h", RTPPort: 1, RTCPPort: 2, KeepAlive: time.Minute}},
+	} {
+		got, err := first(serve(t, 200, c.body)).StartStream(t.Context(), ID{}, 640, 480)
+		if err != nil || got != c.want {
+			t.Errorf("%s: %+v, %v, want %+v", name, got, err, c.want)
+		}
+	}
+}
+
+func first(c *Client, _ *[]string) *Client { return c }
+
+func TestAnswersThatAreNoGateways(t *testing.T) {
+	for name, c := range map[string]struct {
+		status int
+		body   string
+	}{
+		"a page":                 {200, "<html>Welcome</html>"},
+		"an error page":          {404, "<html>Not found</html>"},
+		"nothing":                {200, ""},
+		"a list":                 {200, "[]"},
+		"half an object":         {200, `{"url": "h", "rtp_p`},
+		"no receiver":            {200, `{"rtp_port":1,"rtcp_port":2}`},
+		"a receiver of nonsense": {200, `{"url":"a b","rtp_port":1,"rtcp_port":2}`},
+		"no ports":               {200, `{"url":"h"}`},
+		"ports of nonsense":      {200, `{"url":"h","rtp_port":"x","rtcp_port":2}`},
+		"half a port":            {200, `{"url":"h","rtp_port":1.5,"rtcp_port":2}`},
+		"a port without end":     {200, `{"url":"h","rtp_port":1e300,"rtcp_port":2}`},
+		"an endless answer":      {200, `{"url":"` + strings.Repeat("x", maxAnswer) + `"}`},
+		"two objects":            {200, `{}{}`},
+	} {
+		_, err := first(serve(t, c.status, c.body)).StartStream(t.Context(), ID{}, 640, 480)
+		if !errors.Is(err, ErrBadAnswer) {
+			t.Errorf("%s: %v, want ErrBadAnswer", name, err)
+		}
+		if words := Explain(err); words != ErrBadAnswer.Error() {
+			t.Errorf("%s: Explain = %q", name, words)
+		}
+	}
+	if _, err := first(serve(t, 200, `{}`)).NewUtilizationID(t.Context()); !errors.Is(err, ErrBadAnswer) {
+		t.Errorf("no id: %v, want ErrBadAnswer", err)
+	}
+	if _, err := first(serve(t, 200, `{"utilization_id":[1]}`)).NewUtilizationID(t.Context()); !errors.Is(err, ErrBadAnswer) {
+		t.Errorf("a list as id: %v, want ErrBadAnswer", err)
+	}
+	if _, err := first(serve(t, 200, `{"ok":"x"}`)).ValidateStream(t.Context(), ID{}); !errors.Is(err, ErrBadAnswer) {
+		t.Errorf("no validation_code: %v, want ErrBadAnswer: silence is not 0", err)
+	}
+}
+
+func TestEveryRefusalIsExplained(t *testing.T) {
+	codes := []int{5005, 4290, 9999}
+	for code := range explained {
+		codes = append(codes, code)
+	}
+	for _, code := range codes {
+		body, _ := json.Marshal(map[string]any{"error_code": code, "error_txt": "own\nwords"})
+		status := code / 10
+		if status > 599 {
+			status = 500
+		}
+		_, err := first(serve(t, status, string(body))).StartStream(t.Context(), ID{}, 640, 480)
+		var refusal *Refusal
+		if !errors.As(err, &refusal) || refusal.Code != code || refusal.Action != ActionStartStream || refusal.Reason != "own words" {
+			t.Errorf("%d: %v", code, err)
+		}
+		if words := Explain(err); len(words) < 20 || !strings.Contains(words, "(") || strings.Contains(words, "own") && !strings.Contains(words, "its own") {
+			t.Errorf("Explain(%d) = %q", code, words)
+		}
+	}
+}
+
+func TestRefusalsOfOtherForms(t *testing.T) {
+	for name, c := range map[string]struct {
+		status int
+		body   string
+		want   int
+	}{
+		"the code as text":               {401, `{"error_code":"4011"}`, 4011},
+		"a code with status 200":         {200, `{"error_code":4091}`, 4091},
+		"no code, the status stands in":  {503, `{"error_txt":"busy"}`, 5030},
+		"words that are not text":        {403, `{"error_code":4031,"error_txt":{"a":1}}`, 4031},
+		"a code that differs by status":  {500, `{"error_code":4012}`, 4012},
+		"good fields with a bad status":  {404, `{"ok":"stream stopped successfully"}`, 4040},
+		"words long enough for a defect": {401, `{"error_code":4011,"error_txt":"` + strings.Repeat("é", 9999) + `"}`, 4011},
+	} {
+		err := first(serve(t, c.status, c.body)).StopStream(t.Context(), ID{})
+		var refusal *Refusal
+		if !errors.As(err, &refusal) || refusal.Code != c.want || len(refusal.Reason) > 500 {
+			t.Errorf("%s: %v, want a refusal with %d", name, err, c.want)
+		}
+	}
+}
+
+func TestClientFollowsNoRedirect(t *testing.T) {
+	elsewhere := 0
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere++ }))
+	defer other.Close()
+	for _, status := range []int{301, 302, 307, 308} {
+		server := httptest.NewServer(http.RedirectHandler(other.URL, status))
+		_, err := newClient(t, ClientConfig{URL: server.URL}).NewUtilizationID(t.Context())
+		server.Close()
+		if !errors.Is(err, ErrRedirect) || !strings.Contains(err.Error(), other.URL) {
+			t.Errorf("%d: %v, want ErrRedirect that names the place", status, err)
+		}
+	}
+	if elsewhere != 0 {
+		t.Errorf("the key went elsewhere %d times", elsewhere)
+	}
+}
+
+func TestClientGivesUpOnAGatewayThatNeverAnswers(t *testing.T) {
+	release := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/half" {
+			_, _ = io.WriteString(w, `{"utilization_id":`)
+			w.(http.Flusher).Flush()
+		}
+		<-release
+	}))
+	defer server.Close()
+	defer close(release)
+	for _, path := range []string{"/", "/half"} {
+		c := newClient(t, ClientConfig{URL: server.URL + path, Timeout: 50 * time.Millisecond})
+		if _, err := c.NewUtilizationID(t.Context()); !errors.Is(err, ErrSilent) || Explain(err) != ErrSilent.Error() {
+			t.Errorf("%s: %v, want ErrSilent", path, err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		if _, err := newClient(t, ClientConfig{URL: server.URL + path}).NewUtilizationID(ctx); errors.Is(err, ErrSilent) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s, given up by the caller: %v, want DeadlineExceeded alone", path, err)
+		}
+		cancel()
+	}
+}
+
+func TestClientReportsAnAnswerThatBreaksOffAndAGatewayThatIsNotThere(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		_, _ = io.WriteString(w, `{"ok":`)
+	}))
+	c := newClient(t, ClientConfig{URL: server.URL})
+	if err := c.StopStream(t.Context(), ID{}); !errors.Is(err, ErrBadAnswer) {
+		t.Errorf("half an answer: %v, want ErrBadAnswer", err)
+	}
+	server.Close()
+	if err := c.StopStream(t.Context(), ID{}); !errors.Is(err, ErrUnreachable) || Explain(err) != ErrUnreachable.Error() {
+		t.Errorf("no gateway: %v, want ErrUnreachable", err)
+	}
+}
+
+func TestNewClientRefusesWhatWouldLeakTheKey(t *testing.T) {
+	for _, c := range []struct {
+		config ClientConfig
+		want   error
+	}{
+		{ClientConfig{URL: "http://gw.example/", Key: "secret"}, ErrPlainHTTP},
+		{ClientConfig{URL: "http://gw.example/", Key: "secret", AllowHTTP: true}, nil},
+		{ClientConfig{URL: "https://gw.example/", Key: "secret"}, nil},
+		{ClientConfig{URL: "https://gw.example/"}, ErrConfig},
+		{ClientConfig{URL: "gw.example", Key: "secret"}, ErrConfig},
+		{ClientConfig{URL: "ftp://gw.example", Key: "secret"}, ErrConfig},
+		{ClientConfig{URL: "https://", Key: "secret"}, ErrConfig},
+		{ClientConfig{URL: "https://gw.example/", Key: "secret", CA: "no pem"}, ErrConfig},
+	} {
+		_, err := NewClient(c.config)
+		if !errors.Is(err, c.want) || err != nil && strings.Contains(err.Error(), "secret") {
+			t.Errorf("NewClient(%+v) = %v, want %v", c.config, err, c.want)
+		}
+	}
+}
+
+func TestClientTrustsOnlyItsCAAndBlamesTheClock(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"ok":"x"}`) }))
+	server.Config.ErrorLog = nil
+	defer server.Close()
+	cert := server.Certificate()
+	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}))
+	built := cert.NotBefore.AddDate(1, 0, 0)
+	for _, c := range []struct {
+		name  string
+		ca    string
+		clock time.Time
+		good  bool
+		blame bool
+	}{
+		{"the right time", ca, built.AddDate(1, 0, 0), true, false},
+		{"no CA of ours", "", built.AddDate(1, 0, 0), false, false},
+		{"a clock of 1970, before the certificate", ca, cert.NotBefore.Add(-time.Hour), false, true},
+		{"a clock after the certificate", ca, cert.NotAfter.Add(time.Hour), false, false},
+	} {
+		client := newClient(t, ClientConfig{URL: server.URL, CA: c.ca, Built: built, Now: func() time.Time { return c.clock }})
+		err := client.StopStream(t.Context(), ID{})
+		var clock *ClockError
+		if (err == nil) != c.good || errors.As(err, &clock) != c.blame {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if want := "clock reads " + c.clock.UTC().Format("2006-01-02 15:04"); c.blame && !strings.Contains(Explain(err), want) {
+			t.Errorf("%s: Explain = %q, want %q in it", c.name, Explain(err), want)
+		}
+	}
+	if err := clockError(errors.New("x"), time.Time{}, built); err != nil {
+		t.Errorf("clockError of something else = %v", err)
+	}
+}

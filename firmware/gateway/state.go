@@ -1,0 +1,76 @@
+// What a status line shows of a session.
+
+package gateway
+
+import "time"
+
+// A Phase is one word for what a session does.
+type Phase string
+
+// The phases, in the order in which a good start passes them.
+const (
+	PhaseIdle       Phase = "idle"       // Run was not called, or has ended
+	PhaseAsking     Phase = "asking"     // waits for an answer or for the time to ask again
+	PhaseValidating Phase = "validating" // sends; the gateway has not said yet that it captures
+	PhaseStreaming  Phase = "streaming"  // sends; the gateway captures
+	PhaseStopping   Phase = "stopping"   // BYE and stop_stream
+)
+
+// State is a snapshot.
+type State struct {
+	Phase       Phase
+	Since       time.Time // when Phase began
+	Problem     string    // the last error in an owner's words; "" after the gateway captured
+	Utilization ID
+}
+
+// State may be called from any goroutine.
+func (s *Session) State() State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state
+}
+
+// Wake resets the backoff and cuts a wait short: call it when the link comes up,
+// an address changes, or the clock is set for the first time. It never blocks.
+func (s *Session) Wake() {
+	select {
+	case s.wake <- struct{}{}:
+	default: // one is waiting already
+	}
+}
+
+func (s *Session) phase(p Phase) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state.Phase != p {
+		s.state.Phase, s.state.Since = p, s.clock.Now()
+	}
+}
+
+// trouble notes err and logs it if it says something new: an outage is logged when
+// it begins, not a hundred times.
+func (s *Session) trouble(err error) {
+	words := Explain(err)
+	s.mu.Lock()
+	news := s.state.Problem != words
+	s.state.Problem = words
+	s.mu.Unlock()
+	if news {
+		s.log.Warn("gateway: trouble", "problem", words, "err", err)
+	}
+}
+
+// captured notes that all is well, and says so once.
+func (s *Session) captured() {
+	s.phase(PhaseStreaming)
+	s.backoff = backoff{}
+	s.elsewhere = false
+	s.mu.Lock()
+	problem := s.state.Problem
+	s.state.Problem = ""
+	s.mu.Unlock()
+	if problem != "" {
+		s.log.Info("gateway: trouble is over", "was", problem)
+	}
+}

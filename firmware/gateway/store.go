@@ -1,0 +1,73 @@
+// Where the utilization id outlives a power cut.
+
+package gateway
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// A Store keeps one ID. Session calls Save only when the ID changed: flash wears.
+type Store interface {
+	Load() (ID, error) // the zero ID if none was saved
+	Save(ID) error
+}
+
+// FileStore keeps the ID in Dir, in the file utilization_id, as the JSON literal
+// that the gateway sent. Dir must exist.
+type FileStore struct{ Dir string }
+
+func (f FileStore) path() string { return filepath.Join(f.Dir, "utilization_id") }
+
+// Load reads the file; a missing one is no error.
+func (f FileStore) Load() (ID, error) {
+	b, err := os.ReadFile(f.path())
+	if errors.Is(err, fs.ErrNotExist) {
+		return ID{}, nil
+	}
+	var id ID
+	if err == nil {
+		err = json.Unmarshal(b, &id)
+	}
+	if err != nil {
+		return ID{}, fmt.Errorf("utilization id: %s: %w", f.path(), err)
+	}
+	return id, nil
+}
+
+// Save replaces the file in one step: a power cut leaves the old or the new ID.
+func (f FileStore) Save(id ID) error {
+	b, err := json.Marshal(id)
+	if err == nil {
+		err = f.replace(b)
+	}
+	if err != nil {
+		return fmt.Errorf("utilization id: save: %w", err)
+	}
+	return nil
+}
+
+func (f FileStore) replace(b []byte) error {
+	temporary, err := os.CreateTemp(f.Dir, ".utilization_id-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temporary.Name()) // fails once it is renamed
+	_, err = temporary.Write(b)
+	// Without Sync, ext4 may keep the new name and lose the bytes.
+	if err = errors.Join(err, temporary.Sync(), temporary.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(temporary.Name(), f.path()); err != nil {
+		return err
+	}
+	if dir, err := os.Open(f.Dir); err == nil {
+		_ = dir.Sync() // not every system can; the rename itself was whole
+		_ = dir.Close()
+	}
+	return nil
+}

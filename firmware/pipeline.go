@@ -1,0 +1,241 @@
+// The stages of one camera: buffer -> picture in one goroutine, picture -> frame -> packets in the other.
+// Owns three pictures (C memory) and the converter; tested without hardware with v4l2.NewPattern.
+
+package firmware
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"sync/atomic"
+	"time"
+
+	"github.com/krazycam/krazycam/encoder"
+	"github.com/krazycam/krazycam/encoder/convert"
+	"github.com/krazycam/krazycam/v4l2"
+	"github.com/krazycam/krazycam/v4l2/pixfmt"
+)
+
+// A Camera is where buffers come from: *v4l2.Camera, *v4l2.Y4M or *v4l2.Pattern.
+type Camera interface {
+	Layout() pixfmt.Layout
+	Interval() time.Duration
+	Next(timeout time.Duration, use func(v4l2.Buffer) error) error
+	Close() error
+	String() string
+}
+
+// A frameSink takes what the encoder made: *rtpsend.Sender. The frame is the
+// encoder's memory and dies with the next one.
+type frameSink interface {
+	Send(frame []byte, key bool, at time.Duration) error
+	KeyFrameWanted() bool
+}
+
+// A shot is one picture on its way from the converter to the encoder.
+type shot struct {
+	picture *encoder.Picture
+	at      time.Duration // capture time, CLOCK_MONOTONIC
+}
+
+// shots is how many pictures exist: one being written, one waiting, one being encoded.
+const shots = 3
+
+// A pipeline carries pictures of one size from a camera to an encoder. Between
+// the two waits at most one picture; a newer one takes its place, because a
+// late picture is worth less than none.
+type pipeline struct {
+	size        image.Point
+	converter   *convert.Converter
+	free, ready chan *shot
+	all         [shots]*shot
+	live        atomic.Bool // somebody takes the pictures: without a grant none is made
+	stages      *Stages
+	use         func(v4l2.Buffer) error // take, made once: a method value for each picture would be an allocation
+}
+
+func newPipeline(l pixfmt.Layout, stages *Stages) (*pipeline, error) {
+	p := &pipeline{
+		size: image.Pt(l.Width, l.Height), stages: stages,
+		free: make(chan *shot, shots), ready: make(chan *shot, 1),
+	}
+	p.use = p.take
+	var err error
+	if p.converter, err = convert.New(l); err != nil {
+		return nil, err
+	}
+	for i := range p.all {
+		picture, err := encoder.NewPicture(l.Width, l.Height)
+		if err != nil {
+			p.close()
+			return nil, err
+		}
+		p.all[i] = &shot{picture: picture}
+		p.free <- p.all[i]
+	}
+	return p, nil
+}
+
+// close frees pictures and converter; nobody may use them any more.
+func (p *pipeline) close() {
+	for _, s := range p.all {
+		if s != nil {
+			s.picture.Close()
+		}
+	}
+	if p.converter != nil {
+		p.converter.Close()
+	}
+}
+
+// errSize ends a stream whose camera came back with pictures of another size: the
+// gateway was told the old one.
+var errSize = errors.New("camera came back with another size")
+
+// adopt makes the pipeline take buffers of another layout of the same size, as
+// after a camera came back that now offers another format.
+func (p *pipeline) adopt(l pixfmt.Layout) error {
+	if image.Pt(l.Width, l.Height) != p.size {
+		return fmt.Errorf("%w: %dx%d, the stream has %dx%d", errSize, l.Width, l.Height, p.size.X, p.size.Y)
+	}
+	c, err := convert.New(l)
+	if err != nil {
+		return err
+	}
+	p.converter.Close()
+	p.converter = c
+	return nil
+}
+
+// silence is how long a camera may give no buffer before it counts as hung:
+// longer than the longest exposure of a webcam in the dark (about 0.5 s).
+const silence = 2 * time.Second
+
+// capture moves buffers into pictures until the camera fails.
+func (p *pipeline) capture(c Camera) error {
+	for {
+		if err := c.Next(silence, p.use); err != nil {
+			return err
+		}
+	}
+}
+
+// take converts one buffer, unless nobody wants pictures now.
+func (p *pipeline) take(b v4l2.Buffer) error {
+	if !p.live.Load() {
+		return nil
+	}
+	s := p.idle()
+	start := v4l2.Now()
+	if err := p.converter.Convert(&s.picture.YCbCr, b.Bytes); err != nil {
+		p.free <- s
+		if errors.Is(err, convert.ErrBadJPEG) {
+			p.stages.Unreadable.Add(1)
+			return nil // the next buffer is a new chance
+		}
+		return err
+	}
+	s.at = b.At
+	p.stages.Convert.since(start)
+	p.stages.Wait.add(start - b.At)
+	p.offer(s)
+	return nil
+}
+
+// idle finds a picture to write into. With three of them and one in each other
+// stage there is always one, if only by taking the waiting one back.
+func (p *pipeline) idle() *shot {
+	select {
+	case s := <-p.free:
+		return s
+	case s := <-p.ready:
+		p.stages.Replaced.Add(1)
+		return s
+	}
+}
+
+// offer puts a picture before the encoder in place of one that still waits.
+func (p *pipeline) offer(s *shot) {
+	for {
+		select {
+		case p.ready <- s:
+			return
+		default:
+		}
+		select {
+		case old := <-p.ready:
+			p.stages.Replaced.Add(1)
+			p.free <- old
+		default: // the encoder was faster
+		}
+	}
+}
+
+// encode turns waiting pictures into frames for sink until ctx ends.
+func (p *pipeline) encode(ctx context.Context, enc *encoder.Encoder, sink frameSink) error {
+	select {
+	case s := <-p.ready: // left over from the stream before
+		p.free <- s
+	default:
+	}
+	p.live.Store(true)
+	defer p.live.Store(false)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case s := <-p.ready:
+			err := p.frame(enc, &s.picture.YCbCr, s.at, sink)
+			p.free <- s
+			if err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// frame encodes and sends one picture.
+func (p *pipeline) frame(enc *encoder.Encoder, picture *image.YCbCr, at time.Duration, sink frameSink) error {
+	start := v4l2.Now()
+	f, err := enc.Encode(picture, at, sink.KeyFrameWanted())
+	if err != nil {
+		return err
+	}
+	if len(f.Bytes) == 0 {
+		p.stages.Skipped.Add(1) // the rate control's choice
+		return nil
+	}
+	encoded := p.stages.Encode.since(start)
+	if err := sink.Send(f.Bytes, f.Key, at); err != nil {
+		return err
+	}
+	p.stages.Send.since(encoded)
+	if f.Key {
+		p.stages.KeyFrames.Add(1)
+	}
+	p.stages.Frames.Add(1)
+	p.stages.Bytes.Add(int64(len(f.Bytes)))
+	return nil
+}
+
+// lockstep encodes every picture of a file in the one goroutine, straight from
+// the file's mapping where the format allows it, until io.EOF.
+func (p *pipeline) lockstep(ctx context.Context, c Camera, enc *encoder.Encoder, sink frameSink) error {
+	use := func(b v4l2.Buffer) error {
+		if picture, ok := p.converter.Alias(b.Bytes); ok {
+			return p.frame(enc, picture, b.At, sink)
+		}
+		s := p.all[0]
+		if err := p.converter.Convert(&s.picture.YCbCr, b.Bytes); err != nil {
+			return err
+		}
+		return p.frame(enc, &s.picture.YCbCr, b.At, sink)
+	}
+	for ctx.Err() == nil {
+		if err := c.Next(silence, use); err != nil {
+			return err
+		}
+	}
+	return nil
+}

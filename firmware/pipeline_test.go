@@ -1,0 +1,182 @@
+package firmware
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/krazycam/krazycam/encoder"
+	"github.com/krazycam/krazycam/v4l2"
+	"github.com/krazycam/krazycam/v4l2/pixfmt"
+)
+
+var vga = pixfmt.Layout{Format: pixfmt.YUYV, Width: 640, Height: 480, Stride: 1280, Size: 640 * 480 * 2}
+
+// A notebook is a frameSink that remembers capture times and asks for no key frame.
+type notebook struct {
+	at   []time.Duration
+	keys int
+	got  chan time.Duration
+	hold chan struct{} // Send waits for it, if not nil
+}
+
+func (n *notebook) KeyFrameWanted() bool { return false }
+
+func (n *notebook) Send(frame []byte, key bool, at time.Duration) error {
+	if n.hold != nil {
+		<-n.hold
+	}
+	if key {
+		n.keys++
+	}
+	n.at = append(n.at, at)
+	if n.got != nil {
+		n.got <- at
+	}
+	return nil
+}
+
+func newTestPipeline(t *testing.T, l pixfmt.Layout) (*pipeline, *encoder.Encoder) {
+	t.Helper()
+	p, err := newPipeline(l, &Stages{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	enc, err := encoder.New(encoder.Config{Width: l.Width, Height: l.Height, FPS: 30, Bitrate: 600_000, Speed: -12, Threads: 1})
+	if err != nil {
+		p.close()
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { enc.Close(); p.close() })
+	return p, enc
+}
+
+func buffer(l pixfmt.Layout, at time.Duration) v4l2.Buffer {
+	return v4l2.Buffer{Bytes: make([]byte, l.Size), Layout: l, At: at}
+}
+
+func TestNewestPictureWinsAndTheLossIsCounted(t *testing.T) {
+	p, enc := newTestPipeline(t, vga)
+	sink := &notebook{got: make(chan time.Duration, 10), hold: make(chan struct{})}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- p.encode(ctx, enc, sink) }()
+	for !p.live.Load() {
+		time.Sleep(time.Millisecond)
+	}
+	take := func(at time.Duration) {
+		t.Helper()
+		if err := p.take(buffer(vga, at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	take(1)
+	for len(p.ready) > 0 { // until the encoder has taken it and hangs in Send
+		time.Sleep(time.Millisecond)
+	}
+	for at := time.Duration(2); at <= 5; at++ {
+		take(at)
+	}
+	close(sink.hold)
+	first, second := <-sink.got, <-sink.got
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if first != 1 || second != 5 {
+		t.Errorf("frames of the pictures taken at %d and %d, want 1 and 5: the newest", first, second)
+	}
+	if got := p.stages.Replaced.Load(); got != 3 {
+		t.Errorf("Replaced = %d, want 3", got)
+	}
+}
+
+func TestNothingIsConvertedWithoutAStream(t *testing.T) {
+	p, _ := newTestPipeline(t, vga)
+	if err := p.take(buffer(vga, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if len(p.ready) != 0 || p.stages.Convert.n.Load() != 0 {
+		t.Error("a picture was made although nobody may see it")
+	}
+}
+
+func TestStreamBeginsWithAFreshPicture(t *testing.T) {
+	p, enc := newTestPipeline(t, vga)
+	p.live.Store(true)
+	if err := p.take(buffer(vga, 1)); err != nil { // as at the very end of the stream before
+		t.Fatal(err)
+	}
+	p.live.Store(false)
+	sink := &notebook{got: make(chan time.Duration, 10)}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- p.encode(ctx, enc, sink) }()
+	for !p.live.Load() {
+		time.Sleep(time.Millisecond)
+	}
+	if err := p.take(buffer(vga, 2)); err != nil {
+		t.Fatal(err)
+	}
+	if at := <-sink.got; at != 2 {
+		t.Errorf("first frame is of the picture taken at %d, want 2", at)
+	}
+	cancel()
+	<-done
+	if sink.keys != 1 {
+		t.Errorf("%d key frames, want the first frame to be one", sink.keys)
+	}
+}
+
+func TestBadJPEGIsCountedAndSkipped(t *testing.T) {
+	l := pixfmt.Layout{Format: pixfmt.MJPG, Width: 640, Height: 480, Size: 640 * 480 * 2}
+	p, _ := newTestPipeline(t, l)
+	p.live.Store(true)
+	b := buffer(l, 1)
+	b.Bytes = []byte{0xff, 0xd8, 0xff, 0xd9}
+	if err := p.take(b); err != nil {
+		t.Errorf("take = %v, want nil: the next buffer is a new chance", err)
+	}
+	if got := p.stages.Unreadable.Load(); got != 1 {
+		t.Errorf("Unreadable = %d, want 1", got)
+	}
+	if len(p.free) != shots {
+		t.Errorf("%d pictures free, want all %d back", len(p.free), shots)
+	}
+}
+
+func TestAdoptTakesAnotherFormatOfTheSameSizeOnly(t *testing.T) {
+	p, _ := newTestPipeline(t, vga)
+	mjpg := pixfmt.Layout{Format: pixfmt.MJPG, Width: 640, Height: 480, Size: 1 << 20}
+	if err := p.adopt(mjpg); err != nil {
+		t.Errorf("adopt(%v) = %v, want nil", mjpg, err)
+	}
+	small := pixfmt.Layout{Format: pixfmt.YUYV, Width: 320, Height: 240, Stride: 640, Size: 320 * 240 * 2}
+	if err := p.adopt(small); !errors.Is(err, errSize) {
+		t.Errorf("adopt(%v) = %v, want errSize", small, err)
+	}
+}
+
+func TestNoAllocationForAPicture(t *testing.T) {
+	p, enc := newTestPipeline(t, vga)
+	p.live.Store(true)
+	b, at := buffer(vga, 0), time.Duration(0)
+	sink := &notebook{at: make([]time.Duration, 0, 10_000)}
+	allocs := testing.AllocsPerRun(200, func() {
+		at += 33 * time.Millisecond
+		b.At = at
+		if err := p.take(b); err != nil {
+			t.Fatal(err)
+		}
+		s := <-p.ready
+		if err := p.frame(enc, &s.picture.YCbCr, s.at, sink); err != nil {
+			t.Fatal(err)
+		}
+		p.free <- s
+	})
+	if allocs != 0 {
+		t.Errorf("%v allocations for a picture through convert, encode and hand-over, want 0", allocs)
+	}
+	t.Logf("FIGURE Go allocations for a frame (convert, encode, hand-over): %v", allocs)
+}

@@ -1,0 +1,158 @@
+// Package firmware is what runs on the board: it carries pictures from the
+// camera through the encoder to the receiver, while the gateway grants it.
+//
+// It sits around the leaves v4l2, encoder, rtpsend, gateway and config, which do
+// not know each other, and owns the goroutines between them: one converts, one
+// encodes and sends, one talks to the gateway. Test it without hardware with the
+// camera "pattern" and firmware/farend as the far end.
+package firmware
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/krazycam/krazycam/firmware/config"
+	"github.com/krazycam/krazycam/v4l2"
+)
+
+// A Source is one camera that streams to one far end.
+type Source struct {
+	Config  config.Config
+	Unpaced bool      // a file as fast as the encoder goes, once
+	Patient bool      // wait for a camera that is not there, from the start
+	Speed   int       // libvpx's cpu-used, negative
+	Threads int       // of libvpx
+	Built   time.Time // of this program: no right clock reads less
+	State   string    // folder that keeps the utilization id, or "" to forget it
+	Name    string    // CNAME of the RTP session (RFC 3550 section 6.5.1)
+	SDP     io.Writer // gets the description of each stream that begins, or nil
+	Log     *slog.Logger
+
+	// Opened is called once, when the camera is open: the moment to give up
+	// rights. An error ends the Source.
+	Opened func() error
+	// Ready is called with the fields of the machine line when the first frame of
+	// a stream was sent.
+	Ready func(fields string)
+
+	stages Stages
+}
+
+// Stages returns the counters of the source; they live as long as it does.
+func (s *Source) Stages() *Stages { return &s.stages }
+
+// Run streams until ctx ends, which is no error, or until something fails that
+// cannot mend itself. A file that is not paced ends with its last picture.
+func (s *Source) Run(ctx context.Context) error {
+	camera, err := s.awaitCamera(ctx, 0)
+	if err != nil {
+		return ignore(err, context.Canceled)
+	}
+	if s.Opened != nil {
+		if err := s.Opened(); err != nil {
+			return errors.Join(err, camera.Close())
+		}
+	}
+	s.Patient = true // what was there once may come back
+	go s.stages.watch(ctx, s.Log)
+	for {
+		err := s.serve(ctx, camera)
+		if ctx.Err() != nil || errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil && !lost(err) {
+			return err
+		}
+		if camera, err = s.awaitCamera(ctx, 0); err != nil {
+			return ignore(err, context.Canceled)
+		}
+	}
+}
+
+// serve streams from an open camera, through its short outages, and closes it.
+func (s *Source) serve(ctx context.Context, camera Camera) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	p, err := newPipeline(camera.Layout(), &s.stages)
+	if err != nil {
+		return errors.Join(err, camera.Close())
+	}
+	defer p.close()
+	if s.Unpaced {
+		return errors.Join(s.measure(ctx, p, camera), camera.Close())
+	}
+	far := make(chan error, 1)
+	go func() {
+		far <- s.talk(ctx, p, camera.String())
+		cancel()
+	}()
+	err = s.capture(ctx, p, camera)
+	cancel()
+	if farErr := <-far; farErr != nil {
+		return farErr
+	}
+	return err
+}
+
+// patience is how long a stream outlives its camera: a cable that is plugged in
+// again within it costs a moment of picture, not a new session at the gateway.
+// It is shorter than any keepalive, so the gateway never validates a dead stream twice.
+const patience = 10 * time.Second
+
+// capture fills the pipeline from the camera and from what comes back in its place.
+func (s *Source) capture(ctx context.Context, p *pipeline, camera Camera) error {
+	for {
+		stop := context.AfterFunc(ctx, func() { camera.Close() })
+		err := p.capture(camera)
+		stop()
+		err = errors.Join(err, ignore(camera.Close(), v4l2.ErrClosed))
+		if ctx.Err() != nil {
+			return nil
+		}
+		if !lost(err) {
+			return err
+		}
+		if !errors.Is(err, io.EOF) { // a file begins anew, which is no outage
+			s.stages.Outages.Add(1)
+			s.Log.Warn("camera lost", "camera", camera.String(), "because", err)
+		}
+		if camera, err = s.awaitCamera(ctx, patience); err != nil {
+			return err
+		}
+		if err := p.adopt(camera.Layout()); err != nil {
+			return errors.Join(err, camera.Close())
+		}
+	}
+}
+
+// lost tells whether an error means that the camera may come back.
+func lost(err error) bool {
+	for _, l := range []error{v4l2.ErrGone, v4l2.ErrSilent, v4l2.ErrNoCamera, v4l2.ErrBusy, errSize, io.EOF} {
+		if errors.Is(err, l) {
+			return true
+		}
+	}
+	return false
+}
+
+func ignore(err, harmless error) error {
+	if errors.Is(err, harmless) {
+		return nil
+	}
+	return err
+}
+
+// describe writes the SDP of a stream, one after the other, each whole.
+func (s *Source) describe(sdp string) error {
+	if s.SDP == nil {
+		return nil
+	}
+	if _, err := io.WriteString(s.SDP, sdp); err != nil {
+		return fmt.Errorf("write SDP: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,112 @@
+// What the stages did and how long it took: counters, written for each picture, read once a second.
+
+package firmware
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/krazycam/krazycam/v4l2"
+)
+
+// A Stage sums up the time that one stage of the pipeline took.
+type Stage struct {
+	n, total atomic.Int64 // pictures, nanoseconds
+}
+
+// add counts one picture that took d.
+func (s *Stage) add(d time.Duration) {
+	s.n.Add(1)
+	s.total.Add(int64(d))
+}
+
+// since counts one picture that took from start (CLOCK_MONOTONIC) until now and returns now.
+func (s *Stage) since(start time.Duration) time.Duration {
+	now := v4l2.Now()
+	s.add(now - start)
+	return now
+}
+
+// Stages counts what happened to the pictures of one camera, stage by stage.
+// All of it may be read at any time, from any goroutine.
+type Stages struct {
+	Wait    Stage // start of exposure until the buffer is taken up
+	Convert Stage // buffer to picture
+	Encode  Stage // picture to frame
+	Send    Stage // frame to packets handed to the kernel
+
+	Frames, KeyFrames, Bytes atomic.Int64 // sent
+	Replaced                 atomic.Int64 // pictures that a newer one replaced before the encoder was free
+	Skipped                  atomic.Int64 // pictures that the encoder's rate control left out
+	Unreadable               atomic.Int64 // buffers that held no whole JPEG
+	Outages                  atomic.Int64 // times the camera went away
+}
+
+// A reading is what the counters said at one moment.
+type reading struct {
+	at                                                      time.Duration
+	n, total                                                [4]int64 // of Wait, Convert, Encode, Send
+	frames, keyFrames, bytes, replaced, skipped, unreadable int64
+}
+
+func (s *Stages) read(at time.Duration) reading {
+	r := reading{
+		at: at, frames: s.Frames.Load(), keyFrames: s.KeyFrames.Load(), bytes: s.Bytes.Load(),
+		replaced: s.Replaced.Load(), skipped: s.Skipped.Load(), unreadable: s.Unreadable.Load(),
+	}
+	for i, st := range []*Stage{&s.Wait, &s.Convert, &s.Encode, &s.Send} {
+		r.n[i], r.total[i] = st.n.Load(), st.total.Load()
+	}
+	return r
+}
+
+// report is how often the counters come out at debug level, and after how many
+// of these times at info level.
+const (
+	report     = time.Second
+	infoReport = 60
+)
+
+// watch logs what the stages did: each second at debug level, each minute at
+// info level, nothing while nothing is sent. It returns when ctx ends.
+func (s *Stages) watch(ctx context.Context, log *slog.Logger) {
+	tick := time.NewTicker(report)
+	defer tick.Stop()
+	second := s.read(v4l2.Now())
+	minute := second
+	for n := 1; ; n++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := s.read(v4l2.Now())
+		second.log(ctx, log, slog.LevelDebug, now)
+		second = now
+		if n%infoReport == 0 {
+			minute.log(ctx, log, slog.LevelInfo, now)
+			minute = now
+		}
+	}
+}
+
+// log writes one line about what happened from r until now.
+func (r reading) log(ctx context.Context, log *slog.Logger, level slog.Level, now reading) {
+	if now.frames == r.frames {
+		return
+	}
+	mean := func(i int) time.Duration {
+		n := max(now.n[i]-r.n[i], 1)
+		return time.Duration((now.total[i] - r.total[i]) / n).Round(10 * time.Microsecond)
+	}
+	seconds := (now.at - r.at).Seconds()
+	log.Log(ctx, level, "streaming",
+		"fps", fmt.Sprintf("%.1f", float64(now.frames-r.frames)/seconds),
+		"kbit/s", int(float64(now.bytes-r.bytes)*8/1000/seconds),
+		"wait", mean(0), "convert", mean(1), "encode", mean(2), "send", mean(3),
+		"keyframes", now.keyFrames-r.keyFrames, "replaced", now.replaced-r.replaced,
+		"skipped", now.skipped-r.skipped, "unreadable", now.unreadable-r.unreadable)
+}
