@@ -62,7 +62,7 @@ func (s *Source) awaitCamera(ctx context.Context, limit time.Duration) (Camera, 
 	start := v4l2.Now()
 	last := ""
 	for {
-		c, err := openCamera(s.Config, !s.Unpaced)
+		c, err := s.open()
 		if err == nil {
 			s.Log.Info("camera open", "camera", c.String(), "after", (v4l2.Now() - start).Round(time.Millisecond))
 			return c, nil

@@ -39,6 +39,7 @@ type Source struct {
 	// a stream was sent.
 	Ready func(fields string)
 
+	open   func() (Camera, error) // openCamera, or a test's
 	stages Stages
 }
 
@@ -48,6 +49,9 @@ func (s *Source) Stages() *Stages { return &s.stages }
 // Run streams until ctx ends, which is no error, or until something fails that
 // cannot mend itself. A file that is not paced ends with its last picture.
 func (s *Source) Run(ctx context.Context) error {
+	if s.open == nil {
+		s.open = func() (Camera, error) { return openCamera(s.Config, !s.Unpaced) }
+	}
 	camera, err := s.awaitCamera(ctx, 0)
 	if err != nil {
 		return ignore(err, context.Canceled)

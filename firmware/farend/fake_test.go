@@ -1,0 +1,149 @@
+package farend
+
+import (
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+
+	"github.com/krazycam/krazycam/firmware/rtpvp8"
+)
+
+// wire is one of the receiver's sockets without a network: it keeps what is sent.
+type wire struct {
+	net.PacketConn
+	sent [][]byte
+}
+
+func (w *wire) WriteTo(b []byte, _ net.Addr) (int, error) {
+	w.sent = append(w.sent, append([]byte(nil), b...))
+	return len(b), nil
+}
+func (w *wire) LocalAddr() net.Addr { return &net.UDPAddr{Port: 5004} }
+
+// take gives the RTCP packets sent since the last call.
+func (w *wire) take(t *testing.T) []rtcp.Packet {
+	t.Helper()
+	var all []rtcp.Packet
+	for _, b := range w.sent {
+		packets, err := rtcp.Unmarshal(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := rtcp.Marshal(packets); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, packets...)
+	}
+	w.sent = nil
+	return all
+}
+
+// bench is a receiver on wires, with a clock that the test moves, and a sender.
+type bench struct {
+	*Receiver
+	t       *testing.T
+	rtcpOut *wire
+	clock   time.Time
+	sender
+}
+
+// sender makes the packets of a source.
+type sender struct {
+	ssrc       uint32
+	seq        uint16
+	packetizer *rtpvp8.Packetizer
+}
+
+var source1 = &net.UDPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5007}
+
+// sizeOfFrame makes three packets.
+const sizeOfFrame = 3000
+
+func newBench(t *testing.T, ivfDir string) *bench {
+	b := &bench{t: t, rtcpOut: &wire{}, clock: time.Unix(1_800_000_000, 0)}
+	b.sender = sender{ssrc: 0x1234, seq: 65533, packetizer: rtpvp8.NewPacketizer(1200, 32767)}
+	b.Receiver = NewReceiver(ReceiverConfig{
+		RTP: &wire{}, RTCP: b.rtcpOut, IVFDir: ivfDir,
+		Now: func() time.Time { return b.clock }, Random: func() float64 { return 0.5 },
+	})
+	if err := b.Begin(); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// wait moves the clock in the receiver's own steps.
+func (b *bench) wait(d time.Duration) {
+	for range int(d / tickEvery) {
+		b.clock = b.clock.Add(tickEvery)
+		b.tick()
+	}
+}
+
+// frame makes the datagrams of a VP8 frame of 320x240.
+func (s *sender) frame(key bool, ts uint32) [][]byte {
+	f := make([]byte, sizeOfFrame)
+	f[0] = 1
+	if key {
+		copy(f, []byte{0x10, 0, 0, 0x9d, 0x01, 0x2a, 64, 1, 240, 0})
+	}
+	s.packetizer.Start(f)
+	var packets [][]byte
+	for last := false; !last; {
+		payload := make([]byte, 1200)
+		var n int
+		n, last = s.packetizer.Next(payload)
+		p := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 96, SequenceNumber: s.seq, Timestamp: ts, SSRC: s.ssrc, Marker: last}, Payload: payload[:n]}
+		s.seq++
+		b, err := p.Marshal()
+		if err != nil {
+			panic(err)
+		}
+		packets = append(packets, b)
+	}
+	return packets
+}
+
+// send passes datagrams to the receiver, all but those with the indices of lost.
+func (b *bench) send(packets [][]byte, lost ...int) {
+	for i, p := range packets {
+		skip := false
+		for _, l := range lost {
+			skip = skip || l == i
+		}
+		if !skip {
+			b.takeRTP(p, source1)
+		}
+	}
+}
+
+func (b *bench) control(packets ...rtcp.Packet) {
+	raw, err := rtcp.Marshal(packets)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.takeRTCP(raw, source1)
+}
+
+// report is a sender report whose NTP time is t.
+func (b *bench) report(ntp uint64, ts uint32) {
+	b.control(&rtcp.SenderReport{SSRC: b.sender.ssrc, NTPTime: ntp, RTPTime: ts}, rtcp.NewCNAMESourceDescription(b.sender.ssrc, "x"))
+}
+
+// server is a Server that does as it is told.
+type server struct {
+	begin, err    error
+	capture       Capture
+	begins, ended int
+}
+
+func (s *server) Begin() error               { s.begins++; return s.begin }
+func (s *server) Ports() (int, int)          { return 5004, 5005 }
+func (s *server) Captured() (Capture, error) { return s.capture, s.err }
+func (s *server) End()                       { s.ended++ }
+
+var errDisk = errors.New("disk full")

@@ -1,0 +1,176 @@
+// The gateway's server side: form and codes of the protocol. What each action does
+// is in actions.go. Test it with httptest.
+
+package farend
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/krazycam/krazycam/firmware/gateway"
+)
+
+// maxRequest is many times the longest request of the protocol (about 700 bytes).
+const maxRequest = 16 << 10
+
+// A Server is the video server behind a Gateway; *Receiver is one.
+type Server interface {
+	Begin() error               // a stream may come; errors: ErrClosed, or why it cannot be taken
+	Ports() (rtp, rtcp int)     // where it listens
+	Captured() (Capture, error) // an error: it cannot capture, whatever arrives
+	End()                       // the stream is over
+}
+
+// A Capture is what a server has of the stream that was begun.
+type Capture struct {
+	Packets bool // RTP arrives
+	Frames  bool // frames arrive that a decoder can show
+}
+
+// GatewayConfig is what a gateway knows. Server is required.
+type GatewayConfig struct {
+	Key       string // "": every key is answered with 4051
+	Server    Server
+	Host      string        // "url" in answers; "": the host by which the source reached us
+	KeepAlive time.Duration // 0: no keepalive_s in answers, which means 60 s
+	StateDir  string        // where ids outlive a restart; "": nowhere
+	Now       func() time.Time
+	Log       *slog.Logger
+}
+
+// A Gateway grants one stream at a time.
+type Gateway struct {
+	config GatewayConfig
+	key    string // hash
+
+	mu     sync.Mutex
+	ids    *ids
+	active *grant
+}
+
+// A grant is the stream that is running.
+type grant struct {
+	id       gateway.ID
+	since    time.Time
+	lastSeen time.Time // granted or validated
+}
+
+// NewGateway reads the ids of earlier runs.
+func NewGateway(c GatewayConfig) (*Gateway, error) {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	known, err := loadIDs(c.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	return &Gateway{config: c, key: hash(c.Key), ids: known}, nil
+}
+
+// hash stands in for the key in the file of ids, and makes keys of unequal length
+// comparable in constant time.
+func hash(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return hex.EncodeToString(sum[:])
+}
+
+// A refusal is an answer that says no.
+type refusal struct {
+	code int
+	text string
+}
+
+func no(code int, text string) *refusal { return &refusal{code, text} }
+
+// ServeHTTP answers one request. It never reads more than 16 KiB.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var answer any
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
+	asked, why := request{}, no(gateway.CodeNoAction, "POST one JSON object with an action")
+	if err == nil && r.Method == http.MethodPost {
+		asked, why = parseRequest(body)
+	}
+	if why == nil {
+		answer, why = g.act(asked, ownHost(r))
+	}
+	status := http.StatusOK
+	if why != nil {
+		status = why.code / 10
+		answer = map[string]any{"error_code": why.code, "error_txt": why.text}
+		g.config.Log.Warn("gateway: refused", "from", r.RemoteAddr, "action", asked.action, "code", why.code, "reason", why.text)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	if err := json.NewEncoder(w).Encode(answer); err != nil {
+		g.config.Log.Debug("gateway: answer", "to", r.RemoteAddr, "err", err)
+	}
+}
+
+// request is what was asked; what is missing or unreadable is its zero value.
+type request struct {
+	action, key   string
+	utilization   gateway.ID
+	width, height int
+}
+
+func parseRequest(body []byte) (request, *refusal) {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(body, &fields) != nil {
+		return request{}, no(gateway.CodeNoAction, "the request is not one JSON object")
+	}
+	var r request
+	var width, height json.Number // takes 640 and "640"
+	for name, to := range map[string]any{
+		"action": &r.action, "key": &r.key, "utilization_id": &r.utilization, "width": &width, "height": &height,
+	} {
+		if value, said := fields[name]; said {
+			_ = json.Unmarshal(value, to) // unreadable is missing: each has its own code
+		}
+	}
+	r.width, r.height = side(width), side(height)
+	if r.action == "" {
+		return r, no(gateway.CodeNoAction, "no action argument")
+	}
+	return r, nil
+}
+
+// side gives 0 for what is no side of a VP8 picture (14 bits, RFC 6386 section 9.1).
+func side(n json.Number) int {
+	i, err := n.Int64()
+	if err != nil || i < 1 || i >= 1<<14 {
+		return 0
+	}
+	return int(i)
+}
+
+func (g *Gateway) rightKey(key string) bool {
+	return subtle.ConstantTimeCompare([]byte(hash(key)), []byte(g.key)) == 1
+}
+
+// ownHost is the host that the source wrote into its request, which it can reach;
+// without a usable one, the address that the request came to.
+func ownHost(r *http.Request) string {
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.Trim(host, "[]")
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	if host == "" && ok {
+		host = local.IP.String()
+	}
+	return host
+}

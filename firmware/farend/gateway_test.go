@@ -1,0 +1,232 @@
+package farend
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/krazycam/krazycam/firmware/gateway"
+)
+
+// desk is a gateway with a server and a clock that the test moves.
+type desk struct {
+	*Gateway
+	t      *testing.T
+	server *server
+	clock  time.Time
+}
+
+func newDesk(t *testing.T, c GatewayConfig) *desk {
+	t.Helper()
+	d := &desk{t: t, server: &server{}, clock: time.Unix(1_800_000_000, 0)}
+	if c.Server == nil {
+		c.Server = d.server
+	}
+	c.Now = func() time.Time { return d.clock }
+	g, err := NewGateway(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Gateway = g
+	return d
+}
+
+// post gives status and answer.
+func (d *desk) post(body string) (int, map[string]any) {
+	d.t.Helper()
+	r := httptest.NewRequest(http.MethodPost, "http://desk.example:8080/", strings.NewReader(body))
+	w := httptest.NewRecorder()
+	d.ServeHTTP(w, r)
+	var answer map[string]any
+	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
+		d.t.Fatalf("%s: answer %q: %v", body, w.Body, err)
+	}
+	return w.Code, answer
+}
+
+// want posts body and checks error_code, or good for none.
+func (d *desk) want(body string, code int) map[string]any {
+	d.t.Helper()
+	status, answer := d.post(body)
+	got, _ := answer["error_code"].(float64)
+	wantStatus := 200
+	if code != 0 {
+		wantStatus = code / 10
+	}
+	if int(got) != code || status != wantStatus {
+		d.t.Errorf("%.80s = %d %v, want error_code %d", body, status, answer, code)
+	}
+	return answer
+}
+
+func (d *desk) newID() string {
+	d.t.Helper()
+	id, _ := d.want(`{"action":"new_utilization_id","key":"k"}`, 0)["utilization_id"].(string)
+	if len(id) < 20 {
+		d.t.Errorf("utilization_id %q can be guessed", id)
+	}
+	return id
+}
+
+func TestGatewayGrantsValidatesAndStops(t *testing.T) {
+	d := newDesk(t, GatewayConfig{Key: "k", KeepAlive: 30 * time.Second})
+	id := d.newID()
+	answer := d.want(fmt.Sprintf(`{"action":"start_stream","key":"k","utilization_id":%q,"width":640,"height":"480","codec":"VP8"}`, id), 0)
+	if answer["url"] != "desk.example" || answer["rtp_port"] != 5004.0 || answer["rtcp_port"] != 5005.0 || answer["keepalive_s"] != 30.0 {
+		t.Errorf("start_stream = %v", answer)
+	}
+	validate := fmt.Sprintf(`{"action":"validate_stream","utilization_id":%q}`, id)
+	if got := d.want(validate, 0)["validation_code"]; got != 1.0 {
+		t.Errorf("validation_code without packets = %v, want 1", got)
+	}
+	d.clock = d.clock.Add(11 * time.Second)
+	d.want(validate, 4081)
+	d.server.capture = Capture{Packets: true}
+	if got := d.want(validate, 0)["validation_code"]; got != 2.0 {
+		t.Errorf("validation_code without frames = %v, want 2", got)
+	}
+	d.server.capture = Capture{Packets: true, Frames: true}
+	if got := d.want(validate, 0)["validation_code"]; got != 0.0 {
+		t.Errorf("validation_code = %v, want 0", got)
+	}
+	d.server.err = errDisk
+	d.want(validate, 5002)
+	d.server.err = ErrClosed
+	d.want(validate, 5031)
+	stop := fmt.Sprintf(`{"action":"stop_stream","utilization_id":%q}`, id)
+	if got := d.want(stop, 0)["ok"]; got != "stream stopped successfully" {
+		t.Errorf("stop_stream = %v", got)
+	}
+	d.want(stop, 4092)
+	d.want(validate, 4092)
+	if d.server.begins != 1 || d.server.ended != 1 {
+		t.Errorf("the server began %d and ended %d times, want 1 and 1", d.server.begins, d.server.ended)
+	}
+}
+
+func TestGatewayRefusesWithTheCodeOfTheTable(t *testing.T) {
+	d := newDesk(t, GatewayConfig{Key: "k"})
+	id := d.newID()
+	start := fmt.Sprintf(`"action":"start_stream","utilization_id":%q`, id)
+	for _, c := range []struct {
+		name, body string
+		code       int
+	}{
+		{"nothing", ``, 4001}, {"no JSON", `<html>`, 4001}, {"a list", `[]`, 4001}, {"no action", `{}`, 4001}, {"an action that is no text", `{"action":1}`, 4001},
+		{"a flood", `{"action":"` + strings.Repeat("x", maxRequest) + `"}`, 4001},
+		{"an unknown action", `{"action":"get_data"}`, 5011},
+		{"no key", `{"action":"new_utilization_id"}`, 4002}, {"no key on start", `{` + start + `}`, 4002},
+		{"a key that is no text", `{"action":"new_utilization_id","key":{}}`, 4002},
+		{"a wrong key", `{"action":"new_utilization_id","key":"x"}`, 4011}, {"a wrong key on start", `{` + start + `,"key":"kk","width":1,"height":1}`, 4011},
+		{"no id", `{"action":"start_stream","key":"k","width":640,"height":480}`, 4003}, {"no id on validate", `{"action":"validate_stream"}`, 4003},
+		{"no id on stop", `{"action":"stop_stream","utilization_id":null}`, 4003}, {"an id that is a list", `{"action":"stop_stream","utilization_id":[]}`, 4003},
+		{"an unknown id", `{"action":"start_stream","key":"k","utilization_id":7,"width":640,"height":480}`, 4012},
+		{"an unknown id on validate", `{"action":"validate_stream","utilization_id":"x"}`, 4012}, {"an unknown id on stop", `{"action":"stop_stream","utilization_id":"x"}`, 4012},
+		{"no size", `{` + start + `,"key":"k"}`, 4004}, {"half a size", `{` + start + `,"key":"k","width":640}`, 4004},
+		{"a size of nothing", `{` + start + `,"key":"k","width":0,"height":480}`, 4004}, {"a size too large", `{` + start + `,"key":"k","width":16384,"height":480}`, 4004},
+		{"a stream that does not run", fmt.Sprintf(`{"action":"validate_stream","utilization_id":%q}`, id), 4092},
+		{"a start", `{` + start + `,"key":"k","width":640,"height":480}`, 0},
+		{"a start while it runs", `{` + start + `,"key":"k","width":640,"height":480}`, 4091},
+	} {
+		t.Run(c.name, func(t *testing.T) { d.t = t; d.want(c.body, c.code) })
+	}
+	d.t = t
+	other := d.newID()
+	d.want(fmt.Sprintf(`{"action":"start_stream","key":"k","utilization_id":%q,"width":1,"height":1}`, other), 4091)
+	d.want(fmt.Sprintf(`{"action":"stop_stream","utilization_id":%q}`, other), 4092)
+
+	unset := newDesk(t, GatewayConfig{})
+	unset.want(`{"action":"new_utilization_id","key":"k"}`, 4051)
+	w := httptest.NewRecorder()
+	d.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	if w.Code != 400 || !strings.Contains(w.Body.String(), "4001") {
+		t.Errorf("GET = %d %s, want 4001", w.Code, w.Body)
+	}
+}
+
+func TestGatewayReportsItsServersFaults(t *testing.T) {
+	for err, code := range map[error]int{ErrClosed: 5031, ErrActive: 5001} {
+		d := newDesk(t, GatewayConfig{Key: "k"})
+		d.server.begin = err
+		body := fmt.Sprintf(`{"action":"start_stream","key":"k","utilization_id":%q,"width":640,"height":480}`, d.newID())
+		d.want(body, code)
+		d.server.begin = nil
+		d.want(body, 0)
+	}
+}
+
+func TestGatewayFreesTheServerWhenTheLeaseRunsOut(t *testing.T) {
+	d := newDesk(t, GatewayConfig{Key: "k", Host: "video.example"})
+	a, b := d.newID(), d.newID()
+	start := `{"action":"start_stream","key":"k","utilization_id":%q,"width":640,"height":480}`
+	if got := d.want(fmt.Sprintf(start, a), 0); got["url"] != "video.example" || got["keepalive_s"] != nil {
+		t.Errorf("start_stream = %v", got)
+	}
+	d.clock = d.clock.Add(3 * time.Minute)
+	d.want(fmt.Sprintf(`{"action":"validate_stream","utilization_id":%q}`, a), 4081) // a sign of life nevertheless
+	d.clock = d.clock.Add(3 * time.Minute)
+	d.want(fmt.Sprintf(start, b), 4091)
+	if s := d.State(); !s.Active || s.Utilization != gateway.TextID(a) {
+		t.Errorf("State = %+v", s)
+	}
+	d.clock = d.clock.Add(2 * time.Minute)
+	if s := d.State(); s.Active || d.server.ended != 1 {
+		t.Errorf("State = %+v after the lease, ended %d times", s, d.server.ended)
+	}
+	d.want(fmt.Sprintf(start, b), 0)
+}
+
+func TestGatewayKnowsItsIDsAfterARestartAndWhoseTheyAre(t *testing.T) {
+	dir := t.TempDir()
+	id := newDesk(t, GatewayConfig{Key: "k", StateDir: dir}).newID()
+	start := `{"action":"start_stream","key":%q,"utilization_id":%q,"width":640,"height":480}`
+	newDesk(t, GatewayConfig{Key: "k", StateDir: dir}).want(fmt.Sprintf(start, "k", id), 0)
+	newDesk(t, GatewayConfig{Key: "new", StateDir: dir}).want(fmt.Sprintf(start, "new", id), 4013)
+	path := filepath.Join(dir, "utilization_ids.json")
+	if b, err := os.ReadFile(path); err != nil || strings.Contains(string(b), `"k"`) {
+		t.Errorf("%s, %v: holds the key itself", b, err)
+	}
+	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := NewGateway(GatewayConfig{StateDir: dir}); err == nil {
+		t.Error("a broken file of ids was taken for none")
+	}
+	d := newDesk(t, GatewayConfig{Key: "k", StateDir: t.TempDir()})
+	if err := os.RemoveAll(filepath.Dir(d.ids.path)); err != nil {
+		t.Fatal(err)
+	}
+	d.want(`{"action":"new_utilization_id","key":"k"}`, 5004)
+}
+
+func TestGatewayBoundsItsIDs(t *testing.T) {
+	var k ids
+	first, _ := k.create("k")
+	for range maxIDs {
+		if _, err := k.create("k"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, known := k.keyOf(first); known || len(k.list) != maxIDs {
+		t.Errorf("%d ids, the first known: %v; want %d and the oldest gone", len(k.list), known, maxIDs)
+	}
+}
+
+func FuzzRequest(f *testing.F) {
+	f.Add([]byte(`{"action":"start_stream","key":"k","utilization_id":1,"width":"640","height":480}`))
+	f.Add([]byte(`{"action":"new_utilization_id","key":"k"}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		d := newDesk(t, GatewayConfig{Key: "k"})
+		status, answer := d.post(string(b))
+		code, refused := answer["error_code"].(float64)
+		if refused && int(code)/10 != status || !refused && status != 200 {
+			t.Errorf("%q = %d %v", b, status, answer)
+		}
+	})
+}

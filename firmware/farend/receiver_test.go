@@ -1,0 +1,270 @@
+package farend
+
+import (
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/pion/rtcp"
+
+	"github.com/krazycam/krazycam/firmware/rtpvp8"
+)
+
+func TestReceiverCountsFramesAcrossTheWrapAndRecordsThem(t *testing.T) {
+	b := newBench(t, t.TempDir())
+	for i := range 30 {
+		b.send(b.frame(i == 0, 0xfffff000+uint32(i)*3000))
+		b.wait(40 * time.Millisecond)
+	}
+	got := b.Stats()
+	if got.State != "streaming" || got.Frames != 30 || got.KeyFrames != 1 || got.Packets != 90 || got.Expected != 90 ||
+		got.Lost != 0 || got.Reordered != 0 || got.Damaged != 0 || got.Width != 320 || got.Height != 240 || got.PLIs != 0 {
+		t.Errorf("Stats = %+v", got)
+	}
+	if c, err := b.Captured(); err != nil || !c.Frames || !c.Packets {
+		t.Errorf("Captured = %+v, %v", c, err)
+	}
+	b.End()
+	after := b.Stats()
+	if after.State != "idle" || after.Frames != 30 {
+		t.Errorf("Stats after End = %+v", after)
+	}
+	frames, ticks := readIVF(t, got.Record)
+	if frames != 30 || ticks != 29*3000 {
+		t.Errorf("the record has %d frames, the last at %d, want 30 and %d", frames, ticks, 29*3000)
+	}
+}
+
+func TestReceiverCountsWhatNobodyAskedFor(t *testing.T) {
+	b := newBench(t, "")
+	b.End()
+	b.send(b.frame(true, 0))
+	b.report(1<<32, 0)
+	if got := b.Stats(); got.Unasked != 4 || got.Frames != 0 || got.Packets != 0 {
+		t.Errorf("Stats = %+v, want 4 unasked and nothing else", got)
+	}
+	if err := b.Begin(); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.Stats(); got.Unasked != 4 || got.Grant != 2 {
+		t.Errorf("Stats after Begin = %+v, want unasked kept", got)
+	}
+	if err := b.Begin(); !errors.Is(err, ErrActive) {
+		t.Errorf("second Begin = %v, want ErrActive", err)
+	}
+}
+
+func TestReceiverAsksForAKeyFrameAfterLossAndStopsAskingWhenItComes(t *testing.T) {
+	b := newBench(t, t.TempDir())
+	b.report(1<<32, 0)
+	b.send(b.frame(true, 0))
+	b.wait(time.Second)
+	b.rtcpOut.take(t)
+	b.send(b.frame(false, 3000), 1) // the middle packet is lost
+	b.send(b.frame(false, 6000))
+	b.wait(gapPatience + 2*tickEvery)
+	plis := 0
+	for _, p := range b.rtcpOut.take(t) {
+		if pli, ok := p.(*rtcp.PictureLossIndication); ok && pli.MediaSSRC == 0x1234 {
+			plis++
+		}
+	}
+	if got := b.Stats(); plis != 1 || got.Frames != 2 || got.LostFrames != 1 || got.Damaged != 1 || got.Lost != 1 {
+		t.Errorf("%d PLIs, Stats = %+v, want one PLI, a lost frame and a damaged one", plis, got)
+	}
+	b.wait(time.Second) // not faster than every 500 ms
+	if got := b.Stats().PLIs; got != 3 {
+		t.Errorf("%d PLIs after another second, want 3", got)
+	}
+	b.send(b.frame(true, 9000))
+	b.wait(time.Second)
+	if got := b.Stats(); got.PLIs != 3 || got.KeyFrames != 2 {
+		t.Errorf("Stats = %+v, want no PLI after the key frame", got)
+	}
+	record := b.Stats().Record
+	b.End()
+	if frames, _ := readIVF(t, record); frames != 2 {
+		t.Errorf("%d frames recorded, want the two that can be decoded", frames)
+	}
+}
+
+func TestReceiverPutsPacketsInOrder(t *testing.T) {
+	b := newBench(t, "")
+	b.send(b.frame(true, 0))
+	f := b.frame(false, 3000)
+	b.send([][]byte{f[1], f[0], f[2], f[2]}) // overtaken, and one twice
+	if got := b.Stats(); got.Frames != 2 || got.Reordered != 1 || got.Lost != -1 {
+		t.Errorf("Stats = %+v, want 2 frames, 1 reordered, -1 lost (one came twice)", got)
+	}
+}
+
+func TestReceiverKeepsToOneSourceUntilItIsGone(t *testing.T) {
+	b := newBench(t, "")
+	b.send(b.frame(true, 0))
+	other := sender{ssrc: 0x9999, seq: 7, packetizer: rtpvp8.NewPacketizer(1200, 0)}
+	b.send(other.frame(true, 0))
+	if got := b.Stats(); got.SSRC != 0x1234 || got.Foreign != 3 || got.Frames != 1 {
+		t.Errorf("Stats = %+v, want the second source left out", got)
+	}
+	b.wait(silence + time.Second)
+	if got := b.Stats(); got.State != "silent" {
+		t.Errorf("State = %q, want silent", got.State)
+	}
+	if c, _ := b.Captured(); c.Frames || c.Packets {
+		t.Errorf("Captured = %+v after silence", c)
+	}
+	b.send(other.frame(true, 0))
+	if got := b.Stats(); got.SSRC != 0x9999 || got.Frames != 2 || got.State != "streaming" {
+		t.Errorf("Stats = %+v, want the second source after the first, counts added", got)
+	}
+	b.control(&rtcp.Goodbye{Sources: []uint32{0x9999}})
+	third := sender{ssrc: 3, packetizer: rtpvp8.NewPacketizer(1200, 0)}
+	b.send(third.frame(true, 0))
+	if got := b.Stats(); got.SSRC != 3 || got.Frames != 3 {
+		t.Errorf("Stats = %+v, want the third source at once after BYE", got)
+	}
+}
+
+func TestReceiverReportsAsRFC3550Wants(t *testing.T) {
+	b := newBench(t, "")
+	b.report(0x11223344_55667788, 0)
+	b.send(b.frame(true, 0))
+	for i := range 300 { // 10 s at 30 fps, 3,000 B: 720 kbit/s
+		b.wait(2 * tickEvery)
+		b.send(b.frame(false, uint32(i)*3000))
+	}
+	blocks := 0
+	for _, p := range b.rtcpOut.take(t) {
+		rr, ok := p.(*rtcp.ReceiverReport)
+		if !ok {
+			continue
+		}
+		blocks++
+		if len(rr.Reports) != 1 || rr.Reports[0].SSRC != 0x1234 || rr.Reports[0].LastSenderReport != 0x33445566 || rr.Reports[0].Delay == 0 || rr.Reports[0].FractionLost != 0 {
+			t.Errorf("RR = %+v", rr)
+		}
+	}
+	// 360/600 s, randomized to 0.5 s: about 20 in 12 s, the first after 2 s.
+	if blocks < 12 || blocks > 24 {
+		t.Errorf("%d reports in 12 s, want 12 to 24", blocks)
+	}
+	b.End()
+	var bye bool
+	for _, p := range b.rtcpOut.take(t) {
+		_, is := p.(*rtcp.Goodbye)
+		bye = bye || is
+	}
+	if !bye {
+		t.Error("no BYE at the end")
+	}
+}
+
+func TestIntervalFollowsTheBandwidth(t *testing.T) {
+	b := newBench(t, "")
+	for rate, want := range map[float64]time.Duration{0: 5 * time.Second, 100_000: 3600 * time.Millisecond, 60_000: 5 * time.Second,
+		600_000: 600 * time.Millisecond, 5_000_000: 500 * time.Millisecond, 4_000: 9386666666} {
+		b.rate = rate
+		if got := b.interval(); got.Round(time.Millisecond) != want.Round(time.Millisecond) {
+			t.Errorf("interval at %v bit/s = %v, want %v", rate, got, want)
+		}
+	}
+}
+
+func TestReceiverEstimatesDelayWithoutSynchronisedClocks(t *testing.T) {
+	b := newBench(t, "")
+	// The board lives in 1970; its report takes 5 ms on the way.
+	board := uint64(2208988800+86400) << 32
+	b.report(board, 90000)
+	b.wait(100 * time.Millisecond)
+	// Captured 60 ms after the report was sent, whole 105 ms after that: 45 ms, less the report's 5 ms.
+	b.send(b.frame(true, 90000+60*90))
+	got := b.Stats()
+	if got.Delayed != 1 || got.Delays.Round(time.Millisecond) != 40*time.Millisecond {
+		t.Errorf("delay = %v of %d frames, want 40 ms of 1", got.Delays, got.Delayed)
+	}
+}
+
+func TestReceiverSaysWhyItCannotRecord(t *testing.T) {
+	b := newBench(t, filepath.Join(t.TempDir(), "missing"))
+	b.send(b.frame(true, 0))
+	if _, err := b.Captured(); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("Captured = %v, want ErrNotExist", err)
+	}
+	if got := b.Stats(); got.Problem == "" || got.Frames != 1 {
+		t.Errorf("Stats = %+v, want a problem and the frame counted", got)
+	}
+}
+
+func TestReceiverReadsSocketsAndClosesThem(t *testing.T) {
+	var sockets [2]net.PacketConn
+	for i := range sockets {
+		conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		sockets[i] = conn
+	}
+	r := NewReceiver(ReceiverConfig{RTP: sockets[0], RTCP: sockets[1]})
+	if err := r.Begin(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := contextWithStop(t)
+	done := make(chan error)
+	go func() { done <- r.Run(ctx) }()
+	out, err := net.Dial("udp", sockets[0].LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	s := sender{ssrc: 1, packetizer: rtpvp8.NewPacketizer(1200, 0)}
+	for deadline := time.Now().Add(5 * time.Second); r.Stats().Frames == 0 && time.Now().Before(deadline); {
+		for _, p := range s.frame(true, 0) {
+			_, _ = out.Write(p)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if r.Stats().Frames == 0 {
+		t.Error("no frame came through the socket")
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Errorf("Run = %v", err)
+	}
+	if err := r.Begin(); !errors.Is(err, ErrClosed) {
+		t.Errorf("Begin after Run = %v, want ErrClosed", err)
+	}
+}
+
+func FuzzRTP(f *testing.F) {
+	s := sender{ssrc: 1, packetizer: rtpvp8.NewPacketizer(1200, 0)}
+	for _, p := range s.frame(true, 0) {
+		f.Add(p, p)
+	}
+	f.Fuzz(func(t *testing.T, p, q []byte) {
+		b := newBench(t, "")
+		b.takeRTP(p, source1)
+		b.takeRTP(q, source1)
+		b.wait(gapPatience * 2)
+		b.takeRTP(p, source1)
+		b.End()
+		if got := b.Stats(); got.Packets > 3 || got.Frames > 3 {
+			t.Errorf("three datagrams made %+v", got)
+		}
+	})
+}
+
+func FuzzRTCP(f *testing.F) {
+	sr, _ := rtcp.Marshal([]rtcp.Packet{&rtcp.SenderReport{SSRC: 0x1234, NTPTime: 1 << 40}, &rtcp.Goodbye{Sources: []uint32{0x1234}}})
+	f.Add(sr, sr)
+	f.Fuzz(func(t *testing.T, p, q []byte) {
+		b := newBench(t, "")
+		b.takeRTCP(p, source1)
+		b.send(b.frame(true, 0))
+		b.takeRTCP(q, source1)
+		b.wait(gapPatience * 2)
+		b.rtcpOut.take(t) // what we answer is RTCP again, whatever came
+	})
+}

@@ -1,0 +1,97 @@
+// Counting packets, loss and jitter of one source as RFC 3550 A.1, A.3 and A.8
+// prescribe. No clock and no socket.
+
+package farend
+
+import "math"
+
+// RFC 3550 A.1: a jump of less than maxDropout is loss, one back of less than
+// maxMisorder is disorder, all else a source that starts over, once a second
+// packet confirms it.
+const (
+	maxDropout  = 3000
+	maxMisorder = 100
+	noBadSeq    = 1 << 16 // no 16-bit number
+)
+
+// sequence is RFC 3550's "source" structure. Its zero value is ready.
+type sequence struct {
+	started       bool
+	highest       uint16
+	cycles        uint64 // in units of 65536
+	base          uint64
+	bad           uint32
+	received      uint64 // duplicates and late ones included, as A.3 wants it
+	reordered     uint64
+	past          uint64 // packets expected before the source started over
+	expectedPrior uint64
+	receivedPrior uint64
+
+	jitter  float64 // 1/90000 s
+	transit uint32
+	timed   bool // transit is known
+}
+
+// take notes a packet and tells whether it belongs to the stream.
+func (s *sequence) take(seq uint16) bool {
+	delta := seq - s.highest
+	switch {
+	case !s.started:
+		s.restart(seq)
+	case delta == 0: // twice
+	case delta < maxDropout:
+		if seq < s.highest {
+			s.cycles += 1 << 16
+		}
+		s.highest = seq
+	case delta <= 0xffff-maxMisorder+1 && uint32(seq) == s.bad:
+		s.past += s.expectedSinceBase()
+		s.restart(seq)
+	case delta <= 0xffff-maxMisorder+1:
+		s.bad = uint32(seq + 1)
+		return false
+	default:
+		s.reordered++
+	}
+	s.received++
+	return true
+}
+
+func (s *sequence) restart(seq uint16) {
+	s.started, s.highest, s.cycles, s.base, s.bad = true, seq, 0, uint64(seq), noBadSeq
+}
+
+func (s *sequence) expectedSinceBase() uint64 {
+	if !s.started {
+		return 0
+	}
+	return s.cycles + uint64(s.highest) - s.base + 1
+}
+
+func (s *sequence) expected() uint64 { return s.past + s.expectedSinceBase() }
+
+// lost may be negative: a packet that came twice counts twice (A.3).
+func (s *sequence) lost() int64 { return int64(s.expected()) - int64(s.received) }
+
+// report gives the numbers of a report block, and starts the next interval.
+func (s *sequence) report() (fraction uint8, lost, highest uint32) {
+	expected := s.expected() - s.expectedPrior
+	missing := int64(expected) - int64(s.received-s.receivedPrior)
+	s.expectedPrior, s.receivedPrior = s.expected(), s.received
+	if expected > 0 && missing > 0 {
+		fraction = uint8(min(missing*256/int64(expected), 255))
+	}
+	// 24 bits with a sign.
+	total := min(max(s.lost(), -1<<23), 1<<23-1)
+	return fraction, uint32(total) & 0xffffff, uint32(s.cycles) | uint32(s.highest)
+}
+
+// arrived updates the jitter: arrival and timestamp are in the same units.
+func (s *sequence) arrived(arrival, timestamp uint32) {
+	transit := arrival - timestamp
+	d := int32(transit - s.transit)
+	if s.timed {
+		s.jitter += (math.Abs(float64(d)) - s.jitter) / 16
+	}
+	s.transit, s.timed = transit, true
+}

@@ -1,0 +1,147 @@
+// RTCP out: SR+SDES at once and then by RFC 3550's rules, BYE at the end.
+// The goroutine that also reads what comes in. Spec: RFC 3550 sections 6.1 to 6.5.
+
+package rtpsend
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"github.com/pion/rtcp"
+)
+
+// receivePause keeps a socket that fails at once from taking the processor.
+const receivePause = 100 * time.Millisecond
+
+// startReports sends the first report with the first frame: a receiver maps RTP time
+// from the start, and one that learns our RTCP address from it can ask for key frames.
+// Section 6.2 allows unicast to begin without delay.
+func (s *Sender) startReports() {
+	s.sendReport(nil)
+	s.mu.Lock()
+	s.schedule.start(s.cfg.Monotonic(), s.session.interval())
+	s.mu.Unlock()
+	s.running.Add(1)
+	go s.run()
+}
+
+// run reads RTCP until Close; the wait for it ends when a report is due.
+func (s *Sender) run() {
+	defer s.running.Done()
+	for s.step() {
+	}
+}
+
+// step waits for one packet or for the next report; false: closed.
+func (s *Sender) step() bool {
+	s.mu.Lock()
+	wait := max(s.schedule.next-s.cfg.Monotonic(), 0)
+	s.mu.Unlock()
+	n, from, err := s.reports.Receive(s.in[:], wait)
+	switch {
+	case err == nil:
+		s.receive(s.in[:n], from)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, net.ErrClosed):
+		return false
+	default:
+		s.mu.Lock()
+		s.stats.ReceiveErrors++
+		s.mu.Unlock()
+		select {
+		case <-s.done:
+		case <-time.After(receivePause):
+		}
+	}
+	s.mu.Lock()
+	due := s.schedule.expire(s.cfg.Monotonic(), s.session.interval())
+	s.mu.Unlock()
+	if due {
+		s.sendReport(nil)
+	}
+	return true
+}
+
+// sayBye ends the session for the receiver: SR or RR, SDES, BYE.
+func (s *Sender) sayBye() {
+	s.sendReport(&rtcp.Goodbye{Sources: []uint32{s.SSRC()}})
+}
+
+// sendReport sends a compound packet. After one with bye nothing may follow, so later
+// ones are not sent.
+func (s *Sender) sendReport(bye *rtcp.Goodbye) {
+	s.reporting.Lock()
+	defer s.reporting.Unlock()
+	if s.closed.Load() && bye == nil {
+		return
+	}
+	b, err := s.compound(bye)
+	if err == nil {
+		err = s.reports.Send(b)
+	} else { // not by any input that complete lets through
+		s.cfg.Log.Error("no RTCP report", "err", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		s.stats.ReportErrors.count(err)
+		return
+	}
+	s.stats.ReportsSent++
+	s.average(len(b))
+}
+
+// compound makes the packet: what it says of time and counts is of this moment.
+func (s *Sender) compound(bye *rtcp.Goodbye) ([]byte, error) {
+	packets := []rtcp.Packet{s.head(), &rtcp.SourceDescription{Chunks: []rtcp.SourceDescriptionChunk{{
+		Source: s.SSRC(),
+		Items:  []rtcp.SourceDescriptionItem{{Type: rtcp.SDESCNAME, Text: s.cfg.CNAME}},
+	}}}}
+	if bye != nil {
+		packets = append(packets, bye)
+	}
+	b, err := rtcp.Marshal(packets)
+	if err != nil {
+		return nil, fmt.Errorf("rtpsend: write RTCP of %d parts: %w", len(packets), err)
+	}
+	return b, nil
+}
+
+// head is an SR, or an empty RR when no packet left since the report before the last
+// (section 6.4). The SR pairs the wall clock with the capture clock of one moment, not
+// with the time of the latest picture: whoever set the clock in between, the pair is true.
+func (s *Sender) head() rtcp.Packet {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.session.weSent = s.stats.Packets > s.counted[1]
+	s.session.senders = 0
+	s.counted[1], s.counted[0] = s.counted[0], s.stats.Packets
+	if !s.session.weSent {
+		return &rtcp.ReceiverReport{SSRC: s.SSRC()}
+	}
+	s.session.senders = 1
+	now := s.cfg.Monotonic()
+	ntp := ntpTime(s.cfg.Now())
+	s.srs.add(ntp, now)
+	return &rtcp.SenderReport{
+		SSRC: s.SSRC(), NTPTime: ntp, RTPTime: s.clock.at(now),
+		PacketCount: uint32(s.stats.Packets), OctetCount: uint32(s.stats.Octets),
+	}
+}
+
+// average updates the mean size of RTCP packets, sent and received, by section 6.3.3;
+// section 6.2 counts IP and UDP headers in. mu is held.
+func (s *Sender) average(size int) {
+	headers := 40 + 8
+	if s.cfg.RTCP.Addr().Is4() {
+		headers = 20 + 8
+	}
+	n := float64(size + headers)
+	if s.session.averageSize == 0 {
+		s.session.averageSize = n
+	}
+	s.session.averageSize += (n - s.session.averageSize) / 16
+}

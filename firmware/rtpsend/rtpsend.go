@@ -1,0 +1,146 @@
+// Frames to RTP and RTCP over UDP. Owns two sockets and one goroutine.
+// Test without a network: the fakes in fake_test.go. Spec: RFC 3550, RFC 3551.
+
+// Package rtpsend sends one VP8 stream to one receiver: RTP from one UDP socket,
+// RTCP from another one, which also takes the receiver's reports.
+//
+// It is the last stage of the flow: frames come from the encoder, rtpvp8 cuts them,
+// and what the receiver answers comes out as KeyFrameWanted and Stats. A Sender owns
+// its sockets and the goroutine that sends and reads RTCP, from the first frame to
+// Close. Times of pictures are CLOCK_MONOTONIC, RTP timestamps 1/90000 s, rates
+// bit/s, loss a fraction from 0 to 1. The wall clock is written into sender reports
+// and used for nothing else: these boards learn the time of day when they have been
+// streaming for a while, and hours of jump must not move a timestamp or a timer.
+//
+// Sources: RFC 3550 sections 5 and 6 (RTP, RTCP), RFC 7741 (VP8), RFC 4585 section
+// 6.3.1 (PLI), RFC 5104 section 4.3.1 (FIR), RFC 5506 (reduced size), RFC 4566 (SDP).
+package rtpsend
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// PayloadType is the first of the dynamic ones (RFC 3551 section 6).
+	PayloadType = 96
+
+	// ClockRate is RTP time in ticks a second (RFC 7741 section 4.1).
+	ClockRate = 90_000
+)
+
+// DefaultBandwidth is the session's bandwidth, in bit/s, if the Config names none.
+const DefaultBandwidth = 600_000
+
+var (
+	// ErrClosed is the cause of errors after Close.
+	ErrClosed = errors.New("sender is closed")
+
+	// ErrAddress is the cause of errors about an address that cannot be sent to.
+	ErrAddress = errors.New("not an address to send to")
+)
+
+// First holds the values that RFC 3550 section 5.1 wants random. Tests set them to
+// see both counters wrap.
+type First struct {
+	SSRC      uint32
+	Sequence  uint16
+	Timestamp uint32
+	PictureID uint16 // 15 bits
+}
+
+// A Config says where to, and under which name.
+type Config struct {
+	RTP, RTCP     netip.AddrPort // the receiver's; both IPv4 or both IPv6
+	LocalRTCPPort int            // 0: any free one
+	CNAME         string         // at most 255 bytes; empty: a random one (RFC 7022 section 4.2)
+	Bandwidth     int            // bit/s, of which RTCP takes at most 5 %; 0: DefaultBandwidth
+	Log           *slog.Logger   // nil: silent
+
+	Now       func() time.Time     // wall clock for sender reports; nil: time.Now
+	Monotonic func() time.Duration // the clock of Send's at; nil: CLOCK_MONOTONIC
+	First     *First               // nil: random
+}
+
+// Open makes the sockets. Nothing is sent before the first frame: a receiver whose
+// gateway has not granted the stream hears nothing.
+func Open(cfg Config) (*Sender, error) {
+	if err := cfg.complete(); err != nil {
+		return nil, fmt.Errorf("rtpsend: %w", err)
+	}
+	media, reports, err := openSockets(&cfg)
+	if err != nil {
+		return nil, fmt.Errorf("rtpsend: %w", err)
+	}
+	return newSender(cfg, media, reports), nil
+}
+
+// complete checks what the caller set and fills in what it left out.
+func (c *Config) complete() error {
+	for _, a := range []netip.AddrPort{c.RTP, c.RTCP} {
+		if !a.IsValid() || a.Port() == 0 || a.Addr().IsUnspecified() {
+			return fmt.Errorf("receiver %v: %w", a, ErrAddress)
+		}
+	}
+	c.RTP, c.RTCP = unmap(c.RTP), unmap(c.RTCP)
+	if c.RTP.Addr().Is4() != c.RTCP.Addr().Is4() {
+		return fmt.Errorf("RTP to %v, RTCP to %v: two IP versions: %w", c.RTP, c.RTCP, ErrAddress)
+	}
+	if c.LocalRTCPPort < 0 || c.LocalRTCPPort > 65535 {
+		return fmt.Errorf("local RTCP port %d: %w", c.LocalRTCPPort, ErrAddress)
+	}
+	if len(c.CNAME) > 255 {
+		return fmt.Errorf("CNAME of %d bytes, at most 255 fit into SDES", len(c.CNAME))
+	}
+	if c.Bandwidth <= 0 {
+		c.Bandwidth = DefaultBandwidth
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Monotonic == nil {
+		c.Monotonic = monotonic
+	}
+	c.randomize()
+	return nil
+}
+
+// randomize chooses what must not be guessed or collide. crypto/rand never fails.
+func (c *Config) randomize() {
+	var b [24]byte
+	_, _ = rand.Read(b[:])
+	if c.First == nil {
+		c.First = &First{
+			SSRC:      binary.BigEndian.Uint32(b[0:]),
+			Sequence:  binary.BigEndian.Uint16(b[4:]),
+			Timestamp: binary.BigEndian.Uint32(b[6:]),
+			PictureID: binary.BigEndian.Uint16(b[10:]) & 0x7fff,
+		}
+	}
+	if c.CNAME == "" {
+		c.CNAME = base64.StdEncoding.EncodeToString(b[12:]) // 96 bits, RFC 7022 section 5
+	}
+}
+
+func unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
+
+// monotonic is the clock that stamps buffers in the kernel. It stands still for no
+// setting of the wall clock.
+func monotonic() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &t); err != nil {
+		return 0 // Linux knows this clock since 2.6: cannot happen
+	}
+	return time.Duration(t.Nano())
+}

@@ -1,0 +1,43 @@
+// The stream's description for receivers that ask for a file. Pure.
+// Spec: RFC 4566, RFC 3605 (a=rtcp), RFC 7741 section 6 (VP8).
+
+package rtpsend
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// SDP describes the stream as ffmpeg and GStreamer want it: lines end in CR LF.
+func (s *Sender) SDP() string {
+	to, rtcp := s.cfg.RTP, s.cfg.RTCP
+	lines := []string{
+		"v=0",
+		fmt.Sprintf("o=- %d 1 IN %s", s.SSRC(), address(unspecified(to.Addr()))),
+		"s=krazycam",
+		"c=IN " + address(to.Addr()),
+		"t=0 0",
+		fmt.Sprintf("m=video %d RTP/AVP %d", to.Port(), PayloadType),
+		fmt.Sprintf("b=AS:%d", (s.cfg.Bandwidth+999)/1000), // kbit/s, from which receivers compute their RTCP interval
+		fmt.Sprintf("a=rtpmap:%d VP8/%d", PayloadType, ClockRate),
+		fmt.Sprintf("a=rtcp:%d IN %s", rtcp.Port(), address(rtcp.Addr())),
+		fmt.Sprintf("a=ssrc:%d cname:%s", s.SSRC(), s.cfg.CNAME),
+	}
+	return strings.Join(lines, "\r\n") + "\r\n"
+}
+
+// unspecified stands for the sender's own address, which the file must not tell.
+func unspecified(a netip.Addr) netip.Addr {
+	if a.Is4() {
+		return netip.IPv4Unspecified()
+	}
+	return netip.IPv6Unspecified()
+}
+
+func address(a netip.Addr) string {
+	if a.Is4() {
+		return "IP4 " + a.String()
+	}
+	return "IP6 " + a.WithZone("").String()
+}

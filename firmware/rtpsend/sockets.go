@@ -1,0 +1,121 @@
+// The two UDP sockets of a stream, and what the kernel's errors mean.
+// Owns file descriptors only. Linux and other Unixes.
+
+package rtpsend
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+)
+
+// A media connection takes RTP packets; *net.UDPConn is one.
+type mediaConn interface {
+	Write(packet []byte) (int, error)
+	Close() error
+}
+
+// A reportConn sends and receives RTCP. Receive waits at most wait, then fails with
+// os.ErrDeadlineExceeded, and fails with net.ErrClosed after Close: the only timer of
+// this package is in there, so a fake one replays an hour at once.
+type reportConn interface {
+	Send(packet []byte) error
+	Receive(b []byte, wait time.Duration) (n int, from netip.AddrPort, err error)
+	LocalPort() int
+	Close() error
+}
+
+// af41 marks packets as interactive video, discard low: class 34 in the upper six
+// bits of the traffic class (RFC 4594 section 4.3). Wi-Fi queues it as video.
+const af41 = 34 << 2
+
+// openSockets connects the RTP socket, so that the kernel tells when nobody listens
+// and drops what others send to it. The RTCP socket stays open to any port of the
+// receiver: GStreamer answers from another one than it listens on.
+func openSockets(cfg *Config) (mediaConn, reportConn, error) {
+	network, local := "udp6", netip.IPv6Unspecified()
+	if cfg.RTP.Addr().Is4() {
+		network, local = "udp4", netip.IPv4Unspecified()
+	}
+	media, err := net.DialUDP(network, nil, net.UDPAddrFromAddrPort(cfg.RTP))
+	if err != nil {
+		return nil, nil, fmt.Errorf("open RTP socket to %v: %w", cfg.RTP, err)
+	}
+	at := netip.AddrPortFrom(local, uint16(cfg.LocalRTCPPort))
+	reports, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(at))
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("open RTCP socket on port %d: %w", cfg.LocalRTCPPort, err), media.Close())
+	}
+	for _, c := range []*net.UDPConn{media, reports} {
+		if err := mark(c, network); err != nil { // a courtesy to the network, not a condition
+			cfg.Log.Debug("packets carry no DSCP mark", "err", err)
+		}
+	}
+	return media, &udpReports{conn: reports, to: cfg.RTCP}, nil
+}
+
+func mark(c *net.UDPConn, network string) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	level, option := syscall.IPPROTO_IPV6, syscall.IPV6_TCLASS
+	if network == "udp4" {
+		level, option = syscall.IPPROTO_IP, syscall.IP_TOS
+	}
+	var setErr error
+	if err := raw.Control(func(fd uintptr) {
+		setErr = syscall.SetsockoptInt(int(fd), level, option, af41)
+	}); err != nil {
+		return err
+	}
+	return os.NewSyscallError("setsockopt", setErr)
+}
+
+// udpReports is the reportConn of a real network.
+type udpReports struct {
+	conn *net.UDPConn
+	to   netip.AddrPort
+}
+
+func (u *udpReports) Send(packet []byte) error {
+	_, err := u.conn.WriteToUDPAddrPort(packet, u.to)
+	return err
+}
+
+func (u *udpReports) Receive(b []byte, wait time.Duration) (int, netip.AddrPort, error) {
+	// Go keeps deadlines on its monotonic clock: setting the time of day moves none.
+	if err := u.conn.SetReadDeadline(time.Now().Add(wait)); err != nil {
+		return 0, netip.AddrPort{}, err
+	}
+	return u.conn.ReadFromUDPAddrPort(b)
+}
+
+func (u *udpReports) LocalPort() int {
+	return u.conn.LocalAddr().(*net.UDPAddr).Port
+}
+
+func (u *udpReports) Close() error { return u.conn.Close() }
+
+// SendErrors counts packets that the kernel did not take, by cause. None of them ends
+// a stream: receivers restart, and links go and come.
+type SendErrors struct {
+	Refused     uint64 // the receiver's host says that nobody listens (ICMP port unreachable)
+	Unreachable uint64 // no route, no link, no neighbour
+	Other       uint64 // a full queue, a firewall, a packet too large for the path
+}
+
+func (e *SendErrors) count(err error) {
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		e.Refused++
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETDOWN):
+		e.Unreachable++
+	default:
+		e.Other++
+	}
+}

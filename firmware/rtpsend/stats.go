@@ -1,0 +1,49 @@
+// What the Sender counted and what the receiver told. Pure data.
+// Spec: RFC 3550 section 6.4.
+
+package rtpsend
+
+import "time"
+
+// Stats are counters since Open and the receiver's latest figures.
+type Stats struct {
+	Frames     uint64
+	Packets    uint64 // taken by the kernel
+	Octets     uint64 // of RTP payload in them, without headers (RFC 3550 section 6.4.1)
+	SendErrors SendErrors
+
+	ReportsSent   uint64 // SR or RR with SDES
+	ReportErrors  SendErrors
+	ReceiveErrors uint64 // reading the RTCP socket failed
+
+	Reports         uint64        // reception reports about our stream
+	RTT             time.Duration // 0: not known yet
+	Loss            float64       // 0 to 1, between the two latest reports
+	Lost            int32         // packets since the start; below 0 if some arrived twice
+	Jitter          time.Duration
+	HighestSequence uint32 // received, with the count of wraps in the upper half
+
+	PLIs       uint64
+	FIRs       uint64 // without repeats
+	FIRRepeats uint64
+	BYEs       uint64
+	Ignored    Ignored
+}
+
+// Ignored counts RTCP that changed nothing, by cause: whole packets in the first four
+// lines, parts of a compound in the last two.
+type Ignored struct {
+	Stranger  uint64 // not from the receiver's address
+	TooLarge  uint64
+	TooMany   uint64 // above reportsPerSecond: dropped unparsed
+	Malformed uint64
+	OtherSSRC uint64 // about a stream that is not ours
+	OtherType uint64 // valid, but nothing that we act on
+}
+
+// Stats returns a copy of what is known now.
+func (s *Sender) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stats
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"testing"
+	"testing/fstest"
+)
+
+// sysTree is /sys as the kernel shows a disk with three partitions; the root is
+// partition 2.
+func sysTree(disk string, parts ...string) fstest.MapFS {
+	dir := "devices/platform/soc/block/" + disk
+	tree := fstest.MapFS{
+		dir + "/uevent":     {Data: []byte("MAJOR=179\nMINOR=0\nDEVNAME=" + disk + "\nDEVTYPE=disk\n")},
+		dir + "/queue/x":    {Data: []byte("1\n")},
+		"dev/block/179:2":   {Mode: fs.ModeSymlink, Data: []byte("../../" + dir + "/" + parts[1])},
+		"dev/block/179:99":  {Mode: fs.ModeSymlink, Data: []byte("../../devices/virtual/block/loop0")},
+		"dev/block/179:100": {Mode: fs.ModeSymlink, Data: []byte("../../../../etc/passwd")},
+	}
+	for i, p := range parts {
+		number := string(rune('1' + i))
+		tree[dir+"/"+p+"/partition"] = &fstest.MapFile{Data: []byte(number + "\n")}
+		tree[dir+"/"+p+"/uevent"] = &fstest.MapFile{
+			Data: []byte("MAJOR=179\nMINOR=" + number + "\nDEVNAME=" + p + "\nDEVTYPE=partition\nPARTN=" + number + "\n"),
+		}
+	}
+	return tree
+}
+
+func TestFindBootPartitionOnTheDiskOfTheRoot(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		tree fstest.MapFS
+		want string
+	}{
+		{"a card in a Pi", sysTree("mmcblk0", "mmcblk0p1", "mmcblk0p2", "mmcblk0p3"), "mmcblk0p1"},
+		{"a disk of QEMU", sysTree("vda", "vda1", "vda2", "vda3"), "vda1"},
+		{"a USB disk", sysTree("sda", "sda1", "sda2", "sda3"), "sda1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := findBootPartition(c.tree, 179, 2)
+			if got != c.want || err != nil {
+				t.Errorf("findBootPartition = %q, %v, want %q", got, err, c.want)
+			}
+		})
+	}
+}
+
+func TestFindBootPartitionSaysWhatIsMissing(t *testing.T) {
+	whole := sysTree("vda", "vda1", "vda2")
+	noFirst := sysTree("vda", "vda1", "vda2")
+	delete(noFirst, "devices/platform/soc/block/vda/vda1/partition")
+	noName := sysTree("vda", "vda1", "vda2")
+	noName["devices/platform/soc/block/vda/vda1/uevent"].Data = []byte("MAJOR=179\n")
+	for _, c := range []struct {
+		name  string
+		tree  fstest.MapFS
+		minor uint32
+		want  error
+	}{
+		{"a root that is no block device", whole, 7, fs.ErrNotExist},
+		{"a root on a disk without partitions", whole, 99, fs.ErrNotExist},
+		{"a link that leaves /sys", whole, 100, fs.ErrNotExist},
+		{"a disk without partition 1", noFirst, 2, errNoBootPartition},
+		{"a partition without a name", noName, 2, errNoBootPartition},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := findBootPartition(c.tree, 179, c.minor)
+			if !errors.Is(err, c.want) {
+				t.Errorf("findBootPartition = %q, %v, want %v", got, err, c.want)
+			}
+		})
+	}
+}

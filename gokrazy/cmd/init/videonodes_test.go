@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// Files stand in for nodes: owner and mode are all that is changed.
+func TestVideoNodesAreGivenAsTheyAppear(t *testing.T) {
+	dev := t.TempDir()
+	there := filepath.Join(dev, "video0")
+	other := filepath.Join(dev, "watchdog")
+	writeSecret(t, there)
+	if err := watchVideoNodes(t.Context(), quiet, dev, os.Getgid()); err != nil {
+		t.Fatal(err)
+	}
+	if got := mode(t, there); got != 0o660 {
+		t.Errorf("a node that was there has mode %v, want 0660", got)
+	}
+	plugged := filepath.Join(dev, "video1")
+	writeSecret(t, other)
+	writeSecret(t, plugged)
+	if !within(50*time.Millisecond, func() bool { return mode(t, plugged) == 0o660 }) {
+		t.Errorf("a new node has mode %v after 50 ms, want 0660", mode(t, plugged))
+	}
+	if got := mode(t, other); got != 0o600 {
+		t.Errorf("another node has mode %v, want 0600 as it was", got)
+	}
+}
+
+func TestVideoNodesAreLeftAloneAfterTheEnd(t *testing.T) {
+	dev := t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	if err := watchVideoNodes(ctx, quiet, dev, os.Getgid()); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	late := filepath.Join(dev, "video0")
+	if within(50*time.Millisecond, func() bool { writeSecret(t, late); return mode(t, late) == 0o660 }) {
+		t.Log("one event was on its way when the watch ended")
+	}
+}
+
+func TestWatchVideoNodesNeedsAFolder(t *testing.T) {
+	if err := watchVideoNodes(t.Context(), quiet, filepath.Join(t.TempDir(), "none"), os.Getgid()); err == nil {
+		t.Error("watchVideoNodes of a folder that is not there: no error")
+	}
+}
+
+func writeSecret(t *testing.T, path string) {
+	t.Helper()
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mode(t *testing.T, path string) os.FileMode {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Mode().Perm()
+}
+
+// within waits for the kernel's events, which no fake clock moves.
+func within(limit time.Duration, done func() bool) bool {
+	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if done() {
+			return true
+		}
+	}
+	return done()
+}

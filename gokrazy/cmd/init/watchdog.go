@@ -1,0 +1,93 @@
+// The hardware watchdog: held by init from before gokrazy.Boot until power-off.
+// Spec: https://www.kernel.org/doc/html/latest/watchdog/watchdog-api.html
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// watchdogTimeout is how long the board may hang before the hardware resets it.
+	// The Pi's own watchdog can count to 15 s.
+	watchdogTimeout = 10 * time.Second
+	// watchdogPeriod lets four pings be late before the fifth is fatal.
+	watchdogPeriod = watchdogTimeout / 5
+)
+
+// holdWatchdog opens the watchdog and pings it as long as init lives.
+//
+// gokrazy would do that too, but opens it only once and before /dev is mounted.
+// After the exec into a root on trial that open fails, the watchdog armed by the
+// old init is never pinged again, and the board falls back even from a good root.
+// gokrazy's own attempt finds the device busy and gives up, which it logs.
+func holdWatchdog(ctx context.Context, log *slog.Logger) {
+	dog, err := openWatchdog("/dev/watchdog")
+	if errors.Is(err, fs.ErrNotExist) {
+		if mountErr := mountDev(); mountErr != nil {
+			log.Error("watchdog", "error", mountErr)
+		}
+		dog, err = openWatchdog("/dev/watchdog")
+	}
+	if err != nil {
+		log.Warn("no hardware watchdog: a hang lasts until the power is cut", "error", err)
+		return
+	}
+	go dog.keepAlive(ctx, log)
+}
+
+// mountDev mounts devtmpfs on /dev. It is no error if it is mounted already, as it
+// is when the kernel did so itself (CONFIG_DEVTMPFS_MOUNT); gokrazy's own mount
+// then finds it busy, which it expects.
+func mountDev() error {
+	if err := unix.Mount("devtmpfs", "/dev", "devtmpfs", 0, ""); err != nil && !errors.Is(err, unix.EBUSY) {
+		return fmt.Errorf("mount devtmpfs on /dev: %w", err)
+	}
+	return nil
+}
+
+type watchdog struct{ file *os.File }
+
+// openWatchdog arms the watchdog at path: from here on it must be pinged. A device
+// that refuses the time-out keeps its own, which is no error.
+func openWatchdog(path string) (*watchdog, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	seconds := int(watchdogTimeout / time.Second)
+	if err := unix.IoctlSetPointerInt(int(f.Fd()), unix.WDIOC_SETTIMEOUT, seconds); err != nil {
+		slog.Warn("watchdog keeps its own time-out", "device", path, "wanted", watchdogTimeout, "error", err)
+	}
+	return &watchdog{f}, nil
+}
+
+// keepAlive pings until ctx ends. An outage is logged when it begins and ends.
+func (w *watchdog) keepAlive(ctx context.Context, log *slog.Logger) {
+	tick := time.NewTicker(watchdogPeriod)
+	defer tick.Stop()
+	failing := false
+	for {
+		err := unix.IoctlWatchdogKeepalive(int(w.file.Fd()))
+		switch {
+		case err != nil && !failing:
+			log.Error("watchdog ping fails", "error", err)
+		case err == nil && failing:
+			log.Info("watchdog ping works again")
+		}
+		failing = err != nil
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/beevik/ntp"
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestPace(t *testing.T) {
+	var p pace
+	var good, bad []string
+	for range 8 {
+		good = append(good, p.good().String())
+	}
+	for range 8 {
+		bad = append(bad, p.bad(1).String())
+	}
+	wantGood := []string{"1m4s", "2m8s", "4m16s", "8m32s", "17m4s", "34m8s", "1h0m0s", "1h0m0s"}
+	wantBad := []string{"1s", "2s", "4s", "8s", "16s", "32s", "1m4s", "1m4s"}
+	if diff := cmp.Diff([][]string{wantGood, wantBad}, [][]string{good, bad}); diff != "" {
+		t.Errorf("waits after answers and after none (-want +got):\n%s", diff)
+	}
+	if got := p.good(); got != minPoll {
+		t.Errorf("the first wait after an outage = %v, want %v", got, minPoll)
+	}
+	if got := p.bad(0); got != minRetry/2 {
+		t.Errorf("the first wait of the next outage = %v, want %v with the least jitter", got, minRetry/2)
+	}
+	if got := p.refused(1); got != maxRetry {
+		t.Errorf("the wait after a kiss of death = %v, want %v", got, maxRetry)
+	}
+}
+
+// A world is the client's surroundings: who answers, and a timer that goes off at
+// once for as many waits as the test allows.
+type world struct {
+	t       *testing.T
+	answers map[string]error // nil: answers
+	dhcp    []netip.Addr
+	waits   chan time.Duration
+	timer   chan time.Time
+	asked   []string
+	set     []sample
+	refuse  error // the clock's
+}
+
+func (w *world) find(context.Context, network) ([]netip.Addr, error) { return w.dhcp, nil }
+
+func (w *world) ask(_ context.Context, server string) (sample, error) {
+	w.asked = append(w.asked, server)
+	err, known := w.answers[server]
+	if !known {
+		err = errors.New("no such server")
+	}
+	return sample{server: server, offset: time.Second}, err
+}
+
+func (w *world) setClock(s sample, _ time.Duration) error {
+	w.set = append(w.set, s)
+	return w.refuse
+}
+
+type clockFunc func(sample, time.Duration) error
+
+func (f clockFunc) set(s sample, poll time.Duration) error { return f(s, poll) }
+
+func newWorld(t *testing.T, configured ...string) (*world, *client) {
+	w := &world{t: t, answers: map[string]error{}, waits: make(chan time.Duration), timer: make(chan time.Time)}
+	return w, &client{
+		configured: configured,
+		fromDHCP:   w.find,
+		ask:        w.ask,
+		clock:      clockFunc(w.setClock),
+		after: func(d time.Duration) <-chan time.Time {
+			w.waits <- d
+			return w.timer
+		},
+		log: quiet,
+	}
+}
+
+var lan = []network{{"eth0", "\x52\x54\x00\x12\x34\x56", netip.MustParseAddr("192.0.2.9")}}
+
+func TestRoundAsksByRankUntilOneIsBelieved(t *testing.T) {
+	w, c := newWorld(t, "dead", "good", "unused")
+	w.answers["good"] = nil
+	if got := c.round(t.Context(), lan); got != minPoll {
+		t.Errorf("wait = %v, want %v", got, minPoll)
+	}
+	if diff := cmp.Diff([]string{"dead", "good"}, w.asked); diff != "" {
+		t.Errorf("asked (-want +got):\n%s", diff)
+	}
+	if len(w.set) != 1 || w.set[0].server != "good" {
+		t.Errorf("clock set by %v, want once by good", w.set)
+	}
+}
+
+func TestRoundGoesOnWhenTheClockRefusesAServer(t *testing.T) {
+	w, c := newWorld(t, "liar")
+	w.answers["liar"] = nil
+	w.refuse = fmt.Errorf("liar: %w", errBeforeFloor)
+	w.dhcp = addresses("192.0.2.1")
+	w.answers["192.0.2.1"] = nil
+	if got := c.round(t.Context(), lan); got > minRetry {
+		t.Errorf("wait = %v, want at most %v", got, minRetry)
+	}
+	if diff := cmp.Diff([]string{"liar", "192.0.2.1"}, w.asked); diff != "" {
+		t.Errorf("asked (-want +got):\n%s", diff)
+	}
+}
+
+func TestRoundBacksOffFarFromAServerThatRefusesUs(t *testing.T) {
+	w, c := newWorld(t, "busy")
+	w.answers["busy"] = fmt.Errorf("answer of busy: %w", ntp.ErrKissOfDeath)
+	if got := c.round(t.Context(), lan); got < maxRetry/2 {
+		t.Errorf("wait = %v, want at least %v", got, maxRetry/2)
+	}
+}
+
+func TestRoundLooksForServersAgainAfterAFailure(t *testing.T) {
+	w, c := newWorld(t)
+	w.dhcp = addresses("192.0.2.1")
+	c.round(t.Context(), lan)
+	w.dhcp = addresses("192.0.2.2")
+	w.answers["192.0.2.2"] = nil
+	c.round(t.Context(), lan)
+	if diff := cmp.Diff([]string{"192.0.2.1", "192.0.2.2"}, w.asked); diff != "" {
+		t.Errorf("asked (-want +got):\n%s", diff)
+	}
+}
+
+func TestRunSendsNothingWithoutANetwork(t *testing.T) {
+	w, c := newWorld(t, "good")
+	w.answers["good"] = nil
+	ctx, cancel := context.WithCancel(t.Context())
+	networks := make(chan []network)
+	ended := make(chan struct{})
+	go func() { defer close(ended); c.run(ctx, networks) }()
+	networks <- nil
+	networks <- lan
+	if got := <-w.waits; got != minPoll {
+		t.Errorf("wait = %v, want %v", got, minPoll)
+	}
+	networks <- nil // the cable is pulled while the client waits
+	networks <- nil
+	cancel()
+	<-ended
+	if len(w.asked) != 1 {
+		t.Errorf("asked %v, want good once, while there was a network", w.asked)
+	}
+}
+
+func TestRunStartsAnewWithANewNetwork(t *testing.T) {
+	w, c := newWorld(t, "good")
+	ctx, cancel := context.WithCancel(t.Context())
+	networks := make(chan []network)
+	ended := make(chan struct{})
+	go func() { defer close(ended); c.run(ctx, networks) }()
+	networks <- lan
+	for range 10 { // an outage until the longest wait
+		<-w.waits
+		w.timer <- time.Time{}
+	}
+	<-w.waits
+	networks <- lan
+	if got := <-w.waits; got > minRetry {
+		t.Errorf("first wait in a new network = %v, want at most %v", got, minRetry)
+	}
+	cancel()
+	<-ended
+}

@@ -1,0 +1,66 @@
+// Command ntp is the board's clock service: it asks NTP servers what time it is
+// and steers the kernel's clock.
+//
+// It stands in for gokrazy's own ntp, which sets the clock back to the last clean
+// shutdown, asks public pools only and does not know the servers that DHCP names.
+// Its servers are those of the configuration and of DHCP, or, if there are none,
+// the public pool. The first good answer clears the kernel's STA_UNSYNC; that is
+// where other programs see that the clock is right (adjtimex, no privilege needed).
+//
+// It runs as nobody, with the capabilities to set the clock and to use port 68.
+//
+// Sources: RFC 5905 (NTP), RFC 2131 section 4.4.3 (DHCPINFORM), adjtimex(2).
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func main() {
+	configPath := flag.String("config", "", "configuration `file` whose time.ntp names servers")
+	floor := flag.Int64("floor", 0, "Unix `seconds` before which no server is believed: when the program was built")
+	flag.Parse()
+	if flag.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "ntp: unexpected argument %q\n", flag.Arg(0))
+		os.Exit(2)
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
+	defer stop()
+	if err := run(ctx, log, *configPath, time.Unix(*floor, 0)); err != nil {
+		log.Error("ntp", "error", err)
+		os.Exit(1)
+	}
+}
+
+// run disciplines the clock until ctx ends. What needs root (the configuration,
+// the real-time clock's node) is opened before the rights are dropped.
+func run(ctx context.Context, log *slog.Logger, configPath string, floor time.Time) error {
+	configured := configuredServers(log, configPath)
+	rtc := openRTC(log)
+	if err := dropPrivileges(); err != nil {
+		return fmt.Errorf("drop privileges: %w", err)
+	}
+	networks, err := watchNetworks(ctx, log)
+	if err != nil {
+		return fmt.Errorf("watch addresses: %w", err)
+	}
+	c := &client{
+		configured: configured,
+		fromDHCP:   serversFromDHCP,
+		ask:        askServer,
+		clock:      &kernelClock{floor: floor, rtc: rtc, log: log},
+		after:      time.After,
+		log:        log,
+	}
+	c.run(ctx, networks)
+	return nil
+}

@@ -1,0 +1,93 @@
+// Which networks the board is in, told when it changes.
+// Spec: rtnetlink(7).
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// A network is an address that the board can be answered at.
+type network struct {
+	name     string // of the interface
+	hardware string // its MAC address, 6 bytes, or empty
+	address  netip.Addr
+}
+
+// watchNetworks sends the usable addresses at once and whenever they change, until
+// ctx ends. Who receives late gets the latest only.
+func watchNetworks(ctx context.Context, log *slog.Logger) (<-chan []network, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("netlink: %w", err)
+	}
+	changes := os.NewFile(uintptr(fd), "rtnetlink")
+	groups := uint32(unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR)
+	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups}); err != nil {
+		changes.Close()
+		return nil, fmt.Errorf("netlink: %w", err)
+	}
+	out := make(chan []network, 1)
+	context.AfterFunc(ctx, func() { changes.Close() })
+	go followNetworks(ctx, log, changes, out)
+	return out, nil
+}
+
+// followNetworks looks anew at every message; what it says is not read.
+func followNetworks(ctx context.Context, log *slog.Logger, changes *os.File, out chan []network) {
+	var last []network
+	buf := make([]byte, 8192)
+	for {
+		present, err := usableNetworks()
+		if err != nil {
+			log.Error("addresses", "error", err)
+		} else if !slices.Equal(present, last) {
+			last = present
+			select { // the older one nobody took
+			case <-out:
+			default:
+			}
+			out <- present // has room: nobody else sends
+		}
+		// ENOBUFS says that messages were lost, which is one more reason to look.
+		if _, err := changes.Read(buf); err != nil && ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// usableNetworks lists the addresses of interfaces that are up.
+func usableNetworks() ([]network, error) {
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		return nil, err
+	}
+	var found []network
+	for _, i := range interfaces {
+		if i.Flags&net.FlagUp == 0 || i.Flags&net.FlagLoopback != 0 {
+			continue
+		}
+		addresses, err := i.Addrs()
+		if err != nil {
+			continue // the interface vanished
+		}
+		for _, a := range addresses {
+			if p, err := netip.ParsePrefix(a.String()); err == nil && usable(p.Addr()) {
+				found = append(found, network{i.Name, string(i.HardwareAddr), p.Addr().Unmap()})
+			}
+		}
+	}
+	return found, nil
+}
+
+// usable excludes what no server answers to: link-local addresses, which every
+// interface has before DHCP is done.
+func usable(a netip.Addr) bool { return a.IsGlobalUnicast() && !a.IsLinkLocalUnicast() }

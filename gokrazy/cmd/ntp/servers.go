@@ -1,0 +1,57 @@
+// Which servers are asked: those of the configuration, then those of DHCP, else the pool.
+
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net/netip"
+	"slices"
+
+	"github.com/krazycam/krazycam/firmware/config"
+)
+
+// maxServers bounds one round: each server that does not answer costs askTimeout.
+const maxServers = 8
+
+// poolServers are asked when nobody names a server. The four names stand for
+// different servers (https://www.ntppool.org/en/use.html).
+func poolServers() []string {
+	return []string{"0.pool.ntp.org", "1.pool.ntp.org", "2.pool.ntp.org", "3.pool.ntp.org"}
+}
+
+// serverList merges the servers by rank, each once.
+func serverList(configured []string, fromDHCP []netip.Addr) []string {
+	list := slices.Clone(configured)
+	for _, a := range fromDHCP {
+		list = append(list, a.String())
+	}
+	if len(list) == 0 {
+		list = poolServers()
+	}
+	seen := make(map[string]bool, len(list))
+	list = slices.DeleteFunc(list, func(s string) bool {
+		again := seen[s]
+		seen[s] = true
+		return again
+	})
+	return list[:min(len(list), maxServers)]
+}
+
+// configuredServers reads time.ntp. A file that is missing names none; a broken one
+// is logged and names none, because a clock that is right helps to mend it.
+func configuredServers(log *slog.Logger, path string) []string {
+	if path == "" {
+		return nil
+	}
+	c, err := config.Load(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		log.Error("configuration names no time servers", "error", err)
+		return nil
+	}
+	return c.Time.NTP
+}

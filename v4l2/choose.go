@@ -1,0 +1,192 @@
+// The choice of format, size and rate: a pure function over what a camera offers.
+
+package v4l2
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/krazycam/krazycam/v4l2/pixfmt"
+)
+
+// maxRawRate is how many bytes per second of uncompressed pictures are taken over
+// the bus. A high-speed isochronous endpoint carries at most 3 transactions of
+// 1024 bytes in each of 8000 microframes = 24.6 MB/s (USB 2.0 section 5.6.3), less
+// what other devices on the bus have reserved. 640x480 YUYV at 30/s takes 18.4 MB/s
+// and fits; 1280x720 at 30/s takes 55.3 MB/s and does not.
+const maxRawRate = 20_000_000
+
+// rateSlack lets 29.97 count as 30.
+const rateSlack = 0.05
+
+// An Offer is one format of a camera with the sizes it comes in.
+type Offer struct {
+	Format pixfmt.FourCC `json:"format"`
+	Sizes  []Size        `json:"sizes,omitempty"` // none: the driver does not say
+}
+
+// A Size is a picture size, or a range of sizes, with its rates. In a range the
+// rates are those of the largest size. The steps of a single size are 0.
+type Size struct {
+	Width     int             `json:"width"` // the largest
+	Height    int             `json:"height"`
+	MinWidth  int             `json:"min_width"`
+	MinHeight int             `json:"min_height"`
+	StepX     int             `json:"step_x,omitempty"`
+	StepY     int             `json:"step_y,omitempty"`
+	Intervals []time.Duration `json:"intervals_ns,omitempty"` // none: the driver does not say
+}
+
+// A Choice is what to ask the driver for, and why.
+type Choice struct {
+	Format        pixfmt.FourCC
+	Width, Height int
+	Interval      time.Duration
+	Why           string // a person's words
+	raw           bool   // uncompressed and within maxRawRate
+	miss          int    // how far the size is from the wish, see nearest
+	tooSlow       bool
+}
+
+// Choose ranks what a camera offers against a request, best first. Size comes
+// first: the one asked for, else the largest within it, else the smallest beyond.
+// Then the rate: one that is fast enough. Then the format: uncompressed where the bus
+// can carry it (no decoding, no JPEG noise under the VP8), the one that needs least
+// conversion first; MJPG where it cannot. If the request names a format, only that
+// one is taken. An empty result means that no offered format is one of pixfmt's.
+func Choose(r Request, offers []Offer) []Choice {
+	r = r.withDefaults()
+	var all []Choice
+	for _, o := range offers {
+		if !o.Format.Known() || r.Format != 0 && r.Format != o.Format {
+			continue
+		}
+		sizes := o.Sizes
+		if len(sizes) == 0 { // ask and read back
+			sizes = []Size{{Width: r.Width, Height: r.Height, MinWidth: r.Width, MinHeight: r.Height}}
+		}
+		for _, s := range sizes {
+			all = append(all, newChoice(r, o.Format, s))
+		}
+	}
+	slices.SortStableFunc(all, compareChoices)
+	return all
+}
+
+func compareChoices(a, b Choice) int {
+	return cmp.Or(
+		cmp.Compare(a.miss, b.miss),
+		compareBool(!a.tooSlow, !b.tooSlow),
+		compareBool(a.raw || a.Format.Compressed(), b.raw || b.Format.Compressed()),
+		cmp.Compare(conversion(a.Format), conversion(b.Format)),
+	)
+}
+
+// compareBool puts true before false.
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	}
+	return 1
+}
+
+// conversion ranks formats by the work that turns them into a picture: none,
+// splitting one plane, splitting and halving chroma, decoding.
+func conversion(f pixfmt.FourCC) int {
+	return slices.Index([]pixfmt.FourCC{pixfmt.YU12, pixfmt.NV12, pixfmt.YUYV, pixfmt.UYVY, pixfmt.MJPG}, f)
+}
+
+func newChoice(r Request, f pixfmt.FourCC, s Size) Choice {
+	c := Choice{Format: f}
+	c.Width, c.Height, c.miss = nearest(r, s)
+	c.Interval, c.tooSlow = nearestInterval(r.FPS, s.Intervals)
+	fps := time.Second.Seconds() / c.Interval.Seconds()
+	c.Why = fmt.Sprintf("%v %dx%d at %.4g/s", f, c.Width, c.Height, fps)
+	if f.Compressed() {
+		c.Why += ": compressed, light on the bus"
+	} else {
+		bytes := float64(c.Width*c.Height*bitsPerPixel(f)/8) * fps
+		c.raw = bytes <= maxRawRate
+		c.Why += fmt.Sprintf(": uncompressed, %.1f MB/s", bytes/1e6)
+		if !c.raw {
+			c.Why += fmt.Sprintf(", more than the %.0f MB/s that USB 2 is trusted with", maxRawRate/1e6)
+		}
+	}
+	if c.miss != 0 {
+		c.Why += fmt.Sprintf("; nearest to %dx%d", r.Width, r.Height)
+	}
+	if c.tooSlow {
+		c.Why += fmt.Sprintf("; slower than the %d/s asked for", r.FPS)
+	}
+	return c
+}
+
+func bitsPerPixel(f pixfmt.FourCC) int {
+	if f == pixfmt.YU12 || f == pixfmt.NV12 {
+		return 12
+	}
+	return 16
+}
+
+// nearest picks a size out of s and says how far it is from the wish: 0 is the
+// wish itself, sizes within it come next, the largest first, then those beyond it,
+// the smallest first.
+func nearest(r Request, s Size) (width, height, miss int) {
+	width = fit(r.Width, s.MinWidth, s.Width, s.StepX)
+	height = fit(r.Height, s.MinHeight, s.Height, s.StepY)
+	const beyond = pixfmt.MaxSide * pixfmt.MaxSide
+	switch area := min(width, pixfmt.MaxSide) * min(height, pixfmt.MaxSide); {
+	case width == r.Width && height == r.Height:
+		miss = 0
+	case width <= r.Width && height <= r.Height:
+		miss = max(1, beyond-area)
+	default:
+		miss = beyond + area
+	}
+	return width, height, miss
+}
+
+// fit is the largest value of the range that is not above the wish, or its least.
+func fit(want, least, most, step int) int {
+	if want >= most || least >= most {
+		return most
+	}
+	if want <= least {
+		return least
+	}
+	return want - (want-least)%max(step, 1)
+}
+
+// nearestInterval picks the rate within rateSlack of the wish; else the next faster
+// one, since Next drops what comes too often; else the fastest there is. Where the
+// driver offers none, it is asked for the wish.
+func nearestInterval(fps int, offered []time.Duration) (interval time.Duration, tooSlow bool) {
+	want := time.Second / time.Duration(fps)
+	var slower, faster time.Duration
+	slack := time.Duration(float64(want) * rateSlack)
+	for _, d := range offered {
+		switch {
+		case d <= 0:
+		case d >= want-slack:
+			if slower == 0 || d < slower {
+				slower = d
+			}
+		case d > faster:
+			faster = d
+		}
+	}
+	switch {
+	case slower != 0 && slower <= want+slack:
+		return slower, false
+	case faster != 0:
+		return faster, false
+	case slower != 0:
+		return slower, true
+	}
+	return want, false
+}

@@ -1,0 +1,76 @@
+// What became of the buffers: counted by cause, readable while Next waits.
+
+package v4l2
+
+import "sync/atomic"
+
+// Counters says what became of the pictures of a source since it was opened.
+type Counters struct {
+	Delivered uint64 `json:"delivered"` // handed to use
+	Older     uint64 `json:"older"`     // good, but a newer one was there already
+	Stale     uint64 `json:"stale"`     // good, but older than two intervals after a stall
+	Damaged   uint64 `json:"damaged"`   // the driver's error flag
+	Short     uint64 `json:"short"`     // fewer bytes than the layout needs
+	Empty     uint64 `json:"empty"`     // no bytes at all
+	Truncated uint64 `json:"truncated"` // a JPEG without start or end marker
+	Missing   uint64 `json:"missing"`   // never seen: gaps in the sequence numbers
+	Future    uint64 `json:"future"`    // delivered, its time stamp clamped to now
+}
+
+// Dropped is how many buffers came and were not delivered.
+func (c Counters) Dropped() uint64 {
+	return c.Older + c.Stale + c.Damaged + c.Short + c.Empty + c.Truncated
+}
+
+type cause int
+
+const (
+	delivered cause = iota
+	older
+	stale
+	damaged
+	short
+	empty
+	truncated
+	missing
+	future
+	causes
+)
+
+type counters [causes]atomic.Uint64
+
+func (c *counters) add(why cause) { c[why].Add(1) }
+
+func (c *counters) read() Counters {
+	return Counters{
+		Delivered: c[delivered].Load(),
+		Older:     c[older].Load(),
+		Stale:     c[stale].Load(),
+		Damaged:   c[damaged].Load(),
+		Short:     c[short].Load(),
+		Empty:     c[empty].Load(),
+		Truncated: c[truncated].Load(),
+		Missing:   c[missing].Load(),
+		Future:    c[future].Load(),
+	}
+}
+
+// largestGap is the most sequence numbers that count as missing: more is a driver
+// that began to count anew.
+const largestGap = 1 << 16
+
+// sequence finds gaps in sequence numbers, which wrap at 2^32.
+type sequence struct {
+	last uint32
+	seen bool
+}
+
+// missed takes the next number and says how many were left out before it.
+func (s *sequence) missed(n uint32) uint32 {
+	gap := n - s.last - 1
+	if !s.seen || gap > largestGap {
+		gap = 0
+	}
+	s.last, s.seen = n, true
+	return gap
+}

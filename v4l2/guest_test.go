@@ -1,0 +1,103 @@
+//go:build vm
+
+// Process 1 of the VM that vmrun_test.go boots: this test binary.
+
+package v4l2
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestMain makes a kernel without anything else into a place to run tests. The kernel
+// hands its parameter KRAZYCAM_VM_TESTS on as an environment variable.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	err := prepareGuest()
+	code := 1
+	if err == nil {
+		err = errors.Join(flag.Set("test.run", os.Getenv("KRAZYCAM_VM_TESTS")), flag.Set("test.v", "true"))
+		code = m.Run()
+	}
+	fmt.Printf("\nguest: exit %d, %v\n", code, err)
+	_ = unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART) // qemu -no-reboot ends
+}
+
+func prepareGuest() error {
+	for _, m := range [][2]string{{"proc", "/proc"}, {"sysfs", "/sys"}, {"devtmpfs", "/dev"}} {
+		if err := os.MkdirAll(m[1], 0o755); err != nil {
+			return err
+		}
+		if err := unix.Mount(m[0], m[1], m[0], 0, ""); err != nil {
+			return fmt.Errorf("mount %s: %w", m[1], err)
+		}
+	}
+	order, err := os.ReadFile("/modules/order")
+	if err != nil {
+		return err
+	}
+	for _, name := range strings.Fields(string(order)) {
+		f, err := os.Open(filepath.Join("/modules", name))
+		if err != nil {
+			return err
+		}
+		err = unix.FinitModule(int(f.Fd()), "", 0)
+		f.Close()
+		if err != nil {
+			return fmt.Errorf("load %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func mustOpen(t *testing.T, r Request) *Camera {
+	t.Helper()
+	c, err := Open(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		t.Logf("%v: %+v", c, c.Counters())
+	})
+	return c
+}
+
+func ignore(Buffer) error { return nil }
+
+// stall leaves a stream alone for 1.5 s, three times, and looks how old the picture
+// after it is. An emulated machine on a busy host may take a break of its own
+// between stamp and look, so the best of three counts; without the age rule all
+// three are older than a second.
+func stall(t *testing.T, c *Camera) {
+	t.Helper()
+	best := time.Hour
+	for range 3 {
+		if err := c.Next(5*time.Second, ignore); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(1500 * time.Millisecond)
+		err := c.Next(5*time.Second, func(b Buffer) error {
+			age := Now() - b.At
+			t.Logf("age after a stall of 1.5 s: %v", age)
+			best = min(best, age)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if best > 2*c.Interval() {
+		t.Errorf("age = %v, want at most two intervals of %v", best, c.Interval())
+	}
+}

@@ -1,0 +1,132 @@
+//go:build vm
+
+// Tests against uvcvideo with a virtual USB webcam. They run inside the VM that
+// uvc_test.go boots.
+
+package v4l2
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/krazycam/krazycam/v4l2/pixfmt"
+)
+
+// host asks the other side of the USB cable for something.
+func host(what string) { fmt.Printf("\nhost: %s\n", what) }
+
+// appear waits for a camera that was just plugged in.
+func appear(t *testing.T) Device {
+	t.Helper()
+	for began := Now(); Now()-began < 30*time.Second; time.Sleep(20 * time.Millisecond) {
+		if all, err := Discover(); err != nil {
+			t.Fatal(err)
+		} else if len(all) > 0 && len(all[0].Offers) > 0 {
+			return all[0]
+		}
+	}
+	t.Fatal("no camera within 30 s")
+	return Device{}
+}
+
+func TestUVCIsDiscoveredWithoutItsMetadataNode(t *testing.T) {
+	d := appear(t)
+	nodes, _ := filepath.Glob("/dev/video*")
+	t.Logf("%v; nodes %v", d, nodes)
+	all, err := Discover()
+	if len(all) != 1 || err != nil || len(nodes) != 2 {
+		t.Errorf("Discover = %v, %v, nodes %v, want one camera of two nodes", all, err, nodes)
+	}
+	if _, err := Open(Request{Device: "/dev/video1"}); !errors.Is(err, ErrNotCapture) {
+		t.Errorf("Open of the metadata node = %v, want ErrNotCapture", err)
+	}
+}
+
+func TestUVCDeliversEachFormat(t *testing.T) {
+	appear(t)
+	for _, r := range []Request{
+		{Width: 320, Height: 240, Format: pixfmt.YUYV},
+		{Width: 320, Height: 240, Format: pixfmt.MJPG},
+		{Width: 640, Height: 480, Format: pixfmt.MJPG},
+		{Width: 320, Height: 240}, // chosen
+	} {
+		c := mustOpen(t, r)
+		t.Log(c.Why())
+		var first, last, oldest time.Duration
+		const pictures = 60
+		for i := range pictures {
+			err := c.Next(5*time.Second, func(b Buffer) error {
+				if i == 0 {
+					first = b.At
+				}
+				last, oldest = b.At, max(oldest, Now()-b.At)
+				return nil
+			})
+			if err != nil {
+				t.Fatalf("%v: %v", c, err)
+			}
+		}
+		t.Logf("%v: %.1f pictures/s, oldest %v", c, (pictures-1)/(last-first).Seconds(), oldest)
+		if second, err := Open(r); !errors.Is(err, ErrBusy) {
+			t.Errorf("second Open = %v, %v, want ErrBusy", second, err)
+		}
+		if err := c.Close(); err != nil { // the next one must find the camera free
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestUVCNeverDeliversAnOldPictureAfterAStall(t *testing.T) {
+	appear(t)
+	stall(t, mustOpen(t, Request{Width: 320, Height: 240, Format: pixfmt.MJPG}))
+}
+
+func TestUVCHangIsTold(t *testing.T) {
+	appear(t)
+	c := mustOpen(t, Request{Width: 320, Height: 240, Format: pixfmt.MJPG})
+	host("hang")
+	defer host("heal")
+	var err error
+	for began := Now(); err == nil && Now()-began < 20*time.Second; {
+		err = c.Next(time.Second, ignore)
+	}
+	if !errors.Is(err, ErrSilent) {
+		t.Errorf("Next = %v, want ErrSilent", err)
+	}
+}
+
+func TestUVCUnplugIsToldAndReplugMended(t *testing.T) {
+	appear(t)
+	for range 3 {
+		c := mustOpen(t, Request{Width: 320, Height: 240, Format: pixfmt.MJPG})
+		descriptors, _ := held()
+		if err := c.Next(5*time.Second, ignore); err != nil {
+			t.Fatal(err)
+		}
+		began := Now()
+		host("unplug")
+		var err error
+		for err == nil && Now()-began < 20*time.Second {
+			err = c.Next(5*time.Second, ignore)
+		}
+		if !errors.Is(err, ErrGone) {
+			t.Errorf("Next = %v, want ErrGone", err)
+		}
+		t.Logf("%v after %v", err, Now()-began)
+		if err := c.Close(); err != nil {
+			t.Errorf("Close of an unplugged camera: %v", err)
+		}
+		if d, m := held(); d != descriptors-2 || m != 0 { // the node and the eventfd
+			t.Errorf("descriptors, mappings = %d, %d, want %d, 0", d, m, descriptors-2)
+		}
+		host("plug")
+		appear(t)
+	}
+	c := mustOpen(t, Request{Width: 320, Height: 240, Format: pixfmt.MJPG})
+	if err := c.Next(5*time.Second, ignore); err != nil {
+		t.Error(err)
+	}
+}

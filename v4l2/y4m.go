@@ -1,0 +1,141 @@
+// Y4M: a recorded camera. The file is mapped, and buffers alias the mapping.
+
+package v4l2
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/krazycam/krazycam/v4l2/pixfmt"
+)
+
+// A Y4M plays a YUV4MPEG2 file of 8-bit 4:2:0 pictures as YU12 buffers, once.
+type Y4M struct {
+	path   string
+	header y4mHeader
+	file   []byte // the mapping, read-only
+	starts []int  // of each picture in file
+	drops  counters
+	*pacer
+}
+
+// OpenY4M maps a file and finds its pictures. With paced, they come at the file's own
+// rate, and a caller that is late gets the newest, as from a camera; without, each
+// comes as soon as it is asked for. A file that another program shortens while it is
+// open ends this program with SIGBUS, as with any mapping.
+func OpenY4M(path string, paced bool) (*Y4M, error) {
+	file, err := mapFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("y4m %s: %w", path, err)
+	}
+	y := &Y4M{path: path, file: file}
+	y.header, y.starts, err = indexY4M(file)
+	if err != nil {
+		_ = unix.Munmap(file) // the first error is the one to report
+		return nil, fmt.Errorf("y4m %s: %w", path, err)
+	}
+	y.pacer = newPacer(y.header.interval, uint32(len(y.starts)), paced)
+	return y, nil
+}
+
+// mapFile maps a whole file for reading. On a 32-bit system it must fit the address
+// space: about 2 GB.
+func mapFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // opened for reading; the mapping outlives it
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	size := info.Size()
+	if !info.Mode().IsRegular() || size == 0 || int64(int(size)) != size {
+		return nil, fmt.Errorf("%v of %d bytes: want a regular file that fits into memory", info.Mode(), size)
+	}
+	file, err := unix.Mmap(int(f.Fd()), 0, int(size), unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("map %d bytes: %w", size, err)
+	}
+	return file, nil
+}
+
+// indexY4M reads the header and notes where each picture begins. A picture that is
+// not whole is an error: a measurement on half a file would be a wrong one.
+func indexY4M(file []byte) (y4mHeader, []int, error) {
+	h, at, err := parseY4MHeader(file)
+	if err != nil {
+		return h, nil, err
+	}
+	starts := make([]int, 0, len(file)/h.layout.Size)
+	for at < len(file) {
+		n, err := parseY4MFrame(file[at:])
+		if err != nil {
+			return h, nil, fmt.Errorf("picture %d at byte %d: %w", len(starts), at, err)
+		}
+		at += n
+		if len(file)-at < h.layout.Size {
+			return h, nil, fmt.Errorf("picture %d at byte %d: %d bytes left of %d", len(starts), at, len(file)-at, h.layout.Size)
+		}
+		starts = append(starts, at)
+		at += h.layout.Size
+	}
+	if len(starts) == 0 {
+		return h, nil, errors.New("no pictures")
+	}
+	return h, starts, nil
+}
+
+// Next hands the next picture to use. The bytes are the file's own mapping: they
+// cannot be written to, and are valid until Close. Errors to branch on: io.EOF after the
+// last picture, ErrSilent, ErrClosed.
+func (y *Y4M) Next(timeout time.Duration, use func(Buffer) error) error {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	i, at, skipped, err := y.due(timeout)
+	if err != nil {
+		return fmt.Errorf("y4m %s: %w", y.path, err)
+	}
+	y.drops[older].Add(uint64(skipped))
+	y.drops.add(delivered)
+	return use(Buffer{Bytes: y.Picture(int(i)), Layout: y.header.layout, At: at, Sequence: i})
+}
+
+// Len is the number of pictures.
+func (y *Y4M) Len() int { return len(y.starts) }
+
+// Picture is the bytes of picture i, 0 to Len()-1: the mapping itself, valid until Close.
+func (y *Y4M) Picture(i int) []byte {
+	start, end := y.starts[i], y.starts[i]+y.header.layout.Size
+	return y.file[start:end:end]
+}
+
+// Layout is that of every picture.
+func (y *Y4M) Layout() pixfmt.Layout { return y.header.layout }
+
+// Interval is the file's own time between pictures.
+func (y *Y4M) Interval() time.Duration { return y.header.interval }
+
+// Counters is what was delivered and what a late caller missed.
+func (y *Y4M) Counters() Counters { return y.drops.read() }
+
+// String is a person's words: "file face.y4m YU12 640x480 30 fps".
+func (y *Y4M) String() string {
+	return fmt.Sprintf("file %s %v %s", filepath.Base(y.path), y.header.layout, rate(y.header.interval))
+}
+
+// Close interrupts a waiting Next, waits for a use that is still at work and unmaps
+// the file.
+func (y *Y4M) Close() error {
+	err := y.end(func() error { return unix.Munmap(y.file) })
+	if err != nil {
+		return fmt.Errorf("y4m %s: unmap: %w", y.path, err)
+	}
+	return nil
+}
