@@ -7,7 +7,7 @@ import "sync/atomic"
 // Counters says what became of the pictures of a source since it was opened.
 type Counters struct {
 	Delivered uint64 `json:"delivered"` // handed to use
-	Older     uint64 `json:"older"`     // good, but a newer one was there already
+	Older     uint64 `json:"older"`     // good, but a newer one was there already, or was delivered before
 	Stale     uint64 `json:"stale"`     // good, but older than two intervals after a stall
 	Damaged   uint64 `json:"damaged"`   // the driver's error flag
 	Short     uint64 `json:"short"`     // fewer bytes than the layout needs
@@ -63,6 +63,14 @@ const largestGap = 1 << 16
 type sequence struct {
 	last uint32
 	seen bool
+}
+
+// overtaken tells whether n is one that a later one came before: seen under load
+// with 1280x720 MJPG, since uvcvideo copies the buffers in parallel. More than the
+// buffers there are behind, it is a driver that began to count anew.
+func (s *sequence) overtaken(n uint32) bool {
+	behind := s.last - n
+	return s.seen && behind > 0 && behind < bufferCount
 }
 
 // missed takes the next number and says how many were left out before it.

@@ -79,6 +79,12 @@ func (c *Camera) drain() (have bool, err error) {
 			err = fmt.Errorf("dequeue: %w", err)
 			break
 		}
+		if c.sequence.overtaken(c.got.Sequence) {
+			if err = c.drop(&c.got, older); err != nil {
+				break
+			}
+			continue
+		}
 		c.drops[missing].Add(uint64(c.sequence.missed(c.got.Sequence)))
 		if why := fault(c.layout, &c.got); why != delivered {
 			if err = c.drop(&c.got, why); err != nil {

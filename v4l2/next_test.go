@@ -280,3 +280,19 @@ func TestNextAllocatesNothing(t *testing.T) {
 		t.Errorf("allocations for a picture = %v, want 0", got)
 	}
 }
+
+func TestNextDropsABufferThatALaterOneOvertook(t *testing.T) {
+	back := ^uint32(0) - 1 // two numbers back, as if 0, 2, 1, 3 came
+	d := v4l2test.New(t,
+		v4l2test.Step{Buf: whole(10)}, v4l2test.Step{Buf: whole(12), Skip: 1},
+		v4l2test.Step{Buf: whole(11), Skip: back}, v4l2test.Step{Buf: whole(13), Skip: 1})
+	c := open(t, d, small)
+	for _, want := range []byte{10, 12, 13} {
+		if got, _ := next(t, c); got != want {
+			t.Errorf("picture = %d, want %d: time never runs backwards", got, want)
+		}
+	}
+	if diff := cmp.Diff(v4l2.Counters{Delivered: 3, Older: 1, Missing: 1}, c.Counters()); diff != "" {
+		t.Errorf("Counters (-want +got):\n%s", diff)
+	}
+}

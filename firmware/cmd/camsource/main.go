@@ -60,15 +60,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, drop func
 		log.Error("configuration not used, going on with the defaults", "because", o.warning)
 	}
 	if o.config.Stream.RTP == "" && o.config.Gateway.URL == "" {
-		return unconfigured(ctx, lines)
+		return unconfigured(ctx, lines, o.warning)
 	}
 	return stream(ctx, o, log, lines, drop)
 }
 
 // unconfigured is a board that nobody told where to send to. It waits instead
-// of failing: supervision would start it again each second, for years.
-func unconfigured(ctx context.Context, lines io.Writer) error {
-	fmt.Fprintln(lines, "camsource IDLE no gateway is configured: put krazycam.json with gateway.url and gateway.key on the card's boot partition (camctl flash --seed)")
+// of failing: supervision would start it again each second, for years. broken is
+// what was wrong with the configuration file, nil if there was none.
+func unconfigured(ctx context.Context, lines io.Writer, broken error) error {
+	if broken != nil {
+		fmt.Fprintln(lines, "camsource IDLE the configuration is not used:", broken)
+	} else {
+		fmt.Fprintln(lines, "camsource IDLE no gateway is configured: put krazycam.json with gateway.url and gateway.key on the card's boot partition (camctl flash --seed)")
+	}
 	<-ctx.Done()
 	return nil
 }

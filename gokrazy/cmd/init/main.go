@@ -56,6 +56,7 @@ func run(ctx context.Context, log *slog.Logger, started time.Duration) error {
 	ready.build = build
 	ready.raise(log, floor{build, clockBuild})
 	holdWatchdog(ctx, log)
+	raiseLink(ctx, log)
 
 	done := stopwatch()
 	if err := gokrazy.Boot(buildTime); err != nil { // mounts /perm

@@ -1,0 +1,36 @@
+package encoder
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestClockFollowsTheCameraWithinReason(t *testing.T) {
+	const ms = time.Millisecond
+	cases := []struct {
+		name string
+		at   []time.Duration
+		want []int64 // ticks of 1/90000 s
+	}{
+		{"30 pictures a second are 3000 ticks apart", []time.Duration{at(0), at(1), at(2), at(3)}, []int64{0, 3000, 6000, 9000}},
+		{"it starts at 0 whenever that is", []time.Duration{time.Hour, time.Hour + 40*ms}, []int64{0, 3600}},
+		{"half the rate is twice the time", []time.Duration{0, 66 * ms, 132 * ms}, []int64{0, 5940, 11880}},
+		{"a stall counts as eight pictures", []time.Duration{0, 3 * time.Second, 3*time.Second + 40*ms}, []int64{0, 24000, 27600}},
+		{"a burst counts as half a picture", []time.Duration{0, 1 * ms, 2 * ms}, []int64{0, 1500, 3000}},
+		{"time that stands still goes on", []time.Duration{5 * ms, 5 * ms}, []int64{0, 1500}},
+		{"time that runs backwards goes on", []time.Duration{time.Hour, 0, 40 * ms}, []int64{0, 1500, 5100}},
+		{"the ends of time do not overflow", []time.Duration{-1 << 63, 1<<63 - 1, 0}, []int64{0, 1500, 3000}},
+	}
+	for _, c := range cases {
+		clock := newClock(30)
+		var got []int64
+		for _, at := range c.at {
+			got = append(got, clock.ticks(at))
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		}
+	}
+}

@@ -1,0 +1,35 @@
+// The C side of package convert: from a buffer to an I420 picture. See i420.c.
+#ifndef KRAZYCAM_I420_H
+#define KRAZYCAM_I420_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct { // planes of a picture of the converter's size
+	uint8_t *y, *u, *v;
+	int y_stride, uv_stride;
+} i420;
+
+enum i420_format { FROM_YUYV, FROM_UYVY, FROM_NV12, FROM_YU12, FROM_MJPG };
+
+typedef struct {
+	enum i420_format format;
+	int width, height, stride; // pixels, both even; bytes of the first plane's row
+	// Offsets of the second and third plane, NV12 and YU12.
+	size_t offset1, offset2;
+	void *jpeg;       // libturbojpeg's handle, MJPG only
+	uint8_t *chroma;  // 2 * width * height bytes: chroma that is not 4:2:0 yet, MJPG only
+	char detail[200]; // why the last call failed
+} converter;
+
+// i420_open takes c with format, sizes and offsets set, the rest zero; 0 or -1.
+int i420_open(converter *c);
+
+// i420_convert reads exactly len bytes of src at most; whoever calls has checked
+// that an uncompressed layout fits. 0, or -1 with c->detail set.
+int i420_convert(converter *c, uint8_t *y, uint8_t *u, uint8_t *v, int y_stride, int uv_stride,
+                 const uint8_t *src, size_t len);
+
+void i420_close(converter *c);
+
+#endif

@@ -1,0 +1,233 @@
+package convert
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"math"
+	"os"
+	"testing"
+
+	"github.com/krazycam/krazycam/v4l2/pixfmt"
+)
+
+// face gives testdata's 96x64 JPEG of the given subsampling.
+func face(t testing.TB, subsampling string) []byte {
+	t.Helper()
+	b, err := os.ReadFile("testdata/face-" + subsampling + ".jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// reference decodes with image/jpeg and makes 4:2:0 of it, a sample at a time.
+func reference(t testing.TB, b []byte) *image.YCbCr {
+	t.Helper()
+	m, err := jpeg.Decode(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := m.Bounds()
+	at := func(x, y int) color.YCbCr { return color.YCbCrModel.Convert(m.At(x, y)).(color.YCbCr) }
+	if s, ok := m.(*image.YCbCr); ok {
+		at = s.YCbCrAt
+	}
+	p := picture(r.Dx(), r.Dy())
+	for y := range r.Dy() {
+		for x := range r.Dx() {
+			p.Y[p.YOffset(x, y)] = at(x, y).Y
+			if x%2 == 0 && y%2 == 0 {
+				a, b, c, d := at(x, y), at(x+1, y), at(x, y+1), at(x+1, y+1)
+				p.Cb[p.COffset(x, y)] = uint8((int(a.Cb) + int(b.Cb) + int(c.Cb) + int(d.Cb) + 2) / 4)
+				p.Cr[p.COffset(x, y)] = uint8((int(a.Cr) + int(b.Cr) + int(c.Cr) + int(d.Cr) + 2) / 4)
+			}
+		}
+	}
+	return p
+}
+
+func psnr(a, b []byte) float64 {
+	sum := 0.0
+	for i := range a {
+		d := float64(a[i]) - float64(b[i])
+		sum += d * d
+	}
+	return 10 * math.Log10(255*255*float64(len(a))/max(sum, 1e-9))
+}
+
+func TestJPEGsOfEverySubsamplingMatchImageJPEG(t *testing.T) {
+	grey := image.NewGray(image.Rect(0, 0, 96, 64))
+	noise(grey.Pix[:1000])
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, grey, nil); err != nil {
+		t.Fatal(err)
+	}
+	cases := map[string][]byte{"grey": b.Bytes()}
+	for _, s := range []string{"420", "422", "440", "444", "411"} {
+		cases[s] = face(t, s)
+	}
+	for name, b := range cases {
+		got, want := picture(96, 64), reference(t, b)
+		if err := open(t, layout(t, pixfmt.MJPG, 96, 64, 0)).Convert(got, b); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		least := 45.0 // the two inverse transforms round differently
+		for i, planes := range [3][2][]byte{{got.Y, want.Y}, {got.Cb, want.Cb}, {got.Cr, want.Cr}} {
+			if i > 0 && name == "411" {
+				least = 35 // two of our columns come from one: interpolated here, repeated there
+			}
+			if db := psnr(planes[0], planes[1]); db < least {
+				t.Errorf("%s: plane %d: PSNR %.1f dB, want %.1f or more", name, i, db, least)
+			}
+		}
+	}
+}
+
+func TestJPEGsAsCamerasSendThemDecode(t *testing.T) {
+	whole := face(t, "420")
+	want := picture(96, 64)
+	c := open(t, layout(t, pixfmt.MJPG, 96, 64, 0))
+	if err := c.Convert(want, whole); err != nil {
+		t.Fatal(err)
+	}
+	cases := map[string][]byte{
+		"no Huffman tables, as most webcams":     without(whole, 0xc4),
+		"padding behind the end":                 append(bytes.Clone(whole), make([]byte, 5000)...),
+		"the next picture's start behind it":     append(bytes.Clone(whole), 0xff, 0xd8, 0xff, 0xe0),
+		"two bytes too many before the end mark": append(append(bytes.Clone(whole[:len(whole)-2]), 0x55, 0xaa), 0xff, 0xd9),
+	}
+	for name, b := range cases {
+		got := picture(96, 64)
+		if err := c.Convert(got, b); err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if plane, x, y, ok := differ(got, want); !ok {
+			t.Errorf("%s: plane %s differs at %d,%d", name, plane, x, y)
+		}
+	}
+	if len(cases["no Huffman tables, as most webcams"]) == len(whole) {
+		t.Error("the test's JPEG had no Huffman tables to take away")
+	}
+}
+
+// without takes the segments with the given marker out of a JPEG's header.
+func without(b []byte, marker byte) []byte {
+	out := bytes.Clone(b[:2])
+	for b = b[2:]; len(b) > 4 && b[1] != 0xda; {
+		n := 2 + int(b[2])<<8 + int(b[3])
+		if b[1] != marker {
+			out = append(out, b[:n]...)
+		}
+		b = b[n:]
+	}
+	return append(out, b...)
+}
+
+func TestBadJPEGsAreRefusedAndTheNextGoodOneDecodes(t *testing.T) {
+	whole := face(t, "422")
+	var png, large bytes.Buffer
+	png.WriteString("\x89PNG\r\n\x1a\n")
+	if err := jpeg.Encode(&large, image.NewGray(image.Rect(0, 0, 98, 64)), nil); err != nil {
+		t.Fatal(err)
+	}
+	huge := bytes.Clone(whole) // SOF0's height and width, 5 bytes behind its marker
+	copy(huge[bytes.Index(huge, []byte{0xff, 0xc0})+5:], "\xff\xff\xff\xff")
+	rgb := bytes.Clone(face(t, "444"))
+	sof := bytes.Index(rgb, []byte{0xff, 0xc0})
+	for i := range 3 { // components named R, G, B, in the frame and in the scan
+		rgb[sof+10+3*i] = "RGB"[i]
+		rgb[bytes.Index(rgb, []byte{0xff, 0xda})+5+2*i] = "RGB"[i]
+	}
+	cases := map[string][]byte{
+		"nil": nil, "one byte": {0xff}, "only marks": {0xff, 0xd8, 0xff, 0xd9}, "a PNG": png.Bytes(),
+		"zeros": make([]byte, 5000), "noise": noise(make([]byte, 5000)),
+		"another size": large.Bytes(), "65535x65535": huge, "RGB": without(rgb, 0xe0),
+		"half of it with an end": append(bytes.Clone(whole[:len(whole)/2]), 0xff, 0xd9),
+	}
+	c := open(t, layout(t, pixfmt.MJPG, 96, 64, 0))
+	for name, b := range cases {
+		if err := c.Convert(picture(96, 64), b); !errors.Is(err, ErrBadJPEG) {
+			t.Errorf("%s: %v, want ErrBadJPEG", name, err)
+		}
+		if err := c.Convert(picture(96, 64), whole); err != nil {
+			t.Errorf("a good one after %s: %v", name, err)
+		}
+	}
+}
+
+func TestJPEGCutAnywhereIsRefusedAndNotReadBeyond(t *testing.T) {
+	whole := face(t, "422")
+	c, dst := open(t, layout(t, pixfmt.MJPG, 96, 64, 0)), picture(96, 64)
+	room := guarded(t, len(whole))
+	for n := range whole {
+		cut := room[len(whole)-n:]
+		copy(cut, whole)
+		if err := c.Convert(dst, cut); !errors.Is(err, ErrBadJPEG) {
+			t.Fatalf("the first %d of %d bytes: %v, want ErrBadJPEG", n, len(whole), err)
+		}
+		if n < 2 { // the same with an end mark: the header is cut, or the coded data
+			continue
+		}
+		copy(cut[n-2:], "\xff\xd9")
+		if err := c.Convert(dst, cut); err != nil && !errors.Is(err, ErrBadJPEG) {
+			t.Fatalf("the first %d of %d bytes with an end mark: %v", n, len(whole), err)
+		}
+	}
+}
+
+func TestJPEGWritesNothingOutsideThePicture(t *testing.T) {
+	for _, s := range []string{"420", "422", "440", "444", "411"} {
+		large := picture(200, 150)
+		for i := range large.Y {
+			large.Y[i] = 1
+		}
+		inner := image.Rect(20, 30, 20+96, 30+64)
+		if err := open(t, layout(t, pixfmt.MJPG, 96, 64, 0)).Convert(large.SubImage(inner).(*image.YCbCr), face(t, s)); err != nil {
+			t.Fatal(err)
+		}
+		for y := range 150 {
+			for x := range 200 {
+				if in := image.Pt(x, y).In(inner); !in && (large.Y[large.YOffset(x, y)] != 1 || large.Cb[large.COffset(x, y)] != 0) {
+					t.Fatalf("%s: written at %d,%d", s, x, y)
+				}
+			}
+		}
+	}
+}
+
+func FuzzJPEGIsConvertedOrRefused(f *testing.F) {
+	for _, s := range []string{"420", "422", "440", "444", "411"} {
+		f.Add(face(f, s), uint16(96), uint16(64))
+	}
+	f.Add(without(face(f, "420"), 0xc4), uint16(96), uint16(64))
+	f.Add([]byte("\xff\xd8\xff\xd9"), uint16(2), uint16(2))
+	f.Fuzz(func(t *testing.T, b []byte, width, height uint16) {
+		l, err := pixfmt.New(pixfmt.MJPG, int(width), int(height), 0)
+		if err != nil || l.Size > 1<<20 || len(b) > 1<<16 {
+			return
+		}
+		p, err := encodable(l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		room := guarded(t, len(b))
+		copy(room, b)
+		if err := open(t, l).Convert(p, room); err != nil && !errors.Is(err, ErrBadJPEG) {
+			t.Errorf("%v: %v, want ErrBadJPEG", l, err)
+		}
+	})
+}
+
+// encodable gives a picture whose planes lie apart from each other.
+func encodable(l pixfmt.Layout) (*image.YCbCr, error) {
+	p := picture(l.Width, l.Height)
+	p.Y, p.Cb, p.Cr = bytes.Clone(p.Y), bytes.Clone(p.Cb), bytes.Clone(p.Cr)
+	if err := CheckPicture(p, l.Width, l.Height); err != nil {
+		return nil, fmt.Errorf("test's own picture: %w", err)
+	}
+	return p, nil
+}

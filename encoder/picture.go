@@ -1,0 +1,53 @@
+// Pictures in C memory: written by encoder/convert, read by Encode.
+
+package encoder
+
+// #include <stdlib.h>
+import "C"
+
+import (
+	"fmt"
+	"image"
+	"unsafe"
+)
+
+// rowAlign is the bytes to which rows are padded: the widest vector of the
+// processors we run on, AVX2's.
+const rowAlign = 32
+
+// A Picture is a 4:2:0 picture in memory that the Go heap does not move or scan.
+type Picture struct {
+	image.YCbCr
+	memory unsafe.Pointer // nil once closed
+}
+
+// NewPicture gives a picture of unknown content. The caller closes it.
+func NewPicture(width, height int) (*Picture, error) {
+	if width < 1 || height < 1 || width > MaxSide || height > MaxSide {
+		return nil, fmt.Errorf("picture %dx%d: want sides of 1 to %d pixels", width, height, MaxSide)
+	}
+	chromaWidth, chromaHeight := (width+1)/2, (height+1)/2
+	yStride, cStride := align(width), align(chromaWidth)
+	luma, chroma := yStride*align(height), cStride*align(chromaHeight)
+	m := C.aligned_alloc(rowAlign, C.size_t(luma+2*chroma))
+	if m == nil {
+		return nil, fmt.Errorf("picture %dx%d: no memory", width, height)
+	}
+	b := unsafe.Slice((*byte)(m), luma+2*chroma)
+	cb, cr := b[luma:luma+chroma], b[luma+chroma:]
+	return &Picture{memory: m, YCbCr: image.YCbCr{
+		Y: b[: yStride*height : luma], Cb: cb[:cStride*chromaHeight], Cr: cr[:cStride*chromaHeight],
+		YStride: yStride, CStride: cStride,
+		SubsampleRatio: image.YCbCrSubsampleRatio420,
+		Rect:           image.Rect(0, 0, width, height),
+	}}, nil
+}
+
+// Close frees the memory; the planes are gone. Closing twice is fine.
+func (p *Picture) Close() {
+	C.free(p.memory)
+	p.memory = nil
+	p.Y, p.Cb, p.Cr = nil, nil, nil
+}
+
+func align(n int) int { return (n + rowAlign - 1) &^ (rowAlign - 1) }

@@ -1,0 +1,53 @@
+// The boot partition: kernel, device trees, boot firmware, command line, the
+// place for a seed, licence texts.
+package gokrazy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/gokrazy/disk"
+)
+
+// cmdlineSize leaves room behind the arguments: gokrazy marks a trial boot by
+// writing more of them into the file, in place.
+const cmdlineSize = 512
+
+// cmdline is the kernel's command line for root A. What follows the newline is
+// white space: with blanks before it, gokrazy's marks would not be found.
+func cmdline(b board.Board) ([]byte, error) {
+	var args []string
+	for _, c := range b.Console {
+		args = append(args, "console="+c)
+	}
+	args = append(args,
+		// Root A is the partition after the boot partition, whatever the disk is called.
+		fmt.Sprintf("root=PARTUUID=%s/PARTNROFF=1", partitionID(bootPartition+1)),
+		"init=/gokrazy/init", "rootwait",
+		// A kernel that cannot go on starts again after 10 s, with the other root if
+		// this one was on trial.
+		"panic=10", "oops=panic")
+	line := strings.Join(args, " ") + "\n"
+	if len(line) > cmdlineSize/2 {
+		return nil, fmt.Errorf("command line of %d bytes leaves no room for gokrazy's marks", len(line))
+	}
+	return []byte(line + strings.Repeat(" ", cmdlineSize-len(line))), nil
+}
+
+func bootEntries(b board.Board, p Parts, m material) ([]disk.Entry, error) {
+	line, err := cmdline(b)
+	if err != nil {
+		return nil, err
+	}
+	if len(p.Defaults) > SeedSize-1 {
+		return nil, fmt.Errorf("configuration of %d bytes, can be %d: %w", len(p.Defaults), SeedSize-1, ErrSeedTooLong)
+	}
+	return slices.Concat([]disk.Entry{
+		{Path: cmdlineName, Bytes: line},
+		{Path: seedName, Bytes: padded(p.Defaults, SeedSize)},
+		{Path: "config.txt", Bytes: []byte(b.Config)},
+		{Path: b.Kernel, Bytes: m.kernel},
+	}, m.boot, m.licences), nil
+}

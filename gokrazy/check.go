@@ -1,0 +1,69 @@
+// What an image must not be handed out with. Each refusal is one line that says
+// what to do; it costs seconds here and a walk to the board later.
+package gokrazy
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/krazycam/krazycam/board"
+)
+
+// ErrMissing and ErrUnfit are wrapped by every refusal.
+var (
+	ErrMissing = errors.New("missing")
+	ErrUnfit   = errors.New("does not fit")
+)
+
+// checkProgram refuses a program that the board could not start, or that would
+// start there without what it needs.
+func checkProgram(b board.Board, p Program, cgo bool) error {
+	switch {
+	case p.Machine != b.Machine:
+		return fmt.Errorf("%w: made for %s, board %s is %s: build it with scripts/build %s", ErrUnfit, p.Machine, b.Name, b.Machine, b.Arch)
+	case !p.Static:
+		return fmt.Errorf("%w: not static (needs %s), a board has no loader: link with -extldflags -static", ErrUnfit, cmp.Or(strings.Join(p.Needs, ", "), "an interpreter"))
+	case !slices.Contains(p.Tags, "gokrazy"):
+		return fmt.Errorf("%w: built without -tags gokrazy", ErrUnfit)
+	case cgo && !p.Cgo:
+		return fmt.Errorf("%w: built without cgo, so without codecs: build it with scripts/build %s", ErrUnfit, b.Arch)
+	case !cgo && p.Cgo:
+		return fmt.Errorf("%w: built with cgo, wants CGO_ENABLED=0", ErrUnfit)
+	}
+	return nil
+}
+
+// checkModule refuses a module that the kernel would refuse: "disagrees about
+// version of symbol", seen only on the board's console.
+func checkModule(name string, b []byte, release string) error {
+	made, err := moduleRelease(b)
+	if err != nil {
+		return fmt.Errorf("module %s: %w", name, err)
+	}
+	if made != release {
+		return fmt.Errorf("module %s: %w: made for kernel %s, the kernel is %s", name, ErrUnfit, made, release)
+	}
+	return nil
+}
+
+// checkOrder refuses a list in which a module comes before one that it needs, or
+// without it. Deps is modules.dep: "path: path path", all in the same folder.
+func checkOrder(modules []string, deps string) error {
+	needs := map[string][]string{}
+	for line := range strings.Lines(deps) {
+		name, rest, _ := strings.Cut(line, ":")
+		needs[name] = strings.Fields(rest)
+	}
+	for i, name := range modules {
+		for _, need := range needs[name] {
+			if !slices.Contains(modules[:i], need) {
+				return fmt.Errorf("module %s: %w: needs %s before it in the board's list", path.Base(name), ErrUnfit, path.Base(need))
+			}
+		}
+	}
+	return nil
+}

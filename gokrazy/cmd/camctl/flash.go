@@ -1,0 +1,78 @@
+// camctl flash: writes an image and a seed to a card.
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/krazycam/krazycam/firmware/config"
+	"github.com/krazycam/krazycam/gokrazy"
+)
+
+func newFlashCommand() *cobra.Command {
+	var seedFile string
+	var sure bool
+	cmd := &cobra.Command{
+		Use:   "flash IMAGE CARD",
+		Short: "Writes an image to a card and reads it back",
+		Long: "Writes an image to a card, such as /dev/sdb, or into a file, and reads it back.\n" +
+			"The seed is the card's own configuration: gateway, key, camera, time.",
+		Args: cobra.ExactArgs(2),
+	}
+	cmd.Flags().StringVar(&seedFile, "seed", "", "krazycam.json for this card, secrets included")
+	cmd.Flags().BoolVar(&sure, "yes", false, "write even to a disk that is built in")
+	asJSON := addJSONFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		seed, err := readSeed(seedFile)
+		if err != nil {
+			return err
+		}
+		done, err := gokrazy.Flash(cmd.Context(), gokrazy.FlashJob{
+			Image: args[0], Target: args[1], Seed: seed, Sure: sure, Progress: progress(cmd.ErrOrStderr()),
+		})
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return printJSON(cmd, done)
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s: %d bytes written and read back, sha256 %s\n", done.Target, done.Bytes, done.SHA256)
+		if !done.Seed {
+			fmt.Fprintln(cmd.OutOrStdout(), "no seed: without a gateway the board streams nothing (--seed krazycam.json)")
+		}
+		return nil
+	}
+	return cmd
+}
+
+// readSeed refuses a seed that the board would refuse; "" is no seed.
+func readSeed(file string) ([]byte, error) {
+	if file == "" {
+		return nil, nil
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := config.Parse(file, b); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// progress prints a line for each tenth of a step.
+func progress(w io.Writer) func(step string, done, total int64) {
+	var lastStep string
+	var lastTenth int64
+	return func(step string, done, total int64) {
+		tenth := done * 10 / total
+		if step == lastStep && tenth == lastTenth {
+			return
+		}
+		lastStep, lastTenth = step, tenth
+		fmt.Fprintf(w, "%s: %d %%, %d of %d MiB\n", step, tenth*10, done>>20, total>>20)
+	}
+}

@@ -1,0 +1,156 @@
+// camctl image: makes an image out of programs, kernel and boot firmware.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/firmware/config"
+	"github.com/krazycam/krazycam/gokrazy"
+)
+
+type imageFlags struct {
+	board, out, config, programs, kernel, firmware, pins string
+}
+
+func newImageCommand() *cobra.Command {
+	var f imageFlags
+	cmd := &cobra.Command{
+		Use:   "image --board BOARD -o FILE",
+		Short: "Makes an image that can be flashed, and its bill of materials",
+		Long: "Makes an image that can be flashed, and its bill of materials beside it.\n" +
+			"The programs come from scripts/build; kernel and boot firmware are Go modules,\n" +
+			"found with the go command. The image holds no secret: give those to camctl flash.",
+		Args: cobra.NoArgs,
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.board, "board", "", "the board to make it for (camctl boards lists them)")
+	flags.StringVarP(&f.out, "output", "o", "", "the image to write, such as cam.img")
+	flags.StringVar(&f.config, "config", "", "a krazycam.json without secrets that new cards begin with")
+	flags.StringVar(&f.programs, "programs", "", "folder with the board's programs (default out/ARCH)")
+	flags.StringVar(&f.kernel, "kernel", "", "folder with kernel, device trees and modules (default from the Go module)")
+	flags.StringVar(&f.firmware, "boot-firmware", "", "folder with the boot firmware (default from the Go module)")
+	flags.StringVar(&f.pins, "pins", "scripts/pins", "file with the versions of the C libraries, for the bill of materials")
+	for _, name := range []string{"board", "output"} {
+		if err := cmd.MarkFlagRequired(name); err != nil {
+			cobra.CheckErr(err)
+		}
+	}
+	asJSON := addJSONFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		result, err := makeImage(cmd, f)
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return printJSON(cmd, result)
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s: board %s, kernel %s, %d MiB, sha256 %s\n", result.Image, result.Board, result.Kernel, result.Size>>20, result.SHA256)
+		return nil
+	}
+	return cmd
+}
+
+func makeImage(cmd *cobra.Command, f imageFlags) (gokrazy.Result, error) {
+	b, err := board.ByName(f.board)
+	if err != nil {
+		return gokrazy.Result{}, usageError{err}
+	}
+	parts := gokrazy.Parts{Programs: f.programs}
+	if parts.Programs == "" {
+		parts.Programs = filepath.Join("out", b.Arch)
+	}
+	if parts.Defaults, err = readDefaults(f.config); err != nil {
+		return gokrazy.Result{}, err
+	}
+	if parts.Pins, err = os.ReadFile(f.pins); err != nil && (cmd.Flags().Changed("pins") || !errors.Is(err, os.ErrNotExist)) {
+		return gokrazy.Result{}, err
+	}
+	ctx := cmd.Context()
+	if parts.Kernel, err = moduleSource(ctx, b.KernelModule, f.kernel); err != nil {
+		return gokrazy.Result{}, err
+	}
+	if parts.Firmware, err = moduleSource(ctx, b.BootFirmwareModule, f.firmware); err != nil {
+		return gokrazy.Result{}, err
+	}
+	if parts.Licences, err = licences(ctx); err != nil {
+		return gokrazy.Result{}, err
+	}
+	return gokrazy.Build(ctx, b, parts, f.out, newLog(cmd))
+}
+
+// readDefaults refuses a key: an image is something that can be published.
+func readDefaults(file string) ([]byte, error) {
+	if file == "" {
+		return nil, nil
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	c, err := config.Parse(file, b)
+	if err != nil {
+		return nil, err
+	}
+	if c.Gateway.Key != "" {
+		return nil, fmt.Errorf("%s: gateway.key: an image holds no secret: give the key to camctl flash --seed", file)
+	}
+	return b, nil
+}
+
+// moduleSource finds a Go module of this repository's go.mod in the module cache,
+// and fetches it if it is not there. A folder given by the owner has no version.
+func moduleSource(ctx context.Context, module, folder string) (gokrazy.Source, error) {
+	if folder != "" {
+		return gokrazy.Source{Folder: folder, Name: module, Version: "local"}, nil
+	}
+	out, err := goCommand(ctx, "mod", "download", "-json", module)
+	if err != nil {
+		return gokrazy.Source{}, fmt.Errorf("%s: %w", module, err)
+	}
+	var m struct{ Dir, Version string }
+	if err := json.Unmarshal(out, &m); err != nil {
+		return gokrazy.Source{}, fmt.Errorf("%s: go mod download: %w", module, err)
+	}
+	return gokrazy.Source{Folder: m.Dir, Name: module, Version: m.Version}, nil
+}
+
+// licences finds the folders of Go, its module cache and this repository.
+func licences(ctx context.Context) (func(modulePath, version string) ([]byte, error), error) {
+	env, err := goCommand(ctx, "env", "-json", "GOROOT", "GOMODCACHE")
+	if err != nil {
+		return nil, err
+	}
+	own, err := goCommand(ctx, "list", "-m", "-json")
+	if err != nil {
+		return nil, err
+	}
+	var folders struct{ GOROOT, GOMODCACHE string }
+	var main struct{ Path, Dir string }
+	if err := errors.Join(json.Unmarshal(env, &folders), json.Unmarshal(own, &main)); err != nil {
+		return nil, fmt.Errorf("go env, go list: %w", err)
+	}
+	return gokrazy.ModuleCacheLicences(folders.GOROOT, folders.GOMODCACHE, main.Path, main.Dir), nil
+}
+
+// goCommand runs the go command in this repository.
+func goCommand(ctx context.Context, args ...string) ([]byte, error) {
+	out, err := exec.CommandContext(ctx, "go", args...).Output()
+	var failed *exec.ExitError
+	if errors.As(err, &failed) {
+		return nil, fmt.Errorf("go %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(string(failed.Stderr)))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("go %s: %w: camctl image needs Go and krazycam's repository as the current folder", strings.Join(args, " "), err)
+	}
+	return out, nil
+}

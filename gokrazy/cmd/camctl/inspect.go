@@ -1,0 +1,99 @@
+// camctl inspect: what an image or a card holds, without changing it.
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/krazycam/krazycam/gokrazy"
+)
+
+func newInspectCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "inspect IMAGE",
+		Short: "Shows what an image or a card holds",
+		Args:  cobra.ExactArgs(1),
+	}
+	asJSON := addJSONFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		f, err := os.Open(args[0])
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		size, err := f.Seek(0, io.SeekEnd)
+		if err != nil {
+			return fmt.Errorf("size of %s: %w", args[0], err)
+		}
+		report, err := gokrazy.Inspect(cmd.Context(), f, size)
+		if err != nil {
+			return fmt.Errorf("%s: %w", args[0], err)
+		}
+		if *asJSON {
+			return printJSON(cmd, report)
+		}
+		return printReport(cmd.OutOrStdout(), report)
+	}
+	return cmd
+}
+
+// printReport shows all that came out of the image through printable: it may be
+// a stranger's.
+func printReport(out io.Writer, r gokrazy.Report) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "board\t%s\nkernel\t%s\ncommand line\t%s\nseed\t%s\nsize\t%d\nsha256\t%s\n",
+		printable(r.Board), printable(r.Kernel), printable(r.Cmdline), r.Seed, r.Size, r.SHA256)
+	fmt.Fprintln(w, "\npartition\tname\tstart\tsize\tholds\tused\tsha256 of what is used")
+	for _, p := range r.Partitions {
+		fmt.Fprintf(w, "%d\t%s\t%d\t%d\t%s\t%d\t%s\n", p.Number, printable(p.Name), p.Start, p.Size, p.Holds, p.Used, p.SHA256)
+	}
+	for _, slot := range r.Slots {
+		fmt.Fprintf(w, "\nroot %s\t%s\n", slot.Name, slotState(slot))
+		if len(slot.Programs) > 0 {
+			fmt.Fprintln(w, "program\tmachine\tlinked\tcgo\tversion\tsize\tsha256")
+		}
+		for _, p := range slot.Programs {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%t\t%s\t%d\t%s\n", printable(p.Path), p.Machine, linked(p), p.Cgo, printable(p.Version), p.Size, p.SHA256)
+		}
+	}
+	for _, problem := range r.Problems {
+		fmt.Fprintf(w, "\nPROBLEM\t%s", printable(problem))
+	}
+	if len(r.Problems) > 0 {
+		fmt.Fprintln(w)
+	}
+	return w.Flush()
+}
+
+func slotState(s gokrazy.Slot) string {
+	var words []string
+	if s.Active {
+		words = append(words, "active")
+	}
+	if s.Empty {
+		words = append(words, "empty")
+	}
+	for _, release := range s.Modules {
+		words = append(words, "modules for "+printable(release))
+	}
+	return strings.Join(words, ", ")
+}
+
+func linked(p gokrazy.Program) string {
+	if p.Static {
+		return "static"
+	}
+	return "dynamic"
+}
+
+// printable keeps a stranger's text from steering the terminal.
+func printable(s string) string {
+	quoted := strconv.Quote(s)
+	return quoted[1 : len(quoted)-1]
+}

@@ -1,0 +1,120 @@
+// Command camctl is what the owner's machine runs around a board: it makes,
+// reads, writes and boots images. One file for each verb; main.go holds the
+// root, the exit codes and nothing else. Test it with run, without a process.
+
+// Exit codes: 0 done, 1 it failed, 2 it was called wrongly. A failure is one
+// line on stderr that says what to do. With --json a verb prints exactly one
+// JSON object on stdout; logs and progress always go to stderr.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// version is the commit, put in with -ldflags "-X main.version=…" by scripts/build.
+var version string
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is main without the process: the exit code of one command line. It ends
+// early when ctx does, as far as the verb looks at cmd.Context().
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	started := false
+	root := newRootCommand(&started)
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitDone
+	}
+	fmt.Fprintf(stderr, "%s: %s\n", cmd.CommandPath(), oneLine(err))
+	var usage usageError
+	if !started || errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// newRootCommand sets *started once flags and arguments of a verb are right:
+// cobra has no type for its own errors, and all of them come before that.
+func newRootCommand(started *bool) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "camctl",
+		Short:         "Makes, flashes and boots images for boards with a webcam",
+		Version:       versionText(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			// cobra checks these two only after this function.
+			if err := cmd.ValidateRequiredFlags(); err != nil {
+				return err
+			}
+			if err := cmd.ValidateFlagGroups(); err != nil {
+				return err
+			}
+			*started = true
+			return nil
+		},
+	}
+	root.AddCommand(
+		newBoardsCommand(),
+		newImageCommand(),
+		newInspectCommand(),
+		newFlashCommand(),
+		newVMCommand(),
+		newReceiveCommand(),
+	)
+	return root
+}
+
+// A usageError is a command line that is wrong in a way cobra cannot see, such
+// as a board that does not exist. It ends camctl with exit code 2.
+type usageError struct{ error }
+
+// Unwrap gives errors.Is and errors.As the cause.
+func (e usageError) Unwrap() error { return e.error }
+
+// usagef is fmt.Errorf for a command line that is wrong.
+func usagef(format string, args ...any) error {
+	return usageError{fmt.Errorf(format, args...)}
+}
+
+// oneLine puts cobra's suggestions behind its error instead of below it.
+func oneLine(err error) string {
+	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool {
+		return r == '\n' || r == '\t' || r == '\r'
+	}), " ")
+}
+
+// versionText names the commit that camctl was built from.
+func versionText() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Main.Version
+	}
+	return "unknown"
+}

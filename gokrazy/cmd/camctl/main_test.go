@@ -1,0 +1,108 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// camctl runs one command line and gives its exit code, stdout and stderr.
+func camctl(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	code = run(context.Background(), args, &out, &err)
+	return code, out.String(), err.String()
+}
+
+func TestExitCodesTellWrongUseFromFailure(t *testing.T) {
+	dir := t.TempDir()
+	broken := filepath.Join(dir, "broken.json")
+	secret := filepath.Join(dir, "secret.json")
+	for file, text := range map[string]string{broken: "{\n\"gatway\": {}\n}", secret: `{"gateway": {"url": "https://a.example", "key": "sesame"}}`} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out := filepath.Join(dir, "cam.img")
+	for _, c := range []struct {
+		name string
+		args []string
+		code int
+		want string // in the one line on stderr
+	}{
+		{"no such verb", []string{"imge"}, exitUsage, `unknown command "imge"`},
+		{"no such flag", []string{"boards", "--jsn"}, exitUsage, "unknown flag: --jsn"},
+		{"an argument too many", []string{"boards", "x"}, exitUsage, "x"},
+		{"a required flag missing", []string{"image", "-o", out}, exitUsage, `required flag(s) "board" not set`},
+		{"an unknown board", []string{"image", "--board", "pi9", "-o", out}, exitUsage, `unknown board "pi9": there is rpi`},
+		{"no image to inspect", []string{"inspect", out}, exitFailed, "cam.img: no such file"},
+		{"something else than an image", []string{"inspect", broken}, exitFailed, "broken.json: inspect: primary GPT"},
+		{"no card", []string{"flash", out, filepath.Join(dir, "card")}, exitFailed, "no such file"},
+		{"an unknown key in a seed", []string{"flash", "--seed", broken, out, out}, exitFailed, "broken.json:2: "},
+		{"a secret for an image", []string{"image", "--board", "rpi", "-o", out, "--config", secret}, exitFailed, "an image holds no secret"},
+		{"no programs", []string{"image", "--board", "rpi", "-o", out, "--programs", dir, "--pins", broken}, exitFailed, "build it with scripts/build arm64"},
+	} {
+		code, stdout, stderr := camctl(t, c.args...)
+		lines := strings.Split(strings.TrimSuffix(stderr, "\n"), "\n")
+		if last := lines[len(lines)-1]; code != c.code || !strings.HasPrefix(last, "camctl") || !strings.Contains(last, c.want) {
+			t.Errorf("%s: exit code %d, %q; want %d and %q in it", c.name, code, stderr, c.code, c.want)
+		}
+		if stdout != "" {
+			t.Errorf("%s: %q on stdout", c.name, stdout)
+		}
+		if strings.Contains(stderr, "sesame") {
+			t.Errorf("%s: shows the key", c.name)
+		}
+	}
+}
+
+func TestBoardsListsModelsForPeopleAndMachines(t *testing.T) {
+	code, stdout, _ := camctl(t, "boards")
+	for _, want := range []string{"rpi: ", "Raspberry Pi Zero 2 W", "640x480"} {
+		if code != exitDone || !strings.Contains(stdout, want) {
+			t.Errorf("exit code %d, no %q in %q", code, want, stdout)
+		}
+	}
+	code, stdout, _ = camctl(t, "boards", "--json")
+	var got struct {
+		Boards []struct {
+			Name   string
+			Models []struct{ Speed int }
+		}
+	}
+	if err := json.Unmarshal([]byte(stdout), &got); err != nil || code != exitDone {
+		t.Fatalf("exit code %d, %v: %q", code, err, stdout)
+	}
+	if got.Boards[0].Name != "rpi" || len(got.Boards[0].Models) != 8 || got.Boards[0].Models[0].Speed != -12 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestHelpAndCompletionAreThere(t *testing.T) {
+	for _, args := range [][]string{{"--help"}, {"help", "flash"}, {"completion", "bash"}, {"--version"}} {
+		if code, stdout, stderr := camctl(t, args...); code != exitDone || stdout == "" || stderr != "" {
+			t.Errorf("%q: exit code %d, %d bytes, %q", args, code, len(stdout), stderr)
+		}
+	}
+}
+
+func TestPrintableKeepsAStrangersTextFromTheTerminal(t *testing.T) {
+	if got := printable("a\x1b[2Jb\nc"); got != `a\x1b[2Jb\nc` {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestProgressIsALineForEachTenth(t *testing.T) {
+	var out bytes.Buffer
+	report := progress(&out)
+	for i := int64(1); i <= 1000; i++ {
+		report("writing", i<<20, 1000<<20)
+	}
+	if n := strings.Count(out.String(), "\n"); n != 11 {
+		t.Errorf("%d lines: %s", n, out.String())
+	}
+}

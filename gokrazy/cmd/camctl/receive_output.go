@@ -1,0 +1,169 @@
+// What camctl receive prints: a ready line, a line a second, the sums at the end.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/krazycam/krazycam/firmware/farend"
+)
+
+// seed is the krazycam.json of a board that streams to us.
+func seed(url, key, ca string) string {
+	g := map[string]any{"url": url, "key": key}
+	if ca != "" {
+		g["ca"] = ca
+	}
+	if strings.HasPrefix(url, "http:") {
+		g["allow-http"] = true
+	}
+	b, _ := json.Marshal(map[string]any{"gateway": g}) // strings and a bool only
+	return string(b)
+}
+
+// A second is what one line shows. Rates are of the last second, counts since the
+// grant; delay is from capture to whole frame, null when no frame came.
+type second struct {
+	State       string   `json:"state"`
+	Frames      uint64   `json:"frames"`
+	FPS         float64  `json:"fps"`
+	Kbps        float64  `json:"kbps"`
+	Loss        float64  `json:"loss"` // of packets, 0 to 1
+	DelayMS     *float64 `json:"delay_ms"`
+	JitterMS    float64  `json:"jitter_ms"`
+	Packets     uint64   `json:"packets"`
+	LostPackets int64    `json:"lost_packets"`
+	LostFrames  uint64   `json:"lost_frames"`
+	Damaged     uint64   `json:"damaged_frames"`
+	KeyFrames   uint64   `json:"key_frames"`
+	Reordered   uint64   `json:"reordered"`
+	Malformed   uint64   `json:"malformed"`
+	Foreign     uint64   `json:"foreign"`
+	Unasked     uint64   `json:"unasked"`
+	PLIs        uint64   `json:"plis"`
+	Reports     uint64   `json:"reports"`
+	SSRC        uint32   `json:"ssrc"`
+	Width       int      `json:"width"`
+	Height      int      `json:"height"`
+	Utilization string   `json:"utilization_id"`
+	Record      string   `json:"record,omitempty"`
+	Problem     string   `json:"problem,omitempty"`
+	Summary     bool     `json:"summary,omitempty"`
+}
+
+type printer struct {
+	cmd     *cobra.Command
+	json    bool
+	started time.Time
+	before  farend.Stats
+	total   farend.Stats // of all grants but the running one
+	at      time.Time
+}
+
+// ready goes to stderr, so that stdout holds nothing but the seconds.
+func (p *printer) ready(s *station, o receiveOptions) {
+	w := p.cmd.ErrOrStderr()
+	rtp, rtcp := s.receiver.Ports()
+	host, _, _ := net.SplitHostPort(o.listen)
+	fmt.Fprintf(w, "camctl RECEIVE gateway=%s rtp=%s rtcp=%s\n", s.url,
+		net.JoinHostPort(host, strconv.Itoa(rtp)), net.JoinHostPort(host, strconv.Itoa(rtcp)))
+	if o.tls {
+		fmt.Fprintf(w, "certificate: %s\n", farend.CertificatePath(o.state))
+	}
+	if s.newKey { // a key the owner gave is not for the screen
+		fmt.Fprintf(w, "key: %s\nkrazycam.json for a board: %s\n", o.key, s.seed)
+	}
+	if o.ivf != "" {
+		fmt.Fprintf(w, "recordings: %s\n", o.ivf)
+	}
+	p.at = time.Now()
+}
+
+func (p *printer) line(s farend.Stats, g farend.GatewayState) {
+	now := time.Now()
+	p.turn(s)
+	row := rates(p.before, s, now.Sub(p.at).Seconds())
+	row.Utilization = g.Utilization.String()
+	p.before, p.at = s, now
+	p.print(row)
+}
+
+// turn keeps the counts of a grant that is over, since the next begins at 0. What
+// came between the last line and its end is lost to the sums.
+func (p *printer) turn(s farend.Stats) {
+	if s.Grant != p.before.Grant {
+		p.total = sum(p.total, p.before)
+		p.before = farend.Stats{Grant: s.Grant}
+	}
+}
+
+// rates makes a row of what came between two Stats that are seconds apart.
+func rates(before, s farend.Stats, seconds float64) second {
+	row := second{
+		State: s.State, Frames: s.Frames, Packets: s.Packets, LostPackets: s.Lost, LostFrames: s.LostFrames, Damaged: s.Damaged,
+		KeyFrames: s.KeyFrames, Reordered: s.Reordered, Malformed: s.Malformed, Foreign: s.Foreign, Unasked: s.Unasked,
+		PLIs: s.PLIs, Reports: s.Reports, SSRC: s.SSRC, Width: s.Width, Height: s.Height, Record: s.Record, Problem: s.Problem,
+		JitterMS: milliseconds(s.Jitter),
+	}
+	if seconds > 0 {
+		row.FPS = float64(s.Frames-before.Frames) / seconds
+		row.Kbps = float64(s.Bytes-before.Bytes) * 8 / 1000 / seconds
+	}
+	if expected := s.Expected - before.Expected; expected > 0 && s.Lost > before.Lost {
+		row.Loss = float64(s.Lost-before.Lost) / float64(expected)
+	}
+	if n := s.Delayed - before.Delayed; n > 0 {
+		ms := milliseconds((s.Delays - before.Delays) / time.Duration(n))
+		row.DelayMS = &ms
+	}
+	return row
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+func sum(a, b farend.Stats) farend.Stats {
+	b.Packets += a.Packets
+	b.Bytes += a.Bytes
+	b.Expected += a.Expected
+	b.Lost += a.Lost
+	b.Reordered += a.Reordered
+	b.Frames += a.Frames
+	b.KeyFrames += a.KeyFrames
+	b.Damaged += a.Damaged
+	b.LostFrames += a.LostFrames
+	b.Malformed += a.Malformed
+	b.Foreign += a.Foreign
+	b.SenderReports += a.SenderReports
+	b.Reports += a.Reports
+	b.PLIs += a.PLIs
+	b.Delays += a.Delays
+	b.Delayed += a.Delayed
+	return b
+}
+
+// summary has the sums of all grants; its rates are over the whole run.
+func (p *printer) summary(s farend.Stats) {
+	p.turn(s)
+	row := rates(farend.Stats{}, sum(p.total, s), time.Since(p.started).Seconds())
+	row.State, row.Summary = "ended", true
+	p.print(row)
+}
+
+func (p *printer) print(row second) {
+	w := p.cmd.OutOrStdout()
+	if p.json {
+		_ = json.NewEncoder(w).Encode(row) // a closed stdout ends us by SIGPIPE
+		return
+	}
+	delay := "-"
+	if row.DelayMS != nil {
+		delay = fmt.Sprintf("%.1f ms", *row.DelayMS)
+	}
+	fmt.Fprintf(w, "%-9s frames %d  fps %.1f  kbit/s %.0f  loss %.2f %%  delay %s\n", row.State, row.Frames, row.FPS, row.Kbps, row.Loss*100, delay)
+}

@@ -1,0 +1,178 @@
+// What camctl receive opens: sockets, listener, certificate, state directory.
+package main
+
+import (
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/krazycam/krazycam/firmware/farend"
+	"github.com/krazycam/krazycam/firmware/gateway"
+)
+
+func openStation(o *receiveOptions, log *slog.Logger) (*station, error) {
+	if err := o.openState(); err != nil {
+		return nil, err
+	}
+	s := &station{newKey: o.key == ""}
+	var err error
+	if o.key == "" {
+		if o.key, err = keptKey(filepath.Join(o.state, "key")); err != nil {
+			return nil, err
+		}
+	}
+	host, _, _ := net.SplitHostPort(o.listen) // checked
+	sockets, err := listenUDP(host, o.rtp, o.rtcp)
+	if err != nil {
+		return nil, err
+	}
+	closeAll := func() { _, _ = sockets[0].Close(), sockets[1].Close() }
+	s.receiver = farend.NewReceiver(farend.ReceiverConfig{RTP: sockets[0], RTCP: sockets[1], IVFDir: o.ivf, Log: log})
+	s.gateway, err = farend.NewGateway(farend.GatewayConfig{Key: o.key, Server: s.receiver, KeepAlive: o.keepAlive, StateDir: o.state, Log: log})
+	if err != nil {
+		closeAll()
+		return nil, err
+	}
+	s.http = http.Server{
+		Handler: s.gateway, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: 30 * time.Second, MaxHeaderBytes: 16 << 10,
+	}
+	if s.listener, err = net.Listen("tcp", o.listen); err != nil {
+		closeAll()
+		return nil, fmt.Errorf("gateway: %w (choose another with --listen)", err)
+	}
+	if err := s.secure(o, host); err != nil {
+		closeAll()
+		return nil, errors.Join(err, s.listener.Close())
+	}
+	return s, nil
+}
+
+// secure puts TLS around the listener if it is asked for, and works out the URL.
+func (s *station) secure(o *receiveOptions, host string) error {
+	reachable := reachableHosts(host)
+	scheme, ca := "http", ""
+	if o.tls || o.cert != "" {
+		scheme = "https"
+		pair, err := o.certificate(reachable)
+		if err != nil {
+			return err
+		}
+		if o.tls {
+			pem, err := os.ReadFile(farend.CertificatePath(o.state))
+			if err != nil {
+				return fmt.Errorf("certificate: %w", err)
+			}
+			ca = string(pem)
+		}
+		s.listener = tls.NewListener(s.listener, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
+	}
+	_, port, _ := net.SplitHostPort(s.listener.Addr().String())
+	s.url = scheme + "://" + net.JoinHostPort(reachable[0], port) + "/"
+	s.seed = seed(s.url, o.key, ca)
+	return nil
+}
+
+func (o *receiveOptions) certificate(hosts []string) (tls.Certificate, error) {
+	if o.cert != "" {
+		pair, err := tls.LoadX509KeyPair(o.cert, o.tlsKey)
+		if err != nil {
+			return pair, fmt.Errorf("--cert %s: %w", o.cert, err)
+		}
+		return pair, nil
+	}
+	// 10.0.2.2 is this machine as a board in camctl vm sees it.
+	hosts = append(hosts, "localhost", "127.0.0.1", "::1", "10.0.2.2")
+	if name, err := os.Hostname(); err == nil {
+		hosts = append(hosts, name, name+".local")
+	}
+	return farend.SelfSigned(o.state, append(hosts, o.names...), time.Now())
+}
+
+// openState makes the directories, readable by the owner alone: the key is in there.
+func (o *receiveOptions) openState() error {
+	if o.state == "" {
+		dir, err := os.UserConfigDir()
+		if err != nil {
+			return fmt.Errorf("state directory: %w (give one with --state)", err)
+		}
+		o.state = filepath.Join(dir, "krazycam", "receive")
+	}
+	if err := os.MkdirAll(o.state, 0o700); err != nil {
+		return fmt.Errorf("state directory: %w", err)
+	}
+	if o.ivf == "" {
+		return nil
+	}
+	if !filepath.IsAbs(o.ivf) {
+		o.ivf = filepath.Join(o.state, o.ivf)
+	}
+	if err := os.MkdirAll(o.ivf, 0o700); err != nil {
+		return fmt.Errorf("recordings: %w", err)
+	}
+	return nil
+}
+
+// keptKey reads the API key of earlier runs, or makes one of 130 random bits.
+func keptKey(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	if key := strings.TrimSpace(string(b)); err == nil && key != "" {
+		return key, nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("API key: %w", err)
+	}
+	key := rand.Text()
+	if err := os.WriteFile(path, []byte(key+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("API key: %w", err)
+	}
+	return key, nil
+}
+
+func listenUDP(host string, ports ...int) ([]net.PacketConn, error) {
+	var sockets []net.PacketConn
+	for _, port := range ports {
+		conn, err := net.ListenPacket("udp", net.JoinHostPort(host, strconv.Itoa(port)))
+		if err != nil {
+			for _, open := range sockets {
+				_ = open.Close()
+			}
+			return nil, fmt.Errorf("receiver: %w (choose others with --rtp and --rtcp)", err)
+		}
+		sockets = append(sockets, conn)
+	}
+	return sockets, nil
+}
+
+// reachableHosts are the addresses by which boards may reach a listener on host;
+// the first is the likeliest: IPv4 before IPv6, the network before this machine.
+func reachableHosts(host string) []string {
+	if ip := net.ParseIP(host); host != "" && (ip == nil || !ip.IsUnspecified()) {
+		return []string{host}
+	}
+	prefixes, err := gateway.LocalPrefixes()
+	if err != nil {
+		return []string{"127.0.0.1"}
+	}
+	var four, six []string
+	for _, p := range prefixes {
+		switch addr := p.Addr(); {
+		case addr.IsLoopback() || addr.IsLinkLocalUnicast():
+		case addr.Is4():
+			four = append(four, addr.String())
+		default:
+			six = append(six, addr.String())
+		}
+	}
+	return append(append(four, six...), "127.0.0.1")
+}

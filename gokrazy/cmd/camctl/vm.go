@@ -1,0 +1,95 @@
+// camctl vm: boots an image in QEMU with a virtual USB webcam.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/krazycam/krazycam/gokrazy"
+	"github.com/krazycam/krazycam/v4l2/virtualcam"
+)
+
+// vmFlags are the flags of camctl vm as they were typed.
+type vmFlags struct {
+	camera   string
+	seed     string
+	forwards []string
+	serial   string
+	snapshot bool
+	noRTC    bool
+}
+
+func newVMCommand() *cobra.Command {
+	var f vmFlags
+	cmd := &cobra.Command{
+		Use:   "vm IMAGE",
+		Short: "Boots an image in QEMU with a virtual USB webcam",
+		Long: "Boots an image in QEMU as the board's firmware would, with a virtual USB webcam plugged in.\n" +
+			"The guest reaches this machine as 10.0.2.2. Ends with the VM or on Ctrl-C.\n" +
+			"Without --snapshot the image changes, as a card would.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.camera, "camera", "pattern", "what the webcam shows: a `FILE` of JPEGs (ffmpeg -f mjpeg), pattern, or none")
+	flags.StringVar(&f.seed, "seed", "", "krazycam.json `FILE` to put onto the boot partition")
+	flags.StringArrayVar(&f.forwards, "forward", nil, "TCP `HOST:GUEST` ports, such as 8443:443; may be repeated")
+	flags.StringVar(&f.serial, "serial", "", "`FILE` for the serial console instead of stdout")
+	flags.BoolVar(&f.snapshot, "snapshot", false, "work on a copy and leave the image as it is")
+	flags.BoolVar(&f.noRTC, "no-rtc", false, "start in 1970, as a board without a clock")
+	return cmd
+}
+
+func (f *vmFlags) run(cmd *cobra.Command, image string) (err error) {
+	config := gokrazy.VMConfig{
+		Image: image, Snapshot: f.snapshot, NoRTC: f.noRTC, Console: cmd.OutOrStdout(),
+		Log: newLog(cmd),
+	}
+	for _, s := range f.forwards {
+		forward, err := gokrazy.ParseForward(s)
+		if err != nil {
+			return usageError{err}
+		}
+		config.Forwards = append(config.Forwards, forward)
+	}
+	if config.Camera, err = vmCamera(f.camera); err != nil {
+		return err
+	}
+	if f.seed != "" {
+		if config.Seed, err = os.ReadFile(f.seed); err != nil {
+			return fmt.Errorf("seed: %w", err)
+		}
+	}
+	if f.serial != "" {
+		file, openErr := os.Create(f.serial)
+		if openErr != nil {
+			return fmt.Errorf("serial console: %w", openErr)
+		}
+		defer func() { err = errors.Join(err, file.Close()) }()
+		config.Console = file
+	}
+	vm, err := gokrazy.StartVM(cmd.Context(), config)
+	if err != nil {
+		return err
+	}
+	return vm.Wait()
+}
+
+// vmCamera is the webcam that --camera names, nil for none.
+func vmCamera(name string) (gokrazy.USBCamera, error) {
+	switch name {
+	case "none":
+		return nil, nil
+	case "pattern":
+		return virtualcam.New(virtualcam.NewPattern()), nil
+	}
+	clip, err := virtualcam.OpenClip(name)
+	if err != nil {
+		return nil, fmt.Errorf("camera: %w", err)
+	}
+	return virtualcam.New(clip), nil
+}

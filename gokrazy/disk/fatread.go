@@ -1,0 +1,232 @@
+// Reading a FAT16 file system that may be hostile or damaged: chains that loop,
+// clusters outside, sizes that lie. Test: FuzzOpenFAT.
+package disk
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+	"time"
+	"unicode/utf16"
+)
+
+// A FAT is a FAT16 file system that was opened for reading.
+type FAT struct {
+	Tree
+	Label    string
+	VolumeID uint32
+}
+
+// fatReader holds the geometry and the whole FAT: at most 128 KiB.
+type fatReader struct {
+	r     io.ReaderAt
+	g     fatGeometry
+	fat   []byte
+	nodes int
+}
+
+// OpenFAT reads all folders of the FAT16 file system of size bytes in r.
+func OpenFAT(r io.ReaderAt, size int64) (*FAT, error) {
+	b := make([]byte, SectorSize)
+	if _, err := r.ReadAt(b, 0); err != nil {
+		return nil, fmt.Errorf("FAT16: read boot sector: %w", err)
+	}
+	f, rootAt, rootSize, err := fatGeometryOf(b, size)
+	if err != nil {
+		return nil, fmt.Errorf("FAT16: boot sector: %w", err)
+	}
+	f.r = r
+	if _, err := r.ReadAt(f.fat, int64(binary.LittleEndian.Uint16(b[14:]))*SectorSize); err != nil {
+		return nil, fmt.Errorf("FAT16: read table: %w", err)
+	}
+	root := make([]byte, rootSize)
+	if _, err := r.ReadAt(root, rootAt); err != nil {
+		return nil, fmt.Errorf("FAT16: read root folder: %w", err)
+	}
+	out := &FAT{Label: strings.TrimSpace(string(b[43:54])), VolumeID: binary.LittleEndian.Uint32(b[39:])}
+	out.root = &node{name: ".", mode: folderMode}
+	if err := f.folder(out.root, root, 0); err != nil {
+		return nil, fmt.Errorf("FAT16: %w", err)
+	}
+	return out, nil
+}
+
+// fatGeometryOf trusts nothing in the boot sector that does not fit into size.
+func fatGeometryOf(b []byte, size int64) (f *fatReader, rootAt, rootSize int64, err error) {
+	le := binary.LittleEndian
+	reserved, fats := int64(le.Uint16(b[14:])), int64(b[16])
+	g := fatGeometry{sectors: int64(le.Uint16(b[19:])), perCluster: int64(b[13]), fatSectors: int64(le.Uint16(b[22:]))}
+	if g.sectors == 0 {
+		g.sectors = int64(le.Uint32(b[32:]))
+	}
+	rootSize = int64(le.Uint16(b[17:])) * fatDirent
+	rootAt = (reserved + fats*g.fatSectors) * SectorSize
+	g.firstData = rootAt/SectorSize + (rootSize+SectorSize-1)/SectorSize
+	switch {
+	case b[510] != 0x55 || b[511] != 0xaa || le.Uint16(b[11:]) != SectorSize:
+		return nil, 0, 0, fmt.Errorf("no FAT with sectors of %d bytes: %w", SectorSize, ErrDamaged)
+	case reserved < 1 || fats < 1 || fats > 2 || g.fatSectors < 1 || rootSize == 0:
+		return nil, 0, 0, fmt.Errorf("%d reserved sectors, %d tables of %d sectors, %d bytes of root folder: %w", reserved, fats, g.fatSectors, rootSize, ErrDamaged)
+	case g.perCluster == 0 || g.perCluster&(g.perCluster-1) != 0 || g.sectors > size/SectorSize || g.firstData >= g.sectors:
+		return nil, 0, 0, fmt.Errorf("%d sectors, %d a cluster, in %d bytes: %w", g.sectors, g.perCluster, size, ErrDamaged)
+	}
+	g.clusters = (g.sectors - g.firstData) / g.perCluster
+	if g.clusters < fatMinClusters || g.clusters > fatMaxClusters || (g.clusters+2)*2 > g.fatSectors*SectorSize {
+		return nil, 0, 0, fmt.Errorf("%d clusters with a table of %d sectors are not FAT16: %w", g.clusters, g.fatSectors, ErrDamaged)
+	}
+	return &fatReader{g: g, fat: make([]byte, (g.clusters+2)*2)}, rootAt, rootSize, nil
+}
+
+// chain follows the FAT from first. A chain with more clusters than the limit
+// loops or lies.
+func (f *fatReader) chain(first, limit int64) ([]int64, error) {
+	var all []int64
+	for c := first; c < 0xfff8; c = int64(binary.LittleEndian.Uint16(f.fat[2*c:])) {
+		if c < 2 || c >= f.g.clusters+2 || int64(len(all)) >= limit {
+			return nil, fmt.Errorf("cluster %d after %d clusters from %d on: %w", c, len(all), first, ErrDamaged)
+		}
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+// folder fills n from the bytes of its entries.
+func (f *fatReader) folder(n *node, b []byte, depth int) error {
+	var children []*node
+	var long []uint16
+	for ; len(b) >= fatDirent && b[0] != 0; b = b[fatDirent:] {
+		e := b[:fatDirent]
+		switch {
+		case e[0] == 0xe5 || e[0] == '.': // deleted, this folder, the one above
+			long = nil
+			continue
+		case e[11] == fatAttrLong:
+			long = fatLongPart(e, long)
+			continue
+		case e[11]&fatAttrVolume != 0:
+			long = nil
+			continue
+		}
+		if f.nodes++; f.nodes > maxNodes {
+			return fmt.Errorf("more than %d entries: %w", maxNodes, ErrDamaged)
+		}
+		child, err := f.child(e, long, depth)
+		if err != nil {
+			return err
+		}
+		long = nil
+		children = append(children, child)
+	}
+	return n.adopt(children)
+}
+
+// fatLongPart puts the units of an entry before those that came so far.
+func fatLongPart(e []byte, long []uint16) []uint16 {
+	if e[0]&fatLongLast != 0 || len(long) > maxName {
+		long = nil
+	}
+	var units []uint16
+	for _, at := range fatLongAt {
+		unit := binary.LittleEndian.Uint16(e[at:])
+		if unit == 0 {
+			break
+		}
+		units = append(units, unit)
+	}
+	return append(units, long...)
+}
+
+func (f *fatReader) child(e []byte, long []uint16, depth int) (*node, error) {
+	n := &node{name: string(utf16.Decode(long)), mode: plainMode, modTime: fatTime(e)}
+	if n.name == "" {
+		n.name = fatShortText(e)
+	}
+	first := int64(binary.LittleEndian.Uint16(e[26:]))
+	if e[11]&fatAttrFolder == 0 {
+		n.size = int64(binary.LittleEndian.Uint32(e[28:]))
+		return n, f.plain(n, first)
+	}
+	n.mode = folderMode
+	if depth >= maxDepth {
+		return nil, fmt.Errorf("%s: more than %d folders deep: %w", n.name, maxDepth, ErrDamaged)
+	}
+	// 65,536 entries of 32 bytes is the most that FAT allows a folder.
+	clusters, err := f.chain(first, (65536*fatDirent)/f.g.clusterBytes()+1)
+	if err != nil {
+		return nil, fmt.Errorf("folder %s: %w", n.name, err)
+	}
+	b := make([]byte, int64(len(clusters))*f.g.clusterBytes())
+	for i, c := range clusters {
+		if _, err := f.r.ReadAt(b[int64(i)*f.g.clusterBytes():][:f.g.clusterBytes()], f.g.offset(c)); err != nil {
+			return nil, fmt.Errorf("folder %s: read cluster %d: %w", n.name, c, err)
+		}
+	}
+	return n, f.folder(n, b, depth+1)
+}
+
+// plain checks the chain of a file now, so that reading it later cannot run away.
+func (f *fatReader) plain(n *node, first int64) error {
+	if n.size == 0 {
+		n.open = func() io.Reader { return strings.NewReader("") }
+		return nil
+	}
+	need := (n.size + f.g.clusterBytes() - 1) / f.g.clusterBytes()
+	clusters, err := f.chain(first, need)
+	if err != nil {
+		return fmt.Errorf("file %s: %w", n.name, err)
+	}
+	if int64(len(clusters)) != need {
+		return fmt.Errorf("file %s: %d bytes in %d clusters: %w", n.name, n.size, len(clusters), ErrDamaged)
+	}
+	n.at = f.g.offset(clusters[0])
+	for i, c := range clusters {
+		if c != clusters[0]+int64(i) {
+			n.at = -1
+		}
+	}
+	n.open = func() io.Reader {
+		if n.at >= 0 {
+			return io.NewSectionReader(f.r, n.at, n.size)
+		}
+		parts := make([]io.Reader, len(clusters))
+		for i, c := range clusters {
+			parts[i] = io.NewSectionReader(f.r, f.g.offset(c), f.g.clusterBytes())
+		}
+		return io.LimitReader(io.MultiReader(parts...), n.size)
+	}
+	return nil
+}
+
+// Extent gives where a file lies, in bytes from the start of the file system. A
+// file in several pieces is an error: it cannot be changed in place.
+func (f *FAT) Extent(name string) (at, size int64, err error) {
+	n, err := f.find("extent", name)
+	if err != nil {
+		return 0, 0, err
+	}
+	if n.IsDir() || n.size == 0 || n.at < 0 {
+		return 0, 0, &fs.PathError{Op: "extent", Path: name, Err: fmt.Errorf("not one piece: %w", ErrDamaged)}
+	}
+	return n.at, n.size, nil
+}
+
+func fatShortText(e []byte) string {
+	base, ext := strings.TrimRight(string(e[0:8]), " "), strings.TrimRight(string(e[8:11]), " ")
+	if e[12]&fatLowerBase != 0 {
+		base = strings.ToLower(base)
+	}
+	if e[12]&fatLowerExt != 0 {
+		ext = strings.ToLower(ext)
+	}
+	if ext == "" {
+		return base
+	}
+	return base + "." + ext
+}
+
+func fatTime(e []byte) time.Time {
+	t, d := int(binary.LittleEndian.Uint16(e[22:])), int(binary.LittleEndian.Uint16(e[24:]))
+	return time.Date(1980+d>>9, time.Month(d>>5&15), d&31, t>>11, t>>5&63, t&31*2, 0, time.UTC)
+}

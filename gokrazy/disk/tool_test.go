@@ -1,0 +1,25 @@
+package disk
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+)
+
+// runTool runs an independent tool and gives what it said; its failure is ours.
+func runTool(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	if _, err := exec.LookPath(name); err != nil {
+		if os.Getenv("KRAZYCAM_REQUIRE_ALL") != "" {
+			t.Fatalf("%s is missing: install with scripts/setup", name)
+		}
+		t.Skipf("needs %s: install with scripts/setup", name)
+	}
+	cmd := exec.Command(name, args...)
+	cmd.Env = append(os.Environ(), "TZ=UTC", "MTOOLS_SKIP_CHECK=0", "LC_ALL=C")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("%s %q: %v\n%s", name, args, err, out)
+	}
+	return string(out)
+}

@@ -1,0 +1,193 @@
+// Writing an image to a card. Everything that can be refused is refused before
+// the first byte, and what was written is read back: worn cards lie.
+package gokrazy
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+)
+
+// Refusals of Flash.
+var (
+	ErrTooSmall     = errors.New("card is smaller than the image")
+	ErrInUse        = errors.New("card is in use")
+	ErrNotRemovable = errors.New("not a removable card")
+	ErrNotACard     = errors.New("neither a card nor a file")
+	ErrReadBack     = errors.New("card does not give back what was written to it")
+)
+
+// flashBlock is what is written at once: a multiple of the erase blocks of cards.
+const flashBlock = 4 * mib
+
+// A FlashJob says what to write where.
+type FlashJob struct {
+	Image    string
+	Target   string // block device or existing file
+	Seed     []byte // nil: the image's own
+	Sure     bool   // also to what is not removable
+	Progress func(step string, done, total int64)
+}
+
+// Flashed says what was written.
+type Flashed struct {
+	Target string `json:"target"`
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"` // of the image, as read back from the card
+	Seed   bool   `json:"seed"`
+}
+
+// Flash writes an image and then its seed. It blocks until the card has it all.
+// The backup partition table stays where the image ends: nothing here needs it
+// at the end of the card.
+func Flash(ctx context.Context, job FlashJob) (done Flashed, err error) {
+	image, err := os.Open(job.Image)
+	if err != nil {
+		return Flashed{}, fmt.Errorf("flash: %w", err)
+	}
+	defer image.Close()
+	size, err := image.Seek(0, io.SeekEnd)
+	if err != nil {
+		return Flashed{}, fmt.Errorf("flash: %s: %w", job.Image, err)
+	}
+	if err := checkSeedFits(image, size, job.Seed); err != nil {
+		return Flashed{}, fmt.Errorf("flash: %s: %w", job.Image, err)
+	}
+	if err := checkTarget(job, image); err != nil {
+		return Flashed{}, fmt.Errorf("flash: %w", err)
+	}
+	target, err := os.OpenFile(job.Target, os.O_RDWR|exclusive, 0)
+	if errors.Is(err, syscall.EBUSY) {
+		err = fmt.Errorf("%w: %w", ErrInUse, err)
+	}
+	if err != nil {
+		return Flashed{}, fmt.Errorf("flash: %w", err)
+	}
+	defer func() { err = errors.Join(err, target.Close()) }()
+	room, err := target.Seek(0, io.SeekEnd)
+	if err != nil {
+		return Flashed{}, fmt.Errorf("flash: size of %s: %w", job.Target, err)
+	}
+	if room < size {
+		return Flashed{}, fmt.Errorf("flash: %w: %s has %d bytes, %s has %d", ErrTooSmall, job.Target, room, job.Image, size)
+	}
+	sum, err := copyAndCompare(ctx, job, target, image, size)
+	if err != nil {
+		return Flashed{}, fmt.Errorf("flash: %s: %w", job.Target, err)
+	}
+	done = Flashed{Target: job.Target, Bytes: size, SHA256: sum}
+	if job.Seed != nil {
+		if err := writeSeed(target, size, job.Seed); err != nil {
+			return Flashed{}, fmt.Errorf("flash: %s: seed: %w", job.Target, err)
+		}
+		done.Seed = true
+	}
+	if err := target.Sync(); err != nil {
+		return Flashed{}, fmt.Errorf("flash: %s: %w", job.Target, err)
+	}
+	return done, nil
+}
+
+// checkSeedFits refuses what is no image of ours, and a seed it has no room for.
+func checkSeedFits(image io.ReaderAt, size int64, seed []byte) error {
+	boot, _, err := openBoot(image, size)
+	if err != nil {
+		return err
+	}
+	_, room, err := boot.Extent(seedName)
+	if err != nil {
+		return err
+	}
+	if int64(len(seed)) > room-1 {
+		return fmt.Errorf("seed of %d bytes, can hold %d: %w", len(seed), room-1, ErrSeedTooLong)
+	}
+	return nil
+}
+
+// copyAndCompare writes, waits until the card has it, forgets the machine's own
+// copy and reads the card.
+func copyAndCompare(ctx context.Context, job FlashJob, target *os.File, image io.ReaderAt, size int64) (string, error) {
+	written := sha256.New()
+	err := eachBlock(ctx, image, size, func(b []byte, at int64) error {
+		written.Write(b)
+		if _, err := target.WriteAt(b, at); err != nil {
+			return fmt.Errorf("write %d bytes at %d: %w", len(b), at, err)
+		}
+		job.report("writing", at+int64(len(b)), size)
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	if err := target.Sync(); err != nil {
+		return "", fmt.Errorf("after writing: %w", err)
+	}
+	if err := dropCache(target); err != nil {
+		return "", fmt.Errorf("before reading back: %w", err)
+	}
+	read := sha256.New()
+	err = eachBlock(ctx, target, size, func(b []byte, at int64) error {
+		read.Write(b)
+		job.report("reading back", at+int64(len(b)), size)
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	if !bytes.Equal(written.Sum(nil), read.Sum(nil)) {
+		return "", fmt.Errorf("%w: sha256 %x, the image's is %x: take another card", ErrReadBack, read.Sum(nil), written.Sum(nil))
+	}
+	return hex.EncodeToString(read.Sum(nil)), nil
+}
+
+// eachBlock reads size bytes in order; use must not keep the bytes.
+func eachBlock(ctx context.Context, r io.ReaderAt, size int64, use func(b []byte, at int64) error) error {
+	block := make([]byte, flashBlock)
+	for at := int64(0); at < size; at += flashBlock {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b := block[:min(flashBlock, size-at)]
+		if _, err := r.ReadAt(b, at); err != nil {
+			return fmt.Errorf("read %d bytes at %d: %w", len(b), at, err)
+		}
+		if err := use(b, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (j FlashJob) report(step string, done, total int64) {
+	if j.Progress != nil {
+		j.Progress(step, done, total)
+	}
+}
+
+// checkTarget refuses the image itself, and a device that is mounted, holds the
+// image, or is part of this machine.
+func checkTarget(job FlashJob, image *os.File) error {
+	info, err := os.Stat(job.Target)
+	if err != nil {
+		return err
+	}
+	own, err := image.Stat()
+	if err != nil {
+		return err
+	}
+	switch mode := info.Mode(); {
+	case os.SameFile(info, own):
+		return fmt.Errorf("%w: %s is the image itself", ErrInUse, job.Target)
+	case mode.IsRegular():
+		return nil
+	case mode&os.ModeDevice != 0 && mode&os.ModeCharDevice == 0:
+		return checkDevice(job)
+	}
+	return fmt.Errorf("%w: %s", ErrNotACard, job.Target)
+}

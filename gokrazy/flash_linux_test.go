@@ -1,0 +1,58 @@
+package gokrazy
+
+import (
+	"errors"
+	"io/fs"
+	"testing"
+	"testing/fstest"
+)
+
+// fakeSys has a USB card reader sdb with a partition, a built-in disk sda and a
+// card in a built-in reader.
+func fakeSys() fstest.MapFS {
+	sys := fstest.MapFS{}
+	add := func(number, folder, removable string, partition bool) {
+		sys["dev/block/"+number] = &fstest.MapFile{Data: []byte("../../" + folder), Mode: fs.ModeSymlink | 0o777}
+		sys[folder+"/dev"] = &fstest.MapFile{Data: []byte(number + "\n")}
+		if partition {
+			sys[folder+"/partition"] = &fstest.MapFile{Data: []byte("1\n")}
+		} else {
+			sys[folder+"/removable"] = &fstest.MapFile{Data: []byte(removable + "\n")}
+		}
+	}
+	add("8:0", "devices/pci0/ata1/block/sda", "0", false)
+	add("8:1", "devices/pci0/ata1/block/sda/sda1", "", true)
+	add("8:16", "devices/pci0/usb1/block/sdb", "1", false)
+	add("8:17", "devices/pci0/usb1/block/sdb/sdb1", "", true)
+	add("179:0", "devices/platform/mmc_host/mmc0/block/mmcblk0", "0", false)
+	return sys
+}
+
+func TestCheckBlockKnowsWhatIsACard(t *testing.T) {
+	const rootOnSDA = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
+	const cardMounted = rootOnSDA + "90 22 8:17 / /media/card rw - vfat /dev/sdb1 rw\n"
+	for _, c := range []struct {
+		name   string
+		mounts string
+		device string
+		holder string // the disk that the image lies on
+		sure   bool
+		want   error
+	}{
+		{"a card in a USB reader is taken", rootOnSDA, "8:16", "8:1", false, nil},
+		{"a card in a built-in reader is taken", rootOnSDA, "179:0", "8:1", false, nil},
+		{"a mounted card is not", cardMounted, "8:16", "8:1", false, ErrInUse},
+		{"a mounted card is not even if sure", cardMounted, "8:16", "8:1", true, ErrInUse},
+		{"the disk of the running system is not even if sure", rootOnSDA, "8:0", "8:1", true, ErrInUse},
+		{"a built-in disk is not", "", "8:0", "8:17", false, ErrNotRemovable},
+		{"a built-in disk is taken if sure", "", "8:0", "8:17", true, nil},
+		{"a partition is not", rootOnSDA, "8:17", "8:1", true, ErrNotACard},
+		{"the card that the image lies on is not", rootOnSDA, "8:16", "8:17", true, ErrInUse},
+		{"a device that sysfs does not know is not", rootOnSDA, "9:9", "8:1", true, ErrNotACard},
+	} {
+		err := checkBlock(fakeSys(), c.mounts, c.device, c.holder, FlashJob{Target: "/dev/x", Sure: c.sure})
+		if !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
+			t.Errorf("%s: error %v, want %v", c.name, err, c.want)
+		}
+	}
+}

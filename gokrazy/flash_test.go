@@ -1,0 +1,128 @@
+package gokrazy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/krazycam/krazycam/gokrazy/disk"
+)
+
+// newCard is a file that stands for a card.
+func newCard(t *testing.T, size int64) string {
+	t.Helper()
+	f, err := os.Create(filepath.Join(t.TempDir(), "card"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(f.Truncate(size), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return f.Name()
+}
+
+const smallSize = 16 * mib
+
+// smallImage has what Flash looks at: a table and a boot partition with a place
+// for a seed. The rest is noise.
+func smallImage(t *testing.T) (path, sum string) {
+	t.Helper()
+	path = newCard(t, smallSize)
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	table := disk.Table{Disk: disk.GUID{1}, Size: smallSize, Partitions: []disk.Partition{{Type: disk.TypeEFI, ID: disk.GUID{2}, Start: mib, Size: 8 * mib}}}
+	boot := []disk.Entry{{Path: seedName, Bytes: padded(nil, SeedSize)}}
+	_, noiseErr := f.WriteAt(bytes.Repeat([]byte("noise"), 100_000), 10*mib)
+	if err := errors.Join(noiseErr, disk.WriteTable(f, table), disk.WriteFAT(io.NewOffsetWriter(f, mib), disk.FATOptions{Size: 8 * mib}, boot)); err != nil {
+		t.Fatal(err)
+	}
+	sum, err = hashFile(context.Background(), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path, sum
+}
+
+func TestFlashWritesReadsBackAndSeeds(t *testing.T) {
+	image, sum := smallImage(t)
+	card := newCard(t, smallSize+10*mib)
+	var steps []string
+	done, err := Flash(context.Background(), FlashJob{
+		Image: image, Target: card, Seed: []byte(`{}`),
+		Progress: func(step string, done, total int64) {
+			if len(steps) == 0 || steps[len(steps)-1] != step {
+				steps = append(steps, step)
+			}
+			if done > total || total != smallSize {
+				t.Errorf("%s: %d of %d", step, done, total)
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if done.SHA256 != sum || done.Bytes != smallSize || !done.Seed {
+		t.Errorf("%+v, image has sha256 %s", done, sum)
+	}
+	if strings.Join(steps, ", ") != "writing, reading back" {
+		t.Errorf("steps %q", steps)
+	}
+	if got := strings.TrimRight(string(readBackSeed(t, card)), blanks); got != "{}" {
+		t.Errorf("seed %q", got)
+	}
+	if got := readBackSeed(t, image); len(bytes.Trim(got, blanks)) != 0 {
+		t.Errorf("the image took the seed: %q", got)
+	}
+}
+
+func TestFlashRefusesBeforeTheFirstByte(t *testing.T) {
+	image, sum := smallImage(t)
+	small := newCard(t, smallSize-1)
+	for _, c := range []struct {
+		name string
+		job  FlashJob
+		is   error
+		want string
+	}{
+		{"a card that is too small", FlashJob{Target: small}, ErrTooSmall, "has 16777215 bytes, "},
+		{"the image itself", FlashJob{Target: image}, ErrInUse, "is the image itself"},
+		{"a character device", FlashJob{Target: os.DevNull}, ErrNotACard, os.DevNull},
+		{"a folder", FlashJob{Target: t.TempDir()}, ErrNotACard, ""},
+		{"a seed that is too long", FlashJob{Target: small, Seed: make([]byte, SeedSize)}, ErrSeedTooLong, "can hold 16383"},
+		{"no card", FlashJob{Target: filepath.Join(t.TempDir(), "none")}, os.ErrNotExist, ""},
+		{"no image", FlashJob{Target: small, Image: small}, disk.ErrDamaged, "GPT"},
+	} {
+		if c.job.Image == "" {
+			c.job.Image = image
+		}
+		_, err := Flash(context.Background(), c.job)
+		if err == nil || !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want %v and %q in it", c.name, err, c.is, c.want)
+		}
+	}
+	f, err := os.Open(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if got, err := hashFile(context.Background(), f); err != nil || got != sum {
+		t.Errorf("the image changed: %v", err)
+	}
+}
+
+func TestFlashStopsWhenAsked(t *testing.T) {
+	image, _ := smallImage(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	_, err := Flash(ctx, FlashJob{Image: image, Target: newCard(t, smallSize), Progress: func(string, int64, int64) { cancel() }})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want context.Canceled", err)
+	}
+}

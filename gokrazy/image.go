@@ -1,0 +1,153 @@
+// Package gokrazy makes an image from a board's description and its parts, reads
+// one back, writes it to a card, and boots it in a virtual machine.
+//
+// It runs on the owner's machine, never on a board, needs no root rights and no
+// loop devices. An image is a function of its parts: no clock, no random number,
+// no name of this machine gets into it. Sizes are in bytes. The package owns the
+// files it is asked to make, each under another name until it is whole.
+package gokrazy
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/gokrazy/disk"
+)
+
+// SBOMSuffix follows the image's name in the name of its bill of materials.
+const SBOMSuffix = ".sbom.json"
+
+// A Result describes an image that was made.
+type Result struct {
+	Image   string `json:"image"` // file
+	SBOM    string `json:"sbom"`  // file
+	Board   string `json:"board"`
+	Size    int64  `json:"size"`   // bytes, holes included
+	SHA256  string `json:"sha256"` // of the whole image
+	Kernel  string `json:"kernel"` // release
+	Root    int64  `json:"root"`   // bytes of the root's squashfs
+	Boot    int64  `json:"boot"`   // bytes of the files on the boot partition
+	Modules int    `json:"modules"`
+}
+
+// Build makes the image at path, and its bill of materials beside it. Either both
+// are whole at the end or neither is there. What it does goes to log.
+func Build(ctx context.Context, b board.Board, p Parts, path string, log *slog.Logger) (Result, error) {
+	log.Info("reading parts", "programs", p.Programs, "kernel", p.Kernel.Version, "boot firmware", p.Firmware.Version)
+	m, err := gather(b, p)
+	if err != nil {
+		return Result{}, fmt.Errorf("image: %w", err)
+	}
+	sbom, err := bill(b, p, m)
+	if err != nil {
+		return Result{}, fmt.Errorf("image: %w", err)
+	}
+	sum := sha256.Sum256(sbom)
+	log.Info("packing root", "programs", len(m.programs), "kernel", m.release)
+	root, err := rootImage(b, m, hex.EncodeToString(sum[:]), rootSize)
+	if err != nil {
+		return Result{}, fmt.Errorf("image: %w", err)
+	}
+	boot, err := bootEntries(b, p, m)
+	if err != nil {
+		return Result{}, fmt.Errorf("image: %w", err)
+	}
+	r := Result{Image: path, SBOM: path + SBOMSuffix, Board: b.Name, Size: imageSize, Kernel: m.release, Root: int64(len(root)), Modules: len(m.modules) - 1}
+	for _, e := range boot {
+		r.Boot += int64(len(e.Bytes))
+	}
+	log.Info("writing", "image", path, "root", r.Root, "boot", r.Boot)
+	err = replaceFile(path, func(f *os.File) error {
+		if err := writeImage(ctx, f, boot, root); err != nil {
+			return err
+		}
+		r.SHA256, err = hashFile(ctx, f)
+		return err
+	})
+	if err != nil {
+		return Result{}, fmt.Errorf("image: %w", err)
+	}
+	err = replaceFile(r.SBOM, func(f *os.File) error { _, err := f.Write(sbom); return err })
+	if err != nil {
+		return Result{}, errors.Join(fmt.Errorf("image: %w", err), os.Remove(path))
+	}
+	return r, nil
+}
+
+// writeImage fills a new file. Root B stays empty: the first update fills it.
+func writeImage(ctx context.Context, f *os.File, boot []disk.Entry, root []byte) error {
+	table, err := layout()
+	if err != nil {
+		return err
+	}
+	if err := f.Truncate(table.Size); err != nil {
+		return err
+	}
+	at := table.Partitions[bootPartition]
+	options := disk.FATOptions{Size: at.Size, Hidden: at.Start, VolumeID: volumeID, Label: "KRAZYCAM"}
+	if err := disk.WriteFAT(io.NewOffsetWriter(f, at.Start), options, boot); err != nil {
+		return fmt.Errorf("boot partition: %w", err)
+	}
+	if _, err := f.WriteAt(root, table.Partitions[rootAPartition].Start); err != nil {
+		return err
+	}
+	perm := table.Partitions[permPartition]
+	if err := makePerm(ctx, f.Name(), perm.Start, perm.Size); err != nil {
+		return err
+	}
+	return disk.WriteTable(f, table)
+}
+
+// replaceFile writes a file under another name in the same folder and renames it
+// once fill is done and the bytes are on the disk.
+func replaceFile(path string, fill func(*os.File) error) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	err = fill(f)
+	if err == nil {
+		err = f.Sync()
+	}
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = os.Chmod(f.Name(), 0o644) // CreateTemp's is the owner's alone
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
+}
+
+// hashFile reads all of r from the start.
+func hashFile(ctx context.Context, r io.ReaderAt) (string, error) {
+	h := sha256.New()
+	if _, err := io.Copy(h, contextReader{ctx, io.NewSectionReader(r, 0, 1<<62)}); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// contextReader ends a long copy when ctx does.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c contextReader) Read(b []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(b)
+}

@@ -1,0 +1,245 @@
+package gokrazy
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/krazycam/krazycam/gokrazy/disk"
+)
+
+var noLog = slog.New(slog.DiscardHandler)
+
+// buildImage builds an image in a folder of its own.
+func buildImage(t testing.TB, p Parts) Result {
+	t.Helper()
+	needTool(t, "mke2fs")
+	r, err := Build(context.Background(), piBoard(t), p, filepath.Join(t.TempDir(), "cam.img"), noLog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// fakeImage is a copy of an image of fake parts that is built once for all tests.
+func fakeImage(t testing.TB) Result {
+	t.Helper()
+	needTool(t, "mke2fs")
+	r := readOnlyImage(t)
+	own := filepath.Join(t.TempDir(), "cam.img")
+	if err := copySparse(own, r.Image); err != nil {
+		t.Fatal(err)
+	}
+	r.Image = own
+	return r
+}
+
+// readOnlyImage is the same without the copy.
+func readOnlyImage(t testing.TB) Result {
+	t.Helper()
+	path := filepath.Join(fakeFolder(), "cam.img")
+	if b, err := os.ReadFile(path + ".json"); err == nil {
+		var r Result
+		if err := json.Unmarshal(b, &r); err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	r, err := Build(context.Background(), piBoard(t), fakeParts(t), path, noLog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, b, path+".json")
+	return r
+}
+
+func TestTwoBuildsGiveTheSameBytes(t *testing.T) {
+	first, second := readOnlyImage(t), buildImage(t, fakeParts(t))
+	if first.SHA256 != second.SHA256 {
+		t.Errorf("sha256 %s, then %s", first.SHA256, second.SHA256)
+	}
+	a, errA := os.ReadFile(first.SBOM)
+	b, errB := os.ReadFile(second.SBOM)
+	if errA != nil || errB != nil || !bytes.Equal(a, b) {
+		t.Errorf("bills of materials differ, %v, %v", errA, errB)
+	}
+}
+
+func TestIndependentToolsAcceptTheImage(t *testing.T) {
+	r := readOnlyImage(t)
+	for _, c := range []struct {
+		tool      string
+		partition int // -1: the whole image
+		args      []string
+	}{
+		{"sgdisk", -1, []string{"-v"}},
+		{"fsck.fat", bootPartition, []string{"-n"}},
+		{"unsquashfs", rootAPartition, []string{"-lls"}},
+		{"e2fsck", permPartition, []string{"-f", "-n"}},
+	} {
+		needTool(t, c.tool)
+		file := r.Image
+		if c.partition >= 0 {
+			file = extract(t, r.Image, c.partition)
+		}
+		if out, err := exec.Command(c.tool, append(c.args, file)...).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", c.tool, err, out)
+		}
+	}
+}
+
+// extract copies one partition into a file.
+func extract(t *testing.T, image string, partition int) string {
+	t.Helper()
+	f, err := os.Open(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	table, err := disk.ReadTable(f, imageSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := table.Partitions[partition]
+	out, err := os.Create(filepath.Join(t.TempDir(), "partition"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(out, io.NewSectionReader(f, p.Start, p.Size)); err != nil {
+		t.Fatal(err)
+	}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Name()
+}
+
+func TestRootHoldsWhatGokrazyExpects(t *testing.T) {
+	m, err := gather(piBoard(t), fakeParts(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := rootImage(piBoard(t), m, "00ff", rootSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := disk.OpenSquashFS(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range rootFolders {
+		if info, err := root.Stat(folder); err != nil || !info.IsDir() {
+			t.Errorf("%s: %v", folder, err)
+		}
+	}
+	for link, want := range map[string]string{"var": "/perm/var", "etc/resolv.conf": "/tmp/resolv.conf"} {
+		if got, err := root.ReadLink(link); got != want {
+			t.Errorf("%s -> %q, %v; want %q", link, got, err, want)
+		}
+	}
+	for name, want := range map[string]string{
+		"etc/hostname": "krazycam", "etc/http-port.txt": "80", "etc/gokrazy/mountdevices.json": "null\n",
+		"etc/gokrazy/sbom.json": `{"sbom":null,"sbom_hash":"00ff"}`,
+	} {
+		if got, err := fs.ReadFile(root, name); string(got) != want {
+			t.Errorf("%s = %q, %v; want %q", name, got, err, want)
+		}
+	}
+	if _, err := root.Stat("etc/gokr-pw.txt"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("gokr-pw.txt: %v; a password would open the unsigned update handlers", err)
+	}
+	if pem, err := fs.ReadFile(root, "etc/ssl/ca-bundle.pem"); bytes.Count(pem, []byte("BEGIN CERTIFICATE")) < 50 {
+		t.Errorf("ca-bundle.pem has %d bytes, %v", len(pem), err)
+	}
+}
+
+func TestCommandLineHasRoomForTrials(t *testing.T) {
+	line, err := cmdline(piBoard(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	args, blank, found := strings.Cut(string(line), "\n")
+	if len(line) != cmdlineSize || !found || strings.TrimSpace(blank) != "" || strings.HasSuffix(args, " ") {
+		t.Errorf("%d bytes: %q", len(line), line)
+	}
+	// gokrazy's marks: one for the trial, one for after it.
+	if room := len(blank); room < 2*len(" gokrazy.try_boot_inactive=1") {
+		t.Errorf("room for %d bytes of marks", room)
+	}
+	for _, want := range []string{"console=tty1 console=serial0,115200 ", " root=PARTUUID=60c24cc1-f3f9-427a-8199-5b1ce0010001/PARTNROFF=1 ", " init=/gokrazy/init ", " panic=10 oops=panic"} {
+		if !strings.Contains(args, want) {
+			t.Errorf("no %q in %q", want, args)
+		}
+	}
+}
+
+func TestBillListsModulesCodecsAndKernel(t *testing.T) {
+	r := readOnlyImage(t)
+	b, err := os.ReadFile(r.SBOM)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bom struct {
+		SerialNumber string
+		Metadata     struct{ Timestamp string }
+		Components   []struct{ Name, Version string }
+	}
+	if err := json.Unmarshal(b, &bom); err != nil {
+		t.Fatal(err)
+	}
+	if bom.SerialNumber != "" || bom.Metadata.Timestamp != "" {
+		t.Errorf("serial %q, time %q: two builds would differ", bom.SerialNumber, bom.Metadata.Timestamp)
+	}
+	have := map[string]string{}
+	for _, c := range bom.Components {
+		have[c.Name] = c.Version
+	}
+	for name, want := range map[string]string{
+		"linux": fakeRelease, "libvpx": "1.12.0-1", "libturbojpeg0-dev": "2.1.5", "example.com/kernel": "v1.0.0", "example.com/firmware": "v2.0.0",
+	} {
+		if have[name] != want {
+			t.Errorf("%s is %q, want %q", name, have[name], want)
+		}
+	}
+}
+
+func TestBuildThatFailsLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := Build(ctx, piBoard(t), fakeParts(t), filepath.Join(dir, "cam.img"), noLog); err == nil {
+		t.Fatal("no error")
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("left over: %v, %v", left, err)
+	}
+}
+
+func TestBootPartitionHoldsEveryLicence(t *testing.T) {
+	m, err := gather(piBoard(t), fakeParts(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	have := map[string]bool{}
+	for _, e := range m.licences {
+		have[e.Path] = len(e.Bytes) > 0
+	}
+	for _, want := range []string{"go/std", "go/github.com_krazycam_krazycam", "example.com_kernel", "example.com_firmware", "libvpx", "libyuv", "libjpeg-turbo"} {
+		if !have["LICENCES/"+want+".txt"] {
+			t.Errorf("no licence text of %s", want)
+		}
+	}
+}

@@ -1,0 +1,218 @@
+// Reading an image or a card back: what is on it, and what of it does not fit
+// together. The image may be a stranger's: package disk sets the limits.
+package gokrazy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/krazycam/krazycam/gokrazy/disk"
+)
+
+const (
+	// maxProgram is more than any program of ours: camsource has 12 MB.
+	maxProgram = 128 << 20
+	// maxText is for command line and board name.
+	maxText = 64 << 10
+)
+
+// A Report is what an image holds.
+type Report struct {
+	Size       int64             `json:"size"`
+	SHA256     string            `json:"sha256"` // of the whole image
+	Disk       string            `json:"disk"`   // GUID
+	Board      string            `json:"board"`  // "" if the root does not say
+	Kernel     string            `json:"kernel"` // release
+	Cmdline    string            `json:"cmdline"`
+	Seed       string            `json:"seed"` // SeedBlank or SeedPresent, never what it says
+	Partitions []PartitionReport `json:"partitions"`
+	Slots      []Slot            `json:"slots"`
+	Problems   []string          `json:"problems"` // what would not work on the board
+}
+
+// What a Report says of the seed.
+const (
+	SeedBlank   = "blank"
+	SeedPresent = "present"
+)
+
+// A PartitionReport is one partition and the file system in it.
+type PartitionReport struct {
+	Number int    `json:"number"`
+	Name   string `json:"name"`
+	ID     string `json:"id"`
+	Start  int64  `json:"start"`
+	Size   int64  `json:"size"`
+	Holds  string `json:"holds"` // FAT16, squashfs, ext4, empty, unknown
+	Used   int64  `json:"used"`  // bytes that SHA256 covers
+	SHA256 string `json:"sha256"`
+}
+
+// A Slot is a root with what is in it.
+type Slot struct {
+	Name     string    `json:"name"`   // A or B
+	Active   bool      `json:"active"` // the command line names it
+	Empty    bool      `json:"empty"`
+	Modules  []string  `json:"modules"` // kernel releases that it has modules for
+	Programs []Program `json:"programs"`
+}
+
+// Inspect reads the image of size bytes in r.
+func Inspect(ctx context.Context, r io.ReaderAt, size int64) (Report, error) {
+	out := Report{Size: size, Problems: []string{}}
+	table, err := disk.ReadTable(r, size)
+	if err != nil {
+		return Report{}, fmt.Errorf("inspect: %w", err)
+	}
+	if len(table.Partitions) != partitions {
+		return Report{}, fmt.Errorf("inspect: %d partitions, an image of ours has %d: %w", len(table.Partitions), partitions, disk.ErrDamaged)
+	}
+	out.Disk = table.Disk.String()
+	if out.SHA256, err = hashFile(ctx, io.NewSectionReader(r, 0, size)); err != nil {
+		return Report{}, fmt.Errorf("inspect: %w", err)
+	}
+	for i, p := range table.Partitions {
+		section := io.NewSectionReader(r, p.Start, p.Size)
+		about := PartitionReport{Number: i + 1, Name: p.Name, ID: p.ID.String(), Start: p.Start, Size: p.Size}
+		about.Holds, about.Used = recognize(section)
+		if about.SHA256, err = hashFile(ctx, io.NewSectionReader(section, 0, about.Used)); err != nil {
+			return Report{}, fmt.Errorf("inspect: partition %d: %w", i+1, err)
+		}
+		out.Partitions = append(out.Partitions, about)
+		if err := out.addPartition(i, section); err != nil {
+			return Report{}, fmt.Errorf("inspect: partition %d: %w", i+1, err)
+		}
+	}
+	out.judge()
+	return out, nil
+}
+
+// recognize tells a file system by its mark, and how much of the partition it
+// takes.
+func recognize(section *io.SectionReader) (holds string, used int64) {
+	head := make([]byte, 2048)
+	if _, err := section.ReadAt(head, 0); err != nil {
+		return "unknown", section.Size()
+	}
+	switch {
+	case string(head[0:4]) == "hsqs":
+		tree, err := disk.OpenSquashFS(section, section.Size())
+		if err != nil {
+			return "unknown", section.Size()
+		}
+		return "squashfs", tree.Used
+	case string(head[54:62]) == "FAT16   ":
+		return "FAT16", section.Size()
+	case head[1024+56] == 0x53 && head[1024+57] == 0xef:
+		return "ext4", section.Size()
+	case strings.Trim(string(head), "\x00") == "":
+		return "empty", 0
+	}
+	return "unknown", section.Size()
+}
+
+func (r *Report) addPartition(i int, section *io.SectionReader) error {
+	switch i {
+	case bootPartition:
+		return r.addBoot(section)
+	case rootAPartition, rootBPartition:
+		slot := Slot{Name: string(rune('A' + i - rootAPartition)), Modules: []string{}, Programs: []Program{}}
+		if m := rootArgument.FindStringSubmatch(r.Cmdline); m != nil {
+			slot.Active = m[2] == strconv.Itoa(i)
+		}
+		slot.Empty = r.Partitions[i].Holds == "empty"
+		if !slot.Empty {
+			if err := r.addRoot(&slot, section); err != nil {
+				return err
+			}
+		}
+		r.Slots = append(r.Slots, slot)
+	}
+	return nil
+}
+
+func (r *Report) addBoot(section *io.SectionReader) error {
+	boot, err := disk.OpenFAT(section, section.Size())
+	if err != nil {
+		return err
+	}
+	line, err := readLimited(boot, cmdlineName, maxText)
+	if err != nil {
+		return err
+	}
+	// Only the first line is the kernel's.
+	r.Cmdline, _, _ = strings.Cut(string(line), "\n")
+	r.Cmdline = strings.TrimSpace(r.Cmdline)
+	blank, err := seedIsBlank(boot)
+	switch {
+	case err != nil:
+		return err
+	case blank:
+		r.Seed = SeedBlank
+	default:
+		r.Seed = SeedPresent
+	}
+	kernel, err := readLimited(boot, "vmlinuz", maxKernel)
+	if err != nil {
+		return err
+	}
+	r.Kernel, err = kernelRelease(kernel)
+	return err
+}
+
+func (r *Report) addRoot(slot *Slot, section *io.SectionReader) error {
+	root, err := disk.OpenSquashFS(section, section.Size())
+	if err != nil {
+		return err
+	}
+	if name, err := readLimited(root, "etc/gokrazy/board", maxText); err == nil {
+		r.Board = strings.TrimSpace(string(name))
+	}
+	releases, err := root.ReadDir("lib/modules")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, d := range releases {
+		slot.Modules = append(slot.Modules, d.Name())
+	}
+	for _, folder := range []string{"gokrazy", "user"} {
+		files, err := root.ReadDir(folder)
+		if err != nil {
+			r.problem("root %s: no folder %s", slot.Name, folder)
+			continue
+		}
+		for _, f := range files {
+			if !f.Type().IsRegular() {
+				continue
+			}
+			b, err := readLimited(root, path.Join(folder, f.Name()), maxProgram)
+			if err != nil {
+				return err
+			}
+			program, err := readProgram(path.Join(folder, f.Name()), b)
+			if err != nil {
+				r.problem("root %s: %v", slot.Name, err)
+			}
+			slot.Programs = append(slot.Programs, program)
+		}
+	}
+	return nil
+}
+
+// readLimited reads a file of at most limit bytes.
+func readLimited(tree fs.FS, name string, limit int64) ([]byte, error) {
+	info, err := fs.Stat(tree, name)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > limit {
+		return nil, fmt.Errorf("%s: %d bytes, looked at up to %d: %w", name, info.Size(), limit, disk.ErrDamaged)
+	}
+	return fs.ReadFile(tree, name)
+}

@@ -1,0 +1,151 @@
+package gokrazy
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/krazycam/krazycam/gokrazy/disk"
+)
+
+func inspectFile(t *testing.T, path string) (Report, error) {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Inspect(context.Background(), f, size)
+}
+
+func TestInspectReadsBackWhatWasBuilt(t *testing.T) {
+	built := readOnlyImage(t)
+	r, err := inspectFile(t, built.Image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Problems) != 0 {
+		t.Errorf("problems: %q", r.Problems)
+	}
+	if r.SHA256 != built.SHA256 || r.Board != "rpi" || r.Kernel != fakeRelease || r.Seed != SeedBlank {
+		t.Errorf("%+v", r)
+	}
+	if len(r.Slots) != 2 || !r.Slots[0].Active || r.Slots[1].Active || !r.Slots[1].Empty || len(r.Slots[0].Programs) != 6 {
+		t.Errorf("slots: %+v", r.Slots)
+	}
+	var holds []string
+	for _, p := range r.Partitions {
+		holds = append(holds, p.Holds)
+	}
+	if got := strings.Join(holds, " "); got != "FAT16 squashfs empty ext4" {
+		t.Errorf("partitions hold %s", got)
+	}
+	for _, p := range r.Slots[0].Programs {
+		if !p.Static || p.Machine != "EM_AARCH64" || p.Cgo != strings.HasSuffix(p.Path, "camsource") {
+			t.Errorf("%+v", p)
+		}
+	}
+}
+
+func TestInspectNeverShowsTheSeed(t *testing.T) {
+	built := fakeImage(t)
+	if err := WriteSeed(built.Image, []byte(`{"gateway":{"key":"sesame"}}`)); err != nil {
+		t.Fatal(err)
+	}
+	r, err := inspectFile(t, built.Image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Seed != SeedPresent {
+		t.Errorf("seed is %q", r.Seed)
+	}
+	if b, err := json.Marshal(r); err != nil || bytes.Contains(b, []byte("sesame")) {
+		t.Errorf("the report holds the key, %v", err)
+	}
+}
+
+func TestInspectNamesWhatDoesNotFit(t *testing.T) {
+	built := fakeImage(t)
+	f, err := os.OpenFile(built.Image, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	boot, start, err := openBoot(f, imageSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, change := range map[string][2]string{"cmdline.txt": {"PARTNROFF=1", "PARTNROFF=2"}, "vmlinuz": {"6.1.0-fake", "6.1.0-evil"}} {
+		at, size, err := boot.Extent(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := make([]byte, size)
+		if _, err := f.ReadAt(b, start+at); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteAt(bytes.Replace(b, []byte(change[0]), []byte(change[1]), 1), start+at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := inspectFile(t, built.Image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := strings.Join(r.Problems, "\n")
+	for _, want := range []string{"root B is empty, and the command line names it", `modules for kernel ["6.1.0-fake"], the kernel is 6.1.0-evil`} {
+		if !strings.Contains(all, want) {
+			t.Errorf("no %q in %q", want, all)
+		}
+	}
+}
+
+func TestInspectRefusesWhatIsNoImage(t *testing.T) {
+	for _, size := range []int64{0, 1, 512, 4096, 1 << 20} {
+		if _, err := Inspect(context.Background(), bytes.NewReader(make([]byte, size)), size); err == nil {
+			t.Errorf("%d zero bytes were taken for an image", size)
+		}
+	}
+	_, err := Inspect(context.Background(), bytes.NewReader(make([]byte, 1<<20)), 1<<20)
+	if !errors.Is(err, disk.ErrDamaged) {
+		t.Errorf("error %v, want ErrDamaged", err)
+	}
+}
+
+func FuzzReadProgram(f *testing.F) {
+	f.Add([]byte("\x7fELF\x02\x01\x01"), uint32(0))
+	f.Add(fakeModule(fakeRelease), uint32(40))
+	whole := fakeModule(fakeRelease)
+	f.Fuzz(func(t *testing.T, b []byte, at uint32) {
+		// Once as it is, once as a patch on a file that is right.
+		patched := bytes.Clone(whole)
+		copy(patched[min(int(at), len(patched)):], b)
+		for _, elf := range [][]byte{b, patched} {
+			if p, err := readProgram("p", elf); err == nil && p.Go == "" {
+				t.Errorf("taken for a Go program: %+v", p)
+			}
+			if release, err := moduleRelease(elf); err != nil && release != "" {
+				t.Errorf("release %q with error %v", release, err)
+			}
+		}
+	})
+}
+
+func FuzzKernelRelease(f *testing.F) {
+	f.Add([]byte("Linux version 6.1.0 (x)"))
+	f.Add([]byte("\x1f\x8b\x08\x00"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if release, err := kernelRelease(b); err == nil && (release == "" || strings.ContainsAny(release, " /\n")) {
+			t.Errorf("release %q", release)
+		}
+	})
+}

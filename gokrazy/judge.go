@@ -1,0 +1,58 @@
+// What of an image cannot work together, in words for its owner. The same rules
+// as in check.go, applied to what was read back.
+package gokrazy
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/krazycam/krazycam/board"
+)
+
+func (r *Report) problem(format string, args ...any) {
+	r.Problems = append(r.Problems, fmt.Sprintf(format, args...))
+}
+
+// rootArgument is the GUID that the root is counted from, and the distance.
+var rootArgument = regexp.MustCompile(`\broot=PARTUUID=([0-9a-f-]+)/PARTNROFF=([12])\b`)
+
+// judge looks for what cannot work together.
+func (r *Report) judge() {
+	if m := rootArgument.FindStringSubmatch(r.Cmdline); m == nil || m[1] != r.Partitions[bootPartition].ID {
+		r.problem("the command line names no root of this image")
+	}
+	b, err := board.ByName(r.Board)
+	if err != nil {
+		r.problem("%v", err)
+	}
+	for _, slot := range r.Slots {
+		if slot.Active && slot.Empty {
+			r.problem("root %s is empty, and the command line names it", slot.Name)
+		}
+		if !slot.Empty && strings.Join(slot.Modules, " ") != r.Kernel {
+			r.problem("root %s has modules for kernel %q, the kernel is %s", slot.Name, slot.Modules, r.Kernel)
+		}
+		if err == nil && !slot.Empty {
+			r.judgePrograms(b, slot)
+		}
+	}
+}
+
+func (r *Report) judgePrograms(b board.Board, slot Slot) {
+	for _, want := range rootPrograms {
+		found := false
+		for _, p := range slot.Programs {
+			if p.Path != want.path {
+				continue
+			}
+			found = true
+			if err := checkProgram(b, p, want.cgo); err != nil {
+				r.problem("root %s: %s: %v", slot.Name, p.Path, err)
+			}
+		}
+		if !found {
+			r.problem("root %s: %s is missing", slot.Name, want.path)
+		}
+	}
+}

@@ -1,0 +1,73 @@
+// The kernel's own words: its release, and for which release a module was made.
+package gokrazy
+
+import (
+	"bytes"
+	"compress/gzip"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// maxKernel is the most bytes of a kernel that are unpacked.
+const maxKernel = 128 << 20
+
+var errNoRelease = errors.New("no release in it")
+
+// kernelRelease finds what uname -r will say in a plain or gzipped kernel:
+// "6.12.47-v8". The kernel's banner begins "Linux version ".
+func kernelRelease(vmlinuz []byte) (string, error) {
+	const banner = "Linux version "
+	if bytes.HasPrefix(vmlinuz, []byte{0x1f, 0x8b}) {
+		z, err := gzip.NewReader(bytes.NewReader(vmlinuz))
+		if err != nil {
+			return "", fmt.Errorf("kernel: %w", err)
+		}
+		if vmlinuz, err = io.ReadAll(io.LimitReader(z, maxKernel)); err != nil {
+			return "", fmt.Errorf("kernel: %w", err)
+		}
+	}
+	for rest := vmlinuz; ; {
+		_, after, found := bytes.Cut(rest, []byte(banner))
+		if !found {
+			return "", fmt.Errorf("kernel: %w", errNoRelease)
+		}
+		// The banner also stands there as a format, "Linux version %s".
+		word, _, _ := strings.Cut(string(after[:min(len(after), 80)]), " ")
+		if word != "" && word[0] >= '0' && word[0] <= '9' && !strings.ContainsAny(word, "%\x00\n/") {
+			return word, nil
+		}
+		rest = after
+	}
+}
+
+// moduleRelease reads the release from a module's vermagic, "6.12.47-v8 SMP
+// preempt mod_unload aarch64".
+func moduleRelease(b []byte) (release string, err error) {
+	defer func() { // as in readProgram
+		if thrown := recover(); thrown != nil {
+			err = fmt.Errorf("not a kernel module: %v", thrown)
+		}
+	}()
+	f, err := elf.NewFile(bytes.NewReader(b))
+	if err != nil {
+		return "", fmt.Errorf("not a kernel module: %w", err)
+	}
+	section := f.Section(".modinfo")
+	if section == nil {
+		return "", fmt.Errorf("kernel module: no .modinfo: %w", errNoRelease)
+	}
+	info, err := section.Data()
+	if err != nil {
+		return "", fmt.Errorf("kernel module: .modinfo: %w", err)
+	}
+	for field := range bytes.SplitSeq(info, []byte{0}) {
+		if value, found := bytes.CutPrefix(field, []byte("vermagic=")); found {
+			release, _, _ = strings.Cut(string(value), " ")
+			return release, nil
+		}
+	}
+	return "", fmt.Errorf("kernel module: no vermagic: %w", errNoRelease)
+}

@@ -1,0 +1,165 @@
+// What goes into an image, as it lies on the machine that builds it: programs,
+// kernel, boot firmware. Read here, checked in check.go.
+package gokrazy
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/gokrazy/disk"
+)
+
+// Parts names the files that an image is made of.
+type Parts struct {
+	Programs string // folder with init, dhcp, ntp, heartbeat, randomd and camsource
+	Kernel   Source // folder with vmlinuz, device trees, overlays, lib/modules
+	Firmware Source // folder with the boot firmware
+	// Licences gives the licence text of a Go module that is linked into one of
+	// the programs; "std" is Go itself.
+	Licences func(modulePath, version string) ([]byte, error)
+	Pins     []byte // scripts/pins: the versions of the C libraries in camsource; may be nil
+	Defaults []byte // a configuration to begin with, without secrets; may be nil
+}
+
+// A Source is a folder and the version it is known by.
+type Source struct {
+	Folder  string
+	Name    string // of the Go module
+	Version string
+}
+
+// rootPrograms says where each program lies in the root, and which is cgo's.
+var rootPrograms = []struct {
+	path string
+	cgo  bool
+}{
+	{"gokrazy/init", false},
+	{"gokrazy/dhcp", false},
+	{"gokrazy/ntp", false},
+	{"gokrazy/heartbeat", false},
+	{"gokrazy/randomd", false},
+	{"user/camsource", true},
+}
+
+// material is Parts, read.
+type material struct {
+	programs []disk.Entry // paths below the root
+	about    []Program    // the same, looked into
+	kernel   []byte
+	release  string
+	modules  []disk.Entry // paths below the root
+	boot     []disk.Entry // device trees, overlays, boot firmware
+	licences []disk.Entry // paths below the boot partition
+}
+
+// gather reads and checks everything. Every error is one a person can act on.
+func gather(b board.Board, p Parts) (material, error) {
+	var m material
+	for _, read := range []func(board.Board, Parts) error{m.readPrograms, m.readKernel, m.readModules, m.readBootFiles, m.readLicences} {
+		if err := read(b, p); err != nil {
+			return material{}, err
+		}
+	}
+	return m, nil
+}
+
+func (m *material) readPrograms(b board.Board, p Parts) error {
+	for _, want := range rootPrograms {
+		file := filepath.Join(p.Programs, path.Base(want.path))
+		bytes, err := os.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%w %s: build it with scripts/build %s", ErrMissing, file, b.Arch)
+		}
+		if err != nil {
+			return err
+		}
+		about, err := readProgram(want.path, bytes)
+		if err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		if err := checkProgram(b, about, want.cgo); err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		m.programs = append(m.programs, disk.Entry{Path: want.path, Mode: 0o755, Bytes: bytes})
+		m.about = append(m.about, about)
+	}
+	return nil
+}
+
+func (m *material) readKernel(b board.Board, p Parts) error {
+	file := filepath.Join(p.Kernel.Folder, b.Kernel)
+	var err error
+	if m.kernel, err = os.ReadFile(file); err != nil {
+		return fmt.Errorf("%w kernel: %w", ErrMissing, err)
+	}
+	if m.release, err = kernelRelease(m.kernel); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return nil
+}
+
+// readModules takes the modules the board loads and the list of what is built in.
+func (m *material) readModules(b board.Board, p Parts) error {
+	folder := filepath.Join(p.Kernel.Folder, "lib", "modules", m.release)
+	if _, err := os.Stat(folder); err != nil {
+		return fmt.Errorf("%w modules of kernel %s: %w", ErrMissing, m.release, err)
+	}
+	builtin, err := os.ReadFile(filepath.Join(folder, "modules.builtin"))
+	if err != nil {
+		return fmt.Errorf("%w list of what the kernel holds: %w", ErrMissing, err)
+	}
+	deps, err := os.ReadFile(filepath.Join(folder, "modules.dep"))
+	if err != nil {
+		return fmt.Errorf("%w list of what modules need: %w", ErrMissing, err)
+	}
+	var found []string
+	inKernel := strings.Fields(string(builtin))
+	for _, name := range slices.Concat(b.Modules, b.MoreModules) {
+		bytes, err := os.ReadFile(filepath.Join(folder, filepath.FromSlash(name)))
+		if errors.Is(err, fs.ErrNotExist) && slices.Contains(inKernel, name) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("%w module %s of kernel %s: %w", ErrMissing, name, m.release, err)
+		}
+		if err := checkModule(name, bytes, m.release); err != nil {
+			return err
+		}
+		found = append(found, name)
+		m.modules = append(m.modules, disk.Entry{Path: path.Join("lib/modules", m.release, name), Mode: 0o644, Bytes: bytes})
+	}
+	m.modules = append(m.modules, disk.Entry{Path: path.Join("lib/modules", m.release, "modules.builtin"), Mode: 0o644, Bytes: builtin})
+	return checkOrder(found, string(deps))
+}
+
+// readBootFiles takes what the board's patterns match in kernel and boot firmware.
+func (m *material) readBootFiles(b board.Board, p Parts) error {
+	for _, pattern := range b.BootFiles {
+		var files []string
+		for _, folder := range []string{p.Kernel.Folder, p.Firmware.Folder} {
+			matches, err := fs.Glob(os.DirFS(folder), pattern)
+			if err != nil {
+				return fmt.Errorf("board %s: pattern %q: %w", b.Name, pattern, err)
+			}
+			for _, name := range matches {
+				files = append(files, name)
+				bytes, err := os.ReadFile(filepath.Join(folder, filepath.FromSlash(name)))
+				if err != nil {
+					return err
+				}
+				m.boot = append(m.boot, disk.Entry{Path: name, Bytes: bytes})
+			}
+		}
+		if len(files) == 0 {
+			return fmt.Errorf("%w boot file %s: neither in %s nor in %s", ErrMissing, pattern, p.Kernel.Folder, p.Firmware.Folder)
+		}
+	}
+	return nil
+}

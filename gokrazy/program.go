@@ -1,0 +1,92 @@
+// What a program says about itself: architecture, linkage, and the Go build
+// information inside it. Used before an image is handed out and to read one back.
+package gokrazy
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"debug/buildinfo"
+	"debug/elf"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+)
+
+// A Program is one executable file of the root.
+type Program struct {
+	Path    string   `json:"path"` // below the root
+	Size    int64    `json:"size"` // bytes
+	SHA256  string   `json:"sha256"`
+	Machine string   `json:"machine"` // EM_AARCH64
+	Static  bool     `json:"static"`  // no loader, no shared library
+	Needs   []string `json:"needs,omitempty"`
+	Go      string   `json:"go"`      // version of the compiler
+	Package string   `json:"package"` // import path of main
+	Version string   `json:"version"` // commit, or version of its module
+	Cgo     bool     `json:"cgo"`
+	Tags    []string `json:"tags,omitempty"`
+
+	modules []*debug.Module // main module first; replaced ones as what replaced them
+}
+
+// errNotAProgram is about a file that is no Go program for Linux.
+var errNotAProgram = errors.New("not a Go program for Linux")
+
+// readProgram looks into an ELF file. The standard library does not promise that
+// debug/elf survives a hostile file, and images of strangers are looked at: what
+// it throws becomes an error here.
+func readProgram(path string, b []byte) (p Program, err error) {
+	defer func() {
+		if thrown := recover(); thrown != nil {
+			err = fmt.Errorf("%s: %w: %v", path, errNotAProgram, thrown)
+		}
+	}()
+	sum := sha256.Sum256(b)
+	p = Program{Path: path, Size: int64(len(b)), SHA256: hex.EncodeToString(sum[:])}
+	f, err := elf.NewFile(bytes.NewReader(b))
+	if err != nil {
+		return p, fmt.Errorf("%s: %w: %w", path, errNotAProgram, err)
+	}
+	p.Machine = f.Machine.String()
+	p.Static, p.Needs = linkage(f)
+	info, err := buildinfo.Read(bytes.NewReader(b))
+	if err != nil {
+		return p, fmt.Errorf("%s: %w: %w", path, errNotAProgram, err)
+	}
+	p.Go, p.Package, p.Version = info.GoVersion, info.Path, info.Main.Version
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "CGO_ENABLED":
+			p.Cgo = s.Value == "1"
+		case "-tags":
+			p.Tags = strings.Split(s.Value, ",")
+		case "vcs.revision":
+			p.Version = s.Value
+		}
+	}
+	for _, m := range append([]*debug.Module{&info.Main}, info.Deps...) {
+		if m.Replace != nil {
+			m = m.Replace
+		}
+		p.modules = append(p.modules, m)
+	}
+	return p, nil
+}
+
+// linkage tells whether the kernel alone can start the program: a static PIE has
+// a dynamic section, but neither an interpreter nor a library that it needs.
+func linkage(f *elf.File) (static bool, needs []string) {
+	static = true
+	for _, segment := range f.Progs {
+		if segment.Type == elf.PT_INTERP {
+			static = false
+		}
+	}
+	needs, err := f.ImportedLibraries()
+	if err != nil || len(needs) > 0 {
+		static = false
+	}
+	return static, needs
+}

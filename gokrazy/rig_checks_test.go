@@ -1,0 +1,151 @@
+// What the rig asserts about a board in its VM: start, stream, replug, and what went over
+// the wire.
+
+package gokrazy
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// checkStart waits for the first decoded picture and says how long the board took.
+func (g *rig) checkStart(ctx context.Context, t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, 90*time.Second)
+	defer cancel()
+	first, err := g.decoders[0].firstMadeAfter(ctx, g.Started())
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.decoders = append(g.decoders, <-g.second)
+	t.Logf("power on to first RTP packet %.2f s, to first decoded picture %.2f s", g.tap.counted().first.Sub(g.Started()).Seconds(), first.at.Sub(g.Started()).Seconds())
+	for _, l := range g.Lines() {
+		if strings.Contains(l.Text, " READY") {
+			t.Logf("%.2f s: %s", l.At.Sub(g.Started()).Seconds(), l.Text)
+		}
+	}
+}
+
+// checkStream measures an undisturbed stretch of the stream.
+func (g *rig) checkStream(ctx context.Context, t *testing.T) {
+	t.Helper()
+	// Wait on the stream itself: a picture made after the settling, then one made after
+	// the measuring.
+	from := time.Now().Add(rigSettle)
+	to := from.Add(rigMeasure)
+	for _, d := range g.decoders {
+		if _, err := d.firstMadeAfter(ctx, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := g.tap.counted()
+	t.Logf("RTP: %d packets, %d frames, %d lost", n.packets, n.frames, n.lost)
+	if n.lost != 0 {
+		t.Errorf("RTP packets lost = %d, want 0", n.lost)
+	}
+	for _, d := range g.decoders {
+		all := d.sightings()
+		r, fit := summarize(between(all, from, to)), d.fitness(t)
+		t.Logf("%s: %v; %v", d.name, r, &fit)
+		if r.unreadable != 0 || r.backwards != 0 || r.repeated != 0 {
+			t.Errorf("%s: unreadable %d, backwards %d, repeated %d, want 0", d.name, r.unreadable, r.backwards, r.repeated)
+		}
+		if r.fps < rigMinFPS {
+			t.Errorf("%s: %.1f fps, want %d at least", d.name, r.fps, rigMinFPS)
+		}
+		for i, db := range fit.planes() {
+			if db < rigMinPSNR {
+				t.Errorf("%s: PSNR of %c %.1f dB, want %d at least", d.name, "YUV"[i], db, rigMinPSNR)
+			}
+		}
+		// A decoder may hold a picture back; more would be frames that it could not show.
+		if missing := g.tap.counted().frames - len(d.sightings()); missing > 5 {
+			t.Errorf("%s: %d of %d frames were not decoded", d.name, missing, n.frames)
+		}
+	}
+	// ffmpeg buffers what it reads: delay is GStreamer's to tell.
+	if r := summarize(between(g.decoders[0].sightings(), from, to)); r.p50 > rigMaxP50 {
+		t.Errorf("camera to decoded p50 = %v, want %v at most", r.p50, rigMaxP50)
+	}
+}
+
+// between are the pictures that were decoded from one time to another.
+func between(all []sighting, from, to time.Time) []sighting {
+	var out []sighting
+	for _, s := range all {
+		if s.at.After(from) && s.at.Before(to) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// checkReplug pulls the camera in mid stream and plugs it in again.
+func (g *rig) checkReplug(ctx context.Context, t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	g.Unplug()
+	pause := time.NewTimer(time.Second) // a hand needs that long
+	<-pause.C
+	plugged := time.Now()
+	if err := g.Plug(); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range g.decoders {
+		s, err := d.firstMadeAfter(ctx, plugged)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		took := s.at.Sub(plugged)
+		t.Logf("%s: first new picture %d ms after the replug", d.name, took.Milliseconds())
+		if took > rigMaxReplug {
+			t.Errorf("%s: first new picture %v after the replug, want %v at most", d.name, took, rigMaxReplug)
+		}
+	}
+}
+
+// tshark lists a field of the packets that match.
+func (g *rig) tshark(t *testing.T, filter, field string) []string {
+	t.Helper()
+	rtp := g.tap.LocalAddr().(*net.UDPAddr).Port
+	out := run(t, nil, "tshark", "-n", "-r", g.capture, "-d", fmt.Sprintf("udp.port==%d,rtp", rtp), "-d", fmt.Sprintf("udp.port==%d,rtcp", g.rtcpPort),
+		"-d", "rtp.pt==96,vp8", "-d", fmt.Sprintf("tcp.port==%d,http", g.gateway), "-Y", filter, "-T", "fields", "-e", field)
+	var values []string
+	for _, line := range strings.Split(out, "\n") {
+		if line != "" && !strings.Contains(line, "Running as user") {
+			values = append(values, line)
+		}
+	}
+	return values
+}
+
+// checkWire looks at all that the board sent: nothing before it was allowed to, and
+// nothing that a dissector cannot read.
+func (g *rig) checkWire(t *testing.T) {
+	t.Helper()
+	const severe = "_ws.malformed || _ws.expert.severity >= 6291456" // warnings are 0x600000
+	if bad := g.tshark(t, "(rtp || rtcp || vp8) && ("+severe+")", "_ws.col.Info"); len(bad) > 0 {
+		t.Errorf("%d malformed RTP, RTCP or VP8 packets, the first: %s", len(bad), bad[0])
+	}
+	rtp, rtcp := g.tshark(t, "rtp", "frame.number"), g.tshark(t, "rtcp", "frame.number")
+	t.Logf("tshark: %d RTP, %d RTCP packets", len(rtp), len(rtcp))
+	granted := g.tshark(t, fmt.Sprintf("tcp.srcport == %d && frame contains \"rtp_port\"", g.gateway), "frame.number")
+	if len(rtp) == 0 || len(rtcp) == 0 || len(granted) == 0 {
+		t.Fatalf("the dump holds %d RTP, %d RTCP packets and %d grants", len(rtp), len(rtcp), len(granted))
+	}
+	first, err := strconv.Atoi(granted[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	allowed := fmt.Sprintf("arp || icmpv6 || dhcp || dns || ntp || tcp.dstport == %d", g.gateway)
+	if early := g.tshark(t, fmt.Sprintf("frame.number < %d && eth.src == 52:54:00:12:34:56 && !(%s)", first, allowed), "_ws.col.Info"); len(early) > 0 {
+		t.Errorf("before the grant the board sent %d packets that are none of %s, the first: %s", len(early), allowed, early[0])
+	}
+}

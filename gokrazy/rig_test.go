@@ -1,0 +1,205 @@
+// The rig: the image that is flashed, unmodified, booted in QEMU with a webcam that plays a
+// stamped clip, against our gateway and receiver and two decoders that nobody here wrote.
+// One boot serves all assertions.
+
+package gokrazy
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/krazycam/krazycam/firmware/farend"
+	"github.com/krazycam/krazycam/v4l2/virtualcam"
+)
+
+const (
+	rigKey = "key-of-the-rig"
+
+	rigMinFPS    = 25
+	rigMaxP50    = 60 * time.Millisecond
+	rigMaxReplug = 1500 * time.Millisecond
+	rigMinPSNR   = 38 // dB, each of Y, U and V
+	// rigSettle is left out of the delays: encoder and emulator still warm up.
+	rigSettle  = 2 * time.Second
+	rigMeasure = 10 * time.Second
+)
+
+var rigSize = virtualcam.Size{Width: 320, Height: 240}
+
+// A rig is the board in its VM and all that is around it.
+type rig struct {
+	*VM
+	source   *rigSource
+	tap      *tap
+	decoders []*decoder    // GStreamer, and ffmpeg once the first picture is seen
+	second   chan *decoder // ffmpeg, started with the first grant
+	gateway  int           // port
+	rtcpPort int
+	capture  string // packet dump of all that the board sent and got
+}
+
+// builtImage is the path of the image, or the end of the test. KRAZYCAM_IMAGE names another
+// one than scripts/image makes.
+func builtImage(t *testing.T) string {
+	t.Helper()
+	path := os.Getenv("KRAZYCAM_IMAGE")
+	if path == "" {
+		path = "../out/rpi.img"
+	}
+	if _, err := os.Stat(path); err != nil {
+		if os.Getenv("KRAZYCAM_REQUIRE_ALL") != "" {
+			t.Fatalf("no image: build it with scripts/image: %v", err)
+		}
+		t.Skip("needs out/rpi.img: build it with scripts/image")
+	}
+	return path
+}
+
+// stampedFace is the talking head, stamped.
+func stampedFace(t *testing.T) *rigSource {
+	t.Helper()
+	requireTools(t, "ffmpeg", "npm")
+	path := run(t, nil, "../scripts/clip", "face-mjpeg", fmt.Sprintf("%dx%d", rigSize.Width, rigSize.Height))
+	clip, err := virtualcam.OpenClip(path[strings.LastIndexByte(path, '\n')+1:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := clip.Stamp(); err != nil {
+		t.Fatal(err)
+	}
+	return &rigSource{pictureSource: clip}
+}
+
+// A server is the receiver, with something to do before the first stream may begin.
+type server struct {
+	farend.Server
+	before func() // nil once done
+}
+
+// Begin implements farend.Server; the gateway calls it for one request at a time.
+func (s *server) Begin() error {
+	if s.before != nil {
+		s.before()
+		s.before = nil
+	}
+	return s.Server.Begin()
+}
+
+// startFarEnd serves gateway and receiver until the test ends. before runs ahead of the
+// first grant.
+func (g *rig) startFarEnd(t *testing.T, before func()) {
+	t.Helper()
+	rtcp := listenUDP(t)
+	g.rtcpPort = rtcp.LocalAddr().(*net.UDPAddr).Port
+	receiver := farend.NewReceiver(farend.ReceiverConfig{RTP: g.tap, RTCP: rtcp})
+	handler, err := farend.NewGateway(farend.GatewayConfig{Key: rigKey, Server: &server{receiver, before}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.gateway = listener.Addr().(*net.TCPAddr).Port
+	web := &http.Server{Handler: handler}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 2)
+	go func() { ended <- receiver.Run(ctx) }()
+	go func() { ended <- web.Serve(listener) }()
+	t.Cleanup(func() {
+		cancel()
+		web.Close()
+		<-ended
+		<-ended
+	})
+}
+
+// seed is what camctl flash would write onto the card of this board.
+func (g *rig) seed(t *testing.T) []byte {
+	t.Helper()
+	b, err := json.Marshal(map[string]any{
+		"gateway": map[string]any{"url": fmt.Sprintf("http://10.0.2.2:%d/", g.gateway), "key": rigKey, "allow-http": true},
+		"camera":  map[string]any{"format": "MJPG"},
+		"stream":  map[string]any{"size": fmt.Sprintf("%dx%d", rigSize.Width, rigSize.Height), "fps": 30},
+		"time":    map[string]any{"ntp": []string{"10.0.2.2"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// startRig boots the image; all of it ends with the test.
+func startRig(ctx context.Context, t *testing.T, image string) *rig {
+	t.Helper()
+	requireTools(t, qemuProgram, "gst-launch-1.0", "ffmpeg", "tshark")
+	g := &rig{source: stampedFace(t), second: make(chan *decoder, 1), capture: filepath.Join(t.TempDir(), "board.pcap")}
+	gst, ff := freePort(t), freePort(t)
+	g.tap = newTap(t, gst, ff)
+	g.decoders = []*decoder{startGStreamer(t, g.source, rigSize, gst)}
+	g.startFarEnd(t, func() { g.second <- startFFmpeg(t, g.source, rigSize, ff) })
+	console, err := os.Create(filepath.Join(t.TempDir(), "console.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { console.Close() })
+	g.VM, err = StartVM(ctx, VMConfig{
+		Image: image, Snapshot: true, Seed: g.seed(t), Camera: virtualcam.New(g.source), Console: console,
+		QEMUArgs: []string{"-object", "filter-dump,id=dump,netdev=n,file=" + g.capture},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		g.Close()
+		if t.Failed() {
+			lines := g.Lines()
+			for _, l := range lines[max(0, len(lines)-60):] {
+				t.Logf("console %7.3f %s", l.At.Sub(g.Started()).Seconds(), l.Text)
+			}
+		}
+	})
+	return g
+}
+
+func hashOf(t *testing.T, path string) string {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%x", h.Sum(nil))
+}
+
+func TestFlashedImageStreamsTheCameraToIndependentDecodersInVM(t *testing.T) {
+	image := builtImage(t)
+	before := hashOf(t, image)
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
+	defer cancel()
+	g := startRig(ctx, t, image)
+	g.checkStart(ctx, t)
+	g.checkStream(ctx, t)
+	g.checkReplug(ctx, t)
+	if err := g.Close(); err != nil {
+		t.Error(err)
+	}
+	g.checkWire(t)
+	if after := hashOf(t, image); after != before {
+		t.Errorf("sha256 of the image = %s afterwards, %s before", after, before)
+	}
+}

@@ -1,0 +1,61 @@
+// VM: what the board's boot firmware does: reads kernel and command line from the boot
+// partition.
+package gokrazy
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// bootFiles are what QEMU starts.
+type bootFiles struct {
+	kernel  string // file
+	cmdline string
+}
+
+// readBootFiles copies the kernel out of the image into folder and reads the command
+// line, of which only console= is changed: QEMU's serial port is not the board's.
+func readBootFiles(image, folder string) (b bootFiles, err error) {
+	f, err := os.Open(image)
+	if err != nil {
+		return bootFiles{}, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return bootFiles{}, err
+	}
+	boot, _, err := openBoot(f, info.Size())
+	if err != nil {
+		return bootFiles{}, fmt.Errorf("%s: %w", image, err)
+	}
+	cmdline, err := fs.ReadFile(boot, "cmdline.txt")
+	if err != nil {
+		return bootFiles{}, fmt.Errorf("%s: boot partition: %w", image, err)
+	}
+	kernel, err := fs.ReadFile(boot, "vmlinuz")
+	if err != nil {
+		return bootFiles{}, fmt.Errorf("%s: boot partition: %w", image, err)
+	}
+	b = bootFiles{kernel: filepath.Join(folder, "vmlinuz"), cmdline: withConsole(string(cmdline), vmConsole)}
+	if err := os.WriteFile(b.kernel, kernel, 0o600); err != nil {
+		return bootFiles{}, err
+	}
+	return b, nil
+}
+
+// withConsole replaces all console= arguments. The padding behind the first line is white
+// space and goes too.
+func withConsole(cmdline, console string) string {
+	out := []string{"console=" + console}
+	for _, arg := range strings.Fields(cmdline) {
+		if !strings.HasPrefix(arg, "console=") {
+			out = append(out, arg)
+		}
+	}
+	return strings.Join(out, " ")
+}

@@ -1,0 +1,218 @@
+// The virtual camera and the VM against each other: the kernel of the image, a guest of
+// ours as process 1, and every byte that the driver hands out compared.
+
+package gokrazy
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/krazycam/krazycam/v4l2/pixfmt"
+	"github.com/krazycam/krazycam/v4l2/virtualcam"
+)
+
+// requireTools asks for several external programs.
+func requireTools(t *testing.T, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		needTool(t, name)
+	}
+}
+
+// uvcModules in the order in which the kernel of the image takes them.
+var uvcModules = []string{"videobuf2-common", "videobuf2-v4l2", "uvc", "videobuf2-memops", "videobuf2-vmalloc", "uvcvideo"}
+
+func run(t *testing.T, env []string, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Env = append(cmd.Environ(), env...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v: %s", name, strings.Join(args, " "), err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// guestDisk makes a root file system with the guest and its modules, and gives the kernel.
+func guestDisk(t *testing.T) (image, kernel string) {
+	t.Helper()
+	dir := t.TempDir()
+	root := filepath.Join(dir, "root")
+	for _, d := range []string{"dev", "proc", "sys", "modules"} {
+		if err := os.MkdirAll(filepath.Join(root, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(t, []string{"GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=0"}, "go", "build", "-o", filepath.Join(root, "guest"), "./testdata/guest")
+	module := run(t, nil, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/gokrazy/kernel.rpi")
+	for _, name := range uvcModules {
+		found, _ := filepath.Glob(filepath.Join(module, "lib/modules/*/kernel/drivers/media/*/"+name+".ko"))
+		deeper, _ := filepath.Glob(filepath.Join(module, "lib/modules/*/kernel/drivers/media/*/*/"+name+".ko"))
+		found = append(found, deeper...)
+		if len(found) != 1 {
+			t.Fatalf("module %s: found %q, want one", name, found)
+		}
+		b, err := os.ReadFile(found[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(root, "modules", name+".ko"), b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	image = filepath.Join(dir, "root.img")
+	run(t, nil, "mksquashfs", root, image, "-comp", "gzip", "-noappend", "-all-root", "-no-xattrs", "-quiet", "-no-progress",
+		"-p", "dev/console c 600 0 0 5 1")
+	return image, filepath.Join(module, "vmlinuz")
+}
+
+// A recorder is a source that remembers what it gave out.
+type recorder struct {
+	virtualcam.Source
+	mu   sync.Mutex
+	sent map[string]sentBuffer
+}
+
+type sentBuffer struct {
+	number uint32
+	format pixfmt.FourCC
+	size   virtualcam.Size
+}
+
+func (r *recorder) Buffer(f pixfmt.FourCC, s virtualcam.Size, n uint32, due time.Time) ([]byte, error) {
+	b, err := r.Source.Buffer(f, s, n, due)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sent[fmt.Sprintf("%x", sha256.Sum256(b))] = sentBuffer{n, f, s}
+	return b, err
+}
+
+// guestVM is a VM with the guest of testdata.
+type guestVM struct {
+	*VM
+	t      *testing.T
+	source *recorder
+	ctx    context.Context
+}
+
+func (g *guestVM) wait(pattern string) ConsoleLine {
+	g.t.Helper()
+	ctx, cancel := context.WithTimeout(g.ctx, 40*time.Second)
+	defer cancel()
+	line, err := g.WaitLine(ctx, regexp.MustCompile(pattern))
+	if err != nil {
+		lines := g.Lines()
+		for _, l := range lines[max(0, len(lines)-20):] {
+			g.t.Log(l.Text)
+		}
+		g.t.Fatal(err)
+	}
+	return line
+}
+
+// buffers waits for n buffers of the guest and fails unless each is, byte for byte, one
+// that the camera made, and the driver's sequence numbers order them as the camera did.
+// The driver's own order is not asserted: uvcvideo copies on several CPUs and, when it is
+// late, now and then hands the newer of two large pictures out first.
+func (g *guestVM) buffers(n int) sentBuffer {
+	g.t.Helper()
+	var last sentBuffer
+	lastSequence := -1
+	for i := range n {
+		var hash string
+		var sequence int
+		if _, err := fmt.Sscanf(g.wait(`^guest buffer `).Text, "guest buffer %s %d", &hash, &sequence); err != nil {
+			g.t.Fatal(err)
+		}
+		g.source.mu.Lock()
+		b, ok := g.source.sent[hash]
+		g.source.mu.Unlock()
+		if !ok {
+			g.t.Fatalf("buffer %d of the guest is none that the camera made", i)
+		}
+		if i > 0 && (b.number > last.number) != (sequence > lastSequence) || b.number == last.number {
+			g.t.Fatalf("buffer with sequence %d holds picture %d, that with %d held %d", sequence, b.number, lastSequence, last.number)
+		}
+		last, lastSequence = b, sequence
+	}
+	return last
+}
+
+func TestGuestSeesEveryByteOfTheVirtualCameraInVM(t *testing.T) {
+	requireTools(t, "qemu-system-aarch64", "mksquashfs")
+	image, kernel := guestDisk(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	source := &recorder{Source: virtualcam.NewPattern(), sent: map[string]sentBuffer{}}
+	camera := virtualcam.New(source)
+	vm, err := startVM(ctx, VMConfig{Image: image, Camera: camera, Snapshot: true}, func(string, string) (bootFiles, error) {
+		return bootFiles{kernel, "console=ttyAMA0 quiet root=/dev/vda rootfstype=squashfs ro init=/guest panic=1 -- " +
+			strings.Join(uvcModules, ",") + " 320x240,640x480,1280x720,640x480"}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer vm.Close()
+	g := &guestVM{vm, t, source, ctx}
+
+	first := g.wait(`^guest camera .*320x240`)
+	t.Logf("%s, %v after power on", first.Text, first.At.Sub(vm.Started()).Round(time.Millisecond))
+	g.checkBuffers(virtualcam.Size{Width: 320, Height: 240})
+
+	pulled := time.Now()
+	vm.Unplug()
+	g.since(pulled, "unplug by closed socket", `^guest ended:`)
+	plugged := time.Now()
+	if err := vm.Plug(); err != nil {
+		t.Fatal(err)
+	}
+	g.since(plugged, "replug", `^guest camera .*640x480`)
+	g.checkBuffers(virtualcam.Size{Width: 640, Height: 480})
+
+	pulled = time.Now()
+	if err := camera.Detach(); err != nil {
+		t.Fatal(err)
+	}
+	g.since(pulled, "unplug by message", `^guest ended:`)
+	plugged = time.Now()
+	if err := camera.Attach(); err != nil {
+		t.Fatal(err)
+	}
+	g.since(plugged, "replug by message", `^guest camera .*MJPG 1280x720`)
+	g.checkBuffers(virtualcam.Size{Width: 1280, Height: 720})
+
+	camera.Inject(virtualcam.Faults{Hang: true})
+	g.wait(`^guest resets itself`)
+	camera.Inject(virtualcam.Faults{})
+	g.wait(`^guest READY`)
+	if n := vm.Boots(); n != 2 {
+		t.Errorf("Boots after the guest's reset = %d, want 2", n)
+	}
+	g.wait(`^guest camera `)
+	g.buffers(5)
+}
+
+func (g *guestVM) checkBuffers(want virtualcam.Size) {
+	g.t.Helper()
+	if last := g.buffers(30); last.size != want {
+		g.t.Fatalf("buffer of %+v, want %+v", last.size, want)
+	} else {
+		g.t.Logf("30 buffers of %v %dx%d", last.format, last.size.Width, last.size.Height)
+	}
+}
+
+// since waits for a line and logs how long after t it came.
+func (g *guestVM) since(t time.Time, what, pattern string) {
+	g.t.Helper()
+	line := g.wait(pattern)
+	g.t.Logf("%s: %q after %v", what, line.Text, line.At.Sub(t).Round(time.Millisecond))
+}

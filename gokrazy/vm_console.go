@@ -1,0 +1,155 @@
+// VM: the serial console as lines with the time at which each came. No process needed to
+// test it.
+package gokrazy
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+)
+
+// mostLine bounds what a guest can make us keep for one line, and mostLines how many.
+const (
+	mostLine  = 4096
+	mostLines = 100_000
+)
+
+// A ConsoleLine is one line of the serial console, without its end.
+type ConsoleLine struct {
+	At   time.Time // when its end came
+	Text string
+}
+
+// A console collects what QEMU writes to its serial port.
+type console struct {
+	raw io.Writer // may be nil
+
+	mu      sync.Mutex
+	lines   []ConsoleLine
+	partial []byte
+	seen    int           // lines that a WaitLine has passed
+	changed chan struct{} // closed and replaced when a line comes
+	closed  bool
+}
+
+func newConsole(raw io.Writer) *console {
+	return &console{raw: raw, changed: make(chan struct{})}
+}
+
+// Write takes bytes of the serial port. A failing raw writer does not stop the guest.
+func (c *console) Write(b []byte) (int, error) {
+	if c.raw != nil {
+		_, _ = c.raw.Write(b)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for rest := b; len(rest) > 0; {
+		text, after, whole := bytes.Cut(rest, []byte{'\n'})
+		if room := mostLine - len(c.partial); len(text) > room {
+			text = text[:room]
+		}
+		c.partial = append(c.partial, text...)
+		if whole {
+			c.keep()
+		}
+		rest = after
+	}
+	return len(b), nil
+}
+
+// line ends a line that was cut off by a reset and, if text is not empty, adds one.
+func (c *console) line(text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.partial) > 0 {
+		c.keep()
+	}
+	if text != "" {
+		c.partial = append(c.partial, text...)
+		c.keep()
+	}
+}
+
+func (c *console) keep() {
+	if len(c.lines) < mostLines {
+		c.lines = append(c.lines, ConsoleLine{time.Now(), strings.TrimRight(string(c.partial), "\r")})
+	}
+	c.partial = c.partial[:0]
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+func (c *console) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+// Lines are all lines since the first start.
+func (vm *VM) Lines() []ConsoleLine {
+	vm.console.mu.Lock()
+	defer vm.console.mu.Unlock()
+	return append([]ConsoleLine(nil), vm.console.lines...)
+}
+
+// WaitLine gives the first line that matches, behind the one that the WaitLine before it
+// gave. ErrVMEnded if the VM ends first.
+func (vm *VM) WaitLine(ctx context.Context, re *regexp.Regexp) (ConsoleLine, error) {
+	c := vm.console
+	for {
+		line, found, changed, closed := c.next(re)
+		switch {
+		case found:
+			return line, nil
+		case closed:
+			return ConsoleLine{}, fmt.Errorf("console: no line %q: %w", re, ErrVMEnded)
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ConsoleLine{}, fmt.Errorf("console: no line %q: %w", re, ctx.Err())
+		}
+	}
+}
+
+func (c *console) next(re *regexp.Regexp) (line ConsoleLine, found bool, changed <-chan struct{}, closed bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := c.seen; i < len(c.lines); i++ {
+		if re.MatchString(c.lines[i].Text) {
+			c.seen = i + 1
+			return c.lines[i], true, nil, false
+		}
+	}
+	return ConsoleLine{}, false, c.changed, c.closed
+}
+
+// lastLine keeps what QEMU complained about last.
+type lastLine struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (l *lastLine) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text = append(l.text, b...)
+	if n := len(l.text) - mostLine; n > 0 {
+		l.text = l.text[n:]
+	}
+	return len(b), nil
+}
+
+func (l *lastLine) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lines := strings.Split(strings.TrimSpace(string(l.text)), "\n")
+	return lines[len(lines)-1]
+}

@@ -1,0 +1,66 @@
+// VM: a copy of an image that takes no more room than the image's data.
+package gokrazy
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// copyBlock is the piece that is left out of the copy if it is all zero.
+const copyBlock = 64 << 10
+
+// copySparse copies a file; holes, and blocks of zeros, become holes.
+func copySparse(to, from string) (err error) {
+	src, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	info, err := src.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a plain file", from)
+	}
+	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dst.Close()) }()
+	if err := dst.Truncate(info.Size()); err != nil {
+		return err
+	}
+	for at := int64(0); at < info.Size(); {
+		start, end, err := nextData(src, at, info.Size())
+		if err != nil {
+			return err
+		}
+		if err := copyRange(dst, src, start, end); err != nil {
+			return err
+		}
+		at = end
+	}
+	return nil
+}
+
+// copyRange copies bytes start to end, leaving out blocks of zeros.
+func copyRange(dst io.WriterAt, src io.ReaderAt, start, end int64) error {
+	block, zero := make([]byte, copyBlock), make([]byte, copyBlock)
+	for at := start; at < end; {
+		n := min(int64(len(block)), end-at)
+		if _, err := src.ReadAt(block[:n], at); err != nil {
+			return fmt.Errorf("read %d bytes at %d: %w", n, at, err)
+		}
+		if !bytes.Equal(block[:n], zero[:n]) {
+			if _, err := dst.WriteAt(block[:n], at); err != nil {
+				return fmt.Errorf("write %d bytes at %d: %w", n, at, err)
+			}
+		}
+		at += n
+	}
+	return nil
+}

@@ -1,0 +1,163 @@
+// VM: one run of QEMU, from its command line to its exit.
+// Spec: qemu-system-aarch64(1); QMP events in qapi/run-state.json.
+package gokrazy
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	qemuProgram = "qemu-system-aarch64"
+	// vmConsole is the serial port of -M virt, which stands in for the board's own.
+	vmConsole = "ttyAMA0"
+	// dialPause is how often we look whether QEMU has made its sockets.
+	dialPause = 20 * time.Millisecond
+	// dialPatience is how long QEMU may take for that.
+	dialPatience = 10 * time.Second
+)
+
+// A Forward leads a TCP port of the host's loopback to a port of the guest.
+type Forward struct{ Host, Guest int }
+
+// ParseForward reads HOST:GUEST, such as 8443:443.
+func ParseForward(s string) (Forward, error) {
+	host, guest, ok := strings.Cut(s, ":")
+	h, hostErr := strconv.ParseUint(host, 10, 16)
+	g, guestErr := strconv.ParseUint(guest, 10, 16)
+	if !ok || hostErr != nil || guestErr != nil || h == 0 || g == 0 {
+		return Forward{}, fmt.Errorf("forward %q: want two ports such as 8443:443", s)
+	}
+	return Forward{int(h), int(g)}, nil
+}
+
+func findQEMU() (string, error) {
+	path, err := exec.LookPath(qemuProgram)
+	if err != nil {
+		return "", fmt.Errorf("%w: no %s in PATH; on Debian: apt install qemu-system-arm; on macOS: brew install qemu", ErrNoQEMU, qemuProgram)
+	}
+	return path, nil
+}
+
+// qemuArgs is the command line of a boot.
+func (vm *VM) qemuArgs(b bootFiles) []string {
+	netdev := "user,id=n"
+	for _, f := range vm.config.Forwards {
+		netdev += fmt.Sprintf(",hostfwd=tcp:127.0.0.1:%d-:%d", f.Host, f.Guest)
+	}
+	args := []string{
+		"-M", "virt", "-accel", "tcg,thread=multi", "-cpu", "cortex-a72", "-smp", "2", "-m", "1024",
+		"-display", "none", "-monitor", "none", "-serial", "stdio",
+		// A reset ends QEMU: it would start the same kernel again, while a board's
+		// firmware reads the boot partition anew.
+		"-no-reboot", "-qmp", "unix:" + vm.socket("qmp") + ",server=on,wait=off",
+		"-kernel", b.kernel, "-append", b.cmdline,
+		"-netdev", netdev, "-device", "virtio-net-pci,netdev=n",
+		// QEMU listens and we dial: so we decide when the camera is plugged in.
+		"-device", "qemu-xhci,id=xhci",
+		"-chardev", "socket,id=camera,server=on,wait=off,path=" + vm.socket("camera"),
+		"-device", "usb-redir,chardev=camera,id=camera0",
+		"-drive", "if=none,id=card,format=raw,file=" + strings.ReplaceAll(vm.image, ",", ",,"), "-device", "virtio-blk-pci,drive=card",
+	}
+	if vm.config.NoRTC {
+		args = append(args, "-rtc", "base=1970-01-02")
+	}
+	if vm.config.Watchdog {
+		args = append(args, "-device", "i6300esb", "-action", "watchdog=reset")
+	}
+	return append(args, vm.config.QEMUArgs...)
+}
+
+func (vm *VM) socket(name string) string { return filepath.Join(vm.folder, name+".sock") }
+
+// runQEMU runs one boot to its end and says whether the guest asked for another. begun is
+// called once QEMU runs.
+func (vm *VM) runQEMU(ctx context.Context, program string, b bootFiles, begun func()) (reset bool, err error) {
+	// On Linux QEMU dies with the thread that started it, so keep that thread until it
+	// has ended.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	complaint := &lastLine{}
+	cmd := exec.CommandContext(ctx, program, vm.qemuArgs(b)...)
+	cmd.SysProcAttr = dieWithUs()
+	cmd.Stdout, cmd.Stderr = vm.console, complaint
+	cmd.WaitDelay = time.Second
+	vm.powerOn()
+	if err := cmd.Start(); err != nil {
+		return false, fmt.Errorf("vm: start %s: %w", program, err)
+	}
+	exited, watch := context.WithCancel(ctx)
+	resets := make(chan bool, 1)
+	go func() { resets <- watchReset(exited, vm.socket("qmp")) }()
+	begun()
+	err = cmd.Wait()
+	watch()
+	if err != nil {
+		err = fmt.Errorf("vm: %s: %w: %s", qemuProgram, err, complaint)
+	}
+	return <-resets, err
+}
+
+// powerOn notes the start; after a reset the cable is still in, so the camera of the new
+// QEMU is plugged in too.
+func (vm *VM) powerOn() {
+	vm.mu.Lock()
+	defer vm.mu.Unlock()
+	vm.started = time.Now()
+	vm.boots++
+	vm.console.line("")
+	if vm.cable != nil {
+		vm.cable.end()
+		vm.cable = vm.newCable()
+	}
+}
+
+// watchReset reads QEMU's events until QEMU ends: true if the guest asked for a reset.
+func watchReset(exited context.Context, socket string) bool {
+	conn, err := dialQEMU(exited, socket)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte(`{"execute":"qmp_capabilities"}` + "\n")); err != nil {
+		return false
+	}
+	reset := false
+	for in := json.NewDecoder(conn); ; {
+		var message struct {
+			Event string
+			Data  struct{ Reason string }
+		}
+		if err := in.Decode(&message); err != nil {
+			return reset // QEMU is gone
+		}
+		if message.Event == "SHUTDOWN" {
+			reset = message.Data.Reason == "guest-reset"
+		}
+	}
+}
+
+// dialQEMU waits for QEMU to listen on a socket.
+func dialQEMU(ctx context.Context, socket string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialPatience)
+	defer cancel()
+	for {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
+		if err == nil {
+			return conn, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("vm: QEMU's socket %s: %w", filepath.Base(socket), err)
+		case <-time.After(dialPause):
+		}
+	}
+}

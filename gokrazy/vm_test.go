@@ -1,0 +1,162 @@
+package gokrazy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestOnlyTheConsoleOfTheCommandLineChanges(t *testing.T) {
+	for _, c := range []struct{ name, in, want string }{
+		{"two consoles and padding", "console=tty1 console=serial0,115200 root=PARTUUID=x/PARTNROFF=1 panic=10\n     ", "console=ttyAMA0 root=PARTUUID=x/PARTNROFF=1 panic=10"},
+		{"none", "root=/dev/vda", "console=ttyAMA0 root=/dev/vda"},
+		{"a word that only looks like it", "netconsole=x root=/dev/vda", "console=ttyAMA0 netconsole=x root=/dev/vda"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := withConsole(c.in, "ttyAMA0"); got != c.want {
+				t.Errorf("withConsole = %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestParseForward(t *testing.T) {
+	if f, err := ParseForward("8443:443"); err != nil || f != (Forward{8443, 443}) {
+		t.Errorf("ParseForward = %+v, %v", f, err)
+	}
+	for _, bad := range []string{"", "8443", "8443:", ":443", "0:443", "8443:65536", "-1:1", "a:b", "1:2:3", "8443: 443"} {
+		if f, err := ParseForward(bad); err == nil {
+			t.Errorf("ParseForward(%q) = %+v, want an error", bad, f)
+		}
+	}
+}
+
+func TestQEMUArgumentsCarryTheConfiguration(t *testing.T) {
+	vm := &VM{image: "/tmp/a,b.img", folder: "/tmp/f", config: VMConfig{
+		Forwards: []Forward{{8443, 443}, {8080, 80}}, NoRTC: true, Watchdog: true, QEMUArgs: []string{"-object", "x"},
+	}}
+	args := strings.Join(vm.qemuArgs(bootFiles{kernel: "K", cmdline: "a b"}), " ")
+	for _, want := range []string{
+		"-kernel K -append a b", "file=/tmp/a,,b.img", "hostfwd=tcp:127.0.0.1:8443-:443,hostfwd=tcp:127.0.0.1:8080-:80",
+		"-rtc base=1970-01-02", "-device i6300esb", "-no-reboot", "path=/tmp/f/camera.sock", "-object x",
+	} {
+		if !strings.Contains(args, want) {
+			t.Errorf("arguments lack %q: %s", want, args)
+		}
+	}
+	plain := &VM{image: "i"}
+	if args := plain.qemuArgs(bootFiles{}); slices.Contains(args, "-rtc") || slices.Contains(args, "i6300esb") {
+		t.Errorf("arguments of a plain VM: %v", args)
+	}
+}
+
+func TestMissingQEMUSaysWhatToInstall(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	_, err := StartVM(context.Background(), VMConfig{Image: "cam.img"})
+	if !errors.Is(err, ErrNoQEMU) || !strings.Contains(err.Error(), "apt install") {
+		t.Errorf("StartVM = %v, want ErrNoQEMU and what to install", err)
+	}
+}
+
+// fakeQEMU puts a shell script in QEMU's place.
+func fakeQEMU(t *testing.T, script string) {
+	t.Helper()
+	requireTools(t, "sh")
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, qemuProgram), []byte("#!/bin/sh\n"+script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+}
+
+func noBootFiles(string, string) (bootFiles, error) { return bootFiles{}, nil }
+
+func TestVMEndsWithQEMUAndReportsItsLastWords(t *testing.T) {
+	fakeQEMU(t, "echo hello; echo first >&2; echo 'no such machine' >&2; exit 3")
+	vm, err := startVM(context.Background(), VMConfig{}, noBootFiles)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := vm.Wait(); err == nil || !strings.Contains(err.Error(), "no such machine") {
+		t.Errorf("Wait = %v, want QEMU's last line", err)
+	}
+	if l := vm.Lines(); len(l) != 1 || l[0].Text != "hello" {
+		t.Errorf("Lines = %v, want hello", l)
+	}
+	if _, err := os.Stat(vm.folder); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the working folder is still there: %v", err)
+	}
+}
+
+func TestVMEndsWithoutErrorWhenTheGuestPowersOff(t *testing.T) {
+	fakeQEMU(t, "exit 0")
+	vm, err := startVM(context.Background(), VMConfig{}, noBootFiles)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := vm.Wait(); err != nil || vm.Boots() != 1 {
+		t.Errorf("Wait = %v after %d boots, want nil after 1", err, vm.Boots())
+	}
+}
+
+func TestVMEndsWithItsContextAndWithClose(t *testing.T) {
+	fakeQEMU(t, "exec sleep 60")
+	for name, end := range map[string]func(*VM, context.CancelFunc) error{
+		"context": func(vm *VM, cancel context.CancelFunc) error { cancel(); return vm.Wait() },
+		"Close":   func(vm *VM, _ context.CancelFunc) error { return vm.Close() },
+	} {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		vm, err := startVM(ctx, VMConfig{Camera: idle{}}, noBootFiles)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := vm.Plug(); !errors.Is(err, errPlugged) {
+			t.Errorf("%s: second Plug = %v, want %v", name, err, errPlugged)
+		}
+		if err := end(vm, cancel); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := vm.Plug(); !errors.Is(err, ErrVMEnded) {
+			t.Errorf("%s: Plug after the end = %v, want ErrVMEnded", name, err)
+		}
+	}
+}
+
+type idle struct{}
+
+func (idle) ServeUSBRedir(conn io.ReadWriteCloser) error {
+	_, err := io.Copy(io.Discard, conn)
+	return errors.Join(err, conn.Close())
+}
+
+func TestUnreadableImageIsReportedAtOnce(t *testing.T) {
+	fakeQEMU(t, "exit 0")
+	dir := t.TempDir()
+	text := filepath.Join(dir, "text.img")
+	if err := os.WriteFile(text, []byte("no image"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name   string
+		config VMConfig
+	}{
+		{"absent", VMConfig{Image: filepath.Join(dir, "absent.img")}},
+		{"absent, to be copied", VMConfig{Image: filepath.Join(dir, "absent.img"), Snapshot: true}},
+		{"no partition table", VMConfig{Image: text}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if vm, err := StartVM(context.Background(), c.config); err == nil {
+				vm.Close()
+				t.Error("StartVM did not fail")
+			} else if !strings.Contains(err.Error(), c.config.Image) {
+				t.Errorf("StartVM = %v, does not name the image", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,51 @@
+// usbredir: how the camera announces itself to QEMU. Spec: usbredir protocol 0.7, packets
+// interface_info, ep_info and device_connect.
+package virtualcam
+
+import "encoding/binary"
+
+const (
+	speedHigh         = 2
+	endpointSlots     = 32 // 0 to 15 OUT, 16 to 31 IN
+	videoEndpointSlot = 16 + videoEndpoint&15
+
+	endpointControl = 0
+	endpointBulk    = 2
+	endpointNone    = 255
+)
+
+// connect announces the device. QEMU wants interfaces and endpoints first.
+func (r *redirection) connect() error {
+	d := deviceDescriptor
+	body := append([]byte{speedHigh, d[4], d[5], d[6]}, d[8:14]...) // class, vendor, product, version
+	return r.send(interfaceInfo(), endpointInfo(), packet{kind: typeDeviceConnect, body: body})
+}
+
+// interfaceInfo: count 4 bytes, then number, class, subclass and protocol 32 times each.
+func interfaceInfo() packet {
+	var b [4 + 4*32]byte
+	b[0] = 2
+	number, class, subclass := b[4:], b[4+32:], b[4+64:]
+	number[1] = streamingInterface
+	class[0], class[1] = 14, 14     // video
+	subclass[0], subclass[1] = 1, 2 // control, streaming
+	return packet{kind: typeInterfaceInfo, body: b[:]}
+}
+
+// endpointInfo: type, interval and interface 32 times 1 byte each, then most bytes of a
+// packet 32 times 2.
+func endpointInfo() packet {
+	var b [endpointSlots * (1 + 1 + 1 + 2)]byte
+	kind, iface, size := b[:], b[2*endpointSlots:], b[3*endpointSlots:]
+	for i := range endpointSlots {
+		kind[i] = endpointNone
+	}
+	set := func(slot int, k, i byte, n uint16) {
+		kind[slot], iface[slot] = k, i
+		binary.LittleEndian.PutUint16(size[2*slot:], n)
+	}
+	set(0, endpointControl, 0, 64)
+	set(16, endpointControl, 0, 64)
+	set(videoEndpointSlot, endpointBulk, streamingInterface, packetSize)
+	return packet{kind: typeEndpointInfo, body: b[:]}
+}

@@ -1,0 +1,171 @@
+// Source: a file of JPEGs, played over and over. Reads the file once.
+package virtualcam
+
+import (
+	"bytes"
+	"fmt"
+	"image"
+	"image/jpeg"
+	"io"
+	"os"
+	"time"
+
+	"github.com/krazycam/krazycam/v4l2/pixfmt"
+	"github.com/krazycam/krazycam/v4l2/virtualcam/stamp"
+)
+
+const (
+	// mostClipBytes bounds the memory that a clip takes.
+	mostClipBytes = 1 << 30
+	// mostSide bounds width and height, before a hostile header makes us reserve them.
+	mostSide = 4096
+	// stampedQuality keeps a picture that was compressed again within 45 dB of the clip.
+	stampedQuality = 98
+)
+
+// A Clip is a Source: the pictures of a file, in MJPG byte for byte as they are there,
+// unless they are stamped. It offers the clip's own size only. Buffer is not for several
+// goroutines at once; Picture is.
+type Clip struct {
+	size     Size
+	pictures [][]byte // as in the file
+	stamped  []stampedPicture
+	header   []byte // of stamped pictures
+	buffer   []byte
+}
+
+// A stampedPicture is a picture of the clip, ready for a stamp.
+type stampedPicture struct {
+	top  *image.YCbCr // the rows that the stamp goes over
+	rest strips       // below them
+}
+
+// OpenClip reads a file of JPEGs (`ffmpeg … -f mjpeg`). ErrBadClip if it is none.
+func OpenClip(path string) (*Clip, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("clip: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, mostClipBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("clip: %w", err)
+	}
+	c, err := ParseClip(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, nil
+}
+
+// ParseClip makes a clip of the bytes of such a file, which it keeps.
+func ParseClip(b []byte) (*Clip, error) {
+	if len(b) > mostClipBytes {
+		return nil, fmt.Errorf("clip of more than %d bytes: %w", mostClipBytes, ErrBadClip)
+	}
+	pictures, err := splitMJPEG(b)
+	if err != nil {
+		return nil, fmt.Errorf("clip: %w", err)
+	}
+	c := &Clip{pictures: pictures}
+	for i, p := range pictures {
+		h, err := jpeg.DecodeConfig(bytes.NewReader(p))
+		if err != nil {
+			return nil, fmt.Errorf("clip: picture %d: %w: %w", i, err, ErrBadClip)
+		}
+		s := Size{h.Width, h.Height}
+		if s.Width > mostSide || s.Height > mostSide || s.Width%2 != 0 || s.Height%2 != 0 {
+			return nil, fmt.Errorf("clip: picture %d is %dx%d, want even and up to %d: %w", i, s.Width, s.Height, mostSide, ErrBadClip)
+		}
+		if i > 0 && s != c.size {
+			return nil, fmt.Errorf("clip: picture %d is %dx%d, those before %dx%d: %w", i, s.Width, s.Height, c.size.Width, c.size.Height, ErrBadClip)
+		}
+		c.size = s
+	}
+	return c, nil
+}
+
+// Stamp makes the clip stamp its pictures from now on. It compresses all of them again,
+// which takes about 3 ms each at 320x240 and 12 ms at 640x480.
+func (c *Clip) Stamp() error {
+	if c.size.Width < stamp.Width || c.size.Height < stamp.Height {
+		return fmt.Errorf("clip of %dx%d cannot be stamped, want %dx%d at least", c.size.Width, c.size.Height, stamp.Width, stamp.Height)
+	}
+	header, err := stripsHeader(c.size, stampedQuality)
+	if err != nil {
+		return err
+	}
+	all := make([]stampedPicture, len(c.pictures))
+	for i, b := range c.pictures {
+		m, err := decode(b)
+		if err != nil {
+			return fmt.Errorf("clip: picture %d: %w", i, err)
+		}
+		if all[i].rest, err = cutStrips(m, stamp.Rows, stripCount(c.size), stampedQuality); err != nil {
+			return fmt.Errorf("clip: picture %d: %w", i, err)
+		}
+		all[i].top = copyRows(m, stamp.Height)
+	}
+	c.header, c.stamped = header, all
+	return nil
+}
+
+// Sizes implements Source.
+func (c *Clip) Sizes() []Size { return []Size{c.size} }
+
+// Pictures is the number of pictures in the clip; picture n of the camera is n modulo it.
+func (c *Clip) Pictures() int { return len(c.pictures) }
+
+// Buffer implements Source.
+func (c *Clip) Buffer(f pixfmt.FourCC, _ Size, n uint32, due time.Time) ([]byte, error) {
+	i := int(n % uint32(len(c.pictures)))
+	switch {
+	case f == pixfmt.YUYV:
+		m, err := decode(c.pictures[i])
+		if err != nil {
+			return nil, err
+		}
+		c.buffer = appendYUYV(c.buffer[:0], m)
+		if c.stamped != nil {
+			stamp.New(n, due).Draw(c.buffer, c.size.Width*2, 2)
+		}
+		return c.buffer, nil
+	case c.stamped == nil:
+		return c.pictures[i], nil
+	}
+	p := c.stamped[i]
+	stamp.New(n, due).Draw(p.top.Y, p.top.YStride, 1)
+	top, err := cutStrips(p.top, 0, stamp.Rows, stampedQuality)
+	if err != nil {
+		return nil, err
+	}
+	c.buffer = join(c.buffer[:0], c.header, top, p.rest)
+	return c.buffer, nil
+}
+
+// Picture is what buffer n holds, after the JPEG; the rows of the stamp are those of the
+// clip.
+func (c *Clip) Picture(f pixfmt.FourCC, _ Size, n uint32) (*image.YCbCr, error) {
+	i := int(n % uint32(len(c.pictures)))
+	m, err := decode(c.pictures[i])
+	if err != nil || f == pixfmt.YUYV || c.stamped == nil {
+		return m, err
+	}
+	top, err := cutStrips(m, 0, stamp.Rows, stampedQuality)
+	if err != nil {
+		return nil, err
+	}
+	return decode(join(nil, c.header, top, c.stamped[i].rest))
+}
+
+// copyRows is a copy of the first rows of m, so that the whole picture can be let go.
+func copyRows(m *image.YCbCr, rows int) *image.YCbCr {
+	out := image.NewYCbCr(image.Rect(0, 0, m.Rect.Dx(), rows), m.SubsampleRatio)
+	for y := range rows {
+		copy(out.Y[out.YOffset(0, y):], m.Y[m.YOffset(0, y):][:m.Rect.Dx()])
+		from, to := m.COffset(0, y), out.COffset(0, y)
+		copy(out.Cb[to:to+out.CStride], m.Cb[from:])
+		copy(out.Cr[to:to+out.CStride], m.Cr[from:])
+	}
+	return out
+}

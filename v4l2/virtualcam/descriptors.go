@@ -1,0 +1,123 @@
+// Virtual webcam: what it says about itself.
+// Spec: USB 2.0 section 9.6, UVC 1.1 section 3, UVC payload specs "Uncompressed" and "MJPEG".
+package virtualcam
+
+import (
+	"encoding/binary"
+
+	"github.com/krazycam/krazycam/v4l2/pixfmt"
+)
+
+const (
+	videoEndpoint = 0x81 // endpoint 1, IN
+	packetSize    = 512  // bytes, bulk at high speed (USB 2.0 section 5.8.3)
+
+	controlInterface   = 0
+	streamingInterface = 1
+
+	// Format indexes of the descriptors and of the probe control.
+	formatYUYV = 1
+	formatMJPG = 2
+)
+
+// intervals between pictures in 100 ns: 30, 15 and 10 pictures a second.
+var intervals = [...]uint32{333_333, 666_666, 1_000_000}
+
+// mostYUYV is the most pixels of an uncompressed picture. 1280x720 would be
+// 1280 x 720 x 2 bytes x 30 = 55 MB/s; a bulk endpoint carries 13 x 512 x 8000 = 53 MB/s.
+const mostYUYV = 640 * 480
+
+// deviceDescriptor: high speed, class "miscellaneous, interface association", vendor
+// 1d6b (Linux Foundation) product 0102 (webcam gadget), one configuration.
+var deviceDescriptor = []byte{18, 1, 0x00, 0x02, 0xef, 2, 1, 64, 0x6b, 0x1d, 0x02, 0x01, 1, 0, 1, 2, 3, 1}
+
+var stringDescriptors = []string{1: "krazycam", 2: "Virtual UVC", 3: "0001"}
+
+// sizesOf are the sizes that are offered in a format, in the order of their frame indexes.
+func sizesOf(f pixfmt.FourCC, all []Size) []Size {
+	if f != pixfmt.YUYV {
+		return all
+	}
+	var out []Size
+	for _, s := range all {
+		if s.Width*s.Height <= mostYUYV {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// configurationDescriptor: interface 0 controls (camera terminal to USB), interface 1
+// streams through one bulk endpoint. Without a size that fits, YUYV is left out.
+func configurationDescriptor(sizes []Size) []byte {
+	formats := concat(uncompressedFormat(sizesOf(pixfmt.YUYV, sizes)), mjpegFormat(sizes))
+	count := byte(2)
+	if len(sizesOf(pixfmt.YUYV, sizes)) == 0 {
+		count = 1
+	}
+	header := concat([]byte{13 + count, 0x24, 1, count}, le16(13+int(count)+len(formats)),
+		[]byte{videoEndpoint, 0, 2 /* output terminal */, 0, 0, 0, 1}, make([]byte, count))
+	body := concat(
+		[]byte{8, 11, controlInterface, 2, 14, 3, 0, 0}, // association: video, collection
+		controlDescriptors(),
+		[]byte{9, 4, streamingInterface, 0, 1, 14, 2, 0, 0},
+		header, formats,
+		[]byte{7, 5, videoEndpoint, 2}, le16(packetSize), []byte{0},
+	)
+	return concat([]byte{9, 2}, le16(9+len(body)), []byte{2, 1, 0, 0x80, 250}, body)
+}
+
+func controlDescriptors() []byte {
+	camera := []byte{17, 0x24, 2, 1, 0x01, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0}
+	output := []byte{9, 0x24, 3, 2, 0x01, 0x01, 0, 1, 0}
+	const headerSize = 13
+	return concat([]byte{9, 4, controlInterface, 0, 0, 14, 1, 0, 0},
+		[]byte{headerSize, 0x24, 1, 0x00, 0x01}, le16(headerSize+len(camera)+len(output)),
+		le32(48_000_000), []byte{1, streamingInterface}, camera, output)
+}
+
+func uncompressedFormat(sizes []Size) []byte {
+	if len(sizes) == 0 {
+		return nil
+	}
+	guid := []byte{'Y', 'U', 'Y', '2', 0, 0, 0x10, 0, 0x80, 0, 0, 0xaa, 0, 0x38, 0x9b, 0x71}
+	b := concat([]byte{27, 0x24, 4, formatYUYV, byte(len(sizes))}, guid, []byte{16, 1, 0, 0, 0, 0})
+	return concat(b, frames(5, sizes), colorMatching())
+}
+
+func mjpegFormat(sizes []Size) []byte {
+	b := []byte{11, 0x24, 6, formatMJPG, byte(len(sizes)), 0, 1, 0, 0, 0, 0}
+	return concat(b, frames(7, sizes), colorMatching())
+}
+
+// colorMatching: BT.709 primaries and transfer, SMPTE 170M matrix, as webcams say.
+func colorMatching() []byte { return []byte{6, 0x24, 13, 1, 1, 4} }
+
+// frames are the frame descriptors of one format; subtype 5 is uncompressed, 7 MJPEG.
+func frames(subtype byte, sizes []Size) []byte {
+	var out []byte
+	for i, s := range sizes {
+		n, bits := bufferSize(s), bufferSize(s)*8
+		out = concat(out, []byte{byte(26 + 4*len(intervals)), 0x24, subtype, byte(i + 1), 0},
+			le16(s.Width), le16(s.Height), le32(bits*10), le32(bits*30), le32(n),
+			le32(int(intervals[0])), []byte{byte(len(intervals))})
+		for _, v := range intervals {
+			out = concat(out, le32(int(v)))
+		}
+	}
+	return out
+}
+
+// bufferSize is the most bytes of a picture in any format: that of YUYV.
+func bufferSize(s Size) int { return s.Width * s.Height * 2 }
+
+func le16(v int) []byte { return binary.LittleEndian.AppendUint16(nil, uint16(v)) }
+func le32(v int) []byte { return binary.LittleEndian.AppendUint32(nil, uint32(v)) }
+
+func concat(parts ...[]byte) []byte {
+	var out []byte
+	for _, p := range parts {
+		out = append(out, p...)
+	}
+	return out
+}
