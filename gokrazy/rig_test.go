@@ -45,7 +45,8 @@ type rig struct {
 	second   chan *decoder // ffmpeg, started with the first grant
 	gateway  int           // port
 	rtcpPort int
-	capture  string // packet dump of all that the board sent and got
+	asked    chan time.Time // of the first request to the gateway
+	capture  string         // packet dump of all that the board sent and got
 }
 
 // builtImage is the path of the image, or the end of the test. KRAZYCAM_IMAGE names another
@@ -111,7 +112,14 @@ func (g *rig) startFarEnd(t *testing.T, before func()) {
 		t.Fatal(err)
 	}
 	g.gateway = listener.Addr().(*net.TCPAddr).Port
-	web := &http.Server{Handler: handler}
+	g.asked = make(chan time.Time, 1)
+	web := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case g.asked <- time.Now():
+		default: // not the first
+		}
+		handler.ServeHTTP(w, r)
+	})}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 2)
 	go func() { ended <- receiver.Run(ctx) }()
