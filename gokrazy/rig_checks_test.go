@@ -165,6 +165,7 @@ func (g *rig) checkWire(t *testing.T) {
 	if len(rtp) == 0 || len(rtcp) == 0 || len(granted) == 0 {
 		t.Fatalf("the dump holds %d RTP, %d RTCP packets and %d grants", len(rtp), len(rtcp), len(granted))
 	}
+	g.sayWithoutDHCP(t)
 	first, err := strconv.Atoi(granted[0])
 	if err != nil {
 		t.Fatal(err)
@@ -173,4 +174,35 @@ func (g *rig) checkWire(t *testing.T) {
 	if early := g.tshark(t, fmt.Sprintf("frame.number < %d && eth.src == 52:54:00:12:34:56 && !(%s)", first, allowed), "_ws.col.Info"); len(early) > 0 {
 		t.Errorf("before the grant the board sent %d packets that are none of %s, the first: %s", len(early), allowed, early[0])
 	}
+}
+
+// sayWithoutDHCP tells how long the board's own part of the start took: init from its first
+// line to READY, and from the DHCP server's last word to the first RTP packet.
+func (g *rig) sayWithoutDHCP(t *testing.T) {
+	t.Helper()
+	seconds := func(filter string) float64 {
+		at := g.tshark(t, filter, "frame.time_relative")
+		if len(at) == 0 {
+			t.Fatalf("the dump holds no %s", filter)
+		}
+		s, err := strconv.ParseFloat(at[0], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	var start, up float64
+	for _, l := range g.Lines() {
+		if at := strings.Index(l.Text, " start="); at >= 0 && strings.Contains(l.Text, "init READY") {
+			if _, err := fmt.Sscanf(l.Text[at:], " start=%fs up=%fs", &start, &up); err != nil {
+				t.Fatalf("%s: %v", l.Text, err)
+			}
+		}
+	}
+	asked := seconds("dhcp.option.dhcp == 1")
+	acked := seconds("dhcp.option.dhcp == 5")
+	request := seconds(fmt.Sprintf("http.request && tcp.dstport == %d", g.gateway))
+	rtp := seconds("rtp")
+	t.Logf("FIGURE init %.2f s, DHCP ACK to gateway request %.2f s, to first RTP packet %.2f s: init to RTP without DHCP %.2f s (DHCP's own packets took %.2f s)",
+		up-start, request-acked, rtp-acked, up-start+rtp-acked, acked-asked)
 }
