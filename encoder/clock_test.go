@@ -34,3 +34,17 @@ func TestClockFollowsTheCameraWithinReason(t *testing.T) {
 		}
 	}
 }
+
+func TestClockOfACameraFasterThanItSaidKeepsTheTime(t *testing.T) {
+	clock, last, now := newClock(5), int64(-1), int64(0)
+	for i := range 300 { // 10 s at 30 pictures a second
+		now = clock.ticks(time.Hour + time.Duration(i)*time.Second/30)
+		if now <= last {
+			t.Fatalf("picture %d at %d ticks, the one before at %d", i, now, last)
+		}
+		last = now
+	}
+	if passed := int64(299 * tickRate / 30); now < passed || now > passed+tickRate/5 {
+		t.Errorf("after 299 pictures of a camera of 30 a second %d ticks, want %d and at most one interval more", now, passed)
+	}
+}

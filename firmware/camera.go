@@ -4,7 +4,6 @@ package firmware
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"strings"
 	"time"
@@ -56,34 +55,38 @@ func opened[C Camera](c C, err error) (Camera, error) {
 // replugged one costs no noticeable time, and cheap, since it reads one folder.
 const lookAgain = 50 * time.Millisecond
 
-// awaitCamera opens a camera, looking again until there is one, ctx ends or
-// the wait took limit (0: no limit). An outage is logged when it begins.
-func (s *Source) awaitCamera(ctx context.Context, limit time.Duration) (Camera, error) {
+// awaitCamera opens a camera, looking again until there is one, ctx ends or the wait
+// took limit (0: no limit). An outage is logged when it begins, its end at level.
+// A patient Source takes every error for one that may pass: a camera that is plugged
+// in with a shaky hand says the strangest things, such as that it has no formats.
+func (s *Source) awaitCamera(ctx context.Context, limit time.Duration, level slog.Level) (Camera, error) {
 	start := v4l2.Now()
 	last := ""
 	for {
 		c, err := s.open()
 		if err == nil {
-			s.Log.Info("camera open", "camera", c.String(), "after", (v4l2.Now() - start).Round(time.Millisecond))
+			s.Log.Log(ctx, level, "camera open", "camera", c.String(), "after", (v4l2.Now() - start).Round(time.Millisecond))
 			return c, nil
 		}
-		if !s.Patient || !mayPass(err) || limit > 0 && v4l2.Now()-start > limit {
+		if !s.Patient || limit > 0 && v4l2.Now()-start > limit {
 			return nil, err
 		}
 		if err.Error() != last {
 			last = err.Error()
-			s.Log.Log(ctx, slog.LevelWarn, "waiting for a camera", "because", err)
+			s.Log.Warn("waiting for a camera", "because", err)
 		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(lookAgain):
+		if err := pause(ctx, lookAgain); err != nil {
+			return nil, err
 		}
 	}
 }
 
-// mayPass tells whether a camera's error can go away by itself: the cable, a
-// program that holds the camera, rights that are given a moment later.
-func mayPass(err error) bool {
-	return !errors.Is(err, v4l2.ErrNotCapture)
+// pause waits d, or until ctx ends, which is its error.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/firmware/gateway"
 )
 
@@ -40,9 +41,19 @@ func (s *Source) talkAs(ctx context.Context, st *stream) error {
 	return nil
 }
 
+// CheckGateway says what keeps a gateway from being asked at all, before a camera is opened for it.
+func CheckGateway(g config.Gateway) error {
+	_, err := newClient(g, time.Time{})
+	return err
+}
+
+func newClient(g config.Gateway, built time.Time) (*gateway.Client, error) {
+	return gateway.NewClient(gateway.ClientConfig{URL: g.URL, Key: g.Key, AllowHTTP: g.AllowHTTP, CA: g.CA, Built: built})
+}
+
 func (s *Source) newSession() (*gateway.Session, error) {
 	g := s.Config.Gateway
-	client, err := gateway.NewClient(gateway.ClientConfig{URL: g.URL, Key: g.Key, AllowHTTP: g.AllowHTTP, CA: g.CA, Built: s.Built})
+	client, err := newClient(g, s.Built)
 	if err != nil {
 		return nil, err
 	}

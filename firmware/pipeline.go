@@ -50,7 +50,9 @@ type pipeline struct {
 	converter   *convert.Converter
 	free, ready chan *shot
 	all         [shots]*shot
-	live        atomic.Bool // somebody takes the pictures: without a grant none is made
+	live        atomic.Bool   // somebody takes the pictures: without a grant none is made
+	rate        rate          // how many buffers become pictures; zero: all
+	seen        time.Duration // when the camera last gave a buffer; capture's alone
 	stages      *Stages
 	use         func(v4l2.Buffer) error // take, made once: a method value for each picture would be an allocation
 }
@@ -121,9 +123,14 @@ func (p *pipeline) capture(c Camera) error {
 	}
 }
 
-// take converts one buffer, unless nobody wants pictures now.
+// take converts one buffer, unless nobody wants pictures now or it is one too many.
 func (p *pipeline) take(b v4l2.Buffer) error {
+	p.seen = v4l2.Now()
 	if !p.live.Load() {
+		return nil
+	}
+	if p.rate.surplus(b.At) {
+		p.stages.Surplus.Add(1)
 		return nil
 	}
 	s := p.idle()

@@ -13,10 +13,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/config"
-	"github.com/krazycam/krazycam/v4l2"
 )
 
 // A Source is one camera that streams to one far end.
@@ -52,7 +52,7 @@ func (s *Source) Run(ctx context.Context) error {
 	if s.open == nil {
 		s.open = func() (Camera, error) { return openCamera(s.Config, !s.Unpaced) }
 	}
-	camera, err := s.awaitCamera(ctx, 0)
+	camera, err := s.awaitCamera(ctx, 0, slog.LevelInfo)
 	if err != nil {
 		return ignore(err, context.Canceled)
 	}
@@ -62,7 +62,11 @@ func (s *Source) Run(ctx context.Context) error {
 		}
 	}
 	s.Patient = true // what was there once may come back
-	go s.stages.watch(ctx, s.Log)
+	ctx, cancel := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { s.stages.watch(ctx, s.Log) })
+	defer watch.Wait()
+	defer cancel()
 	for {
 		err := s.serve(ctx, camera)
 		if ctx.Err() != nil || errors.Is(err, io.EOF) {
@@ -71,7 +75,7 @@ func (s *Source) Run(ctx context.Context) error {
 		if err != nil && !lost(err) {
 			return err
 		}
-		if camera, err = s.awaitCamera(ctx, 0); err != nil {
+		if camera, err = s.awaitCamera(ctx, 0, slog.LevelInfo); err != nil {
 			return ignore(err, context.Canceled)
 		}
 	}
@@ -87,8 +91,10 @@ func (s *Source) serve(ctx context.Context, camera Camera) error {
 	}
 	defer p.close()
 	if s.Unpaced {
+		p.rate = newRate(camera.Interval(), 0)
 		return errors.Join(s.measure(ctx, p, camera), camera.Close())
 	}
+	p.rate = newRate(camera.Interval(), s.Config.Stream.FPS)
 	far := make(chan error, 1)
 	go func() {
 		far <- s.talk(ctx, p, camera.String())
@@ -102,47 +108,6 @@ func (s *Source) serve(ctx context.Context, camera Camera) error {
 	return err
 }
 
-// patience is how long a stream outlives its camera: a cable that is plugged in
-// again within it costs a moment of picture, not a new session at the gateway.
-// It is shorter than any keepalive, so the gateway never validates a dead stream twice.
-const patience = 10 * time.Second
-
-// capture fills the pipeline from the camera and from what comes back in its place.
-func (s *Source) capture(ctx context.Context, p *pipeline, camera Camera) error {
-	for {
-		stop := context.AfterFunc(ctx, func() { camera.Close() })
-		err := p.capture(camera)
-		stop()
-		err = errors.Join(err, ignore(camera.Close(), v4l2.ErrClosed))
-		if ctx.Err() != nil {
-			return nil
-		}
-		if !lost(err) {
-			return err
-		}
-		if !errors.Is(err, io.EOF) { // a file begins anew, which is no outage
-			s.stages.Outages.Add(1)
-			s.Log.Warn("camera lost", "camera", camera.String(), "because", err)
-		}
-		if camera, err = s.awaitCamera(ctx, patience); err != nil {
-			return err
-		}
-		if err := p.adopt(camera.Layout()); err != nil {
-			return errors.Join(err, camera.Close())
-		}
-	}
-}
-
-// lost tells whether an error means that the camera may come back.
-func lost(err error) bool {
-	for _, l := range []error{v4l2.ErrGone, v4l2.ErrSilent, v4l2.ErrNoCamera, v4l2.ErrBusy, errSize, io.EOF} {
-		if errors.Is(err, l) {
-			return true
-		}
-	}
-	return false
-}
-
 func ignore(err, harmless error) error {
 	if errors.Is(err, harmless) {
 		return nil
@@ -150,7 +115,7 @@ func ignore(err, harmless error) error {
 	return err
 }
 
-// describe writes the SDP of a stream, one after the other, each whole.
+// describe writes the SDP of a stream, whole, in one call of Write.
 func (s *Source) describe(sdp string) error {
 	if s.SDP == nil {
 		return nil

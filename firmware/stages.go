@@ -40,6 +40,7 @@ type Stages struct {
 
 	Frames, KeyFrames, Bytes atomic.Int64 // sent
 	Replaced                 atomic.Int64 // pictures that a newer one replaced before the encoder was free
+	Surplus                  atomic.Int64 // buffers of a camera that is faster than the stream, left out
 	Skipped                  atomic.Int64 // pictures that the encoder's rate control left out
 	Unreadable               atomic.Int64 // buffers that held no whole JPEG
 	Outages                  atomic.Int64 // times the camera went away
@@ -47,15 +48,16 @@ type Stages struct {
 
 // A reading is what the counters said at one moment.
 type reading struct {
-	at                                                      time.Duration
-	n, total                                                [4]int64 // of Wait, Convert, Encode, Send
-	frames, keyFrames, bytes, replaced, skipped, unreadable int64
+	at                                                               time.Duration
+	n, total                                                         [4]int64 // of Wait, Convert, Encode, Send
+	frames, keyFrames, bytes, replaced, surplus, skipped, unreadable int64
 }
 
 func (s *Stages) read(at time.Duration) reading {
 	r := reading{
 		at: at, frames: s.Frames.Load(), keyFrames: s.KeyFrames.Load(), bytes: s.Bytes.Load(),
-		replaced: s.Replaced.Load(), skipped: s.Skipped.Load(), unreadable: s.Unreadable.Load(),
+		replaced: s.Replaced.Load(),
+		surplus:  s.Surplus.Load(), skipped: s.Skipped.Load(), unreadable: s.Unreadable.Load(),
 	}
 	for i, st := range []*Stage{&s.Wait, &s.Convert, &s.Encode, &s.Send} {
 		r.n[i], r.total[i] = st.n.Load(), st.total.Load()
@@ -71,7 +73,7 @@ const (
 )
 
 // watch logs what the stages did: each second at debug level, each minute at
-// info level, nothing while nothing is sent. It returns when ctx ends.
+// info level, nothing while nothing happens. It returns when ctx ends.
 func (s *Stages) watch(ctx context.Context, log *slog.Logger) {
 	tick := time.NewTicker(report)
 	defer tick.Stop()
@@ -95,7 +97,7 @@ func (s *Stages) watch(ctx context.Context, log *slog.Logger) {
 
 // log writes one line about what happened from r until now.
 func (r reading) log(ctx context.Context, log *slog.Logger, level slog.Level, now reading) {
-	if now.frames == r.frames {
+	if now.frames == r.frames && now.unreadable == r.unreadable { // a camera of which nothing can be read is no silence
 		return
 	}
 	mean := func(i int) time.Duration {
@@ -108,5 +110,5 @@ func (r reading) log(ctx context.Context, log *slog.Logger, level slog.Level, no
 		"kbit/s", int(float64(now.bytes-r.bytes)*8/1000/seconds),
 		"wait", mean(0), "convert", mean(1), "encode", mean(2), "send", mean(3),
 		"keyframes", now.keyFrames-r.keyFrames, "replaced", now.replaced-r.replaced,
-		"skipped", now.skipped-r.skipped, "unreadable", now.unreadable-r.unreadable)
+		"surplus", now.surplus-r.surplus, "skipped", now.skipped-r.skipped, "unreadable", now.unreadable-r.unreadable)
 }

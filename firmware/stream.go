@@ -40,25 +40,46 @@ func (st *stream) Begin(_ context.Context, g gateway.Grant) error {
 		return err
 	}
 	if err := st.source.describe(sender.SDP()); err != nil {
+		enc.Close()
 		return errors.Join(err, sender.Close())
 	}
-	sink := &announcer{Sender: sender, stream: st, grant: g}
+	end := st.feed(enc, &announcer{Sender: sender, stream: st, grant: g}, sender.Close)
+	st.ended = func() error {
+		defer enc.Close()
+		return end()
+	}
+	return nil
+}
+
+// grace is how long the frame on its way may take at the end before the sockets are
+// closed under it: Send waits while the kernel's queue is full, which on a Wi-Fi that
+// has stalled is for ever, and of the 2 s at SIGTERM stop_stream may need 1.8.
+const grace = 100 * time.Millisecond
+
+// feed encodes for sink until end is called, which closes the sink.
+func (st *stream) feed(enc *encoder.Encoder, sink frameSink, closeSink func() error) (end func() error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
 		err := st.pipeline.encode(ctx, enc, sink)
+		if ctx.Err() != nil {
+			err = nil // that of a frame whose sink was closed
+		}
 		if err != nil && st.failed != nil {
 			st.failed(err)
 		}
 		done <- err
 	}()
-	st.ended = func() error {
+	return func() error {
 		cancel()
-		err := errors.Join(<-done, sender.Close())
-		enc.Close()
-		return err
+		select {
+		case err := <-done:
+			return errors.Join(err, closeSink())
+		case <-time.After(grace):
+			err := closeSink() // ends the Send that waits
+			return errors.Join(<-done, err)
+		}
 	}
-	return nil
 }
 
 // KeyFrame makes the next picture a key frame.
@@ -133,7 +154,7 @@ func (st *stream) announce(g gateway.Grant, ssrc uint32, age time.Duration) {
 // newEncoder makes an encoder whose first frame is a key frame.
 func (s *Source) newEncoder(p *pipeline) (*encoder.Encoder, error) {
 	return encoder.New(encoder.Config{
-		Width: p.size.X, Height: p.size.Y, FPS: s.Config.Stream.FPS,
+		Width: p.size.X, Height: p.size.Y, FPS: p.rate.fps(),
 		Bitrate: encoder.Bitrate(s.Config.Stream.Bitrate), Speed: s.Speed, Threads: s.Threads,
 	})
 }

@@ -163,7 +163,7 @@ func fit(want, least, most, step int) int {
 }
 
 // nearestInterval picks the rate within rateSlack of the wish; else the next faster
-// one, since Next drops what comes too often; else the fastest there is. Where the
+// one, since whoever reads can leave pictures out; else the fastest there is. Where the
 // driver offers none, it is asked for the wish.
 func nearestInterval(fps int, offered []time.Duration) (interval time.Duration, tooSlow bool) {
 	want := time.Second / time.Duration(fps)

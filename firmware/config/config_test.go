@@ -110,9 +110,16 @@ func TestParseNamesKeyFileAndLine(t *testing.T) {
 }
 
 func TestErrorsKeepTheKeySecret(t *testing.T) {
-	_, err := Parse("f", []byte(`{"gateway": {"key": "very secret"}}`))
-	if err == nil || strings.Contains(err.Error(), "secret") {
-		t.Errorf("Parse = %v, want an error without the key", err)
+	for _, text := range []string{
+		`{"gateway": {"key": "open sesame"}}`,
+		`{"gateway": {"url": "https://me:sesame@gw.example/"}}`,
+		`{"gateway": {"url": "https://me:sesame@gw.example:badport/"}}`,
+		`{"gateway": {"url": "me:sesame@gw.example"}}`,
+	} {
+		_, err := Parse("f", []byte(text))
+		if err == nil || strings.Contains(err.Error(), "sesame") {
+			t.Errorf("Parse(%s) = %v, want an error without the secret", text, err)
+		}
 	}
 }
 

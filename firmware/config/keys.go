@@ -149,10 +149,13 @@ func checkURL(s string) error {
 		return nil
 	}
 	u, err := url.Parse(s)
-	if err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return fmt.Errorf("%q must be a URL such as https://gateway.example/api", s)
+	switch {
+	case err == nil && u.Hostname() != "" && u.User == nil && (u.Scheme == "http" || u.Scheme == "https"):
+		return nil
+	case strings.Contains(s, "@"): // not repeated; the URL is logged and may be in an image
+		return errors.New("must be a URL such as https://gateway.example/api, without user name and password: the key is the secret")
 	}
-	return nil
+	return fmt.Errorf("%q must be a URL such as https://gateway.example/api", s)
 }
 
 func checkHostPort(s string) error {

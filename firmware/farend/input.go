@@ -47,7 +47,7 @@ func (r *Receiver) takeRTP(b []byte, _ net.Addr) {
 	}
 	s.packetAt = now
 	s.bytes += uint64(len(b))
-	s.sequence.arrived(uint32(uint64(now)*clockRate/uint64(time.Second)), p.Timestamp)
+	s.sequence.arrived(ticks(now), p.Timestamp)
 	// The Assembler counts what it cannot read; there is nobody to tell.
 	_ = s.assembler.Push(p.SequenceNumber, p.Timestamp, p.Marker, p.Payload)
 }

@@ -111,6 +111,14 @@ func TestJitterIsTheSmoothedDifferenceOfTransits(t *testing.T) {
 	}
 }
 
+func TestTicksGoOnForYears(t *testing.T) {
+	for _, at := range []time.Duration{0, 1<<64/clockRate - 5*time.Millisecond, 10 * 365 * 24 * time.Hour} {
+		if got := ticks(at+10*time.Millisecond) - ticks(at); got != 900 {
+			t.Errorf("10 ms after %v are %d ticks, want 900", at, got)
+		}
+	}
+}
+
 func TestDelayFollowsAClockThatIsSetAndOneThatDrifts(t *testing.T) {
 	const second = uint64(1) << 32
 	var d delayEstimate

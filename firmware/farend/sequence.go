@@ -3,7 +3,10 @@
 
 package farend
 
-import "math"
+import (
+	"math"
+	"time"
+)
 
 // RFC 3550 A.1: a jump of less than maxDropout is loss, one back of less than
 // maxMisorder is disorder, all else a source that starts over, once a second
@@ -84,6 +87,12 @@ func (s *sequence) report() (fraction uint8, lost, highest uint32) {
 	// 24 bits with a sign.
 	total := min(max(s.lost(), -1<<23), 1<<23-1)
 	return fraction, uint32(total) & 0xffffff, uint32(s.cycles) | uint32(s.highest)
+}
+
+// ticks is a time in 1/90000 s, modulo 2^32. Seconds and the rest are converted one
+// by one: ns x 90,000 would wrap after 57 hours, which looked like one huge jitter.
+func ticks(d time.Duration) uint32 {
+	return uint32(d/time.Second*clockRate + d%time.Second*clockRate/time.Second)
 }
 
 // arrived updates the jitter: arrival and timestamp are in the same units.

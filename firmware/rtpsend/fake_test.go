@@ -29,7 +29,10 @@ type fakeMedia struct {
 	packets []rtp.Packet
 	errs    []error
 	closed  atomic.Bool
+	renewed int
 }
+
+func (f *fakeMedia) Renew() error { f.renewed++; return nil }
 
 func (f *fakeMedia) Write(b []byte) (int, error) {
 	if f.closed.Load() {

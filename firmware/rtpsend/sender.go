@@ -35,7 +35,9 @@ type Sender struct {
 	packetizer *rtpvp8.Packetizer
 	sequence   uint16
 	packet     [rtpHeaderSize + rtpvp8.MaxPayload]byte
-	outage     bool // the last frame met a send error
+	outage     bool          // packets do not leave, or did not a moment ago
+	failed     time.Duration // when a frame last met a send error
+	renewed    time.Duration // when the socket was last asked to renew itself
 
 	reporting sync.Mutex // held while an RTCP packet is made and sent: nothing follows BYE
 
@@ -112,6 +114,11 @@ func (s *Sender) begin(at time.Duration) (first bool, timestamp uint32) {
 	return first, s.clock.at(at)
 }
 
+// calm is how long frames must leave without an error before an outage is over: where
+// nobody listens, each ICMP answer fails one frame and not the next, and hosts send
+// about one a second (icmp(7), icmp_ratelimit).
+const calm = 5 * time.Second
+
 // finish adds a frame to the counters and logs where an outage begins and ends.
 func (s *Sender) finish(key bool, sent *tally) {
 	now := s.cfg.Monotonic()
@@ -126,13 +133,28 @@ func (s *Sender) finish(key bool, sent *tally) {
 		s.keyFrames.sent(now)
 	}
 	s.mu.Unlock()
-	if failed := sent.last != nil; failed != s.outage {
-		s.outage = failed
-		if failed {
+	switch {
+	case sent.last != nil:
+		s.failed = now
+		if !s.outage {
 			s.cfg.Log.Warn("packets do not leave", "to", s.cfg.RTP, "err", sent.last)
-		} else {
-			s.cfg.Log.Info("packets leave again", "to", s.cfg.RTP)
 		}
+		s.outage = true
+		s.renew(now, sent.last)
+	case s.outage && now-s.failed >= calm:
+		s.cfg.Log.Info("packets leave again", "to", s.cfg.RTP)
+		s.outage = false
+	}
+}
+
+// renew gives the socket a chance to leave an address that the board lost.
+func (s *Sender) renew(now time.Duration, why error) {
+	if !errors.Is(why, syscall.ENETUNREACH) || now-s.renewed < time.Second {
+		return
+	}
+	s.renewed = now
+	if err := s.media.Renew(); err != nil {
+		s.cfg.Log.Debug("RTP socket not renewed", "err", err)
 	}
 }
 

@@ -107,6 +107,7 @@ func TestSendErrorsAreCountedByCauseAndLoggedOnceAnOutage(t *testing.T) {
 		}
 		for range 3 {
 			r.frame(t, false, 4000)
+			time.Sleep(calm)
 		}
 		got := r.Stats()
 		if want := (SendErrors{Unreachable: 3, Other: 2}); got.SendErrors != want || got.Frames != 3 || got.Packets != 4 {
@@ -121,6 +122,25 @@ func TestSendErrorsAreCountedByCauseAndLoggedOnceAnOutage(t *testing.T) {
 		}
 		if n := strings.Count(log.String(), "\n"); n != 2 {
 			t.Errorf("%d log lines, want one where the outage begins and one where it ends:\n%s", n, &log)
+		}
+	})
+}
+
+func TestHostThatRefusesOnceASecondIsOneOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		defer r.Close()
+		var log bytes.Buffer
+		r.cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+		for i := range 300 { // 10 s at 30 fps, one ICMP answer each second
+			if i%30 == 0 {
+				r.media.errs = []error{syscall.ECONNREFUSED}
+			}
+			r.frame(t, false, 100)
+			time.Sleep(time.Second / 30)
+		}
+		if n := strings.Count(log.String(), "\n"); n != 1 {
+			t.Errorf("%d log lines in 10 s, want the one that says where it began:\n%s", n, &log)
 		}
 	})
 }

@@ -13,9 +13,11 @@ import (
 	"time"
 )
 
-// A media connection takes RTP packets; *net.UDPConn is one.
+// A media connection takes RTP packets; *udpMedia is one. Renew is called at most once a
+// second while packets do not leave for want of a route.
 type mediaConn interface {
 	Write(packet []byte) (int, error)
+	Renew() error
 	Close() error
 }
 
@@ -41,19 +43,17 @@ func openSockets(cfg *Config) (mediaConn, reportConn, error) {
 	if cfg.RTP.Addr().Is4() {
 		network, local = "udp4", netip.IPv4Unspecified()
 	}
-	media, err := net.DialUDP(network, nil, net.UDPAddrFromAddrPort(cfg.RTP))
+	media, err := dialMedia(network, cfg.RTP)
 	if err != nil {
-		return nil, nil, fmt.Errorf("open RTP socket to %v: %w", cfg.RTP, err)
+		return nil, nil, err
 	}
 	at := netip.AddrPortFrom(local, uint16(cfg.LocalRTCPPort))
 	reports, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(at))
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("open RTCP socket on port %d: %w", cfg.LocalRTCPPort, err), media.Close())
 	}
-	for _, c := range []*net.UDPConn{media, reports} {
-		if err := mark(c, network); err != nil { // a courtesy to the network, not a condition
-			cfg.Log.Debug("packets carry no DSCP mark", "err", err)
-		}
+	if err := mark(reports, network); err != nil { // a courtesy to the network, not a condition
+		cfg.Log.Debug("packets carry no DSCP mark", "err", err)
 	}
 	return media, &udpReports{conn: reports, to: cfg.RTCP}, nil
 }
@@ -82,7 +82,14 @@ type udpReports struct {
 	to   netip.AddrPort
 }
 
+// reportRoom is how long a report waits for room in the kernel's queue: on a link that
+// has stalled it is lost, or BYE would wait for the link.
+const reportRoom = 50 * time.Millisecond
+
 func (u *udpReports) Send(packet []byte) error {
+	if err := u.conn.SetWriteDeadline(time.Now().Add(reportRoom)); err != nil {
+		return err
+	}
 	_, err := u.conn.WriteToUDPAddrPort(packet, u.to)
 	return err
 }

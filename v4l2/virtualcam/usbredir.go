@@ -201,7 +201,8 @@ func (r *redirection) bulk(p packet) error {
 		return r.send(packet{typeBulk, p.id, head})
 	}
 	head[1] = statusSuccess
-	most := int(le.Uint16(head[2:])) | int(le.Uint16(head[8:]))<<16
+	// A guest may ask for 4 GiB, which a 32-bit int does not hold; no answer is that long.
+	most := int(min(uint32(le.Uint16(head[2:]))|uint32(le.Uint16(head[8:]))<<16, payloadSize))
 	r.camera.submit(transfer{id: p.id, max: most, reply: func(data []byte) {
 		le.PutUint16(head[2:], uint16(len(data)))
 		le.PutUint16(head[8:], uint16(len(data)>>16))

@@ -102,6 +102,21 @@ func TestConnectionServesControlAndPictures(t *testing.T) {
 	}
 }
 
+// On a 32-bit machine this was a negative size and a panic.
+func TestTransferOfFourGigabytesGetsWhatThereIs(t *testing.T) {
+	h := plugIn(t, New(&script{size: 100}))
+	h.greet()
+	h.write(bulkRequest(9, 1<<24-1))
+	request := bulkRequest(10, 1<<24-1)
+	request.body[9] = 0xff
+	h.write(request)
+	for _, id := range []uint64{9, 10} {
+		if p := h.expect(typeBulk); p.id != id || len(p.body) != 10+102 {
+			t.Errorf("bulk answer of %d bytes to %d, want 112 to %d", len(p.body), p.id, id)
+		}
+	}
+}
+
 func TestCancelIsAnsweredExactlyOnce(t *testing.T) {
 	c := New(&script{size: 100})
 	c.Inject(Faults{Hang: true})

@@ -97,9 +97,28 @@ func stream(ctx context.Context, o options, log *slog.Logger, lines io.Writer, d
 			return fmt.Errorf("--sdp: %w", err)
 		}
 		defer f.Close()
-		s.SDP = f
+		s.SDP = latest{f}
+	}
+	if o.state != "" && o.config.Stream.RTP == "" {
+		if err := os.MkdirAll(o.state, 0o700); err != nil { // the stream does not depend on it
+			log.Warn("the utilization id will be forgotten", "because", err)
+		}
 	}
 	return s.Run(ctx)
+}
+
+// latest holds the description of the stream that began last and no other: a
+// player that finds two in one file waits for both.
+type latest struct{ file *os.File }
+
+func (l latest) Write(b []byte) (int, error) {
+	if info, err := l.file.Stat(); err == nil && info.Mode().IsRegular() { // not a pipe or a terminal
+		if err := l.file.Truncate(0); err != nil {
+			return 0, err
+		}
+		return l.file.WriteAt(b, 0)
+	}
+	return l.file.Write(b)
 }
 
 // built is when this program was made, the zero time if nobody said.

@@ -6,11 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/krazycam/krazycam/firmware/config"
 )
 
 // call runs camsource with a limit on its time; what it never should do is wait.
@@ -51,6 +54,8 @@ func TestBadInputIsOneLineThatSaysWhatToDo(t *testing.T) {
 		{"a bitrate that is none", append([]string{"--bitrate", "fast"}, to...), true, "600k"},
 		{"no pictures at all", append([]string{"--fps", "-1"}, to...), true, "--fps"},
 		{"unpaced camera", append([]string{"--pace=false"}, to...), true, "--camera FILE.y4m"},
+		{"unpaced through a gateway", []string{"--pace=false", "--camera", "x.y4m", "--gateway", "https://g.example/", "--key", "k"}, true, "give --rtp and --rtcp"},
+		{"gateway without a key", []string{"--camera", "pattern", "--gateway", "https://g.example/"}, false, "gateway.key is missing"},
 		{"no such camera", append([]string{"--camera", "/dev/video99"}, to...), false, "no such camera"},
 		{"a node that is no camera", append([]string{"--camera", "/dev/null"}, to...), false, "not a capture node"},
 		{"a file that is not there", append([]string{"--camera", "gone.y4m"}, to...), false, "no such file"},
@@ -85,6 +90,66 @@ func TestFlagsOverrideTheConfigurationFile(t *testing.T) {
 	s := o.config.Stream
 	if s.Size.String() != "1280x720" || s.FPS != 10 || s.Bitrate != 1_000_000 || o.config.Camera.Device != "C920" || o.config.Gateway.Key != "k" {
 		t.Errorf("parse gave %+v, want the file's size, bitrate and key, the flags' fps and camera", o.config)
+	}
+}
+
+func TestGatewayFlagStandsAboveTheAddressesOfTheFile(t *testing.T) {
+	path := file(t, "krazycam.json", `{"stream": {"rtp": "192.0.2.1:5004", "rtcp": "192.0.2.1:5005"}}`)
+	o, err := parse([]string{"--config", path, "--gateway", "https://g.example/", "--key", "k"}, os.Stdout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := o.config.Stream; s.RTP != "" || s.RTCP != "" {
+		t.Errorf("would stream to %s and %s without asking the gateway", s.RTP, s.RTCP)
+	}
+}
+
+func TestBoardSurvivesAConfigurationThatCannotWork(t *testing.T) {
+	for _, c := range []config.Config{
+		{Gateway: config.Gateway{URL: "https://g.example/"}},
+		{Gateway: config.Gateway{URL: "http://g.example/", Key: "k"}},
+		{Stream: config.Stream{RTP: "192.0.2.1:5004"}},
+	} {
+		o := options{config: c, pace: true}
+		o.fill()
+		err := o.check()
+		if err == nil {
+			t.Errorf("%+v is taken", c)
+		}
+		if got := o.survive(err, true); got != nil || o.warning != err || o.config.Gateway.URL+o.config.Stream.RTP != "" {
+			t.Errorf("survive = %v with warning %v and %+v, want the defaults and the reason", got, o.warning, o.config)
+		}
+	}
+}
+
+func TestSDPFileHoldsTheLatestStreamOnly(t *testing.T) {
+	path := file(t, "s.sdp", "")
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, sdp := range []string{"v=0 the first, a long one", "v=0 the second"} {
+		if _, err := io.WriteString(latest{f}, sdp); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := os.ReadFile(path); err != nil || string(b) != sdp {
+			t.Errorf("file holds %q (%v), want %q", b, err, sdp)
+		}
+	}
+}
+
+func TestStateFolderIsMade(t *testing.T) {
+	state := filepath.Join(t.TempDir(), "new", "camsource")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	var errs bytes.Buffer
+	args := []string{"--camera", "pattern", "--gateway", "https://127.0.0.1:9/", "--key", "k", "--state", state}
+	if err := run(ctx, args, io.Discard, &errs, func() error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(state); err != nil {
+		t.Errorf("%v: the utilization id has no place\n%s", err, &errs)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/firmware"
 	"github.com/krazycam/krazycam/firmware/config"
 )
 
@@ -76,7 +77,7 @@ func parse(args []string, w io.Writer) (options, error) {
 	}
 	over()
 	o.fill()
-	return o, o.check()
+	return o, o.survive(o.check(), onBoard)
 }
 
 // overrides makes the flags whose values stand above the file's; the function
@@ -102,6 +103,7 @@ func overrides(f *flag.FlagSet, c *config.Config) (apply func()) {
 				c.Stream.RTCP = given.Stream.RTCP
 			case "gateway":
 				c.Gateway.URL = given.Gateway.URL
+				c.Stream.RTP, c.Stream.RTCP = "", "" // the file's: who names a gateway wants it asked
 			case "key":
 				c.Gateway.Key = given.Gateway.Key
 			case "size":
@@ -160,7 +162,22 @@ func (o *options) check() error {
 		return fmt.Errorf("%w: nowhere to send to: give --gateway URL --key KEY, or --rtp and --rtcp", errUsage)
 	case !o.pace && !strings.HasSuffix(o.config.Camera.Device, ".y4m"):
 		return fmt.Errorf("%w: --pace=false needs a file: --camera FILE.y4m", errUsage)
+	case !o.pace && s.RTP == "":
+		return fmt.Errorf("%w: --pace=false asks no gateway: give --rtp and --rtcp", errUsage)
+	case s.RTP == "" && o.config.Gateway.URL != "":
+		return firmware.CheckGateway(o.config.Gateway)
 	}
+	return nil
+}
+
+// survive turns what is wrong with a board's configuration into a warning and the
+// defaults: if camsource ended, supervision would start it each second, for years.
+func (o *options) survive(err error, board bool) error {
+	if err == nil || !board {
+		return err
+	}
+	o.warning, o.config = err, config.Default()
+	o.fill()
 	return nil
 }
 

@@ -1,0 +1,109 @@
+package firmware
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/krazycam/krazycam/firmware/config"
+	"github.com/krazycam/krazycam/v4l2"
+	"github.com/krazycam/krazycam/v4l2/pixfmt"
+)
+
+// A dud is a camera that opens and then gives nothing; with each try four seconds pass.
+type dud struct{ *pipeline }
+
+func (d *dud) Layout() pixfmt.Layout   { return vga }
+func (d *dud) Interval() time.Duration { return time.Second / 30 }
+func (d *dud) Close() error            { return nil }
+func (d *dud) String() string          { return "dud" }
+
+func (d *dud) Next(time.Duration, func(v4l2.Buffer) error) error {
+	d.seen -= 4 * time.Second
+	return v4l2.ErrGone
+}
+
+func TestCameraThatOpensButGivesNothingIsOneOutageThatEnds(t *testing.T) {
+	p, _ := newTestPipeline(t, vga)
+	var log bytes.Buffer
+	opened := 0
+	s := &Source{Patient: true, Log: slog.New(slog.NewTextHandler(&log, nil))}
+	s.open = func() (Camera, error) { opened++; return &dud{p}, nil }
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := s.capture(ctx, p, &dud{p}); !errors.Is(err, errAway) || !lost(err) {
+		t.Errorf("capture = %v, want errAway: the stream must not outlive its camera by more than %v", err, patience)
+	}
+	if opened != 2 || s.stages.Outages.Load() != 1 {
+		t.Errorf("opened %d times again, %d outages; want 2 within %v, and 1", opened, s.stages.Outages.Load(), patience)
+	}
+	if got := strings.Count(log.String(), "camera lost"); got != 1 {
+		t.Errorf("%d log lines about one outage:\n%s", got, &log)
+	}
+}
+
+func TestShakyHandOnThePlugIsNoReasonToEnd(t *testing.T) {
+	p, _ := newTestPipeline(t, vga)
+	replies := []error{v4l2.ErrNotCapture, syscall.EPROTO, v4l2.ErrNoCamera}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	s := &Source{Patient: true, Log: slog.New(slog.DiscardHandler)}
+	s.open = func() (Camera, error) {
+		if len(replies) == 0 {
+			cancel()
+			return &dud{p}, nil
+		}
+		err := replies[0]
+		replies = replies[1:]
+		return nil, err
+	}
+	if err := s.capture(ctx, p, &dud{p}); err != nil || len(replies) > 0 {
+		t.Errorf("capture = %v with %d replies to come, want it to look until the camera is back", err, len(replies))
+	}
+}
+
+func TestFileBeginsAnewOneIntervalAfterItsLastPicture(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "one.y4m")
+	clip := append([]byte("YUV4MPEG2 W320 H240 F10:1\nFRAME\n"), make([]byte, 320*240*3/2)...)
+	if err := os.WriteFile(path, clip, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	s := &Source{Patient: true, Log: slog.New(slog.NewTextHandler(&log, nil)), Config: config.Config{Camera: config.Camera{Device: path}}}
+	s.open = func() (Camera, error) { return openCamera(s.Config, true) }
+	camera, err := s.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, _ := newTestPipeline(t, camera.Layout())
+	p.live.Store(true)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if err := s.capture(ctx, p, camera); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatal(err)
+	}
+	if got := p.stages.Convert.n.Load(); got < 3 || got > 11 { // few on a busy machine
+		t.Errorf("%d pictures in a second of a file of 10 a second", got)
+	}
+	if log.Len() > 0 || s.stages.Outages.Load() != 0 {
+		t.Errorf("a file that begins anew is told as an outage:\n%s", &log)
+	}
+}
+
+func TestCameraOfWhichNothingCanBeReadIsLogged(t *testing.T) {
+	var log bytes.Buffer
+	s := &Stages{}
+	before := s.read(0)
+	s.Unreadable.Add(30)
+	before.log(t.Context(), slog.New(slog.NewTextHandler(&log, nil)), slog.LevelInfo, s.read(time.Second))
+	if !strings.Contains(log.String(), "unreadable=30") {
+		t.Errorf("logged %q, want the 30 buffers that held no JPEG", &log)
+	}
+}

@@ -1,0 +1,102 @@
+package firmware
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/krazycam/krazycam/firmware/config"
+	"github.com/krazycam/krazycam/firmware/gateway"
+)
+
+// A stalled link is a frameSink whose queue is full until it is closed.
+type stalled struct {
+	sending chan struct{} // closed by the first Send
+	closed  chan struct{}
+}
+
+func (s *stalled) KeyFrameWanted() bool { return false }
+
+func (s *stalled) Send([]byte, bool, time.Duration) error {
+	close(s.sending)
+	<-s.closed
+	return errors.New("sender is closed")
+}
+
+func (s *stalled) Close() error { close(s.closed); return nil }
+
+func TestEndDoesNotWaitForALinkThatStalled(t *testing.T) {
+	p, enc := newTestPipeline(t, vga)
+	st := &stream{pipeline: p, failed: func(err error) { t.Errorf("the stream failed with %v, it was only told to end", err) }}
+	link := &stalled{make(chan struct{}), make(chan struct{})}
+	end := st.feed(enc, link, link.Close)
+	for !p.live.Load() {
+		time.Sleep(time.Millisecond)
+	}
+	if err := p.take(buffer(vga, 1)); err != nil {
+		t.Fatal(err)
+	}
+	<-link.sending
+	done := make(chan error, 1)
+	begin := time.Now()
+	go func() { done <- end() }()
+	select {
+	case err := <-done:
+		if took := time.Since(begin); err != nil || took > grace+100*time.Millisecond {
+			t.Errorf("end = %v after %v, want nil after %v", err, took, grace)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("end still waits for the link after 5 s")
+	}
+	if len(p.free) != shots {
+		t.Errorf("%d pictures free, want all %d back", len(p.free), shots)
+	}
+}
+
+// A full disk takes no SDP.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+func TestBeginThatFailsFreesItsEncoder(t *testing.T) {
+	p, _ := newTestPipeline(t, vga)
+	c := config.Config{Stream: config.Stream{FPS: 30, Bitrate: 600_000}}
+	s := &Source{Config: c, SDP: fullDisk{}, Speed: -12, Threads: 1, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	st := &stream{source: s, pipeline: p}
+	g := gateway.Grant{RTP: netip.MustParseAddrPort("127.0.0.1:9"), RTCP: netip.MustParseAddrPort("127.0.0.1:10")}
+	fail := func(n int) {
+		for range n {
+			if err := st.Begin(t.Context(), g); err == nil {
+				t.Fatal("Begin = nil, want the error of the SDP")
+			}
+		}
+	}
+	fail(5)
+	before := resident(t)
+	fail(30)
+	runtime.GC()
+	// An encoder of 640x480 takes about 8 MB of C memory.
+	if grown := resident(t) - before; grown > 30<<20 {
+		t.Errorf("30 failures to begin cost %d MB, want none", grown>>20)
+	}
+}
+
+// resident is the memory of this process, C's too, in bytes (proc(5), statm).
+func resident(t *testing.T) int {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var size, pages int
+	if _, err := fmt.Sscan(string(b), &size, &pages); err != nil {
+		t.Fatal(err)
+	}
+	return pages * os.Getpagesize()
+}
