@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"syscall"
 )
@@ -23,8 +24,16 @@ var (
 	ErrReadBack     = errors.New("card does not give back what was written to it")
 )
 
-// flashBlock is what is written at once: a multiple of the erase blocks of cards.
-const flashBlock = 4 * mib
+// errUnfinished says what an error in the middle, Ctrl-C included, leaves behind.
+var errUnfinished = errors.New("the card is not usable now: flash it again")
+
+const (
+	// flashBlock is what is written at once: a multiple of the erase blocks of cards.
+	flashBlock = 4 * mib
+	// flashSync bounds what waits in memory: without it all of the image would, the
+	// progress would be the memory's, and Ctrl-C would wait minutes for the card.
+	flashSync = 8 * flashBlock
+)
 
 // A FlashJob says what to write where.
 type FlashJob struct {
@@ -83,13 +92,10 @@ func Flash(ctx context.Context, job FlashJob) (done Flashed, err error) {
 	}
 	done = Flashed{Target: job.Target, Bytes: size, SHA256: sum}
 	if job.Seed != nil {
-		if err := writeSeed(target, size, job.Seed); err != nil {
+		if err := seedAndCompare(target, size, job.Seed); err != nil {
 			return Flashed{}, fmt.Errorf("flash: %s: seed: %w", job.Target, err)
 		}
 		done.Seed = true
-	}
-	if err := target.Sync(); err != nil {
-		return Flashed{}, fmt.Errorf("flash: %s: %w", job.Target, err)
 	}
 	return done, nil
 }
@@ -113,20 +119,9 @@ func checkSeedFits(image io.ReaderAt, size int64, seed []byte) error {
 // copyAndCompare writes, waits until the card has it, forgets the machine's own
 // copy and reads the card.
 func copyAndCompare(ctx context.Context, job FlashJob, target *os.File, image io.ReaderAt, size int64) (string, error) {
-	written := sha256.New()
-	err := eachBlock(ctx, image, size, func(b []byte, at int64) error {
-		written.Write(b)
-		if _, err := target.WriteAt(b, at); err != nil {
-			return fmt.Errorf("write %d bytes at %d: %w", len(b), at, err)
-		}
-		job.report("writing", at+int64(len(b)), size)
-		return nil
-	})
+	written, err := copyImage(ctx, job, target, image, size)
 	if err != nil {
-		return "", err
-	}
-	if err := target.Sync(); err != nil {
-		return "", fmt.Errorf("after writing: %w", err)
+		return "", fmt.Errorf("%w: %w", err, errUnfinished)
 	}
 	if err := dropCache(target); err != nil {
 		return "", fmt.Errorf("before reading back: %w", err)
@@ -138,15 +133,79 @@ func copyAndCompare(ctx context.Context, job FlashJob, target *os.File, image io
 		return nil
 	})
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("%w: %w", err, errUnfinished)
 	}
-	if !bytes.Equal(written.Sum(nil), read.Sum(nil)) {
-		return "", fmt.Errorf("%w: sha256 %x, the image's is %x: take another card", ErrReadBack, read.Sum(nil), written.Sum(nil))
+	if !bytes.Equal(written, read.Sum(nil)) {
+		return "", fmt.Errorf("%w: sha256 %x, the image's is %x: take another card", ErrReadBack, read.Sum(nil), written)
 	}
-	return hex.EncodeToString(read.Sum(nil)), nil
+	return hex.EncodeToString(written), nil
 }
 
-// eachBlock reads size bytes in order; use must not keep the bytes.
+// copyImage writes the image and gives its SHA-256. The first block, which holds
+// the partition table, is blank until all others are on the card: no board boots,
+// and no computer shows, half an image.
+func copyImage(ctx context.Context, job FlashJob, target *os.File, image io.ReaderAt, size int64) ([]byte, error) {
+	sum := sha256.New()
+	var first []byte
+	err := eachBlock(ctx, image, size, func(b []byte, at int64) error {
+		sum.Write(b)
+		if at == 0 {
+			first = bytes.Clone(b)
+			clear(b)
+		}
+		if _, err := target.WriteAt(b, at); err != nil {
+			return fmt.Errorf("write %d bytes at %d: %w", len(b), at, err)
+		}
+		if at%flashSync == 0 {
+			if err := target.Sync(); err != nil {
+				return fmt.Errorf("write up to %d: %w", at, err)
+			}
+		}
+		job.report("writing", at+int64(len(b)), size)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := target.Sync(); err != nil {
+		return nil, fmt.Errorf("after writing: %w", err)
+	}
+	if _, err := target.WriteAt(first, 0); err != nil {
+		return nil, fmt.Errorf("write the partition table: %w", err)
+	}
+	if err := target.Sync(); err != nil {
+		return nil, fmt.Errorf("write the partition table: %w", err)
+	}
+	return sum.Sum(nil), nil
+}
+
+// seedAndCompare writes the seed and reads it back from the card.
+func seedAndCompare(target *os.File, size int64, seed []byte) error {
+	if err := writeSeed(target, size, seed); err != nil {
+		return err
+	}
+	if err := errors.Join(target.Sync(), dropCache(target)); err != nil {
+		return err
+	}
+	return compareSeed(target, size, seed)
+}
+
+func compareSeed(target io.ReaderAt, size int64, seed []byte) error {
+	boot, _, err := openBoot(target, size)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrReadBack, err)
+	}
+	b, err := fs.ReadFile(boot, seedName)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrReadBack, err)
+	}
+	if !bytes.Equal(b, padded(seed, len(b))) {
+		return fmt.Errorf("%w: take another card", ErrReadBack)
+	}
+	return nil
+}
+
+// eachBlock reads size bytes in order; use may change the bytes, but not keep them.
 func eachBlock(ctx context.Context, r io.ReaderAt, size int64, use func(b []byte, at int64) error) error {
 	block := make([]byte, flashBlock)
 	for at := int64(0); at < size; at += flashBlock {

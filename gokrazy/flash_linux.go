@@ -64,12 +64,18 @@ func checkBlock(sys fs.FS, mounts, device, holder string, job FlashJob) error {
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrNotACard, job.Target, err)
 	}
-	// A built-in card reader is not "removable", its cards are.
-	reader := strings.Contains(folder, "/mmc_host/")
-	if strings.TrimSpace(string(removable)) != "1" && !reader && !job.Sure {
+	if strings.TrimSpace(string(removable)) != "1" && !inReader(sys, folder) && !job.Sure {
 		return fmt.Errorf("%w: %s is built in: add --yes if you are sure that nothing on it is needed", ErrNotRemovable, job.Target)
 	}
 	return nil
+}
+
+// inReader tells whether the device is a card in a built-in reader, which is not
+// "removable". The same kernel driver has the soldered eMMC of laptops and boards;
+// only the type beside the device, two folders up, tells them apart.
+func inReader(sys fs.FS, folder string) bool {
+	kind, err := fs.ReadFile(sys, path.Join(folder, "../../type"))
+	return err == nil && strings.Contains(folder, "/mmc_host/") && strings.TrimSpace(string(kind)) == "SD"
 }
 
 // sysFolder gives the folder of a block device below sys.

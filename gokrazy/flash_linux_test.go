@@ -7,8 +7,8 @@ import (
 	"testing/fstest"
 )
 
-// fakeSys has a USB card reader sdb with a partition, a built-in disk sda and a
-// card in a built-in reader.
+// fakeSys has a USB card reader sdb with a partition, a built-in disk sda, a card
+// in a built-in reader and a soldered eMMC.
 func fakeSys() fstest.MapFS {
 	sys := fstest.MapFS{}
 	add := func(number, folder, removable string, partition bool) {
@@ -24,7 +24,10 @@ func fakeSys() fstest.MapFS {
 	add("8:1", "devices/pci0/ata1/block/sda/sda1", "", true)
 	add("8:16", "devices/pci0/usb1/block/sdb", "1", false)
 	add("8:17", "devices/pci0/usb1/block/sdb/sdb1", "", true)
-	add("179:0", "devices/platform/mmc_host/mmc0/block/mmcblk0", "0", false)
+	add("179:0", "devices/platform/mmc_host/mmc0/mmc0:aaaa/block/mmcblk0", "0", false)
+	sys["devices/platform/mmc_host/mmc0/mmc0:aaaa/type"] = &fstest.MapFile{Data: []byte("SD\n")}
+	add("179:8", "devices/platform/mmc_host/mmc1/mmc1:0001/block/mmcblk1", "0", false)
+	sys["devices/platform/mmc_host/mmc1/mmc1:0001/type"] = &fstest.MapFile{Data: []byte("MMC\n")}
 	return sys
 }
 
@@ -41,6 +44,8 @@ func TestCheckBlockKnowsWhatIsACard(t *testing.T) {
 	}{
 		{"a card in a USB reader is taken", rootOnSDA, "8:16", "8:1", false, nil},
 		{"a card in a built-in reader is taken", rootOnSDA, "179:0", "8:1", false, nil},
+		{"a soldered eMMC is not", rootOnSDA, "179:8", "8:1", false, ErrNotRemovable},
+		{"a soldered eMMC is taken if sure", rootOnSDA, "179:8", "8:1", true, nil},
 		{"a mounted card is not", cardMounted, "8:16", "8:1", false, ErrInUse},
 		{"a mounted card is not even if sure", cardMounted, "8:16", "8:1", true, ErrInUse},
 		{"the disk of the running system is not even if sure", rootOnSDA, "8:0", "8:1", true, ErrInUse},

@@ -108,6 +108,9 @@ func TestFlashRefusesBeforeTheFirstByte(t *testing.T) {
 			t.Errorf("%s: error %v, want %v and %q in it", c.name, err, c.is, c.want)
 		}
 	}
+	if b, err := os.ReadFile(small); err != nil || !bytes.Equal(b, make([]byte, smallSize-1)) {
+		t.Errorf("the card that was refused changed: %v", err)
+	}
 	f, err := os.Open(image)
 	if err != nil {
 		t.Fatal(err)
@@ -118,11 +121,50 @@ func TestFlashRefusesBeforeTheFirstByte(t *testing.T) {
 	}
 }
 
-func TestFlashStopsWhenAsked(t *testing.T) {
+func TestFlashThatIsInterruptedLeavesNothingThatLooksLikeACard(t *testing.T) {
 	image, _ := smallImage(t)
-	ctx, cancel := context.WithCancel(context.Background())
-	_, err := Flash(ctx, FlashJob{Image: image, Target: newCard(t, smallSize), Progress: func(string, int64, int64) { cancel() }})
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v, want context.Canceled", err)
+	card, _ := smallImage(t) // it was a good one before
+	for _, c := range []struct {
+		step  string
+		table bool // on the card afterwards
+	}{{"reading back", true}, {"writing", false}} {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		_, err := Flash(ctx, FlashJob{Image: image, Target: card, Seed: []byte("{}"), Progress: func(step string, _, _ int64) {
+			if step == c.step {
+				cancel()
+			}
+		}})
+		if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "flash it again") {
+			t.Errorf("%s: error %v, want context.Canceled and what to do", c.step, err)
+		}
+		f, err := os.Open(card)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := disk.ReadTable(f, smallSize); (err == nil) != c.table {
+			t.Errorf("%s: table of the card: %v", c.step, err)
+		}
+		f.Close()
+	}
+}
+
+func TestSeedThatTheCardDoesNotKeepIsNoticed(t *testing.T) {
+	path, _ := smallImage(t)
+	if err := WriteSeed(path, []byte(`{"a":1}`)); err != nil {
+		t.Fatal(err)
+	}
+	card, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer card.Close()
+	if err := compareSeed(card, smallSize, []byte(`{"a":1}`)); err != nil {
+		t.Errorf("the seed that is there: %v", err)
+	}
+	for _, other := range []string{`{}`, `{"a":1}}`, `{"a":2}`} {
+		if err := compareSeed(card, smallSize, []byte(other)); !errors.Is(err, ErrReadBack) {
+			t.Errorf("seed %s: error %v, want ErrReadBack", other, err)
+		}
 	}
 }

@@ -66,7 +66,7 @@ func Build(ctx context.Context, b board.Board, p Parts, path string, log *slog.L
 	}
 	log.Info("writing", "image", path, "root", r.Root, "boot", r.Boot)
 	err = replaceFile(path, func(f *os.File) error {
-		if err := writeImage(ctx, f, boot, root); err != nil {
+		if err := writeImage(f, boot, root); err != nil {
 			return err
 		}
 		r.SHA256, err = hashFile(ctx, f)
@@ -83,7 +83,7 @@ func Build(ctx context.Context, b board.Board, p Parts, path string, log *slog.L
 }
 
 // writeImage fills a new file. Root B stays empty: the first update fills it.
-func writeImage(ctx context.Context, f *os.File, boot []disk.Entry, root []byte) error {
+func writeImage(f *os.File, boot []disk.Entry, root []byte) error {
 	table, err := layout()
 	if err != nil {
 		return err
@@ -100,7 +100,7 @@ func writeImage(ctx context.Context, f *os.File, boot []disk.Entry, root []byte)
 		return err
 	}
 	perm := table.Partitions[permPartition]
-	if err := makePerm(ctx, f.Name(), perm.Start, perm.Size); err != nil {
+	if err := writePerm(io.NewOffsetWriter(f, perm.Start)); err != nil {
 		return err
 	}
 	return disk.WriteTable(f, table)

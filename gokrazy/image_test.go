@@ -22,7 +22,6 @@ var noLog = slog.New(slog.DiscardHandler)
 // buildImage builds an image in a folder of its own.
 func buildImage(t testing.TB, p Parts) Result {
 	t.Helper()
-	needTool(t, "mke2fs")
 	r, err := Build(context.Background(), piBoard(t), p, filepath.Join(t.TempDir(), "cam.img"), noLog)
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +32,6 @@ func buildImage(t testing.TB, p Parts) Result {
 // fakeImage is a copy of an image of fake parts that is built once for all tests.
 func fakeImage(t testing.TB) Result {
 	t.Helper()
-	needTool(t, "mke2fs")
 	r := readOnlyImage(t)
 	own := filepath.Join(t.TempDir(), "cam.img")
 	if err := copySparse(own, r.Image); err != nil {

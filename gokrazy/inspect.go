@@ -24,13 +24,13 @@ const (
 
 // A Report is what an image holds.
 type Report struct {
-	Size       int64             `json:"size"`
-	SHA256     string            `json:"sha256"` // of the whole image
+	Size       int64             `json:"size"`   // up to the end of the image: a card has more
+	SHA256     string            `json:"sha256"` // of these bytes
 	Disk       string            `json:"disk"`   // GUID
 	Board      string            `json:"board"`  // "" if the root does not say
 	Kernel     string            `json:"kernel"` // release
 	Cmdline    string            `json:"cmdline"`
-	Seed       string            `json:"seed"` // SeedBlank or SeedPresent, never what it says
+	Seed       string            `json:"seed"` // SeedBlank, SeedPresent or SeedMissing, never what it says
 	Partitions []PartitionReport `json:"partitions"`
 	Slots      []Slot            `json:"slots"`
 	Problems   []string          `json:"problems"` // what would not work on the board
@@ -40,6 +40,7 @@ type Report struct {
 const (
 	SeedBlank   = "blank"
 	SeedPresent = "present"
+	SeedMissing = "missing" // the owner deleted it, which the board takes for blank
 )
 
 // A PartitionReport is one partition and the file system in it.
@@ -63,9 +64,8 @@ type Slot struct {
 	Programs []Program `json:"programs"`
 }
 
-// Inspect reads the image of size bytes in r.
+// Inspect reads the image at the beginning of r, an image or a card of size bytes.
 func Inspect(ctx context.Context, r io.ReaderAt, size int64) (Report, error) {
-	out := Report{Size: size, Problems: []string{}}
 	table, err := disk.ReadTable(r, size)
 	if err != nil {
 		return Report{}, fmt.Errorf("inspect: %w", err)
@@ -73,8 +73,8 @@ func Inspect(ctx context.Context, r io.ReaderAt, size int64) (Report, error) {
 	if len(table.Partitions) != partitions {
 		return Report{}, fmt.Errorf("inspect: %d partitions, an image of ours has %d: %w", len(table.Partitions), partitions, disk.ErrDamaged)
 	}
-	out.Disk = table.Disk.String()
-	if out.SHA256, err = hashFile(ctx, io.NewSectionReader(r, 0, size)); err != nil {
+	out := Report{Size: table.Size, Disk: table.Disk.String(), Problems: []string{}}
+	if out.SHA256, err = hashFile(ctx, io.NewSectionReader(r, 0, table.Size)); err != nil {
 		return Report{}, fmt.Errorf("inspect: %w", err)
 	}
 	for i, p := range table.Partitions {
@@ -151,6 +151,8 @@ func (r *Report) addBoot(section *io.SectionReader) error {
 	r.Cmdline = strings.TrimSpace(r.Cmdline)
 	blank, err := seedIsBlank(boot)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		r.Seed = SeedMissing
 	case err != nil:
 		return err
 	case blank:

@@ -73,6 +73,46 @@ func TestInspectNeverShowsTheSeed(t *testing.T) {
 	}
 }
 
+// A card of 64 GB took ten minutes and had a sum that nothing else has.
+func TestInspectLooksAtTheImageOnACardAndNoFurther(t *testing.T) {
+	built := fakeImage(t)
+	if err := os.Truncate(built.Image, imageSize+100*mib); err != nil {
+		t.Fatal(err)
+	}
+	r, err := inspectFile(t, built.Image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Size != imageSize || r.SHA256 != built.SHA256 {
+		t.Errorf("%d bytes, sha256 %s; want %d, %s", r.Size, r.SHA256, int64(imageSize), built.SHA256)
+	}
+}
+
+func TestInspectTakesABootPartitionWithoutASeed(t *testing.T) {
+	built := fakeImage(t)
+	f, err := os.OpenFile(built.Image, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	folders := make([]byte, mib) // boot sector, table, root folder
+	if _, err := f.ReadAt(folders, bootStart); err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.Index(folders, []byte("KRAZYC~1JSO"))
+	if at < 0 {
+		t.Fatal("no entry of the seed")
+	}
+	for i := range 2 { // its long name in the entry before
+		if _, err := f.WriteAt([]byte{0xe5}, int64(bootStart+at-32*i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r, err := inspectFile(t, built.Image); err != nil || r.Seed != SeedMissing {
+		t.Errorf("seed %q, %v; want %q", r.Seed, err, SeedMissing)
+	}
+}
+
 func TestInspectNamesWhatDoesNotFit(t *testing.T) {
 	built := fakeImage(t)
 	f, err := os.OpenFile(built.Image, os.O_RDWR, 0)

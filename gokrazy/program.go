@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"debug/buildinfo"
 	"debug/elf"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -45,6 +46,7 @@ func readProgram(path string, b []byte) (p Program, err error) {
 	}()
 	sum := sha256.Sum256(b)
 	p = Program{Path: path, Size: int64(len(b)), SHA256: hex.EncodeToString(sum[:])}
+	b = plainSections(b)
 	f, err := elf.NewFile(bytes.NewReader(b))
 	if err != nil {
 		return p, fmt.Errorf("%s: %w: %w", path, errNotAProgram, err)
@@ -73,6 +75,38 @@ func readProgram(path string, b []byte) (p Program, err error) {
 		p.modules = append(p.modules, m)
 	}
 	return p, nil
+}
+
+// plainSections gives b without the mark "compressed" in its section headers:
+// debug/elf unpacks what bears it, the section names first, to whatever size that
+// has, and 260 KB became 2.6 GB. What we look at is packed in no program that runs.
+func plainSections(b []byte) []byte {
+	if len(b) < binary.Size(elf.Header64{}) {
+		return b
+	}
+	var order binary.ByteOrder = binary.LittleEndian
+	if elf.Data(b[elf.EI_DATA]) == elf.ELFDATA2MSB {
+		order = binary.BigEndian
+	}
+	wide := elf.Class(b[elf.EI_CLASS]) == elf.ELFCLASS64
+	at, size, count := uint64(order.Uint32(b[32:])), uint64(order.Uint16(b[46:])), order.Uint16(b[48:])
+	if wide {
+		at, size, count = order.Uint64(b[40:]), uint64(order.Uint16(b[58:])), order.Uint16(b[60:])
+	}
+	if size < uint64(binary.Size(elf.Section32{})) {
+		return b // debug/elf refuses it
+	}
+	out, end := bytes.Clone(b), uint64(len(b))
+	// A count of 0 means that it stands elsewhere: then all up to the end.
+	for i := 0; at < end && end-at >= size && (i < int(count) || count == 0); i++ {
+		if flags := out[at+8:]; wide {
+			order.PutUint64(flags, order.Uint64(flags)&^uint64(elf.SHF_COMPRESSED))
+		} else {
+			order.PutUint32(flags, order.Uint32(flags)&^uint32(elf.SHF_COMPRESSED))
+		}
+		at += size
+	}
+	return out
 }
 
 // linkage tells whether the kernel alone can start the program: a static PIE has

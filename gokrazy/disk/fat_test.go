@@ -127,6 +127,38 @@ func TestFATHasOneTableAndPiecesThatGokrazyFinds(t *testing.T) {
 	}
 }
 
+func TestFATReadsAShortNameOfACodepage(t *testing.T) {
+	e := fatShortEntry(fatName{short: [11]byte([]byte("\x9aBER    TXT"))}, fatAttrArchive, 0, 0)
+	f := writeExampleFAT(t, 4*mib)
+	g, err := fatLayout(4 * mib)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt(e, (fatReserved+g.fatSectors)*SectorSize+fatDirent*100); err != nil {
+		t.Fatal(err)
+	}
+	root := make([]byte, fatRootEntries*fatDirent)
+	if _, err := f.ReadAt(root, (fatReserved+g.fatSectors)*SectorSize); err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < 100*fatDirent; i += fatDirent { // as if others had been deleted
+		if root[i] == 0 {
+			if _, err := f.WriteAt([]byte{0xe5}, (fatReserved+g.fatSectors)*SectorSize+int64(i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	fat, err := OpenFAT(f, 4*mib)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"\ufffdBER.TXT", "cmdline.txt"} {
+		if _, err := fs.Stat(fat, name); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestFATIsAFunctionOfItsFiles(t *testing.T) {
 	size := int64(8 * mib)
 	a, err := os.ReadFile(writeExampleFAT(t, size).Name())

@@ -25,6 +25,7 @@ type fatReader struct {
 	g     fatGeometry
 	fat   []byte
 	nodes int
+	used  int64 // clusters in all chains so far
 }
 
 // OpenFAT reads all folders of the FAT16 file system of size bytes in r.
@@ -80,7 +81,8 @@ func fatGeometryOf(b []byte, size int64) (f *fatReader, rootAt, rootSize int64, 
 }
 
 // chain follows the FAT from first. A chain with more clusters than the limit
-// loops or lies.
+// loops or lies, and chains that together have more than there are share some:
+// without that limit 20,000 names of one large file would take 6 GB of memory.
 func (f *fatReader) chain(first, limit int64) ([]int64, error) {
 	var all []int64
 	for c := first; c < 0xfff8; c = int64(binary.LittleEndian.Uint16(f.fat[2*c:])) {
@@ -88,6 +90,9 @@ func (f *fatReader) chain(first, limit int64) ([]int64, error) {
 			return nil, fmt.Errorf("cluster %d after %d clusters from %d on: %w", c, len(all), first, ErrDamaged)
 		}
 		all = append(all, c)
+	}
+	if f.used += int64(len(all)); f.used > f.g.clusters {
+		return nil, fmt.Errorf("%d clusters used of %d: %w", f.used, f.g.clusters, ErrDamaged)
 	}
 	return all, nil
 }
@@ -212,6 +217,8 @@ func (f *FAT) Extent(name string) (at, size int64, err error) {
 	return n.at, n.size, nil
 }
 
+// fatShortText is the short name; letters of a codepage, which nothing names, become
+// U+FFFD: an owner's ÜBER.TXT must not make the rest of a card unreadable.
 func fatShortText(e []byte) string {
 	base, ext := strings.TrimRight(string(e[0:8]), " "), strings.TrimRight(string(e[8:11]), " ")
 	if e[12]&fatLowerBase != 0 {
@@ -220,10 +227,10 @@ func fatShortText(e []byte) string {
 	if e[12]&fatLowerExt != 0 {
 		ext = strings.ToLower(ext)
 	}
-	if ext == "" {
-		return base
+	if ext != "" {
+		base += "." + ext
 	}
-	return base + "." + ext
+	return strings.ToValidUTF8(base, "\ufffd")
 }
 
 func fatTime(e []byte) time.Time {

@@ -12,7 +12,7 @@ import (
 
 // ReadTable reads the primary GPT of a disk of size bytes and compares it with
 // the backup, which may lie before the end of the disk: an image on a larger
-// card leaves it there.
+// card leaves it there. The table's Size ends with the backup.
 func ReadTable(r io.ReaderAt, size int64) (Table, error) {
 	t, backup, err := readHeader(r, size, 1)
 	if err != nil {
@@ -29,6 +29,10 @@ func ReadTable(r io.ReaderAt, size int64) (Table, error) {
 		if t.Partitions[i] != t2.Partitions[i] {
 			return Table{}, fmt.Errorf("GPT: partition %d differs in the backup: %w", i+1, ErrDamaged)
 		}
+	}
+	t.Size = int64(backup+1) * SectorSize // backup is below size/SectorSize: it was read
+	if err := t.check(); err != nil {
+		return Table{}, fmt.Errorf("GPT: %w: %w", err, ErrDamaged)
 	}
 	return t, nil
 }

@@ -147,8 +147,8 @@ func (s *sqfsReader) folder(n *node, c *sqfsCursor, kind uint16, depth int) erro
 	if size -= 3; size <= 0 {
 		return nil
 	}
-	if size > sqfsMaxMeta {
-		return fmt.Errorf("folder of %d bytes: %w", size, ErrDamaged)
+	if s.listBytes += size; size > sqfsMaxMeta || s.listBytes > sqfsMaxMeta {
+		return fmt.Errorf("folders of %d bytes: %w", s.listBytes, ErrDamaged)
 	}
 	list, err := s.meta(s.foldersAt, uint64(block)<<16|uint64(offset), size)
 	if err != nil {

@@ -37,6 +37,7 @@ type sqfsReader struct {
 	foldersAt   int64
 	nodes       int
 	metaBytes   int
+	listBytes   int // of all folders: each level of them keeps its own
 	allFileData int64
 }
 

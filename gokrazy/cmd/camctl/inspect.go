@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -36,9 +37,14 @@ func newInspectCommand() *cobra.Command {
 			return fmt.Errorf("%s: %w", args[0], err)
 		}
 		if *asJSON {
-			return printJSON(cmd, report)
+			err = printJSON(cmd, report)
+		} else {
+			err = printReport(cmd.OutOrStdout(), report)
 		}
-		return printReport(cmd.OutOrStdout(), report)
+		if err == nil && len(report.Problems) > 0 {
+			err = fmt.Errorf("%s: %d problems, listed above: do not flash it", args[0], len(report.Problems))
+		}
+		return err
 	}
 	return cmd
 }
@@ -94,6 +100,14 @@ func linked(p gokrazy.Program) string {
 
 // printable keeps a stranger's text from steering the terminal.
 func printable(s string) string {
-	quoted := strconv.Quote(s)
-	return quoted[1 : len(quoted)-1]
+	var out strings.Builder
+	for _, r := range s {
+		if unicode.IsPrint(r) {
+			out.WriteRune(r)
+			continue
+		}
+		quoted := strconv.QuoteRune(r)
+		out.WriteString(quoted[1 : len(quoted)-1])
+	}
+	return out.String()
 }

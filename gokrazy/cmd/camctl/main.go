@@ -1,7 +1,7 @@
 // Command camctl is what the owner's machine runs around a board: it makes,
 // reads, writes and boots images. One file for each verb; main.go holds the
 // root, the exit codes and nothing else. Test it with run, without a process.
-
+//
 // Exit codes: 0 done, 1 it failed, 2 it was called wrongly. A failure is one
 // line on stderr that says what to do. With --json a verb prints exactly one
 // JSON object on stdout; logs and progress always go to stderr.
@@ -31,10 +31,23 @@ const (
 var version string
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), endSignals()...)
+	// A second Ctrl-C ends at once what does not look at the first, such as a card
+	// that takes no byte any more.
+	context.AfterFunc(ctx, stop)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
+}
+
+// endSignals include the terminal's end, which would leave a VM's folder behind;
+// under nohup it stays ignored.
+func endSignals() []os.Signal {
+	all := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		all = append(all, syscall.SIGHUP)
+	}
+	return all
 }
 
 // run is main without the process: the exit code of one command line. It ends
@@ -101,11 +114,12 @@ func usagef(format string, args ...any) error {
 	return usageError{fmt.Errorf(format, args...)}
 }
 
-// oneLine puts cobra's suggestions behind its error instead of below it.
+// oneLine puts cobra's suggestions behind its error instead of below it. An error
+// about a stranger's image may hold names out of it.
 func oneLine(err error) string {
-	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool {
+	return printable(strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool {
 		return r == '\n' || r == '\t' || r == '\r'
-	}), " ")
+	}), " "))
 }
 
 // versionText names the commit that camctl was built from.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -92,6 +93,10 @@ func TestHelpAndCompletionAreThere(t *testing.T) {
 
 func TestPrintableKeepsAStrangersTextFromTheTerminal(t *testing.T) {
 	if got := printable("a\x1b[2Jb\nc"); got != `a\x1b[2Jb\nc` {
+		t.Errorf("%q", got)
+	}
+	err := fmt.Errorf("file \x1b]0;name\a: %w\nunknown flag: \"--öl\"", os.ErrInvalid)
+	if got := oneLine(err); got != `file \x1b]0;name\a: invalid argument unknown flag: "--öl"` {
 		t.Errorf("%q", got)
 	}
 }

@@ -17,13 +17,14 @@ import (
 	"strings"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/firmware/config"
 )
 
 const (
 	configName = "krazycam.json"
 	takenName  = "krazycam.seed" // sha256 of the last seed taken
-	// maxSeed is the most bytes of a seed that are read.
-	maxSeed = 64 << 10
+	// maxSeed is the most bytes of a seed that are read: the copy has a newline more.
+	maxSeed = config.MaxBytes - 1
 )
 
 // What became of the seed, as the READY line says it.
@@ -32,6 +33,7 @@ const (
 	seedTaken     = "taken"
 	seedUnchanged = "unchanged"
 	seedFailed    = "failed"
+	seedRefused   = "refused" // it is broken, and there is a configuration to go on with
 )
 
 var errSeedTooLong = errors.New("seed is too long")
@@ -55,6 +57,10 @@ func seedFromBootPartition(log *slog.Logger) string {
 // from the one taken last: an owner's change made on the board's page stays until
 // the seed itself changes. The copy is readable by group, which is camsource's.
 //
+// A broken seed does not replace a configuration that is not: nobody may be there to see the
+// board fall silent. Where there is none it is copied all the same, so that camsource says
+// on the console what is wrong with it.
+//
 // The configuration is written first and the mark after it: a power cut between
 // the two takes the same seed again, which changes nothing.
 func takeSeed(boot, perm string, group int) (outcome string, err error) {
@@ -71,7 +77,13 @@ func takeSeed(boot, perm string, group int) (outcome string, err error) {
 	if last, err := os.ReadFile(markPath); err == nil && strings.TrimSpace(string(last)) == mark {
 		return seedUnchanged, nil
 	}
-	if err := replaceFile(filepath.Join(perm, configName), append(seed, '\n'), 0o640, group); err != nil {
+	configPath := filepath.Join(perm, configName)
+	if _, broken := config.Parse(configName, seed); broken != nil {
+		if _, err := config.Load(configPath); err == nil {
+			return seedRefused, fmt.Errorf("going on with the configuration that is there: %w", broken)
+		}
+	}
+	if err := replaceFile(configPath, append(seed, '\n'), 0o640, group); err != nil {
 		return seedFailed, err
 	}
 	if err := replaceFile(markPath, []byte(mark+"\n"), 0o600, os.Getgid()); err != nil {

@@ -30,7 +30,10 @@ func TestTakeSeed(t *testing.T) {
 		{"another seed replaces it", []string{a, b}, seedTaken, b + "\n"},
 		{"a seed that comes back is taken again", []string{a, b, a}, seedTaken, a + "\n"},
 		{"a blank after an update leaves the configuration", []string{a, placeholder("")}, seedNone, a + "\n"},
-		{"a broken seed is taken: its reader says what is wrong", []string{"{"}, seedTaken, "{\n"},
+		{"a broken seed is taken where nothing works: its reader says what is wrong", []string{"{"}, seedTaken, "{\n"},
+		{"a broken seed does not replace a configuration", []string{a, "{"}, seedRefused, a + "\n"},
+		{"a seed that is mended replaces a broken one", []string{"{", a}, seedTaken, a + "\n"},
+		{"a broken seed replaces a broken one", []string{"{", "["}, seedTaken, "[\n"},
 		{"the longest seed is taken", []string{strings.Repeat("x", maxSeed)}, seedTaken, strings.Repeat("x", maxSeed) + "\n"},
 		{"a longer one is not", []string{a, strings.Repeat("x", maxSeed+1)}, seedFailed, a + "\n"},
 	} {
