@@ -77,17 +77,34 @@ func Parse(file string, b []byte) (Config, error) {
 
 // Load reads the file at path over the defaults. A missing file gives the
 // defaults and an error that satisfies errors.Is(err, fs.ErrNotExist).
-func Load(path string) (Config, error) {
+func Load(path string) (Config, error) { return Default().load(path) }
+
+// ImageDefaults is where an image carries what camctl image --config gave it.
+const ImageDefaults = "/etc/krazycam.json"
+
+// LoadBoard reads the file at path over the defaults of the image at defaults,
+// ImageDefaults on a board. Without a file there, or with a broken one, those of
+// this program count. Errors are about path, as Load's are, and come with the
+// image's defaults.
+func LoadBoard(defaults, path string) (Config, error) {
+	base, err := Load(defaults)
+	if err != nil { // camctl image has checked it: it is missing
+		base = Default()
+	}
+	return base.load(path)
+}
+
+func (c Config) load(path string) (Config, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return Default(), fmt.Errorf("configuration: %w", err)
+		return c, fmt.Errorf("configuration: %w", err)
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, MaxBytes+1))
 	if err != nil {
-		return Default(), fmt.Errorf("configuration: %w", err)
+		return c, fmt.Errorf("configuration: %w", err)
 	}
-	return Parse(path, b)
+	return c.With(path, b)
 }
 
 // An Error is one thing wrong in a configuration file.

@@ -208,3 +208,33 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestLoadBoardReadsTheFileOverTheImagesDefaults(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	image := file("image.json", `{"stream": {"fps": 10, "bitrate": "300k"}}`)
+	for _, c := range []struct {
+		name, defaults, path string
+		fps                  int
+		rate                 Bitrate
+		fails                bool
+	}{
+		{"the file's word counts, the rest is the image's", image, file("a.json", `{"stream": {"fps": 15}}`), 15, 300_000, false},
+		{"no file: the image's", image, filepath.Join(dir, "gone.json"), 10, 300_000, true},
+		{"a broken file: the image's", image, file("b.json", `{"stream": {"fps": 0}}`), 10, 300_000, true},
+		{"an image without any", filepath.Join(dir, "gone.json"), file("c.json", `{"stream": {"fps": 15}}`), 15, 0, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := LoadBoard(c.defaults, c.path)
+			if got.Stream.FPS != c.fps || got.Stream.Bitrate != c.rate || (err != nil) != c.fails {
+				t.Errorf("LoadBoard = %d fps, %v, %v; want %d fps, %v", got.Stream.FPS, got.Stream.Bitrate, err, c.fps, c.rate)
+			}
+		})
+	}
+}

@@ -123,7 +123,11 @@ func (o *options) load(path string) error {
 	if path == "" {
 		return nil
 	}
-	c, err := config.Load(path)
+	load := config.Load
+	if onBoard {
+		load = func(path string) (config.Config, error) { return config.LoadBoard(config.ImageDefaults, path) }
+	}
+	c, err := load(path)
 	if err != nil && !onBoard {
 		return err
 	}

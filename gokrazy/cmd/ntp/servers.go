@@ -39,19 +39,15 @@ func serverList(configured []string, fromDHCP []netip.Addr) []string {
 	return list[:min(len(list), maxServers)]
 }
 
-// configuredServers reads time.ntp. A file that is missing names none; a broken one
-// is logged and names none, because a clock that is right helps to mend it.
+// configuredServers reads time.ntp. A file that is missing or broken leaves those of
+// the image; a broken one is logged.
 func configuredServers(log *slog.Logger, path string) []string {
 	if path == "" {
 		return nil
 	}
-	c, err := config.Load(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		log.Error("configuration names no time servers", "error", err)
-		return nil
+	c, err := config.LoadBoard(config.ImageDefaults, path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		log.Error("configuration not used, time servers are those of the image, if any", "error", err)
 	}
 	return c.Time.NTP
 }
