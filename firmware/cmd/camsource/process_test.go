@@ -76,6 +76,7 @@ func TestProcessStreamsGivesUpRootAndSaysGoodbye(t *testing.T) {
 	if b, err := os.ReadFile(sdp); err != nil || !strings.Contains(string(b), "a=rtpmap:96 VP8/90000") {
 		t.Errorf("SDP %q (%v), want VP8 with payload type 96", b, err)
 	}
+	sayMemory(t, cmd.Process.Pid)
 	begin := time.Now()
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
@@ -87,6 +88,21 @@ func TestProcessStreamsGivesUpRootAndSaysGoodbye(t *testing.T) {
 		t.Errorf("SIGTERM took %v, want at most 2 s", took)
 	}
 	checkGoodbye(t, reports)
+}
+
+// sayMemory tells what a streaming camsource keeps in memory.
+func sayMemory(t *testing.T, pid int) {
+	t.Helper()
+	time.Sleep(3 * time.Second) // 90 pictures: whatever is allocated late is there
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(b)) {
+		if kind, kib, ok := strings.Cut(line, ":"); ok && (kind == "VmRSS" || kind == "VmHWM") {
+			t.Logf("FIGURE camsource on amd64, 640x480@30, %s: %s", map[string]string{"VmRSS": "resident memory", "VmHWM": "at most"}[kind], strings.TrimSpace(kib))
+		}
+	}
 }
 
 // checkRights reads the kernel's word about who a process is.
