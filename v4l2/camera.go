@@ -7,6 +7,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,10 +34,14 @@ const bufferCount = 4
 // leave the choice to Open. Size and rate are wishes: Layout and Interval say
 // what the driver made of them.
 type Request struct {
-	Device        string // "", /dev/video0, video0, or part of the card's name
+	Device        string // "", /dev/video0, video0, part of the card's name, serial number or USB port
 	Width, Height int    // pixels
 	FPS           int
 	Format        pixfmt.FourCC // 0: Choose decides
+	RawRate       int           // bytes/s of uncompressed pictures that the bus is trusted with; 0: what USB 2 is
+	// Controls are set at each opening: by name as in ControlName, a switch is 0 or 1, a
+	// menu the number of its entry. What cannot be set is no error, see Complaints.
+	Controls map[string]int64
 }
 
 // A Buffer is a picture as its source delivers it. Its Bytes belong to the source and
@@ -55,6 +61,8 @@ type Camera struct {
 	choice   Choice
 	layout   pixfmt.Layout
 	interval time.Duration
+
+	complaints []string
 
 	closing atomic.Bool
 	drops   counters
@@ -76,6 +84,7 @@ func Open(r Request) (*Camera, error) {
 	if err != nil {
 		return nil, fmt.Errorf("camera %s: %w", path, explain(err))
 	}
+	node.id.Port, node.id.Serial = usbIdentity(os.DirFS(sysfs), filepath.Base(path))
 	return OpenDriver(node, r)
 }
 
@@ -87,6 +96,7 @@ func OpenDriver(d Driver, r Request) (*Camera, error) {
 		_ = d.Close() // the first error is the one to report
 		return nil, fmt.Errorf("camera %s (%s): %w", c.id.Path, c.id.Name, explain(err))
 	}
+	c.complaints = applyControls(d, r.Controls)
 	return c, nil
 }
 
@@ -181,6 +191,9 @@ func (c *Camera) Identity() Identity { return c.id }
 // Why says in a person's words why this format, size and rate was chosen.
 func (c *Camera) Why() string { return c.choice.Why }
 
+// Complaints are one sentence for each control that could not be set.
+func (c *Camera) Complaints() []string { return c.complaints }
+
 // Counters is what was delivered and what was not, since Open.
 func (c *Camera) Counters() Counters { return c.drops.read() }
 
@@ -200,6 +213,9 @@ func (r Request) withDefaults() Request {
 	}
 	if r.FPS <= 0 {
 		r.FPS = DefaultFPS
+	}
+	if r.RawRate <= 0 {
+		r.RawRate = maxRawRate
 	}
 	return r
 }

@@ -45,7 +45,7 @@ type Choice struct {
 	Width, Height int
 	Interval      time.Duration
 	Why           string // a person's words
-	raw           bool   // uncompressed and within maxRawRate
+	raw           bool   // uncompressed and within the request's RawRate
 	miss          int    // how far the size is from the wish, see nearest
 	tooSlow       bool
 }
@@ -111,10 +111,10 @@ func newChoice(r Request, f pixfmt.FourCC, s Size) Choice {
 		c.Why += ": compressed, light on the bus"
 	} else {
 		bytes := float64(c.Width*c.Height*bitsPerPixel(f)/8) * fps
-		c.raw = bytes <= maxRawRate
+		c.raw = bytes <= float64(r.RawRate)
 		c.Why += fmt.Sprintf(": uncompressed, %.1f MB/s", bytes/1e6)
 		if !c.raw {
-			c.Why += fmt.Sprintf(", more than the %.0f MB/s that USB 2 is trusted with", maxRawRate/1e6)
+			c.Why += fmt.Sprintf(", more than the %.0f MB/s that the bus is trusted with", float64(r.RawRate)/1e6)
 		}
 	}
 	if c.miss != 0 {

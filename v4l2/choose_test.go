@@ -48,6 +48,8 @@ func TestChoose(t *testing.T) {
 		{"640x480 at 60 does not fit", Request{FPS: 60}, usb3, "MJPG 640x480", 60},
 		{"640x480 at 30 fits though 60 is offered too", Request{}, usb3, "YUYV 640x480", 30},
 		{"a forced format is obeyed", Request{Format: pixfmt.MJPG}, commonCamera, "MJPG 640x480", 30},
+		{"a narrow bus gets MJPG where a wide one does not", Request{RawRate: 8_000_000, FPS: 15}, commonCamera, "MJPG 640x480", 30},
+		{"and uncompressed where that fits", Request{RawRate: 8_000_000, Width: 320, Height: 240}, commonCamera, "YUYV 320x240", 30},
 		{"least conversion first", Request{}, many, "YU12 640x480", 30},
 		{"the largest size within the wish", Request{Width: 800, Height: 600}, commonCamera, "YUYV 640x480", 30},
 		{"the smallest size beyond it when none is within", Request{Width: 160, Height: 120}, commonCamera, "YUYV 320x240", 30},

@@ -13,13 +13,14 @@ type Counters struct {
 	Short     uint64 `json:"short"`     // fewer bytes than the layout needs
 	Empty     uint64 `json:"empty"`     // no bytes at all
 	Truncated uint64 `json:"truncated"` // a JPEG without start or end marker
+	Resized   uint64 `json:"resized"`   // a JPEG of another size than was agreed on
 	Missing   uint64 `json:"missing"`   // never seen: gaps in the sequence numbers
 	Future    uint64 `json:"future"`    // delivered, its time stamp clamped to now
 }
 
 // Dropped is how many buffers came and were not delivered.
 func (c Counters) Dropped() uint64 {
-	return c.Older + c.Stale + c.Damaged + c.Short + c.Empty + c.Truncated
+	return c.Older + c.Stale + c.Damaged + c.Short + c.Empty + c.Truncated + c.Resized
 }
 
 type cause int
@@ -32,6 +33,7 @@ const (
 	short
 	empty
 	truncated
+	resized
 	missing
 	future
 	causes
@@ -50,6 +52,7 @@ func (c *counters) read() Counters {
 		Short:     c[short].Load(),
 		Empty:     c[empty].Load(),
 		Truncated: c[truncated].Load(),
+		Resized:   c[resized].Load(),
 		Missing:   c[missing].Load(),
 		Future:    c[future].Load(),
 	}

@@ -4,6 +4,7 @@
 package v4l2
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -16,15 +17,18 @@ import (
 )
 
 const (
-	sysfs = "/sys/class/video4linux"
-	dev   = "/dev"
+	sysfs      = "/sys"
+	videoClass = "class/video4linux" // below sysfs
+	usbDevices = "bus/usb/devices"   // below sysfs
+	dev        = "/dev"
 )
 
 // A Device is a camera that Discover found, or a node that it could not look into.
 type Device struct {
 	Identity
-	Offers  []Offer `json:"formats,omitempty"` // none if it could not be opened
-	Problem string  `json:"problem,omitempty"` // why it could not be opened
+	Offers   []Offer   `json:"formats,omitempty"`  // none if it could not be opened
+	Controls []Control `json:"controls,omitempty"` // what can be set
+	Problem  string    `json:"problem,omitempty"`  // why it could not be opened
 }
 
 // String is a person's line: "/dev/video0 Virtual UVC (usb-…): MJPG 640x480 320x240; YUYV 640x480".
@@ -50,11 +54,7 @@ func (o Offer) String() string {
 	var b strings.Builder
 	b.WriteString(o.Format.String())
 	for _, s := range o.Sizes {
-		b.WriteByte(' ')
-		if s.MinWidth != s.Width || s.MinHeight != s.Height {
-			fmt.Fprintf(&b, "%dx%d to ", s.MinWidth, s.MinHeight)
-		}
-		fmt.Fprintf(&b, "%dx%d", s.Width, s.Height)
+		fmt.Fprintf(&b, " %v", s)
 		if len(s.Intervals) > 0 {
 			fmt.Fprintf(&b, "@%.4g", 1/slices.Min(s.Intervals).Seconds())
 		}
@@ -62,19 +62,28 @@ func (o Offer) String() string {
 	return b.String()
 }
 
+// String is a person's words: "640x480", "48x32 to 1920x1080".
+func (s Size) String() string {
+	words := fmt.Sprintf("%dx%d", s.Width, s.Height)
+	if s.MinWidth != s.Width || s.MinHeight != s.Height {
+		words = fmt.Sprintf("%dx%d to %s", s.MinWidth, s.MinHeight, words)
+	}
+	return words
+}
+
 // Discover lists the cameras of this machine by number: the nodes that can capture,
 // with what they offer, and those that could not be opened. No camera is not an error.
 func Discover() ([]Device, error) {
 	nodes, err := scan(os.DirFS(sysfs))
 	if err != nil {
-		return nil, fmt.Errorf("discover cameras in %s: %w", sysfs, err)
+		return nil, fmt.Errorf("discover cameras in %s/%s: %w", sysfs, videoClass, err)
 	}
 	return probeAll(nodes, probe), nil
 }
 
-// scan reads the nodes that sysfs lists, by number. Only path and name are known.
-func scan(class fs.FS) ([]Identity, error) {
-	entries, err := fs.ReadDir(class, ".")
+// scan reads the nodes that sysfs lists, by number: path, name, and what USB says.
+func scan(sys fs.FS) ([]Identity, error) {
+	entries, err := fs.ReadDir(sys, videoClass)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // no driver for any camera is loaded
 	}
@@ -86,11 +95,13 @@ func scan(class fs.FS) ([]Identity, error) {
 		if _, ok := number(e.Name()); !ok {
 			continue // v4l-subdev0, vbi0, radio0
 		}
-		name, err := fs.ReadFile(class, path.Join(e.Name(), "name"))
+		name, err := fs.ReadFile(sys, path.Join(videoClass, e.Name(), "name"))
 		if err != nil {
 			continue // unplugged a moment ago
 		}
-		nodes = append(nodes, Identity{Path: path.Join(dev, e.Name()), Name: strings.TrimSpace(string(name))})
+		id := Identity{Path: path.Join(dev, e.Name()), Name: strings.TrimSpace(string(name))}
+		id.Port, id.Serial = usbIdentity(sys, e.Name())
+		nodes = append(nodes, id)
 	}
 	slices.SortFunc(nodes, func(a, b Identity) int {
 		x, _ := number(path.Base(a.Path))
@@ -98,6 +109,24 @@ func scan(class fs.FS) ([]Identity, error) {
 		return cmp.Compare(x, y)
 	})
 	return nodes, nil
+}
+
+// usbIdentity says where the device behind a node is plugged in and what it says its serial
+// number is; both are empty if it is not USB. The node's device is an interface, such as
+// 1-1.2:1.0, of the device 1-1.2.
+func usbIdentity(sys fs.FS, node string) (port, serial string) {
+	target, err := fs.ReadLink(sys, path.Join(videoClass, node, "device"))
+	port, _, usb := strings.Cut(path.Base(target), ":")
+	if err != nil || !usb {
+		return "", ""
+	}
+	number, err := fs.ReadFile(sys, path.Join(usbDevices, port, "serial"))
+	if err != nil { // none, and "port" may be something else that has a colon
+		if _, err := fs.Stat(sys, path.Join(usbDevices, port)); err != nil {
+			return "", ""
+		}
+	}
+	return port, text(bytes.TrimSpace(number))
 }
 
 // number is the N of videoN.
@@ -111,77 +140,33 @@ func number(name string) (n int, ok bool) {
 }
 
 // probe opens a node and asks what it is and offers.
-func probe(path string) (Identity, []Offer, error) {
+func probe(path string) (Device, error) {
 	n, err := openNode(path)
 	if err != nil {
-		return Identity{}, nil, explain(err)
+		return Device{}, explain(err)
 	}
 	defer n.Close() // nothing was changed
-	offers, err := n.Offers()
-	return n.Identity(), offers, err
+	d := Device{Identity: n.Identity()}
+	if d.Offers, err = n.Offers(); err != nil {
+		return d, err
+	}
+	d.Controls, err = n.Controls()
+	return d, err
 }
 
 // probeAll leaves out what cannot capture: metadata, output and codec nodes.
-func probeAll(nodes []Identity, probe func(path string) (Identity, []Offer, error)) []Device {
+func probeAll(nodes []Identity, probe func(path string) (Device, error)) []Device {
 	var all []Device
 	for _, node := range nodes {
-		id, offers, err := probe(node.Path)
+		d, err := probe(node.Path)
 		switch {
 		case errors.Is(err, ErrNotCapture), errors.Is(err, ErrNoCamera):
 		case err != nil:
 			all = append(all, Device{Identity: node, Problem: err.Error()})
 		default:
-			all = append(all, Device{Identity: id, Offers: offers})
+			d.Port, d.Serial = node.Port, node.Serial
+			all = append(all, d)
 		}
 	}
 	return all
-}
-
-// find turns what an owner wrote into the path of a node.
-func find(device string) (string, error) {
-	if strings.HasPrefix(device, "/") {
-		return device, nil
-	}
-	if _, ok := number(device); ok {
-		return path.Join(dev, device), nil
-	}
-	all, err := Discover()
-	if err != nil {
-		return "", err
-	}
-	return pick(all, device)
-}
-
-// pick takes the first camera whose name holds device, letter case aside. Without a
-// name it is the first that offers something, USB before the image processors that
-// a Pi shows as capture nodes, or the first that could not be opened, so that its
-// problem is told.
-func pick(all []Device, device string) (string, error) {
-	wanted := strings.ToLower(device)
-	var names []string
-	best, bestRank := "", 4
-	for _, d := range all {
-		names = append(names, fmt.Sprintf("%s %s", d.Path, d.Name))
-		rank := 3
-		switch {
-		case !strings.Contains(strings.ToLower(d.Name), wanted):
-			continue
-		case len(d.Offers) > 0 && strings.HasPrefix(d.Bus, "usb-"):
-			rank = 0
-		case len(d.Offers) > 0:
-			rank = 1
-		case d.Problem != "":
-			rank = 2
-		}
-		if rank < bestRank {
-			best, bestRank = d.Path, rank
-		}
-	}
-	switch {
-	case best != "":
-		return best, nil
-	case len(names) == 0:
-		return "", fmt.Errorf("%w: none is plugged in", ErrNoCamera)
-	}
-	return "", fmt.Errorf("%w: there is %s", ErrNoCamera, strings.Join(names, ", "))
 }

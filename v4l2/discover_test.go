@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -16,14 +17,16 @@ import (
 
 func TestScanReadsNodesByNumber(t *testing.T) {
 	class := fstest.MapFS{
-		"video10/name":     {Data: []byte("bcm2835-isp-capture0\n")},
-		"video2/name":      {Data: []byte("USB Camera: USB Camera\n")},
-		"v4l-subdev0/name": {Data: []byte("sensor\n")},
-		"video3/index":     {Data: []byte("0\n")}, // its name went away meanwhile
-		"vbi0/name":        {Data: []byte("teletext\n")},
+		"class/video4linux/video10/name":     {Data: []byte("bcm2835-isp-capture0\n")},
+		"class/video4linux/video2/name":      {Data: []byte("USB Camera: USB Camera\n")},
+		"class/video4linux/v4l-subdev0/name": {Data: []byte("sensor\n")},
+		"class/video4linux/video3/index":     {Data: []byte("0\n")}, // its name went away meanwhile
+		"class/video4linux/vbi0/name":        {Data: []byte("teletext\n")},
+		"class/video4linux/video2/device":    {Mode: fs.ModeSymlink, Data: []byte("../../../1-1.2:1.0")},
+		"bus/usb/devices/1-1.2/serial":       {Data: []byte("AB12\n")},
 	}
 	got, err := scan(class)
-	want := []Identity{{Path: "/dev/video2", Name: "USB Camera: USB Camera"}, {Path: "/dev/video10", Name: "bcm2835-isp-capture0"}}
+	want := []Identity{{Path: "/dev/video2", Name: "USB Camera: USB Camera", Port: "1-1.2", Serial: "AB12"}, {Path: "/dev/video10", Name: "bcm2835-isp-capture0"}}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("scan: %v (-want +got):\n%s", err, diff)
 	}
@@ -44,8 +47,8 @@ func TestProbeAllLeavesOutWhatCannotCapture(t *testing.T) {
 		nodes = append(nodes, Identity{Path: p, Name: "name in sysfs"})
 	}
 	offers := []Offer{{Format: pixfmt.MJPG, Sizes: []Size{at(640, 480, 30)}}}
-	got := probeAll(nodes, func(path string) (Identity, []Offer, error) {
-		return Identity{Path: path, Name: "its own name", Bus: "usb-1"}, offers, answers[path]
+	got := probeAll(nodes, func(path string) (Device, error) {
+		return Device{Identity: Identity{Path: path, Name: "its own name", Bus: "usb-1"}, Offers: offers}, answers[path]
 	})
 	want := []Device{
 		{Identity: Identity{Path: "/dev/video0", Name: "its own name", Bus: "usb-1"}, Offers: offers},
@@ -56,33 +59,46 @@ func TestProbeAllLeavesOutWhatCannotCapture(t *testing.T) {
 	}
 }
 
-func TestPick(t *testing.T) {
+func TestTake(t *testing.T) {
 	offers := []Offer{{Format: pixfmt.YUYV}}
 	isp := Device{Identity: Identity{Path: "/dev/video0", Name: "bcm2835-isp", Bus: "platform:isp"}, Offers: offers}
-	usb := Device{Identity: Identity{Path: "/dev/video1", Name: "HD Webcam C920", Bus: "usb-1.2"}, Offers: offers}
-	second := Device{Identity: Identity{Path: "/dev/video2", Name: "Other Webcam", Bus: "usb-1.3"}, Offers: offers}
+	usb := Device{Identity: Identity{Path: "/dev/video1", Name: "HD Webcam C920", Bus: "usb-1.2", Port: "1-1.2", Serial: "AB12"}, Offers: offers}
+	second := Device{Identity: Identity{Path: "/dev/video2", Name: "Other Webcam", Bus: "usb-1.3", Port: "1-1.3", Serial: "AB13"}, Offers: offers}
 	shut := Device{Identity: Identity{Path: "/dev/video3", Name: "Shut"}, Problem: "permission denied"}
 	cases := []struct {
 		name string
 		all  []Device
 		want string
 		path string
+		why  string
 	}{
-		{"the first USB camera without a name", []Device{isp, usb, second}, "", "/dev/video1"},
-		{"another kind if there is no USB camera", []Device{isp}, "", "/dev/video0"},
-		{"one that cannot be opened, so that its problem is told", []Device{shut}, "", "/dev/video3"},
-		{"part of the name, letter case aside", []Device{isp, usb, second}, "other web", "/dev/video2"},
-		{"no such name", []Device{isp, usb}, "logitech", ""},
-		{"no camera at all", nil, "", ""},
+		{"the first USB camera without a name", []Device{isp, usb, second}, "", "/dev/video1", "the first USB camera of 3"},
+		{"another kind if there is no USB camera", []Device{isp}, "", "/dev/video0", "the only camera"},
+		{"one that cannot be opened, so that its problem is told", []Device{shut}, "", "/dev/video3", "the only camera"},
+		{"part of the name, letter case aside", []Device{isp, usb, second}, "other web", "/dev/video2", `the only camera that is "other web"`},
+		{"a name that two have", []Device{isp, usb, second}, "webcam", "/dev/video1", `the first USB camera of 2 that are "webcam"`},
+		{"a serial number", []Device{isp, usb, second}, "ab13", "/dev/video2", `the only camera that is "ab13"`},
+		{"half a serial number", []Device{isp, usb, second}, "ab1", "", ""},
+		{"a USB port", []Device{isp, usb, second}, "1-1.3", "/dev/video2", `the only camera that is "1-1.3"`},
+		{"half a USB port", []Device{isp, usb, second}, "1-1", "", ""},
+		{"the bus as the driver writes it", []Device{isp, usb, second}, "usb-1.3", "/dev/video2", `the only camera that is "usb-1.3"`},
+		{"a path", []Device{isp, usb}, "/dev/video1", "/dev/video1", `the only camera that is "/dev/video1"`},
+		{"a node", []Device{isp, usb}, "video0", "/dev/video0", `the only camera that is "video0"`},
+		{"no such name", []Device{isp, usb}, "logitech", "", ""},
+		{"no camera at all", nil, "", "", ""},
 	}
 	for _, c := range cases {
-		path, err := pick(c.all, c.want)
-		if path != c.path || (path == "") != errors.Is(err, ErrNoCamera) {
-			t.Errorf("%s: pick = %q, %v, want %q", c.name, path, err, c.path)
+		i, why, err := Take(c.all, c.want)
+		path := ""
+		if err == nil {
+			path = c.all[i].Path
+		}
+		if path != c.path || why != c.why || (path == "") != errors.Is(err, ErrNoCamera) {
+			t.Errorf("%s: Take = %q because %q, %v; want %q because %q", c.name, path, why, err, c.path, c.why)
 		}
 	}
-	if _, err := pick([]Device{isp, usb}, "x"); !strings.Contains(err.Error(), "/dev/video1 HD Webcam C920") {
-		t.Errorf("pick of an unknown name = %v: does not say what there is", err)
+	if _, _, err := Take([]Device{isp, usb}, "x"); !strings.Contains(err.Error(), "/dev/video1 HD Webcam C920") {
+		t.Errorf("Take of an unknown name = %v: does not say what there is", err)
 	}
 }
 

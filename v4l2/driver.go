@@ -20,6 +20,9 @@ type Driver interface {
 	// SetInterval asks for a time between pictures and returns the one the driver
 	// took, 0 if it does not say.
 	SetInterval(time.Duration) (time.Duration, error)
+	// Controls lists what can be set, in the order of the numbers.
+	Controls() ([]Control, error)
+	SetControl(id uint32, value int64) error
 	// Start allocates and queues about n buffers and starts the stream. When it
 	// fails it has undone everything, so that a later SetFormat is not EBUSY.
 	Start(n int) error
@@ -41,10 +44,12 @@ type Driver interface {
 
 // Identity says which camera it is.
 type Identity struct {
-	Path   string `json:"path"`   // /dev/video0
-	Name   string `json:"name"`   // the card's name
-	Bus    string `json:"bus"`    // where it is plugged in: usb-0000:01:00.0-1.2
-	Driver string `json:"driver"` // uvcvideo
+	Path   string `json:"path"`             // /dev/video0
+	Name   string `json:"name"`             // the card's name
+	Bus    string `json:"bus"`              // where it is plugged in: usb-0000:01:00.0-1.2
+	Driver string `json:"driver"`           // uvcvideo
+	Port   string `json:"port,omitempty"`   // of the USB device, as sysfs names it: 1-1.2
+	Serial string `json:"serial,omitempty"` // what the USB device says; many have none or all the same
 }
 
 // Filled is a buffer that the driver gave out; it must go back with Requeue.

@@ -47,3 +47,13 @@ func explain(err error) error {
 	}
 	return err
 }
+
+// explainStream is explain for a stream that runs. There EINVAL means that it was stopped
+// underneath: a camera that is pulled between poll and DQBUF says that instead of ENODEV
+// (seen once in 50 times, uvcvideo of Linux 6.1).
+func explainStream(err error) error {
+	if errors.Is(err, unix.EINVAL) {
+		return fmt.Errorf("%w: %w", ErrGone, err)
+	}
+	return explain(err)
+}

@@ -2,7 +2,11 @@
 
 package v4l2
 
-import "github.com/krazycam/krazycam/v4l2/pixfmt"
+import (
+	"encoding/binary"
+
+	"github.com/krazycam/krazycam/v4l2/pixfmt"
+)
 
 // jpegTail is how far before the end of a buffer the end marker may stand: some
 // cameras add a few bytes of their own behind it.
@@ -18,6 +22,9 @@ func fault(l pixfmt.Layout, f *Filled) cause {
 	case l.Format.Compressed():
 		if !wholeJPEG(f.Bytes) {
 			return truncated
+		}
+		if width, height, ok := jpegSize(f.Bytes); ok && (width != l.Width || height != l.Height) {
+			return resized
 		}
 	case len(f.Bytes) < l.Size:
 		return short
@@ -43,4 +50,32 @@ func wholeJPEG(b []byte) bool {
 		}
 	}
 	return false
+}
+
+// jpegSegments is the most segments that are looked at before the frame header: a camera
+// writes about six.
+const jpegSegments = 64
+
+// jpegSize reads the size out of the frame header SOF (ITU-T T.81 annex B.2.2: marker,
+// length 2, precision 1, height 2, width 2). A camera that fell back to another size
+// says so nowhere else. ok false means that there is none where one should be, which
+// is for the decoder to judge.
+func jpegSize(b []byte) (width, height int, ok bool) {
+	at := 2
+	for range jpegSegments {
+		if at+9 > len(b) || b[at] != 0xff {
+			return 0, 0, false
+		}
+		switch m := b[at+1]; {
+		case m == 0xff: // fill byte
+			at++
+			continue
+		case m >= 0xc0 && m <= 0xcf && m != 0xc4 && m != 0xc8 && m != 0xcc: // not DHT, JPG, DAC
+			return int(binary.BigEndian.Uint16(b[at+7:])), int(binary.BigEndian.Uint16(b[at+5:])), true
+		case m == 0xda: // the scan: too late
+			return 0, 0, false
+		}
+		at += 2 + int(binary.BigEndian.Uint16(b[at+2:]))
+	}
+	return 0, 0, false
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -74,6 +75,33 @@ func mustOpen(t *testing.T, r Request) *Camera {
 }
 
 func ignore(Buffer) error { return nil }
+
+// held is what a process holds on to.
+type held struct {
+	descriptors, mappings, goroutines int
+	heap                              uint64 // bytes, after a collection
+}
+
+// holding counts what this process holds on to now.
+func holding() held {
+	fds, _ := os.ReadDir("/proc/self/fd")
+	maps, _ := os.ReadFile("/proc/self/maps")
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return held{len(fds), strings.Count(string(maps), "/dev/video"), runtime.NumGoroutine(), m.HeapAlloc}
+}
+
+// mustHoldNoMoreThan complains if something was left over since before.
+func mustHoldNoMoreThan(t *testing.T, before held) {
+	t.Helper()
+	const slack = 64 << 10 // bytes: what the log of a test keeps; a driver's buffer is larger
+	now := holding()
+	t.Logf("held before: %+v, now: %+v", before, now)
+	if now.descriptors != before.descriptors || now.mappings != before.mappings || now.goroutines != before.goroutines || now.heap > before.heap+slack {
+		t.Errorf("held = %+v, want no more than %+v", now, before)
+	}
+}
 
 // stall leaves a stream alone for 1.5 s, three times, and looks how old the picture
 // after it is. An emulated machine on a busy host may take a break of its own

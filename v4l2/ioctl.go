@@ -62,6 +62,24 @@ type streamParm struct {
 	rest                   [200 - 40]byte
 }
 
+// queryExtControl is struct v4l2_query_ext_ctrl.
+type queryExtControl struct {
+	id, kind                           uint32
+	name                               [32]byte
+	minimum, maximum                   int64
+	step                               uint64
+	standard                           int64
+	flags, elementSize, elements, dims uint32
+	dim                                [4]uint32
+	reserved                           [32]uint32
+}
+
+// control is struct v4l2_control.
+type control struct {
+	id    uint32
+	value int32
+}
+
 // requestBuffers is struct v4l2_requestbuffers.
 type requestBuffers struct {
 	count, kind, memory, capabilities uint32
@@ -96,6 +114,8 @@ const (
 	vidiocDQBuf     = iocRead | iocWrite | unsafe.Sizeof(bufferInfo{})<<16 | 'V'<<8 | 17
 	vidiocStreamOn  = iocWrite | 4<<16 | 'V'<<8 | 18
 	vidiocStreamOff = iocWrite | 4<<16 | 'V'<<8 | 19
+	vidiocSCtrl     = iocRead | iocWrite | unsafe.Sizeof(control{})<<16 | 'V'<<8 | 28
+	vidiocQueryExt  = iocRead | iocWrite | unsafe.Sizeof(queryExtControl{})<<16 | 'V'<<8 | 103
 	vidiocGParm     = iocRead | iocWrite | unsafe.Sizeof(streamParm{})<<16 | 'V'<<8 | 21
 )
 

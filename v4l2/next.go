@@ -24,14 +24,14 @@ func (c *Camera) Next(timeout time.Duration, use func(Buffer) error) error {
 		if c.closing.Load() {
 			err = ErrClosed
 		}
-		return fmt.Errorf("camera %s: wait %v for a buffer: %w", c.id.Path, timeout, explain(err))
+		return fmt.Errorf("camera %s: wait %v for a buffer: %w", c.id.Path, timeout, explainStream(err))
 	}
 	c.drops.add(delivered)
 	useErr := use(Buffer{Bytes: c.held.Bytes, Layout: c.layout, At: c.stamp(), Sequence: c.held.Sequence})
 	// Give the buffer back even if use failed: a driver without a queued buffer has
 	// nowhere to put the next picture, and Wait would time out for ever.
 	if err := c.dev.Requeue(c.held.Index); err != nil {
-		err = fmt.Errorf("camera %s: give buffer %d back: %w", c.id.Path, c.held.Index, explain(err))
+		err = fmt.Errorf("camera %s: give buffer %d back: %w", c.id.Path, c.held.Index, explainStream(err))
 		if useErr != nil {
 			err = fmt.Errorf("%w; then %w", useErr, err)
 		}

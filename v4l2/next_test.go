@@ -296,3 +296,12 @@ func TestNextDropsABufferThatALaterOneOvertook(t *testing.T) {
 		t.Errorf("Counters (-want +got):\n%s", diff)
 	}
 }
+
+func TestStreamThatIsStoppedUnderneathIsACameraGone(t *testing.T) {
+	c := open(t, v4l2test.New(t, v4l2test.Step{Buf: whole(1)}, v4l2test.Step{Err: unix.EINVAL}), small)
+	next(t, c)
+	err := c.Next(second, func(v4l2.Buffer) error { return nil })
+	if !errors.Is(err, v4l2.ErrGone) || !errors.Is(err, unix.EINVAL) {
+		t.Errorf("Next = %v, want ErrGone and EINVAL", err)
+	}
+}

@@ -25,12 +25,14 @@ func TestLibraryStillHasItsDescriptorField(t *testing.T) {
 const is64 = unsafe.Sizeof(uintptr(0)) / 8
 
 var (
-	_ [unsafe.Sizeof(capability{})]byte     = [104]byte{}
-	_ [unsafe.Sizeof(pixFormat{})]byte      = [48]byte{}
-	_ [unsafe.Sizeof(format{})]byte         = [204 + 4*is64]byte{}
-	_ [unsafe.Sizeof(streamParm{})]byte     = [204]byte{}
-	_ [unsafe.Sizeof(requestBuffers{})]byte = [20]byte{}
-	_ [unsafe.Sizeof(bufferInfo{})]byte     = [68 + 20*is64]byte{}
+	_ [unsafe.Sizeof(capability{})]byte      = [104]byte{}
+	_ [unsafe.Sizeof(pixFormat{})]byte       = [48]byte{}
+	_ [unsafe.Sizeof(format{})]byte          = [204 + 4*is64]byte{}
+	_ [unsafe.Sizeof(streamParm{})]byte      = [204]byte{}
+	_ [unsafe.Sizeof(queryExtControl{})]byte = [232]byte{}
+	_ [unsafe.Sizeof(control{})]byte         = [8]byte{}
+	_ [unsafe.Sizeof(requestBuffers{})]byte  = [20]byte{}
+	_ [unsafe.Sizeof(bufferInfo{})]byte      = [68 + 20*is64]byte{}
 
 	_ [unsafe.Offsetof(format{}.union)]byte         = [4 + 4*is64]byte{}
 	_ [unsafe.Offsetof(bufferInfo{}.timestamp)]byte = [20 + 4*is64]byte{}

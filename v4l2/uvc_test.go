@@ -1,41 +1,81 @@
 // A USB webcam in a VM: the kernel's own uvcvideo, behind it virtualcam over
-// usbredir. The tests themselves are in uvc_guest_test.go; they ask for faults by
+// usbredir. The tests themselves are in *_guest_test.go; they ask for faults by
 // printing a line.
 
 package v4l2
 
 import (
+	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/krazycam/krazycam/v4l2/virtualcam"
 )
 
-func TestCaptureFromUSBWebcamInVM(t *testing.T) {
+func TestCaptureFromUSBWebcamInVM(t *testing.T) { runWebcams(t, "^TestUVC") }
+func TestUSBWebcamFaultsInVM(t *testing.T)      { runWebcams(t, "^TestFault") }
+func TestUSBWebcamReplugsInVM(t *testing.T)     { runWebcams(t, "^TestReplug") }
+
+// runWebcams runs tests in each machine whose time it is: KRAZYCAM_LONG=1 adds arm64,
+// which shows nothing of USB that amd64 does not.
+func runWebcams(t *testing.T, tests string) {
+	machines := []machine{amd64}
+	if os.Getenv("KRAZYCAM_LONG") != "" {
+		machines = append(machines, arm64)
+	}
+	for _, m := range machines {
+		t.Run(m.goarch, func(t *testing.T) { plugWebcams(t, m, tests) })
+	}
+}
+
+// webcams are the two virtual cameras of a VM and its two USB ports; the second camera
+// is plugged in on demand.
+type webcams struct {
+	t       *testing.T
+	cameras [2]*virtualcam.Camera
+	sockets [2]string // of the ports
+	pull    [2]func() // takes a camera out of its port
+	ended   sync.WaitGroup
+}
+
+// plugWebcams boots a VM that sees them and runs tests in it.
+func plugWebcams(t *testing.T, m machine, tests string) {
 	dir, err := os.MkdirTemp("", "cam") // t.TempDir is too long for a socket's name
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	socket := filepath.Join(dir, "usb")
-	camera := virtualcam.New(virtualcam.NewPattern())
-	served := make(chan error, 1)
+	w := &webcams{t: t}
+	w.cameras[0] = virtualcam.New(virtualcam.NewPattern())
+	w.cameras[1] = virtualcam.Model{Name: "Virtual iso", Serial: "second-2", Isochronous: true}.New(virtualcam.NewPattern())
+	qemu := []string{"-device", "qemu-xhci"}
+	for i := range w.sockets {
+		w.sockets[i] = filepath.Join(dir, fmt.Sprint("usb", i))
+		qemu = append(qemu, "-chardev", fmt.Sprintf("socket,id=cam%d,server=on,wait=off,path=%s", i, w.sockets[i]),
+			"-device", fmt.Sprintf("usb-redir,chardev=cam%d", i))
+	}
 	runGuest(t, guest{
-		machine: amd64,
-		tests:   "^TestUVC",
-		modules: []string{"xhci_pci", "uvcvideo"},
-		qemu: []string{"-device", "qemu-xhci", "-chardev", "socket,id=cam,server=on,wait=off,path=" + socket,
-			"-device", "usb-redir,chardev=cam"},
-		started: func() {
-			conn := dial(t, socket)
-			go func() { served <- camera.ServeUSBRedir(conn) }()
-		},
-		line: func(line string) { obey(t, camera, line) },
+		machine: m, tests: tests, modules: []string{"xhci_pci", "uvcvideo"}, qemu: qemu,
+		started: func() { w.plug(0, 0) },
+		line:    w.obey,
 	})
-	t.Logf("the camera's connection ended: %v", <-served)
+	w.ended.Wait()
+}
+
+// plug puts a camera into a port.
+func (w *webcams) plug(camera, port int) {
+	conn, done := dial(w.t, w.sockets[port]), make(chan struct{})
+	w.ended.Go(func() {
+		w.t.Logf("camera %d in port %d ended: %v", camera, port, w.cameras[camera].ServeUSBRedir(conn))
+		close(done)
+	})
+	w.pull[camera] = func() { conn.Close(); <-done }
 }
 
 // dial waits until QEMU listens.
@@ -52,20 +92,38 @@ func dial(t *testing.T, socket string) net.Conn {
 	return nil
 }
 
+// injected are the faults that a test inside the VM can ask for.
+var injected = map[string]virtualcam.Faults{
+	"heal": {}, "hang": {Hang: true}, "fault stall": {Stall: true},
+	"hang until reset": {Hang: true, Until: virtualcam.Reset}, "hang until configured": {Hang: true, Until: virtualcam.Configuration},
+	"fault refuse":   {Refuse: true},
+	"fault errorbit": {ErrorBit: true}, "fault half": {Half: true}, "fault empty": {Empty: true},
+	"fault resize": {Resize: true}, "fault nohuffman": {NoHuffman: true},
+}
+
 // obey does what a test inside the VM asks for.
-func obey(t *testing.T, camera *virtualcam.Camera, line string) {
+func (w *webcams) obey(line string) {
+	wish, ok := strings.CutPrefix(line, "host: ")
+	if !ok {
+		return
+	}
 	var err error
-	switch line {
-	case "host: hang":
-		camera.Inject(virtualcam.Faults{Hang: true})
-	case "host: heal":
-		camera.Inject(virtualcam.Faults{})
-	case "host: unplug":
-		err = camera.Detach()
-	case "host: plug":
-		err = camera.Attach()
+	switch f, known := injected[wish]; {
+	case known:
+		w.cameras[0].Inject(f)
+	case wish == "unplug":
+		err = w.cameras[0].Detach()
+	case wish == "plug":
+		err = w.cameras[0].Attach()
+	case wish == "second":
+		w.plug(1, 1)
+	case wish == "move":
+		w.pull[0]()
+		w.plug(0, 1)
+	default:
+		err = errors.New("nobody here knows what that is")
 	}
 	if err != nil {
-		t.Errorf("%s: %v", line, err)
+		w.t.Errorf("%s: %v", line, err)
 	}
 }

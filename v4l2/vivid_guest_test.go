@@ -7,13 +7,10 @@ package v4l2
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
 	"reflect"
-	"strings"
 	"testing"
 	"time"
-	"unsafe"
 
 	"github.com/blackjack/webcam"
 	"golang.org/x/sys/unix"
@@ -24,33 +21,22 @@ import (
 // wish is small enough for an emulated processor.
 var wish = Request{Device: "vivid", Width: 320, Height: 180, FPS: 15, Format: pixfmt.YUYV}
 
-// queryControl is struct v4l2_queryctrl.
-type queryControl struct {
-	id, kind                         uint32
-	name                             [32]byte
-	minimum, maximum, step, standard int32
-	flags                            uint32
-	reserved                         [2]uint32
-}
-
 // inject sets one of vivid's fault controls by name.
-func inject(t *testing.T, c *Camera, name string, value int32) {
+func inject(t *testing.T, c *Camera, name string, value int64) {
 	t.Helper()
-	n := c.dev.(*node)
-	q := new(queryControl)
-	for {
-		q.id |= 0x80000000 // V4L2_CTRL_FLAG_NEXT_CTRL
-		if err := ioctl(n.fd, iocRead|iocWrite|unsafe.Sizeof(*q)<<16|'V'<<8|36, unsafe.Pointer(q)); err != nil {
-			t.Fatalf("control %q: not found: %v", name, err)
-		}
-		if text(q.name[:]) != name {
-			continue
-		}
-		if err := n.cam.SetControl(webcam.ControlID(q.id), value); err != nil {
-			t.Fatalf("control %q: %v", name, err)
-		}
-		return
+	there, err := c.dev.Controls()
+	if err != nil {
+		t.Fatal(err)
 	}
+	for _, k := range there {
+		if k.Name == name {
+			if err := c.dev.SetControl(k.ID, value); err != nil {
+				t.Fatalf("control %q: %v", name, err)
+			}
+			return
+		}
+	}
+	t.Fatalf("control %q is not among %v", name, there)
 }
 
 func TestVividIsDiscovered(t *testing.T) {
@@ -160,28 +146,19 @@ func TestVividTakesAnotherFormatAfterStop(t *testing.T) {
 	t.Logf("the library alone, S_FMT after its StopStreaming: %v", n.setFormat(pixfmt.YUYV, 320, 180))
 }
 
-// held counts open descriptors and mapped buffers.
-func held() (descriptors, mappings int) {
-	fds, _ := os.ReadDir("/proc/self/fd")
-	maps, _ := os.ReadFile("/proc/self/maps")
-	return len(fds), strings.Count(string(maps), "/dev/video")
-}
-
 func TestVividLeavesNothingBehindWhenItRefusesToStart(t *testing.T) {
 	c := mustOpen(t, wish)
 	if err := c.dev.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	descriptors, mappings := held()
+	before := holding()
 	for range 50 {
-		inject(t, c, "Inject VIDIOC_STREAMON Error", 1)
+		inject(t, c, "inject_vidioc_streamon_error", 1)
 		if err := c.dev.Start(bufferCount); err == nil {
 			t.Fatal("Start went well in spite of the injected error")
 		}
-		if d, m := held(); d != descriptors || m != mappings {
-			t.Fatalf("descriptors, mappings = %d, %d, want %d, %d", d, m, descriptors, mappings)
-		}
 	}
+	mustHoldNoMoreThan(t, before)
 	if err := c.dev.Start(bufferCount); err != nil {
 		t.Fatal(err)
 	}
@@ -200,9 +177,9 @@ func TestVividShowsWhyTheLibraryDoesNotStartTheStream(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	inject(t, c, "Inject VIDIOC_STREAMON Error", 1)
+	inject(t, c, "inject_vidioc_streamon_error", 1)
 	err = w.StartStreaming()
-	_, mappings := held()
+	mappings := holding().mappings
 	t.Logf("StartStreaming: %v; mappings left: %d", err, mappings)
 	if errors.Is(err, unix.EINVAL) {
 		t.Error("the library keeps the errno now: webcam.go can do with less beside it")
@@ -228,7 +205,7 @@ func TestVividShowsWhyTheLibraryDoesNotStartTheStream(t *testing.T) {
 func TestVividDamagedBuffersAreDropped(t *testing.T) {
 	c := mustOpen(t, wish)
 	for range 5 {
-		inject(t, c, "Inject V4L2_BUF_FLAG_ERROR", 1)
+		inject(t, c, "inject_v4l2_buf_flag_error", 1)
 		if err := c.Next(5*time.Second, ignore); err != nil {
 			t.Fatal(err)
 		}
@@ -240,8 +217,8 @@ func TestVividDamagedBuffersAreDropped(t *testing.T) {
 
 func TestVividDroppedBuffersAreCounted(t *testing.T) {
 	c := mustOpen(t, wish)
-	inject(t, c, "Percentage of Dropped Buffers", 50)
-	defer inject(t, c, "Percentage of Dropped Buffers", 0)
+	inject(t, c, "percentage_of_dropped_buffers", 50)
+	defer inject(t, c, "percentage_of_dropped_buffers", 0)
 	for range 20 {
 		if err := c.Next(5*time.Second, ignore); err != nil {
 			t.Fatal(err)
@@ -263,7 +240,7 @@ func TestVividNeverDeliversAnOldPictureAfterAStall(t *testing.T) {
 func TestVividFatalErrorIsToldAndMendedByOpeningAgain(t *testing.T) {
 	for range 3 {
 		c := mustOpen(t, wish)
-		inject(t, c, "Inject Fatal Streaming Error", 1)
+		inject(t, c, "inject_fatal_streaming_error", 1)
 		var err error
 		for range 10 { // what was filled before still comes
 			if err = c.Next(5*time.Second, ignore); err != nil {
@@ -280,13 +257,68 @@ func TestVividFatalErrorIsToldAndMendedByOpeningAgain(t *testing.T) {
 	}
 }
 
+func TestVividSetsControlsByNameAndTellsWhatItCannotSet(t *testing.T) {
+	r := wish
+	r.Controls = map[string]int64{"brightness": 77, "contrast": 1 << 20, "no_such_control": 1}
+	c := mustOpen(t, r)
+	t.Logf("%q", c.Complaints())
+	if got := c.Complaints(); len(got) != 2 {
+		t.Errorf("complaints = %q, want one about contrast and one about no_such_control", got)
+	}
+	const brightness = 0x00980900 // V4L2_CID_BRIGHTNESS
+	if got, err := c.dev.(*node).cam.GetControl(brightness); got != 77 || err != nil {
+		t.Errorf("brightness = %d, %v, want 77", got, err)
+	}
+	if err := c.Next(5*time.Second, ignore); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestVividFaultsOfTheQueueAreToldAndMendedByOpeningAgain(t *testing.T) {
+	for _, name := range []string{"inject_vidioc_reqbufs_error", "inject_vidioc_qbuf_error"} {
+		c := mustOpen(t, wish)
+		if err := c.dev.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		inject(t, c, name, 1)
+		err := c.dev.Start(bufferCount)
+		t.Logf("%s: %v", name, err)
+		if err == nil {
+			t.Errorf("%s: Start went well", name)
+		}
+		if err := c.dev.Start(bufferCount); err != nil {
+			t.Errorf("%s: Start after that: %v", name, err)
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestVividSequenceAndTimeMayWrap(t *testing.T) {
+	for _, name := range []string{"wrap_sequence_number", "wrap_timestamp"} {
+		c := mustOpen(t, wish)
+		inject(t, c, name, 1)
+		for range 20 {
+			if err := c.Next(5*time.Second, ignore); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+		t.Logf("%s: %+v", name, c.Counters())
+		inject(t, c, name, 0)
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // The last one: vivid stays disconnected.
 func TestVividDisconnectIsToldAtOnce(t *testing.T) {
 	c := mustOpen(t, wish)
 	if err := c.Next(5*time.Second, ignore); err != nil {
 		t.Fatal(err)
 	}
-	inject(t, c, "Disconnect", 1)
+	inject(t, c, "disconnect", 1)
 	began := Now()
 	var err error
 	for range 10 {

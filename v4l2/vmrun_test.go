@@ -54,6 +54,7 @@ type machine struct {
 
 var (
 	amd64 = machine{"amd64", "amd64", "linux-image-amd64", "ttyS0", []string{"qemu-system-x86_64", "-M", "pc", "-cpu", "max"}}
+	arm64 = machine{"arm64", "arm64", "linux-image-arm64", "ttyAMA0", []string{"qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a53"}}
 	// 32 bits, and a kernel that converts its 64-bit time for us.
 	armv7 = machine{"arm", "armhf", "linux-image-armmp", "ttyAMA0", []string{"qemu-system-arm", "-M", "virt,highmem=off", "-cpu", "cortex-a7"}}
 )

@@ -9,6 +9,7 @@
 package v4l2test
 
 import (
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -44,6 +45,9 @@ type Device struct {
 	// a good one, as is every later call.
 	SetFormatErr, StartErr []error
 	RequeueErr             error // of every Requeue
+	Knobs                  []v4l2.Control
+	Set                    []string // what was set, as "name=value", in order
+	SetControlErr          []error  // the answers to the first calls, in order
 
 	t     testing.TB
 	steps []Step
@@ -153,6 +157,23 @@ func (d *Device) SetInterval(asked time.Duration) (time.Duration, error) {
 		d.interval = d.Interval
 	}
 	return d.interval, nil
+}
+
+// Controls is Knobs.
+func (d *Device) Controls() ([]v4l2.Control, error) { return d.Knobs, nil }
+
+// SetControl notes what was set.
+func (d *Device) SetControl(id uint32, value int64) error {
+	for _, k := range d.Knobs {
+		if k.ID == id {
+			if err := take(&d.SetControlErr); err != nil {
+				return err
+			}
+			d.Set = append(d.Set, fmt.Sprintf("%s=%d", k.Name, value))
+			return nil
+		}
+	}
+	return unix.EINVAL
 }
 
 // Start queues n buffers and starts the script.

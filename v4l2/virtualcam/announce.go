@@ -10,6 +10,7 @@ const (
 	videoEndpointSlot = 16 + videoEndpoint&15
 
 	endpointControl = 0
+	endpointIso     = 1
 	endpointBulk    = 2
 	endpointNone    = 255
 )
@@ -18,7 +19,7 @@ const (
 func (r *redirection) connect() error {
 	d := deviceDescriptor
 	body := append([]byte{speedHigh, d[4], d[5], d[6]}, d[8:14]...) // class, vendor, product, version
-	return r.send(interfaceInfo(), endpointInfo(), packet{kind: typeDeviceConnect, body: body})
+	return r.send(interfaceInfo(), r.endpointInfo(), packet{kind: typeDeviceConnect, body: body})
 }
 
 // interfaceInfo: count 4 bytes, then number, class, subclass and protocol 32 times each.
@@ -33,10 +34,10 @@ func interfaceInfo() packet {
 }
 
 // endpointInfo: type, interval and interface 32 times 1 byte each, then most bytes of a
-// packet 32 times 2.
-func endpointInfo() packet {
+// packet 32 times 2. What an isochronous endpoint carries hangs on the alternate setting.
+func (r *redirection) endpointInfo() packet {
 	var b [endpointSlots * (1 + 1 + 1 + 2)]byte
-	kind, iface, size := b[:], b[2*endpointSlots:], b[3*endpointSlots:]
+	kind, interval, iface, size := b[:], b[endpointSlots:], b[2*endpointSlots:], b[3*endpointSlots:]
 	for i := range endpointSlots {
 		kind[i] = endpointNone
 	}
@@ -46,6 +47,12 @@ func endpointInfo() packet {
 	}
 	set(0, endpointControl, 0, 64)
 	set(16, endpointControl, 0, 64)
-	set(videoEndpointSlot, endpointBulk, streamingInterface, packetSize)
+	switch {
+	case !r.camera.isochronous:
+		set(videoEndpointSlot, endpointBulk, streamingInterface, packetSize)
+	case r.setting > 0:
+		set(videoEndpointSlot, endpointIso, streamingInterface, uint16(r.packetLimit()))
+		interval[videoEndpointSlot] = 1 // microframes, 1<<(bInterval-1)
+	}
 	return packet{kind: typeEndpointInfo, body: b[:]}
 }

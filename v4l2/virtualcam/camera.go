@@ -5,17 +5,19 @@
 // Package virtualcam is a USB webcam played by a program: a kernel that sees it binds its
 // own uvcvideo driver, so that what is tested is the path that a real camera takes.
 //
-// A Camera answers the control requests of a high speed bulk UVC device, with MJPG and
-// YUYV at the sizes of its Source and 30, 15 or 10 pictures a second, and sends each
-// picture at the moment it is due. ServeUSBRedir plugs it into QEMU's usb-redir device, on
+// A Camera answers the control requests of a high speed UVC device, bulk or isochronous,
+// with MJPG and YUYV at the sizes of its Source and 30, 15 or 10 pictures a second, sends
+// each picture at the moment it is due, and misbehaves on demand (Faults). ServeUSBRedir plugs it into QEMU's usb-redir device, on
 // any operating system. A Source is a moving Pattern or a Clip; either can stamp its
 // pictures (package stamp), and both give the picture without stamp back for comparison.
 //
-// Each connection owns one goroutine, which ends with it. Nothing here touches a device of
+// Each connection owns one goroutine, an isochronous stream another; they end with it. Nothing here touches a device of
 // the machine it runs on.
 package virtualcam
 
 import (
+	"cmp"
+	"encoding/binary"
 	"sync"
 	"time"
 
@@ -35,20 +37,28 @@ type Source interface {
 	Buffer(f pixfmt.FourCC, s Size, n uint32, due time.Time) ([]byte, error)
 }
 
-// Faults make a camera misbehave until they are taken back.
-type Faults struct {
-	Hang bool // stays plugged in and answers control requests, but sends no picture
+// A Model is how a camera is built and what it is called. The zero Model is a bulk camera
+// named "Virtual UVC" with serial number "0001".
+type Model struct {
+	Name   string // of the product, ASCII
+	Serial string // ASCII
+	// Isochronous cameras send each packet in a microframe of its own, as most real ones
+	// do. QEMU reads ahead, which costs about 115 ms: take bulk to measure latency.
+	Isochronous bool
 }
 
 // A Camera is one virtual webcam. It may be plugged in and pulled as often as wanted, but
 // only into one connection at a time.
 type Camera struct {
 	source        Source
-	configuration []byte // USB configuration descriptor
+	isochronous   bool
+	configuration []byte   // USB configuration descriptor
+	words         []string // string descriptors by number, the first unused
 
 	mu        sync.Mutex
 	link      *redirection // the live connection, or nil
 	probe     probe
+	priority  byte // 1: pictures may take longer in low light, as from the factory
 	stream    stream
 	transfers []transfer    // bulk IN transfers that wait for bytes, oldest first
 	wake      chan struct{} // a transfer or a new stream came
@@ -57,17 +67,30 @@ type Camera struct {
 
 // A transfer is a bulk IN request of the host.
 type transfer struct {
-	id    uint64
-	max   int          // bytes
-	reply func([]byte) // called once with c.mu held, unless cancel takes the transfer back
+	id  uint64
+	max int // bytes
+	// reply is called once with c.mu held, unless cancel takes the transfer back.
+	reply func(data []byte, stall bool)
 }
 
-// New makes a camera that shows source.
-func New(source Source) *Camera {
-	c := &Camera{source: source, wake: make(chan struct{}, 1)}
-	c.configuration = configurationDescriptor(source.Sizes())
-	c.probe.settle(source.Sizes())
+// New makes a bulk camera that shows source.
+func New(source Source) *Camera { return Model{}.New(source) }
+
+// New makes a camera of the model that shows source.
+func (m Model) New(source Source) *Camera {
+	c := &Camera{source: source, isochronous: m.Isochronous, wake: make(chan struct{}, 1), priority: 1}
+	c.words = []string{"", "krazycam", cmp.Or(m.Name, "Virtual UVC"), cmp.Or(m.Serial, "0001")}
+	c.configuration = configurationDescriptor(source.Sizes(), m.Isochronous)
+	c.settle()
 	return c
+}
+
+// settle fills in what the host left open or the camera cannot do.
+func (c *Camera) settle() {
+	c.probe.settle(c.source.Sizes())
+	if c.isochronous {
+		binary.LittleEndian.PutUint32(c.probe[22:], isochronousSize)
+	}
 }
 
 // Inject sets the faults from now on; the zero value heals the camera.
@@ -148,18 +171,27 @@ func (c *Camera) fill(now time.Time) (time.Duration, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for len(c.transfers) > 0 && !c.faults.Hang {
+		if c.faults.Stall {
+			c.answer(nil, true)
+			continue
+		}
 		if !c.stream.busy() && !c.stream.due(now) {
 			// A millisecond at least: timers are no finer on every system.
 			return max(c.stream.next.Sub(now), time.Millisecond), nil
 		}
 		if !c.stream.busy() {
-			if err := c.stream.load(c.source, c.probe, now); err != nil {
+			if err := c.stream.load(c.source, c.probe, c.faults, now); err != nil {
 				return 0, err
 			}
 		}
-		t := c.transfers[0]
-		c.transfers = c.transfers[1:]
-		t.reply(c.stream.transfer(t.max))
+		c.answer(c.stream.transfer(c.transfers[0].max), false)
 	}
 	return time.Hour, nil // until kicked
+}
+
+// answer answers the oldest transfer.
+func (c *Camera) answer(data []byte, stall bool) {
+	t := c.transfers[0]
+	c.transfers = c.transfers[1:]
+	t.reply(data, stall)
 }

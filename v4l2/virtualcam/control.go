@@ -36,8 +36,9 @@ const (
 	uvcGetInfo = 0x86
 	uvcGetDef  = 0x87
 
-	selectProbe  = 1
-	selectCommit = 2
+	selectProbe            = 1
+	selectCommit           = 2
+	selectExposurePriority = 3 // of the camera terminal, UVC 1.1 section 4.2.2.1.3
 )
 
 // control answers a request; ok false means a stall, "not supported".
@@ -53,6 +54,8 @@ func (c *Camera) control(s setup, data []byte, now time.Time) (answer []byte, ok
 		ok = true
 	case s.index&0xff == streamingInterface && (s.value>>8 == selectProbe || s.value>>8 == selectCommit):
 		answer, ok = c.negotiate(s, data, now)
+	case s.index == cameraTerminal<<8|controlInterface && s.value>>8 == selectExposurePriority:
+		answer, ok = c.exposurePriority(s, data)
 	}
 	return answer[:min(len(answer), int(s.length))], ok
 }
@@ -65,9 +68,9 @@ func (c *Camera) descriptor(kind byte, n int) ([]byte, bool) {
 		return c.configuration, true
 	case kind == descString && n == 0:
 		return []byte{4, descString, 0x09, 0x04}, true // US English
-	case kind == descString && n < len(stringDescriptors):
-		b := []byte{byte(2 + 2*len(stringDescriptors[n])), descString}
-		for _, r := range stringDescriptors[n] {
+	case kind == descString && n < len(c.words):
+		b := []byte{byte(2 + 2*len(c.words[n])), descString}
+		for _, r := range c.words[n] {
 			b = append(b, byte(r), 0)
 		}
 		return b, true
@@ -75,12 +78,39 @@ func (c *Camera) descriptor(kind byte, n int) ([]byte, bool) {
 	return nil, false // also the device qualifier: high speed only
 }
 
+// exposurePriority answers the one control of the camera terminal.
+func (c *Camera) exposurePriority(s setup, data []byte) ([]byte, bool) {
+	switch {
+	case s.kind == classToIface && s.request == uvcSetCur && len(data) == 1 && data[0] <= 1:
+		c.priority = data[0]
+		return nil, true
+	case s.kind != classFromIface:
+		return nil, false
+	}
+	switch s.request {
+	case uvcGetCur:
+		return []byte{c.priority}, true
+	case uvcGetMin:
+		return []byte{0}, true
+	case uvcGetMax, uvcGetDef, uvcGetRes:
+		return []byte{1}, true
+	case uvcGetLen:
+		return le16(1), true
+	case uvcGetInfo:
+		return []byte{3}, true // may be read and written
+	}
+	return nil, false
+}
+
 // negotiate answers the probe and commit controls.
 func (c *Camera) negotiate(s setup, data []byte, now time.Time) ([]byte, bool) {
 	switch {
 	case s.kind == classToIface && s.request == uvcSetCur:
+		if s.value>>8 == selectCommit && c.faults.Refuse {
+			return nil, false
+		}
 		copy(c.probe[:], data)
-		c.probe.settle(c.source.Sizes())
+		c.settle()
 		if s.value>>8 == selectCommit {
 			c.stream.begin(now)
 			c.kick()

@@ -13,12 +13,14 @@ func TestConfigurationDescriptorIsWellFormed(t *testing.T) {
 		name           string
 		sizes          []Size
 		formats, views int
+		isochronous    bool
 	}{
-		{"all sizes", []Size{{640, 480}, {320, 240}, {1280, 720}}, 2, 2 + 3},
-		{"too large for YUYV", []Size{{1280, 720}}, 1, 1},
+		{"all sizes", []Size{{640, 480}, {320, 240}, {1280, 720}}, 2, 2 + 3, false},
+		{"isochronous", []Size{{640, 480}, {320, 240}, {1280, 720}}, 2, 2 + 3, true},
+		{"too large for YUYV", []Size{{1280, 720}}, 1, 1, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := configurationDescriptor(c.sizes)
+			b := configurationDescriptor(c.sizes, c.isochronous)
 			if total := int(binary.LittleEndian.Uint16(b[2:])); total != len(b) {
 				t.Errorf("wTotalLength = %d, want %d", total, len(b))
 			}

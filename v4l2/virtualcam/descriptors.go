@@ -12,7 +12,12 @@ const (
 	videoEndpoint = 0x81 // endpoint 1, IN
 	packetSize    = 512  // bytes, bulk at high speed (USB 2.0 section 5.8.3)
 
+	// isochronousSize is the most bytes of a microframe: 3 transactions of 1024 (USB 2.0
+	// section 5.6.3).
+	isochronousSize = 3 * 1024
+
 	controlInterface   = 0
+	cameraTerminal     = 1 // an entity of the control interface
 	streamingInterface = 1
 
 	// Format indexes of the descriptors and of the probe control.
@@ -31,8 +36,6 @@ const mostYUYV = 640 * 480
 // 1d6b (Linux Foundation) product 0102 (webcam gadget), one configuration.
 var deviceDescriptor = []byte{18, 1, 0x00, 0x02, 0xef, 2, 1, 64, 0x6b, 0x1d, 0x02, 0x01, 1, 0, 1, 2, 3, 1}
 
-var stringDescriptors = []string{1: "krazycam", 2: "Virtual UVC", 3: "0001"}
-
 // sizesOf are the sizes that are offered in a format, in the order of their frame indexes.
 func sizesOf(f pixfmt.FourCC, all []Size) []Size {
 	if f != pixfmt.YUYV {
@@ -48,8 +51,8 @@ func sizesOf(f pixfmt.FourCC, all []Size) []Size {
 }
 
 // configurationDescriptor: interface 0 controls (camera terminal to USB), interface 1
-// streams through one bulk endpoint. Without a size that fits, YUYV is left out.
-func configurationDescriptor(sizes []Size) []byte {
+// streams through one endpoint. Without a size that fits, YUYV is left out.
+func configurationDescriptor(sizes []Size, isochronous bool) []byte {
 	formats := concat(uncompressedFormat(sizesOf(pixfmt.YUYV, sizes)), mjpegFormat(sizes))
 	count := byte(2)
 	if len(sizesOf(pixfmt.YUYV, sizes)) == 0 {
@@ -60,20 +63,29 @@ func configurationDescriptor(sizes []Size) []byte {
 	body := concat(
 		[]byte{8, 11, controlInterface, 2, 14, 3, 0, 0}, // association: video, collection
 		controlDescriptors(),
-		[]byte{9, 4, streamingInterface, 0, 1, 14, 2, 0, 0},
-		header, formats,
-		[]byte{7, 5, videoEndpoint, 2}, le16(packetSize), []byte{0},
 	)
+	if isochronous { // alternate setting 0 takes no bandwidth, 1 and 2 take 1024 and 3072 bytes a microframe
+		body = concat(body, streamingSetting(0, 0), header, formats,
+			streamingSetting(1, 1), []byte{7, 5, videoEndpoint, 5}, le16(1024), []byte{1},
+			streamingSetting(2, 1), []byte{7, 5, videoEndpoint, 5}, le16(1024|2<<11), []byte{1})
+	} else {
+		body = concat(body, streamingSetting(0, 1), header, formats, []byte{7, 5, videoEndpoint, 2}, le16(packetSize), []byte{0})
+	}
 	return concat([]byte{9, 2}, le16(9+len(body)), []byte{2, 1, 0, 0x80, 250}, body)
 }
 
+// streamingSetting is an alternate setting of the streaming interface.
+func streamingSetting(number, endpoints byte) []byte {
+	return []byte{9, 4, streamingInterface, number, endpoints, 14, 2, 0, 0}
+}
+
 func controlDescriptors() []byte {
-	camera := []byte{17, 0x24, 2, 1, 0x01, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0}
+	camera := []byte{17, 0x24, 2, cameraTerminal, 0x01, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0x04 /* exposure priority */, 0}
 	output := []byte{9, 0x24, 3, 2, 0x01, 0x01, 0, 1, 0}
 	const headerSize = 13
 	return concat([]byte{9, 4, controlInterface, 0, 0, 14, 1, 0, 0},
 		[]byte{headerSize, 0x24, 1, 0x00, 0x01}, le16(headerSize+len(camera)+len(output)),
-		le32(48_000_000), []byte{1, streamingInterface}, camera, output)
+		le32(clockRate), []byte{1, streamingInterface}, camera, output)
 }
 
 func uncompressedFormat(sizes []Size) []byte {

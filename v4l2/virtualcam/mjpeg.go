@@ -10,6 +10,7 @@ import (
 
 const (
 	markerSOF0 = 0xc0
+	markerDHT  = 0xc4
 	markerRST0 = 0xd0
 	markerRST7 = 0xd7
 	markerSOI  = 0xd8

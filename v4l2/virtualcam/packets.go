@@ -23,12 +23,16 @@ const (
 	typeSetAlt              = 9
 	typeGetAlt              = 10
 	typeAltStatus           = 11
+	typeStartIso            = 12
+	typeStopIso             = 13
+	typeIsoStatus           = 14
 	typeCancel              = 21
 	typeFilterReject        = 22
 	typeFilterFilter        = 23
 	typeDisconnectAck       = 24
 	typeControl             = 100
 	typeBulk                = 101
+	typeIso                 = 102
 )
 
 // Status bytes of usbredir answers.
@@ -65,9 +69,11 @@ func fixed(kind uint32) int {
 		return helloSize
 	case typeControl, typeBulk:
 		return 10
+	case typeStartIso:
+		return 3
 	case typeSetAlt:
 		return 2
-	case typeSetConfiguration, typeGetAlt:
+	case typeSetConfiguration, typeGetAlt, typeStopIso:
 		return 1
 	}
 	return 0

@@ -37,7 +37,7 @@ func TestPictureSurvivesEveryTransferSize(t *testing.T) {
 			t.Run(fmt.Sprintf("%d bytes in transfers of %d", size, most), func(t *testing.T) {
 				var s stream
 				source := &script{size: size}
-				if err := s.load(source, settled(source), time.Unix(1, 0)); err != nil {
+				if err := s.load(source, settled(source), Faults{}, time.Unix(1, 0)); err != nil {
 					t.Fatal(err)
 				}
 				var got []byte
@@ -76,7 +76,7 @@ func TestFrameIDTogglesWithEachPicture(t *testing.T) {
 	source := &script{size: 10}
 	var ids []byte
 	for i := range 4 {
-		if err := s.load(source, settled(source), time.Unix(int64(i), 0)); err != nil {
+		if err := s.load(source, settled(source), Faults{}, time.Unix(int64(i), 0)); err != nil {
 			t.Fatal(err)
 		}
 		ids = append(ids, s.transfer(payloadSize)[1]&flagFrameID)
@@ -107,7 +107,7 @@ func TestLateHostLosesOldPicturesAndGetsTheNewest(t *testing.T) {
 		if !s.due(start.Add(c.at)) {
 			t.Errorf("%s: not due", c.name)
 		}
-		if err := s.load(source, p, start.Add(c.at)); err != nil {
+		if err := s.load(source, p, Faults{}, start.Add(c.at)); err != nil {
 			t.Fatal(err)
 		}
 		if got := source.due[len(source.due)-1].Sub(start); s.number != c.number || got != c.due {
@@ -123,7 +123,7 @@ func TestFillAnswersInOrderAndWaitsForTheNextPicture(t *testing.T) {
 	c, now := New(&script{size: 10}), time.Unix(5, 0)
 	var order []uint64
 	for id := range uint64(3) {
-		c.submit(transfer{id, payloadSize, func([]byte) { order = append(order, id) }})
+		c.submit(transfer{id, payloadSize, func([]byte, bool) { order = append(order, id) }})
 	}
 	wait, err := c.fill(now)
 	if err != nil || len(order) != 1 || wait != c.probe.interval() {
@@ -139,7 +139,7 @@ func TestFillAnswersInOrderAndWaitsForTheNextPicture(t *testing.T) {
 func TestHangingCameraSendsNothing(t *testing.T) {
 	c := New(&script{size: 10})
 	answered := 0
-	c.submit(transfer{1, payloadSize, func([]byte) { answered++ }})
+	c.submit(transfer{1, payloadSize, func([]byte, bool) { answered++ }})
 	c.Inject(Faults{Hang: true})
 	if _, err := c.fill(time.Unix(5, 0)); err != nil || answered != 0 {
 		t.Errorf("answers of a hanging camera = %d (%v), want 0", answered, err)
@@ -153,7 +153,7 @@ func TestHangingCameraSendsNothing(t *testing.T) {
 func TestFailingSourceEndsTheFeeding(t *testing.T) {
 	broken := errors.New("broken")
 	c := New(&script{err: broken})
-	c.submit(transfer{1, payloadSize, func([]byte) { t.Error("answered") }})
+	c.submit(transfer{1, payloadSize, func([]byte, bool) { t.Error("answered") }})
 	if err := c.feed(nil); !errors.Is(err, broken) {
 		t.Errorf("feed = %v, want %v", err, broken)
 	}

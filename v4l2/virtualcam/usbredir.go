@@ -35,6 +35,11 @@ type redirection struct {
 	camera *Camera
 	conn   io.ReadWriteCloser
 	mu     sync.Mutex // over writes: answers come from the feeding goroutine too
+
+	setting byte       // alternate setting of the streaming interface; the serving goroutine's own
+	failed  chan error // what ended an isochronous stream, at most one
+	isoMu   sync.Mutex
+	stopIso func() // ends the isochronous stream; nil: there is none
 }
 
 // ServeUSBRedir plugs the camera into conn, the socket of a QEMU chardev, and plays it
@@ -42,7 +47,7 @@ type redirection struct {
 // error is never nil: io.EOF if the other side hung up, ErrRejected if it refused.
 func (c *Camera) ServeUSBRedir(conn io.ReadWriteCloser) error {
 	defer conn.Close()
-	r := &redirection{camera: c, conn: conn}
+	r := &redirection{camera: c, conn: conn, failed: make(chan error, 1)}
 	in := bufio.NewReaderSize(conn, 64<<10)
 	if err := r.greet(in); err != nil {
 		return err
@@ -69,6 +74,12 @@ func (c *Camera) ServeUSBRedir(conn io.ReadWriteCloser) error {
 	}()
 	err := r.serve(in)
 	close(done)
+	r.endIso()
+	select {
+	case isoErr := <-r.failed:
+		return isoErr
+	default:
+	}
 	if feedErr := <-fed; feedErr != nil {
 		return feedErr
 	}
@@ -82,6 +93,7 @@ func (c *Camera) Detach() error {
 	if r == nil {
 		return ErrNotPluggedIn
 	}
+	r.endIso()
 	c.reset()
 	return r.send(packet{kind: typeDeviceDisconnect})
 }
@@ -148,19 +160,38 @@ func (r *redirection) serve(in io.Reader) error {
 // answer acts on one packet of QEMU.
 func (r *redirection) answer(p packet) error {
 	switch p.kind {
-	case typeReset, typeFilterFilter, typeDisconnectAck:
+	case typeReset:
+		r.camera.cure(Reset)
+		return nil
+	case typeFilterFilter, typeDisconnectAck:
 		return nil
 	case typeFilterReject:
 		return fmt.Errorf("usbredir: %w", ErrRejected)
 	case typeSetConfiguration:
+		r.endIso()
+		r.setting = 0
+		r.camera.cure(Configuration)
 		// The endpoints must be known before the status arrives.
-		return r.send(interfaceInfo(), endpointInfo(), packet{typeConfigurationStatus, p.id, []byte{statusSuccess, p.body[0]}})
+		return r.send(interfaceInfo(), r.endpointInfo(), packet{typeConfigurationStatus, p.id, []byte{statusSuccess, p.body[0]}})
 	case typeGetConfiguration:
 		return r.send(packet{typeConfigurationStatus, p.id, []byte{statusSuccess, 1}})
 	case typeSetAlt:
-		return r.send(endpointInfo(), packet{typeAltStatus, p.id, []byte{statusSuccess, p.body[0], p.body[1]}})
+		if p.body[0] == streamingInterface {
+			r.endIso()
+			r.setting = p.body[1]
+		}
+		return r.send(r.endpointInfo(), packet{typeAltStatus, p.id, []byte{statusSuccess, p.body[0], p.body[1]}})
 	case typeGetAlt:
-		return r.send(packet{typeAltStatus, p.id, []byte{statusSuccess, p.body[0], 0}})
+		setting := byte(0)
+		if p.body[0] == streamingInterface {
+			setting = r.setting
+		}
+		return r.send(packet{typeAltStatus, p.id, []byte{statusSuccess, p.body[0], setting}})
+	case typeStartIso:
+		return r.startIso(p)
+	case typeStopIso:
+		r.endIso()
+		return r.send(packet{typeIsoStatus, p.id, []byte{statusSuccess, p.body[0]}})
 	case typeControl:
 		return r.send(r.control(p))
 	case typeBulk:
@@ -196,14 +227,17 @@ func (r *redirection) control(p packet) packet {
 // bulk: endpoint, status, low half of the length 2, stream 4, high half of the length 2.
 func (r *redirection) bulk(p packet) error {
 	le, head := binary.LittleEndian, append([]byte(nil), p.body[:10]...)
-	if head[0] != videoEndpoint {
+	if head[0] != videoEndpoint || r.camera.isochronous {
 		head[1] = statusInvalid
 		return r.send(packet{typeBulk, p.id, head})
 	}
 	head[1] = statusSuccess
 	// A guest may ask for 4 GiB, which a 32-bit int does not hold; no answer is that long.
 	most := int(min(uint32(le.Uint16(head[2:]))|uint32(le.Uint16(head[8:]))<<16, payloadSize))
-	r.camera.submit(transfer{id: p.id, max: most, reply: func(data []byte) {
+	r.camera.submit(transfer{id: p.id, max: most, reply: func(data []byte, stall bool) {
+		if stall {
+			head[1] = statusStall
+		}
 		le.PutUint16(head[2:], uint16(len(data)))
 		le.PutUint16(head[8:], uint16(len(data)>>16))
 		_ = r.send(packet{typeBulk, p.id, append(head, data...)}) // reported by the reading side

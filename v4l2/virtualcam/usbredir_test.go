@@ -93,8 +93,8 @@ func TestConnectionServesControlAndPictures(t *testing.T) {
 	}
 	h.write(bulkRequest(9, payloadSize))
 	p := h.expect(typeBulk)
-	if p.id != 9 || p.body[1] != statusSuccess || int(p.body[2]) != 102 || len(p.body) != 10+102 {
-		t.Errorf("bulk answer of %d bytes to %d, want 112 to 9", len(p.body), p.id)
+	if p.id != 9 || p.body[1] != statusSuccess || int(p.body[2]) != 100+payloadHeader || len(p.body) != 10+100+payloadHeader {
+		t.Errorf("bulk answer of %d bytes to %d, want 122 to 9", len(p.body), p.id)
 	}
 	h.conn.Close()
 	if err := <-h.end; !errors.Is(err, io.EOF) {
@@ -111,8 +111,8 @@ func TestTransferOfFourGigabytesGetsWhatThereIs(t *testing.T) {
 	request.body[9] = 0xff
 	h.write(request)
 	for _, id := range []uint64{9, 10} {
-		if p := h.expect(typeBulk); p.id != id || len(p.body) != 10+102 {
-			t.Errorf("bulk answer of %d bytes to %d, want 112 to %d", len(p.body), p.id, id)
+		if p := h.expect(typeBulk); p.id != id || len(p.body) != 10+100+payloadHeader {
+			t.Errorf("bulk answer of %d bytes to %d, want 122 to %d", len(p.body), p.id, id)
 		}
 	}
 }

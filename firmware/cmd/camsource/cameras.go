@@ -1,4 +1,4 @@
-// camsource cameras: which cameras are there.
+// camsource cameras: which cameras are there, and which one it would take.
 
 package main
 
@@ -6,40 +6,149 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
+	"github.com/krazycam/krazycam/firmware"
+	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/v4l2"
 )
 
+// A listedCamera is a camera with what this configuration would make of it.
+type listedCamera struct {
+	v4l2.Device
+	Taken bool  `json:"taken"`          // this is the one that camsource would open
+	Mode  *mode `json:"mode,omitempty"` // what it would be asked for
+}
+
+// A mode is a format with size and rate, and why.
+type mode struct {
+	Format   string        `json:"format"`
+	Width    int           `json:"width"`
+	Height   int           `json:"height"`
+	Interval time.Duration `json:"interval_ns"`
+	Why      string        `json:"why"`
+}
+
+// A listing is what camsource cameras prints.
+type listing struct {
+	Cameras []listedCamera `json:"cameras"`
+	Taken   string         `json:"taken,omitempty"` // the node of the one that would be opened
+	Why     string         `json:"why"`             // and why that one, or none
+}
+
 // cameras prints every device that can capture, as a table or as one JSON object.
-func cameras(w io.Writer, asJSON bool) error {
+func cameras(w io.Writer, c config.Config, asJSON bool) error {
 	devices, err := v4l2.Discover()
 	if err != nil {
 		return err
 	}
-	if asJSON {
-		return json.NewEncoder(w).Encode(map[string]any{"cameras": devices})
+	l, err := list(devices, c)
+	switch {
+	case asJSON:
+		return json.NewEncoder(w).Encode(l)
+	case err != nil && len(devices) == 0:
+		return err
 	}
-	if len(devices) == 0 {
-		return v4l2.ErrNoCamera
-	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "DEVICE\tNAME\tBUS\tFORMATS")
-	for _, d := range devices {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", d.Path, d.Name, d.Bus, formats(d))
-	}
-	return t.Flush()
+	return l.print(w)
 }
 
-// formats is what a device offers, or why nobody could ask it.
-func formats(d v4l2.Device) string {
+// list says which of the devices c would take and in which mode. The listing is whole with
+// an error too: v4l2.ErrNoCamera if none fits.
+func list(devices []v4l2.Device, c config.Config) (listing, error) {
+	l := listing{Cameras: make([]listedCamera, len(devices))}
+	wanted, err := firmware.Wanted(c)
+	if err != nil {
+		return l, err
+	}
+	for i, d := range devices {
+		l.Cameras[i].Device = d
+		if all := v4l2.Choose(wanted, d.Offers); len(all) > 0 {
+			best := all[0]
+			l.Cameras[i].Mode = &mode{best.Format.String(), best.Width, best.Height, best.Interval, best.Why}
+		}
+	}
+	taken, why, err := v4l2.Take(devices, wanted.Device)
+	if err != nil {
+		l.Why = err.Error()
+		return l, err
+	}
+	l.Cameras[taken].Taken, l.Taken, l.Why = true, devices[taken].Path, why
+	return l, nil
+}
+
+// print writes a table with a line for each size, and below it which camera would be
+// taken and why.
+func (l listing) print(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "\tNODE\tCAMERA\tUSB PORT\tSERIAL\tFORMAT\tSIZE\tPICTURES/S")
+	for _, c := range l.Cameras {
+		mark := ""
+		if c.Taken {
+			mark = "*"
+		}
+		first := fmt.Sprintf("%s\t%s\t%s\t%s\t%s", mark, c.Path, c.Name, c.Port, c.Serial)
+		lines := lines(c.Device)
+		for _, line := range lines {
+			fmt.Fprintf(t, "%s\t%s\n", first, line)
+			first = "\t\t\t\t"
+		}
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "\n%s\n", l.verdict())
+	return err
+}
+
+// verdict is a person's sentence about which camera would be taken.
+func (l listing) verdict() string {
+	for _, c := range l.Cameras {
+		switch {
+		case !c.Taken:
+		case c.Mode == nil:
+			return fmt.Sprintf("* would be taken: it is %s. No mode can be named: %s", l.Why, problem(c.Device))
+		default:
+			return fmt.Sprintf("* would be taken: it is %s.\n  It would be asked for %s.", l.Why, c.Mode.Why)
+		}
+	}
+	return "None would be taken: " + l.Why
+}
+
+// problem is why a device offers nothing.
+func problem(d v4l2.Device) string {
 	if d.Problem != "" {
 		return d.Problem
 	}
-	var list []string
-	for _, o := range d.Offers {
-		list = append(list, o.String())
+	return "it offers no format that can be read"
+}
+
+// lines are the last three columns of a device: one line for each format and size.
+func lines(d v4l2.Device) []string {
+	if len(d.Offers) == 0 {
+		return []string{"-\t-\t" + problem(d)}
 	}
-	return strings.Join(list, "; ")
+	var all []string
+	for _, o := range d.Offers {
+		format := o.Format.String()
+		for _, s := range o.Sizes {
+			all = append(all, fmt.Sprintf("%s\t%s\t%s", format, s, rates(s.Intervals)))
+			format = ""
+		}
+		if len(o.Sizes) == 0 {
+			all = append(all, format+"\tnot said\t")
+		}
+	}
+	return all
+}
+
+// rates are pictures a second, the fastest first: "30 15 10".
+func rates(intervals []time.Duration) string {
+	var words []string
+	for _, d := range slices.Sorted(slices.Values(intervals)) {
+		words = append(words, fmt.Sprintf("%.4g", 1/d.Seconds()))
+	}
+	return strings.Join(words, " ")
 }

@@ -1,0 +1,94 @@
+package firmware
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestHealthReadsTheVoltageAlarmOfARaspberryPi(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		sys  fstest.MapFS
+		want bool
+	}{
+		{"alarm", fstest.MapFS{"class/hwmon/hwmon0/name": {Data: []byte("cpu_thermal\n")}, "class/hwmon/hwmon1/name": {Data: []byte("rpi_volt\n")},
+			"class/hwmon/hwmon1/in0_lcrit_alarm": {Data: []byte("1\n")}}, true},
+		{"no alarm", fstest.MapFS{"class/hwmon/hwmon0/name": {Data: []byte("rpi_volt\n")}, "class/hwmon/hwmon0/in0_lcrit_alarm": {Data: []byte("0\n")}}, false},
+		{"another machine's alarm", fstest.MapFS{"class/hwmon/hwmon0/name": {Data: []byte("nct6775\n")}, "class/hwmon/hwmon0/in0_lcrit_alarm": {Data: []byte("1\n")}}, false},
+		{"no sensors", fstest.MapFS{}, false},
+	} {
+		if got := undervoltage(c.sys); got != c.want {
+			t.Errorf("%s: undervoltage = %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+func TestHealthNotesWhatTheKernelComplainsAbout(t *testing.T) {
+	for _, c := range []struct {
+		record    string
+		dips, usb int
+	}{
+		{"2,700,5000000,-;hwmon hwmon1: Undervoltage detected!\n SUBSYSTEM=hwmon\n", 1, 0},
+		{"2,700,5000000,-;Under-voltage detected! (0x00050005)\n", 1, 0},
+		{"6,701,5000001,-;hwmon hwmon1: Voltage normalised\n", 0, 0},
+		{"3,702,5000002,-;usb 1-1: device descriptor read/64, error -71\n SUBSYSTEM=usb\n DEVICE=+usb:1-1\n", 0, 1},
+		{"4,703,5000003,-;uvcvideo 1-1:1.1: Non-zero status (-71) in video completion handler.\n", 0, 1},
+		{"1,704,5000004,-;usb usb1-port1: over-current condition\n", 0, 1},
+		{"6,705,5000005,-;hub 1-0:1.0: over-current change\n", 0, 1},
+		{"6,706,5000006,-;usb 1-1: new high-speed USB device number 5 using xhci_hcd\n", 0, 0},
+		{"3,707,5000007,-;EXT4-fs error\n usb 1-1: not the text\n", 0, 0},
+		{"12,708,5000008,-;usb 1-1: from user space, facility 1, level 4\n", 0, 1},
+		{"no record", 0, 0}, {";", 0, 0}, {"", 0, 0},
+	} {
+		var h health
+		h.note([]byte(c.record))
+		if h.dips != c.dips || h.usbErrors != c.usb {
+			t.Errorf("%q: %d dips, %d errors, want %d, %d", c.record, h.dips, h.usbErrors, c.dips, c.usb)
+		}
+	}
+}
+
+func TestHealthIsOneLineOnlyWhenSomethingIsWrong(t *testing.T) {
+	records := filepath.Join(t.TempDir(), "kmsg") // a pipe, which keeps no records apart: one is written at a time
+	if err := unix.Mkfifo(records, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fd, err := unix.Open(records, unix.O_RDWR|unix.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &health{sys: fstest.MapFS{}, kmsg: fd}
+	defer h.close()
+	var b bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&b, nil))
+	h.tell(t.Context(), log)
+	if b.Len() > 0 {
+		t.Errorf("a healthy machine is told: %s", &b)
+	}
+	if err := os.WriteFile(records, []byte("3,1,2,-;usb 1-1: device not accepting address 5, error -71\n"), 0); err != nil {
+		t.Fatal(err)
+	}
+	h.tell(t.Context(), log)
+	h.tell(t.Context(), log)
+	if got := b.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "usb-errors=1") || !strings.Contains(got, "error -71") {
+		t.Errorf("log = %q, want one line about one USB error", got)
+	}
+}
+
+func FuzzKernelRecord(f *testing.F) {
+	f.Add([]byte("3,702,5000002,-;usb 1-1: x\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var h health
+		h.note(b)
+		if h.dips+h.usbErrors > 1 || strings.Contains(h.last, "\n") {
+			t.Errorf("%q: %+v", b, h)
+		}
+	})
+}

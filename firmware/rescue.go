@@ -1,0 +1,120 @@
+// From the loss of a camera to its first new picture: when to try which way to bring it back. Pure but for the ways
+// themselves, which are passed in; time comes from the caller.
+
+package firmware
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/krazycam/krazycam/v4l2"
+)
+
+// A rung is a way to bring a camera back beyond opening it again.
+type rung struct {
+	name  string
+	after time.Duration // since the last picture
+	climb func(ctx context.Context, port string) error
+}
+
+// rungs are tried in this order, each once, while the camera is opened again and again.
+// The first two leave the session at the gateway its chance, see patience: a hang is
+// noticed after 2 s of silence and opened again, silent for 2 s more.
+func rungs() []rung {
+	return []rung{
+		{"USB reset", 4 * time.Second, func(_ context.Context, port string) error { return v4l2.ResetUSB(port) }},
+		{"USB authorisation", 7 * time.Second, v4l2.ReauthoriseUSB},
+		{"USB port power", 12 * time.Second, v4l2.CyclePowerUSB},
+	}
+}
+
+// againAfter is the pause before the rungs are climbed once more: a camera that was only
+// unplugged needs none of them, and one that is broken is not mended by haste.
+const againAfter = 5 * time.Minute
+
+// A rescue is the state of an outage. The zero rescue is a camera that works.
+type rescue struct {
+	ladder []rung // nil: rungs
+	down   bool
+	since  time.Duration // the last picture, CLOCK_MONOTONIC
+	round  time.Duration // where the rungs are counted from
+	port   string        // where the camera was plugged in; "": unknown, or not on USB
+	next   int
+	tried  []string
+}
+
+// fell says that the camera gave its last picture at seen, and whether that is news.
+func (r *rescue) fell(seen time.Duration, camera Camera) bool {
+	if r.down {
+		return false
+	}
+	if r.ladder == nil {
+		r.ladder = rungs()
+	}
+	*r = rescue{ladder: r.ladder, down: true, since: seen, round: seen}
+	if d, ok := camera.(interface{ Identity() v4l2.Identity }); ok {
+		r.port = d.Identity().Port
+	}
+	return true
+}
+
+// due is the rung to climb at now, nil if it is not time.
+func (r *rescue) due(now time.Duration) *rung {
+	if !r.down || r.port == "" {
+		return nil
+	}
+	if r.next == len(r.ladder) {
+		if now-r.round < againAfter {
+			return nil
+		}
+		r.next, r.round = 0, now
+	}
+	if now-r.round < r.ladder[r.next].after {
+		return nil
+	}
+	r.next++
+	return &r.ladder[r.next-1]
+}
+
+// climb does what is due. What fails is not told: who may do what differs from board to
+// PC, and the outage has its line already.
+func (r *rescue) climb(ctx context.Context, log *slog.Logger) {
+	step := r.due(v4l2.Now())
+	if step == nil {
+		return
+	}
+	if err := step.climb(ctx, r.port); err != nil {
+		log.Debug("camera not rescued", "by", step.name, "because", err)
+		return
+	}
+	log.Debug("camera rescue", "by", step.name)
+	r.tried = append(r.tried, step.name)
+}
+
+// rescued is a camera after an outage: its first picture ends it.
+type rescued struct {
+	Camera
+	came func()
+}
+
+// Next tells of the first picture only.
+func (r *rescued) Next(timeout time.Duration, use func(v4l2.Buffer) error) error {
+	err := r.Camera.Next(timeout, use)
+	if err == nil && r.came != nil {
+		r.came()
+		r.came = nil
+	}
+	return err
+}
+
+// back ends the outage when the camera gives a picture.
+func (s *Source) back(camera Camera) Camera {
+	if !s.rescue.down {
+		return camera
+	}
+	return &rescued{camera, func() {
+		s.Log.Info("camera back", "camera", camera.String(), "after", (v4l2.Now() - s.rescue.since).Round(time.Millisecond), "tried", s.rescue.tried)
+		s.rescue.down = false
+	}}
+}

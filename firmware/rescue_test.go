@@ -1,0 +1,125 @@
+package firmware
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/krazycam/krazycam/v4l2"
+)
+
+// plugged is a camera of which only the place matters.
+type plugged struct {
+	Camera
+	port string
+}
+
+func (p plugged) Identity() v4l2.Identity { return v4l2.Identity{Port: p.port} }
+func (p plugged) String() string          { return "plugged" }
+
+// climbs plays an outage of the given length, looking four times a second.
+func climbs(r *rescue, from, length time.Duration) (names []string, at []time.Duration) {
+	for now := from; now <= from+length; now += time.Second / 4 {
+		if step := r.due(now); step != nil {
+			names, at = append(names, step.name), append(at, now-from)
+		}
+	}
+	return names, at
+}
+
+func TestRescueGoesUpTheLadderAndBeginsAnewAfterFiveMinutes(t *testing.T) {
+	var r rescue
+	if !r.fell(time.Hour, plugged{port: "1-1"}) {
+		t.Error("the loss of a camera is no news")
+	}
+	if r.fell(time.Hour+time.Second, plugged{port: "1-2"}) || r.port != "1-1" {
+		t.Error("a second loss in one outage is news")
+	}
+	names, at := climbs(&r, time.Hour, 10*time.Minute)
+	once := []string{"USB reset", "USB authorisation", "USB port power"}
+	if diff := cmp.Diff(slices.Concat(once, once), names); diff != "" {
+		t.Errorf("rungs (-want +got):\n%s", diff)
+	}
+	want := []time.Duration{4 * time.Second, 7 * time.Second, 12 * time.Second}
+	if diff := cmp.Diff(want, at[:3]); diff != "" || at[3] < againAfter {
+		t.Errorf("times (-want +got):\n%s, and again at %v, want %v at least", diff, at[3], againAfter)
+	}
+}
+
+func TestRescueTouchesNothingThatIsNotAUSBCamera(t *testing.T) {
+	for name, camera := range map[string]Camera{"a platform device": plugged{}, "a file": &dud{}} {
+		var r rescue
+		r.fell(0, camera)
+		if names, _ := climbs(&r, 0, time.Hour); names != nil {
+			t.Errorf("%s: %q, want nothing", name, names)
+		}
+	}
+	var works rescue
+	if names, _ := climbs(&works, 0, time.Hour); names != nil {
+		t.Errorf("a camera that works: %q, want nothing", names)
+	}
+}
+
+// A gives is a camera that gives a picture each time.
+type gives struct{ dud }
+
+func (g *gives) Next(time.Duration, func(v4l2.Buffer) error) error { return nil }
+
+func TestOutageIsOneLineWhenItBeginsAndOneWhenItEnds(t *testing.T) {
+	p, _ := newTestPipeline(t, vga)
+	var log bytes.Buffer
+	s := &Source{Patient: true, Log: slog.New(slog.NewTextHandler(&log, nil))}
+	s.rescue.ladder = []rung{{"a kick", 0, func(context.Context, string) error { return nil }}, {"a prayer", 0, func(context.Context, string) error { return errors.New("unheard") }}}
+	s.rescue.fell(v4l2.Now(), plugged{port: "1-1"})
+	replies := []error{v4l2.ErrNoCamera, v4l2.ErrBusy, nil}
+	s.open = func() (Camera, error) {
+		err := replies[0]
+		replies = replies[1:]
+		return &gives{dud{p}}, err
+	}
+	camera, err := s.awaitCamera(t.Context(), 0, slog.LevelInfo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if log.Len() > 0 {
+		t.Errorf("logged in the middle of an outage:\n%s", &log)
+	}
+	camera = s.back(camera)
+	for range 3 {
+		if err := camera.Next(time.Second, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, `msg="camera back" camera=dud`) || !strings.Contains(got, `tried="[a kick]"`) {
+		t.Errorf("log = %q, want one line that says it is back and what was tried", got)
+	}
+	if got := s.back(&gives{dud{p}}); s.rescue.down || !s.rescue.fell(0, got) {
+		t.Error("the outage did not end")
+	}
+}
+
+func TestControlThatCannotBeSetIsToldOnce(t *testing.T) {
+	var log bytes.Buffer
+	s := &Source{Log: slog.New(slog.NewTextHandler(&log, nil))}
+	s.open = func() (Camera, error) { return complaining{}, nil }
+	for range 3 {
+		if _, err := s.awaitCamera(t.Context(), 0, slog.LevelDebug); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := strings.Count(log.String(), "no such control"); got != 1 {
+		t.Errorf("told %d times, want once:\n%s", got, &log)
+	}
+}
+
+type complaining struct{ Camera }
+
+func (complaining) Complaints() []string { return []string{"no such control"} }
+func (complaining) String() string       { return "complaining" }

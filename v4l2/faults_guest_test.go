@@ -1,0 +1,269 @@
+//go:build vm
+
+// Each fault of a virtual USB webcam, through the kernel's own uvcvideo, and what our
+// counters said. Runs inside the VM that uvc_test.go boots.
+
+package v4l2
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/krazycam/krazycam/v4l2/pixfmt"
+)
+
+var huffmanTable = []byte{0xff, 0xc4}
+
+// faulty streams for half a second with a fault and then until the healed camera has
+// delivered again. It returns the counters, and whether the last picture of the faulty time
+// had Huffman tables.
+func faulty(t *testing.T, r Request, fault string) (got Counters, tables bool) {
+	t.Helper()
+	c := mustOpen(t, r)
+	if err := c.Next(5*time.Second, ignore); err != nil {
+		t.Fatal(err)
+	}
+	host("fault " + fault)
+	for began := Now(); Now()-began < 500*time.Millisecond; {
+		err := c.Next(100*time.Millisecond, func(b Buffer) error {
+			tables = bytes.Contains(b.Bytes[:1024], huffmanTable)
+			return nil
+		})
+		if err != nil && !errors.Is(err, ErrSilent) {
+			t.Fatalf("%s: %v", fault, err)
+		}
+	}
+	host("heal")
+	good := 0
+	for began := Now(); good < 3 && Now()-began < 10*time.Second; {
+		if err := c.Next(time.Second, ignore); err == nil {
+			good++
+		}
+	}
+	if good < 3 {
+		t.Errorf("%s: no pictures once healed", fault)
+	}
+	got = c.Counters()
+	t.Logf("%v %s: %+v", c.Layout(), fault, got)
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	return got, tables
+}
+
+var (
+	mjpg = Request{Device: "Virtual UVC", Width: 320, Height: 240, Format: pixfmt.MJPG}
+	yuyv = Request{Device: "Virtual UVC", Width: 320, Height: 240, Format: pixfmt.YUYV}
+)
+
+func TestFaultsOfAPictureAreCountedByCause(t *testing.T) {
+	appear(t)
+	for _, c := range []struct {
+		name  string
+		r     Request
+		fault string
+		count func(Counters) uint64
+	}{
+		{"half a JPEG comes as a good buffer", mjpg, "half", func(c Counters) uint64 { return c.Truncated }},
+		{"an empty picture is a gap", mjpg, "empty", func(c Counters) uint64 { return c.Missing + c.Empty }},
+		{"uvcvideo keeps a picture with the error bit to itself", mjpg, "errorbit", func(c Counters) uint64 { return c.Missing }},
+		{"a JPEG of another size comes as a good buffer", mjpg, "resize", func(c Counters) uint64 { return c.Resized }},
+		{"uvcvideo keeps half a YUYV picture to itself", yuyv, "half", func(c Counters) uint64 { return c.Missing }},
+		{"a YUYV picture of another size", yuyv, "resize", func(c Counters) uint64 { return c.Missing + c.Short }},
+		{"no bytes of YUYV", yuyv, "empty", func(c Counters) uint64 { return c.Missing + c.Empty }},
+	} {
+		if got, _ := faulty(t, c.r, c.fault); c.count(got) == 0 {
+			t.Errorf("%s: %+v", c.name, got)
+		}
+	}
+	if got, tables := faulty(t, mjpg, "nohuffman"); tables || got.Dropped() > got.Delivered {
+		t.Errorf("a JPEG without Huffman tables: tables = %v, %+v, want delivered as it is", tables, got)
+	}
+}
+
+// With nodrop=1 uvcvideo passes damaged pictures on, flagged.
+func TestFaultsThatTheDriverPassesOnAreDroppedByItsFlag(t *testing.T) {
+	appear(t)
+	nodrop(t, "1")
+	for _, c := range []struct {
+		r     Request
+		fault string
+		count func(Counters) uint64
+	}{
+		{mjpg, "errorbit", func(c Counters) uint64 { return c.Damaged }},
+		{yuyv, "half", func(c Counters) uint64 { return c.Damaged + c.Short }},
+	} {
+		if got, _ := faulty(t, c.r, c.fault); c.count(got) == 0 {
+			t.Errorf("%v %s: %+v", c.r.Format, c.fault, got)
+		}
+	}
+	nodrop(t, "0")
+}
+
+// nodrop sets the module's parameter, which it looks at when a camera is plugged in.
+func nodrop(t *testing.T, value string) {
+	t.Helper()
+	if err := os.WriteFile("/sys/module/uvcvideo/parameters/nodrop", []byte(value), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	host("unplug")
+	for began := Now(); Now()-began < 10*time.Second; time.Sleep(5 * time.Millisecond) {
+		if all, _ := Discover(); len(all) == 0 {
+			break
+		}
+	}
+	host("plug")
+	appear(t)
+}
+
+func TestFaultStalledEndpointIsToldAndMendedByOpeningAgain(t *testing.T) {
+	appear(t)
+	c := mustOpen(t, mjpg)
+	host("fault stall")
+	began := Now()
+	var err error
+	for err == nil && Now()-began < 20*time.Second {
+		err = c.Next(time.Second, ignore)
+	}
+	t.Logf("%v after %v, %+v", err, Now()-began, c.Counters())
+	if !errors.Is(err, ErrSilent) && !errors.Is(err, ErrGone) {
+		t.Errorf("Next = %v, want ErrSilent or ErrGone", err)
+	}
+	host("heal")
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	healed := mustOpen(t, mjpg)
+	if err := healed.Next(5*time.Second, ignore); err != nil {
+		t.Errorf("opened again: %v", err)
+	}
+}
+
+func TestFaultFiftyRefusedStreamsLeaveNothingBehind(t *testing.T) {
+	appear(t)
+	host("fault refuse")
+	for began := Now(); ; { // the host hears of it a moment later
+		c, err := Open(mjpg)
+		if err != nil {
+			t.Log(err)
+			break
+		}
+		if c.Close(); Now()-began > 5*time.Second {
+			t.Fatal("the camera refuses nothing")
+		}
+	}
+	before := holding()
+	for range 50 {
+		if c, err := Open(mjpg); err == nil {
+			c.Close()
+			t.Fatal("Open went well though the camera refuses to stream")
+		}
+	}
+	mustHoldNoMoreThan(t, before)
+	host("heal")
+	var c *Camera
+	var err error
+	for began := Now(); Now()-began < 5*time.Second; {
+		if c, err = Open(mjpg); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(c.Next(5*time.Second, ignore), c.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
+// Opening again mends none of these; each rung of the ladder mends what it is there for.
+func TestFaultThatOnlyUSBCanMendIsMended(t *testing.T) {
+	port := appear(t).Port
+	for _, c := range []struct {
+		name, fault string
+		mend        func() error
+	}{
+		{"reset", "hang until reset", func() error { return ResetUSB(port) }},
+		{"authorisation", "hang until configured", func() error { return ReauthoriseUSB(t.Context(), port) }},
+		{"port power", "hang until reset", func() error { return CyclePowerUSB(t.Context(), port) }},
+	} {
+		host(c.fault)
+		for range 2 {
+			camera, err := Open(mjpg)
+			for err == nil {
+				err = camera.Next(500*time.Millisecond, ignore)
+			}
+			if !errors.Is(err, ErrSilent) {
+				t.Fatalf("%s: %v, want ErrSilent", c.fault, err)
+			}
+			if err := camera.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		began := Now()
+		if err := c.mend(); err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		mended := Now()
+		camera, took := firstPicture(t, mjpg)
+		t.Logf("%s: %v, and after %v (%v since the node was there) the first picture", c.name, mended-began, Now()-began, took)
+		if err := camera.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// The last one: the second camera stays.
+func TestFaultlessSecondCameraIsIsochronousAndChosenByWhatItIs(t *testing.T) {
+	first := appear(t)
+	host("second")
+	var all []Device
+	for began := Now(); len(all) < 2 && Now()-began < 20*time.Second; time.Sleep(20 * time.Millisecond) {
+		all, _ = Discover()
+	}
+	if len(all) != 2 {
+		t.Fatalf("cameras = %v, want two", all)
+	}
+	second := all[1]
+	if second.Path == first.Path {
+		second = all[0]
+	}
+	t.Logf("first: %+v; second: %+v", first.Identity, second.Identity)
+	one, both := mustOpen(t, mjpg), []*Camera{}
+	for _, device := range []string{"iso", "SECOND-2", second.Port, second.Bus} {
+		c, err := Open(Request{Device: device, Width: 320, Height: 240, Format: pixfmt.MJPG})
+		if err != nil {
+			t.Fatalf("%q: %v", device, err)
+		}
+		if got := c.Identity(); got.Path != second.Path || got.Serial != "second-2" {
+			t.Errorf("%q opened %+v, want %+v", device, got, second.Identity)
+		}
+		both = []*Camera{one, c}
+		for range 15 {
+			for _, c := range both {
+				if err := c.Next(5*time.Second, ignore); err != nil {
+					t.Fatalf("%v: %v", c, err)
+				}
+			}
+		}
+		t.Logf("%q: %v %+v beside %v %+v", device, c, c.Counters(), one, one.Counters())
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	host("unplug")
+	var err error
+	for began := Now(); err == nil && Now()-began < 20*time.Second; {
+		err = one.Next(5*time.Second, ignore)
+	}
+	if !errors.Is(err, ErrGone) {
+		t.Errorf("the first one, pulled: %v, want ErrGone", err)
+	}
+	c := mustOpen(t, Request{Device: second.Port, Width: 320, Height: 240})
+	if err := c.Next(5*time.Second, ignore); err != nil {
+		t.Errorf("the second one after the first was pulled: %v", err)
+	}
+}
