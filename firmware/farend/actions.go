@@ -127,7 +127,11 @@ func (g *Gateway) startStream(r request, host string) (any, *refusal) {
 	if g.active != nil {
 		return nil, no(gateway.CodeActive, "stream already active")
 	}
-	switch err := g.config.Server.Begin(); {
+	keys, why := g.keysFor(r)
+	if why != nil {
+		return nil, why
+	}
+	switch err := g.config.Server.Begin(keys); {
 	case errors.Is(err, ErrClosed):
 		return nil, no(gateway.CodeServerUnreachable, "video server cannot be reached")
 	case err != nil:
@@ -144,6 +148,10 @@ func (g *Gateway) startStream(r request, host string) (any, *refusal) {
 	answer := map[string]any{"url": host, "rtp_port": rtp, "rtcp_port": rtcp}
 	if g.config.KeepAlive != 0 {
 		answer["keepalive_s"] = int(g.config.KeepAlive / time.Second)
+	}
+	if keys != nil {
+		answer["srtp_profile"] = keys.Profile
+		answer["srtp_key"], answer["srtcp_key"] = keys.Source, keys.Receiver // []byte is base64 in JSON
 	}
 	return answer, nil
 }

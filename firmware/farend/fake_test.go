@@ -9,6 +9,7 @@ import (
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
+	"github.com/krazycam/krazycam/firmware/gateway"
 	"github.com/krazycam/krazycam/firmware/rtpvp8"
 )
 
@@ -70,7 +71,7 @@ func newBench(t *testing.T, ivfDir string) *bench {
 		RTP: &wire{}, RTCP: b.rtcpOut, IVFDir: ivfDir,
 		Now: func() time.Time { return b.clock }, Random: func() float64 { return 0.5 },
 	})
-	if err := b.Begin(); err != nil {
+	if err := b.Begin(nil); err != nil {
 		t.Fatal(err)
 	}
 	return b
@@ -139,9 +140,14 @@ type server struct {
 	begin, err    error
 	capture       Capture
 	begins, ended int
+	keys          *gateway.SRTP
 }
 
-func (s *server) Begin() error               { s.begins++; return s.begin }
+func (s *server) Begin(k *gateway.SRTP) error {
+	s.begins++
+	s.keys = k
+	return s.begin
+}
 func (s *server) Ports() (int, int)          { return 5004, 5005 }
 func (s *server) Captured() (Capture, error) { return s.capture, s.err }
 func (s *server) End()                       { s.ended++ }

@@ -9,7 +9,7 @@
 // 1/65536 s (RTCP), everywhere else time.Duration.
 //
 // Sources: the project's gateway protocol; RFC 3550 sections 6.2, 6.4, A.1, A.3
-// and A.8; RFC 4585 section 6.3.1 (PLI); RFC 7741.
+// and A.8; RFC 4585 sections 6.2.1 (NACK) and 6.3.1 (PLI); RFC 7741.
 package farend
 
 import (

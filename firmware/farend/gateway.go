@@ -24,10 +24,10 @@ const maxRequest = 16 << 10
 
 // A Server is the video server behind a Gateway; *Receiver is one.
 type Server interface {
-	Begin() error               // a stream may come; errors: ErrClosed, or why it cannot be taken
-	Ports() (rtp, rtcp int)     // where it listens
-	Captured() (Capture, error) // an error: it cannot capture, whatever arrives
-	End()                       // the stream is over
+	Begin(k *gateway.SRTP) error // a stream may come, encrypted with k, or nil: in the clear; errors: ErrClosed, or why it cannot be taken
+	Ports() (rtp, rtcp int)      // where it listens
+	Captured() (Capture, error)  // an error: it cannot capture, whatever arrives
+	End()                        // the stream is over
 }
 
 // A Capture is what a server has of the stream that was begun.
@@ -42,6 +42,7 @@ type GatewayConfig struct {
 	Server    Server
 	Host      string        // "url" in answers; "": the host by which the source reached us
 	KeepAlive time.Duration // 0: no keepalive_s in answers, which means 60 s
+	SRTP      bool          // every stream is encrypted: who cannot, or asks over plain http, gets none
 	StateDir  string        // where ids outlive a restart; "": nowhere
 	Now       func() time.Time
 	Log       *slog.Logger
@@ -102,6 +103,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err == nil && r.Method == http.MethodPost {
 		asked, why = parseRequest(body)
 	}
+	asked.secure = r.TLS != nil
 	if why == nil {
 		answer, why = g.act(asked, ownHost(r))
 	}
@@ -124,6 +126,8 @@ type request struct {
 	action, key   string
 	utilization   gateway.ID
 	width, height int
+	profiles      []string // of SRTP
+	secure        bool     // came over https
 }
 
 func parseRequest(body []byte) (request, *refusal) {
@@ -134,7 +138,7 @@ func parseRequest(body []byte) (request, *refusal) {
 	var r request
 	var width, height json.Number // takes 640 and "640"
 	for name, to := range map[string]any{
-		"action": &r.action, "key": &r.key, "utilization_id": &r.utilization, "width": &width, "height": &height,
+		"action": &r.action, "key": &r.key, "utilization_id": &r.utilization, "width": &width, "height": &height, "srtp": &r.profiles,
 	} {
 		if value, said := fields[name]; said {
 			_ = json.Unmarshal(value, to) // unreadable is missing: each has its own code

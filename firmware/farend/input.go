@@ -23,6 +23,12 @@ func (r *Receiver) takeRTP(b []byte, _ net.Addr) {
 		r.stats.Unasked++
 		return
 	}
+	size := len(b)
+	b, ok := r.cloak.openRTP(b)
+	if !ok {
+		r.stats.Forged++
+		return
+	}
 	var p rtp.Packet
 	if err := p.Unmarshal(b); err != nil || p.Version != 2 {
 		r.stats.Malformed++
@@ -37,16 +43,16 @@ func (r *Receiver) takeRTP(b []byte, _ net.Addr) {
 	if !s.sequence.started {
 		s.payloadType, s.began = p.PayloadType, now
 	}
-	ahead := s.sequence.started && p.SequenceNumber != s.sequence.highest+1
+	started, highest := s.sequence.started, s.sequence.highest
 	if !s.sequence.take(p.SequenceNumber) {
 		r.stats.Foreign++
 		return
 	}
-	if ahead && s.gapSince == 0 {
-		s.gapSince = now
+	if started && s.missing.arrived(p.SequenceNumber, highest, now) {
+		s.healed++
 	}
 	s.packetAt = now
-	s.bytes += uint64(len(b))
+	s.bytes += uint64(size)
 	s.sequence.arrived(ticks(now), p.Timestamp)
 	// The Assembler counts what it cannot read; there is nobody to tell.
 	_ = s.assembler.Push(p.SequenceNumber, p.Timestamp, p.Marker, p.Payload)
@@ -113,6 +119,11 @@ func (r *Receiver) takeRTCP(b []byte, from net.Addr) {
 	defer r.mu.Unlock()
 	if !r.begun {
 		r.stats.Unasked++
+		return
+	}
+	b, ok := r.cloak.openRTCP(b)
+	if !ok {
+		r.stats.Forged++
 		return
 	}
 	packets, err := rtcp.Unmarshal(b)

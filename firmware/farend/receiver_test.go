@@ -46,13 +46,13 @@ func TestReceiverCountsWhatNobodyAskedFor(t *testing.T) {
 	if got := b.Stats(); got.Unasked != 4 || got.Frames != 0 || got.Packets != 0 {
 		t.Errorf("Stats = %+v, want 4 unasked and nothing else", got)
 	}
-	if err := b.Begin(); err != nil {
+	if err := b.Begin(nil); err != nil {
 		t.Fatal(err)
 	}
 	if got := b.Stats(); got.Unasked != 4 || got.Grant != 2 {
 		t.Errorf("Stats after Begin = %+v, want unasked kept", got)
 	}
-	if err := b.Begin(); !errors.Is(err, ErrActive) {
+	if err := b.Begin(nil); !errors.Is(err, ErrActive) {
 		t.Errorf("second Begin = %v, want ErrActive", err)
 	}
 }
@@ -208,7 +208,7 @@ func TestReceiverReadsSocketsAndClosesThem(t *testing.T) {
 		sockets[i] = conn
 	}
 	r := NewReceiver(ReceiverConfig{RTP: sockets[0], RTCP: sockets[1]})
-	if err := r.Begin(); err != nil {
+	if err := r.Begin(nil); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := contextWithStop(t)
@@ -233,7 +233,7 @@ func TestReceiverReadsSocketsAndClosesThem(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Errorf("Run = %v", err)
 	}
-	if err := r.Begin(); !errors.Is(err, ErrClosed) {
+	if err := r.Begin(nil); !errors.Is(err, ErrClosed) {
 		t.Errorf("Begin after Run = %v, want ErrClosed", err)
 	}
 }

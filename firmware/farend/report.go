@@ -1,5 +1,5 @@
-// What goes back to the source: receiver reports by RFC 3550's timing, PLI while
-// frames cannot be decoded, BYE at the end.
+// What goes back to the source: receiver reports by RFC 3550's timing, NACK for packets
+// that are missing, PLI while frames cannot be decoded, BYE at the end.
 
 package farend
 
@@ -56,10 +56,10 @@ func (r *Receiver) tick() {
 	if s == nil || s.bye {
 		return
 	}
-	if s.gapSince != 0 && now-s.gapSince > gapPatience {
-		s.gapSince = 0
-		s.assembler.Flush()
+	if last, any := s.missing.late(now, gapPatience); any {
+		s.assembler.GiveUp(last)
 	}
+	r.ask(s, now)
 	wanted := s.sequence.started && s.alive(now) && s.assembler.WaitsForKeyFrame() &&
 		now-s.began > pliPatience && (s.replyPLI == 0 || now-s.replyPLI >= pliEvery)
 	due := now >= r.reportAt
@@ -78,6 +78,23 @@ func (r *Receiver) tick() {
 	}
 	r.stats.Reports++
 	r.send(packets)
+}
+
+// ask sends a NACK for what is missing. The report before it is empty, since one with
+// figures would make each fraction lost that of a few packets.
+func (r *Receiver) ask(s *source, now time.Duration) {
+	if r.replyTo == nil || !s.alive(now) {
+		return
+	}
+	due := s.missing.due(now)
+	if len(due) == 0 {
+		return
+	}
+	s.nacks += uint64(len(due))
+	r.send([]rtcp.Packet{
+		&rtcp.ReceiverReport{SSRC: r.ssrc}, rtcp.NewCNAMESourceDescription(r.ssrc, r.cname),
+		&rtcp.TransportLayerNack{SenderSSRC: r.ssrc, MediaSSRC: s.ssrc, Nacks: rtcp.NackPairsFromSequenceNumbers(due)},
+	})
 }
 
 // measure sets the session bandwidth to what came since the last time.
@@ -117,6 +134,9 @@ func (r *Receiver) sayBye() {
 
 func (r *Receiver) send(packets []rtcp.Packet) {
 	b, err := rtcp.Marshal(packets)
+	if err == nil {
+		b, err = r.cloak.sealRTCP(b)
+	}
 	if err == nil {
 		_, err = r.config.RTCP.WriteTo(b, r.replyTo)
 	}

@@ -8,9 +8,9 @@ import (
 	"github.com/krazycam/krazycam/firmware/rtpvp8"
 )
 
-// reorder is how many packets may overtake one: about 100 ms at 1 Mbit/s. What is
-// missing longer than gapPatience is given up earlier.
-const reorder = 32
+// reorder is how many packets may overtake one: gapPatience, after which what is missing
+// is given up, at 6 Mbit/s. Below that rate the patience ends first.
+const reorder = 128
 
 // A source is one SSRC that sends to us. The Receiver's lock guards it.
 type source struct {
@@ -25,13 +25,14 @@ type source struct {
 	packetAt    time.Duration // the last RTP packet
 	goodAt      time.Duration // the last frame that a decoder could show
 	good        bool          // there was one
-	gapSince    time.Duration // a packet is missing since; 0: none
+	missing     missing
 	bye         bool
 
 	reportMiddle uint32 // of the last SR, for LSR
 	reportAt     time.Duration
 
 	bytes, frames, keyFrames, damaged, delayed uint64
+	nacks, healed                              uint64
 	delays                                     time.Duration
 	width, height                              int
 }
@@ -57,9 +58,12 @@ type Stats struct {
 	LostFrames     uint64
 	Malformed      uint64 // RTP, RTCP or VP8 that cannot be read
 	Foreign        uint64 // from another SSRC or of another payload type
+	Forged         uint64 // under SRTP: of another key, changed on its way, or sent before
 	Unasked        uint64 // RTP and RTCP while nothing was granted, since the receiver was made
 	SenderReports  uint64
 	Reports, PLIs  uint64 // sent
+	NACKs          uint64 // packets that were asked for again, each counted as often as it was
+	Healed         uint64 // of these packets: came after all
 
 	Jitter        time.Duration
 	Delays        time.Duration // capture to whole frame, sum over Delayed frames
@@ -82,6 +86,8 @@ func (s *source) addTo(t *Stats) {
 	t.Damaged += s.damaged
 	t.LostFrames += c.Lost
 	t.Malformed += c.Malformed + c.Oversized
+	t.NACKs += s.nacks
+	t.Healed += s.healed
 	t.Delays += s.delays
 	t.Delayed += s.delayed
 	t.SSRC, t.Width, t.Height = s.ssrc, s.width, s.height

@@ -55,7 +55,7 @@ func (b *backoff) next(slow bool, random float64) time.Duration {
 
 // isSlow tells whether err is for a person to mend: asking soon again is no use.
 func isSlow(err error) bool {
-	if errors.Is(err, ErrDestination) || errors.Is(err, ErrConfig) {
+	if errors.Is(err, ErrDestination) || errors.Is(err, ErrConfig) || errors.Is(err, ErrPlain) || errors.Is(err, ErrKeys) {
 		return true
 	}
 	var refusal *Refusal

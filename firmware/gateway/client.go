@@ -36,6 +36,7 @@ type ClientConfig struct {
 type Client struct {
 	config ClientConfig
 	http   http.Client
+	secure bool // https
 }
 
 // NewClient checks the configuration and asks nobody. Errors: ErrConfig,
@@ -64,7 +65,7 @@ func NewClient(c ClientConfig) (*Client, error) {
 			return nil, fmt.Errorf("%w: gateway.ca holds no PEM certificate", ErrConfig)
 		}
 	}
-	return &Client{config: c, http: http.Client{
+	return &Client{config: c, secure: u.Scheme == "https", http: http.Client{
 		Transport: &http.Transport{
 			TLSClientConfig:        trust,
 			MaxResponseHeaderBytes: maxAnswer,
@@ -91,10 +92,16 @@ func (c *Client) NewUtilizationID(ctx context.Context) (ID, error) {
 	return a.Utilization, nil
 }
 
-// StartStream asks for a grant. The receiver it names is not checked yet: Policy
-// does that.
+// StartStream asks for a grant, with a new SSRC. The receiver it names is not checked
+// yet: Policy does that. Keys that cannot be used are ErrKeys: nobody means a stream in
+// the clear who sends keys.
 func (c *Client) StartStream(ctx context.Context, id ID, width, height int) (Grant, error) {
-	a, err := c.ask(ctx, Request{Action: ActionStartStream, Key: c.config.Key, Utilization: id, Width: width, Height: height})
+	r := Request{Action: ActionStartStream, Key: c.config.Key, Utilization: id, Width: width, Height: height}
+	ssrc := newSSRC()
+	if c.secure { // keys travel over https only; without them a gateway need not know the rest
+		r.Codec, r.SSRC, r.SRTP = "VP8", ssrc, []string{ProfileGCM, ProfileCM}
+	}
+	a, err := c.ask(ctx, r)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -105,7 +112,14 @@ func (c *Client) StartStream(ctx context.Context, id ID, width, height int) (Gra
 	if !a.RTPPort.Said || !a.RTCPPort.Said {
 		return Grant{}, fmt.Errorf("gateway: %s: %w: rtp_port or rtcp_port is missing", ActionStartStream, ErrBadAnswer)
 	}
-	return Grant{Utilization: id, Host: host, RTPPort: a.RTPPort.N, RTCPPort: a.RTCPPort.N, KeepAlive: keepAlive(a.KeepAlive)}, nil
+	srtp, err := readSRTP(a, c.secure)
+	if err != nil {
+		return Grant{}, fmt.Errorf("gateway: %s: %w", ActionStartStream, err)
+	}
+	return Grant{
+		Utilization: id, Host: host, RTPPort: a.RTPPort.N, RTCPPort: a.RTCPPort.N, KeepAlive: keepAlive(a.KeepAlive),
+		SSRC: ssrc, SRTP: srtp,
+	}, nil
 }
 
 // A Validation is the gateway's word on whether the stream is captured.

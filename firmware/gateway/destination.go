@@ -18,6 +18,8 @@ type Grant struct {
 	Host              string // as the gateway wrote it, for messages only
 	RTPPort, RTCPPort int    // likewise
 	KeepAlive         time.Duration
+	SSRC              uint32 // for this session alone
+	SRTP              *SRTP  // nil: the stream goes in the clear
 
 	// RTP and RTCP are where packets may go: resolved once and checked by a
 	// Policy. Nothing may resolve Host again, or a bad name server could move
@@ -49,6 +51,7 @@ type Resolver interface {
 type Policy struct {
 	AllowLoopback bool     // this machine itself may be the receiver
 	Allowed       []string // addresses, CIDR ranges, host names as the gateway writes them; empty: all
+	Encrypted     bool     // without keys nothing is streamed
 
 	Resolver Resolver                       // default net.DefaultResolver
 	Local    func() ([]netip.Prefix, error) // our addresses and their networks; default LocalPrefixes

@@ -22,6 +22,8 @@ var (
 	ErrBadAnswer   = errors.New("what answers is not a gateway (no JSON of the protocol): is gateway.url right?")
 	ErrDestination = errors.New("the gateway names a receiver that is not allowed")
 	ErrElsewhere   = errors.New("another source holds the stream: stop it there or at the gateway")
+	ErrPlain       = errors.New("stream.encryption is required, but the gateway gave no keys: they travel over https only, and the gateway must know SRTP")
+	ErrKeys        = errors.New("the gateway's keys for SRTP cannot be used")
 	ErrUncaptured  = errors.New("the video server does not capture our stream")
 )
 
@@ -88,7 +90,7 @@ func Explain(err error) string {
 	if errors.As(err, &clock) {
 		return clock.Error()
 	}
-	for _, plain := range []error{ErrPlainHTTP, ErrSilent, ErrUnreachable, ErrRedirect, ErrBadAnswer, ErrElsewhere} {
+	for _, plain := range []error{ErrPlainHTTP, ErrSilent, ErrUnreachable, ErrRedirect, ErrBadAnswer, ErrElsewhere, ErrPlain} {
 		if errors.Is(err, plain) {
 			return plain.Error()
 		}

@@ -51,11 +51,12 @@ type Session struct {
 	random func() float64
 	wake   chan struct{}
 
-	backoff   backoff // Run's alone, as are the next four
+	backoff   backoff // Run's alone, as are the next five
 	id        ID
 	open      bool // the gateway may think that our stream is active
 	granted   bool // it has said so
 	elsewhere bool // our own id was stopped and the stream is still active
+	keys      usedKeys
 
 	mu    sync.Mutex
 	state State
@@ -128,6 +129,9 @@ func (s *Session) once(ctx context.Context, width, height int, stream Stream) er
 	}
 	s.granted, s.elsewhere = true, false
 	g.Utilization = s.id
+	if err := s.keys.check(g.SRTP, s.policy.Encrypted); err != nil {
+		return s.giveUp(ctx, err)
+	}
 	if g, err = s.policy.Destination(ctx, g); err != nil {
 		return s.giveUp(ctx, err)
 	}

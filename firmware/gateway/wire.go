@@ -35,6 +35,11 @@ type Request struct {
 	Utilization ID     `json:"utilization_id,omitzero"`
 	Width       int    `json:"width,omitempty"`
 	Height      int    `json:"height,omitempty"`
+
+	// Additions to start_stream, which a gateway may ignore.
+	Codec string   `json:"codec,omitempty"`
+	SSRC  uint32   `json:"ssrc,omitempty"`
+	SRTP  []string `json:"srtp,omitempty"` // profiles that the source can do, the best first
 }
 
 // String is for logs: the request without its key.
@@ -110,6 +115,9 @@ type answer struct {
 	RTPPort     lenientInt `json:"rtp_port"`
 	RTCPPort    lenientInt `json:"rtcp_port"`
 	KeepAlive   optional   `json:"keepalive_s"`
+	Profile     string     `json:"srtp_profile"`
+	SourceKey   string     `json:"srtp_key"`  // secret
+	ReceiverKey string     `json:"srtcp_key"` // secret
 	Validation  lenientInt `json:"validation_code"`
 	Explanation text       `json:"validation_txt"`
 }

@@ -30,9 +30,11 @@ type fakeMedia struct {
 	errs    []error
 	closed  atomic.Bool
 	renewed int
+	mtu     int
 }
 
 func (f *fakeMedia) Renew() error { f.renewed++; return nil }
+func (f *fakeMedia) MTU() int     { return f.mtu }
 
 func (f *fakeMedia) Write(b []byte) (int, error) {
 	if f.closed.Load() {
@@ -67,11 +69,12 @@ type sentReport struct {
 }
 
 type fakeReports struct {
-	t      *testing.T
+	t      testing.TB
 	now    func() time.Duration
 	mu     sync.Mutex
 	sent   []sentReport
 	err    error
+	open   func([]byte) []byte // decrypts; nil: in the clear
 	in     chan datagram
 	closed chan struct{}
 }
@@ -81,6 +84,9 @@ func (f *fakeReports) Send(b []byte) error {
 	defer f.mu.Unlock()
 	if f.err != nil {
 		return f.err
+	}
+	if f.open != nil {
+		b = f.open(b)
 	}
 	parts, err := rtcp.Unmarshal(bytes.Clone(b))
 	if err != nil {
@@ -113,14 +119,17 @@ type rig struct {
 	start   time.Time
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t testing.TB) *rig { return newRigWith(t, Config{}) }
+
+// newRigWith changes the rig's configuration by what cfg sets.
+func newRigWith(t testing.TB, cfg Config) *rig {
 	t.Helper()
 	r := &rig{start: time.Now()}
-	cfg := Config{
-		RTP: testRTP, RTCP: testRTCP, CNAME: "cam@test",
-		Monotonic: func() time.Duration { return time.Hour + time.Since(r.start) },
-		Now:       func() time.Time { return time.Now().Add(time.Duration(r.wall.Load())) },
-		First:     &First{SSRC: testSSRC, Sequence: 65534, Timestamp: 0xfffff000, PictureID: 0x7fff},
+	cfg.RTP, cfg.RTCP, cfg.CNAME = testRTP, testRTCP, "cam@test"
+	cfg.Monotonic = func() time.Duration { return time.Hour + time.Since(r.start) }
+	cfg.Now = func() time.Time { return time.Now().Add(time.Duration(r.wall.Load())) }
+	if cfg.First == nil {
+		cfg.First = &First{SSRC: testSSRC, Sequence: 65534, Timestamp: 0xfffff000, PictureID: 0x7fff}
 	}
 	if err := cfg.complete(); err != nil {
 		t.Fatal(err)
@@ -131,12 +140,26 @@ func newRig(t *testing.T) *rig {
 	return r
 }
 
+// newBenchRig is a rig whose packets go nowhere.
+func newBenchRig(t testing.TB) *rig {
+	r := newRig(t)
+	r.Sender.media = discard{}
+	return r
+}
+
 // frame sends one frame of n bytes, captured now.
 func (r *rig) frame(t *testing.T, key bool, n int) {
 	t.Helper()
 	if err := r.Send(make([]byte, n), key, r.cfg.Monotonic()); err != nil {
 		t.Fatalf("Send: %v", err)
 	}
+}
+
+// left is how many packets left so far.
+func (r *rig) left() int {
+	r.sending.Lock()
+	defer r.sending.Unlock()
+	return len(r.media.packets)
 }
 
 // feed lets the sender's goroutine read parts as one packet of the receiver.

@@ -39,18 +39,34 @@ func (s *Sender) receive(b []byte, from netip.AddrPort) {
 		ignored.TooLarge++
 	case !s.quota.take(now):
 		ignored.TooMany++
-	case !wellFormed(b):
-		ignored.Malformed++
 	default:
-		s.session.members = 2 // we and the receiver
-		s.average(len(b))
-		for len(b) > 0 {
-			n := partSize(b)
-			if !s.take(b[:n], now) {
-				ignored.Malformed++
-			}
-			b = b[n:]
+		s.read(b, now)
+	}
+}
+
+// read decrypts a packet where that is agreed, and acts on it. mu is held.
+func (s *Sender) read(b []byte, now time.Duration) {
+	size := len(b)
+	if s.cfg.cloak != nil {
+		var err error
+		if b, err = s.cfg.cloak.openRTCP(b); err != nil {
+			s.stats.Ignored.Forged++
+			return
 		}
+	}
+	if !wellFormed(b) {
+		s.stats.Ignored.Malformed++
+		return
+	}
+	s.session.members = 2 // we and the receiver
+	s.breaker.heard(now)
+	s.average(size)
+	for len(b) > 0 {
+		n := partSize(b)
+		if !s.take(b[:n], now) {
+			s.stats.Ignored.Malformed++
+		}
+		b = b[n:]
 	}
 }
 
@@ -96,6 +112,11 @@ func (s *Sender) take(b []byte, now time.Duration) bool {
 		s.takeReceptions(p.Reports, now)
 	case rtcp.TypePayloadSpecificFeedback:
 		return s.takeFeedback(b, count)
+	case rtcp.TypeTransportSpecificFeedback:
+		if count == rtcp.FormatTLN {
+			return s.takeNACK(b)
+		}
+		s.stats.Ignored.OtherType++
 	case rtcp.TypeGoodbye:
 		s.stats.BYEs++
 		s.session.members = 1
@@ -118,6 +139,7 @@ func (s *Sender) takeReceptions(reports []rtcp.ReceptionReport, now time.Duratio
 		s.stats.Lost = int32(r.TotalLost<<8) >> 8 // 24 bits with a sign: rtpbin says -1 on a clean link
 		s.stats.Jitter = ofTicks(r.Jitter)
 		s.stats.HighestSequence = r.LastSequenceNumber
+		s.broke(s.breaker.report(now, r.LastSequenceNumber, s.stats.Loss, s.stats.RTT, s.stats.Packets, s.stats.Octets))
 		if r.LastSenderReport == 0 { // none has reached the receiver yet
 			continue
 		}

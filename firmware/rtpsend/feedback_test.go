@@ -144,7 +144,9 @@ func TestRTCPThatIsNotOursToHearChangesNothing(t *testing.T) {
 		{"a FIR without entry", peer, []byte{0x84, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0}, Ignored{Malformed: 1}},
 		{"31 report blocks announced, none there", peer, []byte{0x9f, 201, 0, 1, 0, 0, 0, 1}, Ignored{Malformed: 1}},
 		{"another stream", peer, marshal(t, reception(rtcp.ReceptionReport{SSRC: 7}), pli(7), fir(7, 1)), Ignored{OtherSSRC: 3}},
-		{"types that nobody asked for", peer, marshal(t, &rtcp.TransportLayerNack{MediaSSRC: testSSRC, Nacks: []rtcp.NackPair{{PacketID: 1}}},
+		{"a NACK for another stream", peer, marshal(t, &rtcp.TransportLayerNack{MediaSSRC: 7, Nacks: []rtcp.NackPair{{PacketID: 1}}}), Ignored{OtherSSRC: 1}},
+		{"a NACK that names no packet", peer, []byte{0x81, 205, 0, 2, 0, 0, 0, 1, 0x12, 0x34, 0x56, 0x78}, Ignored{Malformed: 1}},
+		{"types that nobody asked for", peer, marshal(t, &rtcp.RapidResynchronizationRequest{MediaSSRC: testSSRC},
 			&rtcp.ReceiverEstimatedMaximumBitrate{Bitrate: 1, SSRCs: []uint32{testSSRC}}), Ignored{OtherType: 2}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -84,6 +84,13 @@ func freePair(t *testing.T) (a, b int) {
 
 func newLink(t *testing.T) *link {
 	t.Helper()
+	return newLinkOf(t, "10.77.0.1", "10.77.0.2")
+}
+
+// newLinkOf takes the addresses of both ends, of one IP version; without root it is the
+// loopback interface with IPv4, whatever they say.
+func newLinkOf(t *testing.T, sender, receiver string) *link {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		lo := netip.MustParseAddr("127.0.0.1")
 		l := &link{sender: lo, receiver: lo, device: "lo"}
@@ -95,7 +102,7 @@ func newLink(t *testing.T) *link {
 	id := os.Getpid()
 	l := &link{
 		senderSpace: fmt.Sprintf("kcs-%d", id), receiverSpace: fmt.Sprintf("kcr-%d", id),
-		sender: netip.MustParseAddr("10.77.0.1"), receiver: netip.MustParseAddr("10.77.0.2"),
+		sender: netip.MustParseAddr(sender), receiver: netip.MustParseAddr(receiver),
 		device: "vb", rtp: 5004, rtcp: 5005, back: 5007,
 	}
 	for _, space := range []string{l.senderSpace, l.receiverSpace} {
@@ -105,7 +112,11 @@ func newLink(t *testing.T) *link {
 	}
 	run(t, exec.Command("ip", "-n", l.senderSpace, "link", "add", "va", "type", "veth", "peer", "name", "vb", "netns", l.receiverSpace))
 	for _, end := range [][]string{{l.senderSpace, "va", l.sender.String()}, {l.receiverSpace, "vb", l.receiver.String()}} {
-		run(t, exec.Command("ip", "-n", end[0], "addr", "add", end[2]+"/24", "dev", end[1]))
+		add := []string{"-n", end[0], "addr", "add", end[2] + "/24", "dev", end[1]}
+		if l.sender.Is6() {
+			add = append(add, "nodad") // or the address is not usable for a second
+		}
+		run(t, exec.Command("ip", add...))
 		run(t, exec.Command("ip", "-n", end[0], "link", "set", end[1], "up"))
 	}
 	return l
@@ -123,12 +134,16 @@ func (l *link) tool(name string, args ...string) *exec.Cmd {
 // within the first second.
 func (l *link) open(t *testing.T) *Sender {
 	t.Helper()
-	cfg := Config{
-		RTP:           netip.AddrPortFrom(l.receiver, uint16(l.rtp)),
-		RTCP:          netip.AddrPortFrom(l.receiver, uint16(l.rtcp)),
-		LocalRTCPPort: l.back,
-		First:         &First{SSRC: testSSRC, Sequence: 65500, Timestamp: 0xfffff000, PictureID: 0x7ff0},
-	}
+	return l.openWith(t, Config{})
+}
+
+// openWith adds the link to what cfg says.
+func (l *link) openWith(t *testing.T, cfg Config) *Sender {
+	t.Helper()
+	cfg.RTP = netip.AddrPortFrom(l.receiver, uint16(l.rtp))
+	cfg.RTCP = netip.AddrPortFrom(l.receiver, uint16(l.rtcp))
+	cfg.LocalRTCPPort = l.back
+	cfg.First = &First{SSRC: testSSRC, Sequence: 65500, Timestamp: 0xfffff000, PictureID: 0x7ff0, RTXSSRC: testSSRC + 1, RTXSequence: 65530}
 	var s *Sender
 	var err error
 	l.atSender(t, func() { s, err = Open(cfg) })
@@ -206,7 +221,7 @@ func (l *link) waitForPort(t *testing.T, port int) {
 	t.Helper()
 	want := fmt.Sprintf(":%04X ", port)
 	for range 200 {
-		if strings.Contains(run(t, l.tool("cat", "/proc/net/udp")), want) {
+		if strings.Contains(run(t, l.tool("cat", "/proc/net/udp", "/proc/net/udp6")), want) {
 			return
 		}
 		time.Sleep(50 * time.Millisecond)

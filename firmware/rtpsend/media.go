@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"syscall"
 )
 
 // udpMedia is a connected UDP socket. The kernel chooses its source address when it
@@ -23,13 +24,19 @@ type udpMedia struct {
 }
 
 func dialMedia(network string, to netip.AddrPort) (*udpMedia, error) {
-	conn, err := net.DialUDP(network, nil, net.UDPAddrFromAddrPort(to))
+	d := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
+		// Before it connects: a mark that is set later makes the kernel forget the route,
+		// and with it the MTU.
+		_ = mark(raw, network)         // a courtesy to the network, not a condition
+		_ = askForErrors(raw, network) // without it, too large packets are cut into fragments
+		return nil
+	}}
+	conn, err := d.Dial(network, to.String())
 	if err != nil {
 		return nil, fmt.Errorf("open RTP socket to %v: %w", to, err)
 	}
 	u := &udpMedia{network: network, to: to}
-	_ = mark(conn, network) // a courtesy to the network, not a condition
-	u.conn.Store(conn)
+	u.conn.Store(conn.(*net.UDPConn)) // as network says
 	return u, nil
 }
 

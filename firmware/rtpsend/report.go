@@ -24,8 +24,9 @@ func (s *Sender) startReports() {
 	s.mu.Lock()
 	s.schedule.start(s.cfg.Monotonic(), s.session.interval())
 	s.mu.Unlock()
-	s.running.Add(1)
+	s.running.Add(2)
 	go s.run()
+	go s.pump()
 }
 
 // run reads RTCP until Close; the wait for it ends when a report is due.
@@ -79,6 +80,9 @@ func (s *Sender) sendReport(bye *rtcp.Goodbye) {
 		return
 	}
 	b, err := s.compound(bye)
+	if err == nil && s.cfg.cloak != nil {
+		b, err = s.cfg.cloak.sealRTCP(b)
+	}
 	if err == nil {
 		err = s.reports.Send(b)
 	} else { // not by any input that complete lets through

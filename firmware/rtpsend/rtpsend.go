@@ -1,4 +1,4 @@
-// Frames to RTP and RTCP over UDP. Owns two sockets and one goroutine.
+// Frames to RTP and RTCP over UDP. Owns two sockets and two goroutines.
 // Test without a network: the fakes in fake_test.go. Spec: RFC 3550, RFC 3551.
 
 // Package rtpsend sends one VP8 stream to one receiver: RTP from one UDP socket,
@@ -6,14 +6,14 @@
 //
 // It is the last stage of the flow: frames come from the encoder, rtpvp8 cuts them,
 // and what the receiver answers comes out as KeyFrameWanted and Stats. A Sender owns
-// its sockets and the goroutine that sends and reads RTCP, from the first frame to
-// Close. Times of pictures are CLOCK_MONOTONIC, RTP timestamps 1/90000 s, rates
+// its sockets and two goroutines, from the first frame to Close: one sends and reads
+// RTCP, one sends packets that must wait for their time or are asked for again. Times of pictures are CLOCK_MONOTONIC, RTP timestamps 1/90000 s, rates
 // bit/s, loss a fraction from 0 to 1. The wall clock is written into sender reports
 // and used for nothing else: these boards learn the time of day when they have been
 // streaming for a while, and hours of jump must not move a timestamp or a timer.
 //
 // Sources: RFC 3550 sections 5 and 6 (RTP, RTCP), RFC 7741 (VP8), RFC 4585 section
-// 6.3.1 (PLI), RFC 5104 section 4.3.1 (FIR), RFC 5506 (reduced size), RFC 4566 (SDP).
+// 6.2.1 and 6.3.1 (NACK, PLI), RFC 4588 (RTX), RFC 5104 section 4.3.1 (FIR), RFC 5506 (reduced size), RFC 4566 (SDP).
 package rtpsend
 
 import (
@@ -55,19 +55,29 @@ type First struct {
 	Sequence  uint16
 	Timestamp uint32
 	PictureID uint16 // 15 bits
+
+	RTXSSRC     uint32 // of packets that are sent again by RFC 4588
+	RTXSequence uint16
 }
 
 // A Config says where to, and under which name.
 type Config struct {
-	RTP, RTCP     netip.AddrPort // the receiver's; both IPv4 or both IPv6
+	RTP, RTCP     netip.AddrPort // the receiver's; both IPv4 or both IPv6; equal: rtcp-mux (RFC 5761)
 	LocalRTCPPort int            // 0: any free one
 	CNAME         string         // at most 255 bytes; empty: a random one (RFC 7022 section 4.2)
-	Bandwidth     int            // bit/s, of which RTCP takes at most 5 %; 0: DefaultBandwidth
+	Bandwidth     int            // bit/s, of which RTCP takes at most 5 %, resends 25 %; 0: DefaultBandwidth
+	Unpaced       bool           // large frames leave at once: for a file that is sent as fast as it can be
+	SRTP          *Keys          // nil: in the clear
+	SSRC          uint32         // 0: random, or First's
+	CaptureTimeID uint8          // of the header extension ntp-64 in each frame's first packet, 1 to 14; 0: none
+	RTX           bool           // the receiver knows RFC 4588: resends are packets of RTXPayloadType
 	Log           *slog.Logger   // nil: silent
 
 	Now       func() time.Time     // wall clock for sender reports; nil: time.Now
 	Monotonic func() time.Duration // the clock of Send's at; nil: CLOCK_MONOTONIC
 	First     *First               // nil: random
+
+	cloak *cloak // made of SRTP by complete
 }
 
 // Open makes the sockets. Nothing is sent before the first frame: a receiver whose
@@ -100,6 +110,9 @@ func (c *Config) complete() error {
 	if len(c.CNAME) > 255 {
 		return fmt.Errorf("CNAME of %d bytes, at most 255 fit into SDES", len(c.CNAME))
 	}
+	if c.CaptureTimeID > 14 {
+		return fmt.Errorf("header extension ID %d, at most 14 fit", c.CaptureTimeID)
+	}
 	if c.Bandwidth <= 0 {
 		c.Bandwidth = DefaultBandwidth
 	}
@@ -113,12 +126,17 @@ func (c *Config) complete() error {
 		c.Monotonic = monotonic
 	}
 	c.randomize()
-	return nil
+	if c.SRTP == nil {
+		return nil
+	}
+	var err error
+	c.cloak, err = newCloak(c.SRTP)
+	return err
 }
 
 // randomize chooses what must not be guessed or collide. crypto/rand never fails.
 func (c *Config) randomize() {
-	var b [24]byte
+	var b [32]byte
 	_, _ = rand.Read(b[:])
 	if c.First == nil {
 		c.First = &First{
@@ -126,12 +144,26 @@ func (c *Config) randomize() {
 			Sequence:  binary.BigEndian.Uint16(b[4:]),
 			Timestamp: binary.BigEndian.Uint32(b[6:]),
 			PictureID: binary.BigEndian.Uint16(b[10:]) & 0x7fff,
+
+			RTXSSRC:     binary.BigEndian.Uint32(b[24:]),
+			RTXSequence: binary.BigEndian.Uint16(b[28:]),
 		}
 	}
+	if c.SRTP != nil {
+		// RFC 3711 section 3.3.1: a receiver that misses the first packets before a wrap
+		// would count the wraps one behind for ever.
+		c.First.Sequence &= 0x7fff
+	}
+	if c.SSRC != 0 {
+		c.First.SSRC = c.SSRC
+	}
 	if c.CNAME == "" {
-		c.CNAME = base64.StdEncoding.EncodeToString(b[12:]) // 96 bits, RFC 7022 section 5
+		c.CNAME = base64.StdEncoding.EncodeToString(b[12:24]) // 96 bits, RFC 7022 section 5
 	}
 }
+
+// mux tells that RTP and RTCP share a port.
+func (c *Config) mux() bool { return c.RTP == c.RTCP }
 
 func unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
 

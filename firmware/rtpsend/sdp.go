@@ -1,5 +1,5 @@
 // The stream's description for receivers that ask for a file. Pure.
-// Spec: RFC 4566, RFC 3605 (a=rtcp), RFC 7741 section 6 (VP8).
+// Spec: RFC 4566, RFC 3605 (a=rtcp), RFC 7741 section 6 (VP8), RFC 4588 section 8 (RTX).
 
 package rtpsend
 
@@ -18,13 +18,36 @@ func (s *Sender) SDP() string {
 		"s=krazycam",
 		"c=IN " + address(to.Addr()),
 		"t=0 0",
-		fmt.Sprintf("m=video %d RTP/AVP %d", to.Port(), PayloadType),
+		fmt.Sprintf("m=video %d %s", to.Port(), s.profile()),
 		fmt.Sprintf("b=AS:%d", (s.cfg.Bandwidth+999)/1000), // kbit/s, from which receivers compute their RTCP interval
 		fmt.Sprintf("a=rtpmap:%d VP8/%d", PayloadType, ClockRate),
 		fmt.Sprintf("a=rtcp:%d IN %s", rtcp.Port(), address(rtcp.Addr())),
 		fmt.Sprintf("a=ssrc:%d cname:%s", s.SSRC(), s.cfg.CNAME),
 	}
+	if s.cfg.CaptureTimeID != 0 {
+		lines = append(lines, fmt.Sprintf("a=extmap:%d %s", s.cfg.CaptureTimeID, CaptureTimeURI))
+	}
+	if s.cfg.mux() {
+		lines = append(lines, "a=rtcp-mux")
+	}
+	if s.cfg.RTX {
+		lines = append(lines, fmt.Sprintf("a=rtpmap:%d rtx/%d", RTXPayloadType, ClockRate), fmt.Sprintf("a=fmtp:%d apt=%d", RTXPayloadType, PayloadType),
+			fmt.Sprintf("a=ssrc-group:FID %d %d", s.SSRC(), s.cfg.First.RTXSSRC), fmt.Sprintf("a=ssrc:%d cname:%s", s.cfg.First.RTXSSRC, s.cfg.CNAME))
+	}
 	return strings.Join(lines, "\r\n") + "\r\n"
+}
+
+// profile is the end of the media line. The keys of RTP/SAVP are not in the file: who
+// may have them got them from the gateway.
+func (s *Sender) profile() string {
+	p := "RTP/AVP"
+	if s.cfg.SRTP != nil {
+		p = "RTP/SAVP"
+	}
+	if s.cfg.RTX {
+		return fmt.Sprintf("%s %d %d", p, PayloadType, RTXPayloadType)
+	}
+	return fmt.Sprintf("%s %d", p, PayloadType)
 }
 
 // unspecified stands for the sender's own address, which the file must not tell.

@@ -23,6 +23,7 @@ func TestSequenceAndTimestampWrapAndOnlyTheLastPacketIsMarked(t *testing.T) {
 			if err := r.Send(make([]byte, 4000), i == 0, time.Duration(i)*100*time.Millisecond); err != nil {
 				t.Fatal(err)
 			}
+			time.Sleep(100 * time.Millisecond)
 		}
 		if len(r.media.packets) != 9 {
 			t.Fatalf("%d packets, want 3 frames of 3", len(r.media.packets))

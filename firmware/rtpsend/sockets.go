@@ -1,5 +1,5 @@
 // The two UDP sockets of a stream, and what the kernel's errors mean.
-// Owns file descriptors only. Linux and other Unixes.
+// Owns file descriptors only. Linux.
 
 package rtpsend
 
@@ -17,6 +17,7 @@ import (
 // second while packets do not leave for want of a route.
 type mediaConn interface {
 	Write(packet []byte) (int, error)
+	MTU() int // bytes of an IP packet on the path, as far as the kernel knows; 0: not known
 	Renew() error
 	Close() error
 }
@@ -47,29 +48,35 @@ func openSockets(cfg *Config) (mediaConn, reportConn, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if cfg.mux() {
+		return media, &muxReports{media: media}, nil
+	}
 	at := netip.AddrPortFrom(local, uint16(cfg.LocalRTCPPort))
 	reports, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(at))
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("open RTCP socket on port %d: %w", cfg.LocalRTCPPort, err), media.Close())
 	}
-	if err := mark(reports, network); err != nil { // a courtesy to the network, not a condition
+	raw, err := reports.SyscallConn()
+	if err == nil {
+		err = mark(raw, network)
+	}
+	if err != nil { // a courtesy to the network, not a condition
 		cfg.Log.Debug("packets carry no DSCP mark", "err", err)
 	}
 	return media, &udpReports{conn: reports, to: cfg.RTCP}, nil
 }
 
-func mark(c *net.UDPConn, network string) error {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return err
-	}
-	level, option := syscall.IPPROTO_IPV6, syscall.IPV6_TCLASS
+func mark(raw syscall.RawConn, network string) error {
 	if network == "udp4" {
-		level, option = syscall.IPPROTO_IP, syscall.IP_TOS
+		return setOption(raw, syscall.IPPROTO_IP, syscall.IP_TOS, af41)
 	}
+	return setOption(raw, syscall.IPPROTO_IPV6, syscall.IPV6_TCLASS, af41)
+}
+
+func setOption(raw syscall.RawConn, level, option, value int) error {
 	var setErr error
 	if err := raw.Control(func(fd uintptr) {
-		setErr = syscall.SetsockoptInt(int(fd), level, option, af41)
+		setErr = syscall.SetsockoptInt(int(fd), level, option, value)
 	}); err != nil {
 		return err
 	}
@@ -113,7 +120,15 @@ func (u *udpReports) Close() error { return u.conn.Close() }
 type SendErrors struct {
 	Refused     uint64 // the receiver's host says that nobody listens (ICMP port unreachable)
 	Unreachable uint64 // no route, no link, no neighbour
-	Other       uint64 // a full queue, a firewall, a packet too large for the path
+	TooLarge    uint64 // for the path: later packets are smaller
+	Other       uint64 // a full queue, a firewall
+}
+
+func (e *SendErrors) add(more SendErrors) {
+	e.Refused += more.Refused
+	e.Unreachable += more.Unreachable
+	e.TooLarge += more.TooLarge
+	e.Other += more.Other
 }
 
 func (e *SendErrors) count(err error) {
@@ -122,6 +137,8 @@ func (e *SendErrors) count(err error) {
 		e.Refused++
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETDOWN):
 		e.Unreachable++
+	case errors.Is(err, syscall.EMSGSIZE):
+		e.TooLarge++
 	default:
 		e.Other++
 	}

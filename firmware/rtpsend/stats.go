@@ -11,6 +11,8 @@ type Stats struct {
 	Packets    uint64 // taken by the kernel
 	Octets     uint64 // of RTP payload in them, without headers (RFC 3550 section 6.4.1)
 	SendErrors SendErrors
+	Withheld   uint64 // frames that were not sent while the circuit was broken (RFC 8083)
+	Breaks     uint64 // of the circuit
 
 	ReportsSent   uint64 // SR or RR with SDES
 	ReportErrors  SendErrors
@@ -23,6 +25,8 @@ type Stats struct {
 	Jitter          time.Duration
 	HighestSequence uint32 // received, with the count of wraps in the upper half
 
+	NACKs      uint64 // packets of feedback; Resends counts what they asked for
+	Resends    Resends
 	PLIs       uint64
 	FIRs       uint64 // without repeats
 	FIRRepeats uint64
@@ -30,12 +34,13 @@ type Stats struct {
 	Ignored    Ignored
 }
 
-// Ignored counts RTCP that changed nothing, by cause: whole packets in the first four
+// Ignored counts RTCP that changed nothing, by cause: whole packets in the first five
 // lines, parts of a compound in the last two.
 type Ignored struct {
 	Stranger  uint64 // not from the receiver's address
 	TooLarge  uint64
 	TooMany   uint64 // above reportsPerSecond: dropped unparsed
+	Forged    uint64 // under SRTP: of another key, changed on its way, or sent before
 	Malformed uint64
 	OtherSSRC uint64 // about a stream that is not ours
 	OtherType uint64 // valid, but nothing that we act on

@@ -86,6 +86,14 @@ func (a *Assembler) Flush() {
 	}
 }
 
+// GiveUp gives up waiting for the packet seq and all before it. A receiver that asks for
+// packets again calls it for each when it has waited long enough.
+func (a *Assembler) GiveUp(seq uint16) {
+	if a.order.started && int16(seq-a.order.next) >= 0 && int16(a.order.newest-seq) >= 0 {
+		a.giveUp(seq + 1)
+	}
+}
+
 // WaitsForKeyFrame tells whether a receiver should ask for a key frame (PLI): none
 // has come yet, or something was lost since.
 func (a *Assembler) WaitsForKeyFrame() bool { return a.waiting || a.suspected > 0 || a.gap }

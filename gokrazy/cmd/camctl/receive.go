@@ -19,7 +19,7 @@ type receiveOptions struct {
 	listen, key, state, ivf string
 	cert, tlsKey            string
 	names                   []string
-	tls, json               bool
+	tls, json, srtp         bool
 	rtp, rtcp               int
 	keepAlive               time.Duration
 }
@@ -49,6 +49,7 @@ boards' utilization ids are kept in the state directory.`,
 	f.StringVar(&o.cert, "cert", "", "https with this PEM certificate")
 	f.StringVar(&o.tlsKey, "tls-key", "", "the key of --cert")
 	f.StringArrayVar(&o.names, "tls-name", nil, "a further host name or address for the certificate that --tls makes; repeatable")
+	f.BoolVar(&o.srtp, "srtp", false, "grant encrypted streams only, with new keys each; needs --tls or --cert")
 	f.DurationVar(&o.keepAlive, "keepalive", 0, "how often a source must ask whether it may go on, 5s to 600s (default: the protocol's 60s)")
 	o.bindJSON(cmd)
 	cmd.MarkFlagsRequiredTogether("cert", "tls-key")
@@ -72,6 +73,9 @@ func (o *receiveOptions) check() error {
 	}
 	if o.rtp != 0 && o.rtp == o.rtcp {
 		return usagef("--rtp and --rtcp: both are %d: they must differ", o.rtp)
+	}
+	if o.srtp && !o.tls && o.cert == "" {
+		return usagef("--srtp: keys travel over https only: add --tls, or --cert and --tls-key")
 	}
 	if o.keepAlive != 0 && (o.keepAlive < 5*time.Second || o.keepAlive > 600*time.Second) {
 		return usagef("--keepalive %v: must be from 5s to 600s", o.keepAlive)

@@ -47,6 +47,9 @@ type second struct {
 	Foreign     uint64   `json:"foreign"`
 	Unasked     uint64   `json:"unasked"`
 	PLIs        uint64   `json:"plis"`
+	NACKs       uint64   `json:"nacks"`
+	Healed      uint64   `json:"healed"` // packets that came after a NACK
+	Forged      uint64   `json:"forged"` // under SRTP
 	Reports     uint64   `json:"reports"`
 	SSRC        uint32   `json:"ssrc"`
 	Width       int      `json:"width"`
@@ -108,7 +111,7 @@ func rates(before, s farend.Stats, seconds float64) second {
 	row := second{
 		State: s.State, Frames: s.Frames, Packets: s.Packets, LostPackets: s.Lost, LostFrames: s.LostFrames, Damaged: s.Damaged,
 		KeyFrames: s.KeyFrames, Reordered: s.Reordered, Malformed: s.Malformed, Foreign: s.Foreign, Unasked: s.Unasked,
-		PLIs: s.PLIs, Reports: s.Reports, SSRC: s.SSRC, Width: s.Width, Height: s.Height, Record: s.Record, Problem: s.Problem,
+		PLIs: s.PLIs, NACKs: s.NACKs, Healed: s.Healed, Forged: s.Forged, Reports: s.Reports, SSRC: s.SSRC, Width: s.Width, Height: s.Height, Record: s.Record, Problem: s.Problem,
 		JitterMS: milliseconds(s.Jitter),
 	}
 	if seconds > 0 {
@@ -142,6 +145,9 @@ func sum(a, b farend.Stats) farend.Stats {
 	b.SenderReports += a.SenderReports
 	b.Reports += a.Reports
 	b.PLIs += a.PLIs
+	b.NACKs += a.NACKs
+	b.Healed += a.Healed
+	b.Forged += a.Forged
 	b.Delays += a.Delays
 	b.Delayed += a.Delayed
 	return b

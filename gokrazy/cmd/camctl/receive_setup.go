@@ -38,7 +38,7 @@ func openStation(o *receiveOptions, log *slog.Logger) (*station, error) {
 	}
 	closeAll := func() { _, _ = sockets[0].Close(), sockets[1].Close() }
 	s.receiver = farend.NewReceiver(farend.ReceiverConfig{RTP: sockets[0], RTCP: sockets[1], IVFDir: o.ivf, Log: log})
-	s.gateway, err = farend.NewGateway(farend.GatewayConfig{Key: o.key, Server: s.receiver, KeepAlive: o.keepAlive, StateDir: o.state, Log: log})
+	s.gateway, err = farend.NewGateway(farend.GatewayConfig{Key: o.key, Server: s.receiver, KeepAlive: o.keepAlive, SRTP: o.srtp, StateDir: o.state, Log: log})
 	if err != nil {
 		closeAll()
 		return nil, err

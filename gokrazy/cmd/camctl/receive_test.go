@@ -192,7 +192,7 @@ func TestReceiveKeepsItsKey(t *testing.T) {
 
 func TestReceiveRefusesWrongArguments(t *testing.T) {
 	for _, args := range [][]string{
-		{"--listen", "8080"}, {"--rtp", "22"}, {"--rtcp", "70000"}, {"--rtp", "5004", "--rtcp", "5004"}, {"--keepalive", "1s"}, {"--cert", "x"}, {"--tls", "--cert", "x", "--tls-key", "y"}, {"x"},
+		{"--listen", "8080"}, {"--rtp", "22"}, {"--rtcp", "70000"}, {"--rtp", "5004", "--rtcp", "5004"}, {"--keepalive", "1s"}, {"--cert", "x"}, {"--tls", "--cert", "x", "--tls-key", "y"}, {"--srtp"}, {"x"},
 	} {
 		cmd := newReceiveCommand()
 		cmd.SetArgs(append(args, "--state", filepath.Join(t.TempDir(), "none")))

@@ -1,0 +1,111 @@
+// Our own sender and our own receiver over loopback, with seeded loss between them:
+// what NACK heals, in the clear and under SRTP.
+
+package farend
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/krazycam/krazycam/firmware/gateway"
+	"github.com/krazycam/krazycam/firmware/rtpsend"
+)
+
+// lossyConn loses a part of what comes.
+type lossyConn struct {
+	net.PacketConn
+	random *rand.Rand
+	loss   float64
+}
+
+func (l *lossyConn) ReadFrom(b []byte) (int, net.Addr, error) {
+	for {
+		n, from, err := l.PacketConn.ReadFrom(b)
+		if err != nil || l.random.Float64() >= l.loss {
+			return n, from, err
+		}
+	}
+}
+
+// A chain is a sender and a receiver that lose packets between them.
+func newChain(t *testing.T, seed uint64, loss float64, k *gateway.SRTP) (*rtpsend.Sender, *Receiver) {
+	t.Helper()
+	var sockets [2]net.PacketConn
+	var at [2]netip.AddrPort
+	for i := range sockets {
+		c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		at[i] = c.LocalAddr().(*net.UDPAddr).AddrPort()
+		sockets[i] = &lossyConn{PacketConn: c, random: rand.New(rand.NewPCG(seed, uint64(i))), loss: loss}
+	}
+	r := NewReceiver(ReceiverConfig{RTP: sockets[0], RTCP: sockets[1]})
+	if err := r.Begin(k); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := contextWithStop(t)
+	done := make(chan error)
+	go func() { done <- r.Run(ctx) }()
+	cfg := rtpsend.Config{RTP: at[0], RTCP: at[1], Bandwidth: 2_000_000}
+	if k != nil {
+		cfg.SRTP = &rtpsend.Keys{Profile: k.Profile, Ours: k.Source, Theirs: k.Receiver}
+	}
+	s, err := rtpsend.Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return s, r
+}
+
+func TestOurOwnChainHealsFivePercentLoss(t *testing.T) {
+	key := func(b byte, n int) []byte { return bytes.Repeat([]byte{b}, n) }
+	for name, k := range map[string]*gateway.SRTP{
+		"in the clear": nil,
+		"AES-GCM":      {Profile: gateway.ProfileGCM, Source: key(1, 28), Receiver: key(2, 28)},
+		"AES-CM":       {Profile: gateway.ProfileCM, Source: key(1, 30), Receiver: key(2, 30)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, r := newChain(t, 1, 0.05, k)
+			const frames = 200
+			tick := time.NewTicker(15 * time.Millisecond)
+			defer tick.Stop()
+			frame := make([]byte, sizeOfFrame)
+			for i := range frames {
+				frame[0] = 1
+				if key := i == 0 || s.KeyFrameWanted(); key {
+					copy(frame, []byte{0x10, 0, 0, 0x9d, 0x01, 0x2a, 64, 1, 240, 0})
+				}
+				if err := s.Send(frame, frame[0] != 1, time.Duration(i)*15*time.Millisecond); err != nil {
+					t.Fatal(err)
+				}
+				<-tick.C
+			}
+			time.Sleep(2 * gapPatience)
+			got, sent := r.Stats(), s.Stats()
+			t.Logf("FIGURE own chain at 5 %% loss, %s: %d of %d frames, %d packets healed of %d asked for, %d PLIs",
+				name, got.Frames-got.Damaged, frames, got.Healed, sent.Resends.Asked, got.PLIs)
+			// A packet that stays lost costs the frames until the key frame: about ten.
+			if good := got.Frames - got.Damaged; good < frames*90/100 {
+				t.Errorf("%d of %d frames, want 90 %%: %+v\n%+v", good, frames, got, sent)
+			}
+			if got.Healed == 0 || sent.Resends.Sent == 0 || got.Malformed != 0 || sent.Ignored.Malformed+sent.Ignored.Forged != 0 {
+				t.Errorf("%+v\n%+v: want packets healed and nothing malformed or forged", got, sent)
+			}
+		})
+	}
+}

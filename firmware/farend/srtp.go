@@ -1,0 +1,106 @@
+// SRTP from the far end: keys for a grant, and the receiver's half of the encryption.
+// Spec: RFC 3711, RFC 7714 (AES-GCM).
+
+package farend
+
+import (
+	"crypto/rand"
+	"fmt"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+	"github.com/pion/srtp/v3"
+
+	"github.com/krazycam/krazycam/firmware/gateway"
+)
+
+const (
+	masterKeySize = 16
+	// replayWindow spans more than can wait for a packet that is sent again.
+	replayWindow = 1024
+)
+
+// keysFor makes new keys for a source that can use them, or says why not.
+func (g *Gateway) keysFor(r request) (*gateway.SRTP, *refusal) {
+	if !g.config.SRTP {
+		return nil, nil
+	}
+	if !r.secure {
+		return nil, no(gateway.CodeNoDescriptor, "this gateway grants SRTP only, and keys travel over https only")
+	}
+	for _, profile := range r.profiles {
+		if n := gateway.KeySize(profile); n > 0 {
+			k := &gateway.SRTP{Profile: profile, Source: make([]byte, n), Receiver: make([]byte, n)}
+			rand.Read(k.Source) // never fails
+			rand.Read(k.Receiver)
+			return k, nil
+		}
+	}
+	return nil, no(gateway.CodeNoDescriptor, "this gateway grants SRTP only: the source offers no profile that it knows")
+}
+
+// A cloak is the receiver's half. A nil one leaves packets as they are.
+type cloak struct {
+	source, ours *srtp.Context
+	header       rtp.Header
+	control      rtcp.Header
+	opened       []byte
+}
+
+func newCloak(k *gateway.SRTP) (*cloak, error) {
+	if k == nil {
+		return nil, nil
+	}
+	kinds := map[string]srtp.ProtectionProfile{
+		gateway.ProfileCM: srtp.ProtectionProfileAes128CmHmacSha1_80, gateway.ProfileGCM: srtp.ProtectionProfileAeadAes128Gcm,
+	}
+	kind, known := kinds[k.Profile]
+	if n := gateway.KeySize(k.Profile); !known || len(k.Source) != n || len(k.Receiver) != n {
+		return nil, fmt.Errorf("receiver: %v: %w", k, gateway.ErrKeys)
+	}
+	c := &cloak{}
+	var err error
+	for _, half := range []struct {
+		to  **srtp.Context
+		key []byte
+	}{{&c.source, k.Source}, {&c.ours, k.Receiver}} {
+		*half.to, err = srtp.CreateContext(half.key[:masterKeySize], half.key[masterKeySize:], kind,
+			srtp.SRTPReplayProtection(replayWindow), srtp.SRTCPReplayProtection(replayWindow))
+		if err != nil {
+			return nil, fmt.Errorf("receiver: %v: %w: %w", k, gateway.ErrKeys, err)
+		}
+	}
+	return c, nil
+}
+
+// openRTP decrypts a packet into the cloak's own memory; not ok: it is not the source's,
+// was changed on its way, or came before.
+func (c *cloak) openRTP(b []byte) (plain []byte, ok bool) {
+	if c == nil {
+		return b, true
+	}
+	plain, err := c.source.DecryptRTP(c.opened[:0], b, &c.header)
+	if err != nil {
+		return nil, false
+	}
+	c.opened = plain
+	return plain, true
+}
+
+func (c *cloak) openRTCP(b []byte) (plain []byte, ok bool) {
+	switch {
+	case c == nil:
+		return b, true
+	case len(b) < 8: // no SSRC
+		return nil, false
+	}
+	plain, err := c.source.DecryptRTCP(nil, b, &c.control)
+	return plain, err == nil
+}
+
+func (c *cloak) sealRTCP(b []byte) ([]byte, error) {
+	if c == nil {
+		return b, nil
+	}
+	return c.ours.EncryptRTCP(nil, b, nil)
+}

@@ -1,0 +1,154 @@
+package farend
+
+import (
+	"bytes"
+	"crypto/tls"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/srtp/v3"
+
+	"github.com/krazycam/krazycam/firmware/gateway"
+	"github.com/krazycam/krazycam/firmware/rtpvp8"
+)
+
+// postTLS is post over https.
+func (d *desk) postTLS(body string) map[string]any {
+	d.t.Helper()
+	r := httptest.NewRequest(http.MethodPost, "https://desk.example:8080/", strings.NewReader(body))
+	r.TLS = &tls.ConnectionState{}
+	w := httptest.NewRecorder()
+	d.ServeHTTP(w, r)
+	var answer map[string]any
+	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
+		d.t.Fatal(err)
+	}
+	return answer
+}
+
+func TestGatewayGrantsNewKeysToWhoCanUseThemOverHTTPSOnly(t *testing.T) {
+	d := newDesk(t, GatewayConfig{Key: "k", SRTP: true})
+	id := d.newID()
+	start := func(srtp string) string {
+		return fmt.Sprintf(`{"action":"start_stream","key":"k","utilization_id":%q,"width":640,"height":480%s}`, id, srtp)
+	}
+	d.want(start(`,"srtp":["AEAD_AES_128_GCM"]`), gateway.CodeNoDescriptor) // plain http
+	for _, none := range []string{``, `,"srtp":[]`, `,"srtp":["F8_128_HMAC_SHA1_80"]`, `,"srtp":7`} {
+		if got := d.postTLS(start(none)); got["error_code"] != float64(gateway.CodeNoDescriptor) {
+			t.Errorf("start_stream with %q = %v, want 4004", none, got)
+		}
+	}
+	if d.server.begins != 0 {
+		t.Errorf("the server began %d times, want never", d.server.begins)
+	}
+	seen := map[any]bool{}
+	for profile, n := range map[string]int{"AEAD_AES_128_GCM": 28, "AES_CM_128_HMAC_SHA1_80": 30} {
+		got := d.postTLS(start(`,"srtp":["X","` + profile + `"]`))
+		for _, name := range []string{"srtp_key", "srtcp_key"} {
+			text, _ := got[name].(string)
+			if b, err := base64.StdEncoding.DecodeString(text); err != nil || len(b) != n || seen[text] || bytes.Count(b, b[:1]) == n {
+				t.Errorf("%s: %s = %q, %v", profile, name, text, err)
+			}
+			seen[text] = true
+		}
+		if got["srtp_profile"] != profile || d.server.keys == nil || base64.StdEncoding.EncodeToString(d.server.keys.Source) != got["srtp_key"] {
+			t.Errorf("start_stream = %v, the server has %v", got, d.server.keys)
+		}
+		d.want(fmt.Sprintf(`{"action":"stop_stream","utilization_id":%q}`, id), 0)
+	}
+}
+
+func TestReceiverOpensWhatTheSourceSealedAndNothingElse(t *testing.T) {
+	for profile, kind := range map[string]srtp.ProtectionProfile{
+		gateway.ProfileGCM: srtp.ProtectionProfileAeadAes128Gcm, gateway.ProfileCM: srtp.ProtectionProfileAes128CmHmacSha1_80,
+	} {
+		n := gateway.KeySize(profile)
+		k := &gateway.SRTP{Profile: profile, Source: bytes.Repeat([]byte{1}, n), Receiver: bytes.Repeat([]byte{2}, n)}
+		context := func(key []byte) *srtp.Context {
+			c, err := srtp.CreateContext(key[:16], key[16:], kind)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c
+		}
+		b := newBench(t, "")
+		b.End()
+		if err := b.Begin(k); err != nil {
+			t.Fatal(err)
+		}
+		out, back := context(k.Source), context(k.Receiver)
+		seal := func(plain [][]byte) (sealed [][]byte) {
+			for _, p := range plain {
+				s, err := out.EncryptRTP(nil, p, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				sealed = append(sealed, s)
+			}
+			return sealed
+		}
+		raw, err := rtcp.Marshal([]rtcp.Packet{&rtcp.SenderReport{SSRC: b.sender.ssrc, NTPTime: 1 << 32}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		report, err := out.EncryptRTCP(nil, raw, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.takeRTCP(report, source1)
+		b.takeRTCP(raw, source1)    // in the clear
+		b.takeRTCP(report, source1) // twice
+		frame := seal(b.frame(true, 0))
+		b.send(frame)
+		b.send(frame)                // twice
+		b.send(b.frame(false, 3000)) // in the clear
+		b.wait(3 * time.Second)
+		got := b.Stats()
+		if got.Frames != 1 || got.Packets != 3 || got.SenderReports != 1 || got.Forged != 2+3+3 || got.Malformed != 0 {
+			t.Errorf("%s: %+v, want one frame, one report and 8 forged", profile, got)
+		}
+		if len(b.rtcpOut.sent) == 0 {
+			t.Errorf("%s: no report went back", profile)
+		}
+		for _, p := range b.rtcpOut.sent {
+			if _, err := back.DecryptRTCP(nil, p, nil); err != nil {
+				t.Errorf("%s: a report that the source cannot read: %v", profile, err)
+			}
+		}
+	}
+}
+
+func TestReceiverRefusesKeysThatDoNotFit(t *testing.T) {
+	b := newBench(t, "")
+	b.End()
+	if err := b.Begin(&gateway.SRTP{Profile: gateway.ProfileGCM, Source: make([]byte, 30), Receiver: make([]byte, 28)}); err == nil {
+		t.Error("Begin took a key of 30 bytes for AES-GCM")
+	}
+}
+
+// FuzzSealed has no key: nothing that comes is a packet.
+func FuzzSealed(f *testing.F) {
+	k := &gateway.SRTP{Profile: gateway.ProfileGCM, Source: make([]byte, 28), Receiver: bytes.Repeat([]byte{1}, 28)}
+	s := sender{ssrc: 1, packetizer: rtpvp8.NewPacketizer(1200, 0)}
+	f.Add(s.frame(true, 0)[0])
+	f.Add([]byte{0x80, 200, 0, 1, 0, 0, 0, 1})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r := newBench(t, "")
+		r.End()
+		if err := r.Begin(k); err != nil {
+			t.Fatal(err)
+		}
+		r.takeRTP(b, source1)
+		r.takeRTCP(b, source1)
+		if got := r.Stats(); got.Forged != 2 || got.Packets != 0 || got.SenderReports != 0 {
+			t.Errorf("%+v, want both forged", got)
+		}
+	})
+}

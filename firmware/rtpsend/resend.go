@@ -1,0 +1,158 @@
+// What the receiver misses is sent again: as it was, or as RTX where that is agreed.
+// Bounded in packets, in bytes a second and in how often. Spec: RFC 4585, RFC 4588.
+
+package rtpsend
+
+import (
+	"encoding/binary"
+	"time"
+)
+
+const (
+	// RTXPayloadType is of packets that are sent again by RFC 4588.
+	RTXPayloadType = PayloadType + 1
+
+	// rtxHeaderSize is the original sequence number in front of an RTX payload.
+	rtxHeaderSize = 2
+
+	// resendShare is the part of the bandwidth that resends may take: with 20 % of
+	// packets lost it is enough, and with more of them lost, more packets make it worse.
+	resendShare = 0.25
+
+	// maxWanted is how many packets can be asked for between two resends: a NACK of
+	// one Ethernet frame could ask for 6,000.
+	maxWanted = 256
+
+	// nackSize is the fixed part of a NACK: header and two SSRCs.
+	nackSize = rtcpHeaderSize + 4 + 4
+)
+
+// Resends are packets that the receiver asked for, and what became of them.
+type Resends struct {
+	Asked   uint64
+	Sent    uint64
+	Octets  uint64 // of RTP payload in those sent, without headers
+	Gone    uint64 // older than the history, or never sent
+	Early   uint64 // sent again so short a time ago that the answer is on its way
+	Limited uint64 // above 25 % of the bandwidth, or too many at once
+}
+
+func (r *Resends) add(more Resends) {
+	r.Asked += more.Asked
+	r.Sent += more.Sent
+	r.Octets += more.Octets
+	r.Gone += more.Gone
+	r.Early += more.Early
+	r.Limited += more.Limited
+}
+
+// newResendBucket lets a lost key frame pass at once, and then resendShare.
+func newResendBucket(bandwidth int) bucket {
+	rate := float64(bandwidth) / 8 * resendShare
+	return fullBucket(rate, max(rate, 8*maxPacket)) // a second's worth
+}
+
+// A wanted list holds sequence numbers between the goroutine that reads RTCP and the
+// one that sends.
+type wanted struct {
+	list [maxWanted]uint16
+	n    int
+}
+
+// takeNACK notes the packets that a generic NACK names; false: it is none. It
+// allocates nothing: this is what a receiver on a bad link sends most. mu is held.
+func (s *Sender) takeNACK(b []byte) bool {
+	if len(b) < nackSize+4 {
+		return false
+	}
+	if binary.BigEndian.Uint32(b[8:]) != s.SSRC() {
+		s.stats.Ignored.OtherSSRC++
+		return true
+	}
+	s.stats.NACKs++
+	for b = b[nackSize:]; len(b) >= 4; b = b[4:] {
+		first, more := binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
+		s.want(first)
+		for i := range uint16(16) { // section 6.2.1: bit i stands for first+i+1
+			if more>>i&1 != 0 {
+				s.want(first + i + 1)
+			}
+		}
+	}
+	s.wakeUp()
+	return true
+}
+
+func (s *Sender) want(sequence uint16) {
+	s.stats.Resends.Asked++
+	switch {
+	case !s.clock.started || s.breaker.fault != none:
+		s.stats.Resends.Gone++
+	case s.wanted.n == maxWanted:
+		s.stats.Resends.Limited++
+	default:
+		s.wanted.list[s.wanted.n] = sequence
+		s.wanted.n++
+	}
+}
+
+// resend sends again what was asked for; its only error is ErrClosed. sending is held.
+func (s *Sender) resend(now time.Duration, sent *tally) error {
+	s.mu.Lock()
+	asked, rtt := s.wanted, s.stats.RTT
+	s.wanted.n = 0
+	s.mu.Unlock()
+	for _, sequence := range asked.list[:asked.n] {
+		packet, e := s.history.find(sequence)
+		switch {
+		case packet == nil:
+			sent.resends.Gone++
+			continue
+		// A receiver that asks within a round trip has not yet seen what was sent. Half
+		// of one: jitter is in the figure, and to be wrong costs a packet, not a frame.
+		case e.resent && now-e.resentAt < rtt/2:
+			sent.resends.Early++
+			continue
+		case !s.resends.take(now, len(packet)):
+			sent.resends.Limited++
+			continue
+		}
+		e.resent, e.resentAt = true, now
+		if err := s.sendAgain(packet, sent); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sendAgain sends one packet as it was. Under SRTP the same index encrypts the same
+// bytes, so this is no second use of the key stream.
+func (s *Sender) sendAgain(packet []byte, sent *tally) error {
+	if s.cfg.RTX {
+		packet = s.wrapRTX(packet)
+	}
+	var again tally
+	err := s.write(packet, &again)
+	sent.resends.Sent += again.packets
+	sent.resends.Octets += again.octets
+	sent.errors.add(again.errors)
+	if again.last != nil {
+		sent.last = again.last
+	}
+	return err
+}
+
+// wrapRTX makes the packet of RFC 4588 section 4: own SSRC, sequence numbers and
+// payload type, the original sequence number before the payload.
+func (s *Sender) wrapRTX(packet []byte) []byte {
+	head := headerSize(packet)
+	b := s.rtxPacket[:len(packet)+rtxHeaderSize]
+	copy(b, packet[:head])
+	b[1] = packet[1]&0x80 | RTXPayloadType
+	copy(b[head:], packet[2:4]) // the original sequence number
+	copy(b[head+rtxHeaderSize:], packet[head:])
+	binary.BigEndian.PutUint16(b[2:], s.rtxSequence)
+	binary.BigEndian.PutUint32(b[8:], s.cfg.First.RTXSSRC)
+	s.rtxSequence++
+	return b
+}

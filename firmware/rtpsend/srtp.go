@@ -1,0 +1,117 @@
+// SRTP and SRTCP around the packets. The one place that knows github.com/pion/srtp.
+// Spec: RFC 3711, RFC 7714 (AES-GCM).
+
+package rtpsend
+
+import (
+	"crypto/subtle"
+	"errors"
+	"fmt"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+	"github.com/pion/srtp/v3"
+)
+
+// The profiles, by their names in RFC 5764 and RFC 7714.
+const (
+	ProfileCM  = "AES_CM_128_HMAC_SHA1_80"
+	ProfileGCM = "AEAD_AES_128_GCM"
+)
+
+const (
+	masterKeySize = 16
+
+	// replayWindow is how far RTCP may be out of order; RFC 3711 section 3.3.2 wants 64
+	// at least.
+	replayWindow = 64
+
+	// mostGrowth is a packet's under AEAD_AES_128_GCM: a tag of 16 bytes, for SRTCP
+	// an index of 4.
+	mostGrowth = 16 + 4
+)
+
+// ErrKeys is the cause of errors about keys that do not fit.
+var ErrKeys = errors.New("not usable as SRTP keys")
+
+// Keys are one session's: each is a master key of 16 bytes and its salt, and protects
+// one direction, so that nobody can send us our own packets back.
+type Keys struct {
+	Profile string // ProfileCM or ProfileGCM
+	Ours    []byte // for the RTP and RTCP that we send
+	Theirs  []byte // for the RTCP that we get
+}
+
+// A cloak encrypts one stream into memory of its own. Each half has one user at a time:
+// RTP is sealed under sending, RTCP under reporting, and opened by run.
+type cloak struct {
+	tag     int // bytes that RTP grows by
+	rtp     *srtp.Context
+	rtcp    *srtp.Context
+	theirs  *srtp.Context
+	header  rtp.Header
+	control rtcp.Header
+	sealed  [maxPacket + mostGrowth]byte
+	opened  [maxReport + 1]byte
+}
+
+// newCloak derives the session keys. Errors wrap ErrKeys and never hold a key.
+func newCloak(k *Keys) (*cloak, error) {
+	if subtle.ConstantTimeCompare(k.Ours, k.Theirs) == 1 {
+		return nil, fmt.Errorf("one key for both directions: %w", ErrKeys)
+	}
+	c := &cloak{tag: 10}
+	if k.Profile == ProfileGCM {
+		c.tag = 16
+	}
+	var err error
+	for _, half := range []struct {
+		to  **srtp.Context
+		key []byte
+	}{{&c.rtp, k.Ours}, {&c.rtcp, k.Ours}, {&c.theirs, k.Theirs}} {
+		if *half.to, err = newContext(k.Profile, half.key); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+func newContext(profile string, key []byte) (*srtp.Context, error) {
+	size, kind := 0, srtp.ProtectionProfile(0)
+	switch profile {
+	case ProfileCM:
+		size, kind = masterKeySize+14, srtp.ProtectionProfileAes128CmHmacSha1_80
+	case ProfileGCM:
+		size, kind = masterKeySize+12, srtp.ProtectionProfileAeadAes128Gcm
+	default:
+		return nil, fmt.Errorf("profile %.40q: %w", profile, ErrKeys)
+	}
+	if len(key) != size {
+		return nil, fmt.Errorf("%s with key and salt of %d bytes, want %d: %w", profile, len(key), size, ErrKeys)
+	}
+	c, err := srtp.CreateContext(key[:masterKeySize], key[masterKeySize:], kind, srtp.SRTCPReplayProtection(replayWindow))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", profile, ErrKeys, err)
+	}
+	return c, nil
+}
+
+// sealRTP encrypts a packet; the result is the cloak's until the next call. The same
+// packet gives the same bytes, so a resend is no second use of the key stream.
+func (c *cloak) sealRTP(packet []byte) ([]byte, error) {
+	return c.rtp.EncryptRTP(c.sealed[:0], packet, &c.header)
+}
+
+// sealRTCP encrypts a compound packet into new memory: there is one a second.
+func (c *cloak) sealRTCP(packet []byte) ([]byte, error) {
+	return c.rtcp.EncryptRTCP(nil, packet, nil)
+}
+
+// openRTCP decrypts what the receiver sent; it fails for what is not the receiver's,
+// was changed on its way, or came before. The result is the cloak's until the next call.
+func (c *cloak) openRTCP(b []byte) ([]byte, error) {
+	if len(b) < rtcpHeaderSize+4 {
+		return nil, fmt.Errorf("SRTCP of %d bytes has no SSRC", len(b))
+	}
+	return c.theirs.DecryptRTCP(c.opened[:0], b, &c.control)
+}
