@@ -38,7 +38,7 @@ func writeY4M(t *testing.T, n int) string {
 	picture := make([]byte, 320*240*3/2)
 	for i := range n {
 		for j := range picture {
-			picture[j] = byte(j/7 + j/320*3 + i*5 + (j*2654435761>>13)&7)
+			picture[j] = byte(j/7 + j/320*3 + i*5 + int(uint32(j)*2654435761>>13)&7)
 		}
 		b.WriteString("FRAME\n")
 		b.Write(picture)

@@ -5,6 +5,8 @@ package firmware
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,27 +22,47 @@ const pattern = "pattern"
 func isFile(name string) bool { return strings.HasSuffix(name, ".y4m") }
 
 // openCamera opens what name says: "pattern", a file that ends in .y4m, else a
-// device by path or by a part of its name, or the first that can capture.
-func openCamera(c config.Config, paced bool) (Camera, error) {
+// device by path, part of its name, serial number or USB port, or the first that can
+// capture.
+func openCamera(c config.Config, rawRate int, paced bool) (Camera, error) {
 	switch name := c.Camera.Device; {
 	case name == pattern:
 		return opened(v4l2.NewPattern(c.Stream.Size.Width, c.Stream.Size.Height, c.Stream.FPS))
 	case isFile(name):
 		return opened(v4l2.OpenY4M(name, paced))
 	default:
-		return openDevice(c)
+		return openDevice(c, rawRate)
 	}
 }
 
-func openDevice(c config.Config) (Camera, error) {
-	r := v4l2.Request{Device: c.Camera.Device, Width: c.Stream.Size.Width, Height: c.Stream.Size.Height, FPS: c.Stream.FPS}
-	if c.Camera.Format != "" {
-		var err error
-		if r.Format, err = pixfmt.Parse(c.Camera.Format); err != nil {
-			return nil, err
-		}
+func openDevice(c config.Config, rawRate int) (Camera, error) {
+	r, err := Wanted(c)
+	if err != nil {
+		return nil, err
 	}
+	r.RawRate = rawRate
 	return opened(v4l2.Open(r))
+}
+
+// powerLines are the entries of the power line menu by their names in a configuration.
+var powerLines = map[string]int64{"off": 0, "50": 1, "60": 2, "auto": 3}
+
+// Wanted is what a configuration wants of a camera.
+func Wanted(c config.Config) (v4l2.Request, error) {
+	r := v4l2.Request{
+		Device: c.Camera.Device, Width: c.Stream.Size.Width, Height: c.Stream.Size.Height, FPS: c.Stream.FPS,
+		Controls: map[string]int64{},
+	}
+	if entry, ok := powerLines[c.Camera.PowerLine]; ok {
+		r.Controls[v4l2.PowerLineControl] = entry
+	}
+	maps.Copy(r.Controls, c.Camera.Controls) // by its own name it is said with more care
+	if c.Camera.Format == "" {
+		return r, nil
+	}
+	var err error
+	r.Format, err = pixfmt.Parse(c.Camera.Format)
+	return r, err
 }
 
 // opened keeps a nil pointer out of the interface, where it would look open.
@@ -56,15 +78,22 @@ func opened[C Camera](c C, err error) (Camera, error) {
 const lookAgain = 50 * time.Millisecond
 
 // awaitCamera opens a camera, looking again until there is one, ctx ends or the wait
-// took limit (0: no limit). An outage is logged when it begins, its end at level.
+// took limit (0: no limit), and climbing the ladder of rescue meanwhile. What it waits
+// for is logged when that begins, its end at level; within an outage, which has a line
+// of its own at each end, nothing.
 // A patient Source takes every error for one that may pass: a camera that is plugged
 // in with a shaky hand says the strangest things, such as that it has no formats.
 func (s *Source) awaitCamera(ctx context.Context, limit time.Duration, level slog.Level) (Camera, error) {
 	start := v4l2.Now()
-	last := ""
+	last, told := "", slog.LevelWarn
+	if s.rescue.down {
+		level, told = slog.LevelDebug, slog.LevelDebug
+	}
 	for {
+		s.rescue.climb(ctx, s.Log)
 		c, err := s.open()
 		if err == nil {
+			s.complain(c)
 			s.Log.Log(ctx, level, "camera open", "camera", c.String(), "after", (v4l2.Now() - start).Round(time.Millisecond))
 			return c, nil
 		}
@@ -73,13 +102,31 @@ func (s *Source) awaitCamera(ctx context.Context, limit time.Duration, level slo
 		}
 		if err.Error() != last {
 			last = err.Error()
-			s.Log.Warn("waiting for a camera", "because", err)
+			s.Log.Log(ctx, told, "waiting for a camera", "because", err)
 		}
 		if err := pause(ctx, lookAgain); err != nil {
 			return nil, err
 		}
 	}
 }
+
+// complain tells what could not be set, each sentence once in the life of the Source:
+// a camera that is unplugged each hour would fill the log.
+func (s *Source) complain(c Camera) {
+	picky, ok := c.(interface{ Complaints() []string })
+	if !ok {
+		return
+	}
+	for _, sentence := range picky.Complaints() {
+		if !slices.Contains(s.complaints, sentence) && len(s.complaints) < mostComplaints {
+			s.complaints = append(s.complaints, sentence)
+			s.Log.Warn("camera setting left out", "because", sentence)
+		}
+	}
+}
+
+// mostComplaints bounds what is remembered of them.
+const mostComplaints = 64
 
 // pause waits d, or until ctx ends, which is its error.
 func pause(ctx context.Context, d time.Duration) error {

@@ -29,9 +29,8 @@ var errAway = errors.New("camera did not come back")
 // capture fills the pipeline from the camera and from what comes back in its place.
 func (s *Source) capture(ctx context.Context, p *pipeline, camera Camera) error {
 	p.seen = v4l2.Now()
-	for known := false; ; { // an outage was told
-		before := p.seen
-		err := drain(ctx, p, camera)
+	for {
+		err := drain(ctx, p, s.back(camera))
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -42,10 +41,9 @@ func (s *Source) capture(ctx context.Context, p *pipeline, camera Camera) error 
 		switch {
 		case errors.Is(err, io.EOF): // a file begins anew, which is no outage; its last picture lasts as long as the others
 			wait, left, level = camera.Interval()-(v4l2.Now()-p.seen), patience, slog.LevelDebug
-		case known && p.seen <= before:
+		case !s.rescue.fell(p.seen, camera): // it has given nothing since
 			wait, level = dead, slog.LevelDebug
 		default:
-			known = true
 			s.stages.Outages.Add(1)
 			s.Log.Warn("camera lost", "camera", camera.String(), "because", err)
 		}

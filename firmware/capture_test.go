@@ -77,7 +77,7 @@ func TestFileBeginsAnewOneIntervalAfterItsLastPicture(t *testing.T) {
 	}
 	var log bytes.Buffer
 	s := &Source{Patient: true, Log: slog.New(slog.NewTextHandler(&log, nil)), Config: config.Config{Camera: config.Camera{Device: path}}}
-	s.open = func() (Camera, error) { return openCamera(s.Config, true) }
+	s.open = func() (Camera, error) { return openCamera(s.Config, 0, true) }
 	camera, err := s.open()
 	if err != nil {
 		t.Fatal(err)

@@ -59,7 +59,7 @@ func (s *Source) newSession() (*gateway.Session, error) {
 	}
 	c := gateway.SessionConfig{
 		Asker: client, Log: s.Log,
-		Policy: gateway.Policy{AllowLoopback: g.AllowLoopback, Allowed: g.AllowedReceivers},
+		Policy: gateway.Policy{AllowLoopback: g.AllowLoopback, Allowed: g.AllowedReceivers, Encrypted: s.Config.Stream.Encryption == config.Required},
 	}
 	if s.State != "" {
 		c.Store = gateway.FileStore{Dir: s.State}
@@ -81,9 +81,14 @@ func (s *Source) sendTo(ctx context.Context, st *stream) error {
 	return nil
 }
 
+var errPlain = errors.New("stream.rtp: sends in the clear, which stream.encryption forbids: only a gateway has keys")
+
 // direct makes a grant of --rtp and --rtcp. What the owner names may be any
 // address, loopback too.
 func (s *Source) direct(ctx context.Context) (g gateway.Grant, err error) {
+	if s.Config.Stream.Encryption == config.Required {
+		return g, errPlain
+	}
 	if g.RTP, err = resolve(ctx, s.Config.Stream.RTP); err != nil {
 		return g, fmt.Errorf("stream.rtp: %w", err)
 	}

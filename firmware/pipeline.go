@@ -35,8 +35,10 @@ type frameSink interface {
 
 // A shot is one picture on its way from the converter to the encoder.
 type shot struct {
-	picture *encoder.Picture
-	at      time.Duration // capture time, CLOCK_MONOTONIC
+	picture    *encoder.Picture
+	at         time.Duration // capture time, CLOCK_MONOTONIC
+	converting time.Duration // how long the buffer took to become the picture
+	every      time.Duration // between the camera's pictures at present
 }
 
 // shots is how many pictures exist: one being written, one waiting, one being encoded.
@@ -52,6 +54,9 @@ type pipeline struct {
 	all         [shots]*shot
 	live        atomic.Bool   // somebody takes the pictures: without a grant none is made
 	rate        rate          // how many buffers become pictures; zero: all
+	share       share         // how many of these are left if the board is too slow
+	relief      relief        // and what becomes of them; encode's alone
+	last        outcome       // of the last picture; encode's alone
 	seen        time.Duration // when the camera last gave a buffer; capture's alone
 	stages      *Stages
 	use         func(v4l2.Buffer) error // take, made once: a method value for each picture would be an allocation
@@ -133,6 +138,10 @@ func (p *pipeline) take(b v4l2.Buffer) error {
 		p.stages.Surplus.Add(1)
 		return nil
 	}
+	if p.share.skip(b.At) {
+		p.stages.Shed.Add(1)
+		return nil
+	}
 	s := p.idle()
 	start := v4l2.Now()
 	if err := p.converter.Convert(&s.picture.YCbCr, b.Bytes); err != nil {
@@ -144,7 +153,8 @@ func (p *pipeline) take(b v4l2.Buffer) error {
 		return err
 	}
 	s.at = b.At
-	p.stages.Convert.since(start)
+	s.every = p.share.every
+	s.converting = p.stages.Convert.since(start) - start
 	p.stages.Wait.add(start - b.At)
 	p.offer(s)
 	return nil
@@ -188,18 +198,37 @@ func (p *pipeline) encode(ctx context.Context, enc *encoder.Encoder, sink frameS
 	}
 	p.live.Store(true)
 	defer p.live.Store(false)
+	if p.rate.wanted > 0 {
+		p.ease(p.rate.wanted, enc.Config())
+		defer p.unease()
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case s := <-p.ready:
-			err := p.frame(enc, &s.picture.YCbCr, s.at, sink)
+			err := p.shoot(enc, s, sink)
 			p.free <- s
 			if err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// shoot encodes and sends one picture as the load allows.
+func (p *pipeline) shoot(enc *encoder.Encoder, s *shot, sink frameSink) error {
+	start := v4l2.Now()
+	picture, err := p.relief.fit(&s.picture.YCbCr)
+	if err != nil {
+		return err
+	}
+	if err := p.frame(enc, picture, s.at, sink); err != nil {
+		return err
+	}
+	p.last.busy = p.last.encoded - start
+	p.last.converting, p.last.every = s.converting, s.every
+	return p.observe(enc)
 }
 
 // frame encodes and sends one picture.
@@ -211,9 +240,11 @@ func (p *pipeline) frame(enc *encoder.Encoder, picture *image.YCbCr, at time.Dur
 	}
 	if len(f.Bytes) == 0 {
 		p.stages.Skipped.Add(1) // the rate control's choice
+		p.last = outcome{encoded: v4l2.Now(), quantizer: starved}
 		return nil
 	}
 	encoded := p.stages.Encode.since(start)
+	p.last = outcome{encoded: encoded, quantizer: f.Quantizer}
 	if err := sink.Send(f.Bytes, f.Key, at); err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ func TestFastCameraDoesNotExceedTheBitrate(t *testing.T) {
 	b, sink := buffer(l, 0), &notebook{}
 	for i := range 30 * seconds {
 		for j := range b.Bytes[:320*240] {
-			b.Bytes[j] = byte(j/7 + j/320*3 + i*5 + (j*2654435761+i*40503>>3)>>13&31)
+			b.Bytes[j] = byte(j/7 + j/320*3 + i*5 + int((uint32(j)*2654435761+uint32(i*40503>>3))>>13)&31)
 		}
 		b.At = time.Hour + time.Duration(i)*time.Second/30
 		if err := p.take(b); err != nil {

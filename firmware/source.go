@@ -26,6 +26,7 @@ type Source struct {
 	Patient bool      // wait for a camera that is not there, from the start
 	Speed   int       // libvpx's cpu-used, negative
 	Threads int       // of libvpx
+	RawRate int       // as in v4l2.Request
 	Built   time.Time // of this program: no right clock reads less
 	State   string    // folder that keeps the utilization id, or "" to forget it
 	Name    string    // CNAME of the RTP session (RFC 3550 section 6.5.1)
@@ -41,6 +42,9 @@ type Source struct {
 
 	open   func() (Camera, error) // openCamera, or a test's
 	stages Stages
+
+	rescue     rescue   // of the camera; Run's goroutine alone
+	complaints []string // told already
 }
 
 // Stages returns the counters of the source; they live as long as it does.
@@ -50,7 +54,7 @@ func (s *Source) Stages() *Stages { return &s.stages }
 // cannot mend itself. A file that is not paced ends with its last picture.
 func (s *Source) Run(ctx context.Context) error {
 	if s.open == nil {
-		s.open = func() (Camera, error) { return openCamera(s.Config, !s.Unpaced) }
+		s.open = func() (Camera, error) { return openCamera(s.Config, s.RawRate, !s.Unpaced) }
 	}
 	camera, err := s.awaitCamera(ctx, 0, slog.LevelInfo)
 	if err != nil {
@@ -95,6 +99,7 @@ func (s *Source) serve(ctx context.Context, camera Camera) error {
 		return errors.Join(s.measure(ctx, p, camera), camera.Close())
 	}
 	p.rate = newRate(camera.Interval(), s.Config.Stream.FPS)
+	p.relief.told = s.tellRelief
 	far := make(chan error, 1)
 	go func() {
 		far <- s.talk(ctx, p, camera.String())

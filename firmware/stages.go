@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -41,6 +42,7 @@ type Stages struct {
 	Frames, KeyFrames, Bytes atomic.Int64 // sent
 	Replaced                 atomic.Int64 // pictures that a newer one replaced before the encoder was free
 	Surplus                  atomic.Int64 // buffers of a camera that is faster than the stream, left out
+	Shed                     atomic.Int64 // buffers left out because the board is too slow for all of them
 	Skipped                  atomic.Int64 // pictures that the encoder's rate control left out
 	Unreadable               atomic.Int64 // buffers that held no whole JPEG
 	Outages                  atomic.Int64 // times the camera went away
@@ -48,16 +50,16 @@ type Stages struct {
 
 // A reading is what the counters said at one moment.
 type reading struct {
-	at                                                               time.Duration
-	n, total                                                         [4]int64 // of Wait, Convert, Encode, Send
-	frames, keyFrames, bytes, replaced, surplus, skipped, unreadable int64
+	at                                                                     time.Duration
+	n, total                                                               [4]int64 // of Wait, Convert, Encode, Send
+	frames, keyFrames, bytes, replaced, surplus, shed, skipped, unreadable int64
 }
 
 func (s *Stages) read(at time.Duration) reading {
 	r := reading{
 		at: at, frames: s.Frames.Load(), keyFrames: s.KeyFrames.Load(), bytes: s.Bytes.Load(),
 		replaced: s.Replaced.Load(),
-		surplus:  s.Surplus.Load(), skipped: s.Skipped.Load(), unreadable: s.Unreadable.Load(),
+		surplus:  s.Surplus.Load(), shed: s.Shed.Load(), skipped: s.Skipped.Load(), unreadable: s.Unreadable.Load(),
 	}
 	for i, st := range []*Stage{&s.Wait, &s.Convert, &s.Encode, &s.Send} {
 		r.n[i], r.total[i] = st.n.Load(), st.total.Load()
@@ -73,10 +75,13 @@ const (
 )
 
 // watch logs what the stages did: each second at debug level, each minute at
-// info level, nothing while nothing happens. It returns when ctx ends.
+// info level, nothing while nothing happens; and each minute what the machine complains
+// about. It returns when ctx ends.
 func (s *Stages) watch(ctx context.Context, log *slog.Logger) {
 	tick := time.NewTicker(report)
 	defer tick.Stop()
+	machine := newHealth(os.DirFS("/sys"))
+	defer machine.close()
 	second := s.read(v4l2.Now())
 	minute := second
 	for n := 1; ; n++ {
@@ -91,6 +96,7 @@ func (s *Stages) watch(ctx context.Context, log *slog.Logger) {
 		if n%infoReport == 0 {
 			minute.log(ctx, log, slog.LevelInfo, now)
 			minute = now
+			machine.tell(ctx, log)
 		}
 	}
 }
@@ -110,5 +116,5 @@ func (r reading) log(ctx context.Context, log *slog.Logger, level slog.Level, no
 		"kbit/s", int(float64(now.bytes-r.bytes)*8/1000/seconds),
 		"wait", mean(0), "convert", mean(1), "encode", mean(2), "send", mean(3),
 		"keyframes", now.keyFrames-r.keyFrames, "replaced", now.replaced-r.replaced,
-		"surplus", now.surplus-r.surplus, "skipped", now.skipped-r.skipped, "unreadable", now.unreadable-r.unreadable)
+		"surplus", now.surplus-r.surplus, "shed", now.shed-r.shed, "skipped", now.skipped-r.skipped, "unreadable", now.unreadable-r.unreadable)
 }

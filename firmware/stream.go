@@ -160,7 +160,14 @@ func (s *Source) newEncoder(p *pipeline) (*encoder.Encoder, error) {
 }
 
 func (s *Source) senderConfig(g gateway.Grant) rtpsend.Config {
-	return rtpsend.Config{RTP: g.RTP, RTCP: g.RTCP, CNAME: s.Name, Bandwidth: int(s.Config.Stream.Bitrate), Log: s.Log, Monotonic: v4l2.Now}
+	c := rtpsend.Config{
+		RTP: g.RTP, RTCP: g.RTCP, SSRC: g.SSRC, CNAME: s.Name, Bandwidth: int(s.Config.Stream.Bitrate), Unpaced: s.Unpaced,
+		Log: s.Log, Monotonic: v4l2.Now,
+	}
+	if g.SRTP != nil {
+		c.SRTP = &rtpsend.Keys{Profile: g.SRTP.Profile, Ours: g.SRTP.Source, Theirs: g.SRTP.Receiver}
+	}
+	return c
 }
 
 // measure streams a file as fast as the encoder goes, once, in lock step.

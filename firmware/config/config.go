@@ -30,8 +30,10 @@ type Config struct {
 
 // Camera says which camera and how to read it.
 type Camera struct {
-	Device string // "", /dev/videoN, or part of the card's name; "": the first camera found
-	Format string // "", "YUYV" or "MJPG"; "": the cheapest that gives size and rate
+	Device    string           // "", /dev/videoN, part of the card's name, serial number or USB port; "": the first camera found
+	Format    string           // "", "YUYV" or "MJPG"; "": the cheapest that gives size and rate
+	PowerLine string           // "", "off", "50", "60" or "auto": against the flicker of lamps; "": as the camera is
+	Controls  map[string]int64 // what else to set, by the names that v4l2-ctl uses; nil: nothing
 }
 
 // Stream says what is encoded, and where it goes without a gateway.
@@ -41,7 +43,12 @@ type Stream struct {
 	Bitrate Bitrate // the owner's upper limit, bit/s; 0: the board's own
 	RTP     string  // "HOST:PORT", or "" to ask the gateway
 	RTCP    string  // "HOST:PORT", or "" to ask the gateway
+
+	Encryption string // "required": nothing is streamed without keys of the gateway; "": as the gateway says
 }
+
+// Required is the only word that Stream.Encryption knows.
+const Required = "required"
 
 // Gateway says whom to ask for permission, and what its answers may make us do.
 type Gateway struct {

@@ -14,8 +14,8 @@ import (
 )
 
 const whole = `{
-  "camera": {"device": "/dev/video2", "format": "MJPG"},
-  "stream": {"size": "320x240", "fps": 25, "bitrate": "1.2M", "rtp": "10.0.0.1:5004", "rtcp": "[::1]:5005"},
+  "camera": {"device": "/dev/video2", "format": "MJPG", "power-line": "50", "controls": {"brightness": -7, "auto_exposure": true}},
+  "stream": {"size": "320x240", "fps": 25, "bitrate": "1.2M", "rtp": "10.0.0.1:5004", "rtcp": "[::1]:5005", "encryption": "required"},
   "gateway": {
     "url": "https://gw.example/api", "key": "s3cret", "allow-http": true,
     "allowed-receivers": ["10.0.0.0/8", "video.example.org"], "allow-loopback": true
@@ -30,8 +30,8 @@ func TestParseReadsEveryKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Config{
-		Camera: Camera{Device: "/dev/video2", Format: "MJPG"},
-		Stream: Stream{Size: Size{320, 240}, FPS: 25, Bitrate: 1_200_000, RTP: "10.0.0.1:5004", RTCP: "[::1]:5005"},
+		Camera: Camera{Device: "/dev/video2", Format: "MJPG", PowerLine: "50", Controls: map[string]int64{"brightness": -7, "auto_exposure": 1}},
+		Stream: Stream{Size: Size{320, 240}, FPS: 25, Bitrate: 1_200_000, RTP: "10.0.0.1:5004", RTCP: "[::1]:5005", Encryption: Required},
 		Gateway: Gateway{URL: "https://gw.example/api", Key: "s3cret", AllowHTTP: true, AllowLoopback: true,
 			AllowedReceivers: []string{"10.0.0.0/8", "video.example.org"}},
 		Time: Time{NTP: []string{"ntp.example.org", "192.0.2.1"}},
@@ -62,7 +62,7 @@ func TestParseTakesWhatAnOwnerMayWrite(t *testing.T) {
 func TestParseNamesKeyFileAndLine(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"unknown section", "{\n\"cam\": {}}", `f:2: cam: unknown section (there are camera, gateway, log, stream, time)`},
-		{"unknown key", "{\"camera\": {\n\n\"devise\": \"x\"}}", `f:3: camera.devise: unknown key (there are device, format)`},
+		{"unknown key", "{\"camera\": {\n\n\"devise\": \"x\"}}", `f:3: camera.devise: unknown key (there are controls, device, format, power-line)`},
 		{"wrong case", `{"Camera": {}}`, `f:1: Camera: unknown section`},
 		{"the same key twice", "{\"stream\": {\"fps\": 1,\n\"fps\": 2}}", `f:2: stream.fps: said twice`},
 		{"the same section twice", "{\"log\": {},\n\"log\": {}}", `f:2: log: said twice`},
@@ -72,11 +72,20 @@ func TestParseNamesKeyFileAndLine(t *testing.T) {
 		{"a section that is text", `{"camera": "x"}`, `f:1: camera: must be an object in { }`},
 		{"a list at the top", `[]`, `f:1: must be an object in { }`},
 		{"a format nobody knows", `{"camera": {"format": "H264"}}`, `camera.format: "H264" must be one of`},
+		{"controls as a list", `{"camera": {"controls": []}}`, `f:1: camera.controls: must be an object, such as {"brightness": 128}`},
+		{"half a control", `{"camera": {"controls": {"gain": 0.5}}}`, `f:1: camera.controls: gain: must be a whole number`},
+		{"a control of 33 bits", `{"camera": {"controls": {"gain": 4294967296}}}`, `gain: must be a whole number of at most 32 bits`},
+		{"a control as text", `{"camera": {"controls": {"gain": "high"}}}`, `gain: must be a whole number`},
+		{"a control in a control", "{\"camera\": {\"controls\": {\n\"gain\": {}}}}", `f:2: camera.controls.gain: must be a plain value`},
+		{"a control said twice", "{\"camera\": {\"controls\": {\"gain\": 1,\n\"gain\": 2}}}", `f:2: camera.controls.gain: said twice`},
+		{"a control as a person would say it", `{"camera": {"controls": {"White Balance": 1}}}`, `"White Balance" must be a name such as`},
+		{"a mains frequency nobody has", `{"camera": {"power-line": "55"}}`, `camera.power-line: "55" must be one of`},
 		{"no pictures", "{\"stream\": {\n \"fps\":\n 0}}", `f:3: stream.fps: must be a whole number from 1 to 120`},
 		{"half a picture", `{"stream": {"fps": 7.5}}`, `stream.fps: must be a whole number`},
 		{"a rate as text", `{"stream": {"fps": "30"}}`, `stream.fps: must be a whole number`},
 		{"a size with odd sides", `{"stream": {"size": "641x480"}}`, `stream.size: "641x480" must have even sides`},
 		{"a bitrate of nothing", `{"stream": {"bitrate": true}}`, `stream.bitrate: must be a bitrate`},
+		{"an encryption nobody knows", `{"stream": {"encryption": "yes"}}`, `stream.encryption: "yes" must be one of`},
 		{"a receiver without port", `{"stream": {"rtp": "10.0.0.1"}}`, `stream.rtp: "10.0.0.1" must be HOST:PORT`},
 		{"port 0", `{"stream": {"rtp": "10.0.0.1:0"}}`, `must be HOST:PORT`},
 		{"a URL of a file", `{"gateway": {"url": "file:///x"}}`, `gateway.url: "file:///x" must be a URL`},

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
@@ -19,14 +20,16 @@ import (
 )
 
 // A section maps its keys to what takes their values: string, json.Number, bool,
-// nil or []any of these.
+// nil, or []any or map[string]any of these.
 type section map[string]func(value any) error
 
 func sections(c *Config) map[string]section {
 	return map[string]section{
 		"camera": {
-			"device": text(&c.Camera.Device, checkLine),
-			"format": text(&c.Camera.Format, oneOf("", "YUYV", "MJPG")),
+			"device":     text(&c.Camera.Device, checkLine),
+			"format":     text(&c.Camera.Format, oneOf("", "YUYV", "MJPG")),
+			"power-line": text(&c.Camera.PowerLine, oneOf("", "off", "50", "60", "auto")),
+			"controls":   numbers(&c.Camera.Controls),
 		},
 		"stream": {
 			"size":    text(nil, c.Stream.Size.Set),
@@ -34,6 +37,8 @@ func sections(c *Config) map[string]section {
 			"bitrate": c.Stream.Bitrate.take,
 			"rtp":     text(&c.Stream.RTP, checkHostPort),
 			"rtcp":    text(&c.Stream.RTCP, checkHostPort),
+
+			"encryption": text(&c.Stream.Encryption, oneOf("", Required)),
 		},
 		"gateway": {
 			"url":               text(&c.Gateway.URL, checkURL),
@@ -97,6 +102,53 @@ func number(to *int, low, high int) func(any) error {
 		*to = i
 		return nil
 	}
+}
+
+// numbers takes an object of names and whole numbers or switches, which count as 0 and 1.
+func numbers(to *map[string]int64) func(any) error {
+	return func(value any) error {
+		members, ok := value.(map[string]any)
+		if !ok {
+			return errors.New(`must be an object, such as {"brightness": 128}`)
+		}
+		all := make(map[string]int64, len(members))
+		for _, name := range slices.Sorted(maps.Keys(members)) {
+			if err := checkName(name); err != nil {
+				return err
+			}
+			n, err := wholeNumber(members[name])
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			all[name] = n
+		}
+		*to = all
+		return nil
+	}
+}
+
+func wholeNumber(value any) (int64, error) {
+	switch v := value.(type) {
+	case bool:
+		if v {
+			return 1, nil
+		}
+		return 0, nil
+	case json.Number:
+		if n, err := strconv.ParseInt(v.String(), 10, 32); err == nil {
+			return n, nil
+		}
+	}
+	return 0, errors.New("must be a whole number of at most 32 bits, true or false")
+}
+
+// checkName takes the names that v4l2-ctl writes for controls.
+func checkName(s string) error {
+	odd := func(r rune) bool { return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '_') }
+	if s == "" || len(s) > 64 || strings.ContainsFunc(s, odd) {
+		return fmt.Errorf("%q must be a name such as white_balance_automatic", s)
+	}
+	return nil
 }
 
 func boolean(to *bool) func(any) error {

@@ -99,6 +99,11 @@ func (p *parser) object(name string, member func(key string) error) error {
 	if t != json.Delim('{') {
 		return p.fail(name, "must be an object in { }")
 	}
+	return p.members(name, member)
+}
+
+// members reads up to the closing }.
+func (p *parser) members(name string, member func(key string) error) error {
 	for {
 		t, err := p.token(name)
 		if err != nil {
@@ -119,12 +124,31 @@ func (p *parser) object(name string, member func(key string) error) error {
 	}
 }
 
-// value reads a string, number, bool, or a list of them.
+// value reads a string, number, bool, or a list or an object of them.
 func (p *parser) value(key string) (any, error) {
 	t, err := p.token(key)
-	if err != nil || t != json.Delim('[') {
-		return t, err
+	switch {
+	case err != nil:
+		return nil, err
+	case t == json.Delim('['):
+		return p.list(key)
+	case t == json.Delim('{'):
+		members := map[string]any{}
+		err := p.members(key, func(name string) error {
+			t, err := p.token(name)
+			if _, nested := t.(json.Delim); nested {
+				err = p.fail(name, "must be a plain value")
+			}
+			members[strings.TrimPrefix(name, key+".")] = t
+			return err
+		})
+		return members, err
 	}
+	return t, nil
+}
+
+// list reads up to the closing ].
+func (p *parser) list(key string) (any, error) {
 	items := []any{}
 	for {
 		t, err := p.token(key)

@@ -44,6 +44,9 @@ func main() {
 
 // run is main with its surroundings passed in; drop gives up root once the camera is open.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer, drop func() error) error {
+	if len(args) > 0 && args[0] == "bench" {
+		return runBench(ctx, args[1:], stdout, stderr)
+	}
 	o, err := parse(args, stdout)
 	if err != nil {
 		return err
@@ -52,7 +55,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, drop func
 		return printVersion(stdout, o.json)
 	}
 	if o.cameras {
-		return cameras(stdout, o.json)
+		return cameras(stdout, o.config, o.json)
 	}
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: o.config.Log.Level}))
 	lines := io.MultiWriter(stderr, console())
@@ -80,13 +83,18 @@ func unconfigured(ctx context.Context, lines io.Writer, broken error) error {
 
 // stream runs the source until ctx ends.
 func stream(ctx context.Context, o options, log *slog.Logger, lines io.Writer, drop func() error) error {
+	if onBoard { // root's right, given up a moment later
+		if err := firmware.Renice(firmware.BoardNiceness); err != nil {
+			log.Warn("running at normal priority", "because", err)
+		}
+	}
 	host, err := os.Hostname()
 	if err != nil {
 		host = "krazycam"
 	}
 	s := &firmware.Source{
 		Config: o.config, Unpaced: !o.pace, Patient: onBoard,
-		Speed: o.model.Speed, Threads: o.model.Threads,
+		Speed: o.model.Speed, Threads: o.model.Threads, RawRate: o.model.RawRate,
 		State: o.state, Name: "camsource@" + host, Built: built(), Log: log,
 		Opened: drop,
 		Ready:  func(fields string) { fmt.Fprintln(lines, "camsource READY", fields) },

@@ -22,7 +22,8 @@ const usage = `camsource streams a camera as VP8 over RTP/RTCP to whoever the ga
   camsource --gateway URL --key KEY                       ask the gateway where to
   camsource --rtp HOST:PORT --rtcp HOST:PORT              send there, without a gateway
   camsource --camera pattern --rtp 127.0.0.1:5004 --rtcp 127.0.0.1:5005 --sdp s.sdp
-  camsource cameras [--json]                              which cameras are there
+  camsource cameras [--json]                              which cameras are there, and which one it would take
+  camsource bench [--help]                                what this machine can encode
   camsource --version [--json]
 
 Flags (they override what the configuration file says):
@@ -84,7 +85,7 @@ func parse(args []string, w io.Writer) (options, error) {
 // it returns puts those that were given into c.
 func overrides(f *flag.FlagSet, c *config.Config) (apply func()) {
 	var given config.Config
-	f.StringVar(&given.Camera.Device, "camera", "", "`/dev/videoN`, a part of the camera's name, FILE.y4m or pattern; default: the first camera")
+	f.StringVar(&given.Camera.Device, "camera", "", "`/dev/videoN`, a part of the camera's name, its serial number or USB port, FILE.y4m or pattern; default: the first camera")
 	f.StringVar(&given.Stream.RTP, "rtp", "", "send RTP to `HOST:PORT`, without a gateway")
 	f.StringVar(&given.Stream.RTCP, "rtcp", "", "send RTCP to `HOST:PORT`")
 	f.StringVar(&given.Gateway.URL, "gateway", "", "`URL` of the gateway")

@@ -9,17 +9,20 @@ import (
 	"syscall"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/v4l2"
 )
 
 // dropPrivileges makes a process that runs as root user and group
 // board.SourceUser, with board.VideoGroup as its only other group: enough to
-// open the camera again after it was unplugged. Anybody else stays who he is.
+// open the camera again after it was unplugged, and to reset it where it is plugged in
+// now. Anybody else stays who he is.
 //
 // The standard library changes all threads, those of cgo too (syscall.Setuid, Go 1.16).
 func dropPrivileges() error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
+	_ = v4l2.ShareUSB(board.VideoGroup) // else one way less to wake a camera that hangs
 	if err := syscall.Setgroups([]int{board.VideoGroup}); err != nil {
 		return fmt.Errorf("give up root: setgroups: %w", err)
 	}

@@ -1,0 +1,37 @@
+// Scale: a picture in another size, for a board that is too slow for the whole.
+
+package convert
+
+/*
+#cgo noescape i420_scale
+#cgo nocallback i420_scale
+#include "scale.h"
+*/
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"image"
+)
+
+// Scale writes src into dst, a 4:2:0 picture of any other size; a smaller one gets
+// the mean of the pixels that each of its own stands for. It blocks for the time that
+// takes, keeps neither and may be called from several goroutines.
+func Scale(dst, src *image.YCbCr) error {
+	for _, p := range [2]*image.YCbCr{dst, src} {
+		if p == nil || p.Rect.Empty() {
+			return errors.New("scale: picture is nil or empty")
+		}
+		if err := CheckPicture(p, p.Rect.Dx(), p.Rect.Dy()); err != nil {
+			return fmt.Errorf("scale: %w", err)
+		}
+	}
+	if C.i420_scale((*C.uint8_t)(&dst.Y[0]), (*C.uint8_t)(&dst.Cb[0]), (*C.uint8_t)(&dst.Cr[0]),
+		C.int(dst.YStride), C.int(dst.CStride), C.int(dst.Rect.Dx()), C.int(dst.Rect.Dy()),
+		(*C.uint8_t)(&src.Y[0]), (*C.uint8_t)(&src.Cb[0]), (*C.uint8_t)(&src.Cr[0]),
+		C.int(src.YStride), C.int(src.CStride), C.int(src.Rect.Dx()), C.int(src.Rect.Dy())) != 0 {
+		return fmt.Errorf("scale %v to %v: libyuv refuses the sizes", src.Rect.Size(), dst.Rect.Size())
+	}
+	return nil
+}
