@@ -18,6 +18,9 @@ const (
 	SourceUser = 2001
 	// VideoGroup owns /dev/video* on a board; 44 is Debian's number for it.
 	VideoGroup = 44
+	// ModuleLoader is the environment variable by which an initramfs tells the root's
+	// init which process still loads kernel modules; 0 if none could be started.
+	ModuleLoader = "KRAZYCAM_MODULE_LOADER"
 )
 
 // ErrUnknown is wrapped by ByName's error.
@@ -29,21 +32,60 @@ type Board struct {
 	About  string // for a person
 	Models []Model
 
-	Arch    string // GOARCH, and the folder below out/ that holds the programs
+	Arch    string // as scripts/build calls it, and the folder below out/ that holds the programs
+	Debian  string // Debian's name for the same, in scripts/pins
 	Machine string // of the ELF header, in the words of debug/elf
 
-	KernelModule       string // Go module that serves kernel, device trees, modules
-	BootFirmwareModule string // Go module that serves the boot firmware
+	Kernel       Origin // serves the kernel, device trees, modules
+	BootFirmware Origin // serves what runs before the kernel
 
-	Kernel    string   // name of the kernel in its module and on the boot partition
-	BootFiles []string // patterns (path.Match) of what else goes to the boot partition from both modules
-	Config    string   // config.txt for the boot firmware
-	Console   []string // console= arguments of the kernel; the last is /dev/console
+	BootFiles []string // patterns (path.Match) of what else goes to the boot partition from both origins
+	Loader    Loader   // what runs before the kernel, and so what it wants to find
+	Raw       []Raw    // files of the boot firmware that lie outside any partition
+	Config    string   // config.txt for PiFirmware, boot.scr as text for UBoot
+	Console   []string // console= arguments of the kernel; the last that the machine has is /dev/console
 
-	// Modules are loaded in this order, as paths below /lib/modules/RELEASE.
+	Arguments []string // more arguments of the kernel
+
+	// EarlyModules are loaded by the initramfs before it mounts the root, LateModules
+	// after it; both without the modules that they need. Without any there is no
+	// initramfs.
+	EarlyModules, LateModules []string
+	// Modules are in the root and loaded in this order by init, as paths below
+	// /lib/modules/RELEASE.
 	Modules []string
 	// MoreModules go into the root too; gokrazy itself loads them.
 	MoreModules []string
+}
+
+// KernelName is the name of every board's kernel, in the folder that it comes from
+// and on the boot partition.
+const KernelName = "vmlinuz"
+
+// An Origin says where a part of the image comes from: one of the two is set.
+type Origin struct {
+	Module  string // Go module, of the version in go.mod
+	Package string // pattern (path.Match) of the Debian package's name in scripts/pins
+
+	// Source is where the corresponding source is, with VERSION for the version of the
+	// module or the package and RELEASE for the kernel's.
+	Source string
+}
+
+// A Loader is what runs before the kernel.
+type Loader string
+
+// The loaders there are.
+const (
+	PiFirmware Loader = "Raspberry Pi boot firmware" // reads config.txt and the kernel from the boot partition
+	UBoot      Loader = "U-Boot"                     // runs boot.scr from the boot partition
+)
+
+// A Raw is a file whose place on the card is a number of the boot ROM or of the
+// loader before it.
+type Raw struct {
+	Name   string // in the folder of the boot firmware
+	Sector int64  // of 512 bytes
 }
 
 // A Model is one kind of board that an image runs on, with the settings that its
@@ -54,6 +96,7 @@ type Model struct {
 	Width    int
 	Height   int
 	FPS      int
+	RawRate  int    // bytes/s of uncompressed video that USB is trusted with; above it a camera gives MJPG; 0: what any USB 2 is
 	Bitrate  int    // bit/s
 	Speed    int    // libvpx cpu-used; negative: fixed, -12 is the fastest that still pays
 	Threads  int    // of the encoder
@@ -62,7 +105,7 @@ type Model struct {
 }
 
 // All lists the boards in the order a person wants to read them.
-func All() []Board { return []Board{raspberryPi()} }
+func All() []Board { return []Board{raspberryPi(), beagleBone()} }
 
 // ByName finds a board; the error, an ErrUnknown, lists those there are.
 func ByName(name string) (Board, error) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"path"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -17,6 +18,11 @@ func TestDetectModelKnowsTheTextsOfDeviceTrees(t *testing.T) {
 		{"Raspberry Pi 5 Model B Rev 1.0\x00", "Raspberry Pi 5"},
 		{"Raspberry Pi 500 Rev 1.0\x00", "Raspberry Pi 500"},
 		{"Raspberry Pi Zero 2 W Rev 1.0\x00", "Raspberry Pi Zero 2 W"},
+		{"TI AM335x BeagleBone Black\x00", "BeagleBone Black"},
+		{"TI AM335x BeagleBone Black Wireless\x00", "BeagleBone Black"},
+		{"TI AM335x BeagleBone Green\x00", "BeagleBone Green"},
+		{"TI AM335x BeagleBone\x00", "unknown"},
+		{"TI AM335x EVM\x00", "unknown"},
 		{"linux,dummy-virt\x00", "unknown"},
 		{"", "unknown"},
 		{"Raspberry Pi 9", "unknown"},
@@ -39,7 +45,7 @@ func TestByNameListsWhatThereIs(t *testing.T) {
 		t.Errorf("ByName(rpi) = %v, %v", b.Name, err)
 	}
 	_, err := ByName("pi")
-	if !errors.Is(err, ErrUnknown) || err.Error() != `unknown board "pi": there is rpi` {
+	if !errors.Is(err, ErrUnknown) || err.Error() != `unknown board "pi": there is rpi, bbb` {
 		t.Errorf("ByName(pi): %v", err)
 	}
 }
@@ -69,5 +75,38 @@ func TestUVCModulesComeAfterWhatTheyNeed(t *testing.T) {
 			}
 		}
 		loaded = append(loaded, name)
+	}
+}
+
+func TestBoneLoadersFitBetweenTableAndFirstPartition(t *testing.T) {
+	b, err := ByName("bbb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Sectors: the partition table ends before 34 (UEFI 2.10 section 5.3), the first
+	// partition begins at 4 MiB, MLO and u-boot.img of 2023.01 have 110,248 and 1,431,696 bytes.
+	end := int64(34)
+	for i, size := range []int64{110_248, 1_431_696} {
+		if b.Raw[i].Sector < end {
+			t.Errorf("%s begins at sector %d, before %d", b.Raw[i].Name, b.Raw[i].Sector, end)
+		}
+		end = b.Raw[i].Sector + (size+511)/512
+	}
+	if end > 8192 {
+		t.Errorf("%s ends at sector %d, the first partition begins at 8192", b.Raw[1].Name, end)
+	}
+}
+
+func TestCommandLineOfABoneCanBeImportedByUBoot(t *testing.T) {
+	b, err := ByName("bbb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// boot.scr imports one variable, console; the kernel's last console is the board's.
+	if n := len(b.Console); n == 0 || b.Console[n-1] != "ttyO0,115200" || !strings.Contains(b.Config, "env import -t ${loadaddr} ${filesize} console\n") {
+		t.Errorf("consoles %q, script:\n%s", b.Console, b.Config)
+	}
+	if strings.Contains(b.Config, "setexpr") {
+		t.Error("the script uses setexpr, which Debian's am335x_evm does not have")
 	}
 }

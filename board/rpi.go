@@ -22,12 +22,19 @@ func raspberryPi() Board {
 		About:   "Raspberry Pi 3, 4, 5 and Zero 2 W (64 bit)",
 		Models:  piModels(),
 		Arch:    "arm64",
+		Debian:  "arm64",
 		Machine: "EM_AARCH64",
 
-		KernelModule:       "github.com/gokrazy/kernel.rpi",
-		BootFirmwareModule: "github.com/gokrazy/firmware",
+		Kernel: Origin{
+			Module: "github.com/gokrazy/kernel.rpi",
+			Source: "github.com/gokrazy/kernel.rpi@VERSION, folder _build: upstream-url.txt names the tar file of github.com/raspberrypi/linux, beside it patches and configuration",
+		},
+		BootFirmware: Origin{
+			Module: "github.com/gokrazy/firmware",
+			Source: "none is published: Broadcom's binaries, from github.com/raspberrypi/firmware by way of github.com/gokrazy/firmware@VERSION",
+		},
 
-		Kernel: "vmlinuz",
+		Loader: PiFirmware,
 		BootFiles: []string{
 			"*.dtb", "overlays/*.dtbo", "overlays/*.dtb",
 			// The plain variants, and the small ones (cd) which the boot firmware wants

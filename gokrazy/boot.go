@@ -4,7 +4,6 @@ package gokrazy
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/krazycam/krazycam/board"
@@ -29,6 +28,7 @@ func cmdline(b board.Board) ([]byte, error) {
 		// A kernel that cannot go on starts again after 10 s, with the other root if
 		// this one was on trial.
 		"panic=10", "oops=panic")
+	args = append(args, b.Arguments...)
 	line := strings.Join(args, " ") + "\n"
 	if len(line) > cmdlineSize/2 {
 		return nil, fmt.Errorf("command line of %d bytes leaves no room for gokrazy's marks", len(line))
@@ -36,18 +36,36 @@ func cmdline(b board.Board) ([]byte, error) {
 	return []byte(line + strings.Repeat(" ", cmdlineSize-len(line))), nil
 }
 
+// bootEntries lists everything on the boot partition: what all boards have, and what
+// the loader of this one wants to find.
 func bootEntries(b board.Board, p Parts, m material) ([]disk.Entry, error) {
 	line, err := cmdline(b)
 	if err != nil {
 		return nil, err
 	}
-	if len(p.Defaults) > SeedSize-1 {
-		return nil, fmt.Errorf("configuration of %d bytes, can be %d: %w", len(p.Defaults), SeedSize-1, ErrSeedTooLong)
+	list, err := sourceList(b, p, m)
+	if err != nil {
+		return nil, err
 	}
-	return slices.Concat([]disk.Entry{
+	all := []disk.Entry{
 		{Path: cmdlineName, Bytes: line},
-		{Path: seedName, Bytes: padded(p.Defaults, SeedSize)},
-		{Path: "config.txt", Bytes: []byte(b.Config)},
-		{Path: b.Kernel, Bytes: m.kernel},
-	}, m.boot, m.licences), nil
+		{Path: seedName, Bytes: padded(nil, SeedSize)},
+		{Path: sourcesName, Bytes: list},
+		{Path: board.KernelName, Bytes: m.kernel},
+	}
+	switch b.Loader {
+	case board.PiFirmware:
+		all = append(all, disk.Entry{Path: "config.txt", Bytes: []byte(b.Config)})
+	case board.UBoot:
+		all = append(all, disk.Entry{Path: bootScriptName, Bytes: bootScript(b.Config)})
+	default:
+		return nil, fmt.Errorf("board %s: no writer for the loader %q", b.Name, b.Loader)
+	}
+	if m.initrd != nil {
+		all = append(all, disk.Entry{Path: initrdName, Bytes: m.initrd.bytes})
+	}
+	for _, f := range m.boot {
+		all = append(all, f.Entry)
+	}
+	return append(all, m.licences...), nil
 }

@@ -36,6 +36,7 @@ type Result struct {
 	Root    int64  `json:"root"`   // bytes of the root's squashfs
 	Boot    int64  `json:"boot"`   // bytes of the files on the boot partition
 	Modules int    `json:"modules"`
+	Initrd  int64  `json:"initrd,omitempty"` // bytes of the initramfs, packed
 }
 
 // Build makes the image at path, and its bill of materials beside it. Either both
@@ -60,13 +61,13 @@ func Build(ctx context.Context, b board.Board, p Parts, path string, log *slog.L
 	if err != nil {
 		return Result{}, fmt.Errorf("image: %w", err)
 	}
-	r := Result{Image: path, SBOM: path + SBOMSuffix, Board: b.Name, Size: imageSize, Kernel: m.release, Root: int64(len(root)), Modules: len(m.modules) - 1}
+	r := Result{Image: path, SBOM: path + SBOMSuffix, Board: b.Name, Size: imageSize, Kernel: m.release, Root: int64(len(root)), Modules: m.moduleCount(), Initrd: m.initrd.size()}
 	for _, e := range boot {
 		r.Boot += int64(len(e.Bytes))
 	}
 	log.Info("writing", "image", path, "root", r.Root, "boot", r.Boot)
 	err = replaceFile(path, func(f *os.File) error {
-		if err := writeImage(f, boot, root); err != nil {
+		if err := writeImage(f, boot, m.raw, root); err != nil {
 			return err
 		}
 		r.SHA256, err = hashFile(ctx, f)
@@ -83,13 +84,18 @@ func Build(ctx context.Context, b board.Board, p Parts, path string, log *slog.L
 }
 
 // writeImage fills a new file. Root B stays empty: the first update fills it.
-func writeImage(f *os.File, boot []disk.Entry, root []byte) error {
+func writeImage(f *os.File, boot []disk.Entry, raw []rawFile, root []byte) error {
 	table, err := layout()
 	if err != nil {
 		return err
 	}
 	if err := f.Truncate(table.Size); err != nil {
 		return err
+	}
+	for _, r := range raw {
+		if _, err := f.WriteAt(r.bytes, r.sector*disk.SectorSize); err != nil {
+			return fmt.Errorf("%s: %w", r.name, err)
+		}
 	}
 	at := table.Partitions[bootPartition]
 	options := disk.FATOptions{Size: at.Size, Hidden: at.Start, VolumeID: volumeID, Label: "KRAZYCAM"}

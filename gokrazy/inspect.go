@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/krazycam/krazycam/board"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 )
 
@@ -30,10 +31,14 @@ type Report struct {
 	Board      string            `json:"board"`  // "" if the root does not say
 	Kernel     string            `json:"kernel"` // release
 	Cmdline    string            `json:"cmdline"`
-	Seed       string            `json:"seed"` // SeedBlank, SeedPresent or SeedMissing, never what it says
+	Loader     board.Loader      `json:"loader"`        // what the boot partition is made for
+	Raw        []RawReport       `json:"raw,omitempty"` // loaders outside any partition
+	Seed       string            `json:"seed"`          // SeedBlank, SeedPresent or SeedMissing, never what it says
 	Partitions []PartitionReport `json:"partitions"`
 	Slots      []Slot            `json:"slots"`
 	Problems   []string          `json:"problems"` // what would not work on the board
+
+	sources SourceReport // as far as the image has one
 }
 
 // What a Report says of the seed.
@@ -88,6 +93,9 @@ func Inspect(ctx context.Context, r io.ReaderAt, size int64) (Report, error) {
 		if err := out.addPartition(i, section); err != nil {
 			return Report{}, fmt.Errorf("inspect: partition %d: %w", i+1, err)
 		}
+	}
+	if err := out.addRaw(r); err != nil {
+		return Report{}, fmt.Errorf("inspect: %w", err)
 	}
 	out.judge()
 	return out, nil
@@ -160,12 +168,15 @@ func (r *Report) addBoot(section *io.SectionReader) error {
 	default:
 		r.Seed = SeedPresent
 	}
-	kernel, err := readLimited(boot, "vmlinuz", maxKernel)
+	kernel, err := readLimited(boot, board.KernelName, maxKernel)
 	if err != nil {
 		return err
 	}
 	r.Kernel, err = kernelRelease(kernel)
-	return err
+	if err != nil {
+		return err
+	}
+	return r.addLoader(boot)
 }
 
 func (r *Report) addRoot(slot *Slot, section *io.SectionReader) error {

@@ -26,11 +26,15 @@ func (r *Report) judge() {
 	if err != nil {
 		r.problem("%v", err)
 	}
+	if err == nil {
+		r.judgeLoader(b)
+	}
 	for _, slot := range r.Slots {
 		if slot.Active && slot.Empty {
 			r.problem("root %s is empty, and the command line names it", slot.Name)
 		}
-		if !slot.Empty && strings.Join(slot.Modules, " ") != r.Kernel {
+		inInitrd := err == nil && len(b.Modules) == 0 && len(slot.Modules) == 0
+		if !slot.Empty && !inInitrd && strings.Join(slot.Modules, " ") != r.Kernel {
 			r.problem("root %s has modules for kernel %q, the kernel is %s", slot.Name, slot.Modules, r.Kernel)
 		}
 		if err == nil && !slot.Empty {

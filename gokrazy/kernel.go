@@ -16,7 +16,7 @@ const maxKernel = 128 << 20
 
 var errNoRelease = errors.New("no release in it")
 
-// kernelRelease finds what uname -r will say in a plain or gzipped kernel:
+// kernelRelease finds what uname -r will say in a plain or gzipped kernel or a zImage:
 // "6.12.47-v8". The kernel's banner begins "Linux version ".
 func kernelRelease(vmlinuz []byte) (string, error) {
 	const banner = "Linux version "
@@ -26,6 +26,12 @@ func kernelRelease(vmlinuz []byte) (string, error) {
 			return "", fmt.Errorf("kernel: %w", err)
 		}
 		if vmlinuz, err = io.ReadAll(io.LimitReader(z, maxKernel)); err != nil {
+			return "", fmt.Errorf("kernel: %w", err)
+		}
+	}
+	if isZImage(vmlinuz) {
+		var err error
+		if vmlinuz, err = unpackZImage(vmlinuz); err != nil {
 			return "", fmt.Errorf("kernel: %w", err)
 		}
 	}

@@ -18,21 +18,22 @@ import (
 
 // Parts names the files that an image is made of.
 type Parts struct {
-	Programs string // folder with init, dhcp, ntp, heartbeat, randomd and camsource
+	Programs string // folder with init, dhcp, ntp, heartbeat, randomd and camsource; preinit if the board has an initramfs
 	Kernel   Source // folder with vmlinuz, device trees, overlays, lib/modules
 	Firmware Source // folder with the boot firmware
 	// Licences gives the licence text of a Go module that is linked into one of
 	// the programs; "std" is Go itself.
 	Licences func(modulePath, version string) ([]byte, error)
 	Pins     []byte // scripts/pins: the versions of the C libraries in camsource; may be nil
-	Defaults []byte // a configuration to begin with, without secrets; may be nil
+	Defaults []byte // a configuration without secrets that counts where a board's own says nothing; may be nil
 }
 
 // A Source is a folder and the version it is known by.
 type Source struct {
 	Folder  string
-	Name    string // of the Go module
+	Name    string // of the Go module or the Debian package
 	Version string
+	SHA256  string // of the Debian package; a Go module has its checksum in go.sum
 }
 
 // rootPrograms says where each program lies in the root, and which is cgo's.
@@ -55,14 +56,21 @@ type material struct {
 	kernel   []byte
 	release  string
 	modules  []disk.Entry // paths below the root
-	boot     []disk.Entry // device trees, overlays, boot firmware
+	initrd   *initrd      // nil: the board has no initramfs
+	boot     []bootFile   // device trees, overlays, boot firmware
+	raw      []rawFile
 	licences []disk.Entry // paths below the boot partition
+	defaults []byte       // krazycam.json of the root
+	extra    []disk.Entry // more for the root: a test's, no image of an owner has any
 }
 
 // gather reads and checks everything. Every error is one a person can act on.
 func gather(b board.Board, p Parts) (material, error) {
-	var m material
-	for _, read := range []func(board.Board, Parts) error{m.readPrograms, m.readKernel, m.readModules, m.readBootFiles, m.readLicences} {
+	m := material{defaults: []byte("{}\n")}
+	if p.Defaults != nil {
+		m.defaults = p.Defaults
+	}
+	for _, read := range []func(board.Board, Parts) error{m.readPrograms, m.readKernel, m.readModules, m.readBootFiles, m.readRaw, m.readInitrd, m.readLicences} {
 		if err := read(b, p); err != nil {
 			return material{}, err
 		}
@@ -72,29 +80,37 @@ func gather(b board.Board, p Parts) (material, error) {
 
 func (m *material) readPrograms(b board.Board, p Parts) error {
 	for _, want := range rootPrograms {
-		file := filepath.Join(p.Programs, path.Base(want.path))
-		bytes, err := os.ReadFile(file)
-		if errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%w %s: build it with scripts/build %s", ErrMissing, file, b.Arch)
-		}
+		bytes, err := m.readOne(b, filepath.Join(p.Programs, path.Base(want.path)), want.path, want.cgo)
 		if err != nil {
 			return err
 		}
-		about, err := readProgram(want.path, bytes)
-		if err != nil {
-			return fmt.Errorf("%s: %w", file, err)
-		}
-		if err := checkProgram(b, about, want.cgo); err != nil {
-			return fmt.Errorf("%s: %w", file, err)
-		}
 		m.programs = append(m.programs, disk.Entry{Path: want.path, Mode: 0o755, Bytes: bytes})
-		m.about = append(m.about, about)
 	}
 	return nil
 }
 
+// readOne reads and checks a program that will lie at place in the image.
+func (m *material) readOne(b board.Board, file, place string, cgo bool) ([]byte, error) {
+	bytes, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w %s: build it with scripts/build %s", ErrMissing, file, b.Arch)
+	}
+	if err != nil {
+		return nil, err
+	}
+	about, err := readProgram(place, bytes)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if err := checkProgram(b, about, cgo); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	m.about = append(m.about, about)
+	return bytes, nil
+}
+
 func (m *material) readKernel(b board.Board, p Parts) error {
-	file := filepath.Join(p.Kernel.Folder, b.Kernel)
+	file := filepath.Join(p.Kernel.Folder, board.KernelName)
 	var err error
 	if m.kernel, err = os.ReadFile(file); err != nil {
 		return fmt.Errorf("%w kernel: %w", ErrMissing, err)
@@ -105,11 +121,15 @@ func (m *material) readKernel(b board.Board, p Parts) error {
 	return nil
 }
 
-// readModules takes the modules the board loads and the list of what is built in.
+// readModules takes the modules that the board's init loads and the list of what is
+// built in: nothing for a board whose initramfs has them all.
 func (m *material) readModules(b board.Board, p Parts) error {
-	folder := filepath.Join(p.Kernel.Folder, "lib", "modules", m.release)
-	if _, err := os.Stat(folder); err != nil {
-		return fmt.Errorf("%w modules of kernel %s: %w", ErrMissing, m.release, err)
+	if len(b.Modules)+len(b.MoreModules) == 0 {
+		return nil
+	}
+	folder, err := m.moduleFolder(p)
+	if err != nil {
+		return err
 	}
 	builtin, err := os.ReadFile(filepath.Join(folder, "modules.builtin"))
 	if err != nil {
@@ -139,25 +159,39 @@ func (m *material) readModules(b board.Board, p Parts) error {
 	return checkOrder(found, string(deps))
 }
 
+// moduleFolder is that of the very kernel in the image.
+func (m *material) moduleFolder(p Parts) (string, error) {
+	folder := filepath.Join(p.Kernel.Folder, "lib", "modules", m.release)
+	if _, err := os.Stat(folder); err != nil {
+		return "", fmt.Errorf("%w modules of kernel %s: %w", ErrMissing, m.release, err)
+	}
+	return folder, nil
+}
+
+// A bootFile is one that goes to the boot partition as it is.
+type bootFile struct {
+	disk.Entry
+	firmware bool // of the boot firmware, not of the kernel
+}
+
 // readBootFiles takes what the board's patterns match in kernel and boot firmware.
 func (m *material) readBootFiles(b board.Board, p Parts) error {
 	for _, pattern := range b.BootFiles {
-		var files []string
-		for _, folder := range []string{p.Kernel.Folder, p.Firmware.Folder} {
+		before := len(m.boot)
+		for i, folder := range []string{p.Kernel.Folder, p.Firmware.Folder} {
 			matches, err := fs.Glob(os.DirFS(folder), pattern)
 			if err != nil {
 				return fmt.Errorf("board %s: pattern %q: %w", b.Name, pattern, err)
 			}
 			for _, name := range matches {
-				files = append(files, name)
 				bytes, err := os.ReadFile(filepath.Join(folder, filepath.FromSlash(name)))
 				if err != nil {
 					return err
 				}
-				m.boot = append(m.boot, disk.Entry{Path: name, Bytes: bytes})
+				m.boot = append(m.boot, bootFile{disk.Entry{Path: name, Bytes: bytes}, i == 1})
 			}
 		}
-		if len(files) == 0 {
+		if len(m.boot) == before {
 			return fmt.Errorf("%w boot file %s: neither in %s nor in %s", ErrMissing, pattern, p.Kernel.Folder, p.Firmware.Folder)
 		}
 	}

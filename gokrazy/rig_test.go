@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/farend"
+	"github.com/krazycam/krazycam/firmware/gateway"
 	"github.com/krazycam/krazycam/v4l2/virtualcam"
 )
 
@@ -88,12 +89,12 @@ type server struct {
 }
 
 // Begin implements farend.Server; the gateway calls it for one request at a time.
-func (s *server) Begin() error {
+func (s *server) Begin(keys *gateway.SRTP) error {
 	if s.before != nil {
 		s.before()
 		s.before = nil
 	}
-	return s.Server.Begin()
+	return s.Server.Begin(keys)
 }
 
 // startFarEnd serves gateway and receiver until the test ends. before runs ahead of the

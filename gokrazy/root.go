@@ -13,6 +13,7 @@ import (
 	"golang.org/x/crypto/x509roots/fallback/bundle"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 )
 
@@ -39,6 +40,7 @@ func rootEntries(b board.Board, m material, sbomSum string) ([]disk.Entry, error
 		path string
 		text []byte
 	}{
+		{config.ImageDefaults[1:], m.defaults},
 		{"etc/hosts", []byte("127.0.0.1 localhost\n::1 localhost\n")},
 		{"etc/hostname", []byte("krazycam")}, // gokrazy takes every byte of it
 		{"etc/http-port.txt", []byte("80")},
@@ -50,7 +52,7 @@ func rootEntries(b board.Board, m material, sbomSum string) ([]disk.Entry, error
 	} {
 		entries = append(entries, disk.Entry{Path: file.path, Mode: 0o444, Bytes: file.text})
 	}
-	return slices.Concat(entries, m.programs, m.modules), nil
+	return slices.Concat(entries, m.programs, m.modules, m.extra), nil
 }
 
 // rootImage packs the root and refuses one of more than limit bytes: no update

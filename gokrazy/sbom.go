@@ -20,7 +20,9 @@ func bill(b board.Board, p Parts, m material) ([]byte, error) {
 		all = append(all, library(linked.path, linked.version, "pkg:golang/"+linked.path+"@"+linked.version))
 	}
 	for _, source := range []Source{p.Kernel, p.Firmware} {
-		all = append(all, library(source.Name, source.Version, "pkg:golang/"+source.Name+"@"+source.Version))
+		if source.SHA256 == "" { // a Debian package stands in scripts/pins
+			all = append(all, library(source.Name, source.Version, "pkg:golang/"+source.Name+"@"+source.Version))
+		}
 	}
 	kernel := library("linux", m.release, "pkg:generic/linux@"+m.release)
 	kernel.Type = cdx.ComponentTypeOS
@@ -68,7 +70,7 @@ func pinned(b board.Board, pins []byte) []cdx.Component {
 	var all []cdx.Component
 	for line := range strings.Lines(string(pins)) {
 		f := strings.Fields(line)
-		if len(f) < 4 || strings.HasPrefix(f[0], "#") || f[1] != "source" && f[1] != b.Arch {
+		if len(f) < 4 || strings.HasPrefix(f[0], "#") || f[1] != "source" && f[1] != b.Debian {
 			continue
 		}
 		c := library(f[0], f[2], fmt.Sprintf("pkg:deb/debian/%s@%s?arch=%s", f[0], f[2], f[1]))

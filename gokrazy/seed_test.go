@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/krazycam/krazycam/firmware/config"
+	"github.com/krazycam/krazycam/gokrazy/disk"
 )
 
 func readBackSeed(t *testing.T, image string) []byte {
@@ -59,11 +62,27 @@ func TestSeedThatIsTooLongChangesNothing(t *testing.T) {
 	}
 }
 
-func TestDefaultsOfAnImageAreItsFirstSeed(t *testing.T) {
+func TestDefaultsOfAnImageLieInItsRootAndNotInTheSeed(t *testing.T) {
 	p := fakeParts(t)
 	p.Defaults = []byte(`{"stream": {"fps": 25}}`)
-	if got := strings.TrimRight(string(readBackSeed(t, buildImage(t, p).Image)), blanks); got != string(p.Defaults) {
-		t.Errorf("seed %q", got)
+	image := buildImage(t, p).Image
+	if got := strings.TrimRight(string(readBackSeed(t, image)), blanks); got != "" {
+		t.Errorf("seed %q, want none: a card's own would throw the defaults away", got)
+	}
+	m, err := gather(piBoard(t), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := rootImage(piBoard(t), m, "", rootSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := disk.OpenSquashFS(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := fs.ReadFile(root, config.ImageDefaults[1:]); err != nil || string(got) != string(p.Defaults) {
+		t.Errorf("defaults in the root: %q, %v", got, err)
 	}
 }
 

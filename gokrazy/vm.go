@@ -37,6 +37,7 @@ type VMConfig struct {
 	Watchdog bool      // adds an i6300esb that resets the VM
 	Console  io.Writer // gets the serial console as it comes; may be nil
 	QEMUArgs []string  // more arguments, such as those of a packet dump on netdev n
+	UBoot    string    // U-Boot for QEMU's 32-bit virt machine; "": Debian's
 	Log      *slog.Logger
 }
 
@@ -44,6 +45,7 @@ type VMConfig struct {
 // host's loopback.
 type VM struct {
 	config  VMConfig
+	machine machine
 	image   string // the file that QEMU writes to
 	folder  string // sockets, kernel, copy; removed at the end
 	read    func(image, folder string) (bootFiles, error)
@@ -63,6 +65,13 @@ type VM struct {
 // Close, or when the guest powers off; after a guest's reset it boots again from what the
 // boot partition then holds.
 func StartVM(ctx context.Context, c VMConfig) (*VM, error) {
+	if machineFor(c.Image).uBoot {
+		uBoot, err := findUBoot(c.UBoot)
+		if err != nil {
+			return nil, err
+		}
+		return startVM(ctx, c, func(string, string) (bootFiles, error) { return bootFiles{firmware: uBoot}, nil })
+	}
 	return startVM(ctx, c, readBootFiles)
 }
 
@@ -70,7 +79,8 @@ func startVM(ctx context.Context, c VMConfig, read func(image, folder string) (b
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	program, err := findQEMU()
+	m := machineFor(c.Image)
+	program, err := findQEMU(m.program)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +88,7 @@ func startVM(ctx context.Context, c VMConfig, read func(image, folder string) (b
 	if err != nil {
 		return nil, fmt.Errorf("vm: %w", err)
 	}
-	vm := &VM{config: c, image: c.Image, folder: folder, read: read, console: newConsole(c.Console), done: make(chan struct{})}
+	vm := &VM{config: c, machine: m, image: c.Image, folder: folder, read: read, console: newConsole(c.Console), done: make(chan struct{})}
 	if err := vm.prepareImage(); err != nil {
 		os.RemoveAll(folder)
 		return nil, err

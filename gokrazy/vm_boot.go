@@ -11,10 +11,11 @@ import (
 	"strings"
 )
 
-// bootFiles are what QEMU starts.
+// bootFiles are what QEMU starts: a kernel, or firmware that looks for one itself.
 type bootFiles struct {
-	kernel  string // file
-	cmdline string
+	kernel   string // file
+	cmdline  string
+	firmware string // file
 }
 
 // readBootFiles copies the kernel out of the image into folder and reads the command

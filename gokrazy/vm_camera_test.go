@@ -155,7 +155,7 @@ func TestGuestSeesEveryByteOfTheVirtualCameraInVM(t *testing.T) {
 	source := &recorder{Source: virtualcam.NewPattern(), sent: map[string]sentBuffer{}}
 	camera := virtualcam.New(source)
 	vm, err := startVM(ctx, VMConfig{Image: image, Camera: camera, Snapshot: true}, func(string, string) (bootFiles, error) {
-		return bootFiles{kernel, "console=ttyAMA0 quiet root=/dev/vda rootfstype=squashfs ro init=/guest panic=1 -- " +
+		return bootFiles{kernel: kernel, cmdline: "console=ttyAMA0 quiet root=/dev/vda rootfstype=squashfs ro init=/guest panic=1 -- " +
 			strings.Join(uvcModules, ",") + " 320x240,640x480,1280x720,640x480"}, nil
 	})
 	if err != nil {

@@ -10,13 +10,15 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
 const (
-	qemuProgram = "qemu-system-aarch64"
+	qemuProgram   = "qemu-system-aarch64"
+	qemuProgram32 = "qemu-system-arm"
 	// vmConsole is the serial port of -M virt, which stands in for the board's own.
 	vmConsole = "ttyAMA0"
 	// dialPause is how often we look whether QEMU has made its sockets.
@@ -39,10 +41,10 @@ func ParseForward(s string) (Forward, error) {
 	return Forward{int(h), int(g)}, nil
 }
 
-func findQEMU() (string, error) {
-	path, err := exec.LookPath(qemuProgram)
+func findQEMU(program string) (string, error) {
+	path, err := exec.LookPath(program)
 	if err != nil {
-		return "", fmt.Errorf("%w: no %s in PATH; on Debian: apt install qemu-system-arm; on macOS: brew install qemu", ErrNoQEMU, qemuProgram)
+		return "", fmt.Errorf("%w: no %s in PATH; on Debian: apt install qemu-system-arm; on macOS: brew install qemu", ErrNoQEMU, program)
 	}
 	return path, nil
 }
@@ -53,20 +55,22 @@ func (vm *VM) qemuArgs(b bootFiles) []string {
 	for _, f := range vm.config.Forwards {
 		netdev += fmt.Sprintf(",hostfwd=tcp:127.0.0.1:%d-:%d", f.Host, f.Guest)
 	}
-	args := []string{
-		"-M", "virt", "-accel", "tcg,thread=multi", "-cpu", "cortex-a72", "-smp", "2", "-m", "1024",
+	start := []string{"-kernel", b.kernel, "-append", b.cmdline}
+	if b.firmware != "" {
+		start = []string{"-bios", b.firmware}
+	}
+	args := slices.Concat(vm.machine.args, start, []string{
 		"-display", "none", "-monitor", "none", "-serial", "stdio",
 		// A reset ends QEMU: it would start the same kernel again, while a board's
 		// firmware reads the boot partition anew.
 		"-no-reboot", "-qmp", "unix:" + vm.socket("qmp") + ",server=on,wait=off",
-		"-kernel", b.kernel, "-append", b.cmdline,
 		"-netdev", netdev, "-device", "virtio-net-pci,netdev=n",
 		// QEMU listens and we dial: so we decide when the camera is plugged in.
 		"-device", "qemu-xhci,id=xhci",
 		"-chardev", "socket,id=camera,server=on,wait=off,path=" + vm.socket("camera"),
 		"-device", "usb-redir,chardev=camera,id=camera0",
 		"-drive", "if=none,id=card,format=raw,file=" + strings.ReplaceAll(vm.image, ",", ",,"), "-device", "virtio-blk-pci,drive=card",
-	}
+	})
 	if vm.config.NoRTC {
 		args = append(args, "-rtc", "base=1970-01-02")
 	}
@@ -101,7 +105,7 @@ func (vm *VM) runQEMU(ctx context.Context, program string, b bootFiles, begun fu
 	err = cmd.Wait()
 	watch()
 	if err != nil {
-		err = fmt.Errorf("vm: %s: %w: %s", qemuProgram, err, complaint)
+		err = fmt.Errorf("vm: %s: %w: %s", vm.machine.program, err, complaint)
 	}
 	return <-resets, err
 }

@@ -152,6 +152,34 @@ func TestReadTableNoticesDamage(t *testing.T) {
 	}
 }
 
+func TestPrimaryTableAloneIsReadWithoutItsBackup(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		at   int64
+		want error
+	}{
+		{"whole", 0, nil},
+		{"the backup is damaged", 16*mib - SectorSize + 60, nil},
+		{"the primary header is damaged", SectorSize + 60, ErrDamaged},
+		{"the primary entries are damaged", 2*SectorSize + 20, ErrDamaged},
+	} {
+		f := newDisk(t, exampleTable().Size)
+		if err := WriteTable(f, exampleTable()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteAt([]byte{0xa5}, c.at); err != nil {
+			t.Fatal(err)
+		}
+		got, err := ReadPrimaryTable(f, exampleTable().Size)
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s: error %v, want %v", c.name, err, c.want)
+		}
+		if diff := cmp.Diff(exampleTable(), got); err == nil && diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		}
+	}
+}
+
 func TestGUIDKeepsItsText(t *testing.T) {
 	for _, c := range []struct {
 		text string

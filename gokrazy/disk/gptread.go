@@ -37,6 +37,16 @@ func ReadTable(r io.ReaderAt, size int64) (Table, error) {
 	return t, nil
 }
 
+// ReadPrimaryTable reads the primary GPT alone, which is all that Linux goes by: a board
+// must start from a card whose backup is damaged.
+func ReadPrimaryTable(r io.ReaderAt, size int64) (Table, error) {
+	t, _, err := readHeader(r, size, 1)
+	if err != nil {
+		return Table{}, fmt.Errorf("primary GPT: %w", err)
+	}
+	return t, nil
+}
+
 // readHeader reads the header at a sector and its entries; it also gives the
 // sector of the other header.
 func readHeader(r io.ReaderAt, size int64, sector uint64) (Table, uint64, error) {

@@ -29,7 +29,8 @@ func newImageCommand() *cobra.Command {
 		Short: "Makes an image that can be flashed, and its bill of materials",
 		Long: "Makes an image that can be flashed, and its bill of materials beside it.\n" +
 			"The programs come from scripts/build; kernel and boot firmware are Go modules,\n" +
-			"found with the go command. The image holds no secret: give those to camctl flash.",
+			"found with the go command, or Debian packages, fetched by scripts/parts.\n" +
+			"The image holds no secret: give those to camctl flash.",
 		Args: cobra.NoArgs,
 	}
 	flags := cmd.Flags()
@@ -37,8 +38,8 @@ func newImageCommand() *cobra.Command {
 	flags.StringVarP(&f.out, "output", "o", "", "the image to write, such as cam.img")
 	flags.StringVar(&f.config, "config", "", "a krazycam.json without secrets that new cards begin with")
 	flags.StringVar(&f.programs, "programs", "", "folder with the board's programs (default out/ARCH)")
-	flags.StringVar(&f.kernel, "kernel", "", "folder with kernel, device trees and modules (default from the Go module)")
-	flags.StringVar(&f.firmware, "boot-firmware", "", "folder with the boot firmware (default from the Go module)")
+	flags.StringVar(&f.kernel, "kernel", "", "folder with kernel, device trees and modules (default from the Go module, if it is one)")
+	flags.StringVar(&f.firmware, "boot-firmware", "", "folder with the boot firmware (default from the Go module, if it is one)")
 	flags.StringVar(&f.pins, "pins", "scripts/pins", "file with the versions of the C libraries, for the bill of materials")
 	for _, name := range []string{"board", "output"} {
 		if err := cmd.MarkFlagRequired(name); err != nil {
@@ -76,10 +77,10 @@ func makeImage(cmd *cobra.Command, f imageFlags) (gokrazy.Result, error) {
 		return gokrazy.Result{}, err
 	}
 	ctx := cmd.Context()
-	if parts.Kernel, err = moduleSource(ctx, b.KernelModule, f.kernel); err != nil {
+	if parts.Kernel, err = findSource(ctx, b.Kernel, f.kernel, parts.Pins); err != nil {
 		return gokrazy.Result{}, err
 	}
-	if parts.Firmware, err = moduleSource(ctx, b.BootFirmwareModule, f.firmware); err != nil {
+	if parts.Firmware, err = findSource(ctx, b.BootFirmware, f.firmware, parts.Pins); err != nil {
 		return gokrazy.Result{}, err
 	}
 	if parts.Licences, err = licences(ctx); err != nil {
@@ -105,23 +106,6 @@ func readDefaults(file string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: gateway.key: an image holds no secret: give the key to camctl flash --seed", file)
 	}
 	return b, nil
-}
-
-// moduleSource finds a Go module of this repository's go.mod in the module cache,
-// and fetches it if it is not there. A folder given by the owner has no version.
-func moduleSource(ctx context.Context, module, folder string) (gokrazy.Source, error) {
-	if folder != "" {
-		return gokrazy.Source{Folder: folder, Name: module, Version: "local"}, nil
-	}
-	out, err := goCommand(ctx, "mod", "download", "-json", module)
-	if err != nil {
-		return gokrazy.Source{}, fmt.Errorf("%s: %w", module, err)
-	}
-	var m struct{ Dir, Version string }
-	if err := json.Unmarshal(out, &m); err != nil {
-		return gokrazy.Source{}, fmt.Errorf("%s: go mod download: %w", module, err)
-	}
-	return gokrazy.Source{Folder: m.Dir, Name: module, Version: m.Version}, nil
 }
 
 // licences finds the folders of Go, its module cache and this repository.

@@ -55,6 +55,9 @@ func printReport(out io.Writer, r gokrazy.Report) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "board\t%s\nkernel\t%s\ncommand line\t%s\nseed\t%s\nsize\t%d\nsha256\t%s\n",
 		printable(r.Board), printable(r.Kernel), printable(r.Cmdline), r.Seed, r.Size, r.SHA256)
+	for _, raw := range r.Raw {
+		fmt.Fprintf(w, "%s\tsector %d, %d bytes, sha256 %s\n", printable(raw.Name), raw.Sector, raw.Size, raw.SHA256)
+	}
 	fmt.Fprintln(w, "\npartition\tname\tstart\tsize\tholds\tused\tsha256 of what is used")
 	for _, p := range r.Partitions {
 		fmt.Fprintf(w, "%d\t%s\t%d\t%d\t%s\t%d\t%s\n", p.Number, printable(p.Name), p.Start, p.Size, p.Holds, p.Used, p.SHA256)

@@ -95,6 +95,7 @@ func newRootCommand(started *bool) *cobra.Command {
 		newBoardsCommand(),
 		newImageCommand(),
 		newInspectCommand(),
+		newSourcesCommand(),
 		newFlashCommand(),
 		newVMCommand(),
 		newReceiveCommand(),

@@ -40,6 +40,8 @@ func TestExitCodesTellWrongUseFromFailure(t *testing.T) {
 		{"an argument too many", []string{"boards", "x"}, exitUsage, "x"},
 		{"a required flag missing", []string{"image", "-o", out}, exitUsage, `required flag(s) "board" not set`},
 		{"an unknown board", []string{"image", "--board", "pi9", "-o", out}, exitUsage, `unknown board "pi9": there is rpi`},
+		{"no folder for a board of Debian packages", []string{"image", "--board", "bbb", "-o", out, "--pins", broken}, exitUsage, "scripts/image does"},
+		{"sources of something else than an image", []string{"sources", broken}, exitFailed, "broken.json: sources: primary GPT"},
 		{"no image to inspect", []string{"inspect", out}, exitFailed, "cam.img: no such file"},
 		{"something else than an image", []string{"inspect", broken}, exitFailed, "broken.json: inspect: primary GPT"},
 		{"no card", []string{"flash", out, filepath.Join(dir, "card")}, exitFailed, "no such file"},
@@ -63,7 +65,7 @@ func TestExitCodesTellWrongUseFromFailure(t *testing.T) {
 
 func TestBoardsListsModelsForPeopleAndMachines(t *testing.T) {
 	code, stdout, _ := camctl(t, "boards")
-	for _, want := range []string{"rpi: ", "Raspberry Pi Zero 2 W", "640x480"} {
+	for _, want := range []string{"rpi: ", "Raspberry Pi Zero 2 W", "640x480", "bbb: ", "BeagleBone Green"} {
 		if code != exitDone || !strings.Contains(stdout, want) {
 			t.Errorf("exit code %d, no %q in %q", code, want, stdout)
 		}

@@ -21,6 +21,7 @@ type vmFlags struct {
 	serial   string
 	snapshot bool
 	noRTC    bool
+	uBoot    string
 }
 
 func newVMCommand() *cobra.Command {
@@ -40,13 +41,14 @@ func newVMCommand() *cobra.Command {
 	flags.StringArrayVar(&f.forwards, "forward", nil, "TCP `HOST:GUEST` ports, such as 8443:443; may be repeated")
 	flags.StringVar(&f.serial, "serial", "", "`FILE` for the serial console instead of stdout")
 	flags.BoolVar(&f.snapshot, "snapshot", false, "work on a copy and leave the image as it is")
+	flags.StringVar(&f.uBoot, "u-boot", "", "U-Boot `FILE` for an image of a 32-bit board (default that of Debian's package u-boot-qemu)")
 	flags.BoolVar(&f.noRTC, "no-rtc", false, "start in 1970, as a board without a clock")
 	return cmd
 }
 
 func (f *vmFlags) run(cmd *cobra.Command, image string) (err error) {
 	config := gokrazy.VMConfig{
-		Image: image, Snapshot: f.snapshot, NoRTC: f.noRTC, Console: cmd.OutOrStdout(),
+		Image: image, Snapshot: f.snapshot, NoRTC: f.noRTC, UBoot: f.uBoot, Console: cmd.OutOrStdout(),
 		Log: newLog(cmd),
 	}
 	for _, s := range f.forwards {

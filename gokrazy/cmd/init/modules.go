@@ -1,4 +1,5 @@
-// Kernel modules: those of a USB webcam, which nothing on gokrazy loads by itself.
+// Kernel modules: those of a USB webcam, which nothing on gokrazy loads by itself,
+// unless the kernel came with an initramfs that loads them.
 // Spec: finit_module(2).
 
 package main
@@ -11,10 +12,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/krazycam/krazycam/board"
 )
 
 // loadModules loads the files in order, beside whatever else the boot does, and
@@ -23,9 +27,16 @@ import (
 // the board: the page and the log must still be reachable.
 func loadModules(log *slog.Logger, paths []string) <-chan time.Duration {
 	took := make(chan time.Duration, 1)
+	loader, initramfs := os.LookupEnv(board.ModuleLoader)
 	go func() {
 		done := stopwatch()
 		defer func() { took <- done() }()
+		if initramfs {
+			if err := awaitLoader(loader); err != nil {
+				log.Error("modules of the initramfs", "error", err)
+			}
+			return
+		}
 		var name unix.Utsname
 		if err := unix.Uname(&name); err != nil {
 			log.Error("modules: kernel release", "error", err)
@@ -39,6 +50,31 @@ func loadModules(log *slog.Logger, paths []string) <-chan time.Duration {
 		}
 	}()
 	return took
+}
+
+// awaitLoader waits for the process that loads the modules of the initramfs. It is our
+// child, because preinit was process 1 before us, and would else stay as a zombie. A
+// root on trial is the second init to wait, and finds no such child any more.
+func awaitLoader(number string) error {
+	pid, err := strconv.Atoi(number)
+	if err != nil || pid <= 1 {
+		return fmt.Errorf("%s=%q: no process loads them", board.ModuleLoader, number)
+	}
+	var status unix.WaitStatus
+	for {
+		_, err := unix.Wait4(pid, &status, 0, nil)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.ECHILD):
+			return nil
+		case err != nil:
+			return fmt.Errorf("wait for process %d: %w", pid, err)
+		case status.ExitStatus() != 0:
+			return fmt.Errorf("process %d says that some failed: see the console", pid)
+		}
+		return nil
+	}
 }
 
 // loadModule loads folder/path. It is no error if the module is loaded already

@@ -1,0 +1,83 @@
+// The rig with a BeagleBone's image: U-Boot of the same source as the board's runs the
+// image's own boot script; nothing of the image is changed for it.
+
+package gokrazy
+
+import (
+	"context"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// builtBone is the path of the image that scripts/image bbb made.
+func builtBone(t *testing.T) string {
+	t.Helper()
+	const path = "../out/bbb.img"
+	requireTools(t, qemuProgram32)
+	for _, needed := range []string{path, uBootFile} {
+		if _, err := os.Stat(needed); err != nil {
+			if os.Getenv("KRAZYCAM_REQUIRE_ALL") != "" {
+				t.Fatalf("%v: build the image with scripts/image bbb, install U-Boot with scripts/setup", err)
+			}
+			t.Skipf("needs %s: scripts/image bbb, scripts/setup", needed)
+		}
+	}
+	return path
+}
+
+func TestBoneStreamsThroughUBootToIndependentDecodersInVM(t *testing.T) {
+	image := builtBone(t)
+	before := hashOf(t, image)
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
+	defer cancel()
+	g := startRig(ctx, t, image)
+	g.checkStart(ctx, t)
+	g.sayBootSteps(t)
+	g.checkStream(ctx, t)
+	if err := g.Close(); err != nil {
+		t.Error(err)
+	}
+	g.checkWire(t)
+	if after := hashOf(t, image); after != before {
+		t.Errorf("sha256 of the image = %s afterwards, %s before", after, before)
+	}
+}
+
+// bootSteps are lines of the console between power on and the stream.
+var bootSteps = []struct {
+	what string
+	line *regexp.Regexp
+}{
+	{"U-Boot's own countdown is over", regexp.MustCompile(`Hit any key to stop autoboot:.* 0`)},
+	{"our boot script runs", regexp.MustCompile(`^krazycam: .* boots from virtio 0:1`)},
+	{"U-Boot starts the kernel", regexp.MustCompile(`^Starting kernel`)},
+	{"the kernel is unpacked", regexp.MustCompile(`Booting Linux on physical CPU`)},
+	{"root mounted, modules for it loaded", regexp.MustCompile(`preinit READY .*failed=0`)},
+	{"all modules loaded", regexp.MustCompile(`preinit LOADED .*failed=0`)},
+}
+
+// sayBootSteps fails if a step is missing: each was taken by the code that ships.
+func (g *rig) sayBootSteps(t *testing.T) {
+	t.Helper()
+	lines := g.Lines()
+	for _, step := range bootSteps {
+		found := false
+		for _, l := range lines {
+			if found = step.line.MatchString(l.Text); found {
+				t.Logf("FIGURE bbb power on (QEMU) + %.2f s: %s: %s", l.At.Sub(g.Started()).Seconds(), step.what, l.Text)
+				break
+			}
+		}
+		if !found {
+			t.Errorf("the console has no line for: %s", step.what)
+		}
+	}
+	for _, l := range lines {
+		if strings.Contains(l.Text, "module not loaded") || strings.Contains(l.Text, "modules of the initramfs") {
+			t.Error(l.Text)
+		}
+	}
+}

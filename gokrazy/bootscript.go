@@ -1,0 +1,38 @@
+// The boot script as U-Boot wants it: a text behind the 64 bytes of a legacy image
+// header, as `mkimage -A arm -T script -C none` writes it.
+// Spec: U-Boot's include/image.h (struct legacy_img_hdr); test: mkimage, dumpimage.
+package gokrazy
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+)
+
+// bootScriptName is where U-Boot's distro_bootcmd looks.
+const bootScriptName = "boot.scr"
+
+const (
+	uImageMagic  = 0x27051956
+	uImageHeader = 64
+
+	uImageLinux  = 5 // IH_OS_LINUX
+	uImageARM    = 2 // IH_ARCH_ARM
+	uImageScript = 6 // IH_TYPE_SCRIPT
+)
+
+// bootScript wraps a script. It has no time and no name: one text, one file.
+func bootScript(text string) []byte {
+	be := binary.BigEndian
+	// A script is an image of several files: their sizes, a zero, the files.
+	data := be.AppendUint32(nil, uint32(len(text)))
+	data = be.AppendUint32(data, 0)
+	data = append(data, text...)
+
+	h := make([]byte, uImageHeader)
+	be.PutUint32(h[0:], uImageMagic)
+	be.PutUint32(h[12:], uint32(len(data))) // behind time (8); load address and entry (16, 20) stay 0
+	be.PutUint32(h[24:], crc32.ChecksumIEEE(data))
+	copy(h[28:], []byte{uImageLinux, uImageARM, uImageScript, 0}) // 0: not compressed
+	be.PutUint32(h[4:], crc32.ChecksumIEEE(h))                    // of the header with this field 0
+	return append(h, data...)
+}

@@ -1,0 +1,144 @@
+// The root: found on the disk whose partition table holds the named GUID.
+// Spec: https://www.kernel.org/doc/Documentation/ABI/testing/sysfs-block
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/krazycam/krazycam/gokrazy/disk"
+)
+
+const (
+	// rootPatience: a card answers within a second of its driver's start; what is
+	// not there after ten will not come. U-Boot's watchdog bites after 60.
+	rootPatience = 10 * time.Second
+	// rootComplaint is when the console is told what is missing: it is read until
+	// patience ends.
+	rootComplaint = 3 * time.Second
+	rootEvery     = 20 * time.Millisecond
+)
+
+var errNoRoot = errors.New("no such partition on any disk")
+
+// disks is where the kernel shows disks and partitions.
+type disks struct {
+	sys  fs.FS // /sys/class/block
+	open func(name string) (io.ReaderAt, func() error, error)
+}
+
+func kernelDisks() disks {
+	return disks{os.DirFS("/sys/class/block"), func(name string) (io.ReaderAt, func() error, error) {
+		f, err := os.Open("/dev/" + name)
+		if err != nil {
+			return nil, nil, err
+		}
+		return f, f.Close, nil
+	}}
+}
+
+// waitForRoot gives the root's node, such as /dev/mmcblk0p2, as soon as it is there.
+func waitForRoot(console io.Writer, want rootName) (string, error) {
+	d := kernelDisks()
+	begin, told := uptime(), false
+	for {
+		name, err := d.find(want)
+		if err == nil {
+			return "/dev/" + name, nil
+		}
+		waited := uptime() - begin
+		if waited >= rootPatience {
+			return "", err
+		}
+		if waited >= rootComplaint && !told {
+			told = true
+			complain(console, err, rootPatience-waited)
+		}
+		time.Sleep(rootEvery)
+	}
+}
+
+// find looks once. Should two disks have the partition, such as a card and a copy of
+// it in the built-in memory, the first counts: the kernel numbers the card first.
+func (d disks) find(want rootName) (string, error) {
+	entries, err := fs.ReadDir(d.sys, ".")
+	if err != nil {
+		return "", err
+	}
+	var seen []string
+	for _, e := range entries {
+		if _, err := fs.Stat(d.sys, path.Join(e.Name(), "partition")); err == nil {
+			continue
+		}
+		size := d.number(e.Name(), "size") * disk.SectorSize
+		if size <= 0 {
+			continue // a reader without a card, a loop device without a file
+		}
+		seen = append(seen, e.Name())
+		number, err := d.partition(e.Name(), size, want)
+		if err != nil {
+			continue // no table, or another: the message below names the disk
+		}
+		if name, ok := d.node(e.Name(), number); ok {
+			return name, nil
+		}
+	}
+	if len(seen) == 0 {
+		seen = []string{"none"}
+	}
+	return "", fmt.Errorf("%w: PARTUUID=%s/PARTNROFF=%d, disks: %s", errNoRoot, want.partition, want.offset, strings.Join(seen, ", "))
+}
+
+// partition gives the number of the wanted partition in a disk's table.
+func (d disks) partition(name string, size int64, want rootName) (int, error) {
+	r, shut, err := d.open(name)
+	if err != nil {
+		return 0, err
+	}
+	defer shut() // read only: nothing is lost
+	table, err := disk.ReadPrimaryTable(r, size)
+	if err != nil {
+		return 0, err
+	}
+	i := slices.IndexFunc(table.Partitions, func(p disk.Partition) bool { return p.ID == want.partition })
+	if i < 0 {
+		return 0, errNoRoot
+	}
+	return i + 1 + want.offset, nil
+}
+
+// node gives the name of a disk's partition: mmcblk0 has mmcblk0p2, vda has vda2.
+func (d disks) node(name string, number int) (string, bool) {
+	entries, err := fs.ReadDir(d.sys, name)
+	if err != nil {
+		return "", false
+	}
+	for _, e := range entries {
+		if d.number(path.Join(name, e.Name()), "partition") == int64(number) {
+			return e.Name(), true
+		}
+	}
+	return "", false
+}
+
+// number reads a number of sysfs; 0 if there is none.
+func (d disks) number(dir, file string) int64 {
+	b, err := fs.ReadFile(d.sys, path.Join(dir, file))
+	if err != nil {
+		return 0
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}

@@ -1,0 +1,118 @@
+// Reading an image back: what starts its kernel.
+package gokrazy
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"slices"
+
+	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/gokrazy/disk"
+)
+
+// maxScript is more than any boot script.
+const maxScript = 64 << 10
+
+// A RawReport is a loader that lies outside any partition. Its length is that of the
+// list of sources; where that has none, Size ends with the last byte that is not zero.
+type RawReport struct {
+	Name   string `json:"name"`
+	Sector int64  `json:"sector"`
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"` // of these bytes
+	Empty  bool   `json:"empty"`  // nothing but zeros
+}
+
+// addLoader tells what the boot partition is made for.
+func (r *Report) addLoader(boot fs.FS) error {
+	script, err := readLimited(boot, bootScriptName, maxScript)
+	if errors.Is(err, fs.ErrNotExist) {
+		r.Loader = board.PiFirmware
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r.Loader = board.UBoot
+	if list, err := readLimited(boot, sourcesName, maxSources); err == nil {
+		// A list that cannot be read is the affair of Sources, not of a boot.
+		_ = json.Unmarshal(list, &r.sources)
+	}
+	if !isBootScript(script) {
+		r.problem("%s is none for U-Boot, or damaged", bootScriptName)
+	}
+	if _, err := fs.Stat(boot, initrdName); err != nil {
+		r.problem("%s: %v", initrdName, err)
+	}
+	return nil
+}
+
+// isBootScript checks both sums, as U-Boot does.
+func isBootScript(b []byte) bool {
+	if len(b) < uImageHeader || binary.BigEndian.Uint32(b) != uImageMagic {
+		return false
+	}
+	head := bytes.Clone(b[:uImageHeader])
+	clear(head[4:8])
+	return crc32.ChecksumIEEE(head) == binary.BigEndian.Uint32(b[4:]) &&
+		crc32.ChecksumIEEE(b[uImageHeader:]) == binary.BigEndian.Uint32(b[24:])
+}
+
+// addRaw looks where the board's loaders belong.
+func (r *Report) addRaw(image io.ReaderAt) error {
+	b, err := board.ByName(r.Board)
+	if err != nil {
+		return nil // judge says so
+	}
+	end := int64(bootStart)
+	for _, raw := range slices.Backward(b.Raw) {
+		start := raw.Sector * disk.SectorSize
+		loader := make([]byte, end-start)
+		if _, err := image.ReadAt(loader, start); err != nil {
+			return fmt.Errorf("sector %d: %w", raw.Sector, err)
+		}
+		end = start
+		loader = loader[:max(len(bytes.TrimRight(loader, "\x00")), r.loaderSize(raw, len(loader)))]
+		sum := sha256.Sum256(loader)
+		empty := len(bytes.TrimRight(loader, "\x00")) == 0
+		r.Raw = append(r.Raw, RawReport{raw.Name, raw.Sector, int64(len(loader)), hex.EncodeToString(sum[:]), empty})
+	}
+	slices.Reverse(r.Raw)
+	return nil
+}
+
+// loaderSize is what the list of sources says, 0 if it says nothing that can be.
+func (r *Report) loaderSize(raw board.Raw, most int) int {
+	for _, part := range r.sources.Parts {
+		for _, f := range part.Files {
+			if f.Path == rawPath(raw) && f.Size > 0 && f.Size <= int64(most) {
+				return int(f.Size)
+			}
+		}
+	}
+	return 0
+}
+
+// rawPath is how the list of sources calls a loader.
+func rawPath(raw board.Raw) string { return fmt.Sprintf("%s:%d/%s", inRaw, raw.Sector, raw.Name) }
+
+// judgeLoader looks for a boot partition of another kind, and for loaders that are
+// not there.
+func (r *Report) judgeLoader(b board.Board) {
+	if r.Loader != b.Loader {
+		r.problem("the boot partition is made for %s, board %s has %s", r.Loader, b.Name, b.Loader)
+	}
+	for _, raw := range r.Raw {
+		if raw.Empty {
+			r.problem("sector %d is empty: no %s", raw.Sector, raw.Name)
+		}
+	}
+}

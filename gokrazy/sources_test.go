@@ -1,0 +1,88 @@
+package gokrazy
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/krazycam/krazycam/gokrazy/disk"
+)
+
+func TestSourcesSayWhereEachPartOfABoneIsFrom(t *testing.T) {
+	built := boneImage(t)
+	f, err := os.OpenFile(built.Image, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	states := func() map[string]FileState {
+		r, err := Sources(context.Background(), f, imageSize)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := map[string]FileState{}
+		for _, part := range r.Parts {
+			if part.Version == "" || part.SHA256 == "" || !strings.Contains(part.Source, part.Version) || strings.Contains(part.Source, "VERSION") {
+				t.Errorf("%s %s, sha256 %q, source %q", part.Name, part.Version, part.SHA256, part.Source)
+			}
+			for _, file := range part.Files {
+				all[file.Path] = file.State
+			}
+		}
+		return all
+	}
+	got := states()
+	for _, want := range []string{"boot:vmlinuz", "boot:initrd.bin", "boot:am335x-boneblack.dtb", "boot:am335x-bonegreen.dtb", "sector:256/MLO", "sector:768/u-boot.img"} {
+		if got[want] != FileSame {
+			t.Errorf("%s is %q", want, got[want])
+		}
+	}
+	if got["initrd:kernel/drivers/media/usb/uvc/uvcvideo.ko"] != FileInside {
+		t.Errorf("no uvcvideo.ko in %v", got)
+	}
+	if _, err := f.WriteAt([]byte{0xff}, 256*disk.SectorSize+1000); err != nil {
+		t.Fatal(err)
+	}
+	if state := states()["sector:256/MLO"]; state != FileDiffers {
+		t.Errorf("a changed MLO is %q", state)
+	}
+}
+
+func TestSourcesOfAPiNameItsModules(t *testing.T) {
+	f, err := os.Open(readOnlyImage(t).Image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r, err := Sources(context.Background(), f, imageSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Parts) != 2 || r.Parts[0].Name != "example.com/kernel" || !strings.Contains(r.Parts[1].Source, "v2.0.0") {
+		t.Fatalf("%+v", r)
+	}
+	for _, part := range r.Parts {
+		for _, file := range part.Files {
+			if file.State != FileSame {
+				t.Errorf("%s: %s is %s", part.Name, file.Path, file.State)
+			}
+		}
+	}
+}
+
+// The list may be a stranger's: it names sectors and sizes.
+func FuzzSourceState(f *testing.F) {
+	f.Add("sector:256/MLO", int64(110_248))
+	f.Add("sector:-1", int64(1))
+	f.Add("sector:8191", int64(1<<62))
+	f.Add("boot:../x", int64(1))
+	f.Fuzz(func(t *testing.T, path string, size int64) {
+		look := sourceReader{r: bytes.NewReader(binary.LittleEndian.AppendUint64(nil, 7)), boot: os.DirFS(t.TempDir())}
+		if state := look.state(SourceFile{Path: path, Size: size}); state != FileMissing && state != FileInside {
+			t.Errorf("%q, %d bytes: %s", path, size, state)
+		}
+	})
+}

@@ -1,0 +1,73 @@
+// VM: which machine of QEMU plays which board.
+package gokrazy
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// ErrNoUBoot means that the boot loader of the virtual machine is not installed; the
+// message says what to install.
+var ErrNoUBoot = errors.New("U-Boot for QEMU is not installed")
+
+// uBootFile is where Debian's package u-boot-qemu has the build for QEMU's 32-bit virt
+// machine. It is of the same source as the board's own.
+const uBootFile = "/usr/lib/u-boot/qemu_arm/u-boot.bin"
+
+// A machine is QEMU in the shape of a kind of board.
+type machine struct {
+	program string
+	args    []string
+	// uBoot says that the image brings a script for U-Boot: then QEMU starts that, as
+	// the boot ROM would, and nobody here reads the image.
+	uBoot bool
+}
+
+// The machines. Memory and cores are those of the smallest board, so far as QEMU has
+// such a core: it knows no AM335x, and no Cortex-A8 for virt.
+func machine64() machine {
+	return machine{program: qemuProgram, args: []string{"-M", "virt", "-accel", "tcg,thread=multi", "-cpu", "cortex-a72", "-smp", "2", "-m", "1024"}}
+}
+
+func machine32() machine {
+	return machine{
+		program: qemuProgram32, uBoot: true,
+		// Without highmem=off U-Boot finds no PCI, and so no disk.
+		args: []string{"-M", "virt,highmem=off", "-accel", "tcg,thread=multi", "-cpu", "cortex-a7", "-smp", "1", "-m", "512"},
+	}
+}
+
+// machineFor takes the machine that the image was made for. An image that cannot be
+// read gets any: what is wrong with it is said when it is booted.
+func machineFor(image string) machine {
+	f, err := os.Open(image)
+	if err != nil {
+		return machine64()
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return machine64()
+	}
+	boot, _, err := openBoot(f, info.Size())
+	if err != nil {
+		return machine64()
+	}
+	if _, err := fs.Stat(boot, bootScriptName); err != nil {
+		return machine64()
+	}
+	return machine32()
+}
+
+// findUBoot gives the file that QEMU starts.
+func findUBoot(own string) (string, error) {
+	if own == "" {
+		own = uBootFile
+	}
+	if _, err := os.Stat(own); err != nil {
+		return "", fmt.Errorf("%w: %w; on Debian: apt install u-boot-qemu; else take qemu_arm/u-boot.bin out of that package and name it with --u-boot", ErrNoUBoot, err)
+	}
+	return own, nil
+}
