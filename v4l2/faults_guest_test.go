@@ -232,7 +232,7 @@ func TestFaultlessSecondCameraIsIsochronousAndChosenByWhatItIs(t *testing.T) {
 		second = all[0]
 	}
 	t.Logf("first: %+v; second: %+v", first.Identity, second.Identity)
-	one, both := mustOpen(t, mjpg), []*Camera{}
+	one := mustOpen(t, mjpg)
 	for _, device := range []string{"iso", "SECOND-2", second.Port, second.Bus} {
 		c, err := Open(Request{Device: device, Width: 320, Height: 240, Format: pixfmt.MJPG})
 		if err != nil {
@@ -241,9 +241,8 @@ func TestFaultlessSecondCameraIsIsochronousAndChosenByWhatItIs(t *testing.T) {
 		if got := c.Identity(); got.Path != second.Path || got.Serial != "second-2" {
 			t.Errorf("%q opened %+v, want %+v", device, got, second.Identity)
 		}
-		both = []*Camera{one, c}
 		for range 15 {
-			for _, c := range both {
+			for _, c := range []*Camera{one, c} {
 				if err := c.Next(5*time.Second, ignore); err != nil {
 					t.Fatalf("%v: %v", c, err)
 				}
