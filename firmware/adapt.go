@@ -117,6 +117,22 @@ func (r *relief) size(rung overload.Rung) (width, height int) {
 	return r.config.Width / rung.Shrink &^ 1, r.config.Height / rung.Shrink &^ 1
 }
 
+// steer makes the encoder keep to what the network allows; hold: the picture at hand is
+// not to be sent at all.
+func (p *pipeline) steer(enc *encoder.Encoder, sink frameSink, now time.Duration) (hold bool, err error) {
+	rate, hold := sink.Advise(now)
+	if hold {
+		p.stages.Held.Add(1)
+		return true, nil
+	}
+	if rate == 0 || encoder.Bitrate(rate) == enc.Config().Bitrate {
+		return false, nil
+	}
+	p.stages.Rate.Store(int64(rate))
+	p.relief.config.Bitrate = encoder.Bitrate(rate)
+	return false, enc.SetBitrate(encoder.Bitrate(rate))
+}
+
 // follow makes encoder and smaller picture what the rung wants.
 func (r *relief) follow(enc *encoder.Encoder, rung overload.Rung) error {
 	c := r.config

@@ -31,6 +31,9 @@ type Camera interface {
 type frameSink interface {
 	Send(frame []byte, key bool, at time.Duration) error
 	KeyFrameWanted() bool
+	// Advise says what the network allows for the picture at hand: the rate to encode at
+	// in bit/s, 0 for the encoder's own, or to leave the picture out.
+	Advise(now time.Duration) (bitrate int, hold bool)
 }
 
 // A shot is one picture on its way from the converter to the encoder.
@@ -219,6 +222,9 @@ func (p *pipeline) encode(ctx context.Context, enc *encoder.Encoder, sink frameS
 // shoot encodes and sends one picture as the load allows.
 func (p *pipeline) shoot(enc *encoder.Encoder, s *shot, sink frameSink) error {
 	start := v4l2.Now()
+	if hold, err := p.steer(enc, sink, start); hold || err != nil {
+		return err
+	}
 	picture, err := p.relief.fit(&s.picture.YCbCr)
 	if err != nil {
 		return err

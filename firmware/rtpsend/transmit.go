@@ -53,6 +53,7 @@ func (s *Sender) renew(now time.Duration, why error) {
 
 // A tally is what became of some packets.
 type tally struct {
+	at              time.Duration // of all of them
 	packets, octets uint64
 	errors          SendErrors
 	resends         Resends
@@ -91,8 +92,10 @@ func (s *Sender) write(packet []byte, sent *tally) error {
 			s.fit(s.media.MTU()) // an ICMP "too big" came: the kernel knows the path now
 		}
 	default:
+		payload := len(packet) - headerSize(packet)
 		sent.packets++
-		sent.octets += uint64(len(packet) - headerSize(packet))
+		sent.octets += uint64(payload)
+		s.departures.left(sent.at, len(wire)+s.below, payload)
 	}
 	return nil
 }
