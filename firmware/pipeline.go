@@ -60,6 +60,7 @@ type pipeline struct {
 	share       share         // how many of these are left if the board is too slow
 	relief      relief        // and what becomes of them; encode's alone
 	last        outcome       // of the last picture; encode's alone
+	held        holding       // encode's alone
 	seen        time.Duration // when the camera last gave a buffer; capture's alone
 	stages      *Stages
 	use         func(v4l2.Buffer) error // take, made once: a method value for each picture would be an allocation
@@ -222,7 +223,7 @@ func (p *pipeline) encode(ctx context.Context, enc *encoder.Encoder, sink frameS
 // shoot encodes and sends one picture as the load allows.
 func (p *pipeline) shoot(enc *encoder.Encoder, s *shot, sink frameSink) error {
 	start := v4l2.Now()
-	if hold, err := p.steer(enc, sink, start); hold || err != nil {
+	if hold, err := p.steer(enc, sink, s.at); hold || err != nil {
 		return err
 	}
 	picture, err := p.relief.fit(&s.picture.YCbCr)
@@ -240,7 +241,7 @@ func (p *pipeline) shoot(enc *encoder.Encoder, s *shot, sink frameSink) error {
 // frame encodes and sends one picture.
 func (p *pipeline) frame(enc *encoder.Encoder, picture *image.YCbCr, at time.Duration, sink frameSink) error {
 	start := v4l2.Now()
-	f, err := enc.Encode(picture, at, sink.KeyFrameWanted())
+	f, err := enc.Encode(picture, at-p.held.total, sink.KeyFrameWanted())
 	if err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ const (
 	// sendSpan is long enough for a key frame not to look like a rate; receiveSpan is
 	// short enough to see a bottleneck within it.
 	sendSpan    = time.Second
-	receiveSpan = 300 * time.Millisecond
+	receiveSpan = 400 * time.Millisecond
 
 	// meterSlots packets in a span are 7 Mbit/s in one of a second.
 	meterSlots = 1024

@@ -136,7 +136,9 @@ func (p *path) feedback(c *Controller, way []onWay, now time.Duration, from int)
 		return from
 	}
 	for _, o := range way[from : last+1] {
-		if !o.lost {
+		if o.lost {
+			c.Missing(now, o.sent)
+		} else {
 			c.Arrived(o.sent, o.arrives+7*time.Hour, o.size)
 		}
 	}

@@ -52,7 +52,7 @@ const (
 
 	// headroom is how far the rate may be above what is really sent: an encoder that
 	// needs less says nothing about the path.
-	headroom = 1.6
+	headroom = 2.0
 )
 
 // A Cause is why the rate was cut.
@@ -86,6 +86,7 @@ type Controller struct {
 	waiting  backlog
 
 	sent      meter // what left
+	again     meter // what of it had left before
 	transport transport
 	reports   reports
 	losses    losses
@@ -95,7 +96,7 @@ type Controller struct {
 func New(most int) *Controller {
 	c := &Controller{most: float64(most), share: 1}
 	c.rate = min(c.most, max(leastRate, startShare*c.most))
-	c.sent.span, c.transport.received.span = sendSpan, receiveSpan
+	c.sent.span, c.again.span, c.transport.received.span = sendSpan, sendSpan, receiveSpan
 	return c
 }
 
@@ -105,9 +106,13 @@ func (c *Controller) Cuts() [Causes]uint64 { return c.cuts }
 // Rate is what may be on the wire now, in bit/s.
 func (c *Controller) Rate() int { return int(c.rate) }
 
-// Sent notes a packet that left, size bytes with all headers, of which payload are VP8.
+// Sent notes a packet that left, size bytes with all headers, of which payload are VP8;
+// none of one that was sent before.
 func (c *Controller) Sent(now time.Duration, size, payload int) {
 	c.sent.add(now, size)
+	if payload == 0 {
+		c.again.add(now, size)
+	}
 	c.losses.sent(now)
 	c.transport.sent(now)
 	c.waiting.add(now, size, c.capacity)
@@ -122,7 +127,8 @@ func (c *Controller) Advise(now time.Duration) (bitrate int, hold bool) {
 	c.hush(now)
 	c.grow(now)
 	hold = now-c.cutAt < congestion && c.waiting.hold(now, c.capacity)
-	return int(min(c.most, max(leastRate, c.rate*c.share))), hold
+	free := c.rate - c.again.rate(now) // what is sent again needs its part
+	return int(min(c.most, max(leastRate, free*c.share))), hold
 }
 
 // ceiling is the owner's rate on the wire.
@@ -160,8 +166,8 @@ func (c *Controller) room(now time.Duration) bool {
 	if c.losses.share(now) > lossGrow && !c.transport.live(now) || c.losses.share(now) > lossCut {
 		return false
 	}
-	if c.transport.live(now) {
-		return c.transport.queue < calm
+	if c.transport.offered(now) {
+		return now-c.transport.last < patience && c.transport.queue < calm
 	}
 	return c.reports.room(now, c.rate)
 }

@@ -11,12 +11,14 @@ const (
 	reportCalm = 80 * time.Millisecond
 	reportFull = 150 * time.Millisecond
 
+	// reportBlind is a queue that grew so fast since the report before that carried is a
+	// guess; blindBackOff is backOff then: the next report is seconds away, and a queue
+	// that grows until then is worse than a path that is not filled.
+	reportBlind  = 400 * time.Millisecond
+	blindBackOff = 0.6
+
 	// reportBase is longer than baseSpan because reports are so few.
 	reportBase = 60 * time.Second
-
-	// blindBackOff is backOff where carried is a guess: the next report is seconds away,
-	// and a queue that grows until then is worse than a path that is not filled.
-	blindBackOff = 0.6
 
 	// fresh is how old the last report may be for the rate to grow: reports of plain
 	// AVP are 2.5 to 7.5 s apart (RFC 3550 section 6.3.1).
@@ -92,7 +94,7 @@ func (c *Controller) late(now time.Duration, n Report) {
 	}
 	c.capacity = max(leastRate, min(carried, c.rate))
 	part := backOff
-	if first := r.good > 0; first {
+	if first := r.good > 0; first && r.queue > reportBlind {
 		part = blindBackOff
 	}
 	c.cut(now, part*c.capacity, Late)

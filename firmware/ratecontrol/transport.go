@@ -10,6 +10,14 @@ const (
 	// differ by 50 ppm drift 1 ms apart in it.
 	baseSpan = 20 * time.Second
 
+	// A delay is a queue if this many batches show it: a receiver that had no processor
+	// for a moment makes one look late. A cut takes no more than cutMost leaves, and the
+	// next one comes after cutPause at the earliest, because a stream that was sent with
+	// pauses arrives at less than the path carries.
+	fullLeast = 2
+	cutMost   = 0.6
+	cutPause  = 200 * time.Millisecond
+
 	// patience is how long feedback may be away while packets are on their way before
 	// that is a sign in itself, and how long transport feedback counts as offered.
 	patience = 700 * time.Millisecond
@@ -28,12 +36,18 @@ type transport struct {
 	queue    time.Duration // how much the least delayed packet of the last batch waited
 	received meter         // by the receiver's clock
 
+	fullFor int // batches in a row with a queue
+
 	batch   int
 	shorter time.Duration // the least delay of the batch at hand
 }
 
 // live tells whether each packet's arrival is known.
 func (t *transport) live(now time.Duration) bool { return t.seen && now-t.last < 2*patience }
+
+// offered tells whether the receiver gives such feedback, though it may be quiet now. One
+// that was replaced by another, which does not, is forgotten.
+func (t *transport) offered(now time.Duration) bool { return t.seen && now-t.last < fresh }
 
 func (t *transport) sent(now time.Duration) {
 	if !t.waits {
@@ -68,7 +82,9 @@ func (c *Controller) Feedback(now, newest time.Duration, inFlight int) {
 	}
 	t.queue = t.shorter - t.base.value()
 	t.batch = 0
-	if t.queue > full {
+	if t.queue <= full {
+		t.fullFor = 0
+	} else if t.fullFor++; t.fullFor >= fullLeast && now-c.cutAt >= cutPause {
 		c.congested(now)
 	}
 	if c.capacity > 0 {
@@ -85,10 +101,7 @@ func (c *Controller) congested(now time.Duration) {
 	if !ok {
 		return
 	}
-	carried := c.transport.received.rate(arrived)
-	if c.capacity == 0 || now-c.cutAt > congestion || carried < c.capacity {
-		c.capacity = max(leastRate, carried)
-	}
+	c.capacity = max(leastRate, c.transport.received.rate(arrived), cutMost*c.rate)
 	c.cut(now, backOff*c.capacity, Queue)
 	c.cutAt = now
 }
@@ -97,7 +110,7 @@ func (c *Controller) congested(now time.Duration) {
 // their way: on a path that is stuck, its absence is the news.
 func (c *Controller) hush(now time.Duration) {
 	t := &c.transport
-	if !t.live(now) || !t.waits || now-t.since < patience {
+	if !t.offered(now) || !t.waits || now-t.since < patience {
 		return
 	}
 	t.since = now

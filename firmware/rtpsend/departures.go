@@ -12,7 +12,7 @@ import (
 // packets, times CLOCK_MONOTONIC. Calls come one at a time, from two goroutines, and
 // must not block: the stream waits for them.
 type Path interface {
-	// Sent notes a packet, payload bytes of which are VP8.
+	// Sent notes a packet, payload bytes of which are VP8 that was not sent before.
 	Sent(now time.Duration, size, payload int)
 	// Arrived notes when a packet arrived by the receiver's clock; Feedback ends a batch
 	// of these. newest is when the latest packet that arrived had left, inFlight are the
@@ -55,6 +55,11 @@ type departures struct {
 	total uint64              // bytes that left
 
 	epoch, latest time.Duration // of arrivals, by the receiver's clock
+
+	fed     bool          // transport feedback has come
+	passed  uint64        // number of the newest packet that arrived, + 1
+	age     time.Duration // how old it was when that was told
+	usually time.Duration // how old it is on an empty path
 }
 
 // number is what the next packet will have.
@@ -108,13 +113,32 @@ func (d *departures) reported(now time.Duration, highest uint16, loss float64) {
 	}
 }
 
-// lacks hands on that the receiver asked for a packet, the first time.
+// lacks hands on that the receiver asked for a packet, the first time. Who tells of
+// each packet's arrival needs not: rtpbin asks for packets that are merely late, too.
 func (d *departures) lacks(now time.Duration, sequence uint16) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if p := d.of(sequence); p != nil {
+	if p := d.of(sequence); p != nil && !d.fed {
 		d.miss(now, p)
 	}
+}
+
+// queued is how much older than on an empty path a packet is when its arrival is told,
+// for late to be likelier than lost.
+const queued = 60 * time.Millisecond
+
+// drift is how much longer an empty path may have become from one feedback to the next,
+// some tens a second: routes change.
+const drift = 50 * time.Microsecond
+
+// late tells that a packet that the receiver asks for most likely waits in a queue of
+// the path: feedback tells of a queue, and no packet behind it has arrived yet. To send
+// it again then makes the queue longer.
+func (d *departures) late(sequence uint16) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := d.media[sequence%historySize]
+	return d.fed && d.age > d.usually+queued && n > d.passed && d.at(n-1) != nil
 }
 
 // miss is told of each packet once. mu is held.

@@ -33,7 +33,7 @@ type Resends struct {
 	Sent    uint64
 	Octets  uint64 // of RTP payload in those sent, without headers
 	Gone    uint64 // older than the history, or never sent
-	Early   uint64 // sent again so short a time ago that the answer is on its way
+	Early   uint64 // sent again so short a time ago that the answer is on its way, or late rather than lost
 	Limited uint64 // above 25 % of the bandwidth, or too many at once
 }
 
@@ -114,6 +114,9 @@ func (s *Sender) resend(now time.Duration, sent *tally) error {
 		case e.resent && now-e.resentAt < rtt/2:
 			sent.resends.Early++
 			continue
+		case s.departures.late(sequence):
+			sent.resends.Early++
+			continue
 		case !s.resends.take(now, len(packet)):
 			sent.resends.Limited++
 			continue
@@ -136,7 +139,7 @@ func (s *Sender) sendAgain(packet []byte, sent *tally) error {
 	if s.cfg.RTX || s.cfg.cloak == nil {
 		s.number(packet)
 	}
-	again := tally{at: sent.at}
+	again := tally{at: sent.at, again: true}
 	err := s.write(packet, &again)
 	sent.resends.Sent += again.packets
 	sent.resends.Octets += again.octets

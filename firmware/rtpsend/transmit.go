@@ -54,6 +54,7 @@ func (s *Sender) renew(now time.Duration, why error) {
 // A tally is what became of some packets.
 type tally struct {
 	at              time.Duration // of all of them
+	again           bool          // they were sent before
 	packets, octets uint64
 	errors          SendErrors
 	resends         Resends
@@ -95,6 +96,9 @@ func (s *Sender) write(packet []byte, sent *tally) error {
 		payload := len(packet) - headerSize(packet)
 		sent.packets++
 		sent.octets += uint64(payload)
+		if sent.again {
+			payload = 0
+		}
 		s.departures.left(sent.at, len(wire)+s.below, payload)
 	}
 	return nil

@@ -135,42 +135,49 @@ func (s *Sender) takeTransport(b []byte, now time.Duration) bool {
 		return true
 	}
 	s.stats.TransportFeedback++
-	return s.departures.fedBack(now, &f, s.stats.NACKs == 0)
+	return s.departures.fedBack(now, &f)
 }
 
-// fedBack hands a message on to the path, packet by packet. What did not arrive counts
-// as missing if lost is set: a receiver that sends NACKs names it by itself.
-func (d *departures) fedBack(now time.Duration, f *feedback, lost bool) bool {
+// fedBack hands a message on to the path, packet by packet.
+func (d *departures) fedBack(now time.Duration, f *feedback) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.fed = true
 	var newest *departure
 	for {
 		number, arrived, received, more, ok := f.next()
 		if !ok || !more {
 			if newest != nil {
+				d.age = now - newest.at
+				if d.usually == 0 {
+					d.usually = d.age
+				}
+				d.usually = min(d.age, d.usually+drift) // routes change
 				d.path.Feedback(now, newest.at, int(d.total-newest.upTo))
 			}
 			return ok
 		}
-		p := d.numbered(number)
+		n := d.numbered(number)
+		p := d.at(n)
 		switch {
 		case p == nil || p.told: // told before, or not ours to know
 		case received:
-			p.told, newest = true, p
+			p.told, newest, d.passed = true, p, max(d.passed, n+1)
 			d.path.Arrived(p.at, d.unwrapped(arrived), p.size)
-		case lost:
+		default:
 			d.miss(now, p)
 		}
 	}
 }
 
-// numbered is the latest packet whose number ends in these 16 bits. mu is held.
-func (d *departures) numbered(number uint16) *departure {
-	age := uint64(uint16(d.n) - number) // of one that is the next: 65,536, less what wraps
+// numbered is the latest packet's number that ends in these 16 bits; that of one which
+// did not leave if there is none. mu is held.
+func (d *departures) numbered(number uint16) uint64 {
+	age := uint64(uint16(d.n) - number)
 	if age == 0 || age > d.n {
-		return nil
+		return d.n
 	}
-	return d.at(d.n - age)
+	return d.n - age
 }
 
 // unwrapped puts an arrival behind the one before it: the reference time begins anew
