@@ -65,7 +65,7 @@ func openFeedback(b []byte) (f feedback, ok bool) {
 func statuses(chunk uint16) int {
 	switch {
 	case chunk&0x8000 == 0:
-		return max(1, int(chunk&0x1fff)) // a run of none would never end
+		return int(chunk & 0x1fff)
 	case chunk&0x4000 == 0:
 		return 14
 	}
@@ -74,7 +74,7 @@ func statuses(chunk uint16) int {
 
 // status takes the next one out of the chunks.
 func (f *feedback) status() int {
-	if f.left == 0 {
+	for f.left == 0 { // a run may be of none
 		f.chunk = binary.BigEndian.Uint16(f.chunks)
 		f.chunks = f.chunks[2:]
 		f.left = statuses(f.chunk)
