@@ -24,7 +24,7 @@ func readAgreed(a answer) Agreed {
 		}
 		return uint8(n.N)
 	}
-	g := Agreed{RTX: a.RTX.N == 1, Transport: id(a.Transport), CaptureTime: id(a.CaptureTime)}
+	g := Agreed{RTX: bool(a.RTX), Transport: id(a.Transport), CaptureTime: id(a.CaptureTime)}
 	if g.Transport == g.CaptureTime {
 		g.CaptureTime = 0
 	}

@@ -119,7 +119,7 @@ type answer struct {
 	Profile     string     `json:"srtp_profile"`
 	SourceKey   string     `json:"srtp_key"`  // secret
 	ReceiverKey string     `json:"srtcp_key"` // secret
-	RTX         optional   `json:"rtx"`
+	RTX         yes        `json:"rtx"`
 	Transport   optional   `json:"twcc"`
 	CaptureTime optional   `json:"ntp-64"`
 	Validation  lenientInt `json:"validation_code"`
@@ -154,6 +154,16 @@ func (n *optional) UnmarshalJSON(b []byte) error {
 	if n.lenientInt.UnmarshalJSON(b) != nil {
 		n.lenientInt = lenientInt{}
 	}
+	return nil
+}
+
+// yes is a switch of an extension: true, 1 or "1"; anything else is no.
+type yes bool
+
+// UnmarshalJSON never fails.
+func (y *yes) UnmarshalJSON(b []byte) error {
+	s := strings.Trim(string(b), `"`)
+	*y = s == "true" || s == "1"
 	return nil
 }
 
