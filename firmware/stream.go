@@ -24,6 +24,7 @@ type stream struct {
 	pipeline *pipeline
 	camera   string // in words, for the machine line
 
+	doubt   func() // the receiver may be gone; nil: nobody to ask
 	wantKey atomic.Bool
 	ended   func() error // stops what Begin started; nil when nothing runs
 	failed  func(error)  // called when the encoder fails
@@ -37,7 +38,7 @@ func (st *stream) Begin(_ context.Context, g gateway.Grant) error {
 	}
 	network := newNetwork(int(st.source.Config.Stream.Bitrate), st.source.Stages(), st.source.Log)
 	to := st.source.senderConfig(g)
-	to.Path = network
+	to.Path, to.Doubt = network, st.doubt
 	sender, err := rtpsend.Open(to)
 	if err != nil {
 		enc.Close()

@@ -71,15 +71,29 @@ func isSlow(err error) bool {
 
 // pause waits d, or less if Wake is called or ctx ends, but never less than a
 // second: a link that flaps must not turn us into a flood.
-func (s *Session) pause(ctx context.Context, d time.Duration) {
+func (s *Session) pause(ctx context.Context, d time.Duration) { s.rest(ctx, d, false) }
+
+// rest is a pause that doubt ends, too, if that counts. It tells whether it did.
+func (s *Session) rest(ctx context.Context, d time.Duration, doubtCounts bool) (doubted bool) {
+	var doubts chan struct{}
+	if doubtCounts {
+		doubts = s.doubts
+	} else {
+		select {
+		case <-s.doubts: // old by the time that it could count
+		default:
+		}
+	}
 	began := s.clock.Now()
 	fired, stop := s.clock.After(d)
 	defer stop()
 	select {
 	case <-ctx.Done():
-		return
+		return false
 	case <-fired:
-		return
+		return false
+	case <-doubts:
+		doubted = true
 	case <-s.wake:
 		s.backoff = backoff{}
 	}
@@ -89,4 +103,5 @@ func (s *Session) pause(ctx context.Context, d time.Duration) {
 	case <-ctx.Done():
 	case <-rest:
 	}
+	return doubted
 }

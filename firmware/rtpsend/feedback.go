@@ -60,6 +60,7 @@ func (s *Sender) read(b []byte, now time.Duration) {
 	}
 	s.session.members = 2 // we and the receiver
 	s.breaker.heard(now)
+	s.doubt.hear(now)
 	s.average(size)
 	for len(b) > 0 {
 		n := partSize(b)

@@ -72,6 +72,7 @@ type Config struct {
 	CaptureTimeID uint8          // of the header extension ntp-64 in each frame's first packet, 1 to 14; 0: none
 	TransportID   uint8          // of the header extension with transport-wide numbers, 1 to 14; 0: none, and no such feedback
 	Path          Path           // hears what becomes of the packets; nil: nobody
+	Doubt         func()         // called, at most once in 5 s, when the receiver may be gone; must not block; nil: nobody cares
 	RTX           bool           // the receiver knows RFC 4588: resends are packets of RTXPayloadType
 	Log           *slog.Logger   // nil: silent
 
@@ -114,6 +115,9 @@ func (c *Config) complete() error {
 	}
 	if max(c.CaptureTimeID, c.TransportID) > maxExtensionID || c.CaptureTimeID != 0 && c.CaptureTimeID == c.TransportID {
 		return fmt.Errorf("header extension IDs %d and %d: want two of 1 to %d", c.CaptureTimeID, c.TransportID, maxExtensionID)
+	}
+	if c.Doubt == nil {
+		c.Doubt = func() {}
 	}
 	if c.Path == nil {
 		c.Path = deaf{}

@@ -57,6 +57,7 @@ type Sender struct {
 	fir       firSeen
 	wanted    wanted
 	breaker   breaker
+	doubt     doubt
 
 	withholding bool // frames, for the circuit is broken
 

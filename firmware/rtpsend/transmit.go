@@ -21,6 +21,9 @@ func (s *Sender) account(now time.Duration, sent *tally) {
 	s.stats.Octets += sent.octets
 	s.stats.SendErrors.add(sent.errors)
 	s.stats.Resends.add(sent.resends)
+	if sent.errors.Refused > 0 {
+		s.doubt.refuse(now)
+	}
 	if sent.errors.TooLarge > 0 { // the receiver lacks them for ever: they do not fit
 		s.keyFrames.request()
 	}
