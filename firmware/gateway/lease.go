@@ -17,8 +17,8 @@ const (
 	// A server that got a key frame and does not capture after five tries with
 	// growing pauses (about half a minute) does not get better by waiting.
 	validationTries = 5
-	// Where the sender has its own doubts, one key frame and two more tries will do.
-	doubtfulTries = 2
+	// Where the sender has its own doubts, one key frame and one more try will do.
+	doubtfulTries = 1
 	// Periods without a good answer until a source falls silent.
 	leasePeriods = 3
 )
