@@ -182,7 +182,7 @@ func (s *Source) newEncoder(p *pipeline) (*encoder.Encoder, error) {
 func (s *Source) senderConfig(g gateway.Grant) rtpsend.Config {
 	c := rtpsend.Config{
 		RTP: g.RTP, RTCP: g.RTCP, SSRC: g.SSRC, CNAME: s.Name, Bandwidth: int(s.Config.Stream.Bitrate), Unpaced: s.Unpaced,
-		Log: s.Log, Monotonic: v4l2.Now,
+		Log: s.Log, Monotonic: v4l2.Now, LocalRTCPPort: s.Config.Stream.LocalRTCPPort,
 	}
 	agree(&c, g.Agreed, s.Config.Stream)
 	if g.SRTP != nil {

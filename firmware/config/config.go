@@ -44,6 +44,8 @@ type Stream struct {
 	RTP     string  // "HOST:PORT", or "" to ask the gateway
 	RTCP    string  // "HOST:PORT", or "" to ask the gateway
 
+	LocalRTCPPort int // from which RTCP is sent and to which a receiver may send it; 0: any free one
+
 	RTX         bool // the receiver takes resends by RFC 4588; a gateway can say so too
 	TWCC        bool // the receiver tells when each packet arrived (transport-wide feedback)
 	CaptureTime bool // each frame bears its capture time (RFC 6051)

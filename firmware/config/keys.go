@@ -38,6 +38,8 @@ func sections(c *Config) map[string]section {
 			"rtp":     text(&c.Stream.RTP, checkHostPort),
 			"rtcp":    text(&c.Stream.RTCP, checkHostPort),
 
+			"local-rtcp-port": number(&c.Stream.LocalRTCPPort, 1024, 65535),
+
 			"rtx":          boolean(&c.Stream.RTX),
 			"twcc":         boolean(&c.Stream.TWCC),
 			"capture-time": boolean(&c.Stream.CaptureTime),

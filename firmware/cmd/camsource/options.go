@@ -93,6 +93,7 @@ func overrides(f *flag.FlagSet, c *config.Config) (apply func()) {
 	f.Var(&given.Stream.Size, "size", "`WIDTHxHEIGHT`; default: the board's, 640x480")
 	f.IntVar(&given.Stream.FPS, "fps", 0, "pictures a second; default: the board's, 30")
 	f.Var(&given.Stream.Bitrate, "bitrate", "`bit/s`, such as 600k; default: the board's, 600k")
+	f.IntVar(&given.Stream.LocalRTCPPort, "local-rtcp-port", 0, "`port` of this machine that a receiver sends RTCP to, if it cannot learn it from ours; default: any free one")
 	f.BoolVar(&given.Stream.RTX, "rtx", false, "the receiver takes lost packets again by RFC 4588, as payload type 97")
 	f.BoolVar(&given.Stream.TWCC, "twcc", false, "the receiver reports when each packet arrived: number them in a header extension (ID 5)")
 	f.BoolVar(&given.Stream.CaptureTime, "capture-time", false, "send each frame's capture time in a header extension (RFC 6051, ID 4)")
@@ -116,6 +117,8 @@ func overrides(f *flag.FlagSet, c *config.Config) (apply func()) {
 				c.Stream.FPS = given.Stream.FPS
 			case "bitrate":
 				c.Stream.Bitrate = given.Stream.Bitrate
+			case "local-rtcp-port":
+				c.Stream.LocalRTCPPort = given.Stream.LocalRTCPPort
 			case "rtx":
 				c.Stream.RTX = given.Stream.RTX
 			case "twcc":
@@ -170,6 +173,8 @@ func (o *options) check() error {
 		return nil
 	case s.FPS < 1 || s.FPS > config.MaxFPS:
 		return fmt.Errorf("%w: --fps %d: must be from 1 to %d", errUsage, s.FPS, config.MaxFPS)
+	case s.LocalRTCPPort < 0 || s.LocalRTCPPort > 65535:
+		return fmt.Errorf("%w: --local-rtcp-port %d: must be from 1024 to 65535", errUsage, s.LocalRTCPPort)
 	case (s.RTP == "") != (s.RTCP == ""):
 		return fmt.Errorf("%w: --rtp and --rtcp belong together", errUsage)
 	case s.RTP == "" && o.config.Gateway.URL == "" && !onBoard:

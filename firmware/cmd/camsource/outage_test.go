@@ -1,0 +1,175 @@
+// Outages of the network, as a process of its own in a namespace of its own meets them:
+// the link goes down, the receiver's name moves to another address. GStreamer decodes
+// behind a bridge, whose end stays up.
+
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A yard has camsource at one end of a cable and, behind a bridge, a receiver at the other.
+type yard struct {
+	t        *testing.T
+	ours     string // namespace of camsource
+	theirs   string
+	mu       sync.Mutex
+	pictures int
+
+	stopReceiver func()
+}
+
+const firstAddress, secondAddress = "10.79.0.2", "10.79.0.3"
+
+func newYard(t *testing.T) *yard {
+	t.Helper()
+	for _, tool := range []string{"ip", "gst-launch-1.0"} {
+		if _, err := exec.LookPath(tool); err != nil || os.Geteuid() != 0 {
+			if os.Getenv("KRAZYCAM_REQUIRE_ALL") != "" {
+				t.Fatalf("needs root and %s: install with scripts/setup", tool)
+			}
+			t.Skipf("needs root and %s: install with scripts/setup", tool)
+		}
+	}
+	y := &yard{t: t, ours: fmt.Sprintf("cam-a-%d", os.Getpid()), theirs: fmt.Sprintf("cam-b-%d", os.Getpid())}
+	for _, space := range []string{y.ours, y.theirs} {
+		y.ip("netns", "add", space)
+		t.Cleanup(func() { y.ip("netns", "del", space) })
+		y.ip("-n", space, "link", "set", "lo", "up")
+	}
+	y.ip("-n", y.ours, "link", "add", "va", "type", "veth", "peer", "name", "vb", "netns", y.theirs)
+	y.ip("-n", y.ours, "addr", "add", "10.79.0.1/24", "dev", "va")
+	y.ip("-n", y.ours, "link", "set", "va", "up")
+	// A port that is always up keeps the bridge up when the cable is out.
+	y.ip("-n", y.theirs, "link", "add", "br0", "type", "bridge")
+	y.ip("-n", y.theirs, "link", "add", "idle", "type", "veth", "peer", "name", "end")
+	for _, port := range []string{"vb", "idle"} {
+		y.ip("-n", y.theirs, "link", "set", port, "master", "br0", "up")
+	}
+	y.ip("-n", y.theirs, "link", "set", "end", "up")
+	y.ip("-n", y.theirs, "link", "set", "br0", "up")
+	y.ip("-n", y.theirs, "addr", "add", firstAddress+"/24", "dev", "br0")
+	return y
+}
+
+func (y *yard) ip(args ...string) {
+	y.t.Helper()
+	if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+		y.t.Fatalf("ip %v: %v\n%s", args, err, out)
+	}
+}
+
+// hosts is the name server of camsource's end.
+func (y *yard) hosts(address string) {
+	y.t.Helper()
+	dir := filepath.Join("/etc/netns", y.ours)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		y.t.Fatal(err)
+	}
+	// In place: ip netns exec has bound this very file over /etc/hosts.
+	if err := os.WriteFile(filepath.Join(dir, "hosts"), []byte(address+" receiver.test\n"), 0o644); err != nil {
+		y.t.Fatal(err)
+	}
+}
+
+// run starts a program in a namespace until the test's end, or until stop is called.
+func (y *yard) run(space string, out *yard, args ...string) (stop func()) {
+	y.t.Helper()
+	c := exec.Command("ip", append([]string{"netns", "exec", space}, args...)...)
+	if out != nil {
+		c.Stdout = out
+	}
+	if err := c.Start(); err != nil {
+		y.t.Fatal(err)
+	}
+	stop = sync.OnceFunc(func() { _ = c.Process.Kill(); _ = c.Wait() })
+	y.t.Cleanup(stop)
+	return stop
+}
+
+// Write counts what GStreamer's fakesink says of decoded pictures.
+func (y *yard) Write(b []byte) (int, error) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	y.pictures += bytes.Count(b, []byte("last-message = chain"))
+	return len(b), nil
+}
+
+func (y *yard) count() int {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	return y.pictures
+}
+
+// reach waits for n pictures more than before and says how long that took.
+func (y *yard) reach(n, before int, limit time.Duration) time.Duration {
+	y.t.Helper()
+	began := time.Now()
+	for time.Since(began) < limit {
+		if y.count() >= before+n {
+			return time.Since(began)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	y.t.Fatalf("not %d pictures within %v", n, limit)
+	return 0
+}
+
+// receiver starts GStreamer's.
+func (y *yard) receiver() (stop func()) {
+	return y.run(y.theirs, y, "gst-launch-1.0", "-v", "rtpbin", "name=b", "latency=100", "rtp-profile=avpf", "do-retransmission=true",
+		"udpsrc", "port=5004", "caps=application/x-rtp,media=video,encoding-name=VP8,payload=96,clock-rate=90000,rtcp-fb-nack=(boolean)true,rtcp-fb-nack-pli=(boolean)true", "!",
+		"b.recv_rtp_sink_0", "b.", "!", "rtpvp8depay", "request-keyframe=true", "!", "vp8dec", "!", "fakesink", "silent=false", "sync=false",
+		"udpsrc", "port=5005", "!", "b.recv_rtcp_sink_0", "b.send_rtcp_src_0", "!", "udpsink", "host=10.79.0.1", "port=5007", "sync=false", "async=false")
+}
+
+// stream starts both ends and waits until pictures flow.
+func (y *yard) stream() {
+	y.t.Helper()
+	y.hosts(firstAddress)
+	y.t.Cleanup(func() { _ = os.RemoveAll(filepath.Join("/etc/netns", y.ours)) })
+	y.stopReceiver = y.receiver()
+	y.run(y.ours, nil, program(y.t), "--camera", "pattern", "--size", "320x240", "--rtp", "receiver.test:5004", "--rtcp", "receiver.test:5005", "--local-rtcp-port", "5007")
+	y.reach(90, 0, 30*time.Second)
+}
+
+func TestProcessStreamsAgainAfterTheLinkWasDown(t *testing.T) {
+	y := newYard(t)
+	y.stream()
+	down := 6 * time.Second
+	if os.Getenv("KRAZYCAM_LONG") != "" {
+		down = time.Minute
+	}
+	y.ip("-n", y.ours, "link", "set", "va", "down")
+	time.Sleep(down)
+	before := y.count()
+	y.ip("-n", y.ours, "link", "set", "va", "up")
+	took := y.reach(2, before, 20*time.Second) // one may have waited in the jitter buffer
+	t.Logf("FIGURE link down for %v: decoding again %v after it is up", down, took.Round(time.Millisecond))
+	if took > 3*time.Second {
+		t.Errorf("%v until pictures are decoded again, want 3 s", took)
+	}
+}
+
+func TestProcessFollowsTheReceiverToItsNewAddress(t *testing.T) {
+	y := newYard(t)
+	y.stream()
+	y.ip("-n", y.theirs, "addr", "del", firstAddress+"/24", "dev", "br0")
+	y.ip("-n", y.theirs, "addr", "add", secondAddress+"/24", "dev", "br0")
+	y.hosts(secondAddress)
+	y.stopReceiver() // the one at the new address is another
+	y.receiver()
+	before := y.count()
+	took := y.reach(2, before, 40*time.Second)
+	t.Logf("FIGURE receiver's name moved to another address: decoding again after %v", took.Round(time.Millisecond))
+	if took > 15*time.Second {
+		t.Errorf("%v until pictures are decoded again, want 15 s", took)
+	}
+}
