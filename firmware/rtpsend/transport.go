@@ -17,6 +17,10 @@ const (
 	// time and feedback count.
 	transportFixed = rtcpHeaderSize + 4 + 4 + 2 + 2 + 4
 
+	// maxStatuses bounds what a message costs: it can be about 65,535 packets, of which
+	// nothing is known but the latest 1,024.
+	maxStatuses = 2 * historySize
+
 	// deltaUnit and referenceUnit are those of its times.
 	deltaUnit     = 250 * time.Microsecond
 	referenceUnit = 64 * time.Millisecond
@@ -58,7 +62,7 @@ func openFeedback(b []byte) (f feedback, ok bool) {
 		packets += statuses(binary.BigEndian.Uint16(rest[n:]))
 	}
 	f.chunks, f.deltas = rest[:n], rest[n:]
-	return f, f.count > 0
+	return f, f.count > 0 && f.count <= maxStatuses
 }
 
 // statuses is how many packets a chunk is about: a run, 14 of one bit or 7 of two.

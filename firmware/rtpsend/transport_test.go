@@ -218,6 +218,16 @@ func TestTransportFeedbackNobodyAskedForIsIgnored(t *testing.T) {
 	})
 }
 
+func TestFeedbackAboutMorePacketsThanWereKeptIsRefused(t *testing.T) {
+	body := []byte{0, 0, 0, 1, 0x12, 0x34, 0x56, 0x78, 0, 0, 0xff, 0xff, 0, 0, 0, 0}
+	for range 8 {
+		body = append(body, 0x1f, 0xff) // 8,191 packets that did not arrive
+	}
+	if _, ok := openFeedback(part(rtcp.TypeTransportSpecificFeedback, transportFormat, append(body, 0x00, 0x10, 0, 0))); ok {
+		t.Error("65,535 statuses are read: at 100 messages a second that is a processor's work")
+	}
+}
+
 func TestArrivalsGoOnWhereTheReferenceTimeBeginsAnew(t *testing.T) {
 	d := departures{path: deaf{}}
 	const period = 1 << 24 * 64 * time.Millisecond
