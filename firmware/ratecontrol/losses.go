@@ -2,19 +2,22 @@
 
 package ratecontrol
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 const (
 	// Above lossCut the path is taken for congested, and the rate falls by half the
-	// loss; below lossGrow it may grow (GCC section 6). In between it may grow only
-	// where arrivals show that no queue is to blame: radio loses packets too.
+	// loss (GCC section 6); between lossGrow and that it grows with care, if no queue is
+	// to blame: radio loses packets too. Above lossFull a full queue is the likeliest cause.
 	lossCut  = 0.10
 	lossGrow = 0.02
 	lossFull = 0.25
 
 	// lossSpan is the time over which packets are compared, lossJudge that of a spell of
-	// loss before it is judged; lossPause is the least time
-	// between two cuts; lossLeast is how many packets a share needs.
+	// loss before it is judged; lossPause is the least time between two cuts; lossLeast
+	// is how many packets a share needs.
 	lossSpan  = 500 * time.Millisecond
 	lossJudge = 400 * time.Millisecond
 	lossPause = 400 * time.Millisecond
@@ -65,6 +68,14 @@ func (l *losses) recent(now time.Duration) float64 {
 	return min(1, float64(l.missed[0]+l.missed[1])/float64(out))
 }
 
+// telling is whether chance alone seldom makes so many of so few packets get lost at
+// lossCut: two deviations of a Poisson distribution. At 5 % of radio loss, every 30
+// packets have three or more missing one time in five.
+func (l *losses) telling() bool {
+	missed, mean := float64(l.missed[0]+l.missed[1]), lossCut*float64(l.out[0]+l.out[1])
+	return missed >= mean+2*math.Sqrt(mean)
+}
+
 // share is what is known of loss now, by requests or by the last report.
 func (l *losses) share(now time.Duration) float64 {
 	if l.everReported && now-l.reportedAt < fresh {
@@ -86,7 +97,7 @@ func (c *Controller) Missing(now, sent time.Duration) {
 		l.began = now
 	}
 	l.missedAt = now
-	if now-l.began >= lossJudge { // the first few say nothing about the share
+	if now-l.began >= lossJudge && l.telling() {
 		c.lose(now, l.recent(now))
 	}
 }

@@ -52,7 +52,7 @@ const (
 
 	// headroom is how far the rate may be above what is really sent: an encoder that
 	// needs less says nothing about the path.
-	headroom = 2.0
+	headroom = 2.5
 )
 
 // A Cause is why the rate was cut.
@@ -157,13 +157,15 @@ func (c *Controller) growth(now time.Duration) float64 {
 		return carefulGrowth
 	case c.transport.live(now):
 		return quickGrowth
+	case c.losses.share(now) > lossGrow:
+		return carefulGrowth
 	}
 	return blindGrowth
 }
 
 // room tells whether nothing speaks against more.
 func (c *Controller) room(now time.Duration) bool {
-	if c.losses.share(now) > lossGrow && !c.transport.live(now) || c.losses.share(now) > lossCut {
+	if c.losses.share(now) > lossCut {
 		return false
 	}
 	if c.transport.offered(now) {

@@ -58,6 +58,7 @@ func TestStreamStartsLowAndReachesWhatTheOwnerAllows(t *testing.T) {
 		{"a receiver that says nothing", path{capacity: wide}, 5 * time.Second},
 		{"5 % of radio loss with transport feedback", path{transport: true, loss: 0.05, capacity: wide}, 5 * time.Second},
 		{"3 % of loss, jitter, transport feedback", path{transport: true, loss: 0.03, delay: 30 * ms, jitter: 10 * ms, capacity: wide}, 5 * time.Second},
+		{"5 % of loss and requests, reports each second", path{nack: true, reports: time.Second, loss: 0.05, delay: 30 * ms, capacity: wide}, 40 * time.Second},
 		{"3 % of loss and requests, reports each second", path{nack: true, reports: time.Second, loss: 0.03, delay: 30 * ms, capacity: wide}, 40 * time.Second},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -8,12 +8,13 @@ import "time"
 const (
 	// A report comes up to a frame interval after the packet that it names, and that
 	// after a way back: marks are wider than those of transport feedback.
-	reportCalm = 80 * time.Millisecond
-	reportFull = 150 * time.Millisecond
+	reportCalm = 60 * time.Millisecond
+	reportFull = 100 * time.Millisecond
 
-	// reportBlind is a queue that grew so fast since the report before that carried is a
-	// guess; blindBackOff is backOff then: the next report is seconds away, and a queue
-	// that grows until then is worse than a path that is not filled.
+	// reportBlind is how much a queue must have grown since the report before for the path
+	// to have become slow in between, nobody knows when; blindBackOff is backOff then: the
+	// next report is seconds away, and a queue that grows until then is worse than a path
+	// that is not filled.
 	reportBlind  = 400 * time.Millisecond
 	blindBackOff = 0.6
 
@@ -41,7 +42,8 @@ type reports struct {
 	acked  uint64
 	base   least // of a report's age: now less Newest
 	queue  time.Duration
-	good   float64 // the rate that the latest good report is about; 0: it was not good
+	grew   time.Duration // queue since the report before
+	good   float64       // the rate that the latest good report is about; 0: it was not good
 }
 
 // room tells whether reports, if there are any, allow for more than rate.
@@ -59,7 +61,9 @@ func (c *Controller) Report(now time.Duration, n Report) {
 	age := now - n.Newest
 	r.base.span = reportBase
 	r.base.add(now, age)
+	before := r.queue
 	r.queue = age - r.base.value()
+	r.grew = r.queue - before
 	old := n.Newest <= c.cutAt && c.cutAt != 0 // what it tells of was answered
 	if old || r.seen && r.newest <= c.cutAt && c.cutAt != 0 {
 		n.Loss = 0
@@ -94,7 +98,7 @@ func (c *Controller) late(now time.Duration, n Report) {
 	}
 	c.capacity = max(leastRate, min(carried, c.rate))
 	part := backOff
-	if first := r.good > 0; first && r.queue > reportBlind {
+	if r.grew > reportBlind {
 		part = blindBackOff
 	}
 	c.cut(now, part*c.capacity, Late)
@@ -109,20 +113,17 @@ func (c *Controller) wait(now time.Duration, n Report) {
 }
 
 // carried estimates what the path carries from what has arrived since the report
-// before. If that one knew of no queue, the path became slow in between, nobody knows
-// when: in the middle, say. Then of T seconds in which S seconds' worth of packets
-// arrived, sent at the rate r, the last T-S/2 were slow and carried S/2: r*S/(2T-S).
+// before. If it became slow in between, nobody knows when: in the middle, say. Then of T
+// seconds in which S seconds' worth of packets arrived, sent at the rate r, the last
+// T-S/2 were slow and carried S/2: r*S/(2T-S).
 func (r *reports) carried(now time.Duration, n Report) float64 {
 	passed := (now - r.last).Seconds()
 	bits := 8 * float64(n.Acked-r.acked)
 	if !r.seen || passed <= 0 {
 		return 0
 	}
-	if r.good == 0 {
-		return bits / passed
-	}
 	sent := (n.Newest - r.newest).Seconds()
-	if sent <= 0 || sent > passed {
+	if r.grew <= reportBlind || sent <= 0 || sent > passed {
 		return bits / passed
 	}
 	return bits / (2*passed - sent)
