@@ -70,10 +70,21 @@ func (c Config) check() error {
 	return nil
 }
 
-// maxIntraPercent bounds a key frame, in percent of an average frame, so that it
+// MaxIntra bounds a key frame, in percent of an average frame, so that it
 // fills at most half of the optimal buffer of 600 ms:
 //
 //	0.5 * 600 ms * FPS / 1000 ms * 100 %  =  30 * FPS
 //
 // and not below three average frames, as WebRTC's sender has it.
-func (c Config) maxIntraPercent() int { return max(300, 30*c.FPS) }
+//
+// On a path that carries less than it should, the three it is: a key frame of nine waits
+// 300 ms at the bottleneck, and is asked for just when frames are late already.
+func (c Config) MaxIntra(narrow bool) (percent int) {
+	if narrow {
+		return leastIntra
+	}
+	return max(leastIntra, 30*c.FPS)
+}
+
+// leastIntra is below which a key frame of a camera's picture is hardly one.
+const leastIntra = 300

@@ -79,7 +79,7 @@ func (e *Encoder) Reconfigure(c Config) error {
 	if err := e.Set(Speed, c.Speed); err != nil {
 		return err
 	}
-	if err := e.Set(MaxIntra, c.maxIntraPercent()); err != nil {
+	if err := e.Set(MaxIntra, c.MaxIntra(false)); err != nil {
 		return err
 	}
 	e.config = c

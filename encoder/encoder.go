@@ -63,7 +63,7 @@ func New(c Config) (*Encoder, error) {
 		return nil, fmt.Errorf("encoder: %v: no memory", c)
 	}
 	if C.vp8_open(e, C.int(c.Width), C.int(c.Height), c.Bitrate.kbits(), C.int(c.Speed),
-		C.int(c.Threads), C.int(c.maxIntraPercent())) != 0 {
+		C.int(c.Threads), C.int(c.MaxIntra(false))) != 0 {
 		defer C.free(unsafe.Pointer(e))
 		return nil, fmt.Errorf("encoder: open libvpx for %v: %s", c, C.GoString(&e.detail[0]))
 	}

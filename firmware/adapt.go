@@ -145,6 +145,11 @@ func (p *pipeline) steer(enc *encoder.Encoder, sink frameSink, at time.Duration)
 		return false, nil
 	}
 	p.stages.Rate.Store(int64(rate))
+	if is, was := encoder.Bitrate(rate) < p.owner, enc.Config().Bitrate < p.owner; is != was {
+		if err := enc.Set(encoder.MaxIntra, enc.Config().MaxIntra(is)); err != nil {
+			return false, err
+		}
+	}
 	p.relief.config.Bitrate = encoder.Bitrate(rate)
 	return false, enc.SetBitrate(encoder.Bitrate(rate))
 }

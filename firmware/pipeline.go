@@ -55,12 +55,13 @@ type pipeline struct {
 	converter   *convert.Converter
 	free, ready chan *shot
 	all         [shots]*shot
-	live        atomic.Bool   // somebody takes the pictures: without a grant none is made
-	rate        rate          // how many buffers become pictures; zero: all
-	share       share         // how many of these are left if the board is too slow
-	relief      relief        // and what becomes of them; encode's alone
-	last        outcome       // of the last picture; encode's alone
-	held        holding       // encode's alone
+	live        atomic.Bool // somebody takes the pictures: without a grant none is made
+	rate        rate        // how many buffers become pictures; zero: all
+	share       share       // how many of these are left if the board is too slow
+	relief      relief      // and what becomes of them; encode's alone
+	last        outcome     // of the last picture; encode's alone
+	held        holding     // encode's alone
+	owner       encoder.Bitrate
 	seen        time.Duration // when the camera last gave a buffer; capture's alone
 	stages      *Stages
 	use         func(v4l2.Buffer) error // take, made once: a method value for each picture would be an allocation
@@ -200,6 +201,7 @@ func (p *pipeline) encode(ctx context.Context, enc *encoder.Encoder, sink frameS
 		p.free <- s
 	default:
 	}
+	p.owner = enc.Config().Bitrate
 	p.live.Store(true)
 	defer p.live.Store(false)
 	if p.rate.wanted > 0 {

@@ -10,11 +10,12 @@ const (
 	// differ by 50 ppm drift 1 ms apart in it.
 	baseSpan = 20 * time.Second
 
-	// A delay is a queue if this many batches show it: a receiver that had no processor
-	// for a moment makes one look late. A cut takes no more than cutMost leaves, and the
+	// A delay is a queue if fullLeast batches show it, or if it is more than brimful: a
+	// receiver that had no processor for a moment makes one look late. A cut takes no more than cutMost leaves, and the
 	// next one comes after cutPause at the earliest, because a stream that was sent with
 	// pauses arrives at less than the path carries.
 	fullLeast = 2
+	brimful   = 120 * time.Millisecond
 	cutMost   = 0.6
 	cutPause  = 200 * time.Millisecond
 
@@ -84,7 +85,7 @@ func (c *Controller) Feedback(now, newest time.Duration, inFlight int) {
 	t.batch = 0
 	if t.queue <= full {
 		t.fullFor = 0
-	} else if t.fullFor++; t.fullFor >= fullLeast && now-c.cutAt >= cutPause {
+	} else if t.fullFor++; (t.fullFor >= fullLeast || t.queue > brimful) && now-c.cutAt >= cutPause {
 		c.congested(now)
 	}
 	if c.capacity > 0 {
