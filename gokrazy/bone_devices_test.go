@@ -186,6 +186,17 @@ func (s boneSystem) fault(device dtNode) (fault, entry string) {
 	return "", ""
 }
 
+func TestWatchdogOfABoneIsLoadedBeforeAnythingElse(t *testing.T) {
+	m, err := gather(boneBoard(t), boneParts(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// U-Boot has started it with 60 s, and storage may take its time.
+	if first := path.Base(m.initrd.modules[0].Path); first != "omap_wdt.ko" {
+		t.Errorf("the first module is %s, want omap_wdt.ko", first)
+	}
+}
+
 func TestEveryDeviceOfABoneHasItsDriverOrAReason(t *testing.T) {
 	s := readBoneSystem(t)
 	used := map[string]bool{}
