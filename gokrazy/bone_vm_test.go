@@ -80,6 +80,7 @@ var bootSteps = []struct {
 	{"U-Boot starts the kernel", regexp.MustCompile(`^Starting kernel`)},
 	{"the kernel is unpacked", regexp.MustCompile(`Booting Linux on physical CPU`)},
 	{"root mounted, modules for it loaded", regexp.MustCompile(`preinit READY .*failed=0`)},
+	{"camsource's log is on the console", regexp.MustCompile(`level=INFO msg="camera open" `)},
 	{"all modules loaded", regexp.MustCompile(`preinit LOADED .*failed=0`)},
 }
 
