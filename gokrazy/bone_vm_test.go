@@ -5,6 +5,7 @@ package gokrazy
 
 import (
 	"context"
+	"net/netip"
 	"os"
 	"regexp"
 	"strings"
@@ -40,9 +41,32 @@ func TestBoneStreamsThroughUBootToIndependentDecodersInVM(t *testing.T) {
 	if err := g.Close(); err != nil {
 		t.Error(err)
 	}
+	g.checkEveryFrame(t)
 	g.checkWire(t)
 	if after := hashOf(t, image); after != before {
 		t.Errorf("sha256 of the image = %s afterwards, %s before", after, before)
+	}
+}
+
+// checkEveryFrame is for the time after the stream. ffmpeg was there before its first packet,
+// so that it has to show each frame from the first key frame on, to the last one. It holds two
+// back until the stream ends, which a BYE tells it.
+func (g *rig) checkEveryFrame(t *testing.T) {
+	t.Helper()
+	ffmpeg, rtp := g.decoders[1], g.tap.to[1]
+	bye := []byte{0x80, 201, 0, 1, 0, 0, 0, 0, 0x81, 203, 0, 1, 0, 0, 0, 0} // RFC 3550 sections 6.1, 6.6: after a report
+	if _, err := g.tap.out.WriteToUDPAddrPort(bye, netip.AddrPortFrom(rtp.Addr(), rtp.Port()+1)); err != nil {
+		t.Fatal(err)
+	}
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(5 * time.Second); len(ffmpeg.sightings()) < g.tap.counted().frames && time.Now().Before(deadline); {
+		<-tick.C
+	}
+	decoded, sent := len(ffmpeg.sightings()), g.tap.counted().frames
+	t.Logf("FIGURE bbb: %s decoded %d of %d frames", ffmpeg.name, decoded, sent)
+	if decoded != sent || sent == 0 {
+		t.Errorf("%s decoded %d frames, the board sent %d", ffmpeg.name, decoded, sent)
 	}
 }
 
@@ -56,6 +80,7 @@ var bootSteps = []struct {
 	{"U-Boot starts the kernel", regexp.MustCompile(`^Starting kernel`)},
 	{"the kernel is unpacked", regexp.MustCompile(`Booting Linux on physical CPU`)},
 	{"root mounted, modules for it loaded", regexp.MustCompile(`preinit READY .*failed=0`)},
+	{"camsource's log is on the console", regexp.MustCompile(`level=INFO msg="camera open" `)},
 	{"all modules loaded", regexp.MustCompile(`preinit LOADED .*failed=0`)},
 }
 

@@ -139,8 +139,8 @@ func fakeParts(t testing.TB) Parts {
 	dir := t.TempDir()
 	p := Parts{
 		Programs: filepath.Join(dir, "programs"),
-		Kernel:   Source{Folder: filepath.Join(dir, "kernel"), Name: "example.com/kernel", Version: "v1.0.0"},
-		Firmware: Source{Folder: filepath.Join(dir, "firmware"), Name: "example.com/firmware", Version: "v2.0.0"},
+		Kernel:   Source{Folder: filepath.Join(dir, "kernel"), Name: "example.com/kernel", Version: "v1.0.0", Sum: "h1:kernel="},
+		Firmware: Source{Folder: filepath.Join(dir, "firmware"), Name: "example.com/firmware", Version: "v2.0.0", Sum: "h1:firmware="},
 		Licences: func(string, string) ([]byte, error) { return []byte("do what you like\n"), nil },
 		Pins:     []byte("# comment\nlibvpx source 1.12.0-1 0123\nlibturbojpeg0-dev arm64 2.1.5 4567\nlibturbojpeg0-dev armhf 2.1.5 89ab\n"),
 	}

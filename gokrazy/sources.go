@@ -45,7 +45,8 @@ type SourceReport struct {
 type SourcePart struct {
 	Name    string       `json:"name"`             // Debian package or Go module
 	Version string       `json:"version"`          // of it
-	SHA256  string       `json:"sha256,omitempty"` // of the Debian package; a Go module's checksum is in go.sum
+	SHA256  string       `json:"sha256,omitempty"` // of the Debian package
+	Sum     string       `json:"sum,omitempty"`    // of the Go module, as go.sum has it
 	Source  string       `json:"source"`           // where the corresponding source is
 	Files   []SourceFile `json:"files"`
 }
@@ -72,8 +73,8 @@ const (
 
 // sourceList is the file for an image of these parts.
 func sourceList(b board.Board, p Parts, m material) ([]byte, error) {
-	kernel := SourcePart{Name: p.Kernel.Name, Version: p.Kernel.Version, SHA256: p.Kernel.SHA256, Source: p.Kernel.source(b.Kernel, m.release)}
-	firmware := SourcePart{Name: p.Firmware.Name, Version: p.Firmware.Version, SHA256: p.Firmware.SHA256, Source: p.Firmware.source(b.BootFirmware, m.release)}
+	kernel := SourcePart{Name: p.Kernel.Name, Version: p.Kernel.Version, SHA256: p.Kernel.SHA256, Sum: p.Kernel.Sum, Source: p.Kernel.source(b.Kernel, m.release)}
+	firmware := SourcePart{Name: p.Firmware.Name, Version: p.Firmware.Version, SHA256: p.Firmware.SHA256, Sum: p.Firmware.Sum, Source: p.Firmware.source(b.BootFirmware, m.release)}
 	kernel.add(inBoot, board.KernelName, m.kernel)
 	for _, e := range m.boot {
 		part := &kernel

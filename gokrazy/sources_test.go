@@ -61,7 +61,7 @@ func TestSourcesOfAPiNameItsModules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Parts) != 2 || r.Parts[0].Name != "example.com/kernel" || !strings.Contains(r.Parts[1].Source, "v2.0.0") {
+	if len(r.Parts) != 2 || r.Parts[0].Name != "example.com/kernel" || r.Parts[0].Sum != "h1:kernel=" || r.Parts[1].Sum != "h1:firmware=" || !strings.Contains(r.Parts[1].Source, "v2.0.0") {
 		t.Fatalf("%+v", r)
 	}
 	for _, part := range r.Parts {

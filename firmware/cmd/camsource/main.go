@@ -2,8 +2,8 @@
 // its gateway names. One static program, on the board and on any Linux PC.
 //
 // Exit codes: 0 done or told to end, 1 it failed, 2 it was called wrongly. One
-// line for machines goes to stderr (and to a board's console) whenever a stream
-// has begun: "camsource READY rtp=… size=… format=…".
+// line for machines goes to stderr whenever a stream has begun:
+// "camsource READY rtp=… size=… format=…". On a board the console shows it and the log.
 package main
 
 import (
@@ -57,8 +57,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, drop func
 	if o.cameras {
 		return cameras(stdout, o.config, o.json)
 	}
-	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: o.config.Log.Level}))
 	lines := io.MultiWriter(stderr, console())
+	log := slog.New(slog.NewTextHandler(lines, &slog.HandlerOptions{Level: o.config.Log.Level}))
 	if o.warning != nil {
 		log.Error("configuration not used, going on with the defaults", "because", o.warning)
 	}

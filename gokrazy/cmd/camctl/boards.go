@@ -3,6 +3,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -25,6 +26,7 @@ type modelLine struct {
 	Speed    int    `json:"speed"`
 	Threads  int    `json:"threads"`
 	Estimate string `json:"estimate"`
+	Source   string `json:"source"` // where the values come from, and which of them are estimates
 }
 
 func newBoardsCommand() *cobra.Command {
@@ -51,7 +53,7 @@ func boardLines(boards []board.Board) []boardLine {
 		for _, m := range b.Models {
 			line.Models = append(line.Models, modelLine{
 				Name: m.Name, Size: fmt.Sprintf("%dx%d", m.Width, m.Height), FPS: m.FPS, Bitrate: m.Bitrate,
-				Speed: m.Speed, Threads: m.Threads, Estimate: m.Estimate,
+				Speed: m.Speed, Threads: m.Threads, Estimate: m.Estimate, Source: m.Source,
 			})
 		}
 		lines = append(lines, line)
@@ -62,10 +64,17 @@ func boardLines(boards []board.Board) []boardLine {
 func printBoards(cmd *cobra.Command, lines []boardLine) error {
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 	for _, b := range lines {
+		var sources []string // one line for those models that share it
 		fmt.Fprintf(w, "%s: %s, %s\n", b.Name, b.About, b.Arch)
 		fmt.Fprintln(w, "  model\tpicture\tfps\tbit/s\tspeed\tthreads\tencoder")
 		for _, m := range b.Models {
 			fmt.Fprintf(w, "  %s\t%s\t%d\t%d\t%d\t%d\t%s\n", m.Name, m.Size, m.FPS, m.Bitrate, m.Speed, m.Threads, m.Estimate)
+			if !slices.Contains(sources, m.Source) {
+				sources = append(sources, m.Source)
+			}
+		}
+		for _, source := range sources {
+			fmt.Fprintf(w, "  values: %s\n", source)
 		}
 	}
 	return w.Flush()

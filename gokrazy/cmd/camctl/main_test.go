@@ -65,7 +65,7 @@ func TestExitCodesTellWrongUseFromFailure(t *testing.T) {
 
 func TestBoardsListsModelsForPeopleAndMachines(t *testing.T) {
 	code, stdout, _ := camctl(t, "boards")
-	for _, want := range []string{"rpi: ", "Raspberry Pi Zero 2 W", "640x480", "bbb: ", "BeagleBone Green"} {
+	for _, want := range []string{"rpi: ", "Raspberry Pi Zero 2 W", "640x480", "bbb: ", "BeagleBone Green", "values: size, rate, speed, bit rate and what USB carries are estimates"} {
 		if code != exitDone || !strings.Contains(stdout, want) {
 			t.Errorf("exit code %d, no %q in %q", code, want, stdout)
 		}
@@ -74,13 +74,16 @@ func TestBoardsListsModelsForPeopleAndMachines(t *testing.T) {
 	var got struct {
 		Boards []struct {
 			Name   string
-			Models []struct{ Speed int }
+			Models []struct {
+				Speed  int
+				Source string
+			}
 		}
 	}
 	if err := json.Unmarshal([]byte(stdout), &got); err != nil || code != exitDone {
 		t.Fatalf("exit code %d, %v: %q", code, err, stdout)
 	}
-	if got.Boards[0].Name != "rpi" || len(got.Boards[0].Models) != 8 || got.Boards[0].Models[0].Speed != -12 {
+	if got.Boards[0].Name != "rpi" || len(got.Boards[0].Models) != 8 || got.Boards[0].Models[0].Speed != -12 || got.Boards[0].Models[0].Source == "" {
 		t.Errorf("%+v", got)
 	}
 }

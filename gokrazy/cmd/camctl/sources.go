@@ -61,6 +61,9 @@ func printSources(out io.Writer, r gokrazy.SourceReport) {
 		if p.SHA256 != "" {
 			fmt.Fprintf(out, "package sha256 %s\n", printable(p.SHA256))
 		}
+		if p.Sum != "" {
+			fmt.Fprintf(out, "module sum %s\n", printable(p.Sum))
+		}
 		fmt.Fprintf(out, "source: %s\n", printable(p.Source))
 		for _, f := range p.Files {
 			fmt.Fprintf(out, "%s  %s", printable(f.SHA256), printable(f.Path))

@@ -106,11 +106,12 @@ func card(t *testing.T) string {
 	}
 	entries := []disk.Entry{
 		{Path: "gokrazy/init", Mode: 0o755, Bytes: program(t, "../init")},
+		{Path: "user/camsource", Mode: 0o755, Bytes: program(t, "./testdata/memory")},
 		{Path: "etc/hostname", Bytes: []byte("krazycam")},
 		{Path: "etc/resolv.conf", Mode: fs.ModeSymlink | 0o777, Target: "/tmp/resolv.conf"},
 		{Path: "var", Mode: fs.ModeSymlink | 0o777, Target: "/perm/var"},
 	}
-	for _, d := range []string{"dev", "mnt", "perm", "proc", "run", "sys", "tmp", "user"} {
+	for _, d := range []string{"dev", "mnt", "perm", "proc", "run", "sys", "tmp"} {
 		entries = append(entries, disk.Entry{Path: d, Mode: fs.ModeDir | 0o755})
 	}
 	root, err := disk.SquashFS(entries)

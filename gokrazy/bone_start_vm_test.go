@@ -1,0 +1,63 @@
+// How long the BeagleBone's image takes to start, counted in instructions: what else the
+// machine does that runs QEMU has no part in it.
+
+package gokrazy
+
+import (
+	"context"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/krazycam/krazycam/v4l2/virtualcam"
+)
+
+const (
+	// boneClock makes each instruction take 2 ns (2^1), as on a core of 1 GHz that needs
+	// two cycles for one, and lets time jump where the guest waits.
+	boneClock = "shift=1,sleep=off,align=off"
+	// boneEarly is for watchdog, storage and file systems: 135 ms, and 566 if the kernel
+	// checked their signatures.
+	boneEarly = 250 * time.Millisecond
+	// boneStart is from the kernel's start to the first packet: 3.5 to 4.1 s, of which
+	// gokrazy's dhcp sleeps one, or two if Ethernet is not there in time.
+	boneStart = 5500 * time.Millisecond
+)
+
+func TestBoneStartsWithinItsInstructionsInVM(t *testing.T) {
+	image := builtBone(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	g := &rig{source: stampedFace(t), tap: newTap(t)}
+	g.startFarEnd(t, nil)
+	var err error
+	g.VM, err = StartVM(ctx, VMConfig{
+		Image: image, Snapshot: true, Seed: g.seed(t), Camera: virtualcam.New(g.source), QEMUArgs: []string{"-icount", boneClock},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { g.Close() })
+	for _, step := range []struct {
+		what string
+		line *regexp.Regexp
+		unit string
+		most time.Duration
+	}{
+		{"modules for the root", regexp.MustCompile(`preinit READY .* load=(\d+)ms`), "ms", boneEarly},
+		{"from the kernel's start to the first RTP packet", regexp.MustCompile(`camsource READY .*uptime=([0-9.]+)`), "s", boneStart},
+	} {
+		line, err := g.WaitLine(ctx, step.line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		took, err := time.ParseDuration(step.line.FindStringSubmatch(line.Text)[1] + step.unit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("FIGURE bbb on a core of 500 million instructions a second: %s %.3f s", step.what, took.Seconds())
+		if took > step.most {
+			t.Errorf("%s took %v, want %v at most", step.what, took, step.most)
+		}
+	}
+}
