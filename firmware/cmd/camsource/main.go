@@ -108,7 +108,7 @@ func stream(ctx context.Context, o options, log *slog.Logger, lines io.Writer, d
 		s.SDP = latest{f}
 	}
 	if o.state != "" && o.config.Stream.RTP == "" {
-		if err := os.MkdirAll(o.state, 0o700); err != nil { // the stream does not depend on it
+		if err := makeState(o.state); err != nil { // the stream does not depend on it
 			log.Warn("the utilization id will be forgotten", "because", err)
 		}
 	}

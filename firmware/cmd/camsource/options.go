@@ -196,12 +196,15 @@ func deviceTreeModel() string {
 }
 
 // defaultState is where the utilization id survives: on a board the folder that
-// init made, on a PC the user's own (XDG base directories), or nowhere.
+// init made, on a PC the user's own (XDG base directories), or nowhere. Root's own
+// folders would be shut to who root becomes: a system's service has one in /var/lib.
 func defaultState() string {
-	if onBoard {
+	switch d := os.Getenv("XDG_STATE_HOME"); {
+	case onBoard:
 		return stateDir
-	}
-	if d := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(d) {
+	case os.Geteuid() == 0:
+		return "/var/lib/camsource"
+	case filepath.IsAbs(d):
 		return filepath.Join(d, "camsource")
 	}
 	home, err := os.UserHomeDir()
@@ -209,4 +212,16 @@ func defaultState() string {
 		return ""
 	}
 	return filepath.Join(home, ".local", "state", "camsource")
+}
+
+// makeState makes the folder, if there is none, for the user that root becomes. One that
+// is there belongs to somebody.
+func makeState(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil || os.Geteuid() != 0 {
+		return err
+	}
+	return os.Chown(dir, board.SourceUser, board.SourceUser)
 }
