@@ -47,6 +47,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, drop func
 	if len(args) > 0 && args[0] == "bench" {
 		return runBench(ctx, args[1:], stdout, stderr)
 	}
+	if len(args) > 0 && args[0] == "completion" {
+		return complete(stdout, args[1:])
+	}
 	o, err := parse(args, stdout)
 	if err != nil {
 		return err
