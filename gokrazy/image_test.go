@@ -241,3 +241,28 @@ func TestBootPartitionHoldsEveryLicence(t *testing.T) {
 		}
 	}
 }
+
+// The boot firmware of a Pi 4 and 5 writes its EEPROM anew if it finds these files.
+func TestImageLeavesTheEEPROMOfABoardAlone(t *testing.T) {
+	p, b := fakeParts(t), piBoard(t)
+	m, err := gather(b, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := bootEntries(b, p, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	firmware := 0
+	for _, e := range entries {
+		switch name := strings.ToLower(e.Path); {
+		case strings.HasPrefix(name, "start"):
+			firmware++
+		case strings.HasPrefix(name, "pieeprom"), strings.HasPrefix(name, "vl805"), strings.HasPrefix(name, "recovery"):
+			t.Errorf("the boot partition holds %s", e.Path)
+		}
+	}
+	if firmware != 4 {
+		t.Errorf("%d start*.elf, want 4", firmware)
+	}
+}
