@@ -3,7 +3,7 @@
 //
 // Exit codes: 0 done or told to end, 1 it failed, 2 it was called wrongly. One
 // line for machines goes to stderr (and to a board's console) whenever a stream
-// has begun: "camsource READY rtp=… size=… format=…".
+// has begun: "camsource READY rtp=… rtcp=… size=… ssrc=… uptime=… rss=…kB".
 package main
 
 import (
@@ -18,6 +18,7 @@ import (
 	"os/signal"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -100,7 +101,7 @@ func stream(ctx context.Context, o options, log *slog.Logger, lines io.Writer, d
 		Speed: o.model.Speed, Threads: o.model.Threads, RawRate: o.model.RawRate,
 		State: o.state, Name: "camsource@" + host, Built: built(), Log: log,
 		Opened: drop,
-		Ready:  func(fields string) { fmt.Fprintln(lines, "camsource READY", fields) },
+		Ready:  func(fields string) { fmt.Fprintf(lines, "camsource READY %s rss=%dkB\n", fields, resident()) },
 	}
 	if o.sdp != "" {
 		f, err := os.Create(o.sdp) // before rights are given up
@@ -116,6 +117,18 @@ func stream(ctx context.Context, o options, log *slog.Logger, lines io.Writer, d
 		}
 	}
 	return s.Run(ctx)
+}
+
+// resident is how much memory this process keeps, in units of 1024 bytes: proc_pid_status(5),
+// 0 if the kernel does not say.
+func resident() (kib int) {
+	b, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	_, line, _ := strings.Cut(string(b), "\nVmRSS:")
+	_, _ = fmt.Sscan(line, &kib) // nothing in it leaves 0
+	return kib
 }
 
 // latest holds the description of the stream that began last and no other: a
