@@ -17,6 +17,9 @@ import (
 // demoLine is what camctl receive prints each second once a stream is there.
 var demoLine = regexp.MustCompile(`^streaming +frames [1-9]\d* +fps +[1-9][\d.]* +kbit/s +[1-9]`)
 
+// demoSeconds of streaming are watched, so that the last is not one of the start.
+const demoSeconds = 8
+
 func TestDemoStreamsUntilCtrlCAndLeavesNothingBehindInVM(t *testing.T) {
 	builtImage(t)
 	requireTools(t, qemuProgram, "npm", "ffmpeg")
@@ -42,7 +45,7 @@ func TestDemoStreamsUntilCtrlCAndLeavesNothingBehindInVM(t *testing.T) {
 		if demoLine.MatchString(s.Text()) {
 			seconds = append(seconds, s.Text())
 		}
-		if len(seconds) == 3 && ended.IsZero() {
+		if len(seconds) == demoSeconds && ended.IsZero() {
 			ended = time.Now()
 			if err := syscall.Kill(group, syscall.SIGINT); err != nil {
 				t.Fatal(err)
@@ -52,10 +55,10 @@ func TestDemoStreamsUntilCtrlCAndLeavesNothingBehindInVM(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("demo: %v, want exit code 0 after Ctrl-C", err)
 	}
-	if len(seconds) < 3 {
+	if len(seconds) < demoSeconds {
 		t.Fatalf("%d seconds of streaming", len(seconds))
 	}
-	t.Logf("FIGURE demo: %s; everything stopped %.1f s after Ctrl-C", strings.Join(strings.Fields(seconds[2]), " "), time.Since(ended).Seconds())
+	t.Logf("FIGURE demo: %s; everything stopped %.1f s after Ctrl-C", strings.Join(strings.Fields(seconds[demoSeconds-1]), " "), time.Since(ended).Seconds())
 	if took := time.Since(ended); took > 5*time.Second {
 		t.Errorf("it took %v to stop", took)
 	}
