@@ -6,6 +6,9 @@ package gateway
 import (
 	"context"
 	"errors"
+	"net"
+	"net/netip"
+	"syscall"
 	"time"
 )
 
@@ -69,9 +72,9 @@ func isSlow(err error) bool {
 	return refusal.Code/1000 == 4
 }
 
-// pause waits d, or less if Wake is called or ctx ends, but never less than a
-// second: a link that flaps must not turn us into a flood.
-func (s *Session) pause(ctx context.Context, d time.Duration) {
+// pause waits d, or less if Wake is called or ctx ends, but never less than least: a
+// link that flaps must not turn us into a flood.
+func (s *Session) pause(ctx context.Context, d, least time.Duration) {
 	began := s.clock.Now()
 	fired, stop := s.clock.After(d)
 	defer stop()
@@ -83,10 +86,35 @@ func (s *Session) pause(ctx context.Context, d time.Duration) {
 	case <-s.wake:
 		s.backoff = backoff{}
 	}
-	rest, stopRest := s.clock.After(max(0, min(d, shortestPause)-s.clock.Now().Sub(began)))
+	rest, stopRest := s.clock.After(max(0, min(d, least)-s.clock.Now().Sub(began)))
 	defer stopRest()
 	select {
 	case <-ctx.Done():
 	case <-rest:
 	}
+}
+
+// unsentPause is enough where no request has left this machine: asking is one look at the
+// routes then.
+const unsentPause = 20 * time.Millisecond
+
+// leastPause is what must lie between a request that failed with err and the next. A board
+// starts before DHCP has an address, asks nobody, and would lose most of a second.
+func leastPause(err error) time.Duration {
+	if unsent(err) {
+		return unsentPause
+	}
+	return shortestPause
+}
+
+// unsent tells whether the kernel had no way for what failed with err: no route to the
+// gateway, or no name server but this machine, which is what a resolver without
+// configuration takes.
+func unsent(err error) bool {
+	var dns *net.DNSError
+	if errors.As(err, &dns) {
+		server, parseErr := netip.ParseAddrPort(dns.Server)
+		return parseErr == nil && server.Addr().IsLoopback()
+	}
+	return errors.Is(err, syscall.ENETUNREACH)
 }

@@ -28,7 +28,7 @@ func (s *Session) lease(ctx context.Context, g Grant, stream Stream) error {
 	left := func() time.Duration { return leasePeriods*g.KeepAlive - s.clock.Now().Sub(good) }
 	wait, tries, last := firstValidation, 0, error(nil)
 	for {
-		s.pause(ctx, min(wait, max(left(), 0)))
+		s.pause(ctx, min(wait, max(left(), 0)), shortestPause)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

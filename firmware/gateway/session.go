@@ -97,7 +97,7 @@ func (s *Session) Run(ctx context.Context, width, height int, stream Stream) err
 		}
 		s.trouble(err)
 		s.phase(PhaseAsking)
-		s.pause(ctx, s.backoff.next(isSlow(err), s.random()))
+		s.pause(ctx, s.backoff.next(isSlow(err), s.random()), leastPause(err))
 	}
 	if !s.open {
 		return nil
