@@ -51,7 +51,7 @@ func outputNode(t *testing.T) string {
 	return ""
 }
 
-func TestCamsourceEndsWithOneLineThatSaysWhatIsWrong(t *testing.T) {
+func TestProgramEndsWithOneLineThatSaysWhatIsWrong(t *testing.T) {
 	output := outputNode(t)
 	c := mustOpen(t, wish)
 	for _, bad := range []struct{ name, camera, want string }{

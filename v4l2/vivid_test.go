@@ -36,5 +36,5 @@ func TestCamsourceSaysWhatIsWrongWithACameraInVM(t *testing.T) {
 		}
 		t.Skip("needs out/amd64/camsource: build it with scripts/build amd64")
 	}
-	runGuest(t, guest{machine: amd64, tests: "^TestCamsource", modules: []string{"vivid"}, programs: []string{program}})
+	runGuest(t, guest{machine: amd64, tests: "^TestProgram", modules: []string{"vivid"}, programs: []string{program}})
 }
