@@ -1,7 +1,7 @@
 //go:build vm
 
 // The program camsource beside a driver: exit code and the one line on stderr. Runs inside
-// the VM that vivid_test.go boots, where there is nothing else: no libc, no loader, no shell.
+// the VM that camsource_test.go boots, where there is nothing else: no libc, no loader, no shell.
 
 package v4l2
 

@@ -126,8 +126,7 @@ func moduleDepends(t *testing.T, path string) []string {
 	return nil
 }
 
-// writeInitrd writes an archive with init, a console, the modules in order, and programs
-// beside init.
+// writeInitrd writes an archive with init, a console, other programs, and the modules in order.
 func writeInitrd(t *testing.T, path, init string, modules, programs []string) {
 	t.Helper()
 	var archive bytes.Buffer

@@ -64,7 +64,7 @@ type guest struct {
 	machine
 	tests    string   // which, as for go test -run
 	modules  []string // of the kernel, those they depend on are found
-	programs []string // files, static: they find themselves in /
+	programs []string // files that go into its root folder
 	qemu     []string // more arguments
 	started  func()   // once QEMU runs; may be nil
 	line     func(string)

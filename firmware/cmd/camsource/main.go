@@ -3,7 +3,7 @@
 //
 // Exit codes: 0 done or told to end, 1 it failed, 2 it was called wrongly. One
 // line for machines goes to stderr (and to a board's console) whenever a stream
-// has begun: "camsource READY rtp=… rtcp=… size=… ssrc=… uptime=… rss=…kB".
+// has begun: "camsource READY rtp=… size=… format=…".
 package main
 
 import (
