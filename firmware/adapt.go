@@ -15,6 +15,7 @@ import (
 	"github.com/krazycam/krazycam/encoder"
 	"github.com/krazycam/krazycam/encoder/convert"
 	"github.com/krazycam/krazycam/firmware/overload"
+	"github.com/krazycam/krazycam/v4l2"
 )
 
 // A relief is how one stream is made lighter. The zero relief takes every picture whole.
@@ -115,6 +116,37 @@ func (r *relief) size(rung overload.Rung) (width, height int) {
 		return r.config.Width, r.config.Height
 	}
 	return r.config.Width / rung.Shrink &^ 1, r.config.Height / rung.Shrink &^ 1
+}
+
+// A holding is the time that the network was given to drain. The encoder's clock stands
+// still meanwhile: it would spend the bits of that time on the next picture.
+type holding struct {
+	total time.Duration
+	last  time.Duration // capture time of the latest picture, held or not
+}
+
+func (h *holding) picture(at time.Duration, hold bool) {
+	if hold && h.last != 0 {
+		h.total += max(0, at-h.last)
+	}
+	h.last = at
+}
+
+// steer makes the encoder keep to what the network allows; hold: the picture at hand is
+// not to be sent at all.
+func (p *pipeline) steer(enc *encoder.Encoder, sink frameSink, at time.Duration) (hold bool, err error) {
+	rate, hold := sink.Advise(v4l2.Now())
+	p.held.picture(at, hold)
+	if hold {
+		p.stages.Held.Add(1)
+		return true, nil
+	}
+	if rate == 0 || encoder.Bitrate(rate) == enc.Config().Bitrate {
+		return false, nil
+	}
+	p.stages.Rate.Store(int64(rate))
+	p.relief.config.Bitrate = encoder.Bitrate(rate)
+	return false, enc.SetBitrate(encoder.Bitrate(rate))
 }
 
 // follow makes encoder and smaller picture what the rung wants.

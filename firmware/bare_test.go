@@ -25,6 +25,8 @@ type shelf struct{ frames [][]byte }
 
 func (s *shelf) KeyFrameWanted() bool { return false }
 
+func (s *shelf) Advise(time.Duration) (int, bool) { return 0, false }
+
 func (s *shelf) Send(frame []byte, _ bool, _ time.Duration) error {
 	s.frames = append(s.frames, bytes.Clone(frame))
 	return nil

@@ -34,6 +34,7 @@ func (s *Source) talkAs(ctx context.Context, st *stream) error {
 	if err != nil {
 		return err
 	}
+	st.doubt = session.Doubt
 	wakeOnChange(ctx, session.Wake, s.Log)
 	if err := session.Run(ctx, st.pipeline.size.X, st.pipeline.size.Y, st); err != nil {
 		s.Log.Warn("gateway", "because", err) // the session is over all the same
@@ -67,18 +68,44 @@ func (s *Source) newSession() (*gateway.Session, error) {
 	return gateway.NewSession(c), nil
 }
 
-// sendTo streams to the addresses that the owner named, without a gateway.
+// sendTo streams to the addresses that the owner named, without a gateway. When the
+// receiver seems to be gone, its name is looked up again.
 func (s *Source) sendTo(ctx context.Context, st *stream) error {
 	g, err := s.direct(ctx)
 	if err != nil {
 		return ignore(err, context.Canceled)
 	}
-	if err := st.Begin(ctx, g); err != nil {
-		return err
+	doubts := make(chan struct{}, 1)
+	st.doubt = func() {
+		select {
+		case doubts <- struct{}{}:
+		default:
+		}
 	}
-	<-ctx.Done()
-	st.End()
+	for ctx.Err() == nil {
+		if err := st.Begin(ctx, g); err != nil {
+			return err
+		}
+		g = s.moved(ctx, g, doubts)
+		st.End()
+	}
 	return nil
+}
+
+// moved waits until the receiver's name stands for another address than g's, or ctx ends.
+func (s *Source) moved(ctx context.Context, g gateway.Grant, doubts <-chan struct{}) gateway.Grant {
+	for {
+		select {
+		case <-ctx.Done():
+			return g
+		case <-doubts:
+		}
+		now, err := s.direct(ctx)
+		if err == nil && (now.RTP != g.RTP || now.RTCP != g.RTCP) {
+			s.Log.Info("the receiver has moved", "from", g.RTP, "to", now.RTP)
+			return now
+		}
+	}
 }
 
 var errPlain = errors.New("stream.rtp: sends in the clear, which stream.encryption forbids: only a gateway has keys")

@@ -19,6 +19,8 @@ type stopwatch struct{ age []time.Duration }
 
 func (s *stopwatch) KeyFrameWanted() bool { return false }
 
+func (s *stopwatch) Advise(time.Duration) (int, bool) { return 0, false }
+
 func (s *stopwatch) Send(_ []byte, _ bool, at time.Duration) error {
 	s.age = append(s.age, v4l2.Now()-at)
 	return nil

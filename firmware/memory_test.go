@@ -15,8 +15,14 @@ import (
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 )
 
+// A steered sink is a sender with the network that its packets tell of.
+type steered struct {
+	*rtpsend.Sender
+	*network
+}
+
 // unread opens a sender to two sockets of this process that nobody reads.
-func unread(t *testing.T) *rtpsend.Sender {
+func unread(t *testing.T, path rtpsend.Path) *rtpsend.Sender {
 	t.Helper()
 	var to [2]netip.AddrPort
 	for i := range to {
@@ -27,7 +33,7 @@ func unread(t *testing.T) *rtpsend.Sender {
 		t.Cleanup(func() { c.Close() })
 		to[i] = c.LocalAddr().(*net.UDPAddr).AddrPort()
 	}
-	s, err := rtpsend.Open(rtpsend.Config{RTP: to[0], RTCP: to[1], CNAME: "test", Monotonic: v4l2.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	s, err := rtpsend.Open(rtpsend.Config{RTP: to[0], RTCP: to[1], CNAME: "test", Path: path, Monotonic: v4l2.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +49,8 @@ func TestHundredThousandFramesLeaveTheMemoryFlat(t *testing.T) {
 	l := pixfmt.Layout{Format: pixfmt.MJPG, Width: 96, Height: 64, Size: 96 * 64 * 2}
 	p, enc := newTestPipeline(t, l)
 	p.live.Store(true)
-	sink := unread(t)
+	path := newNetwork(600_000, p.stages, slog.New(slog.DiscardHandler))
+	sink := steered{unread(t, path), path}
 	broken := jpeg[:len(jpeg)/2]
 	n := 0
 	frames := func(count int) {

@@ -31,6 +31,9 @@ type Camera interface {
 type frameSink interface {
 	Send(frame []byte, key bool, at time.Duration) error
 	KeyFrameWanted() bool
+	// Advise says what the network allows for the picture at hand: the rate to encode at
+	// in bit/s, 0 for the encoder's own, or to leave the picture out.
+	Advise(now time.Duration) (bitrate int, hold bool)
 }
 
 // A shot is one picture on its way from the converter to the encoder.
@@ -57,6 +60,7 @@ type pipeline struct {
 	share       share         // how many of these are left if the board is too slow
 	relief      relief        // and what becomes of them; encode's alone
 	last        outcome       // of the last picture; encode's alone
+	held        holding       // encode's alone
 	seen        time.Duration // when the camera last gave a buffer; capture's alone
 	stages      *Stages
 	use         func(v4l2.Buffer) error // take, made once: a method value for each picture would be an allocation
@@ -219,6 +223,9 @@ func (p *pipeline) encode(ctx context.Context, enc *encoder.Encoder, sink frameS
 // shoot encodes and sends one picture as the load allows.
 func (p *pipeline) shoot(enc *encoder.Encoder, s *shot, sink frameSink) error {
 	start := v4l2.Now()
+	if hold, err := p.steer(enc, sink, s.at); hold || err != nil {
+		return err
+	}
 	picture, err := p.relief.fit(&s.picture.YCbCr)
 	if err != nil {
 		return err
@@ -234,7 +241,7 @@ func (p *pipeline) shoot(enc *encoder.Encoder, s *shot, sink frameSink) error {
 // frame encodes and sends one picture.
 func (p *pipeline) frame(enc *encoder.Encoder, picture *image.YCbCr, at time.Duration, sink frameSink) error {
 	start := v4l2.Now()
-	f, err := enc.Encode(picture, at, sink.KeyFrameWanted())
+	f, err := enc.Encode(picture, at-p.held.total, sink.KeyFrameWanted())
 	if err != nil {
 		return err
 	}

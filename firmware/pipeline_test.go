@@ -23,6 +23,8 @@ type notebook struct {
 
 func (n *notebook) KeyFrameWanted() bool { return false }
 
+func (n *notebook) Advise(time.Duration) (int, bool) { return 0, false }
+
 func (n *notebook) Send(frame []byte, key bool, at time.Duration) error {
 	if n.hold != nil {
 		<-n.hold

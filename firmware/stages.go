@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/krazycam/krazycam/firmware/ratecontrol"
 	"github.com/krazycam/krazycam/v4l2"
 )
 
@@ -39,13 +40,16 @@ type Stages struct {
 	Encode  Stage // picture to frame
 	Send    Stage // frame to packets handed to the kernel
 
-	Frames, KeyFrames, Bytes atomic.Int64 // sent
-	Replaced                 atomic.Int64 // pictures that a newer one replaced before the encoder was free
-	Surplus                  atomic.Int64 // buffers of a camera that is faster than the stream, left out
-	Shed                     atomic.Int64 // buffers left out because the board is too slow for all of them
-	Skipped                  atomic.Int64 // pictures that the encoder's rate control left out
-	Unreadable               atomic.Int64 // buffers that held no whole JPEG
-	Outages                  atomic.Int64 // times the camera went away
+	Frames, KeyFrames, Bytes atomic.Int64                     // sent
+	Replaced                 atomic.Int64                     // pictures that a newer one replaced before the encoder was free
+	Surplus                  atomic.Int64                     // buffers of a camera that is faster than the stream, left out
+	Shed                     atomic.Int64                     // buffers left out because the board is too slow for all of them
+	Skipped                  atomic.Int64                     // pictures that the encoder's rate control left out
+	Unreadable               atomic.Int64                     // buffers that held no whole JPEG
+	Held                     atomic.Int64                     // pictures left out because the network was full
+	Rate                     atomic.Int64                     // bit/s that the network allows the encoder at present; 0: as the owner says
+	Outages                  atomic.Int64                     // times the camera went away
+	Cuts                     [ratecontrol.Causes]atomic.Int64 // of the rate, by cause
 }
 
 // A reading is what the counters said at one moment.
@@ -53,6 +57,8 @@ type reading struct {
 	at                                                                     time.Duration
 	n, total                                                               [4]int64 // of Wait, Convert, Encode, Send
 	frames, keyFrames, bytes, replaced, surplus, shed, skipped, unreadable int64
+	held, rate                                                             int64
+	cuts                                                                   [ratecontrol.Causes]int64
 }
 
 func (s *Stages) read(at time.Duration) reading {
@@ -60,6 +66,10 @@ func (s *Stages) read(at time.Duration) reading {
 		at: at, frames: s.Frames.Load(), keyFrames: s.KeyFrames.Load(), bytes: s.Bytes.Load(),
 		replaced: s.Replaced.Load(),
 		surplus:  s.Surplus.Load(), shed: s.Shed.Load(), skipped: s.Skipped.Load(), unreadable: s.Unreadable.Load(),
+	}
+	r.held, r.rate = s.Held.Load(), s.Rate.Load()
+	for i := range r.cuts {
+		r.cuts[i] = s.Cuts[i].Load()
 	}
 	for i, st := range []*Stage{&s.Wait, &s.Convert, &s.Encode, &s.Send} {
 		r.n[i], r.total[i] = st.n.Load(), st.total.Load()
@@ -116,5 +126,8 @@ func (r reading) log(ctx context.Context, log *slog.Logger, level slog.Level, no
 		"kbit/s", int(float64(now.bytes-r.bytes)*8/1000/seconds),
 		"wait", mean(0), "convert", mean(1), "encode", mean(2), "send", mean(3),
 		"keyframes", now.keyFrames-r.keyFrames, "replaced", now.replaced-r.replaced,
-		"surplus", now.surplus-r.surplus, "shed", now.shed-r.shed, "skipped", now.skipped-r.skipped, "unreadable", now.unreadable-r.unreadable)
+		"surplus", now.surplus-r.surplus, "shed", now.shed-r.shed, "skipped", now.skipped-r.skipped, "unreadable", now.unreadable-r.unreadable,
+		"held", now.held-r.held, "allowed_kbit/s", now.rate/1000,
+		slog.Group("cuts", "queue", now.cuts[ratecontrol.Queue]-r.cuts[ratecontrol.Queue], "late", now.cuts[ratecontrol.Late]-r.cuts[ratecontrol.Late],
+			"losses", now.cuts[ratecontrol.Losses]-r.cuts[ratecontrol.Losses], "silence", now.cuts[ratecontrol.Silence]-r.cuts[ratecontrol.Silence]))
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/encoder"
+	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/firmware/gateway"
 	"github.com/krazycam/krazycam/firmware/rtpsend"
 	"github.com/krazycam/krazycam/v4l2"
@@ -23,6 +24,7 @@ type stream struct {
 	pipeline *pipeline
 	camera   string // in words, for the machine line
 
+	doubt   func() // the receiver may be gone; nil: nobody to ask
 	wantKey atomic.Bool
 	ended   func() error // stops what Begin started; nil when nothing runs
 	failed  func(error)  // called when the encoder fails
@@ -34,7 +36,10 @@ func (st *stream) Begin(_ context.Context, g gateway.Grant) error {
 	if err != nil {
 		return err
 	}
-	sender, err := rtpsend.Open(st.source.senderConfig(g))
+	network := newNetwork(int(st.source.Config.Stream.Bitrate), st.source.Stages(), st.source.Log)
+	to := st.source.senderConfig(g)
+	to.Path, to.Doubt = network, st.doubt
+	sender, err := rtpsend.Open(to)
 	if err != nil {
 		enc.Close()
 		return err
@@ -43,7 +48,7 @@ func (st *stream) Begin(_ context.Context, g gateway.Grant) error {
 		enc.Close()
 		return errors.Join(err, sender.Close())
 	}
-	end := st.feed(enc, &announcer{Sender: sender, stream: st, grant: g}, sender.Close)
+	end := st.feed(enc, &announcer{Sender: sender, network: network, stream: st, grant: g}, sender.Close)
 	st.ended = func() error {
 		defer enc.Close()
 		return end()
@@ -106,6 +111,8 @@ const unasked = 5 * time.Second
 // for a key frame, and says when the first frame is out.
 type announcer struct {
 	*rtpsend.Sender
+	network *network // nil: the owner's rate, whatever the network says
+	paced   int      // bit/s that packets are paced for; 0: the owner's
 	stream  *stream
 	grant   gateway.Grant
 	said    bool
@@ -123,6 +130,19 @@ func (a *announcer) KeyFrameWanted() bool {
 		return true
 	}
 	return gateway || !a.asks && !a.stream.source.Unpaced && a.last-a.lastKey >= unasked
+}
+
+// Advise asks the network, and paces packets by what it says.
+func (a *announcer) Advise(now time.Duration) (bitrate int, hold bool) {
+	if a.network == nil {
+		return 0, false
+	}
+	bitrate, hold = a.network.Advise(now)
+	if bitrate != a.paced {
+		a.SetRate(bitrate)
+		a.paced = bitrate
+	}
+	return bitrate, hold
 }
 
 // Send sends a frame; after the first it says so to machines.
@@ -164,10 +184,30 @@ func (s *Source) senderConfig(g gateway.Grant) rtpsend.Config {
 		RTP: g.RTP, RTCP: g.RTCP, SSRC: g.SSRC, CNAME: s.Name, Bandwidth: int(s.Config.Stream.Bitrate), Unpaced: s.Unpaced,
 		Log: s.Log, Monotonic: v4l2.Now,
 	}
+	agree(&c, g.Agreed, s.Config.Stream)
 	if g.SRTP != nil {
 		c.SRTP = &rtpsend.Keys{Profile: g.SRTP.Profile, Ours: g.SRTP.Source, Theirs: g.SRTP.Receiver}
 	}
 	return c
+}
+
+// The header extensions' IDs where the owner vouches for the receiver, who reads them in
+// the SDP. A gateway chooses its own.
+const (
+	captureTimeID = 4
+	transportID   = 5
+)
+
+// agree switches on what the receiver can do, by the word of its gateway or of the owner.
+func agree(c *rtpsend.Config, g gateway.Agreed, owner config.Stream) {
+	c.RTX = g.RTX || owner.RTX
+	c.TransportID, c.CaptureTimeID = g.Transport, g.CaptureTime
+	if c.TransportID == 0 && owner.TWCC && c.CaptureTimeID != transportID {
+		c.TransportID = transportID
+	}
+	if c.CaptureTimeID == 0 && owner.CaptureTime && c.TransportID != captureTimeID {
+		c.CaptureTimeID = captureTimeID
+	}
 }
 
 // measure streams a file as fast as the encoder goes, once, in lock step.

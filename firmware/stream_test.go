@@ -23,6 +23,8 @@ type stalled struct {
 
 func (s *stalled) KeyFrameWanted() bool { return false }
 
+func (s *stalled) Advise(time.Duration) (int, bool) { return 0, false }
+
 func (s *stalled) Send([]byte, bool, time.Duration) error {
 	close(s.sending)
 	<-s.closed

@@ -44,6 +44,10 @@ type Stream struct {
 	RTP     string  // "HOST:PORT", or "" to ask the gateway
 	RTCP    string  // "HOST:PORT", or "" to ask the gateway
 
+	RTX         bool // the receiver takes resends by RFC 4588; a gateway can say so too
+	TWCC        bool // the receiver tells when each packet arrived (transport-wide feedback)
+	CaptureTime bool // each frame bears its capture time (RFC 6051)
+
 	Encryption string // "required": nothing is streamed without keys of the gateway; "": as the gateway says
 }
 

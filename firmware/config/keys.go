@@ -38,6 +38,10 @@ func sections(c *Config) map[string]section {
 			"rtp":     text(&c.Stream.RTP, checkHostPort),
 			"rtcp":    text(&c.Stream.RTCP, checkHostPort),
 
+			"rtx":          boolean(&c.Stream.RTX),
+			"twcc":         boolean(&c.Stream.TWCC),
+			"capture-time": boolean(&c.Stream.CaptureTime),
+
 			"encryption": text(&c.Stream.Encryption, oneOf("", Required)),
 		},
 		"gateway": {

@@ -145,7 +145,7 @@ func (g *Gateway) startStream(r request, host string) (any, *refusal) {
 		host = g.config.Host
 	}
 	rtp, rtcp := g.config.Server.Ports()
-	answer := map[string]any{"url": host, "rtp_port": rtp, "rtcp_port": rtcp}
+	answer := map[string]any{"url": host, "rtp_port": rtp, "rtcp_port": rtcp, "twcc": TransportID}
 	if g.config.KeepAlive != 0 {
 		answer["keepalive_s"] = int(g.config.KeepAlive / time.Second)
 	}

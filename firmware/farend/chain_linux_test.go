@@ -51,7 +51,7 @@ func newChain(t *testing.T, seed uint64, loss float64, k *gateway.SRTP) (*rtpsen
 	ctx, stop := contextWithStop(t)
 	done := make(chan error)
 	go func() { done <- r.Run(ctx) }()
-	cfg := rtpsend.Config{RTP: at[0], RTCP: at[1], Bandwidth: 2_000_000}
+	cfg := rtpsend.Config{RTP: at[0], RTCP: at[1], Bandwidth: 2_000_000, TransportID: TransportID}
 	if k != nil {
 		cfg.SRTP = &rtpsend.Keys{Profile: k.Profile, Ours: k.Source, Theirs: k.Receiver}
 	}
@@ -102,6 +102,9 @@ func TestOurOwnChainHealsFivePercentLoss(t *testing.T) {
 			// A packet that stays lost costs the frames until the key frame: about ten.
 			if good := got.Frames - got.Damaged; good < frames*90/100 {
 				t.Errorf("%d of %d frames, want 90 %%: %+v\n%+v", good, frames, got, sent)
+			}
+			if got.Feedback == 0 || sent.TransportFeedback < got.Feedback*8/10 {
+				t.Errorf("%d messages about arrivals sent, %d heard", got.Feedback, sent.TransportFeedback)
 			}
 			if got.Healed == 0 || sent.Resends.Sent == 0 || got.Malformed != 0 || sent.Ignored.Malformed+sent.Ignored.Forged != 0 {
 				t.Errorf("%+v\n%+v: want packets healed and nothing malformed or forged", got, sent)

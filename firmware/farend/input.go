@@ -52,6 +52,7 @@ func (r *Receiver) takeRTP(b []byte, _ net.Addr) {
 		s.healed++
 	}
 	s.packetAt = now
+	s.arrivals.note(&p, r.ssrc, now)
 	s.bytes += uint64(size)
 	s.sequence.arrived(ticks(now), p.Timestamp)
 	// The Assembler counts what it cannot read; there is nobody to tell.

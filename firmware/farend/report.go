@@ -60,6 +60,7 @@ func (r *Receiver) tick() {
 		s.assembler.GiveUp(last)
 	}
 	r.ask(s, now)
+	r.tell(s, now)
 	wanted := s.sequence.started && s.alive(now) && s.assembler.WaitsForKeyFrame() &&
 		now-s.began > pliPatience && (s.replyPLI == 0 || now-s.replyPLI >= pliEvery)
 	due := now >= r.reportAt

@@ -26,13 +26,14 @@ type source struct {
 	goodAt      time.Duration // the last frame that a decoder could show
 	good        bool          // there was one
 	missing     missing
+	arrivals    arrivals
 	bye         bool
 
 	reportMiddle uint32 // of the last SR, for LSR
 	reportAt     time.Duration
 
 	bytes, frames, keyFrames, damaged, delayed uint64
-	nacks, healed                              uint64
+	nacks, healed, feedback                    uint64
 	delays                                     time.Duration
 	width, height                              int
 }
@@ -62,6 +63,7 @@ type Stats struct {
 	Unasked        uint64 // RTP and RTCP while nothing was granted, since the receiver was made
 	SenderReports  uint64
 	Reports, PLIs  uint64 // sent
+	Feedback       uint64 // messages about each packet's arrival, sent
 	NACKs          uint64 // packets that were asked for again, each counted as often as it was
 	Healed         uint64 // of these packets: came after all
 
@@ -87,6 +89,7 @@ func (s *source) addTo(t *Stats) {
 	t.LostFrames += c.Lost
 	t.Malformed += c.Malformed + c.Oversized
 	t.NACKs += s.nacks
+	t.Feedback += s.feedback
 	t.Healed += s.healed
 	t.Delays += s.delays
 	t.Delayed += s.delayed

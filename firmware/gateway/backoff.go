@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/netip"
 	"syscall"
 	"time"
 )
@@ -74,15 +73,29 @@ func isSlow(err error) bool {
 
 // pause waits d, or less if Wake is called or ctx ends, but never less than least: a
 // link that flaps must not turn us into a flood.
-func (s *Session) pause(ctx context.Context, d, least time.Duration) {
+func (s *Session) pause(ctx context.Context, d, least time.Duration) { s.rest(ctx, d, least, false) }
+
+// rest is a pause that doubt ends, too, if that counts. It tells whether it did.
+func (s *Session) rest(ctx context.Context, d, least time.Duration, doubtCounts bool) (doubted bool) {
+	var doubts chan struct{}
+	if doubtCounts {
+		doubts = s.doubts
+	} else {
+		select {
+		case <-s.doubts: // old by the time that it could count
+		default:
+		}
+	}
 	began := s.clock.Now()
 	fired, stop := s.clock.After(d)
 	defer stop()
 	select {
 	case <-ctx.Done():
-		return
+		return false
 	case <-fired:
-		return
+		return false
+	case <-doubts:
+		doubted = true
 	case <-s.wake:
 		s.backoff = backoff{}
 	}
@@ -92,6 +105,7 @@ func (s *Session) pause(ctx context.Context, d, least time.Duration) {
 	case <-ctx.Done():
 	case <-rest:
 	}
+	return doubted
 }
 
 // unsentPause is enough where no request has left this machine: asking is one look at the
@@ -112,9 +126,8 @@ func leastPause(err error) time.Duration {
 // configuration takes.
 func unsent(err error) bool {
 	var dns *net.DNSError
-	if errors.As(err, &dns) {
-		server, parseErr := netip.ParseAddrPort(dns.Server)
-		return parseErr == nil && server.Addr().IsLoopback()
+	if errors.As(err, &dns) { // not 127.0.0.53, where systemd listens and asks on
+		return dns.Server == "127.0.0.1:53" || dns.Server == "[::1]:53"
 	}
 	return errors.Is(err, syscall.ENETUNREACH)
 }

@@ -100,6 +100,7 @@ func (c *Client) StartStream(ctx context.Context, id ID, width, height int) (Gra
 	ssrc := newSSRC()
 	if c.secure { // keys travel over https only; without them a gateway need not know the rest
 		r.Codec, r.SSRC, r.SRTP = "VP8", ssrc, []string{ProfileGCM, ProfileCM}
+		r.Offer = []string{OfferRTX, OfferTransport, OfferCaptureTime}
 	}
 	a, err := c.ask(ctx, r)
 	if err != nil {
@@ -118,7 +119,7 @@ func (c *Client) StartStream(ctx context.Context, id ID, width, height int) (Gra
 	}
 	return Grant{
 		Utilization: id, Host: host, RTPPort: a.RTPPort.N, RTCPPort: a.RTCPPort.N, KeepAlive: keepAlive(a.KeepAlive),
-		SSRC: ssrc, SRTP: srtp,
+		SSRC: ssrc, SRTP: srtp, Agreed: readAgreed(a),
 	}, nil
 }
 

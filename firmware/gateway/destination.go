@@ -20,6 +20,7 @@ type Grant struct {
 	KeepAlive         time.Duration
 	SSRC              uint32 // for this session alone
 	SRTP              *SRTP  // nil: the stream goes in the clear
+	Agreed            Agreed
 
 	// RTP and RTCP are where packets may go: resolved once and checked by a
 	// Policy. Nothing may resolve Host again, or a bad name server could move

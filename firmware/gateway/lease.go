@@ -17,6 +17,8 @@ const (
 	// A server that got a key frame and does not capture after five tries with
 	// growing pauses (about half a minute) does not get better by waiting.
 	validationTries = 5
+	// Where the sender has its own doubts, one key frame and one more try will do.
+	doubtfulTries = 1
 	// Periods without a good answer until a source falls silent.
 	leasePeriods = 3
 )
@@ -26,9 +28,11 @@ const (
 func (s *Session) lease(ctx context.Context, g Grant, stream Stream) error {
 	good := s.clock.Now()
 	left := func() time.Duration { return leasePeriods*g.KeepAlive - s.clock.Now().Sub(good) }
-	wait, tries, last := firstValidation, 0, error(nil)
+	wait, tries, most, last := firstValidation, 0, validationTries, error(nil)
 	for {
-		s.pause(ctx, min(wait, max(left(), 0)), shortestPause)
+		if s.rest(ctx, min(wait, max(left(), 0)), shortestPause, last == nil) {
+			most = doubtfulTries
+		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -40,13 +44,13 @@ func (s *Session) lease(ctx context.Context, g Grant, stream Stream) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case last == nil:
-			good, wait, tries = s.clock.Now(), g.KeepAlive, 0
+			good, wait, tries, most = s.clock.Now(), g.KeepAlive, 0, validationTries
 			s.captured()
 			continue
 		case endsLease(last):
 			return last
 		case errors.Is(last, ErrUncaptured):
-			if tries++; tries > validationTries {
+			if tries++; tries > most {
 				return last
 			}
 			s.phase(PhaseValidating)

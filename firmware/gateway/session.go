@@ -50,6 +50,7 @@ type Session struct {
 	clock  Clock
 	random func() float64
 	wake   chan struct{}
+	doubts chan struct{}
 
 	backoff   backoff // Run's alone, as are the next five
 	id        ID
@@ -74,7 +75,7 @@ func NewSession(c SessionConfig) *Session {
 	if s.random == nil {
 		s.random = rand.Float64
 	}
-	s.wake = make(chan struct{}, 1)
+	s.wake, s.doubts = make(chan struct{}, 1), make(chan struct{}, 1)
 	s.state = State{Phase: PhaseIdle, Since: s.clock.Now()}
 	return s
 }

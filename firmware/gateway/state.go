@@ -40,6 +40,17 @@ func (s *Session) Wake() {
 	}
 }
 
+// Doubt makes a session that streams ask at once whether the stream still arrives, and
+// ask less often before it starts over: call it when the receiver seems to be gone. It
+// changes nothing while the gateway is in trouble, for then the backoff counts. It never
+// blocks.
+func (s *Session) Doubt() {
+	select {
+	case s.doubts <- struct{}{}:
+	default: // one is waiting already
+	}
+}
+
 func (s *Session) phase(p Phase) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

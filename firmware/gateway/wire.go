@@ -40,6 +40,7 @@ type Request struct {
 	Codec string   `json:"codec,omitempty"`
 	SSRC  uint32   `json:"ssrc,omitempty"`
 	SRTP  []string `json:"srtp,omitempty"` // profiles that the source can do, the best first
+	Offer []string `json:"offer,omitempty"`
 }
 
 // String is for logs: the request without its key.
@@ -118,6 +119,9 @@ type answer struct {
 	Profile     string     `json:"srtp_profile"`
 	SourceKey   string     `json:"srtp_key"`  // secret
 	ReceiverKey string     `json:"srtcp_key"` // secret
+	RTX         yes        `json:"rtx"`
+	Transport   optional   `json:"twcc"`
+	CaptureTime optional   `json:"ntp-64"`
 	Validation  lenientInt `json:"validation_code"`
 	Explanation text       `json:"validation_txt"`
 }
@@ -150,6 +154,16 @@ func (n *optional) UnmarshalJSON(b []byte) error {
 	if n.lenientInt.UnmarshalJSON(b) != nil {
 		n.lenientInt = lenientInt{}
 	}
+	return nil
+}
+
+// yes is a switch of an extension: true, 1 or "1"; anything else is no.
+type yes bool
+
+// UnmarshalJSON never fails.
+func (y *yes) UnmarshalJSON(b []byte) error {
+	s := strings.Trim(string(b), `"`)
+	*y = s == "true" || s == "1"
 	return nil
 }
 

@@ -35,7 +35,7 @@ func (s *Sender) Close() error {
 
 // end sends what is left to say. sending is held.
 func (s *Sender) end() error {
-	var sent tally
+	sent := tally{at: s.cfg.Monotonic()}
 	var err error
 	for s.history.waiting > 0 && err == nil {
 		err = s.sendNext(&sent)

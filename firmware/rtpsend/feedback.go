@@ -60,6 +60,7 @@ func (s *Sender) read(b []byte, now time.Duration) {
 	}
 	s.session.members = 2 // we and the receiver
 	s.breaker.heard(now)
+	s.doubt.hear(now)
 	s.average(size)
 	for len(b) > 0 {
 		n := partSize(b)
@@ -113,8 +114,11 @@ func (s *Sender) take(b []byte, now time.Duration) bool {
 	case rtcp.TypePayloadSpecificFeedback:
 		return s.takeFeedback(b, count)
 	case rtcp.TypeTransportSpecificFeedback:
-		if count == rtcp.FormatTLN {
-			return s.takeNACK(b)
+		switch count {
+		case rtcp.FormatTLN:
+			return s.takeNACK(b, now)
+		case transportFormat:
+			return s.takeTransport(b, now)
 		}
 		s.stats.Ignored.OtherType++
 	case rtcp.TypeGoodbye:
@@ -139,6 +143,7 @@ func (s *Sender) takeReceptions(reports []rtcp.ReceptionReport, now time.Duratio
 		s.stats.Lost = int32(r.TotalLost<<8) >> 8 // 24 bits with a sign: rtpbin says -1 on a clean link
 		s.stats.Jitter = ofTicks(r.Jitter)
 		s.stats.HighestSequence = r.LastSequenceNumber
+		s.departures.reported(now, uint16(r.LastSequenceNumber), s.stats.Loss)
 		s.broke(s.breaker.report(now, r.LastSequenceNumber, s.stats.Loss, s.stats.RTT, s.stats.Packets, s.stats.Octets))
 		if r.LastSenderReport == 0 { // none has reached the receiver yet
 			continue

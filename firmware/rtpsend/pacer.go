@@ -44,6 +44,14 @@ func newPacer(bandwidth int, off bool) pacer {
 	return pacer{bucket: fullBucket(pace, max(freely*mean, 2*maxPacket)), pace: pace, off: off}
 }
 
+// steer makes the pace that of a stream of bandwidth bit/s from now on.
+func (p *pacer) steer(now time.Duration, bandwidth int) {
+	fresh := newPacer(bandwidth, p.off)
+	p.fill(now)
+	p.pace, p.rate, p.depth = fresh.pace, fresh.pace, fresh.depth
+	p.level = min(p.level, p.depth)
+}
+
 // frame notes at now that a frame captured at captured was queued, and queued bytes
 // wait now, it included.
 func (p *pacer) frame(now, captured time.Duration, queued int) {

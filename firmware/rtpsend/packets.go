@@ -20,18 +20,15 @@ func (s *Sender) queue(frame []byte, timestamp uint32, ntp uint64, sent *tally) 
 			}
 		}
 		b, sequence := s.history.room()
-		head := rtpHeaderSize
-		if ntp != 0 {
-			putCaptureTime(b[head:], s.cfg.CaptureTimeID, ntp)
-			head += captureTimeSize
-		}
+		extensions := putExtensions(b[rtpHeaderSize:], s.cfg.TransportID, s.cfg.CaptureTimeID, ntp)
+		head := rtpHeaderSize + extensions
 		var n int
 		n, last = s.packetizer.Next(b[head : rtpHeaderSize+s.payload])
 		putHeader(b, last, sequence, timestamp, s.cfg.First.SSRC)
-		if ntp != 0 {
+		if extensions > 0 {
 			b[0] |= extensionBit
-			ntp = 0 // the frame's other packets bear the same timestamp
 		}
+		ntp = 0 // the frame's other packets bear the same timestamp
 		s.history.add(head + n)
 	}
 	return nil
@@ -47,9 +44,14 @@ func (s *Sender) captured(now, at time.Duration) uint64 {
 
 // sendNext sends the packet whose turn it is.
 func (s *Sender) sendNext(sent *tally) error {
-	packet := s.history.peek()
+	packet, sequence, before := s.history.peek(), s.history.next, sent.packets
 	s.history.pass()
-	return s.write(packet, sent)
+	s.number(packet)
+	err := s.write(packet, sent)
+	if sent.packets > before {
+		s.departures.name(sequence)
+	}
+	return err
 }
 
 // flush sends what may leave now; the wait for the rest is 0 if there is none.
@@ -66,16 +68,12 @@ func (s *Sender) flush(now time.Duration, sent *tally) (wait time.Duration, err 
 	return 0, nil
 }
 
-// headerSize is how long the RTP header of a packet of ours is.
-func headerSize(packet []byte) int {
-	if packet[0]&extensionBit != 0 {
-		return rtpHeaderSize + captureTimeSize
+// number gives a packet its transport-wide number.
+func (s *Sender) number(packet []byte) {
+	if s.cfg.TransportID != 0 {
+		setTransport(packet, uint16(s.departures.number()))
 	}
-	return rtpHeaderSize
 }
-
-// extensionBit is X in the first byte of an RTP header.
-const extensionBit = 0x10
 
 // putHeader writes an RTP header: version 2, no padding, extension or CSRC.
 func putHeader(b []byte, marker bool, sequence uint16, timestamp, ssrc uint32) {

@@ -24,11 +24,7 @@ func (s *Sender) fit(mtu int) {
 	if mtu == 0 {
 		return
 	}
-	ip := 40
-	if s.cfg.RTP.Addr().Is4() {
-		ip = 20
-	}
-	room := max(mtu, leastMTU) - ip - udpHeader - rtpHeaderSize - s.overhead()
+	room := max(mtu, leastMTU) - s.below - rtpHeaderSize - s.overhead()
 	room = min(room, rtpvp8.MaxPayload-s.overhead())
 	if s.payload != 0 && room != s.payload {
 		s.cfg.Log.Info("packets fit the path", "mtu", mtu, "payload", room)

@@ -43,7 +43,7 @@ func (s *Sender) turn() (wait time.Duration, err error) {
 		return 0, ErrClosed
 	}
 	now := s.cfg.Monotonic()
-	var sent tally
+	sent := tally{at: now}
 	if err = s.resend(now, &sent); err == nil {
 		wait, err = s.flush(now, &sent)
 	}

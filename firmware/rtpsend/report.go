@@ -16,6 +16,9 @@ import (
 // receivePause keeps a socket that fails at once from taking the processor.
 const receivePause = 100 * time.Millisecond
 
+// lookEvery is how often the receiver's silence is looked at.
+const lookEvery = 500 * time.Millisecond
+
 // startReports sends the first report with the first frame: a receiver maps RTP time
 // from the start, and one that learns our RTCP address from it can ask for key frames.
 // Section 6.2 allows unicast to begin without delay.
@@ -39,7 +42,7 @@ func (s *Sender) run() {
 // step waits for one packet or for the next report; false: closed.
 func (s *Sender) step() bool {
 	s.mu.Lock()
-	wait := max(s.schedule.next-s.cfg.Monotonic(), 0)
+	wait := min(max(s.schedule.next-s.cfg.Monotonic(), 0), lookEvery)
 	s.mu.Unlock()
 	n, from, err := s.reports.Receive(s.in[:], wait)
 	switch {
@@ -58,8 +61,13 @@ func (s *Sender) step() bool {
 		}
 	}
 	s.mu.Lock()
-	due := s.schedule.expire(s.cfg.Monotonic(), s.session.interval())
+	now := s.cfg.Monotonic()
+	due := s.schedule.expire(now, s.session.interval())
+	doubtful := s.doubt.raised(now)
 	s.mu.Unlock()
+	if doubtful {
+		s.cfg.Doubt()
+	}
 	if due {
 		s.sendReport(nil)
 	}

@@ -33,7 +33,7 @@ type Resends struct {
 	Sent    uint64
 	Octets  uint64 // of RTP payload in those sent, without headers
 	Gone    uint64 // older than the history, or never sent
-	Early   uint64 // sent again so short a time ago that the answer is on its way
+	Early   uint64 // sent again so short a time ago that the answer is on its way, or late rather than lost
 	Limited uint64 // above 25 % of the bandwidth, or too many at once
 }
 
@@ -61,7 +61,7 @@ type wanted struct {
 
 // takeNACK notes the packets that a generic NACK names; false: it is none. It
 // allocates nothing: this is what a receiver on a bad link sends most. mu is held.
-func (s *Sender) takeNACK(b []byte) bool {
+func (s *Sender) takeNACK(b []byte, now time.Duration) bool {
 	if len(b) < nackSize+4 {
 		return false
 	}
@@ -72,10 +72,10 @@ func (s *Sender) takeNACK(b []byte) bool {
 	s.stats.NACKs++
 	for b = b[nackSize:]; len(b) >= 4; b = b[4:] {
 		first, more := binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
-		s.want(first)
+		s.want(first, now)
 		for i := range uint16(16) { // section 6.2.1: bit i stands for first+i+1
 			if more>>i&1 != 0 {
-				s.want(first + i + 1)
+				s.want(first+i+1, now)
 			}
 		}
 	}
@@ -83,8 +83,9 @@ func (s *Sender) takeNACK(b []byte) bool {
 	return true
 }
 
-func (s *Sender) want(sequence uint16) {
+func (s *Sender) want(sequence uint16, now time.Duration) {
 	s.stats.Resends.Asked++
+	s.departures.lacks(now, sequence)
 	switch {
 	case !s.clock.started || s.breaker.fault != none:
 		s.stats.Resends.Gone++
@@ -113,6 +114,9 @@ func (s *Sender) resend(now time.Duration, sent *tally) error {
 		case e.resent && now-e.resentAt < rtt/2:
 			sent.resends.Early++
 			continue
+		case s.departures.late(sequence):
+			sent.resends.Early++
+			continue
 		case !s.resends.take(now, len(packet)):
 			sent.resends.Limited++
 			continue
@@ -125,13 +129,17 @@ func (s *Sender) resend(now time.Duration, sent *tally) error {
 	return nil
 }
 
-// sendAgain sends one packet as it was. Under SRTP the same index encrypts the same
-// bytes, so this is no second use of the key stream.
+// sendAgain sends one packet as it was, but for its transport-wide number. Under SRTP
+// that stays too: the same index must authenticate the same bytes, or AES-GCM gives its
+// key away, and encrypt the same bytes, so that this is no second use of the key stream.
 func (s *Sender) sendAgain(packet []byte, sent *tally) error {
 	if s.cfg.RTX {
 		packet = s.wrapRTX(packet)
 	}
-	var again tally
+	if s.cfg.RTX || s.cfg.cloak == nil {
+		s.number(packet)
+	}
+	again := tally{at: sent.at, again: true}
 	err := s.write(packet, &again)
 	sent.resends.Sent += again.packets
 	sent.resends.Octets += again.octets

@@ -13,7 +13,7 @@
 // streaming for a while, and hours of jump must not move a timestamp or a timer.
 //
 // Sources: RFC 3550 sections 5 and 6 (RTP, RTCP), RFC 7741 (VP8), RFC 4585 section
-// 6.2.1 and 6.3.1 (NACK, PLI), RFC 4588 (RTX), RFC 5104 section 4.3.1 (FIR), RFC 5506 (reduced size), RFC 4566 (SDP).
+// 6.2.1 and 6.3.1 (NACK, PLI), draft-holmer-rmcat-transport-wide-cc-extensions-01 (transport-wide feedback), RFC 4588 (RTX), RFC 5104 section 4.3.1 (FIR), RFC 5506 (reduced size), RFC 4566 (SDP).
 package rtpsend
 
 import (
@@ -70,6 +70,9 @@ type Config struct {
 	SRTP          *Keys          // nil: in the clear
 	SSRC          uint32         // 0: random, or First's
 	CaptureTimeID uint8          // of the header extension ntp-64 in each frame's first packet, 1 to 14; 0: none
+	TransportID   uint8          // of the header extension with transport-wide numbers, 1 to 14; 0: none, and no such feedback
+	Path          Path           // hears what becomes of the packets; nil: nobody
+	Doubt         func()         // called, at most once in 5 s, when the receiver may be gone; must not block; nil: nobody cares
 	RTX           bool           // the receiver knows RFC 4588: resends are packets of RTXPayloadType
 	Log           *slog.Logger   // nil: silent
 
@@ -110,8 +113,14 @@ func (c *Config) complete() error {
 	if len(c.CNAME) > 255 {
 		return fmt.Errorf("CNAME of %d bytes, at most 255 fit into SDES", len(c.CNAME))
 	}
-	if c.CaptureTimeID > 14 {
-		return fmt.Errorf("header extension ID %d, at most 14 fit", c.CaptureTimeID)
+	if max(c.CaptureTimeID, c.TransportID) > maxExtensionID || c.CaptureTimeID != 0 && c.CaptureTimeID == c.TransportID {
+		return fmt.Errorf("header extension IDs %d and %d: want two of 1 to %d", c.CaptureTimeID, c.TransportID, maxExtensionID)
+	}
+	if c.Doubt == nil {
+		c.Doubt = func() {}
+	}
+	if c.Path == nil {
+		c.Path = deaf{}
 	}
 	if c.Bandwidth <= 0 {
 		c.Bandwidth = DefaultBandwidth

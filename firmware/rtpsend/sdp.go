@@ -27,6 +27,9 @@ func (s *Sender) SDP() string {
 	if s.cfg.CaptureTimeID != 0 {
 		lines = append(lines, fmt.Sprintf("a=extmap:%d %s", s.cfg.CaptureTimeID, CaptureTimeURI))
 	}
+	if s.cfg.TransportID != 0 {
+		lines = append(lines, fmt.Sprintf("a=extmap:%d %s", s.cfg.TransportID, TransportURI), fmt.Sprintf("a=rtcp-fb:%d transport-cc", PayloadType))
+	}
 	if s.cfg.mux() {
 		lines = append(lines, "a=rtcp-mux")
 	}
@@ -43,6 +46,9 @@ func (s *Sender) profile() string {
 	p := "RTP/AVP"
 	if s.cfg.SRTP != nil {
 		p = "RTP/SAVP"
+	}
+	if s.cfg.TransportID != 0 {
+		p += "F" // a=rtcp-fb belongs to the feedback profiles alone (RFC 4585 section 4.2)
 	}
 	if s.cfg.RTX {
 		return fmt.Sprintf("%s %d %d", p, PayloadType, RTXPayloadType)

@@ -37,6 +37,8 @@ type Sender struct {
 	resends     bucket
 	rtxSequence uint16
 	rtxPacket   [maxPacket]byte
+	departures  departures
+	below       int           // bytes of IP and UDP headers below a packet
 	outage      bool          // packets do not leave, or did not a moment ago
 	failed      time.Duration // when a frame last met a send error
 	renewed     time.Duration // when the socket was last asked to renew itself
@@ -55,6 +57,7 @@ type Sender struct {
 	fir       firSeen
 	wanted    wanted
 	breaker   breaker
+	doubt     doubt
 
 	withholding bool // frames, for the circuit is broken
 
@@ -72,6 +75,11 @@ func newSender(cfg Config, media mediaConn, reports reportConn) *Sender {
 		clock:       rtpClock{first: cfg.First.Timestamp},
 		schedule:    schedule{random: rand.Float64},
 		session:     session{bandwidth: cfg.Bandwidth, members: 1, senders: 1, weSent: true},
+	}
+	s.departures.path = cfg.Path
+	s.below = 40 + udpHeader
+	if cfg.RTP.Addr().Is4() {
+		s.below = 20 + udpHeader
 	}
 	s.fit(ethernetMTU)
 	if media != nil {
@@ -106,7 +114,7 @@ func (s *Sender) Send(frame []byte, key bool, at time.Duration) error {
 	if !ok {
 		return nil
 	}
-	var sent tally
+	sent := tally{at: now}
 	err := s.queue(frame, timestamp, s.captured(now, at), &sent)
 	if err == nil {
 		s.pacer.frame(now, at, s.history.queued)
@@ -168,4 +176,15 @@ func (s *Sender) KeyFrameWanted() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.keyFrames.take(now, s.stats.RTT)
+}
+
+// SetRate paces packets, and bounds resends, for a stream of bandwidth bit/s from now
+// on. It may wait as Send does.
+func (s *Sender) SetRate(bandwidth int) {
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	now := s.cfg.Monotonic()
+	s.pacer.steer(now, bandwidth)
+	s.resends.fill(now)
+	s.resends.rate = newResendBucket(bandwidth).rate
 }

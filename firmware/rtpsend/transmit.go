@@ -21,6 +21,9 @@ func (s *Sender) account(now time.Duration, sent *tally) {
 	s.stats.Octets += sent.octets
 	s.stats.SendErrors.add(sent.errors)
 	s.stats.Resends.add(sent.resends)
+	if sent.errors.Refused > 0 {
+		s.doubt.refuse(now)
+	}
 	if sent.errors.TooLarge > 0 { // the receiver lacks them for ever: they do not fit
 		s.keyFrames.request()
 	}
@@ -53,6 +56,8 @@ func (s *Sender) renew(now time.Duration, why error) {
 
 // A tally is what became of some packets.
 type tally struct {
+	at              time.Duration // of all of them
+	again           bool          // they were sent before
 	packets, octets uint64
 	errors          SendErrors
 	resends         Resends
@@ -91,8 +96,13 @@ func (s *Sender) write(packet []byte, sent *tally) error {
 			s.fit(s.media.MTU()) // an ICMP "too big" came: the kernel knows the path now
 		}
 	default:
+		payload := len(packet) - headerSize(packet)
 		sent.packets++
-		sent.octets += uint64(len(packet) - headerSize(packet))
+		sent.octets += uint64(payload)
+		if sent.again {
+			payload = 0
+		}
+		s.departures.left(sent.at, len(wire)+s.below, payload)
 	}
 	return nil
 }

@@ -100,6 +100,9 @@ func overrides(f *flag.FlagSet, c *config.Config) (apply func()) {
 	f.Var(&given.Stream.Size, "size", "`WIDTHxHEIGHT`; default: the board's, 640x480")
 	f.IntVar(&given.Stream.FPS, "fps", 0, "pictures a second; default: the board's, 30")
 	f.Var(&given.Stream.Bitrate, "bitrate", "`bit/s`, such as 600k; default: the board's, 600k")
+	f.BoolVar(&given.Stream.RTX, "rtx", false, "the receiver takes lost packets again by RFC 4588, as payload type 97")
+	f.BoolVar(&given.Stream.TWCC, "twcc", false, "the receiver reports when each packet arrived: number them in a header extension (ID 5)")
+	f.BoolVar(&given.Stream.CaptureTime, "capture-time", false, "send each frame's capture time in a header extension (RFC 6051, ID 4)")
 	return func() {
 		f.Visit(func(fl *flag.Flag) {
 			switch fl.Name {
@@ -120,6 +123,12 @@ func overrides(f *flag.FlagSet, c *config.Config) (apply func()) {
 				c.Stream.FPS = given.Stream.FPS
 			case "bitrate":
 				c.Stream.Bitrate = given.Stream.Bitrate
+			case "rtx":
+				c.Stream.RTX = given.Stream.RTX
+			case "twcc":
+				c.Stream.TWCC = given.Stream.TWCC
+			case "capture-time":
+				c.Stream.CaptureTime = given.Stream.CaptureTime
 			}
 		})
 	}

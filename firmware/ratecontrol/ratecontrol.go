@@ -1,0 +1,182 @@
+// Package ratecontrol decides how many bits per second the encoder may spend, and
+// which pictures must not be sent at all because the path is still full.
+//
+// It is the way back of the stream: what the receiver tells of the path comes in,
+// decisions go out. There is no goroutine, clock or socket in here: the caller passes
+// the time of each event (CLOCK_MONOTONIC). Rates are in bit/s, sizes in bytes of an IP
+// packet, loss is a fraction from 0 to 1.
+//
+// It works with what a receiver offers. Transport-wide feedback tells the arrival of
+// each packet: a queue shows within a tenth of a second. Reception reports alone come
+// each 5 s in plain AVP: a queue then shows in how late the reported packet is, and in
+// packets asked for again. A receiver that tells nothing at all, such as ffmpeg, gets
+// what the owner allows.
+//
+// A network that is slow is answered by bits first. What too few bits make of the
+// picture is overload's matter: fewer pictures, then smaller ones.
+//
+// Sources: RFC 3550 section 6.4 (reports), draft-holmer-rmcat-transport-wide-cc-extensions-01
+// (transport feedback), draft-ietf-rmcat-gcc-02 sections 5 and 6 (shares of loss),
+// RFC 6817 section 2.1.1 (least delay as the base of a queue's).
+package ratecontrol
+
+import "time"
+
+const (
+	// startShare of the owner's rate is what a stream starts with, before anything is
+	// known of the path; leastRate is where it is still a picture.
+	startShare = 0.5
+	leastRate  = 50_000
+
+	// A queue that delays by calm is none; above full the path is congested. Between
+	// the two nothing moves. Jitter of Wi-Fi is 10 to 30 ms, of which the least of a
+	// batch is taken.
+	calm = 40 * time.Millisecond
+	full = 60 * time.Millisecond
+
+	// backOff is the part of what the path carried that is taken after congestion: the
+	// rest drains the queue.
+	backOff = 0.85
+
+	// Growth is a part of the rate in a second: quick where nothing is known to be in
+	// the way, careful around the rate that last was too much, and in between while only
+	// reports tell, seconds late.
+	quickGrowth   = 0.40
+	carefulGrowth = 0.10
+	blindGrowth   = 0.25
+
+	// memory is how long the rate that was too much is believed to be so still, and
+	// beyond is how far above it nobody remembers.
+	memory = 30 * time.Second
+	beyond = 1.15
+
+	// headroom is how far the rate may be above what is really sent: an encoder that
+	// needs less says nothing about the path.
+	headroom = 2.0
+)
+
+// A Cause is why the rate was cut.
+type Cause int
+
+const (
+	Queue   Cause = iota // each packet's arrival shows that one grows on the path
+	Late                 // reports tell of packets that are late
+	Losses               // too many packets are lost
+	Silence              // feedback that was there has stopped
+	Causes               // how many there are
+)
+
+// String is for the log.
+func (c Cause) String() string {
+	return [...]string{"a queue grows on the path", "packets are late", "packets are lost", "feedback has stopped"}[c]
+}
+
+// A Controller watches one stream. It belongs to one goroutine.
+type Controller struct {
+	most  float64 // the owner's, of VP8
+	rate  float64 // on the wire
+	share float64 // of what is on the wire that is VP8
+	grown time.Duration
+	begun bool
+
+	cuts [Causes]uint64
+
+	capacity float64       // of the path when it was last congested; 0: it was not
+	cutAt    time.Duration // when the rate was last cut
+	waiting  backlog
+
+	sent      meter // what left
+	again     meter // what of it had left before
+	transport transport
+	reports   reports
+	losses    losses
+}
+
+// New makes a controller for a stream of at most most bit/s of VP8.
+func New(most int) *Controller {
+	c := &Controller{most: float64(most), share: 1}
+	c.rate = min(c.most, max(leastRate, startShare*c.most))
+	c.sent.span, c.again.span, c.transport.received.span = sendSpan, sendSpan, receiveSpan
+	return c
+}
+
+// Cuts is how often each cause has cut the rate.
+func (c *Controller) Cuts() [Causes]uint64 { return c.cuts }
+
+// Rate is what may be on the wire now, in bit/s.
+func (c *Controller) Rate() int { return int(c.rate) }
+
+// Sent notes a packet that left, size bytes with all headers, of which payload are VP8;
+// none of one that was sent before.
+func (c *Controller) Sent(now time.Duration, size, payload int) {
+	c.sent.add(now, size)
+	if payload == 0 {
+		c.again.add(now, size)
+	}
+	c.losses.sent(now)
+	c.transport.sent(now)
+	c.waiting.add(now, size, c.capacity)
+	if payload > 0 {
+		c.share += (float64(payload)/float64(size) - c.share) / 64 // some 20 frames
+	}
+}
+
+// Advise says, for the picture at hand, at which rate to encode in bit/s of VP8, and
+// whether to leave it out because what is on its way must drain first.
+func (c *Controller) Advise(now time.Duration) (bitrate int, hold bool) {
+	c.hush(now)
+	c.grow(now)
+	hold = now-c.cutAt < congestion && c.waiting.hold(now, c.capacity)
+	free := c.rate - c.again.rate(now) // what is sent again needs its part
+	return int(min(c.most, max(leastRate, free*c.share))), hold
+}
+
+// ceiling is the owner's rate on the wire.
+func (c *Controller) ceiling() float64 { return c.most / c.share }
+
+// grow takes the room that there seems to be, by the time since the last picture.
+func (c *Controller) grow(now time.Duration) {
+	passed := min(now-c.grown, 200*time.Millisecond) // a pause is no sign of room
+	first := !c.begun
+	c.grown, c.begun = now, true
+	if first || c.rate >= c.ceiling() || !c.room(now) {
+		return
+	}
+	to := c.rate * (1 + c.growth(now)*passed.Seconds())
+	to = min(to, c.ceiling(), max(c.rate, headroom*c.sent.rate(now)))
+	if c.capacity > 0 && to > beyond*c.capacity {
+		c.capacity = 0
+	}
+	c.rate = max(c.rate, to)
+}
+
+// growth is what part of the rate is added in a second.
+func (c *Controller) growth(now time.Duration) float64 {
+	switch {
+	case c.capacity > 0 && now-c.cutAt < memory && c.rate > backOff*c.capacity:
+		return carefulGrowth
+	case c.transport.live(now):
+		return quickGrowth
+	}
+	return blindGrowth
+}
+
+// room tells whether nothing speaks against more.
+func (c *Controller) room(now time.Duration) bool {
+	if c.losses.share(now) > lossGrow && !c.transport.live(now) || c.losses.share(now) > lossCut {
+		return false
+	}
+	if c.transport.offered(now) {
+		return now-c.transport.last < patience && c.transport.queue < calm
+	}
+	return c.reports.room(now, c.rate)
+}
+
+// cut lowers the rate, never below the least, and never raises it.
+func (c *Controller) cut(now time.Duration, to float64, why Cause) {
+	if to >= c.rate {
+		return
+	}
+	c.rate, c.cutAt = max(leastRate, to), now
+	c.cuts[why]++
+}

@@ -1,0 +1,178 @@
+package ratecontrol
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// bottleneck is the path of the issue: narrow for 10 s, with a queue of 2 s.
+func (p path) bottleneck(high float64) path {
+	p.capacity = step(high, 0.4e6, 20*time.Second, 30*time.Second)
+	p.queue = 2 * time.Second
+	p.delay = max(p.delay, 5*ms)
+	return p
+}
+
+func TestBottleneckIsSeenDrainedAndLeftAgain(t *testing.T) {
+	type trial struct {
+		name       string
+		path       path
+		late, back time.Duration
+	}
+	trials := []trial{
+		{"transport feedback", path{transport: true}, 700 * ms, 5 * time.Second},
+		{"transport feedback from 50 ms away with jitter", path{transport: true, delay: 50 * ms, jitter: 10 * ms}, 900 * ms, 6 * time.Second},
+		{"reports of the feedback profile", path{nack: true, reports: 500 * ms}, 2500 * ms, 10 * time.Second},
+		{"reports each 5 s, no requests", path{reports: 5 * time.Second}, 8 * time.Second, 10 * time.Second},
+	}
+	for first := time.Duration(0); first < 5*time.Second; first += time.Second {
+		trials = append(trials, trial{fmt.Sprintf("reports each 5 s, the first after %v", first),
+			path{nack: true, first: first, reports: 5 * time.Second}, 8 * time.Second, 10 * time.Second})
+	}
+	for _, high := range []float64{1.0e6, 1.1e6} { // at 1.0e6 the owner's rate and headers do not fit
+		for _, test := range trials {
+			t.Run(fmt.Sprintf("%s, %g bit/s", test.name, high), func(t *testing.T) {
+				p := test.path.bottleneck(high)
+				r := p.play(t, 1_000_000, 50*time.Second)
+				late, back, gap := r.above(300*ms, 20*time.Second), r.reaches(900_000, 30*time.Second), r.longestGap()
+				t.Logf("above 300 ms for %v, back after %v, longest gap %v, held %d, cuts %v", late, back, gap, r.held, r.c.Cuts())
+				if late > test.late || back > test.back || gap > time.Second {
+					t.Errorf("above 300 ms for %v, want at most %v; back after %v, want %v; longest gap %v, want 1s", late, test.late, back, test.back, gap)
+				}
+			})
+		}
+	}
+}
+
+func TestStreamStartsLowAndReachesWhatTheOwnerAllows(t *testing.T) {
+	wide := step(100e6, 100e6, 0, 0)
+	for _, test := range []struct {
+		name   string
+		path   path
+		within time.Duration
+	}{
+		{"transport feedback", path{transport: true, capacity: wide}, 4 * time.Second},
+		{"reports each 5 s", path{reports: 5 * time.Second, capacity: wide}, 6 * time.Second},
+		{"a receiver that says nothing", path{capacity: wide}, 5 * time.Second},
+		{"5 % of radio loss with transport feedback", path{transport: true, loss: 0.05, capacity: wide}, 5 * time.Second},
+		{"3 % of loss, jitter, transport feedback", path{transport: true, loss: 0.03, delay: 30 * ms, jitter: 10 * ms, capacity: wide}, 5 * time.Second},
+		{"3 % of loss and requests, reports each second", path{nack: true, reports: time.Second, loss: 0.03, delay: 30 * ms, capacity: wide}, 40 * time.Second},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := test.path
+			p.queue = 2 * time.Second
+			r := p.play(t, 600_000, 60*time.Second)
+			if r.rate[0] != 300_000 {
+				t.Errorf("starts at %.0f, want half the owner's 600000", r.rate[0])
+			}
+			at := time.Hour
+			for i, rate := range r.rate {
+				if rate > 600_000 {
+					t.Fatalf("%.0f bit/s after %v: above the owner's rate", rate, time.Duration(i)*interval)
+				}
+				if rate >= 0.98*600_000 && at == time.Hour {
+					at = time.Duration(i) * interval
+				}
+			}
+			if at > test.within {
+				t.Errorf("the owner's rate after %v, want %v; cuts %v", at, test.within, r.c.Cuts())
+			}
+			if last := r.rate[len(r.rate)-1]; last < 0.8*600_000 {
+				t.Errorf("%.0f bit/s after a minute: cuts %v", last, r.c.Cuts())
+			}
+		})
+	}
+}
+
+func TestHeavyLossCutsWhateverTellsOfIt(t *testing.T) {
+	for name, p := range map[string]path{
+		"transport feedback": {transport: true},
+		"requests":           {nack: true},
+		"reports":            {reports: time.Second},
+	} {
+		p.capacity, p.queue, p.loss, p.delay = step(100e6, 100e6, 0, 0), time.Second, 0.4, 20*ms
+		r := p.play(t, 600_000, 20*time.Second)
+		if last := r.rate[len(r.rate)-1]; last > 200_000 || r.c.Cuts()[Losses] == 0 {
+			t.Errorf("%s of 40 %% loss: %.0f bit/s after 20 s, cuts %v", name, last, r.c.Cuts())
+		}
+	}
+}
+
+func TestFeedbackThatStopsCutsAndComingBackGrows(t *testing.T) {
+	c := New(1_000_000)
+	now := time.Duration(0)
+	run := func(length time.Duration, feedback bool) {
+		for end := now + length; now < end; now += interval {
+			bitrate, _ := c.Advise(now)
+			c.Sent(now, bitrate/8/30, bitrate/8/30)
+			if feedback {
+				c.Arrived(now, now+10*ms, bitrate/8/30)
+				c.Feedback(now+20*ms, now, 0)
+			}
+		}
+	}
+	run(5*time.Second, true)
+	full := c.Rate()
+	run(1400*ms, false)
+	if cut := c.Rate(); cut > full*8/10 || c.Cuts()[Silence] == 0 {
+		t.Errorf("%d bit/s after 1.4 s without feedback, was %d; cuts %v", cut, full, c.Cuts())
+	}
+	run(5*time.Second, true)
+	if c.Rate() < full*9/10 {
+		t.Errorf("%d bit/s 5 s after feedback came back, was %d", c.Rate(), full)
+	}
+}
+
+// Nothing that a receiver can say makes a rate that cannot be.
+func TestAnyFeedbackKeepsTheRateWithinItsBounds(t *testing.T) {
+	random := rand.New(rand.NewPCG(7, 7))
+	c := New(600_000)
+	now := time.Duration(0)
+	odd := func() time.Duration { return time.Duration(random.Int64()) - 1<<62 }
+	for i := range 200_000 {
+		now += time.Duration(random.IntN(50)) * ms
+		switch random.IntN(7) {
+		case 0:
+			c.Sent(now, 1+random.IntN(1500), random.IntN(1500))
+		case 1:
+			c.Arrived(odd(), odd(), random.IntN(1500))
+		case 2:
+			c.Feedback(now, odd(), random.IntN(1<<30))
+		case 3:
+			c.Report(now, Report{Loss: random.Float64(), Newest: odd(), InFlight: random.IntN(1 << 30), Acked: random.Uint64()})
+		case 4:
+			c.Missing(now, odd())
+		default:
+			if bitrate, _ := c.Advise(now); bitrate < leastRate || bitrate > 600_000 {
+				t.Fatalf("step %d: %d bit/s, want %d to 600000", i, bitrate, leastRate)
+			}
+		}
+	}
+}
+
+func TestOwnerBelowTheLeastRateIsObeyed(t *testing.T) {
+	c := New(30_000)
+	for i := range 300 {
+		if bitrate, _ := c.Advise(time.Duration(i) * interval); bitrate > 30_000 {
+			t.Fatalf("%d bit/s, the owner allows 30000", bitrate)
+		}
+	}
+}
+
+func TestSteadyStateAllocatesNothing(t *testing.T) {
+	c := New(600_000)
+	now := time.Duration(0)
+	if n := testing.AllocsPerRun(1000, func() {
+		now += interval
+		c.Advise(now)
+		c.Sent(now, 1200, 1160)
+		c.Arrived(now, now+10*ms, 1200)
+		c.Feedback(now, now, 0)
+		c.Report(now, Report{Newest: now, Acked: uint64(now)})
+		c.Missing(now, now)
+	}); n != 0 {
+		t.Errorf("%v allocations a picture, want 0", n)
+	}
+}

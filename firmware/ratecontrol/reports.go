@@ -1,0 +1,129 @@
+// Reception reports and requests for lost packets: all that plain AVP has. Pure.
+// Spec: RFC 3550 section 6.4.1, RFC 4585 section 6.2.1.
+
+package ratecontrol
+
+import "time"
+
+const (
+	// A report comes up to a frame interval after the packet that it names, and that
+	// after a way back: marks are wider than those of transport feedback.
+	reportCalm = 80 * time.Millisecond
+	reportFull = 150 * time.Millisecond
+
+	// reportBlind is a queue that grew so fast since the report before that carried is a
+	// guess; blindBackOff is backOff then: the next report is seconds away, and a queue
+	// that grows until then is worse than a path that is not filled.
+	reportBlind  = 400 * time.Millisecond
+	blindBackOff = 0.6
+
+	// reportBase is longer than baseSpan because reports are so few.
+	reportBase = 60 * time.Second
+
+	// fresh is how old the last report may be for the rate to grow: reports of plain
+	// AVP are 2.5 to 7.5 s apart (RFC 3550 section 6.3.1).
+	fresh = 8 * time.Second
+)
+
+// A Report is what one reception report says of the path.
+type Report struct {
+	Loss     float64       // since the report before
+	Newest   time.Duration // when the latest packet that arrived had left
+	InFlight int           // bytes that left after it
+	Acked    uint64        // bytes of all packets up to it
+}
+
+// reports is what they have told.
+type reports struct {
+	seen   bool
+	last   time.Duration
+	newest time.Duration
+	acked  uint64
+	base   least // of a report's age: now less Newest
+	queue  time.Duration
+	good   float64 // the rate that the latest good report is about; 0: it was not good
+}
+
+// room tells whether reports, if there are any, allow for more than rate.
+func (r *reports) room(now time.Duration, rate float64) bool {
+	if !r.seen {
+		return true // nobody reports: the owner's word counts
+	}
+	return now-r.last < fresh && rate < headroom*r.good
+}
+
+// Report takes in a reception report.
+func (c *Controller) Report(now time.Duration, n Report) {
+	r := &c.reports
+	defer func() { r.seen, r.last, r.newest, r.acked = true, now, n.Newest, n.Acked }()
+	age := now - n.Newest
+	r.base.span = reportBase
+	r.base.add(now, age)
+	r.queue = age - r.base.value()
+	old := n.Newest <= c.cutAt && c.cutAt != 0 // what it tells of was answered
+	if old || r.seen && r.newest <= c.cutAt && c.cutAt != 0 {
+		n.Loss = 0
+	}
+	c.losses.report(now, n.Loss)
+	c.lose(now, n.Loss)
+	if c.transport.live(now) || r.seen && n.Acked == r.acked {
+		return // nothing new of the path, or better news elsewhere
+	}
+	switch {
+	case old && c.capacity > 0:
+		c.wait(now, n)
+	case r.queue > reportFull:
+		c.late(now, n)
+		r.good = 0
+	case r.queue < reportCalm:
+		r.good = max(c.rate, c.sent.rate(now))
+		if c.capacity > 0 {
+			c.waiting.set(now, 0)
+		}
+	default:
+		r.good = 0
+	}
+}
+
+// late cuts to what the path seems to carry.
+func (c *Controller) late(now time.Duration, n Report) {
+	r := &c.reports
+	carried := r.carried(now, n)
+	if carried <= 0 {
+		carried = c.rate / 2 // the first report: nothing to compare with
+	}
+	c.capacity = max(leastRate, min(carried, c.rate))
+	part := backOff
+	if first := r.good > 0; first && r.queue > reportBlind {
+		part = blindBackOff
+	}
+	c.cut(now, part*c.capacity, Late)
+	c.cutAt = now
+	c.wait(now, n)
+}
+
+// wait sets what waits now: what the newest packet met and what came after it, less what
+// has drained since it joined.
+func (c *Controller) wait(now time.Duration, n Report) {
+	c.waiting.set(now, c.capacity*(c.reports.queue-(now-n.Newest)).Seconds()+8*float64(n.InFlight))
+}
+
+// carried estimates what the path carries from what has arrived since the report
+// before. If that one knew of no queue, the path became slow in between, nobody knows
+// when: in the middle, say. Then of T seconds in which S seconds' worth of packets
+// arrived, sent at the rate r, the last T-S/2 were slow and carried S/2: r*S/(2T-S).
+func (r *reports) carried(now time.Duration, n Report) float64 {
+	passed := (now - r.last).Seconds()
+	bits := 8 * float64(n.Acked-r.acked)
+	if !r.seen || passed <= 0 {
+		return 0
+	}
+	if r.good == 0 {
+		return bits / passed
+	}
+	sent := (n.Newest - r.newest).Seconds()
+	if sent <= 0 || sent > passed {
+		return bits / passed
+	}
+	return bits / (2*passed - sent)
+}

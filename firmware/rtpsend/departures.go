@@ -1,0 +1,150 @@
+// When each of the latest packets left, to tell the path's controller what a receiver's
+// words about it mean. Owns its memory; used by who sends and by who reads RTCP.
+
+package rtpsend
+
+import (
+	"sync"
+	"time"
+)
+
+// A Path hears what leaves and what the receiver tells of it. Sizes are bytes of IP
+// packets, times CLOCK_MONOTONIC. Calls come one at a time, from two goroutines, and
+// must not block: the stream waits for them.
+type Path interface {
+	// Sent notes a packet, payload bytes of which are VP8 that was not sent before.
+	Sent(now time.Duration, size, payload int)
+	// Arrived notes when a packet arrived by the receiver's clock; Feedback ends a batch
+	// of these. newest is when the latest packet that arrived had left, inFlight are the
+	// bytes that left after it.
+	Arrived(sent, arrived time.Duration, size int)
+	Feedback(now, newest time.Duration, inFlight int)
+	// Report notes a reception report, by the latest packet that it names; acked are the
+	// bytes of all packets up to it.
+	Report(now time.Duration, loss float64, newest time.Duration, inFlight int, acked uint64)
+	// Missing notes a packet that the receiver lacks, once, and when it left.
+	Missing(now, sent time.Duration)
+}
+
+// deaf is the Path of a Sender that has none.
+type deaf struct{}
+
+func (deaf) Sent(time.Duration, int, int)                              {}
+func (deaf) Arrived(time.Duration, time.Duration, int)                 {}
+func (deaf) Feedback(time.Duration, time.Duration, int)                {}
+func (deaf) Report(time.Duration, float64, time.Duration, int, uint64) {}
+func (deaf) Missing(time.Duration, time.Duration)                      {}
+
+// A departure is one packet that left.
+type departure struct {
+	at      time.Duration
+	upTo    uint64 // bytes that had left, it included
+	size    int
+	told    bool // the receiver has said that it arrived
+	missing bool // or that it did not
+}
+
+// departures is a ring of the latest packets by transport-wide number, which counts
+// resends too, with an index by sequence number of those that were media.
+type departures struct {
+	mu    sync.Mutex
+	path  Path
+	ring  [historySize]departure
+	media [historySize]uint64 // low bits of a sequence number: number of the packet, + 1
+	n     uint64              // the number of the next packet
+	total uint64              // bytes that left
+
+	epoch, latest time.Duration // of arrivals, by the receiver's clock
+
+	fed     bool          // transport feedback has come
+	passed  uint64        // number of the newest packet that arrived, + 1
+	age     time.Duration // how old it was when that was told
+	usually time.Duration // how old it is on an empty path
+}
+
+// number is what the next packet will have.
+func (d *departures) number() uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.n
+}
+
+// left notes the packet with the number that number gave.
+func (d *departures) left(now time.Duration, size, payload int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.total += uint64(size)
+	d.ring[d.n%historySize] = departure{at: now, upTo: d.total, size: size}
+	d.n++
+	d.path.Sent(now, size, payload)
+}
+
+// name notes that the packet before was media with that sequence number.
+func (d *departures) name(sequence uint16) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.media[sequence%historySize] = d.n
+}
+
+// at is the packet of a number; nil: it is too old, or did not leave yet. mu is held.
+func (d *departures) at(number uint64) *departure {
+	if number >= d.n || d.n-number > historySize {
+		return nil
+	}
+	return &d.ring[number%historySize]
+}
+
+// of is the media packet with a sequence number; nil: it is too old, or did not leave
+// yet. Who names one of an age of 1,024 packets exactly gets another; it is a matter of
+// statistics. mu is held.
+func (d *departures) of(sequence uint16) *departure {
+	if n := d.media[sequence%historySize]; n != 0 {
+		return d.at(n - 1)
+	}
+	return nil
+}
+
+// reported hands on a reception report. It says nothing if its packet is not known.
+func (d *departures) reported(now time.Duration, highest uint16, loss float64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if p := d.of(highest); p != nil {
+		d.path.Report(now, loss, p.at, int(d.total-p.upTo), p.upTo)
+	}
+}
+
+// lacks hands on that the receiver asked for a packet, the first time. Who tells of
+// each packet's arrival needs not: rtpbin asks for packets that are merely late, too.
+func (d *departures) lacks(now time.Duration, sequence uint16) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if p := d.of(sequence); p != nil && !d.fed {
+		d.miss(now, p)
+	}
+}
+
+// queued is how much older than on an empty path a packet is when its arrival is told,
+// for late to be likelier than lost.
+const queued = 60 * time.Millisecond
+
+// drift is how much longer an empty path may have become from one feedback to the next,
+// some tens a second: routes change.
+const drift = 50 * time.Microsecond
+
+// late tells that a packet that the receiver asks for most likely waits in a queue of
+// the path: feedback tells of a queue, and no packet behind it has arrived yet. To send
+// it again then makes the queue longer.
+func (d *departures) late(sequence uint16) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := d.media[sequence%historySize]
+	return d.fed && d.age > d.usually+queued && n > d.passed && d.at(n-1) != nil
+}
+
+// miss is told of each packet once. mu is held.
+func (d *departures) miss(now time.Duration, p *departure) {
+	if !p.missing {
+		p.missing = true
+		d.path.Missing(now, p.at)
+	}
+}
