@@ -33,7 +33,8 @@ type Source struct {
 	Folder  string
 	Name    string // of the Go module or the Debian package
 	Version string
-	SHA256  string // of the Debian package; a Go module has its checksum in go.sum
+	SHA256  string // of the Debian package, "" for a Go module
+	Sum     string // of the Go module, as in go.sum; "" for a folder of the owner's
 }
 
 // rootPrograms says where each program lies in the root, and which is cgo's.

@@ -27,7 +27,9 @@ func bill(b board.Board, p Parts, m material) ([]byte, error) {
 	}
 	for _, source := range []Source{p.Kernel, p.Firmware} {
 		if source.SHA256 == "" { // a Debian package stands in scripts/pins
-			all = append(all, library(source.Name, source.Version, "pkg:golang/"+source.Name+"@"+source.Version, partLicence(source.Name)))
+			c := library(source.Name, source.Version, "pkg:golang/"+source.Name+"@"+source.Version, partLicence(source.Name))
+			c.Hashes = moduleHash(source.Sum)
+			all = append(all, c)
 		}
 	}
 	kernel := library("linux", m.release, "pkg:generic/linux@"+m.release, partLicence(p.Kernel.Name))

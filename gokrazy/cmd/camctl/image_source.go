@@ -32,11 +32,11 @@ func moduleSource(ctx context.Context, module string) (gokrazy.Source, error) {
 	if err != nil {
 		return gokrazy.Source{}, fmt.Errorf("%s: %w", module, err)
 	}
-	var m struct{ Dir, Version string }
+	var m struct{ Dir, Version, Sum string }
 	if err := json.Unmarshal(out, &m); err != nil {
 		return gokrazy.Source{}, fmt.Errorf("%s: go mod download: %w", module, err)
 	}
-	return gokrazy.Source{Folder: m.Dir, Name: module, Version: m.Version}, nil
+	return gokrazy.Source{Folder: m.Dir, Name: module, Version: m.Version, Sum: m.Sum}, nil
 }
 
 // packageSource finds the one line of pins whose package fits the pattern.
