@@ -6,7 +6,6 @@ package gateway
 import (
 	"context"
 	"errors"
-	"net"
 	"syscall"
 	"time"
 )
@@ -108,26 +107,27 @@ func (s *Session) rest(ctx context.Context, d, least time.Duration, doubtCounts 
 	return doubted
 }
 
-// unsentPause is enough where no request has left this machine: asking is one look at the
-// routes then.
-const unsentPause = 20 * time.Millisecond
+// Where no request has left this machine, asking again costs nobody anything. Wake comes
+// with the first address and route, so what is polled for is a name server, which DHCP
+// writes down a moment later.
+const (
+	unsentPause  = 20 * time.Millisecond // after Wake
+	unsentPauses = 250 * time.Millisecond
+)
 
-// leastPause is what must lie between a request that failed with err and the next. A board
-// starts before DHCP has an address, asks nobody, and would lose most of a second.
-func leastPause(err error) time.Duration {
+// pauses are how long to wait after a request that failed with err, and how long at least
+// where Wake cuts that short. A board starts before DHCP has an address, asks nobody, and
+// would lose most of a second.
+func (s *Session) pauses(err error) (d, least time.Duration) {
+	d = s.backoff.next(isSlow(err), s.random())
 	if unsent(err) {
-		return unsentPause
+		return min(d, unsentPauses), unsentPause
 	}
-	return shortestPause
+	return d, shortestPause
 }
 
 // unsent tells whether the kernel had no way for what failed with err: no route to the
-// gateway, or no name server but this machine, which is what a resolver without
-// configuration takes.
+// gateway, or nobody who knows its name.
 func unsent(err error) bool {
-	var dns *net.DNSError
-	if errors.As(err, &dns) { // not 127.0.0.53, where systemd listens and asks on
-		return dns.Server == "127.0.0.1:53" || dns.Server == "[::1]:53"
-	}
-	return errors.Is(err, syscall.ENETUNREACH)
+	return errors.Is(err, errNoNameServer) || errors.Is(err, syscall.ENETUNREACH)
 }
