@@ -33,8 +33,8 @@ type Source struct {
 	Folder  string
 	Name    string // of the Go module or the Debian package
 	Version string
-	SHA256  string // of the Debian package, "" for a Go module
-	Sum     string // of the Go module, as in go.sum; "" for a folder of the owner's
+	SHA256  string // of the Debian package
+	Sum     string // of the Go module, as go.sum has it
 }
 
 // rootPrograms says where each program lies in the root, and which is cgo's.
