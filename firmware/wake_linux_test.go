@@ -22,7 +22,7 @@ func inOwnNetwork(t *testing.T) {
 	}
 }
 
-func TestNewAddressAndNewWayOutWakeAndOldOnesDoNot(t *testing.T) {
+func TestProcessIsWokenByANewAddressAndANewWayOutAndByNoOldOne(t *testing.T) {
 	if os.Getenv("KRAZYCAM_OWN_NETWORK") == "" {
 		inOwnNetwork(t)
 		return

@@ -41,7 +41,7 @@ func command(t *testing.T, line string) {
 	}
 }
 
-func TestGatewayIsFoundByNameAsSoonAsDHCPNamesAServer(t *testing.T) {
+func TestProcessFindsItsGatewayByNameAsSoonAsDHCPNamesAServer(t *testing.T) {
 	if os.Getenv("KRAZYCAM_OWN_NETWORK") == "" {
 		inOwnNetwork(t)
 		return
