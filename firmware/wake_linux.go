@@ -1,5 +1,5 @@
-// Why to ask the gateway at once instead of after the backoff: a new address, or a clock that was set.
-// Owns a netlink socket and a timerfd. Sources: rtnetlink(7), timerfd_create(2).
+// Why to ask the gateway at once instead of after the backoff: a new address or way out, or a clock that was set.
+// Owns a netlink socket and a timerfd. Sources: rtnetlink(7), timerfd_create(2), proc_net(5).
 
 package firmware
 
@@ -9,12 +9,13 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// wakeOnChange calls wake whenever this machine gets an address it did not have
-// (link up, DHCP, another network) or somebody sets its clock, until ctx ends. It
+// wakeOnChange calls wake whenever this machine gets an address or a default route it did
+// not have (link up, DHCP, another network) or somebody sets its clock, until ctx ends. It
 // does not block. Where the kernel gives no such news, the backoff has to do.
 func wakeOnChange(ctx context.Context, wake func(), log *slog.Logger) {
 	for _, w := range []struct {
@@ -22,7 +23,7 @@ func wakeOnChange(ctx context.Context, wake func(), log *slog.Logger) {
 		open func() (*os.File, error)
 		news func() bool
 	}{
-		{"addresses", openAddressNews, newAddresses()},
+		{"addresses", openNetworkNews, newWays()},
 		{"clock", openClockNews, func() bool { return true }},
 	} {
 		f, err := w.open()
@@ -56,13 +57,13 @@ func follow(f *os.File, news func() bool, wake func()) {
 	}
 }
 
-// openAddressNews gives a descriptor that becomes readable when a link or an address changes.
-func openAddressNews() (*os.File, error) {
+// openNetworkNews gives a descriptor that becomes readable when a link, an address or a route changes.
+func openNetworkNews() (*os.File, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
-	groups := uint32(unix.RTMGRP_LINK | unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR)
+	groups := uint32(unix.RTMGRP_LINK | unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR | unix.RTMGRP_IPV4_ROUTE | unix.RTMGRP_IPV6_ROUTE)
 	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups}); err != nil {
 		unix.Close(fd)
 		return nil, os.NewSyscallError("bind", err)
@@ -86,13 +87,14 @@ func openClockNews() (*os.File, error) {
 	return os.NewFile(uintptr(fd), "timerfd"), nil
 }
 
-// newAddresses returns a function that tells whether there are addresses now that
-// were not there when it was called last. Routers renew IPv6 addresses every few
-// minutes: that is no news.
-func newAddresses() func() bool {
-	known := addresses()
+// newWays returns a function that tells whether there are addresses or default routes now
+// that were not there when it was called last. Routers renew IPv6 addresses every few
+// minutes: that is no news. A DHCP client sets the route after the address: who asked in
+// between would wait a second for nothing.
+func newWays() func() bool {
+	known := ways()
 	return func() bool {
-		now := addresses()
+		now := ways()
 		before := known
 		known = now
 		for a := range now {
@@ -104,7 +106,7 @@ func newAddresses() func() bool {
 	}
 }
 
-func addresses() map[string]bool {
+func ways() map[string]bool {
 	set := map[string]bool{}
 	list, err := net.InterfaceAddrs()
 	if err != nil {
@@ -112,6 +114,24 @@ func addresses() map[string]bool {
 	}
 	for _, a := range list {
 		set[a.String()] = true
+	}
+	for _, table := range []struct {
+		path, anywhere      string // anywhere: a destination that is everything
+		to, by, link, width int    // columns, and how many there are
+	}{
+		{"/proc/net/route", "00000000", 1, 2, 0, 11},
+		{"/proc/net/ipv6_route", "00000000000000000000000000000000", 0, 4, 9, 10},
+	} {
+		b, err := os.ReadFile(table.path)
+		if err != nil {
+			continue // IPv6 may be off
+		}
+		for line := range strings.Lines(string(b)) {
+			f := strings.Fields(line)
+			if len(f) == table.width && f[table.to] == table.anywhere && f[table.link] != "lo" { // lo: the kernel's own, to nowhere
+				set["by "+f[table.by]+" on "+f[table.link]] = true
+			}
+		}
 	}
 	return set
 }

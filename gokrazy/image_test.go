@@ -184,36 +184,6 @@ func TestCommandLineHasRoomForTrials(t *testing.T) {
 	}
 }
 
-func TestBillListsModulesCodecsAndKernel(t *testing.T) {
-	r := readOnlyImage(t)
-	b, err := os.ReadFile(r.SBOM)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var bom struct {
-		SerialNumber string
-		Metadata     struct{ Timestamp string }
-		Components   []struct{ Name, Version string }
-	}
-	if err := json.Unmarshal(b, &bom); err != nil {
-		t.Fatal(err)
-	}
-	if bom.SerialNumber != "" || bom.Metadata.Timestamp != "" {
-		t.Errorf("serial %q, time %q: two builds would differ", bom.SerialNumber, bom.Metadata.Timestamp)
-	}
-	have := map[string]string{}
-	for _, c := range bom.Components {
-		have[c.Name] = c.Version
-	}
-	for name, want := range map[string]string{
-		"linux": fakeRelease, "libvpx": "1.12.0-1", "libturbojpeg0-dev": "2.1.5", "example.com/kernel": "v1.0.0", "example.com/firmware": "v2.0.0",
-	} {
-		if have[name] != want {
-			t.Errorf("%s is %q, want %q", name, have[name], want)
-		}
-	}
-}
-
 func TestBuildThatFailsLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -239,5 +209,30 @@ func TestBootPartitionHoldsEveryLicence(t *testing.T) {
 		if !have["LICENCES/"+want+".txt"] {
 			t.Errorf("no licence text of %s", want)
 		}
+	}
+}
+
+// The boot firmware of a Pi 4 and 5 writes its EEPROM anew if it finds these files.
+func TestImageLeavesTheEEPROMOfABoardAlone(t *testing.T) {
+	p, b := fakeParts(t), piBoard(t)
+	m, err := gather(b, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := bootEntries(b, p, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	firmware := 0
+	for _, e := range entries {
+		switch name := strings.ToLower(e.Path); {
+		case strings.HasPrefix(name, "start"):
+			firmware++
+		case strings.HasPrefix(name, "pieeprom"), strings.HasPrefix(name, "vl805"), strings.HasPrefix(name, "recovery"):
+			t.Errorf("the boot partition holds %s", e.Path)
+		}
+	}
+	if firmware != 4 {
+		t.Errorf("%d start*.elf, want 4", firmware)
 	}
 }

@@ -24,17 +24,18 @@ const licenceFolder = "LICENCES"
 //go:embed licences/*.txt
 var codecLicences embed.FS
 
-// A goModule is one that is linked into at least one program.
-type goModule struct{ path, version string }
+// A goModule is one that is linked into at least one program. sum is that of go.sum, "" for
+// Go itself and our own.
+type goModule struct{ path, version, sum string }
 
 // linkedModules lists the modules of all programs, sorted, Go itself as "std".
 func linkedModules(programs []Program) []goModule {
 	var all []goModule
 	for _, p := range programs {
 		version, _, _ := strings.Cut(p.Go, " ") // "go1.26.1 X:nosomething"
-		all = append(all, goModule{"std", version})
+		all = append(all, goModule{path: "std", version: version})
 		for _, m := range p.modules {
-			all = append(all, goModule{m.Path, m.Version})
+			all = append(all, goModule{m.Path, m.Version, m.Sum})
 		}
 	}
 	slices.SortFunc(all, func(a, b goModule) int {
@@ -43,10 +44,24 @@ func linkedModules(programs []Program) []goModule {
 	return slices.Compact(all)
 }
 
+// moduleLicence is the file on the boot partition for a Go module.
+func moduleLicence(module string) string {
+	return path.Join(licenceFolder, "go", strings.ReplaceAll(strings.ReplaceAll(module, "/", "_"), ":", "_")+".txt")
+}
+
+// partLicence is the same for a kernel, boot firmware or C library by its name as a module
+// or Debian package.
+func partLicence(name string) string {
+	if name == "libturbojpeg0-dev" {
+		name = "libjpeg-turbo"
+	}
+	return path.Join(licenceFolder, strings.ReplaceAll(name, "/", "_")+".txt")
+}
+
 // readLicences refuses a module without a licence: nobody may hand it on.
 func (m *material) readLicences(_ board.Board, p Parts) error {
-	add := func(name string, text []byte) {
-		m.licences = append(m.licences, disk.Entry{Path: path.Join(licenceFolder, name+".txt"), Bytes: text})
+	add := func(file string, text []byte) {
+		m.licences = append(m.licences, disk.Entry{Path: file, Bytes: text})
 	}
 	seen := map[string]bool{}
 	for _, linked := range linkedModules(m.about) {
@@ -58,14 +73,14 @@ func (m *material) readLicences(_ board.Board, p Parts) error {
 		if err != nil {
 			return fmt.Errorf("licence of %s: %w", linked.path, err)
 		}
-		add("go/"+strings.ReplaceAll(strings.ReplaceAll(linked.path, "/", "_"), ":", "_"), text)
+		add(moduleLicence(linked.path), text)
 	}
 	for _, source := range []Source{p.Kernel, p.Firmware} {
 		text, err := FolderLicence(source.Folder)
 		if err != nil {
 			return fmt.Errorf("licence of %s: %w", source.Folder, err)
 		}
-		add(strings.ReplaceAll(source.Name, "/", "_"), text)
+		add(partLicence(source.Name), text)
 	}
 	texts, err := codecLicences.ReadDir("licences")
 	if err != nil {
@@ -76,7 +91,7 @@ func (m *material) readLicences(_ board.Board, p Parts) error {
 		if err != nil {
 			return err
 		}
-		add(strings.TrimSuffix(t.Name(), ".txt"), text)
+		add(path.Join(licenceFolder, t.Name()), text)
 	}
 	return nil
 }

@@ -161,7 +161,8 @@ func fakeParts(t testing.TB) Parts {
 	for _, name := range []string{"bcm2710-rpi-3-b.dtb", "overlays/disable-bt.dtbo", "overlays/overlay_map.dtb", "LICENSE.linux"} {
 		put(t, []byte(name), p.Kernel.Folder, name)
 	}
-	for _, name := range []string{"bootcode.bin", "start.elf", "fixup.dat", "start4.elf", "fixup4.dat", "start_cd.elf", "fixup_cd.dat", "start4cd.elf", "fixup4cd.dat", "LICENSE.broadcom"} {
+	for _, name := range []string{"bootcode.bin", "start.elf", "fixup.dat", "start4.elf", "fixup4.dat", "start_cd.elf", "fixup_cd.dat", "start4cd.elf", "fixup4cd.dat", "LICENSE.broadcom",
+		"pieeprom-2025-05-08.bin", "pieeprom.upd", "pieeprom.sig", "vl805-000138c0.bin", "vl805.sig", "recovery.bin"} {
 		put(t, []byte(name), p.Firmware.Folder, name)
 	}
 	return p

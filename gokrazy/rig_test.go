@@ -29,7 +29,8 @@ const (
 	rigMinFPS    = 25
 	rigMaxP50    = 60 * time.Millisecond
 	rigMaxReplug = 1500 * time.Millisecond
-	rigMinPSNR   = 38 // dB, each of Y, U and V
+	rigMinPSNR   = 38       // dB, each of Y, U and V
+	rigMaxMemory = 64 << 10 // kB of camsource; the smallest board has 512 MB
 	// rigSettle is left out of the delays: encoder and emulator still warm up.
 	rigSettle  = 2 * time.Second
 	rigMeasure = 10 * time.Second
@@ -40,6 +41,7 @@ var rigSize = virtualcam.Size{Width: 320, Height: 240}
 // A rig is the board in its VM and all that is around it.
 type rig struct {
 	*VM
+	board    string // for figures: rpi or bbb
 	source   *rigSource
 	tap      *tap
 	decoders []*decoder    // GStreamer, and ffmpeg once the first picture is seen
@@ -152,7 +154,7 @@ func (g *rig) seed(t *testing.T) []byte {
 func startRig(ctx context.Context, t *testing.T, image string) *rig {
 	t.Helper()
 	requireTools(t, qemuProgram, "gst-launch-1.0", "ffmpeg", "tshark")
-	g := &rig{source: stampedFace(t), second: make(chan *decoder, 1), capture: filepath.Join(t.TempDir(), "board.pcap")}
+	g := &rig{board: strings.TrimSuffix(filepath.Base(image), ".img"), source: stampedFace(t), second: make(chan *decoder, 1), capture: filepath.Join(t.TempDir(), "board.pcap")}
 	gst, ff := freePort(t), freePort(t)
 	g.tap = newTap(t, gst, ff)
 	g.decoders = []*decoder{startGStreamer(t, g.source, rigSize, gst)}

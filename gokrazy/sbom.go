@@ -1,10 +1,14 @@
 // The software bill of materials beside the image, in CycloneDX: every Go module
-// in every program, the C libraries, kernel and boot firmware. It has no serial
-// number and no time: one commit, one list.
+// in every program, the C libraries, kernel and boot firmware, each with the file of
+// its licence on the boot partition. It has no serial number and no time: one commit,
+// one list.
 package gokrazy
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"strings"
 
@@ -17,14 +21,18 @@ import (
 func bill(b board.Board, p Parts, m material) ([]byte, error) {
 	var all []cdx.Component
 	for _, linked := range linkedModules(m.about) {
-		all = append(all, library(linked.path, linked.version, "pkg:golang/"+linked.path+"@"+linked.version))
+		c := library(linked.path, linked.version, "pkg:golang/"+linked.path+"@"+linked.version, moduleLicence(linked.path))
+		c.Hashes = moduleHash(linked.sum)
+		all = append(all, c)
 	}
 	for _, source := range []Source{p.Kernel, p.Firmware} {
 		if source.SHA256 == "" { // a Debian package stands in scripts/pins
-			all = append(all, library(source.Name, source.Version, "pkg:golang/"+source.Name+"@"+source.Version))
+			c := library(source.Name, source.Version, "pkg:golang/"+source.Name+"@"+source.Version, partLicence(source.Name))
+			c.Hashes = moduleHash(source.Sum)
+			all = append(all, c)
 		}
 	}
-	kernel := library("linux", m.release, "pkg:generic/linux@"+m.release)
+	kernel := library("linux", m.release, "pkg:generic/linux@"+m.release, partLicence(p.Kernel.Name))
 	kernel.Type = cdx.ComponentTypeOS
 	all = append(all, kernel)
 	all = append(all, pinned(b, p.Pins)...)
@@ -47,8 +55,23 @@ func bill(b board.Board, p Parts, m material) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-func library(name, version, purl string) cdx.Component {
-	return cdx.Component{BOMRef: purl, Type: cdx.ComponentTypeLibrary, Name: name, Version: version, PackageURL: purl}
+// library is a component whose licence text is a file on the boot partition.
+func library(name, version, purl, licence string) cdx.Component {
+	return cdx.Component{
+		BOMRef: purl, Type: cdx.ComponentTypeLibrary, Name: name, Version: version, PackageURL: purl,
+		Licenses: &cdx.Licenses{{License: &cdx.License{Name: licence}}},
+	}
+}
+
+// moduleHash turns the sum of go.sum into what CycloneDX knows, as cyclonedx-gomod does: it
+// is a SHA-256, of the list of the module's files and their SHA-256
+// (golang.org/x/mod/sumdb/dirhash).
+func moduleHash(sum string) *[]cdx.Hash {
+	b, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(sum, "h1:"))
+	if err != nil || len(b) != sha256.Size {
+		return nil
+	}
+	return &[]cdx.Hash{{Algorithm: cdx.HashAlgoSHA256, Value: hex.EncodeToString(b)}}
 }
 
 // dependencies says which program links which modules.
@@ -73,7 +96,7 @@ func pinned(b board.Board, pins []byte) []cdx.Component {
 		if len(f) < 4 || strings.HasPrefix(f[0], "#") || f[1] != "source" && f[1] != b.Debian {
 			continue
 		}
-		c := library(f[0], f[2], fmt.Sprintf("pkg:deb/debian/%s@%s?arch=%s", f[0], f[2], f[1]))
+		c := library(f[0], f[2], fmt.Sprintf("pkg:deb/debian/%s@%s?arch=%s", f[0], f[2], f[1]), partLicence(f[0]))
 		c.Hashes = &[]cdx.Hash{{Algorithm: cdx.HashAlgoSHA256, Value: f[3]}}
 		all = append(all, c)
 	}

@@ -78,6 +78,9 @@ type Camera struct {
 func Open(r Request) (*Camera, error) {
 	path, err := find(r.Device)
 	if err != nil {
+		if r.Device == "" { // any would have done
+			return nil, err
+		}
 		return nil, fmt.Errorf("camera named %q: %w", r.Device, err)
 	}
 	node, err := openNode(path)

@@ -6,6 +6,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"syscall"
 	"time"
 )
 
@@ -69,12 +70,12 @@ func isSlow(err error) bool {
 	return refusal.Code/1000 == 4
 }
 
-// pause waits d, or less if Wake is called or ctx ends, but never less than a
-// second: a link that flaps must not turn us into a flood.
-func (s *Session) pause(ctx context.Context, d time.Duration) { s.rest(ctx, d, false) }
+// pause waits d, or less if Wake is called or ctx ends, but never less than least: a
+// link that flaps must not turn us into a flood.
+func (s *Session) pause(ctx context.Context, d, least time.Duration) { s.rest(ctx, d, least, false) }
 
 // rest is a pause that doubt ends, too, if that counts. It tells whether it did.
-func (s *Session) rest(ctx context.Context, d time.Duration, doubtCounts bool) (doubted bool) {
+func (s *Session) rest(ctx context.Context, d, least time.Duration, doubtCounts bool) (doubted bool) {
 	var doubts chan struct{}
 	if doubtCounts {
 		doubts = s.doubts
@@ -97,11 +98,36 @@ func (s *Session) rest(ctx context.Context, d time.Duration, doubtCounts bool) (
 	case <-s.wake:
 		s.backoff = backoff{}
 	}
-	rest, stopRest := s.clock.After(max(0, min(d, shortestPause)-s.clock.Now().Sub(began)))
+	rest, stopRest := s.clock.After(max(0, min(d, least)-s.clock.Now().Sub(began)))
 	defer stopRest()
 	select {
 	case <-ctx.Done():
 	case <-rest:
 	}
 	return doubted
+}
+
+// Where no request has left this machine, asking again costs nobody anything. Wake comes
+// with the first address and route, so what is polled for is a name server, which DHCP
+// writes down a moment later.
+const (
+	unsentPause  = 20 * time.Millisecond // after Wake
+	unsentPauses = 250 * time.Millisecond
+)
+
+// pauses are how long to wait after a request that failed with err, and how long at least
+// where Wake cuts that short. A board starts before DHCP has an address, asks nobody, and
+// would lose most of a second.
+func (s *Session) pauses(err error) (d, least time.Duration) {
+	d = s.backoff.next(isSlow(err), s.random())
+	if unsent(err) {
+		return min(d, unsentPauses), unsentPause
+	}
+	return d, shortestPause
+}
+
+// unsent tells whether the kernel had no way for what failed with err: no route to the
+// gateway, or nobody who knows its name.
+func unsent(err error) bool {
+	return errors.Is(err, errNoNameServer) || errors.Is(err, syscall.ENETUNREACH)
 }

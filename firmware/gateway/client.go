@@ -67,6 +67,7 @@ func NewClient(c ClientConfig) (*Client, error) {
 	}
 	return &Client{config: c, secure: u.Scheme == "https", http: http.Client{
 		Transport: &http.Transport{
+			DialContext:            newNameServers(resolvConf).dial,
 			TLSClientConfig:        trust,
 			MaxResponseHeaderBytes: maxAnswer,
 			// Long enough for the requests of one start, too short for a

@@ -54,7 +54,7 @@ type Policy struct {
 	Allowed       []string // addresses, CIDR ranges, host names as the gateway writes them; empty: all
 	Encrypted     bool     // without keys nothing is streamed
 
-	Resolver Resolver                       // default net.DefaultResolver
+	Resolver Resolver                       // default: the name servers of resolv.conf
 	Local    func() ([]netip.Prefix, error) // our addresses and their networks; default LocalPrefixes
 }
 
@@ -88,7 +88,7 @@ func (p Policy) resolve(ctx context.Context, host string) ([]netip.Addr, error) 
 	}
 	resolver := p.Resolver
 	if resolver == nil {
-		resolver = net.DefaultResolver
+		resolver = newNameServers(resolvConf)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,8 +13,8 @@ import (
 type witness struct {
 	began   time.Time
 	notes   []string
-	gone    bool // the server captures nothing any more
-	failing bool // the gateway does not answer
+	gone    atomic.Bool // the server captures nothing any more
+	failing atomic.Bool // the gateway does not answer
 	starts  int
 }
 
@@ -26,16 +27,16 @@ func (w *witness) NewUtilizationID(context.Context) (ID, error) { return TextID(
 func (w *witness) StartStream(context.Context, ID, int, int) (Grant, error) {
 	w.note("start")
 	w.starts++
-	w.gone = false
+	w.gone.Store(false)
 	return Grant{Host: "192.0.2.9", RTPPort: 5004, RTCPPort: 5005, KeepAlive: time.Minute}, nil
 }
 
 func (w *witness) ValidateStream(context.Context, ID) (Validation, error) {
 	w.note("validate")
 	switch {
-	case w.failing:
+	case w.failing.Load():
 		return Validation{}, ErrUnreachable
-	case w.gone:
+	case w.gone.Load():
 		return Validation{Code: 1}, nil
 	}
 	return Validation{}, nil
@@ -45,6 +46,12 @@ func (w *witness) StopStream(context.Context, ID) error { w.note("stop"); return
 func (w *witness) Begin(context.Context, Grant) error   { return nil }
 func (w *witness) KeyFrame()                            {}
 func (w *witness) End()                                 { w.note("end") }
+
+// pass lets time go by, until the session waits again.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
 
 // watch runs a session with a witness in fake time.
 func watch(t *testing.T, then func(*witness, *Session)) {
@@ -65,10 +72,10 @@ func watch(t *testing.T, then func(*witness, *Session)) {
 
 func TestDoubtThatIsRightStartsOverWithinTenSeconds(t *testing.T) {
 	watch(t, func(w *witness, s *Session) {
-		time.Sleep(20 * time.Second)
-		w.gone = true
+		pass(20 * time.Second)
+		w.gone.Store(true)
 		s.Doubt()
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		if w.starts != 2 {
 			t.Errorf("%d starts 10 s after the doubt: %q", w.starts, w.notes)
 		}
@@ -77,10 +84,10 @@ func TestDoubtThatIsRightStartsOverWithinTenSeconds(t *testing.T) {
 
 func TestDoubtThatIsWrongCostsOneRequest(t *testing.T) {
 	watch(t, func(w *witness, s *Session) {
-		time.Sleep(20 * time.Second)
+		pass(20 * time.Second)
 		before := len(w.notes)
 		s.Doubt()
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		if got := w.notes[before:]; w.starts != 1 || len(got) != 1 || got[0] != "validate 20s" {
 			t.Errorf("%q after a doubt, want one validation at once", got)
 		}
@@ -89,12 +96,12 @@ func TestDoubtThatIsWrongCostsOneRequest(t *testing.T) {
 
 func TestDoubtDoesNotHurryAGatewayInTrouble(t *testing.T) {
 	watch(t, func(w *witness, s *Session) {
-		time.Sleep(20 * time.Second)
-		w.failing = true
+		pass(20 * time.Second)
+		w.failing.Store(true)
 		before := len(w.notes)
 		for range 100 { // a doubt each second, until the lease ends
 			s.Doubt()
-			time.Sleep(time.Second)
+			pass(time.Second)
 		}
 		// At once, then after 2, 4, 8, 16, 32 s.
 		if got := len(w.notes) - before; got > 8 {

@@ -30,7 +30,7 @@ func (s *Session) lease(ctx context.Context, g Grant, stream Stream) error {
 	left := func() time.Duration { return leasePeriods*g.KeepAlive - s.clock.Now().Sub(good) }
 	wait, tries, most, last := firstValidation, 0, validationTries, error(nil)
 	for {
-		if s.rest(ctx, min(wait, max(left(), 0)), last == nil) {
+		if s.rest(ctx, min(wait, max(left(), 0)), shortestPause, last == nil) {
 			most = doubtfulTries
 		}
 		if ctx.Err() != nil {

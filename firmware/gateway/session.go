@@ -98,7 +98,8 @@ func (s *Session) Run(ctx context.Context, width, height int, stream Stream) err
 		}
 		s.trouble(err)
 		s.phase(PhaseAsking)
-		s.pause(ctx, s.backoff.next(isSlow(err), s.random()))
+		d, least := s.pauses(err)
+		s.pause(ctx, d, least)
 	}
 	if !s.open {
 		return nil

@@ -299,11 +299,15 @@ func TestWakeResetsTheBackoffButNeverAsksFasterThanOnceASecond(t *testing.T) {
 
 type failing struct {
 	revoked
+	err   error // nil: ErrUnreachable
 	times []time.Time
 }
 
 func (f *failing) NewUtilizationID(context.Context) (ID, error) {
 	f.times = append(f.times, time.Now())
+	if f.err != nil {
+		return ID{}, f.err
+	}
 	return ID{}, ErrUnreachable
 }
 

@@ -77,6 +77,7 @@ func FuzzRead(f *testing.F) {
 	f.Add(200, []byte(`{"utilization_id":"x","url":"http://h:1/","rtp_port":"5004","rtcp_port":5005,"keepalive_s":5,"validation_code":0}`))
 	f.Add(401, []byte(`{"error_code":4011,"error_txt":"x"}`))
 	f.Add(302, []byte(`<html>`))
+	f.Add(200, []byte(`{"url":"h","rtp_port":1024,"rtcp_port":1025,"srtp_profile":"AEAD_AES_128_GCM","srtp_key":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGw==","srtcp_key":"EAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGw=="}`))
 	f.Fuzz(func(t *testing.T, status int, b []byte) {
 		a, err := read("x", status, string(b), b)
 		if err != nil {
@@ -87,6 +88,14 @@ func FuzzRead(f *testing.F) {
 		}
 		if host, err := receiverHost(a.URL); err == nil && !isAddr(host) && !isName(host) {
 			t.Errorf("receiverHost(%q) = %q", a.URL, host)
+		}
+		if period := keepAlive(a.KeepAlive); period < minKeepAlive || period > maxKeepAlive {
+			t.Errorf("keepAlive(%v) = %v", a.KeepAlive, period)
+		}
+		if keys, err := readSRTP(a, true); err == nil && keys != nil {
+			if size := KeySize(keys.Profile); size == 0 || len(keys.Source) != size || len(keys.Receiver) != size {
+				t.Errorf("readSRTP of %q = keys of %d and %d bytes for %s", b, len(keys.Source), len(keys.Receiver), keys.Profile)
+			}
 		}
 	})
 }

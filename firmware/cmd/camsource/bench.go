@@ -79,6 +79,21 @@ func compareBenches(w io.Writer, paths [2]string) error {
 }
 
 func parseBench(args []string, w io.Writer) (o benchOptions, err error) {
+	f := o.flags()
+	if err := f.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			fmt.Fprint(w, benchUsage)
+			f.SetOutput(w)
+			f.PrintDefaults()
+			return o, err
+		}
+		return o, fmt.Errorf("%w: bench: %w", errUsage, err)
+	}
+	return o, o.check(f.Args())
+}
+
+// flags also sets what counts where none is given.
+func (o *benchOptions) flags() *flag.FlagSet {
 	o.config = bench.Defaults()
 	c := &o.config
 	f := flag.NewFlagSet("camsource bench", flag.ContinueOnError)
@@ -89,8 +104,11 @@ func parseBench(args []string, w io.Writer) (o benchOptions, err error) {
 	f.StringVar(&o.compare[0], "compare", "", "compare two result files: --compare `A.json` B.json")
 	f.IntVar(&c.Frames, "frames", c.Frames, "pictures for each row, 20 to 100000")
 	f.IntVar(&c.FPS, "fps", c.FPS, "pictures a second that the recommendation is for")
-	bitrate := config.Bitrate(c.Bitrate)
-	f.Var(&bitrate, "bitrate", "`bit/s` at 640x480; other sizes in proportion to the root of their pixels")
+	f.Func("bitrate", "`bit/s` at 640x480 (default 600k); other sizes in proportion to the root of their pixels", func(s string) error {
+		rate, err := config.ParseBitrate(s)
+		c.Bitrate = encoder.Bitrate(rate)
+		return err
+	})
 	f.Func("format", "what a camera would send: `YUYV`, MJPG or YU12 (default YUYV)", func(s string) (err error) {
 		c.Format, err = pixfmt.Parse(s)
 		if err == nil && !slices.Contains(bench.Formats(), c.Format) {
@@ -101,17 +119,7 @@ func parseBench(args []string, w io.Writer) (o benchOptions, err error) {
 	f.Func("sizes", "`WIDTHxHEIGHT,…` (default 320x240,640x480,1280x720)", listInto(&c.Sizes, parseSize))
 	f.Func("speeds", "`-N,…`, -1 to -16 (default -4,-8,-12,-16)", listInto(&c.Speeds, strconv.Atoi))
 	f.Func("threads", "`N,…`, 1 to 4 (default 1,2; 1 on a single core)", listInto(&c.Threads, strconv.Atoi))
-	if err := f.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			fmt.Fprint(w, benchUsage)
-			f.SetOutput(w)
-			f.PrintDefaults()
-			return o, err
-		}
-		return o, fmt.Errorf("%w: bench: %w", errUsage, err)
-	}
-	c.Bitrate = encoder.Bitrate(bitrate)
-	return o, o.check(f.Args())
+	return f
 }
 
 // check takes the second file of --compare and finds what flags alone do not show.

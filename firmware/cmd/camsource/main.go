@@ -18,6 +18,7 @@ import (
 	"os/signal"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -46,6 +47,9 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer, drop func() error) error {
 	if len(args) > 0 && args[0] == "bench" {
 		return runBench(ctx, args[1:], stdout, stderr)
+	}
+	if len(args) > 0 && args[0] == "completion" {
+		return complete(stdout, args[1:])
 	}
 	o, err := parse(args, stdout)
 	if err != nil {
@@ -97,7 +101,7 @@ func stream(ctx context.Context, o options, log *slog.Logger, lines io.Writer, d
 		Speed: o.model.Speed, Threads: o.model.Threads, RawRate: o.model.RawRate,
 		State: o.state, Name: "camsource@" + host, Built: built(), Log: log,
 		Opened: drop,
-		Ready:  func(fields string) { fmt.Fprintln(lines, "camsource READY", fields) },
+		Ready:  func(fields string) { fmt.Fprintf(lines, "camsource READY %s rss=%dkB\n", fields, resident()) },
 	}
 	if o.sdp != "" {
 		f, err := os.Create(o.sdp) // before rights are given up
@@ -108,11 +112,23 @@ func stream(ctx context.Context, o options, log *slog.Logger, lines io.Writer, d
 		s.SDP = latest{f}
 	}
 	if o.state != "" && o.config.Stream.RTP == "" {
-		if err := os.MkdirAll(o.state, 0o700); err != nil { // the stream does not depend on it
+		if err := makeState(o.state); err != nil { // the stream does not depend on it
 			log.Warn("the utilization id will be forgotten", "because", err)
 		}
 	}
 	return s.Run(ctx)
+}
+
+// resident is how much memory this process keeps, in units of 1024 bytes: proc_pid_status(5),
+// 0 if the kernel does not say.
+func resident() (kib int) {
+	b, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	_, line, _ := strings.Cut(string(b), "\nVmRSS:")
+	_, _ = fmt.Sscan(line, &kib) // nothing in it leaves 0
+	return kib
 }
 
 // latest holds the description of the stream that began last and no other: a

@@ -25,6 +25,7 @@ const usage = `camsource streams a camera as VP8 over RTP/RTCP to whoever the ga
   camsource cameras [--json]                              which cameras are there, and which one it would take
   camsource bench [--help]                                what this machine can encode
   camsource --version [--json]
+  source <(camsource completion bash)                     Tab completes all of this
 
 Flags (they override what the configuration file says):
 `
@@ -52,15 +53,7 @@ func parse(args []string, w io.Writer) (options, error) {
 	if len(args) > 0 && args[0] == "cameras" {
 		o.cameras, args = true, args[1:]
 	}
-	f := flag.NewFlagSet("camsource", flag.ContinueOnError)
-	f.SetOutput(io.Discard) // errors are one line, printed by main
-	file := f.String("config", "", "configuration `file` (JSON); default: none")
-	f.StringVar(&o.sdp, "sdp", "", "write the description of the stream to this `file`, for ffmpeg and players")
-	f.StringVar(&o.state, "state", defaultState(), "`folder` that keeps the gateway's utilization id")
-	f.BoolVar(&o.pace, "pace", true, "with a file: play it again and again at its own rate; --pace=false: once, as fast as the encoder goes")
-	f.BoolVar(&o.version, "version", false, "print the version")
-	f.BoolVar(&o.json, "json", false, "with cameras or --version: one JSON object")
-	over := overrides(f, &o.config)
+	f, over := o.flags()
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			fmt.Fprint(w, usage)
@@ -73,12 +66,26 @@ func parse(args []string, w io.Writer) (options, error) {
 	if f.NArg() > 0 {
 		return o, fmt.Errorf("%w: unexpected %q", errUsage, f.Arg(0))
 	}
-	if err := o.load(*file); err != nil {
+	if err := o.load(f.Lookup("config").Value.String()); err != nil {
 		return o, err
 	}
 	over()
 	o.fill()
 	return o, o.survive(o.check(), onBoard)
+}
+
+// flags are those of camsource without a verb; over puts the values that were given above
+// the file's.
+func (o *options) flags() (f *flag.FlagSet, over func()) {
+	f = flag.NewFlagSet("camsource", flag.ContinueOnError)
+	f.SetOutput(io.Discard) // errors are one line, printed by main
+	f.String("config", "", "configuration `file` (JSON); default: none")
+	f.StringVar(&o.sdp, "sdp", "", "write the description of the stream to this `file`, for ffmpeg and players")
+	f.StringVar(&o.state, "state", defaultState(), "`folder` that keeps the gateway's utilization id")
+	f.BoolVar(&o.pace, "pace", true, "with a file: play it again and again at its own rate; --pace=false: once, as fast as the encoder goes")
+	f.BoolVar(&o.version, "version", false, "print the version")
+	f.BoolVar(&o.json, "json", false, "with cameras or --version: one JSON object")
+	return f, overrides(f, &o.config)
 }
 
 // overrides makes the flags whose values stand above the file's; the function
@@ -210,12 +217,15 @@ func deviceTreeModel() string {
 }
 
 // defaultState is where the utilization id survives: on a board the folder that
-// init made, on a PC the user's own (XDG base directories), or nowhere.
+// init made, on a PC the user's own (XDG base directories), or nowhere. Root's own
+// folders would be shut to who root becomes: a system's service has one in /var/lib.
 func defaultState() string {
-	if onBoard {
+	switch d := os.Getenv("XDG_STATE_HOME"); {
+	case onBoard:
 		return stateDir
-	}
-	if d := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(d) {
+	case os.Geteuid() == 0:
+		return "/var/lib/camsource"
+	case filepath.IsAbs(d):
 		return filepath.Join(d, "camsource")
 	}
 	home, err := os.UserHomeDir()
@@ -223,4 +233,16 @@ func defaultState() string {
 		return ""
 	}
 	return filepath.Join(home, ".local", "state", "camsource")
+}
+
+// makeState makes the folder, if there is none, for the user that root becomes. One that
+// is there belongs to somebody.
+func makeState(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil || os.Geteuid() != 0 {
+		return err
+	}
+	return os.Chown(dir, board.SourceUser, board.SourceUser)
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -68,6 +69,9 @@ func TestProcessStreamsGivesUpRootAndSaysGoodbye(t *testing.T) {
 	case line := <-ready:
 		if want := fmt.Sprintf("rtp=%v rtcp=%v size=640x480", media.LocalAddr(), reports.LocalAddr()); !strings.Contains(line, want) {
 			t.Errorf("machine line %q lacks %q", line, want)
+		}
+		if !regexp.MustCompile(` rss=[1-9]\d{3,5}kB$`).MatchString(line) {
+			t.Errorf("machine line %q does not end with megabytes of memory", line)
 		}
 	case <-time.After(20 * time.Second):
 		t.Fatal("no machine line in 20 s")
@@ -160,6 +164,9 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"--help"}, 0},
 		{[]string{"--colour"}, 2},
 		{[]string{"--camera", "/dev/video99", "--rtp", "127.0.0.1:9", "--rtcp", "127.0.0.1:10"}, 1},
+		{[]string{"--camera", "/dev/null", "--rtp", "127.0.0.1:9", "--rtcp", "127.0.0.1:10"}, 1},
+		{[]string{"--config", file(t, "k.json", `{"stream": {"colour": 1}}`)}, 1},
+		{[]string{"--camera", "pattern", "--gateway", "https://g.example/"}, 1},
 	} {
 		cmd := exec.Command(path, c.args...)
 		var stderr strings.Builder

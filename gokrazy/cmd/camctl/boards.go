@@ -79,3 +79,12 @@ func printBoards(cmd *cobra.Command, lines []boardLine) error {
 	}
 	return w.Flush()
 }
+
+// boardNames is what Tab offers behind --board.
+func boardNames(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	var names []string
+	for _, b := range board.All() {
+		names = append(names, cobra.CompletionWithDesc(b.Name, b.About))
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}

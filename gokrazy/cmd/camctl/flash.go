@@ -3,7 +3,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -61,18 +60,4 @@ func readSeed(file string) ([]byte, error) {
 		return nil, err
 	}
 	return b, nil
-}
-
-// progress prints a line for each tenth of a step.
-func progress(w io.Writer) func(step string, done, total int64) {
-	var lastStep string
-	var lastTenth int64
-	return func(step string, done, total int64) {
-		tenth := done * 10 / total
-		if step == lastStep && tenth == lastTenth {
-			return
-		}
-		lastStep, lastTenth = step, tenth
-		fmt.Fprintf(w, "%s: %d %%, %d of %d MiB\n", step, tenth*10, done>>20, total>>20)
-	}
 }

@@ -46,6 +46,9 @@ func newImageCommand() *cobra.Command {
 			cobra.CheckErr(err)
 		}
 	}
+	if err := cmd.RegisterFlagCompletionFunc("board", boardNames); err != nil {
+		cobra.CheckErr(err)
+	}
 	asJSON := addJSONFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		result, err := makeImage(cmd, f)

@@ -17,6 +17,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -27,17 +28,27 @@ const (
 	exitUsage  = 2
 )
 
+// patience is how long the end of a verb cannot be hurried.
+const patience = time.Second
+
 // version is the commit, put in with -ldflags "-X main.version=…" by scripts/build.
 var version string
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), endSignals()...)
-	// A second Ctrl-C ends at once what does not look at the first, such as a card
-	// that takes no byte any more.
-	context.AfterFunc(ctx, stop)
+	ctx, stop := untilTold()
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
+}
+
+// untilTold gives a context that ends with the first signal. A second one ends at once what
+// does not look at the first, such as a card that takes no byte any more; but one that comes
+// with the first, as from a terminal and a script that hands it on, must not keep a VM from
+// removing its folder.
+func untilTold() (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(context.Background(), endSignals()...)
+	context.AfterFunc(ctx, func() { time.AfterFunc(patience, stop) })
+	return ctx, stop
 }
 
 // endSignals include the terminal's end, which would leave a VM's folder behind;

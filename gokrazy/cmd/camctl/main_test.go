@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/krazycam/krazycam/gokrazy/disk"
 )
 
 // camctl runs one command line and gives its exit code, stdout and stderr.
@@ -17,6 +21,23 @@ func camctl(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	var out, err bytes.Buffer
 	code = run(context.Background(), args, &out, &err)
 	return code, out.String(), err.String()
+}
+
+// tinyImage has what flash looks at before it writes: a table and a place for a seed.
+func tinyImage(t *testing.T, dir string) string {
+	t.Helper()
+	f, err := os.Create(filepath.Join(dir, "tiny.img"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const start, size = 1 << 20, 8 << 20
+	table := disk.Table{Disk: disk.GUID{1}, Size: 16 << 20, Partitions: []disk.Partition{{Type: disk.TypeEFI, ID: disk.GUID{2}, Start: start, Size: size}}}
+	boot := []disk.Entry{{Path: "krazycam.json", Bytes: make([]byte, 16<<10)}}
+	err = errors.Join(f.Truncate(table.Size), disk.WriteTable(f, table), disk.WriteFAT(io.NewOffsetWriter(f, start), disk.FATOptions{Size: size}, boot), f.Close())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f.Name()
 }
 
 func TestExitCodesTellWrongUseFromFailure(t *testing.T) {
@@ -29,6 +50,10 @@ func TestExitCodesTellWrongUseFromFailure(t *testing.T) {
 		}
 	}
 	out := filepath.Join(dir, "cam.img")
+	image, small := tinyImage(t, dir), filepath.Join(dir, "small")
+	if err := os.WriteFile(small, make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name string
 		args []string
@@ -45,6 +70,10 @@ func TestExitCodesTellWrongUseFromFailure(t *testing.T) {
 		{"no image to inspect", []string{"inspect", out}, exitFailed, "cam.img: no such file"},
 		{"something else than an image", []string{"inspect", broken}, exitFailed, "broken.json: inspect: primary GPT"},
 		{"no card", []string{"flash", out, filepath.Join(dir, "card")}, exitFailed, "no such file"},
+		{"an image larger than the card", []string{"flash", image, small}, exitFailed, "card is smaller than the image: " + small + " has 1048576 bytes"},
+		{"no image on the way to a card", []string{"flash", broken, small}, exitFailed, "primary GPT"},
+		{"an unknown key in a VM's seed", []string{"vm", image, "--seed", broken}, exitFailed, "broken.json:2: gatway"},
+		{"an unknown key in an image's defaults", []string{"image", "--board", "rpi", "-o", out, "--config", broken}, exitFailed, "broken.json:2: gatway"},
 		{"an unknown key in a seed", []string{"flash", "--seed", broken, out, out}, exitFailed, "broken.json:2: "},
 		{"a secret for an image", []string{"image", "--board", "rpi", "-o", out, "--config", secret}, exitFailed, "an image holds no secret"},
 		{"no programs", []string{"image", "--board", "rpi", "-o", out, "--programs", dir, "--pins", broken}, exitFailed, "build it with scripts/build arm64"},
@@ -96,6 +125,12 @@ func TestHelpAndCompletionAreThere(t *testing.T) {
 	}
 }
 
+func TestTabOffersTheBoards(t *testing.T) {
+	if _, stdout, _ := camctl(t, "__complete", "image", "--board", ""); !strings.HasPrefix(stdout, "rpi\tRaspberry Pi") || !strings.Contains(stdout, "\nbbb\t") {
+		t.Errorf("%q", stdout)
+	}
+}
+
 func TestPrintableKeepsAStrangersTextFromTheTerminal(t *testing.T) {
 	if got := printable("a\x1b[2Jb\nc"); got != `a\x1b[2Jb\nc` {
 		t.Errorf("%q", got)
@@ -103,16 +138,5 @@ func TestPrintableKeepsAStrangersTextFromTheTerminal(t *testing.T) {
 	err := fmt.Errorf("file \x1b]0;name\a: %w\nunknown flag: \"--öl\"", os.ErrInvalid)
 	if got := oneLine(err); got != `file \x1b]0;name\a: invalid argument unknown flag: "--öl"` {
 		t.Errorf("%q", got)
-	}
-}
-
-func TestProgressIsALineForEachTenth(t *testing.T) {
-	var out bytes.Buffer
-	report := progress(&out)
-	for i := int64(1); i <= 1000; i++ {
-		report("writing", i<<20, 1000<<20)
-	}
-	if n := strings.Count(out.String(), "\n"); n != 11 {
-		t.Errorf("%d lines: %s", n, out.String())
 	}
 }

@@ -61,10 +61,8 @@ func (f *vmFlags) run(cmd *cobra.Command, image string) (err error) {
 	if config.Camera, err = vmCamera(f.camera); err != nil {
 		return err
 	}
-	if f.seed != "" {
-		if config.Seed, err = os.ReadFile(f.seed); err != nil {
-			return fmt.Errorf("seed: %w", err)
-		}
+	if config.Seed, err = readSeed(f.seed); err != nil {
+		return fmt.Errorf("seed: %w", err)
 	}
 	if f.serial != "" {
 		file, openErr := os.Create(f.serial)
