@@ -72,7 +72,8 @@ func receiver(s Scenario, rtx bool) []string {
 	if rtx {
 		in = slices.Concat([]string{"rtpsession", "name=s", "probation=0"}, profile, rtp, []string{"s.recv_rtp_sink",
 			"s.recv_rtp_src", "!", "rtprtxreceive", fmt.Sprintf("payload-type-map=application/x-rtp-pt-map,%d=(uint)%d", mediaType, rtxType), "!",
-			"rtpssrcdemux", "name=x", "x.", "!", "rtpjitterbuffer", retransmission, "latency=200", "!"})
+			"rtpssrcdemux", "name=x", "x.", "!", "rtpjitterbuffer", retransmission, "latency=200", "!",
+			"rtpptdemux", "name=p", "p.", "!"}) // it puts into a request for a key frame what rtpsession needs to send a PLI
 		toRTCP, fromRTCP = "s.recv_rtcp_sink", "s.send_rtcp_src"
 	}
 	return slices.Concat([]string{"gst-launch-1.0", "-q"}, in, []string{"rtpvp8depay", "request-keyframe=true", "!"}, raw, []string{
