@@ -18,6 +18,7 @@ type Result struct {
 	Decoded int     `json:"decoded_pictures"` // of those
 	Intact  int     `json:"intact_pictures"`  // decoded bit by bit as without loss
 	Share   float64 `json:"decoded_share"`    // of those sent
+	Keys    int     `json:"key_frames"`       // sent
 	Freeze  float64 `json:"longest_freeze"`   // without a new picture
 	P50     float64 `json:"delay_p50"`        // from the picture's place in the film to decoded
 	P95     float64 `json:"delay_p95"`
@@ -36,8 +37,8 @@ type Result struct {
 type Bottleneck struct {
 	Before float64 `json:"rate_before"`    // mean of the last 5 s before the drop
 	Over   float64 `json:"queue_over_300"` // seconds during which a packet was on its way for 300 ms more than the fastest
-	Back   float64 `json:"back_after"`     // from the wide link to a second with 90 % of Before; -1: not within the run
-	Tries  []Step  `json:"steps"`
+	Back   float64 `json:"back_after"`     // from the wide link to the end of a second with 90 % of Before, so 1 at least; -1: not within the run
+	Steps  []Step  `json:"steps"`
 }
 
 // patience is the queueing delay that nobody should meet.
@@ -82,6 +83,9 @@ func (r *Result) countPictures(t trace, begin, end time.Duration) []shown {
 	for _, p := range t.pictures {
 		if p.at <= end {
 			r.Sent++
+			if p.key {
+				r.Keys++
+			}
 			sent[p.number] = p
 		}
 	}
@@ -150,16 +154,14 @@ func bottleneck(steps []Step, all []transit) *Bottleneck {
 	b := &Bottleneck{
 		Before: rateBetween(all, from, drop),
 		Over:   overlong(all, shortest(all)+patience).Seconds(),
-		Back:   -1, Tries: steps,
+		Back:   -1, Steps: steps,
 	}
 	last := time.Duration(0)
 	for _, p := range all {
 		last = max(last, p.at)
 	}
-	for at := wide; at <= last; at += 50 * time.Millisecond {
-		// The second may not begin before the drop ended.
-		window := min(max(at-wide, 250*time.Millisecond), time.Second)
-		if rateBetween(all, at-window, at) >= 0.9*b.Before && window == time.Second {
+	for at := wide + time.Second; at <= last; at += 50 * time.Millisecond {
+		if rateBetween(all, at-time.Second, at) >= 0.9*b.Before {
 			b.Back = (at - wide).Seconds()
 			break
 		}

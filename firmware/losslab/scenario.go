@@ -10,8 +10,8 @@ import (
 
 // A Step is a bottleneck from a moment on.
 type Step struct {
-	At   time.Duration
-	Rate int // bit/s
+	At   time.Duration `json:"at"`   // ns
+	Rate int           `json:"rate"` // bit/s
 }
 
 // A Scenario is one kind of run.

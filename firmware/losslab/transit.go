@@ -9,6 +9,7 @@ type transit struct {
 	media
 	arrived bool
 	took    time.Duration
+	once    bool // its bytes were sent once, so that its match is sure
 }
 
 // match finds each sent packet among those that came. Equal bytes may have been sent
@@ -27,6 +28,7 @@ func match(sent, came []media) []transit {
 	}
 	for bytes, of := range departures {
 		at := arrivals[bytes]
+		out[of[0]].once = len(of) == 1
 		if len(at) >= len(of) {
 			for n, i := range of {
 				out[i].arrived, out[i].took = true, at[n]-out[i].at
@@ -45,11 +47,12 @@ func match(sent, came []media) []transit {
 	return out
 }
 
-// shortest is the time of the fastest packet: the link without its queue.
+// shortest is the time of the fastest packet: the link without its queue. A packet that
+// was sent again a moment before the first copy came looks faster than it was.
 func shortest(all []transit) time.Duration {
 	least := time.Duration(-1)
 	for _, t := range all {
-		if t.arrived && (least < 0 || t.took < least) {
+		if t.arrived && t.once && (least < 0 || t.took < least) {
 			least = t.took
 		}
 	}

@@ -33,7 +33,8 @@ type options struct {
 	seed      int64
 	setup     losslab.Setup
 	film      string
-	json, svg string
+	json      string
+	record    string
 }
 
 func main() {
@@ -65,7 +66,7 @@ func parse(args []string) (options, error) {
 	f.BoolVar(&o.setup.RTX, "rtx", false, "camsource resends by RFC 4588")
 	f.StringVar(&o.film, "film", "", "y4m `file` of 640x480 (scripts/clip)")
 	f.StringVar(&o.json, "json", "", "append each run to this `file`, one line of JSON")
-	f.StringVar(&o.svg, "plot", "", "draw all runs of the --json file as `NAME.svg`")
+	f.StringVar(&o.record, "record", "", "keep each run in this `folder` (docs/losslab) and draw its plots and table anew")
 	names, flags := split(args)
 	if err := f.Parse(flags); err != nil {
 		return o, err
@@ -134,6 +135,11 @@ func one(ctx context.Context, o options, s losslab.Scenario, sender string, seed
 		return err
 	}
 	fmt.Fprint(w, r)
+	if o.record != "" {
+		if err := losslab.Record(o.record, r); err != nil {
+			return err
+		}
+	}
 	if o.json == "" {
 		return nil
 	}
