@@ -103,8 +103,8 @@ var demands = map[string]demand{
 
 func (d demand) check(t *testing.T, r Result) {
 	t.Helper()
-	if r.Share < d.share {
-		t.Errorf("%.1f %% of %d pictures decoded, want %.0f", 100*r.Share, r.Sent, 100*d.share)
+	if r.ShownShare() < d.share {
+		t.Errorf("%.1f %% of %d pictures decoded, want %.0f", 100*r.ShownShare(), r.Sent, 100*d.share)
 	}
 	if r.Freeze > d.freeze {
 		t.Errorf("no new picture for %.2f s, want at most %.0f", r.Freeze, d.freeze)
@@ -159,9 +159,9 @@ func notWorse(t *testing.T, ours, theirs []Result) {
 		}
 		return m
 	}
-	decoded := func(r Result) float64 { return float64(r.Decoded) / float64(r.Source) }
-	if o, g := mean(ours, decoded), mean(theirs, decoded); o < g-0.002 {
-		t.Errorf("%.1f %% of the clip's pictures decoded, with GStreamer's sender %.1f", 100*o, 100*g)
+	intact := func(r Result) float64 { return float64(r.Intact) / float64(r.Source) }
+	if o, g := mean(ours, intact), mean(theirs, intact); o < g-0.002 {
+		t.Errorf("%.1f %% of the clip's pictures came intact, with GStreamer's sender %.1f", 100*o, 100*g)
 	}
 	p95 := func(r Result) float64 { return r.P95 }
 	if o, g := mean(ours, p95), mean(theirs, p95); o > g*1.05+0.01 {

@@ -15,11 +15,11 @@ type Result struct {
 
 	Source  int     `json:"source_pictures"`  // that the clip had in this time
 	Sent    int     `json:"sent_pictures"`    // whose frame left the sender
-	Decoded int     `json:"decoded_pictures"` // of those
+	Shown   int     `json:"shown_pictures"`   // that the decoder put out, damaged ones too
+	Decoded int     `json:"decoded_pictures"` // of those that were sent: their number can be read
 	Intact  int     `json:"intact_pictures"`  // decoded bit by bit as without loss
-	Share   float64 `json:"decoded_share"`    // of those sent
 	Keys    int     `json:"key_frames"`       // sent
-	Freeze  float64 `json:"longest_freeze"`   // without a new picture
+	Freeze  float64 `json:"longest_freeze"`   // without a new picture whose number can be read
 	P50     float64 `json:"delay_p50"`        // from the picture's place in the film to decoded
 	P95     float64 `json:"delay_p95"`
 	Max     float64 `json:"delay_max"`
@@ -28,6 +28,8 @@ type Result struct {
 	Lost    int     `json:"packets_lost"`
 	Resends int     `json:"packets_resent"`
 	Rate    float64 `json:"rate"` // sent, of IP packets
+
+	Feedback Feedback `json:"feedback"` // that reached the sender
 
 	Bottleneck *Bottleneck `json:"bottleneck,omitempty"`
 	Series     Series      `json:"series"`
@@ -45,7 +47,7 @@ type Bottleneck struct {
 const patience = 300 * time.Millisecond
 
 func measure(s Scenario, t trace) Result {
-	r := Result{Scenario: s.Name}
+	r := Result{Scenario: s.Name, Feedback: t.feedback}
 	begin := t.pictures[0].at
 	end := begin + s.Length
 	shown := r.countPictures(t, begin, end)
@@ -105,11 +107,31 @@ func (r *Result) countPictures(t trace, begin, end time.Duration) []shown {
 		at := p.At.Sub(t.start)
 		out = append(out, shown{at, at - slot - time.Duration(p.Number)*interval})
 	}
-	r.Share = float64(r.Decoded) / float64(max(r.Sent, 1))
+	r.Shown = outputs(t.decoded, sent)
 	r.Freeze = longestGap(out, begin, end).Seconds()
 	r.delays(out)
 	return out
 }
+
+// outputs counts what the decoder put out from the first to the last picture whose number
+// can be read, of those that were sent: damaged ones have no number, and so no place
+// before or after that.
+func outputs(decoded []Picture, sent map[int]sentPicture) (n int) {
+	known := func(p Picture) bool { _, ok := sent[p.Number]; return ok }
+	first := slices.IndexFunc(decoded, known)
+	for i := len(decoded) - 1; i >= max(first, 0); i-- {
+		if known(decoded[i]) {
+			return i - first + 1
+		}
+	}
+	return 0
+}
+
+// ShownShare is that of the pictures sent that the decoder put out.
+func (r Result) ShownShare() float64 { return float64(r.Shown) / float64(max(r.Sent, 1)) }
+
+// IntactShare is that of the pictures sent that came out as they were sent.
+func (r Result) IntactShare() float64 { return float64(r.Intact) / float64(max(r.Sent, 1)) }
 
 // firstSlot is when picture 0 of the clip was due: a film runs at its pace, so no picture
 // left before its time, and the fastest one shows when that was.

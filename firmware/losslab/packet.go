@@ -14,6 +14,7 @@ import (
 // A Packet is one UDP packet at one end of the link.
 type Packet struct {
 	At      time.Time
+	Out     bool   // it left by this end, else it came in
 	Port    uint16 // where it goes to
 	Size    int    // bytes of the IP packet
 	Payload []byte // of UDP

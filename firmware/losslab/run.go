@@ -33,6 +33,7 @@ var runs atomic.Int32
 // A trace is what was recorded in one run, on the clock of the run.
 type trace struct {
 	sent, came []media
+	feedback   Feedback // that reached the sender
 	pictures   []sentPicture
 	decoded    []Picture
 	start      time.Time
@@ -132,12 +133,12 @@ func impair(at *stage, w *network, s Scenario, sender string, seed int64) error 
 
 // sniffers record both ends.
 func sniffers(at *stage, w *network) (out, in *sniffer, err error) {
-	err = inside(w.sender, func() error { out, err = sniff(senderDevice, true); return err })
+	err = inside(w.sender, func() error { out, err = sniff(senderDevice); return err })
 	if err != nil {
 		return nil, nil, err
 	}
 	at.onClose(func() { _, _ = out.stop(); _ = out.close() })
-	err = inside(w.receiver, func() error { in, err = sniff(receiverEnd, false); return err })
+	err = inside(w.receiver, func() error { in, err = sniff(receiverEnd); return err })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -203,6 +204,7 @@ func collect(t trace, out, in *sniffer, pictures <-chan []Picture) (trace, error
 		return t, err
 	}
 	t.sent, t.came, t.decoded = mediaOf(sent, t.start), mediaOf(came, t.start), <-pictures
+	t.feedback = feedbackOf(sent)
 	return t, nil
 }
 

@@ -16,19 +16,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A sniffer records the UDP packets that go one way through a device.
+// A sniffer records the UDP packets that go through a device.
 type sniffer struct {
-	fd       int
-	outgoing bool
-	quit     atomic.Bool
-	ended    sync.WaitGroup
-	packets  []Packet
-	err      error
+	fd      int
+	quit    atomic.Bool
+	ended   sync.WaitGroup
+	packets []Packet
+	err     error
 }
 
-// sniff records in the caller's namespace (see inside) what leaves by the device, or
-// what comes in.
-func sniff(device string, outgoing bool) (*sniffer, error) {
+// sniff records in the caller's namespace (see inside).
+func sniff(device string) (*sniffer, error) {
 	i, err := net.InterfaceByName(device)
 	if err != nil {
 		return nil, err
@@ -50,7 +48,7 @@ func sniff(device string, outgoing bool) (*sniffer, error) {
 			return nil, fmt.Errorf("packet socket on %s: %w", device, err)
 		}
 	}
-	s := &sniffer{fd: fd, outgoing: outgoing}
+	s := &sniffer{fd: fd}
 	s.ended.Add(1)
 	go s.run()
 	return s, nil
@@ -69,10 +67,11 @@ func (s *sniffer) run() {
 			return
 		}
 		link, ok := from.(*unix.SockaddrLinklayer)
-		if !ok || (link.Pkttype == unix.PACKET_OUTGOING) != s.outgoing {
+		if !ok {
 			continue
 		}
 		if p, ok := parseIP(b[:n]); ok {
+			p.Out = link.Pkttype == unix.PACKET_OUTGOING
 			p.At = kernelTime(control[:controls])
 			p.Payload = append([]byte(nil), p.Payload...)
 			s.packets = append(s.packets, p)
