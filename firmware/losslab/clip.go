@@ -1,3 +1,5 @@
+//go:build linux
+
 // Clip: a film whose pictures bear their number.
 
 package losslab

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Feedback: what the receiver told the sender. Pure.
 // Spec: RFC 3550 section 6.4, RFC 4585 section 6, draft-holmer-rmcat-transport-wide-cc-extensions-01.
 

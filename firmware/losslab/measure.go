@@ -1,3 +1,5 @@
+//go:build linux
+
 // Measure: what the recordings of a run say. Pure.
 
 package losslab

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Packet: what a recorded IPv4 packet says about itself. Pure.
 // Spec: RFC 791, RFC 768, RFC 3550 section 5.1, RFC 4588 section 4.
 

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Pictures: what a decoder hands out, one raw picture after the other.
 
 package losslab

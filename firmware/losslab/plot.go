@@ -1,3 +1,5 @@
+//go:build linux
+
 // Plot: runs of one scenario over time as SVG, one column for each sender. Pure.
 
 package losslab

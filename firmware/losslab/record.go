@@ -1,3 +1,5 @@
+//go:build linux
+
 // Record: runs that are kept, one line of JSON each, and what is drawn from them.
 
 package losslab

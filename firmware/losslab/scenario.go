@@ -1,3 +1,5 @@
+//go:build linux
+
 // Scenario: what happens to the link of a run, and what both sides have agreed on.
 
 package losslab

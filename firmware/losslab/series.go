@@ -1,3 +1,5 @@
+//go:build linux
+
 // Series: a run over time. Pure.
 
 package losslab

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Table: results for people and for programs.
 
 package losslab

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Transit: which packet of one end is which of the other, and how long it took. Pure.
 
 package losslab
