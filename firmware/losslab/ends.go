@@ -6,8 +6,10 @@ package losslab
 
 import (
 	"fmt"
+	"os/exec"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Senders.
@@ -24,6 +26,25 @@ func target() string { return "host=" + linkToSender.String() }
 func camsource(program, clip string, rate int, more ...string) []string {
 	return append([]string{program, "--camera", clip, "--size", fmt.Sprintf("%dx%d", width, height), "--fps", strconv.Itoa(fps), "--bitrate", strconv.Itoa(rate),
 		"--rtp", fmt.Sprintf("%s:%d", linkToSender, rtpPort), "--rtcp", fmt.Sprintf("%s:%d", linkToSender, rtcpPort)}, more...)
+}
+
+// flags are those that the scenario asks of camsource: --twcc, if this one knows it, so
+// that versions before and after it can be compared, and --rtx, if the setup wants it.
+func (s Setup) flags(in Scenario) ([]string, error) {
+	more := slices.Clone(s.More)
+	if s.RTX && !slices.Contains(more, "--rtx") {
+		more = append(more, "--rtx")
+	}
+	if in.TWCC && !slices.Contains(more, "--twcc") {
+		help, err := exec.Command(s.Camsource, "--help").CombinedOutput()
+		if err != nil {
+			return nil, fmt.Errorf("%s --help: %w", s.Camsource, err)
+		}
+		if strings.Contains(string(help), "\n  -twcc") {
+			more = append(more, "--twcc")
+		}
+	}
+	return more, nil
 }
 
 // gstreamer is what a GStreamer user would build: its VP8 encoder with the settings of

@@ -21,7 +21,7 @@ type Setup struct {
 	Clip      string   // stamped (WriteClip), longer than the run
 	Camsource string   // the program
 	More      []string // flags for camsource, such as --rtx
-	RTX       bool     // camsource resends by RFC 4588
+	RTX       bool     // camsource is told to resend by RFC 4588
 }
 
 // tail is how long a run goes on after what is counted, so that the last pictures may
@@ -91,7 +91,11 @@ func record(ctx context.Context, setup Setup, s Scenario, sender string, seed in
 	}
 	line := gstreamer(setup.Clip, s)
 	if sender == Camsource {
-		line = camsource(setup.Camsource, setup.Clip, s.Rate, setup.More...)
+		more, err := setup.flags(s)
+		if err != nil {
+			return t, err
+		}
+		line = camsource(setup.Camsource, setup.Clip, s.Rate, more...)
 	}
 	from, err := launch(w.sender, line, nil)
 	if err != nil {

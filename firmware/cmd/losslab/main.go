@@ -63,7 +63,7 @@ func parse(args []string) (options, error) {
 	more := f.String("camsource-flags", "", "more `flags` for camsource, separated by spaces")
 	f.Int64Var(&o.seed, "seed", 0, "run this `seed` only; default: the scenario's own")
 	f.StringVar(&o.setup.Camsource, "camsource", "out/amd64/camsource", "`program` to measure")
-	f.BoolVar(&o.setup.RTX, "rtx", false, "camsource resends by RFC 4588")
+	f.BoolVar(&o.setup.RTX, "rtx", false, "camsource gets --rtx and GStreamer's receiver takes RFC 4588 from it")
 	f.StringVar(&o.film, "film", "", "y4m `file` of 640x480 (scripts/clip)")
 	f.StringVar(&o.json, "json", "", "append each run to this `file`, one line of JSON")
 	f.StringVar(&o.record, "record", "", "keep each run in this `folder` (docs/losslab) and draw its plots and table anew")
