@@ -28,6 +28,15 @@ func camsource(program, clip string, rate int, more ...string) []string {
 		"--rtp", fmt.Sprintf("%s:%d", linkToSender, rtpPort), "--rtcp", fmt.Sprintf("%s:%d", linkToSender, rtcpPort)}, more...)
 }
 
+// line is the sender's command line.
+func (s Setup) line(in Scenario, sender string) ([]string, error) {
+	if sender == GStreamer {
+		return gstreamer(s.Clip, in), nil
+	}
+	more, err := s.flags(in)
+	return camsource(s.Camsource, s.Clip, in.Rate, more...), err
+}
+
 // flags are those that the scenario asks of camsource: --twcc, if this one knows it, so
 // that versions before and after it can be compared, and --rtx, if the setup wants it.
 func (s Setup) flags(in Scenario) ([]string, error) {

@@ -89,13 +89,9 @@ func record(ctx context.Context, setup Setup, s Scenario, sender string, seed in
 	if err != nil {
 		return t, err
 	}
-	line := gstreamer(setup.Clip, s)
-	if sender == Camsource {
-		more, err := setup.flags(s)
-		if err != nil {
-			return t, err
-		}
-		line = camsource(setup.Camsource, setup.Clip, s.Rate, more...)
+	line, err := setup.line(s, sender)
+	if err != nil {
+		return t, err
 	}
 	from, err := launch(w.sender, line, nil)
 	if err != nil {
