@@ -27,12 +27,13 @@ type sentPicture struct {
 	sum    uint64 // of the decoded picture when nothing is missing
 }
 
-// assemble puts the packets that left the sender together again, resends left out.
+// assemble puts the packets that left the sender together again; of resends of the same
+// number the Assembler knows that they are late.
 func assemble(sent []media) (pictures []sentPicture, ivf []byte) {
 	first := map[uint32]time.Duration{}
 	var packets []media
 	for _, m := range sent {
-		if m.again || m.header.PayloadType != mediaType {
+		if m.header.PayloadType != mediaType {
 			continue
 		}
 		if _, ok := first[m.header.Timestamp]; !ok {
