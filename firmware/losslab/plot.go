@@ -34,7 +34,7 @@ var panels = []panel{
 	{"delay, ms", func(r Result) []curve {
 		return []curve{{"of packets, above the fastest", "#ff7f0e", 1.3, r.Series.Queue, true}, {"of pictures, to decoded", "#8c564b", 1.3, r.Series.Delay, true}}
 	}},
-	{"new intact pictures a second", func(r Result) []curve {
+	{"new pictures a second whose number can be read", func(r Result) []curve {
 		return []curve{{"pictures", "#1f77b4", 1.3, each(r.Series.Pictures, r.Series.Step), false}}
 	}},
 }
@@ -84,7 +84,7 @@ func Plot(w io.Writer, s Scenario, runs []Result) error {
 	}
 	for column, r := range runs {
 		x := plotLeft + column*(panelWide+panelRight)
-		fmt.Fprintf(&b, `<text x="%d" y="42" font-weight="bold">%s, seed %d</text><text x="%d" y="58" font-size="11">%s</text>`+"\n", x, r.Sender, r.Seed, x, escape(r.caption()))
+		fmt.Fprintf(&b, `<text x="%d" y="42" font-weight="bold">%s</text><text x="%d" y="58" font-size="11">%s</text>`+"\n", x, escape(r.head()), x, escape(r.caption()))
 		for i, p := range panels {
 			y := plotTop + i*(panelHigh+panelDown)
 			drawPanel(&b, p, r, x, y, longest, highest(p, runs))
@@ -95,12 +95,15 @@ func Plot(w io.Writer, s Scenario, runs []Result) error {
 	return err
 }
 
-func (r Result) caption() string {
-	c := fmt.Sprintf("%.1f %% of %d pictures decoded, %.1f %% intact, p95 %.0f ms, freeze %.0f ms", 100*r.ShownShare(), r.Sent, 100*r.IntactShare(), 1000*r.P95, 1000*r.Freeze)
-	if r.Bottleneck != nil {
-		c += fmt.Sprintf(", %.1f s over 300 ms", r.Bottleneck.Over)
+func (r Result) head() string {
+	if r.Bottleneck == nil {
+		return fmt.Sprintf("%s, seed %d", r.Sender, r.Seed)
 	}
-	return c
+	return fmt.Sprintf("%s, seed %d: queue over 300 ms for %.1f s", r.Sender, r.Seed, r.Bottleneck.Over)
+}
+
+func (r Result) caption() string {
+	return fmt.Sprintf("%.1f %% of %d pictures decoded, %.1f %% intact, p95 %.0f ms, freeze %.0f ms", 100*r.ShownShare(), r.Sent, 100*r.IntactShare(), 1000*r.P95, 1000*r.Freeze)
 }
 
 // highest is the top of a row's scale: above every value, and round in quarters.
