@@ -1,0 +1,174 @@
+//go:build linux
+
+// The stream over bad links, into GStreamer's receiver: camsource as it is built, in
+// namespaces of our own. Short runs, one seed each; KRAZYCAM_LONG=1 takes every scenario
+// at its full length with all seeds, GStreamer's own sender beside.
+
+package losslab
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// need skips without a tool, or fails where nothing may be skipped.
+func need(t *testing.T, tools ...string) {
+	t.Helper()
+	for _, tool := range tools {
+		if _, err := exec.LookPath(tool); err != nil {
+			lacking(t, tool+": install with scripts/setup")
+		}
+	}
+}
+
+func lacking(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("KRAZYCAM_REQUIRE_ALL") != "" {
+		t.Fatal("needs " + what)
+	}
+	t.Skip("needs " + what)
+}
+
+// output is what a command says on standard output.
+func output(t *testing.T, c *exec.Cmd) string {
+	t.Helper()
+	var errs strings.Builder
+	c.Stderr = &errs
+	out, err := c.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", strings.Join(c.Args, " "), err, errs.String())
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// setUp builds camsource from this tree and writes a clip for the scenarios.
+func setUp(t *testing.T, scenarios []Scenario) Setup {
+	t.Helper()
+	need(t, "ip", "tc", "gst-launch-1.0", "ffmpeg", "npm")
+	if os.Geteuid() != 0 {
+		lacking(t, "root, for network namespaces")
+	}
+	dir, remove, err := Workplace()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(remove)
+	s := Setup{Dir: dir, Camsource: filepath.Join(dir, "camsource")}
+	output(t, exec.Command("go", "build", "-o", s.Camsource, "../cmd/camsource"))
+	film := output(t, exec.Command("../../scripts/clip", "face", "640x480", "900"))
+	if s.Clip, err = ClipFor(dir, film, scenarios); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// find is one scenario.
+func find(t *testing.T, name string) Scenario {
+	t.Helper()
+	s, err := Find(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s[0]
+}
+
+func run(t *testing.T, setup Setup, s Scenario, sender string, seed int64) Result {
+	t.Helper()
+	r, err := Run(t.Context(), setup, s, sender, seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("FIGURE losslab %s", r.line())
+	return r
+}
+
+// A demand is what issue and README promise of a scenario.
+type demand struct {
+	share        float64 // of sent pictures that must be decoded
+	freeze       float64 // seconds
+	over, backIn float64 // seconds; 0: no bottleneck
+}
+
+var demands = map[string]demand{
+	"clean":           {share: 1, freeze: 1},
+	"loss5":           {share: 0.97, freeze: 2},
+	"jitter":          {share: 0.95, freeze: 2},
+	"bottleneck-twcc": {freeze: 1, over: 2, backIn: 10},
+	"bottleneck-avp":  {freeze: 1, over: 8, backIn: 10},
+}
+
+func (d demand) check(t *testing.T, r Result) {
+	t.Helper()
+	if r.ShownShare() < d.share {
+		t.Errorf("%.1f %% of %d pictures decoded, want %.0f", 100*r.ShownShare(), r.Sent, 100*d.share)
+	}
+	if r.Freeze > d.freeze {
+		t.Errorf("no new picture for %.2f s, want at most %.0f", r.Freeze, d.freeze)
+	}
+	if b := r.Bottleneck; b != nil && (b.Over > d.over || b.Back < 0 || b.Back > d.backIn) {
+		t.Errorf("queue over 300 ms for %.1f s, back after %.1f s, want at most %.0f and %.0f", b.Over, b.Back, d.over, d.backIn)
+	}
+	if r.Bottleneck == nil && r.Sent < r.Source*95/100 {
+		t.Errorf("%d pictures sent of the %d of the clip: too few to speak of a share", r.Sent, r.Source)
+	}
+	if strings.HasPrefix(r.Scenario, "loss") && (r.Lost < r.Packets/50 || r.Resends == 0) {
+		t.Errorf("%d of %d packets lost, %d sent again: this was no bad link", r.Lost, r.Packets, r.Resends)
+	}
+}
+
+func TestLossLabCamsourceKeepsThePictureOnBadLinks(t *testing.T) {
+	scenarios := []Scenario{find(t, "loss5").Lasting(10 * time.Second), find(t, "jitter").Lasting(10 * time.Second)}
+	long := os.Getenv("KRAZYCAM_LONG") != ""
+	if long {
+		scenarios = nil
+		for _, s := range Scenarios() {
+			if _, ok := demands[s.Name]; ok {
+				scenarios = append(scenarios, s)
+			}
+		}
+	}
+	setup := setUp(t, scenarios)
+	for _, s := range scenarios {
+		t.Run(s.Name, func(t *testing.T) {
+			if !long {
+				demands[s.Name].check(t, run(t, setup, s, Camsource, 1))
+				return
+			}
+			var ours, theirs []Result
+			for _, seed := range s.Seeds {
+				r := run(t, setup, s, Camsource, seed)
+				demands[s.Name].check(t, r)
+				ours, theirs = append(ours, r), append(theirs, run(t, setup, s, GStreamer, seed))
+			}
+			notWorse(t, ours, theirs)
+		})
+	}
+}
+
+// notWorse compares means over the seeds. The margins are what two runs of one sender
+// differ by: two pictures, 5 % of a delay and 10 ms of a busy machine.
+func notWorse(t *testing.T, ours, theirs []Result) {
+	t.Helper()
+	mean := func(all []Result, of func(Result) float64) (m float64) {
+		for _, r := range all {
+			m += of(r) / float64(len(all))
+		}
+		return m
+	}
+	intact := func(r Result) float64 { return float64(r.Intact) / float64(r.Source) }
+	if o, g := mean(ours, intact), mean(theirs, intact); o < g-0.002 {
+		t.Errorf("%.1f %% of the clip's pictures came intact, with GStreamer's sender %.1f", 100*o, 100*g)
+	}
+	p95 := func(r Result) float64 { return r.P95 }
+	if o, g := mean(ours, p95), mean(theirs, p95); o > g*1.05+0.01 {
+		t.Errorf("p95 delay %.0f ms, with GStreamer's sender %.0f", 1000*o, 1000*g)
+	}
+	freeze := func(r Result) float64 { return r.Freeze }
+	if o, g := mean(ours, freeze), mean(theirs, freeze); o > g+2*interval.Seconds() {
+		t.Errorf("longest freeze %.0f ms, with GStreamer's sender %.0f", 1000*o, 1000*g)
+	}
+}

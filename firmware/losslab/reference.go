@@ -1,0 +1,112 @@
+//go:build linux
+
+// Reference: the sent stream decoded without loss. It tells which picture is in which
+// packets.
+
+package losslab
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/krazycam/krazycam/firmware/rtpvp8"
+)
+
+// A sentPicture is a picture that the sender put on the wire.
+type sentPicture struct {
+	number int
+	at     time.Duration // its first packet left
+	bytes  int           // of VP8
+	key    bool
+	sum    uint64 // of the decoded picture when nothing is missing
+}
+
+// assemble puts the packets that left the sender together again; of resends of the same
+// number the Assembler knows that they are late.
+func assemble(sent []media) (pictures []sentPicture, ivf []byte) {
+	first := map[uint32]time.Duration{}
+	var packets []media
+	for _, m := range sent {
+		if m.header.PayloadType != mediaType {
+			continue
+		}
+		if _, ok := first[m.header.Timestamp]; !ok {
+			first[m.header.Timestamp] = m.at
+		}
+		packets = append(packets, m)
+	}
+	var out bytes.Buffer
+	out.Write(ivfHeader())
+	a := rtpvp8.NewAssembler(32, func(f rtpvp8.Frame) {
+		pictures = append(pictures, sentPicture{at: first[f.Timestamp], bytes: len(f.Bytes), key: f.Key})
+		h := binary.LittleEndian.AppendUint32(nil, uint32(len(f.Bytes)))
+		h = binary.LittleEndian.AppendUint64(h, uint64(len(pictures)-1))
+		out.Write(h)
+		out.Write(f.Bytes)
+	})
+	for _, m := range packets {
+		_ = a.Push(m.header.SequenceNumber, m.header.Timestamp, m.header.Marker, m.payload) // what is no VP8 the counters tell
+	}
+	a.Flush()
+	return pictures, out.Bytes()
+}
+
+// ivfHeader is for the clip's size; a decoder takes the frames' own.
+func ivfHeader() []byte {
+	h := append([]byte("DKIF\x00\x00\x20\x00VP80"), make([]byte, 20)...)
+	binary.LittleEndian.PutUint16(h[12:], width)
+	binary.LittleEndian.PutUint16(h[14:], height)
+	binary.LittleEndian.PutUint32(h[16:], fps)
+	binary.LittleEndian.PutUint32(h[20:], 1)
+	return h
+}
+
+// raw are the elements that make the clip's form out of whatever was decoded.
+var raw = []string{"vp8dec", "!", "videoconvert", "!", "videoscale", "!",
+	fmt.Sprintf("video/x-raw,format=I420,width=%d,height=%d", width, height)}
+
+// identify decodes what was sent with the receiver's own decoder and gives each picture
+// its number. A sender whose stream does not decode without loss is an error.
+func identify(dir string, sent []media) ([]sentPicture, error) {
+	pictures, ivf := assemble(sent)
+	if len(pictures) == 0 {
+		return nil, fmt.Errorf("reference: no frame in %d packets sent", len(sent))
+	}
+	path := filepath.Join(dir, "sent.ivf")
+	if err := os.WriteFile(path, ivf, 0o600); err != nil {
+		return nil, err
+	}
+	defer os.Remove(path)
+	args := slices.Concat([]string{"-q", "filesrc", "location=" + path, "!", "ivfparse", "!"}, raw, []string{"!", "fdsink", "fd=1", "sync=false"})
+	c := exec.Command("gst-launch-1.0", args...)
+	out, err := c.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Start(); err != nil {
+		return nil, err
+	}
+	n := 0
+	err = readPictures(out, time.Now, func(p Picture) {
+		if n < len(pictures) {
+			pictures[n].number, pictures[n].sum = p.Number, p.Sum
+		}
+		n++
+	})
+	if e := c.Wait(); err == nil {
+		err = e
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reference: %w", err)
+	}
+	if n != len(pictures) {
+		return nil, fmt.Errorf("reference: %d pictures decoded of %d frames sent", n, len(pictures))
+	}
+	return pictures, nil
+}

@@ -1,0 +1,64 @@
+//go:build linux
+
+package losslab
+
+import (
+	"encoding/binary"
+	"testing"
+	"time"
+
+	"github.com/krazycam/krazycam/firmware/rtpvp8"
+)
+
+// packetsOf cuts n frames of size bytes into packets, 90 ticks of a clock apart.
+func packetsOf(n, size int) (out []media) {
+	p := rtpvp8.NewPacketizer(1000, 32760)
+	seq := uint16(65530)
+	for i := range n {
+		frame := make([]byte, size)
+		frame[0] = 1
+		if i == 0 {
+			copy(frame, "\x10\x00\x00\x9d\x01\x2a\x80\x02\xe0\x01") // a key frame of 640x480
+		}
+		p.Start(frame)
+		for b, last := make([]byte, 1000), false; !last; seq++ {
+			var k int
+			k, last = p.Next(b)
+			m := media{at: time.Duration(i)*interval + time.Duration(len(out))*time.Microsecond, payload: append([]byte(nil), b[:k]...)}
+			m.header.PayloadType, m.header.SequenceNumber, m.header.Timestamp, m.header.Marker = mediaType, seq, uint32(i*3000), last
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+func TestAssembleTakesEachFrameOnceWhateverWasSentAgain(t *testing.T) {
+	var sent []media
+	for i, m := range packetsOf(5, 2500) {
+		sent = append(sent, m)
+		if i >= 3 {
+			m = sent[i-3]
+			m.again = true
+		}
+		if m.again {
+			sent = append(sent, m)
+		}
+	}
+	pictures, ivf := assemble(sent)
+	if len(pictures) != 5 {
+		t.Fatalf("%d frames, want 5", len(pictures))
+	}
+	at := 32
+	for i, p := range pictures {
+		if p.bytes != 2500 || p.key != (i == 0) || p.at < time.Duration(i)*interval || p.at > time.Duration(i)*interval+ms {
+			t.Errorf("frame %d: %d bytes, key %v, first packet at %v", i, p.bytes, p.key, p.at)
+		}
+		if n := binary.LittleEndian.Uint32(ivf[at:]); n != 2500 {
+			t.Fatalf("frame %d of the file has %d bytes, want 2500", i, n)
+		}
+		at += 12 + 2500
+	}
+	if at != len(ivf) {
+		t.Errorf("the file has %d bytes, want %d", len(ivf), at)
+	}
+}
