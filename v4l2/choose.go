@@ -36,7 +36,12 @@ type Size struct {
 	MinHeight int             `json:"min_height"`
 	StepX     int             `json:"step_x,omitempty"`
 	StepY     int             `json:"step_y,omitempty"`
-	Intervals []time.Duration `json:"intervals_ns,omitempty"` // none: the driver does not say
+	Intervals []time.Duration `json:"intervals_ns,omitempty"` // none: the driver does not say, or it is a range
+	// A range of rates: any interval between the two, or only those in steps from the
+	// shortest. All 0 if there is none.
+	Shortest     time.Duration `json:"min_interval_ns,omitempty"`
+	Longest      time.Duration `json:"max_interval_ns,omitempty"`
+	StepInterval time.Duration `json:"step_interval_ns,omitempty"`
 }
 
 // A Choice is what to ask the driver for, and why.
@@ -104,7 +109,7 @@ func conversion(f pixfmt.FourCC) int {
 func newChoice(r Request, f pixfmt.FourCC, s Size) Choice {
 	c := Choice{Format: f}
 	c.Width, c.Height, c.miss = nearest(r, s)
-	c.Interval, c.tooSlow = nearestInterval(r.FPS, s.Intervals)
+	c.Interval, c.tooSlow = nearestInterval(r.FPS, s)
 	fps := time.Second.Seconds() / c.Interval.Seconds()
 	c.Why = fmt.Sprintf("%v %dx%d at %.4g/s", f, c.Width, c.Height, fps)
 	if f.Compressed() {
@@ -159,16 +164,21 @@ func fit(want, least, most, step int) int {
 	if want <= least {
 		return least
 	}
-	return want - (want-least)%max(step, 1)
+	return floor(want, least, step)
 }
 
 // nearestInterval picks the rate within rateSlack of the wish; else the next faster
 // one, since whoever reads can leave pictures out; else the fastest there is. Where the
 // driver offers none, it is asked for the wish.
-func nearestInterval(fps int, offered []time.Duration) (interval time.Duration, tooSlow bool) {
+func nearestInterval(fps int, s Size) (interval time.Duration, tooSlow bool) {
 	want := time.Second / time.Duration(fps)
-	var slower, faster time.Duration
 	slack := time.Duration(float64(want) * rateSlack)
+	offered := s.Intervals
+	if s.Shortest > 0 { // of a range these two are all that can be nearest
+		within := floor(min(max(want, s.Shortest), s.Longest), s.Shortest, s.StepInterval)
+		offered = append(slices.Clone(offered), within, min(within+s.StepInterval, s.Longest))
+	}
+	var slower, faster time.Duration
 	for _, d := range offered {
 		switch {
 		case d <= 0:

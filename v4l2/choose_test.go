@@ -32,6 +32,7 @@ func TestChoose(t *testing.T) {
 		{pixfmt.NV12, []Size{at(640, 480, 30)}}, {pixfmt.YU12, []Size{at(640, 480, 30)}},
 	}
 	stepwise := []Offer{{pixfmt.YUYV, []Size{{Width: 1920, Height: 1080, MinWidth: 48, MinHeight: 32, StepX: 16, StepY: 8}}}}
+	anything := []Offer{{pixfmt.NV12, []Size{{Width: 4096, Height: 2160, MinWidth: 16, MinHeight: 16, StepX: 1, StepY: 1, Shortest: time.Second / 120, Longest: time.Second}}}}
 	cases := []struct {
 		name   string
 		r      Request
@@ -59,6 +60,7 @@ func TestChoose(t *testing.T) {
 		{"60 is taken for 30 when only 15 is the other", Request{}, []Offer{{pixfmt.MJPG, []Size{at(640, 480, 60, 15)}}}, "MJPG 640x480", 60},
 		{"a range of sizes is met in its steps", Request{Width: 700, Height: 500}, stepwise, "YUYV 688x496", 30},
 		{"a wish below the range gets its least", Request{Width: 16, Height: 16}, stepwise, "YUYV 48x32", 30},
+		{"a continuous range is met exactly, in size and rate", Request{Width: 700, Height: 500, FPS: 24}, anything, "NV12 700x500", 24},
 		{"a driver without sizes is asked for the wish", Request{}, []Offer{{Format: pixfmt.YUYV}}, "YUYV 640x480", 30},
 		{"formats nobody converts are left out", Request{}, []Offer{{Format: 1}, {Format: pixfmt.NV12}}, "NV12 640x480", 30},
 	}

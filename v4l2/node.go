@@ -14,6 +14,7 @@
 //   - GetFrame gives no time stamp, sequence or error flag.
 //   - WaitForFrame counts in whole seconds, cannot be interrupted and takes an
 //     unplugged camera for a ready one.
+//   - GetSupportedFrameSizes and GetSupportedFramerates leave continuous ranges out.
 //
 // Known and left alone: ReadFrame gives the buffer back before it is read and pointers
 // pass through uintptr helpers (neither call is used in the stream); cameras with
@@ -85,9 +86,8 @@ func text(b []byte) string {
 	return string(bytes.ToValidUTF8(b, []byte("?")))
 }
 
-func (n *node) Identity() Identity       { return n.id }
-func (n *node) Offers() ([]Offer, error) { return n.offers(), nil }
-func (n *node) Now() time.Duration       { return Now() }
+func (n *node) Identity() Identity { return n.id }
+func (n *node) Now() time.Duration { return Now() }
 
 func (n *node) SetFormat(f pixfmt.FourCC, width, height int) (pixfmt.Layout, error) {
 	if err := n.setFormat(f, width, height); err != nil {
