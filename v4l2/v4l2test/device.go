@@ -45,9 +45,12 @@ type Device struct {
 	// a good one, as is every later call.
 	SetFormatErr, StartErr []error
 	RequeueErr             error // of every Requeue
-	Knobs                  []v4l2.Control
-	Set                    []string // what was set, as "name=value", in order
-	SetControlErr          []error  // the answers to the first calls, in order
+	// Late is how much later than its buffer the first Waits return, in order: the whole
+	// process stood still meanwhile.
+	Late          []time.Duration
+	Knobs         []v4l2.Control
+	Set           []string // what was set, as "name=value", in order
+	SetControlErr []error  // the answers to the first calls, in order
 
 	t     testing.TB
 	steps []Step
