@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -60,15 +61,17 @@ func (s *Source) Run(ctx context.Context) error {
 	if err != nil {
 		return ignore(err, context.Canceled)
 	}
+	machine := newHealth(os.DirFS("/sys")) // with root's rights, which Opened gives up: Debian keeps the kernel's log from others
 	if s.Opened != nil {
 		if err := s.Opened(); err != nil {
+			machine.close()
 			return errors.Join(err, camera.Close())
 		}
 	}
 	s.Patient = true // what was there once may come back
 	ctx, cancel := context.WithCancel(ctx)
 	var watch sync.WaitGroup
-	watch.Go(func() { s.stages.watch(ctx, s.Log) })
+	watch.Go(func() { s.stages.watch(ctx, s.Log, machine) })
 	defer watch.Wait()
 	defer cancel()
 	for {

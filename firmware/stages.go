@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -76,11 +75,10 @@ const (
 
 // watch logs what the stages did: each second at debug level, each minute at
 // info level, nothing while nothing happens; and each minute what the machine complains
-// about. It returns when ctx ends.
-func (s *Stages) watch(ctx context.Context, log *slog.Logger) {
+// about. It returns when ctx ends and closes machine.
+func (s *Stages) watch(ctx context.Context, log *slog.Logger, machine *health) {
 	tick := time.NewTicker(report)
 	defer tick.Stop()
-	machine := newHealth(os.DirFS("/sys"))
 	defer machine.close()
 	second := s.read(v4l2.Now())
 	minute := second
