@@ -76,6 +76,7 @@ func run(ctx context.Context, log *slog.Logger, started time.Duration) error {
 	done = stopwatch()
 	ready.seed = seedFromBootPartition(log)
 	preparePerm(log)
+	watchRestartWish(ctx, log)
 	ready.seedTime = done()
 
 	done = stopwatch()
