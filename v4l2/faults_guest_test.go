@@ -8,9 +8,14 @@ package v4l2
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"os"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 )
@@ -47,7 +52,7 @@ func faulty(t *testing.T, r Request, fault string) (got Counters, tables bool) {
 		t.Errorf("%s: no pictures once healed", fault)
 	}
 	got = c.Counters()
-	t.Logf("%v %s: %+v", c.Layout(), fault, got)
+	figure(t, "uvcvideo", "%v %s: %s", c.Layout(), strings.TrimPrefix(fault, "fault "), said(got))
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}
@@ -128,7 +133,7 @@ func TestFaultStalledEndpointIsToldAndMendedByOpeningAgain(t *testing.T) {
 	for err == nil && Now()-began < 20*time.Second {
 		err = c.Next(time.Second, ignore)
 	}
-	t.Logf("%v after %v, %+v", err, Now()-began, c.Counters())
+	figure(t, "uvcvideo", "stalled endpoint: told after %v; %s", (Now() - began).Round(time.Millisecond), said(c.Counters()))
 	if !errors.Is(err, ErrSilent) && !errors.Is(err, ErrGone) {
 		t.Errorf("Next = %v, want ErrSilent or ErrGone", err)
 	}
@@ -177,11 +182,35 @@ func TestFaultFiftyRefusedStreamsLeaveNothingBehind(t *testing.T) {
 	if err := errors.Join(c.Next(5*time.Second, ignore), c.Close()); err != nil {
 		t.Error(err)
 	}
+	figure(t, "uvcvideo", "50 refused STREAMONs: nothing left over; then %s", said(c.Counters()))
+}
+
+// What camsource is on a board, see package board.
+const camsourceUser, videoGroup = 2001, 44
+
+// asCamsource runs f on a thread that has the rights to files of camsource and no others.
+func asCamsource(t *testing.T, f func() error) error {
+	t.Helper()
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		for _, set := range []error{unix.Setgroups(nil), unix.Setfsgid(videoGroup), unix.Setfsuid(camsourceUser)} {
+			if set != nil {
+				done <- set
+				return
+			}
+		}
+		done <- f()
+	}()
+	return <-done
 }
 
 // Opening again mends none of these; each rung of the ladder mends what it is there for.
 func TestFaultThatOnlyUSBCanMendIsMended(t *testing.T) {
 	port := appear(t).Port
+	if err := asCamsource(t, func() error { return ResetUSB(port) }); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("reset by a user whom nobody gave the device to: %v, want ErrPermission", err)
+	}
 	for _, c := range []struct {
 		name, fault string
 		mend        func() error
@@ -204,12 +233,16 @@ func TestFaultThatOnlyUSBCanMendIsMended(t *testing.T) {
 			}
 		}
 		began := Now()
-		if err := c.mend(); err != nil {
+		if err := ShareUSB(videoGroup); err != nil { // as init does when a node appears
+			t.Fatal(err)
+		}
+		if err := asCamsource(t, c.mend); err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
 		mended := Now()
-		camera, took := firstPicture(t, mjpg)
-		t.Logf("%s: %v, and after %v (%v since the node was there) the first picture", c.name, mended-began, Now()-began, took)
+		camera, _ := firstPicture(t, mjpg)
+		figure(t, "uvcvideo", "camera that hangs mended by USB %s, as user %d: that took %v, the first picture came %v after it began",
+			c.name, camsourceUser, (mended - began).Round(time.Millisecond), (Now() - began).Round(time.Millisecond))
 		if err := camera.Close(); err != nil {
 			t.Error(err)
 		}
@@ -248,7 +281,7 @@ func TestFaultlessSecondCameraIsIsochronousAndChosenByWhatItIs(t *testing.T) {
 				}
 			}
 		}
-		t.Logf("%q: %v %+v beside %v %+v", device, c, c.Counters(), one, one.Counters())
+		figure(t, "uvcvideo", "two cameras, one chosen by %q: isochronous %s; bulk %s", device, said(c.Counters()), said(one.Counters()))
 		if err := c.Close(); err != nil {
 			t.Error(err)
 		}

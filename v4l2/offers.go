@@ -5,12 +5,8 @@
 package v4l2
 
 import (
-	"maps"
-	"slices"
 	"time"
 	"unsafe"
-
-	"github.com/blackjack/webcam"
 
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 )
@@ -40,13 +36,12 @@ type frameIntervals struct {
 	reserved                                [2]uint32
 }
 
-// Offers lists the formats that can become a picture, with sizes and rates. The library
-// keeps no order; ours is that of the codes, so that a listing is stable.
+// Offers lists the formats that can become a picture, with sizes and rates.
 func (n *node) Offers() ([]Offer, error) {
 	var all []Offer
-	for _, code := range slices.Sorted(maps.Keys(n.cam.GetSupportedFormats())) {
-		if f := pixfmt.FourCC(code); f.Known() {
-			all = append(all, Offer{Format: f, Sizes: n.sizes(code)})
+	for _, f := range n.formats() {
+		if f.Known() {
+			all = append(all, Offer{Format: f, Sizes: n.sizes(f)})
 		}
 	}
 	return all, nil
@@ -54,16 +49,16 @@ func (n *node) Offers() ([]Offer, error) {
 
 // sizes lists the sizes of a format; of a range there is only one entry. An error ends the
 // listing as EINVAL does: what was listed can be asked for, and the answer is read back.
-func (n *node) sizes(code webcam.PixelFormat) []Size {
+func (n *node) sizes(f pixfmt.FourCC) []Size {
 	var all []Size
 	for i := range uint32(mostOffers) {
-		q := &frameSizes{index: i, pixelFormat: uint32(code)}
+		q := &frameSizes{index: i, pixelFormat: uint32(f)}
 		if ioctl(n.fd, vidiocEnumSizes, unsafe.Pointer(q)) != nil {
 			break
 		}
 		s, ok := q.size()
 		if ok {
-			n.rates(code, &s)
+			n.rates(f, &s)
 			all = append(all, s)
 		}
 		if q.kind != discrete {
@@ -74,9 +69,9 @@ func (n *node) sizes(code webcam.PixelFormat) []Size {
 }
 
 // rates fills in the rates of a size.
-func (n *node) rates(code webcam.PixelFormat, s *Size) {
+func (n *node) rates(f pixfmt.FourCC, s *Size) {
 	for i := range uint32(mostOffers) {
-		q := &frameIntervals{index: i, pixelFormat: uint32(code), width: uint32(s.Width), height: uint32(s.Height)}
+		q := &frameIntervals{index: i, pixelFormat: uint32(f), width: uint32(s.Width), height: uint32(s.Height)}
 		if ioctl(n.fd, vidiocEnumIntervals, unsafe.Pointer(q)) != nil || !q.add(s) {
 			return
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/blackjack/webcam"
@@ -45,6 +46,17 @@ func descriptor(cam *webcam.Webcam) (int, error) {
 		return 0, errors.New(`blackjack/webcam has no field "fd" of type uintptr any more: pin v0.6.1`)
 	}
 	return int(v.Uint()), nil
+}
+
+// formats lists what the node delivers. The library keeps no order; ours is that of the
+// codes, so that a listing is stable.
+func (l library) formats() []pixfmt.FourCC {
+	var all []pixfmt.FourCC
+	for code := range l.cam.GetSupportedFormats() {
+		all = append(all, pixfmt.FourCC(code))
+	}
+	slices.Sort(all)
+	return all
 }
 
 // setFormat is VIDIOC_S_FMT. What the library returns is what was asked for, not
