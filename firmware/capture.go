@@ -58,6 +58,7 @@ func (s *Source) capture(ctx context.Context, p *pipeline, camera Camera) error 
 
 // drain takes the camera's buffers until it fails or ctx ends, and closes it.
 func drain(ctx context.Context, p *pipeline, camera Camera) error {
+	p.stages.Buffers.follow(camera)
 	stop := context.AfterFunc(ctx, func() { camera.Close() })
 	err := p.capture(camera)
 	stop()

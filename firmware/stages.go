@@ -45,6 +45,7 @@ type Stages struct {
 	Skipped                  atomic.Int64 // pictures that the encoder's rate control left out
 	Unreadable               atomic.Int64 // buffers that held no whole JPEG
 	Outages                  atomic.Int64 // times the camera went away
+	Buffers                  buffers      // what the camera delivered and left out, by cause
 }
 
 // A reading is what the counters said at one moment.
@@ -82,6 +83,7 @@ func (s *Stages) watch(ctx context.Context, log *slog.Logger, machine *health) {
 	defer machine.close()
 	second := s.read(v4l2.Now())
 	minute := second
+	var secondly, minutely v4l2.Counters
 	for n := 1; ; n++ {
 		select {
 		case <-ctx.Done():
@@ -91,9 +93,11 @@ func (s *Stages) watch(ctx context.Context, log *slog.Logger, machine *health) {
 		now := s.read(v4l2.Now())
 		second.log(ctx, log, slog.LevelDebug, now)
 		second = now
+		secondly = s.Buffers.tell(ctx, log, slog.LevelDebug, secondly)
 		if n%infoReport == 0 {
 			minute.log(ctx, log, slog.LevelInfo, now)
 			minute = now
+			minutely = s.Buffers.tell(ctx, log, slog.LevelInfo, minutely)
 			machine.tell(ctx, log)
 		}
 	}
