@@ -205,6 +205,9 @@ func (c *Camera) Identity() Identity { return c.id }
 // Why says in a person's words why this format, size and rate was chosen.
 func (c *Camera) Why() string { return c.choice.Why }
 
+// Colours is what the samples mean, as the driver says it.
+func (c *Camera) Colours() Colours { return c.dev.Colours() }
+
 // Complaints are one sentence for each control that could not be set.
 func (c *Camera) Complaints() []string { return c.complaints }
 

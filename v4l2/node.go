@@ -41,12 +41,13 @@ import (
 
 type node struct {
 	library
-	fd    int
-	event int // eventfd: readable once Interrupt was called
-	id    Identity
-	maps  [][]byte
-	poll  [2]unix.PollFd
-	info  bufferInfo // reused: a local one would escape into the call
+	fd      int
+	event   int // eventfd: readable once Interrupt was called
+	id      Identity
+	colours Colours
+	maps    [][]byte
+	poll    [2]unix.PollFd
+	info    bufferInfo // reused: a local one would escape into the call
 }
 
 // openNode opens a node and checks that it can capture.
@@ -101,8 +102,12 @@ func (n *node) SetFormat(f pixfmt.FourCC, width, height int) (pixfmt.Layout, err
 	if err := ioctl(n.fd, vidiocGFmt, unsafe.Pointer(q)); err != nil {
 		return pixfmt.Layout{}, fmt.Errorf("G_FMT: %w", err)
 	}
+	n.colours = coloursOf(&q.union.pix)
 	return layoutOf(&q.union.pix), nil
 }
+
+// Colours of the format that was set last.
+func (n *node) Colours() Colours { return n.colours }
 
 // layoutOf takes the driver's answer as it is; whether it makes sense is for
 // Layout.Check. A driver may leave stride or size out: then they are the least.

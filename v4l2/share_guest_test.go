@@ -6,7 +6,10 @@
 package v4l2
 
 import (
+	"encoding/json"
 	"errors"
+	"os/exec"
+	"regexp"
 	"testing"
 	"time"
 
@@ -45,5 +48,41 @@ func TestShareTheSecondCameraStepsDownWhenTheBusIsFull(t *testing.T) {
 			}
 		}
 	}
+	if got := two.Colours(); !got.FullRange {
+		t.Errorf("colours = %v, want JPEG's full range", got)
+	}
 	figure(t, "uvcvideo", "second camera on a full bus: %s; %s beside %s", two.Why(), said(two.Counters()), said(one.Counters()))
+}
+
+// The program itself, in front of two cameras that a kernel sees.
+func TestShareCamerasAreListedForPersonsAndPrograms(t *testing.T) {
+	out, err := exec.Command("/camsource", "cameras", "--camera", "second-2").CombinedOutput()
+	t.Logf("%v\n%s", err, out)
+	for _, want := range []string{
+		`(?m)^ +/dev/video\d +Virtual UVC: Virtual UVC +1-1 +0001 +MJPG +\d+x\d+ +30 15 10$`,
+		`(?m)^\* +/dev/video\d +Virtual iso: Virtual iso +1-2 +second-2 +MJPG +\d+x\d+ +30 15 10$`,
+		`(?m)^ +YUYV +\d+x\d+ +30 15 10$`,
+		`\* would be taken: it is the only camera that is "second-2".\n  It would be asked for YUYV 640x480 at 30/s: uncompressed, 18.4 MB/s.\n$`,
+	} {
+		if !regexp.MustCompile(want).Match(out) {
+			t.Errorf("the table lacks %s", want)
+		}
+	}
+	var l struct {
+		Cameras []struct {
+			Serial   string
+			Taken    bool
+			Formats  []Offer
+			Controls []Control
+		}
+		Taken string
+	}
+	out, err = exec.Command("/camsource", "cameras", "--json").Output()
+	if err == nil {
+		err = json.Unmarshal(out, &l)
+	}
+	if err != nil || len(l.Cameras) != 2 || l.Taken != "/dev/video0" || !l.Cameras[0].Taken || len(l.Cameras[1].Formats) != 2 || len(l.Cameras[1].Controls) != 1 {
+		t.Errorf("--json: %v, %s", err, out)
+	}
+	figure(t, "camsource cameras", "%d cameras in a table and as JSON of %d bytes", len(l.Cameras), len(out))
 }

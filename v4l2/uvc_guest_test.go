@@ -72,7 +72,7 @@ func TestUVCDeliversEachFormat(t *testing.T) {
 				t.Fatalf("%v: %v", c, err)
 			}
 		}
-		figure(t, "uvcvideo", "%v: %.1f pictures/s, oldest %v; %s", c.Layout(), (pictures-1)/(last-first).Seconds(), oldest.Round(time.Microsecond), said(c.Counters()))
+		figure(t, "uvcvideo", "%v (%v): %.1f pictures/s, oldest %v; %s", c.Layout(), c.Colours(), (pictures-1)/(last-first).Seconds(), oldest.Round(time.Microsecond), said(c.Counters()))
 		if second, err := Open(r); !errors.Is(err, ErrBusy) {
 			t.Errorf("second Open = %v, %v, want ErrBusy", second, err)
 		}

@@ -126,8 +126,8 @@ func moduleDepends(t *testing.T, path string) []string {
 	return nil
 }
 
-// writeInitrd writes an archive with init, a console, and the modules in order.
-func writeInitrd(t *testing.T, path, init string, modules []string) {
+// writeInitrd writes an archive with init, a console, other programs, and the modules in order.
+func writeInitrd(t *testing.T, path, init string, modules, programs []string) {
 	t.Helper()
 	var archive bytes.Buffer
 	const directory, program, file, device = 0o040755, 0o100755, 0o100644, 0o020600
@@ -141,6 +141,9 @@ func writeInitrd(t *testing.T, path, init string, modules []string) {
 	}
 	cpio(&archive, "modules/order", file, 0, []byte(order.String()))
 	cpio(&archive, "init", program, 0, read(t, init))
+	for _, p := range programs {
+		cpio(&archive, filepath.Base(p), program, 0, read(t, p))
+	}
 	cpio(&archive, "TRAILER!!!", 0, 0, nil)
 	if err := os.WriteFile(path, archive.Bytes(), 0o600); err != nil {
 		t.Fatal(err)

@@ -62,11 +62,12 @@ var (
 // A guest is what runs in a machine.
 type guest struct {
 	machine
-	tests   string   // which, as for go test -run
-	modules []string // of the kernel, those they depend on are found
-	qemu    []string // more arguments
-	started func()   // once QEMU runs; may be nil
-	line    func(string)
+	tests    string   // which, as for go test -run
+	modules  []string // of the kernel, those they depend on are found
+	programs []string // files that go into its root folder
+	qemu     []string // more arguments
+	started  func()   // once QEMU runs; may be nil
+	line     func(string)
 }
 
 // guestResult is a line such as "--- PASS: TestVividIsDiscovered (0.05s)".
@@ -83,7 +84,7 @@ func runGuest(t *testing.T, g guest) {
 	run(t, "", []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=" + g.goarch, "GOARM=7", "GOFLAGS="},
 		"go", "test", "-c", "-tags", "vm", "-o", filepath.Join(dir, "init"), ".")
 	initrd := filepath.Join(dir, "initrd")
-	writeInitrd(t, initrd, filepath.Join(dir, "init"), modules)
+	writeInitrd(t, initrd, filepath.Join(dir, "init"), modules, g.programs)
 	args := slices.Concat(g.machine.qemu[1:], []string{"-accel", "tcg,thread=multi", "-smp", "1", "-m", "512",
 		"-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot",
 		"-kernel", kernel, "-initrd", initrd,

@@ -41,6 +41,7 @@ type Device struct {
 	Formats  []v4l2.Offer
 	Layout   pixfmt.Layout // what SetFormat answers; zero: what was asked for
 	Interval time.Duration // what SetInterval answers; 0: what was asked for
+	Paint    v4l2.Colours  // what Colours answers
 	// SetFormatErr and StartErr are the answers to the first calls, in order; nil is
 	// a good one, as is every later call.
 	SetFormatErr, StartErr []error
@@ -152,6 +153,9 @@ func (d *Device) SetFormat(f pixfmt.FourCC, width, height int) (pixfmt.Layout, e
 	}
 	return d.layout, nil
 }
+
+// Colours is Paint.
+func (d *Device) Colours() v4l2.Colours { return d.Paint }
 
 // SetInterval answers with Interval, or with what was asked for.
 func (d *Device) SetInterval(asked time.Duration) (time.Duration, error) {
