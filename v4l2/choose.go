@@ -52,7 +52,7 @@ type Choice struct {
 	Why           string // a person's words
 	raw           bool   // uncompressed and within the request's RawRate
 	miss          int    // how far the size is from the wish, see nearest
-	tooSlow       bool
+	tooSlow       bool   // slower than the wish, or than the best of its size
 }
 
 // Choose ranks what a camera offers against a request, best first. Size comes
@@ -60,7 +60,8 @@ type Choice struct {
 // Then the rate: one that is fast enough. Then the format: uncompressed where the bus
 // can carry it (no decoding, no JPEG noise under the VP8), the one that needs least
 // conversion first; MJPG where it cannot. If the request names a format, only that
-// one is taken. An empty result means that no offered format is one of pixfmt's.
+// one is taken. Slower rates of each size follow, for a bus that has no room for the best:
+// fewer pictures of the size asked for come before smaller ones. An empty result means that no offered format is one of pixfmt's.
 func Choose(r Request, offers []Offer) []Choice {
 	r = r.withDefaults()
 	var all []Choice
@@ -73,7 +74,13 @@ func Choose(r Request, offers []Offer) []Choice {
 			sizes = []Size{{Width: r.Width, Height: r.Height, MinWidth: r.Width, MinHeight: r.Height}}
 		}
 		for _, s := range sizes {
-			all = append(all, newChoice(r, o.Format, s))
+			best, tooSlow := nearestInterval(r.FPS, s)
+			all = append(all, newChoice(r, o.Format, s, best, tooSlow))
+			for _, d := range s.Intervals {
+				if d > best {
+					all = append(all, newChoice(r, o.Format, s, d, true))
+				}
+			}
 		}
 	}
 	slices.SortStableFunc(all, compareChoices)
@@ -86,6 +93,7 @@ func compareChoices(a, b Choice) int {
 		compareBool(!a.tooSlow, !b.tooSlow),
 		compareBool(a.raw || a.Format.Compressed(), b.raw || b.Format.Compressed()),
 		cmp.Compare(conversion(a.Format), conversion(b.Format)),
+		cmp.Compare(a.Interval, b.Interval),
 	)
 }
 
@@ -106,10 +114,9 @@ func conversion(f pixfmt.FourCC) int {
 	return slices.Index([]pixfmt.FourCC{pixfmt.YU12, pixfmt.NV12, pixfmt.YUYV, pixfmt.UYVY, pixfmt.MJPG}, f)
 }
 
-func newChoice(r Request, f pixfmt.FourCC, s Size) Choice {
-	c := Choice{Format: f}
+func newChoice(r Request, f pixfmt.FourCC, s Size, interval time.Duration, tooSlow bool) Choice {
+	c := Choice{Format: f, Interval: interval, tooSlow: tooSlow}
 	c.Width, c.Height, c.miss = nearest(r, s)
-	c.Interval, c.tooSlow = nearestInterval(r.FPS, s)
 	fps := time.Second.Seconds() / c.Interval.Seconds()
 	c.Why = fmt.Sprintf("%v %dx%d at %.4g/s", f, c.Width, c.Height, fps)
 	if f.Compressed() {

@@ -1,6 +1,8 @@
 package v4l2
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -95,5 +97,21 @@ func TestChooseSaysWhy(t *testing.T) {
 	}
 	if got := Choose(Request{Format: pixfmt.NV12}, commonCamera); len(got) != 0 {
 		t.Errorf("Choose of a format that is not offered = %v, want nothing", got)
+	}
+}
+
+func TestChooseStepsDownInFormatThenRateThenSize(t *testing.T) {
+	offers := []Offer{
+		{pixfmt.YUYV, []Size{at(640, 480, 10, 30, 15), at(320, 240, 30)}},
+		{pixfmt.MJPG, []Size{at(640, 480, 30)}},
+	}
+	want := []string{"YUYV 640x480 at 30/s", "MJPG 640x480 at 30/s", "YUYV 640x480 at 15/s", "YUYV 640x480 at 10/s", "YUYV 320x240 at 30/s"}
+	var got []string
+	for _, c := range Choose(Request{}, offers) {
+		words, _, _ := strings.Cut(c.Why, ":")
+		got = append(got, words)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("Choose = %q, want %q", got, want)
 	}
 }

@@ -83,6 +83,37 @@ func TestReplugFiftyTimesLeavesNothingBehind(t *testing.T) {
 	figure(t, "uvcvideo", "left over after %d cycles: no descriptor, mapping or goroutine, heap %+d bytes", cycles, int64(holding().heap)-int64(before.heap))
 }
 
+// What happens when the driver is taken away and comes back, as a reset by the kernel does it.
+func TestReplugOfTheDriverIsToldAtOnce(t *testing.T) {
+	face := appear(t).Port + ":1.0"
+	r := Request{Width: 320, Height: 240, Format: pixfmt.MJPG}
+	c := mustOpen(t, r)
+	if err := c.Next(5*time.Second, ignore); err != nil {
+		t.Fatal(err)
+	}
+	const driver = "/sys/bus/usb/drivers/uvcvideo/"
+	began := Now()
+	if err := os.WriteFile(driver+"unbind", []byte(face), 0); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	for err == nil && Now()-began < 20*time.Second {
+		err = c.Next(5*time.Second, ignore)
+	}
+	told := Now() - began
+	if !errors.Is(err, ErrGone) {
+		t.Fatalf("Next = %v, want ErrGone", err)
+	}
+	if err := errors.Join(c.Close(), os.WriteFile(driver+"bind", []byte(face), 0)); err != nil {
+		t.Fatal(err)
+	}
+	back, took := firstPicture(t, r)
+	figure(t, "uvcvideo", "driver taken away: told after %v; back: first picture %v after the node's return", told.Round(time.Millisecond), took.Round(time.Millisecond))
+	if err := back.Close(); err != nil || told > time.Second || took > time.Second {
+		t.Errorf("Close = %v, told after %v, first picture after %v", err, told, took)
+	}
+}
+
 // The last one: the camera stays in its new port.
 func TestReplugIntoAnotherPortIsTheSameCamera(t *testing.T) {
 	first := appear(t)

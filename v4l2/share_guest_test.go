@@ -59,8 +59,8 @@ func TestShareCamerasAreListedForPersonsAndPrograms(t *testing.T) {
 	out, err := exec.Command("/camsource", "cameras", "--camera", "second-2").CombinedOutput()
 	t.Logf("%v\n%s", err, out)
 	for _, want := range []string{
-		`(?m)^ +/dev/video\d +Virtual UVC: Virtual UVC +1-1 +0001 +MJPG +\d+x\d+ +30 15 10$`,
-		`(?m)^\* +/dev/video\d +Virtual iso: Virtual iso +1-2 +second-2 +MJPG +\d+x\d+ +30 15 10$`,
+		`(?m)^ +/dev/video\d +Virtual UVC +1-1 +0001 +MJPG +\d+x\d+ +30 15 10$`,
+		`(?m)^\* +/dev/video\d +Virtual iso +1-2 +second-2 +MJPG +\d+x\d+ +30 15 10$`,
 		`(?m)^ +YUYV +\d+x\d+ +30 15 10$`,
 		`\* would be taken: it is the only camera that is "second-2".\n  It would be asked for YUYV 640x480 at 30/s: uncompressed, 18.4 MB/s.\n$`,
 	} {
