@@ -24,8 +24,8 @@ var huffmanTable = []byte{0xff, 0xc4}
 
 // faulty streams for half a second with a fault and then until the healed camera has
 // delivered again. It returns the counters, and whether the last picture of the faulty time
-// had Huffman tables.
-func faulty(t *testing.T, r Request, fault string) (got Counters, tables bool) {
+// had Huffman tables. kind is how the camera sends.
+func faulty(t *testing.T, kind string, r Request, fault string) (got Counters, tables bool) {
 	t.Helper()
 	c := mustOpen(t, r)
 	if err := c.Next(5*time.Second, ignore); err != nil {
@@ -52,7 +52,7 @@ func faulty(t *testing.T, r Request, fault string) (got Counters, tables bool) {
 		t.Errorf("%s: no pictures once healed", fault)
 	}
 	got = c.Counters()
-	figure(t, "uvcvideo", "%v %s: %s", c.Layout(), strings.TrimPrefix(fault, "fault "), said(got))
+	figure(t, "uvcvideo", "%s %v %s: %s", kind, c.Layout(), strings.TrimPrefix(fault, "fault "), said(got))
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}
@@ -80,11 +80,11 @@ func TestFaultsOfAPictureAreCountedByCause(t *testing.T) {
 		{"a YUYV picture of another size", yuyv, "resize", func(c Counters) uint64 { return c.Missing + c.Short }},
 		{"no bytes of YUYV", yuyv, "empty", func(c Counters) uint64 { return c.Missing + c.Empty }},
 	} {
-		if got, _ := faulty(t, c.r, c.fault); c.count(got) == 0 {
+		if got, _ := faulty(t, "bulk", c.r, c.fault); c.count(got) == 0 {
 			t.Errorf("%s: %+v", c.name, got)
 		}
 	}
-	if got, tables := faulty(t, mjpg, "nohuffman"); tables || got.Dropped() > got.Delivered {
+	if got, tables := faulty(t, "bulk", mjpg, "nohuffman"); tables || got.Dropped() > got.Delivered {
 		t.Errorf("a JPEG without Huffman tables: tables = %v, %+v, want delivered as it is", tables, got)
 	}
 }
@@ -101,7 +101,7 @@ func TestFaultsThatTheDriverPassesOnAreDroppedByItsFlag(t *testing.T) {
 		{mjpg, "errorbit", func(c Counters) uint64 { return c.Damaged }},
 		{yuyv, "half", func(c Counters) uint64 { return c.Damaged + c.Short }},
 	} {
-		if got, _ := faulty(t, c.r, c.fault); c.count(got) == 0 {
+		if got, _ := faulty(t, "bulk, nodrop=1,", c.r, c.fault); c.count(got) == 0 {
 			t.Errorf("%v %s: %+v", c.r.Format, c.fault, got)
 		}
 	}

@@ -54,6 +54,21 @@ func TestShareTheSecondCameraStepsDownWhenTheBusIsFull(t *testing.T) {
 	figure(t, "uvcvideo", "second camera on a full bus: %s; %s beside %s", two.Why(), said(two.Counters()), said(one.Counters()))
 }
 
+// Here the first camera is isochronous too.
+func TestShareFaultsOfAnIsochronousCameraAreCountedByCause(t *testing.T) {
+	appear(t)
+	for fault, count := range map[string]func(Counters) uint64{
+		"half":     func(c Counters) uint64 { return c.Truncated },
+		"empty":    func(c Counters) uint64 { return c.Missing + c.Empty },
+		"errorbit": func(c Counters) uint64 { return c.Missing },
+		"resize":   func(c Counters) uint64 { return c.Resized },
+	} {
+		if got, _ := faulty(t, "isochronous", mjpg, fault); count(got) == 0 {
+			t.Errorf("%s: %+v", fault, got)
+		}
+	}
+}
+
 // The program itself, in front of two cameras that a kernel sees.
 func TestShareCamerasAreListedForPersonsAndPrograms(t *testing.T) {
 	out, err := exec.Command("/camsource", "cameras", "--camera", "second-2").CombinedOutput()
