@@ -94,7 +94,7 @@ func (s *Source) awaitCamera(ctx context.Context, limit time.Duration, level slo
 		c, err := s.open()
 		if err == nil {
 			s.complain(c)
-			s.Log.Log(ctx, level, "camera open", "camera", c.String(), "after", (v4l2.Now() - start).Round(time.Millisecond))
+			s.Log.Log(ctx, level, "camera open", append([]any{"camera", c.String(), "after", (v4l2.Now() - start).Round(time.Millisecond)}, details(c)...)...)
 			return c, nil
 		}
 		if !s.Patient || limit > 0 && v4l2.Now()-start > limit {
@@ -108,6 +108,16 @@ func (s *Source) awaitCamera(ctx context.Context, limit time.Duration, level slo
 			return nil, err
 		}
 	}
+}
+
+// details are what a device says of itself beyond its name: its colours, and why it was asked
+// for this mode.
+func details(c Camera) []any {
+	d, ok := c.(*v4l2.Camera)
+	if !ok {
+		return nil
+	}
+	return []any{"colours", d.Colours().String(), "mode", d.Why()}
 }
 
 // complain tells what could not be set, each sentence once in the life of the Source:

@@ -19,8 +19,8 @@ import (
 // still stands.
 const patience = 10 * time.Second
 
-// dead is how long to wait before a camera that opens and gives nothing is opened
-// again: at once would keep the processor and the log busy.
+// dead is the least time between two openings of a camera that opens and gives nothing:
+// at once would keep the processor and the log busy.
 const dead = time.Second
 
 // errAway ends a stream whose camera did not come back in time.
@@ -30,6 +30,7 @@ var errAway = errors.New("camera did not come back")
 func (s *Source) capture(ctx context.Context, p *pipeline, camera Camera) error {
 	p.seen = v4l2.Now()
 	for {
+		opened := v4l2.Now()
 		err := drain(ctx, p, s.back(camera))
 		if ctx.Err() != nil {
 			return nil
@@ -42,7 +43,7 @@ func (s *Source) capture(ctx context.Context, p *pipeline, camera Camera) error 
 		case errors.Is(err, io.EOF): // a file begins anew, which is no outage; its last picture lasts as long as the others
 			wait, left, level = camera.Interval()-(v4l2.Now()-p.seen), patience, slog.LevelDebug
 		case !s.rescue.fell(p.seen, camera): // it has given nothing since
-			wait, level = dead, slog.LevelDebug
+			wait, level = dead-(v4l2.Now()-opened), slog.LevelDebug
 		default:
 			s.stages.Outages.Add(1)
 			s.Log.Warn("camera lost", "camera", camera.String(), "because", err)
@@ -58,6 +59,7 @@ func (s *Source) capture(ctx context.Context, p *pipeline, camera Camera) error 
 
 // drain takes the camera's buffers until it fails or ctx ends, and closes it.
 func drain(ctx context.Context, p *pipeline, camera Camera) error {
+	p.stages.Buffers.follow(camera)
 	stop := context.AfterFunc(ctx, func() { camera.Close() })
 	err := p.capture(camera)
 	stop()

@@ -2,9 +2,11 @@ package firmware
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -79,6 +81,34 @@ func TestHealthIsOneLineOnlyWhenSomethingIsWrong(t *testing.T) {
 	h.tell(t.Context(), log)
 	if got := b.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "usb-errors=1") || !strings.Contains(got, "error -71") {
 		t.Errorf("log = %q, want one line about one USB error", got)
+	}
+}
+
+// On the BeagleBone only root may open the kernel's log; camsource gives up root in Opened.
+func TestHealthOpensTheKernelsLogBeforeRightsAreGivenUp(t *testing.T) {
+	probe := newHealth(fstest.MapFS{})
+	readable := probe.kmsg >= 0
+	probe.close()
+	open := func() bool {
+		links, err := filepath.Glob("/proc/self/fd/*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.ContainsFunc(links, func(l string) bool { target, err := os.Readlink(l); return err == nil && target == kernelLog })
+	}
+	if open() {
+		t.Fatal("close left the log open")
+	}
+	refused := errors.New("rights stay")
+	s := &Source{Log: slog.New(slog.DiscardHandler), open: func() (Camera, error) { return &dud{}, nil }}
+	s.Opened = func() error {
+		if open() != readable {
+			t.Errorf("the kernel's log is open: %v, want %v", !readable, readable)
+		}
+		return refused
+	}
+	if err := s.Run(t.Context()); !errors.Is(err, refused) || open() {
+		t.Errorf("Run = %v, the log is still open: %v", err, open())
 	}
 }
 

@@ -6,6 +6,7 @@ package firmware
 import (
 	"context"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/krazycam/krazycam/v4l2"
@@ -33,6 +34,12 @@ func rungs() []rung {
 // unplugged needs none of them, and one that is broken is not mended by haste.
 const againAfter = 5 * time.Minute
 
+// restartAfter is how long an outage lasts before a restart of the machine is wished for: two
+// climbs of the rungs. Who decides sees to it that there is one an hour at most. Only the loss
+// of a camera that gave pictures since the last restart comes here, so that a board whose
+// camera was taken away restarts once and not for ever.
+const restartAfter = 2 * againAfter
+
 // A rescue is the state of an outage. The zero rescue is a camera that works.
 type rescue struct {
 	ladder []rung // nil: rungs
@@ -42,6 +49,8 @@ type rescue struct {
 	port   string        // where the camera was plugged in; "": unknown, or not on USB
 	next   int
 	tried  []string
+	wish   string // file that asks for a restart; "": nobody would listen
+	wished bool
 }
 
 // fell says that the camera gave its last picture at seen, and whether that is news.
@@ -52,7 +61,7 @@ func (r *rescue) fell(seen time.Duration, camera Camera) bool {
 	if r.ladder == nil {
 		r.ladder = rungs()
 	}
-	*r = rescue{ladder: r.ladder, down: true, since: seen, round: seen}
+	*r = rescue{ladder: r.ladder, wish: r.wish, down: true, since: seen, round: seen}
 	if d, ok := camera.(interface{ Identity() v4l2.Identity }); ok {
 		r.port = d.Identity().Port
 	}
@@ -80,6 +89,7 @@ func (r *rescue) due(now time.Duration) *rung {
 // climb does what is due. What fails is not told: who may do what differs from board to
 // PC, and the outage has its line already.
 func (r *rescue) climb(ctx context.Context, log *slog.Logger) {
+	r.despair(v4l2.Now(), log)
 	step := r.due(v4l2.Now())
 	if step == nil {
 		return
@@ -90,6 +100,28 @@ func (r *rescue) climb(ctx context.Context, log *slog.Logger) {
 	}
 	log.Debug("camera rescue", "by", step.name)
 	r.tried = append(r.tried, step.name)
+}
+
+// despair wishes for a restart when all else has failed for long enough.
+func (r *rescue) despair(now time.Duration, log *slog.Logger) {
+	if r.wish == "" || r.wished || !r.down || r.port == "" || now-r.since < restartAfter {
+		return
+	}
+	r.wished = true
+	if err := os.WriteFile(r.wish, nil, 0o600); err != nil {
+		log.Debug("camera not rescued", "by", "restart", "because", err)
+		return
+	}
+	log.Debug("camera rescue", "by", "restart")
+	r.tried = append(r.tried, "restart")
+}
+
+// withdraw takes the wish back, also that of a process before this one.
+func (r *rescue) withdraw() {
+	if r.wish != "" {
+		_ = os.Remove(r.wish) // mostly there is none
+	}
+	r.wished = false
 }
 
 // rescued is a camera after an outage: its first picture ends it.
@@ -116,5 +148,6 @@ func (s *Source) back(camera Camera) Camera {
 	return &rescued{camera, func() {
 		s.Log.Info("camera back", "camera", camera.String(), "after", (v4l2.Now() - s.rescue.since).Round(time.Millisecond), "tried", s.rescue.tried)
 		s.rescue.down = false
+		s.rescue.withdraw()
 	}}
 }

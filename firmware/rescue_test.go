@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -64,6 +66,61 @@ func TestRescueTouchesNothingThatIsNotAUSBCamera(t *testing.T) {
 	var works rescue
 	if names, _ := climbs(&works, 0, time.Hour); names != nil {
 		t.Errorf("a camera that works: %q, want nothing", names)
+	}
+}
+
+func TestRescueWishesForARestartAfterTwoClimbsAndTakesItBack(t *testing.T) {
+	wish := filepath.Join(t.TempDir(), "restart")
+	log := slog.New(slog.DiscardHandler)
+	wished := func() bool { _, err := os.Stat(wish); return err == nil }
+	for _, c := range []struct {
+		name, port, wish string
+		after            time.Duration
+		want             bool
+	}{
+		{"not in the first ten minutes", "1-1", wish, 10*time.Minute - time.Second, false},
+		{"then", "1-1", wish, 10 * time.Minute, true},
+		{"not for what is not on USB", "", wish, time.Hour, false},
+		{"not where nobody listens", "1-1", "", time.Hour, false},
+	} {
+		r := rescue{wish: c.wish}
+		r.despair(time.Hour+c.after, log) // it works
+		r.fell(time.Hour, plugged{port: c.port})
+		if r.despair(time.Hour+c.after, log); wished() != c.want || c.want != slices.Contains(r.tried, "restart") {
+			t.Errorf("%s: wished = %v, tried %q, want %v", c.name, wished(), r.tried, c.want)
+		}
+		if r.withdraw(); wished() {
+			t.Errorf("%s: the wish is still there", c.name)
+		}
+	}
+}
+
+func TestRestartIsNotWishedForAnyMoreWhenTheCameraIsBack(t *testing.T) {
+	p, _ := newTestPipeline(t, vga)
+	wish := filepath.Join(t.TempDir(), "restart")
+	s := &Source{Log: slog.New(slog.DiscardHandler), rescue: rescue{wish: wish}}
+	s.rescue.fell(v4l2.Now()-restartAfter, plugged{port: "none"})
+	s.rescue.climb(t.Context(), s.Log)
+	if _, err := os.Stat(wish); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.back(&gives{dud{p}}).Next(time.Second, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(wish); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the wish: %v, want it gone", err)
+	}
+	if err := os.WriteFile(wish, nil, 0o600); err != nil { // of a process that crashed
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	s = &Source{Log: s.Log, Restart: wish, Patient: true, open: func() (Camera, error) { return nil, v4l2.ErrNoCamera }}
+	if err := s.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(wish); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("an old wish: %v, want it gone", err)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -29,6 +30,7 @@ type Source struct {
 	RawRate int       // as in v4l2.Request
 	Built   time.Time // of this program: no right clock reads less
 	State   string    // folder that keeps the utilization id, or "" to forget it
+	Restart string    // file that asks the machine for a restart, the camera's last rescue, or "" if nobody listens
 	Name    string    // CNAME of the RTP session (RFC 3550 section 6.5.1)
 	SDP     io.Writer // gets the description of each stream that begins, or nil
 	Log     *slog.Logger
@@ -56,19 +58,23 @@ func (s *Source) Run(ctx context.Context) error {
 	if s.open == nil {
 		s.open = func() (Camera, error) { return openCamera(s.Config, s.RawRate, !s.Unpaced) }
 	}
+	s.rescue.wish = s.Restart
+	s.rescue.withdraw()
 	camera, err := s.awaitCamera(ctx, 0, slog.LevelInfo)
 	if err != nil {
 		return ignore(err, context.Canceled)
 	}
+	machine := newHealth(os.DirFS("/sys")) // with root's rights, which Opened gives up: Debian keeps the kernel's log from others
 	if s.Opened != nil {
 		if err := s.Opened(); err != nil {
+			machine.close()
 			return errors.Join(err, camera.Close())
 		}
 	}
 	s.Patient = true // what was there once may come back
 	ctx, cancel := context.WithCancel(ctx)
 	var watch sync.WaitGroup
-	watch.Go(func() { s.stages.watch(ctx, s.Log) })
+	watch.Go(func() { s.stages.watch(ctx, s.Log, machine) })
 	defer watch.Wait()
 	defer cancel()
 	for {

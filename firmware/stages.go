@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -50,6 +49,7 @@ type Stages struct {
 	Rate                     atomic.Int64                     // bit/s that the network allows the encoder at present; 0: as the owner says
 	Outages                  atomic.Int64                     // times the camera went away
 	Cuts                     [ratecontrol.Causes]atomic.Int64 // of the rate, by cause
+	Buffers                  buffers                          // what the camera delivered and left out, by cause
 }
 
 // A reading is what the counters said at one moment.
@@ -86,14 +86,14 @@ const (
 
 // watch logs what the stages did: each second at debug level, each minute at
 // info level, nothing while nothing happens; and each minute what the machine complains
-// about. It returns when ctx ends.
-func (s *Stages) watch(ctx context.Context, log *slog.Logger) {
+// about. It returns when ctx ends and closes machine.
+func (s *Stages) watch(ctx context.Context, log *slog.Logger, machine *health) {
 	tick := time.NewTicker(report)
 	defer tick.Stop()
-	machine := newHealth(os.DirFS("/sys"))
 	defer machine.close()
 	second := s.read(v4l2.Now())
 	minute := second
+	var secondly, minutely v4l2.Counters
 	for n := 1; ; n++ {
 		select {
 		case <-ctx.Done():
@@ -103,9 +103,11 @@ func (s *Stages) watch(ctx context.Context, log *slog.Logger) {
 		now := s.read(v4l2.Now())
 		second.log(ctx, log, slog.LevelDebug, now)
 		second = now
+		secondly = s.Buffers.tell(ctx, log, slog.LevelDebug, secondly)
 		if n%infoReport == 0 {
 			minute.log(ctx, log, slog.LevelInfo, now)
 			minute = now
+			minutely = s.Buffers.tell(ctx, log, slog.LevelInfo, minutely)
 			machine.tell(ctx, log)
 		}
 	}

@@ -116,15 +116,29 @@ func (c *Camera) negotiate(r Request) error {
 	if r.Format != 0 {
 		err = fmt.Errorf("format %v: it does not offer that", r.Format)
 	}
+	passed := "" // over the first choice, which is what an owner wonders about
 	for _, choice := range choices {
 		if err = c.start(choice); err == nil {
+			c.choice.Why += passed
 			return nil
 		}
 		if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, errLayout) {
 			return err
 		}
+		if passed == "" {
+			passed = "; instead of " + passedOver(choice, err)
+		}
 	}
 	return err
+}
+
+// passedOver says in a person's words why a choice did not run.
+func passedOver(c Choice, err error) string {
+	words := fmt.Sprintf("%v %dx%d, ", c.Format, c.Width, c.Height)
+	if errors.Is(err, unix.ENOSPC) {
+		return words + "for which the bus has no room beside what else is on it"
+	}
+	return words + "which the driver does not give"
 }
 
 // errLayout is the cause when the driver's answer to SetFormat is of no use.
@@ -193,6 +207,9 @@ func (c *Camera) Identity() Identity { return c.id }
 
 // Why says in a person's words why this format, size and rate was chosen.
 func (c *Camera) Why() string { return c.choice.Why }
+
+// Colours is what the samples mean, as the driver says it.
+func (c *Camera) Colours() Colours { return c.dev.Colours() }
 
 // Complaints are one sentence for each control that could not be set.
 func (c *Camera) Complaints() []string { return c.complaints }

@@ -61,6 +61,9 @@ func TestOpenStepsDownWhenTheBusIsFull(t *testing.T) {
 	if got, want := c.Layout().String(), "MJPG 640x480"; got != want {
 		t.Errorf("Layout = %v, want %v", got, want)
 	}
+	if got, want := c.Why(), "MJPG 640x480 at 30/s: compressed, light on the bus; instead of YUYV 640x480, for which the bus has no room beside what else is on it"; got != want {
+		t.Errorf("Why() = %q, want %q", got, want)
+	}
 }
 
 func TestOpenPassesOverAFormatThatTheDriverExchanges(t *testing.T) {
@@ -69,6 +72,9 @@ func TestOpenPassesOverAFormatThatTheDriverExchanges(t *testing.T) {
 	c := open(t, d, v4l2.Request{})
 	if got := c.Layout(); got != d.Layout {
 		t.Errorf("Layout = %v, want %v", got, d.Layout)
+	}
+	if got := c.Why(); !strings.HasSuffix(got, "; instead of YUYV 640x480, which the driver does not give") {
+		t.Errorf("Why() = %q, want the reason", got)
 	}
 }
 

@@ -36,7 +36,12 @@ type Size struct {
 	MinHeight int             `json:"min_height"`
 	StepX     int             `json:"step_x,omitempty"`
 	StepY     int             `json:"step_y,omitempty"`
-	Intervals []time.Duration `json:"intervals_ns,omitempty"` // none: the driver does not say
+	Intervals []time.Duration `json:"intervals_ns,omitempty"` // none: the driver does not say, or it is a range
+	// A range of rates: any interval between the two, or only those in steps from the
+	// shortest. All 0 if there is none.
+	Shortest     time.Duration `json:"min_interval_ns,omitempty"`
+	Longest      time.Duration `json:"max_interval_ns,omitempty"`
+	StepInterval time.Duration `json:"step_interval_ns,omitempty"`
 }
 
 // A Choice is what to ask the driver for, and why.
@@ -47,7 +52,7 @@ type Choice struct {
 	Why           string // a person's words
 	raw           bool   // uncompressed and within the request's RawRate
 	miss          int    // how far the size is from the wish, see nearest
-	tooSlow       bool
+	tooSlow       bool   // slower than the wish, or than the best of its size
 }
 
 // Choose ranks what a camera offers against a request, best first. Size comes
@@ -55,7 +60,8 @@ type Choice struct {
 // Then the rate: one that is fast enough. Then the format: uncompressed where the bus
 // can carry it (no decoding, no JPEG noise under the VP8), the one that needs least
 // conversion first; MJPG where it cannot. If the request names a format, only that
-// one is taken. An empty result means that no offered format is one of pixfmt's.
+// one is taken. Slower rates of each size follow, for a bus that has no room for the best:
+// fewer pictures of the size asked for come before smaller ones. An empty result means that no offered format is one of pixfmt's.
 func Choose(r Request, offers []Offer) []Choice {
 	r = r.withDefaults()
 	var all []Choice
@@ -68,7 +74,13 @@ func Choose(r Request, offers []Offer) []Choice {
 			sizes = []Size{{Width: r.Width, Height: r.Height, MinWidth: r.Width, MinHeight: r.Height}}
 		}
 		for _, s := range sizes {
-			all = append(all, newChoice(r, o.Format, s))
+			best, tooSlow := nearestInterval(r.FPS, s)
+			all = append(all, newChoice(r, o.Format, s, best, tooSlow))
+			for _, d := range s.Intervals {
+				if d > best {
+					all = append(all, newChoice(r, o.Format, s, d, true))
+				}
+			}
 		}
 	}
 	slices.SortStableFunc(all, compareChoices)
@@ -81,6 +93,7 @@ func compareChoices(a, b Choice) int {
 		compareBool(!a.tooSlow, !b.tooSlow),
 		compareBool(a.raw || a.Format.Compressed(), b.raw || b.Format.Compressed()),
 		cmp.Compare(conversion(a.Format), conversion(b.Format)),
+		cmp.Compare(a.Interval, b.Interval),
 	)
 }
 
@@ -101,10 +114,9 @@ func conversion(f pixfmt.FourCC) int {
 	return slices.Index([]pixfmt.FourCC{pixfmt.YU12, pixfmt.NV12, pixfmt.YUYV, pixfmt.UYVY, pixfmt.MJPG}, f)
 }
 
-func newChoice(r Request, f pixfmt.FourCC, s Size) Choice {
-	c := Choice{Format: f}
+func newChoice(r Request, f pixfmt.FourCC, s Size, interval time.Duration, tooSlow bool) Choice {
+	c := Choice{Format: f, Interval: interval, tooSlow: tooSlow}
 	c.Width, c.Height, c.miss = nearest(r, s)
-	c.Interval, c.tooSlow = nearestInterval(r.FPS, s.Intervals)
 	fps := time.Second.Seconds() / c.Interval.Seconds()
 	c.Why = fmt.Sprintf("%v %dx%d at %.4g/s", f, c.Width, c.Height, fps)
 	if f.Compressed() {
@@ -159,16 +171,21 @@ func fit(want, least, most, step int) int {
 	if want <= least {
 		return least
 	}
-	return want - (want-least)%max(step, 1)
+	return floor(want, least, step)
 }
 
 // nearestInterval picks the rate within rateSlack of the wish; else the next faster
 // one, since whoever reads can leave pictures out; else the fastest there is. Where the
 // driver offers none, it is asked for the wish.
-func nearestInterval(fps int, offered []time.Duration) (interval time.Duration, tooSlow bool) {
+func nearestInterval(fps int, s Size) (interval time.Duration, tooSlow bool) {
 	want := time.Second / time.Duration(fps)
-	var slower, faster time.Duration
 	slack := time.Duration(float64(want) * rateSlack)
+	offered := s.Intervals
+	if s.Shortest > 0 { // of a range these two are all that can be nearest
+		within := floor(min(max(want, s.Shortest), s.Longest), s.Shortest, s.StepInterval)
+		offered = append(slices.Clone(offered), within, min(within+s.StepInterval, s.Longest))
+	}
+	var slower, faster time.Duration
 	for _, d := range offered {
 		switch {
 		case d <= 0:

@@ -1,6 +1,8 @@
 package v4l2
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,6 +34,7 @@ func TestChoose(t *testing.T) {
 		{pixfmt.NV12, []Size{at(640, 480, 30)}}, {pixfmt.YU12, []Size{at(640, 480, 30)}},
 	}
 	stepwise := []Offer{{pixfmt.YUYV, []Size{{Width: 1920, Height: 1080, MinWidth: 48, MinHeight: 32, StepX: 16, StepY: 8}}}}
+	anything := []Offer{{pixfmt.NV12, []Size{{Width: 4096, Height: 2160, MinWidth: 16, MinHeight: 16, StepX: 1, StepY: 1, Shortest: time.Second / 120, Longest: time.Second}}}}
 	cases := []struct {
 		name   string
 		r      Request
@@ -59,6 +62,7 @@ func TestChoose(t *testing.T) {
 		{"60 is taken for 30 when only 15 is the other", Request{}, []Offer{{pixfmt.MJPG, []Size{at(640, 480, 60, 15)}}}, "MJPG 640x480", 60},
 		{"a range of sizes is met in its steps", Request{Width: 700, Height: 500}, stepwise, "YUYV 688x496", 30},
 		{"a wish below the range gets its least", Request{Width: 16, Height: 16}, stepwise, "YUYV 48x32", 30},
+		{"a continuous range is met exactly, in size and rate", Request{Width: 700, Height: 500, FPS: 24}, anything, "NV12 700x500", 24},
 		{"a driver without sizes is asked for the wish", Request{}, []Offer{{Format: pixfmt.YUYV}}, "YUYV 640x480", 30},
 		{"formats nobody converts are left out", Request{}, []Offer{{Format: 1}, {Format: pixfmt.NV12}}, "NV12 640x480", 30},
 	}
@@ -93,5 +97,21 @@ func TestChooseSaysWhy(t *testing.T) {
 	}
 	if got := Choose(Request{Format: pixfmt.NV12}, commonCamera); len(got) != 0 {
 		t.Errorf("Choose of a format that is not offered = %v, want nothing", got)
+	}
+}
+
+func TestChooseStepsDownInFormatThenRateThenSize(t *testing.T) {
+	offers := []Offer{
+		{pixfmt.YUYV, []Size{at(640, 480, 10, 30, 15), at(320, 240, 30)}},
+		{pixfmt.MJPG, []Size{at(640, 480, 30)}},
+	}
+	want := []string{"YUYV 640x480 at 30/s", "MJPG 640x480 at 30/s", "YUYV 640x480 at 15/s", "YUYV 640x480 at 10/s", "YUYV 320x240 at 30/s"}
+	var got []string
+	for _, c := range Choose(Request{}, offers) {
+		words, _, _ := strings.Cut(c.Why, ":")
+		got = append(got, words)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("Choose = %q, want %q", got, want)
 	}
 }

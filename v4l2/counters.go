@@ -2,7 +2,10 @@
 
 package v4l2
 
-import "sync/atomic"
+import (
+	"log/slog"
+	"sync/atomic"
+)
 
 // Counters says what became of the pictures of a source since it was opened.
 type Counters struct {
@@ -44,18 +47,47 @@ type counters [causes]atomic.Uint64
 func (c *counters) add(why cause) { c[why].Add(1) }
 
 func (c *counters) read() Counters {
-	return Counters{
-		Delivered: c[delivered].Load(),
-		Older:     c[older].Load(),
-		Stale:     c[stale].Load(),
-		Damaged:   c[damaged].Load(),
-		Short:     c[short].Load(),
-		Empty:     c[empty].Load(),
-		Truncated: c[truncated].Load(),
-		Resized:   c[resized].Load(),
-		Missing:   c[missing].Load(),
-		Future:    c[future].Load(),
+	var all Counters
+	for why, field := range all.fields() {
+		*field = c[why].Load()
 	}
+	return all
+}
+
+// names are the causes in a log, and fields where they are counted.
+var names = [causes]string{"delivered", "older", "stale", "damaged", "short", "empty", "truncated", "resized", "missing", "future"}
+
+func (c *Counters) fields() [causes]*uint64 {
+	return [causes]*uint64{&c.Delivered, &c.Older, &c.Stale, &c.Damaged, &c.Short, &c.Empty, &c.Truncated, &c.Resized, &c.Missing, &c.Future}
+}
+
+// Plus adds what another camera, or this one after it was opened again, counted.
+func (c Counters) Plus(other Counters) Counters {
+	more := other.fields()
+	for why, field := range c.fields() {
+		*field += *more[why]
+	}
+	return c
+}
+
+// Since is what was counted after earlier.
+func (c Counters) Since(earlier Counters) Counters {
+	less := earlier.fields()
+	for why, field := range c.fields() {
+		*field -= *less[why]
+	}
+	return c
+}
+
+// LogValue is what is not 0, by name.
+func (c Counters) LogValue() slog.Value {
+	var some []slog.Attr
+	for why, field := range c.fields() {
+		if *field > 0 {
+			some = append(some, slog.Uint64(names[why], *field))
+		}
+	}
+	return slog.GroupValue(some...)
 }
 
 // largestGap is the most sequence numbers that count as missing: more is a driver

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 const (
@@ -55,8 +56,8 @@ func (o Offer) String() string {
 	b.WriteString(o.Format.String())
 	for _, s := range o.Sizes {
 		fmt.Fprintf(&b, " %v", s)
-		if len(s.Intervals) > 0 {
-			fmt.Fprintf(&b, "@%.4g", 1/slices.Min(s.Intervals).Seconds())
+		if shortest := s.shortest(); shortest > 0 {
+			fmt.Fprintf(&b, "@%.4g", 1/shortest.Seconds())
 		}
 	}
 	return b.String()
@@ -69,6 +70,14 @@ func (s Size) String() string {
 		words = fmt.Sprintf("%dx%d to %s", s.MinWidth, s.MinHeight, words)
 	}
 	return words
+}
+
+// shortest is the shortest interval of a size, 0 if none is told.
+func (s Size) shortest() time.Duration {
+	if len(s.Intervals) > 0 {
+		return slices.Min(s.Intervals)
+	}
+	return s.Shortest
 }
 
 // Discover lists the cameras of this machine by number: the nodes that can capture,

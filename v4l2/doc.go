@@ -7,9 +7,9 @@
 // memory. None of them owns a goroutine. Once the stream runs, Next allocates
 // nothing and copies nothing.
 //
-// The device is opened and asked what it offers through blackjack/webcam, all in
-// webcam.go. What the library lacks or does wrong is done beside it on the same
-// descriptor: node.go tells what and why. Tests need no device: v4l2test plays
+// The device is opened and configured through blackjack/webcam, all in webcam.go. What
+// the library lacks or does wrong is done beside it on the same descriptor: node.go
+// tells what and why. Tests need no device: v4l2test plays
 // one through the interface Driver.
 //
 // Times are CLOCK_MONOTONIC since boot (see Now), lengths bytes.

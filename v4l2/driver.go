@@ -17,6 +17,8 @@ type Driver interface {
 	Offers() ([]Offer, error)
 	// SetFormat asks for a format and size and returns what the driver took instead.
 	SetFormat(f pixfmt.FourCC, width, height int) (pixfmt.Layout, error)
+	// Colours is what the driver said of the format that it took.
+	Colours() Colours
 	// SetInterval asks for a time between pictures and returns the one the driver
 	// took, 0 if it does not say.
 	SetInterval(time.Duration) (time.Duration, error)

@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,8 +20,8 @@ var huffmanTable = []byte{0xff, 0xc4}
 
 // faulty streams for half a second with a fault and then until the healed camera has
 // delivered again. It returns the counters, and whether the last picture of the faulty time
-// had Huffman tables.
-func faulty(t *testing.T, r Request, fault string) (got Counters, tables bool) {
+// had Huffman tables. kind is how the camera sends.
+func faulty(t *testing.T, kind string, r Request, fault string) (got Counters, tables bool) {
 	t.Helper()
 	c := mustOpen(t, r)
 	if err := c.Next(5*time.Second, ignore); err != nil {
@@ -47,7 +48,7 @@ func faulty(t *testing.T, r Request, fault string) (got Counters, tables bool) {
 		t.Errorf("%s: no pictures once healed", fault)
 	}
 	got = c.Counters()
-	t.Logf("%v %s: %+v", c.Layout(), fault, got)
+	figure(t, "uvcvideo", "%s %v %s: %s", kind, c.Layout(), strings.TrimPrefix(fault, "fault "), said(got))
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}
@@ -75,11 +76,11 @@ func TestFaultsOfAPictureAreCountedByCause(t *testing.T) {
 		{"a YUYV picture of another size", yuyv, "resize", func(c Counters) uint64 { return c.Missing + c.Short }},
 		{"no bytes of YUYV", yuyv, "empty", func(c Counters) uint64 { return c.Missing + c.Empty }},
 	} {
-		if got, _ := faulty(t, c.r, c.fault); c.count(got) == 0 {
+		if got, _ := faulty(t, "bulk", c.r, c.fault); c.count(got) == 0 {
 			t.Errorf("%s: %+v", c.name, got)
 		}
 	}
-	if got, tables := faulty(t, mjpg, "nohuffman"); tables || got.Dropped() > got.Delivered {
+	if got, tables := faulty(t, "bulk", mjpg, "nohuffman"); tables || got.Dropped() > got.Delivered {
 		t.Errorf("a JPEG without Huffman tables: tables = %v, %+v, want delivered as it is", tables, got)
 	}
 }
@@ -96,7 +97,7 @@ func TestFaultsThatTheDriverPassesOnAreDroppedByItsFlag(t *testing.T) {
 		{mjpg, "errorbit", func(c Counters) uint64 { return c.Damaged }},
 		{yuyv, "half", func(c Counters) uint64 { return c.Damaged + c.Short }},
 	} {
-		if got, _ := faulty(t, c.r, c.fault); c.count(got) == 0 {
+		if got, _ := faulty(t, "bulk, nodrop=1,", c.r, c.fault); c.count(got) == 0 {
 			t.Errorf("%v %s: %+v", c.r.Format, c.fault, got)
 		}
 	}
@@ -128,7 +129,7 @@ func TestFaultStalledEndpointIsToldAndMendedByOpeningAgain(t *testing.T) {
 	for err == nil && Now()-began < 20*time.Second {
 		err = c.Next(time.Second, ignore)
 	}
-	t.Logf("%v after %v, %+v", err, Now()-began, c.Counters())
+	figure(t, "uvcvideo", "stalled endpoint: told after %v; %s", (Now() - began).Round(time.Millisecond), said(c.Counters()))
 	if !errors.Is(err, ErrSilent) && !errors.Is(err, ErrGone) {
 		t.Errorf("Next = %v, want ErrSilent or ErrGone", err)
 	}
@@ -177,92 +178,5 @@ func TestFaultFiftyRefusedStreamsLeaveNothingBehind(t *testing.T) {
 	if err := errors.Join(c.Next(5*time.Second, ignore), c.Close()); err != nil {
 		t.Error(err)
 	}
-}
-
-// Opening again mends none of these; each rung of the ladder mends what it is there for.
-func TestFaultThatOnlyUSBCanMendIsMended(t *testing.T) {
-	port := appear(t).Port
-	for _, c := range []struct {
-		name, fault string
-		mend        func() error
-	}{
-		{"reset", "hang until reset", func() error { return ResetUSB(port) }},
-		{"authorisation", "hang until configured", func() error { return ReauthoriseUSB(t.Context(), port) }},
-		{"port power", "hang until reset", func() error { return CyclePowerUSB(t.Context(), port) }},
-	} {
-		host(c.fault)
-		for range 2 {
-			camera, err := Open(mjpg)
-			for err == nil {
-				err = camera.Next(500*time.Millisecond, ignore)
-			}
-			if !errors.Is(err, ErrSilent) {
-				t.Fatalf("%s: %v, want ErrSilent", c.fault, err)
-			}
-			if err := camera.Close(); err != nil {
-				t.Error(err)
-			}
-		}
-		began := Now()
-		if err := c.mend(); err != nil {
-			t.Fatalf("%s: %v", c.name, err)
-		}
-		mended := Now()
-		camera, took := firstPicture(t, mjpg)
-		t.Logf("%s: %v, and after %v (%v since the node was there) the first picture", c.name, mended-began, Now()-began, took)
-		if err := camera.Close(); err != nil {
-			t.Error(err)
-		}
-	}
-}
-
-// The last one: the second camera stays.
-func TestFaultlessSecondCameraIsIsochronousAndChosenByWhatItIs(t *testing.T) {
-	first := appear(t)
-	host("second")
-	var all []Device
-	for began := Now(); len(all) < 2 && Now()-began < 20*time.Second; time.Sleep(20 * time.Millisecond) {
-		all, _ = Discover()
-	}
-	if len(all) != 2 {
-		t.Fatalf("cameras = %v, want two", all)
-	}
-	second := all[1]
-	if second.Path == first.Path {
-		second = all[0]
-	}
-	t.Logf("first: %+v; second: %+v", first.Identity, second.Identity)
-	one := mustOpen(t, mjpg)
-	for _, device := range []string{"iso", "SECOND-2", second.Port, second.Bus} {
-		c, err := Open(Request{Device: device, Width: 320, Height: 240, Format: pixfmt.MJPG})
-		if err != nil {
-			t.Fatalf("%q: %v", device, err)
-		}
-		if got := c.Identity(); got.Path != second.Path || got.Serial != "second-2" {
-			t.Errorf("%q opened %+v, want %+v", device, got, second.Identity)
-		}
-		for range 15 {
-			for _, c := range []*Camera{one, c} {
-				if err := c.Next(5*time.Second, ignore); err != nil {
-					t.Fatalf("%v: %v", c, err)
-				}
-			}
-		}
-		t.Logf("%q: %v %+v beside %v %+v", device, c, c.Counters(), one, one.Counters())
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	}
-	host("unplug")
-	var err error
-	for began := Now(); err == nil && Now()-began < 20*time.Second; {
-		err = one.Next(5*time.Second, ignore)
-	}
-	if !errors.Is(err, ErrGone) {
-		t.Errorf("the first one, pulled: %v, want ErrGone", err)
-	}
-	c := mustOpen(t, Request{Device: second.Port, Width: 320, Height: 240})
-	if err := c.Next(5*time.Second, ignore); err != nil {
-		t.Errorf("the second one after the first was pulled: %v", err)
-	}
+	figure(t, "uvcvideo", "50 refused STREAMONs: nothing left over; then %s", said(c.Counters()))
 }

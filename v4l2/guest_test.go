@@ -5,15 +5,18 @@
 package v4l2
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -76,6 +79,37 @@ func mustOpen(t *testing.T, r Request) *Camera {
 
 func ignore(Buffer) error { return nil }
 
+// figure says what a fault did, for scripts/test to collect: the driver, the machine, and
+// what our counters said.
+func figure(t *testing.T, driver, format string, args ...any) {
+	t.Helper()
+	t.Logf("FIGURE %s, Linux on %s: %s", driver, runtime.GOARCH, fmt.Sprintf(format, args...))
+}
+
+// said words the counters that are not 0: "delivered 12, truncated 9".
+func said(c Counters) string {
+	var words []string
+	for v, i := reflect.ValueOf(c), 0; i < v.NumField(); i++ {
+		if n := v.Field(i).Uint(); n > 0 {
+			words = append(words, fmt.Sprintf("%s %d", strings.ToLower(v.Type().Field(i).Name), n))
+		}
+	}
+	return cmp.Or(strings.Join(words, ", "), "nothing delivered")
+}
+
+// mapped tells whether b lies in memory that is the driver's own.
+func mapped(b []byte) bool {
+	maps, _ := os.ReadFile("/proc/self/maps")
+	at := uint64(uintptr(unsafe.Pointer(unsafe.SliceData(b))))
+	for line := range strings.Lines(string(maps)) {
+		var from, to uint64
+		if n, _ := fmt.Sscanf(line, "%x-%x", &from, &to); n == 2 && from <= at && at < to {
+			return strings.Contains(line, "/dev/video")
+		}
+	}
+	return false
+}
+
 // held is what a process holds on to.
 type held struct {
 	descriptors, mappings, goroutines int
@@ -107,7 +141,7 @@ func mustHoldNoMoreThan(t *testing.T, before held) {
 // after it is. An emulated machine on a busy host may take a break of its own
 // between stamp and look, so the best of three counts; without the age rule all
 // three are older than a second.
-func stall(t *testing.T, c *Camera) {
+func stall(t *testing.T, c *Camera, driver string) {
 	t.Helper()
 	best := time.Hour
 	for range 3 {
@@ -117,7 +151,6 @@ func stall(t *testing.T, c *Camera) {
 		time.Sleep(1500 * time.Millisecond)
 		err := c.Next(5*time.Second, func(b Buffer) error {
 			age := Now() - b.At
-			t.Logf("age after a stall of 1.5 s: %v", age)
 			best = min(best, age)
 			return nil
 		})
@@ -125,6 +158,8 @@ func stall(t *testing.T, c *Camera) {
 			t.Fatal(err)
 		}
 	}
+	figure(t, driver, "stall of 1.5 s: the next picture is %v old (best of 3; two intervals are %v); %s",
+		best.Round(time.Microsecond), 2*c.Interval(), said(c.Counters()))
 	if best > 2*c.Interval() {
 		t.Errorf("age = %v, want at most two intervals of %v", best, c.Interval())
 	}

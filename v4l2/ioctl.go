@@ -1,6 +1,6 @@
 // The V4L2 calls that blackjack/webcam lacks or gets wrong, on its descriptor.
 // Layouts are those of videodev2.h for 64-bit and for 32-bit with 32-bit time
-// (unix.Timeval makes the difference); ioctl_test.go holds their sizes.
+// (unix.Timeval makes the difference); node_test.go holds their sizes.
 
 package v4l2
 
@@ -106,17 +106,19 @@ const (
 
 // The calls: direction, size of the argument, 'V', number (QUERYCAP's is 0).
 const (
-	vidiocQueryCap  = iocRead | unsafe.Sizeof(capability{})<<16 | 'V'<<8
-	vidiocGFmt      = iocRead | iocWrite | unsafe.Sizeof(format{})<<16 | 'V'<<8 | 4
-	vidiocReqBufs   = iocRead | iocWrite | unsafe.Sizeof(requestBuffers{})<<16 | 'V'<<8 | 8
-	vidiocQueryBuf  = iocRead | iocWrite | unsafe.Sizeof(bufferInfo{})<<16 | 'V'<<8 | 9
-	vidiocQBuf      = iocRead | iocWrite | unsafe.Sizeof(bufferInfo{})<<16 | 'V'<<8 | 15
-	vidiocDQBuf     = iocRead | iocWrite | unsafe.Sizeof(bufferInfo{})<<16 | 'V'<<8 | 17
-	vidiocStreamOn  = iocWrite | 4<<16 | 'V'<<8 | 18
-	vidiocStreamOff = iocWrite | 4<<16 | 'V'<<8 | 19
-	vidiocSCtrl     = iocRead | iocWrite | unsafe.Sizeof(control{})<<16 | 'V'<<8 | 28
-	vidiocQueryExt  = iocRead | iocWrite | unsafe.Sizeof(queryExtControl{})<<16 | 'V'<<8 | 103
-	vidiocGParm     = iocRead | iocWrite | unsafe.Sizeof(streamParm{})<<16 | 'V'<<8 | 21
+	vidiocQueryCap      = iocRead | unsafe.Sizeof(capability{})<<16 | 'V'<<8
+	vidiocGFmt          = iocRead | iocWrite | unsafe.Sizeof(format{})<<16 | 'V'<<8 | 4
+	vidiocReqBufs       = iocRead | iocWrite | unsafe.Sizeof(requestBuffers{})<<16 | 'V'<<8 | 8
+	vidiocQueryBuf      = iocRead | iocWrite | unsafe.Sizeof(bufferInfo{})<<16 | 'V'<<8 | 9
+	vidiocQBuf          = iocRead | iocWrite | unsafe.Sizeof(bufferInfo{})<<16 | 'V'<<8 | 15
+	vidiocDQBuf         = iocRead | iocWrite | unsafe.Sizeof(bufferInfo{})<<16 | 'V'<<8 | 17
+	vidiocStreamOn      = iocWrite | 4<<16 | 'V'<<8 | 18
+	vidiocStreamOff     = iocWrite | 4<<16 | 'V'<<8 | 19
+	vidiocSCtrl         = iocRead | iocWrite | unsafe.Sizeof(control{})<<16 | 'V'<<8 | 28
+	vidiocQueryExt      = iocRead | iocWrite | unsafe.Sizeof(queryExtControl{})<<16 | 'V'<<8 | 103
+	vidiocEnumSizes     = iocRead | iocWrite | unsafe.Sizeof(frameSizes{})<<16 | 'V'<<8 | 74
+	vidiocEnumIntervals = iocRead | iocWrite | unsafe.Sizeof(frameIntervals{})<<16 | 'V'<<8 | 75
+	vidiocGParm         = iocRead | iocWrite | unsafe.Sizeof(streamParm{})<<16 | 'V'<<8 | 21
 )
 
 // ioctl makes one call. EINTR is tried again: Go's own preemption signal causes it.

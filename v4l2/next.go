@@ -45,65 +45,71 @@ func (c *Camera) Next(timeout time.Duration, use func(Buffer) error) error {
 // What is ready before the first wait may have been lying there for as long as
 // the caller was away: once a stall has filled every buffer, the driver drops the new
 // pictures, not the old ones (seen: 1.37 s old after a stall of 1.5 s). So that
-// drain is checked for age. A buffer that came while we waited is as fresh as this
+// drain is checked for age. A single buffer that came while we waited is as fresh as this
 // camera can deliver, whatever its clock says, and dropping it could go on for ever.
+// Several at once mean that we were not woken in time: then age counts too, but only
+// once, for the same reason.
 func (c *Camera) newest(timeout time.Duration) error {
 	if c.closing.Load() {
 		return ErrClosed
 	}
 	deadline := c.dev.Now() + timeout
-	have, err := c.drain()
-	if have && c.held.At != 0 && c.dev.Now()-c.held.At > 2*c.interval {
+	have, _, err := c.drain()
+	if have && c.old() {
 		have, err = false, c.drop(&c.held, stale)
 	}
-	for !have && err == nil {
+	for late := false; !have && err == nil; {
 		if err = c.dev.Wait(max(0, deadline-c.dev.Now())); err != nil {
 			break
 		}
-		have, err = c.drain()
+		var taken int
+		if have, taken, err = c.drain(); have && taken > 1 && !late && c.old() {
+			have, late, err = false, true, c.drop(&c.held, stale)
+			deadline = c.dev.Now() + timeout // that time was ours, not the camera's
+		}
 	}
 	return err
 }
 
-// drain takes everything that is ready and keeps the newest valid buffer. If it
-// returns an error, nothing is held.
-func (c *Camera) drain() (have bool, err error) {
+// old tells whether the held buffer is older than two intervals.
+func (c *Camera) old() bool { return c.held.At != 0 && c.dev.Now()-c.held.At > 2*c.interval }
+
+// drain takes everything that is ready, says how many buffers that was, and keeps the
+// newest valid one. If it returns an error, nothing is held.
+func (c *Camera) drain() (have bool, taken int, err error) {
 	// The driver refills what we give back; a bound keeps a very fast one from
 	// holding us here.
-	for range 2 * bufferCount {
+	for taken < 2*bufferCount {
 		err = c.dev.Dequeue(&c.got)
 		if errors.Is(err, unix.EAGAIN) {
-			return have, nil
+			return have, taken, nil
 		}
 		if err != nil {
 			err = fmt.Errorf("dequeue: %w", err)
 			break
 		}
-		if c.sequence.overtaken(c.got.Sequence) {
-			if err = c.drop(&c.got, older); err != nil {
-				break
-			}
-			continue
+		taken++
+		why := older
+		if !c.sequence.overtaken(c.got.Sequence) {
+			c.drops[missing].Add(uint64(c.sequence.missed(c.got.Sequence)))
+			why = fault(c.layout, &c.got)
 		}
-		c.drops[missing].Add(uint64(c.sequence.missed(c.got.Sequence)))
-		if why := fault(c.layout, &c.got); why != delivered {
-			if err = c.drop(&c.got, why); err != nil {
-				break
+		if why == delivered {
+			c.got, c.held = c.held, c.got
+			if !have {
+				have = true
+				continue
 			}
-			continue
+			why = older // the one held so far
 		}
-		c.got, c.held = c.held, c.got
-		if have {
-			if err = c.drop(&c.got, older); err != nil {
-				break
-			}
+		if err = c.drop(&c.got, why); err != nil {
+			break
 		}
-		have = true
 	}
 	if err != nil && have {
 		_ = c.dev.Requeue(c.held.Index) // the first error is the one to report
 	}
-	return have && err == nil, err
+	return have && err == nil, taken, err
 }
 
 // drop counts a buffer and gives it back.

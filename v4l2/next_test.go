@@ -112,6 +112,34 @@ func TestNextNeverDeliversAnOldPictureAfterAStall(t *testing.T) {
 	}
 }
 
+func TestNextNeverDeliversAnOldPictureAfterAStallWithinItsWait(t *testing.T) {
+	d := v4l2test.New(t, v4l2test.Step{Buf: whole(7), Repeat: 60})
+	d.Late = []time.Duration{0, 1500 * time.Millisecond} // the process was stopped while it waited
+	c := open(t, d, small)
+	next(t, c)
+	for range 60 - 1 - 46 { // the others fell into the stall
+		if _, b := next(t, c); d.Now()-b.At > 2*c.Interval() {
+			t.Fatalf("age = %v, want at most %v", d.Now()-b.At, 2*c.Interval())
+		}
+	}
+	if diff := cmp.Diff(v4l2.Counters{Delivered: 14, Older: 3, Stale: 1, Missing: 42}, c.Counters()); diff != "" {
+		t.Errorf("Counters (-want +got):\n%s", diff)
+	}
+}
+
+// In low light a picture is older than two nominal intervals when it is finished.
+func TestNextDeliversLongExposuresAfterOneThatCameLate(t *testing.T) {
+	d := v4l2test.New(t, v4l2test.Step{Buf: whole(7), After: second / 5, Age: second / 5, Repeat: 20})
+	d.Late = []time.Duration{0, second / 2}
+	c := open(t, d, small)
+	for range 20 - 3 { // three came at once after that half second
+		next(t, c)
+	}
+	if got := c.Counters(); got.Stale != 1 || got.Older != 2 {
+		t.Errorf("Counters = %+v, want one stale and two older: only those that came together", got)
+	}
+}
+
 func TestNextDeliversFromACameraWhoseClockIsAlwaysLate(t *testing.T) {
 	d := v4l2test.New(t, v4l2test.Step{Buf: whole(7), Repeat: 10, Age: second})
 	c := open(t, d, small)

@@ -2,22 +2,27 @@
 // eventfd and the mappings. Sources: the V4L2 pages of each VIDIOC call, poll(2),
 // eventfd(2).
 //
-// What it does itself, because blackjack/webcam v0.6.1 does it wrong:
+// What it does itself, because blackjack/webcam v0.6.1 does it wrong
+// (vivid_library_guest_test.go shows each on a real driver):
 //
-//   - Open accepts nodes that cannot capture: it looks at the whole device's
+//   - (a) SetImageFormat returns the size that was asked for; no stride.
+//   - (b) Open accepts nodes that cannot capture: it looks at the whole device's
 //     capabilities, not at the node's.
-//   - SetImageFormat returns the size that was asked for; no stride.
-//   - StartStreaming turns the errno into text, and leaves its mappings behind when
-//     it fails, so that the camera stays busy until the program ends.
-//   - StopStreaming unmaps before STREAMOFF and never frees the buffers with
+//   - (c) StartStreaming leaves its mappings behind when it fails, so that the camera
+//     stays busy until the program ends.
+//   - (d) StopStreaming unmaps before STREAMOFF and never frees the buffers with
 //     REQBUFS(0), so that the next S_FMT is EBUSY.
-//   - GetFrame gives no time stamp, sequence or error flag.
-//   - WaitForFrame counts in whole seconds, cannot be interrupted and takes an
+//   - (e) GetFrame gives no time stamp, sequence or error flag.
+//   - (f) It asks for 256 buffers and gets 32 or 64: a second or two of old pictures.
+//   - (h) StartStreaming turns the errno into text.
+//   - (i) WaitForFrame counts in whole seconds, cannot be interrupted and takes an
 //     unplugged camera for a ready one.
+//   - GetSupportedFrameSizes and GetSupportedFramerates leave continuous ranges out.
 //
-// Known and left alone: ReadFrame gives the buffer back before it is read and pointers
-// pass through uintptr helpers (neither call is used in the stream); cameras with
-// the multi-planar interface are not served.
+// Known and left alone: (g) ReadFrame gives the buffer back before it is read, a call that
+// is not used here; (j) pointers pass through uintptr helpers, which is safe only as long as
+// the compiler inlines them (it does unless told -gcflags=all=-l): those that remain are
+// made when a camera is opened; (k) cameras with the multi-planar interface are not served.
 
 package v4l2
 
@@ -36,12 +41,13 @@ import (
 
 type node struct {
 	library
-	fd    int
-	event int // eventfd: readable once Interrupt was called
-	id    Identity
-	maps  [][]byte
-	poll  [2]unix.PollFd
-	info  bufferInfo // reused: a local one would escape into the call
+	fd      int
+	event   int // eventfd: readable once Interrupt was called
+	id      Identity
+	colours Colours
+	maps    [][]byte
+	poll    [2]unix.PollFd
+	info    bufferInfo // reused: a local one would escape into the call
 }
 
 // openNode opens a node and checks that it can capture.
@@ -85,9 +91,8 @@ func text(b []byte) string {
 	return string(bytes.ToValidUTF8(b, []byte("?")))
 }
 
-func (n *node) Identity() Identity       { return n.id }
-func (n *node) Offers() ([]Offer, error) { return n.offers(), nil }
-func (n *node) Now() time.Duration       { return Now() }
+func (n *node) Identity() Identity { return n.id }
+func (n *node) Now() time.Duration { return Now() }
 
 func (n *node) SetFormat(f pixfmt.FourCC, width, height int) (pixfmt.Layout, error) {
 	if err := n.setFormat(f, width, height); err != nil {
@@ -97,8 +102,12 @@ func (n *node) SetFormat(f pixfmt.FourCC, width, height int) (pixfmt.Layout, err
 	if err := ioctl(n.fd, vidiocGFmt, unsafe.Pointer(q)); err != nil {
 		return pixfmt.Layout{}, fmt.Errorf("G_FMT: %w", err)
 	}
+	n.colours = coloursOf(&q.union.pix)
 	return layoutOf(&q.union.pix), nil
 }
+
+// Colours of the format that was set last.
+func (n *node) Colours() Colours { return n.colours }
 
 // layoutOf takes the driver's answer as it is; whether it makes sense is for
 // Layout.Check. A driver may leave stride or size out: then they are the least.

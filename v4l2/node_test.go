@@ -32,6 +32,8 @@ var (
 	_ [unsafe.Sizeof(queryExtControl{})]byte = [232]byte{}
 	_ [unsafe.Sizeof(control{})]byte         = [8]byte{}
 	_ [unsafe.Sizeof(requestBuffers{})]byte  = [20]byte{}
+	_ [unsafe.Sizeof(frameSizes{})]byte      = [44]byte{}
+	_ [unsafe.Sizeof(frameIntervals{})]byte  = [52]byte{}
 	_ [unsafe.Sizeof(bufferInfo{})]byte      = [68 + 20*is64]byte{}
 
 	_ [unsafe.Offsetof(format{}.union)]byte         = [4 + 4*is64]byte{}
@@ -44,19 +46,22 @@ var (
 func TestCallNumbersAreThoseOfTheKernel(t *testing.T) {
 	// As strace and videodev2.h have them; the size of the argument is in bits 16 to 29.
 	want := map[string][2]uintptr{ // 32-bit, 64-bit
-		"QUERYCAP":  {0x80685600, 0x80685600},
-		"G_FMT":     {0xc0cc5604, 0xc0d05604},
-		"REQBUFS":   {0xc0145608, 0xc0145608},
-		"QUERYBUF":  {0xc0445609, 0xc0585609},
-		"QBUF":      {0xc044560f, 0xc058560f},
-		"DQBUF":     {0xc0445611, 0xc0585611},
-		"STREAMON":  {0x40045612, 0x40045612},
-		"STREAMOFF": {0x40045613, 0x40045613},
-		"G_PARM":    {0xc0cc5615, 0xc0cc5615},
+		"QUERYCAP":            {0x80685600, 0x80685600},
+		"G_FMT":               {0xc0cc5604, 0xc0d05604},
+		"REQBUFS":             {0xc0145608, 0xc0145608},
+		"QUERYBUF":            {0xc0445609, 0xc0585609},
+		"QBUF":                {0xc044560f, 0xc058560f},
+		"DQBUF":               {0xc0445611, 0xc0585611},
+		"STREAMON":            {0x40045612, 0x40045612},
+		"STREAMOFF":           {0x40045613, 0x40045613},
+		"G_PARM":              {0xc0cc5615, 0xc0cc5615},
+		"ENUM_FRAMESIZES":     {0xc02c564a, 0xc02c564a},
+		"ENUM_FRAMEINTERVALS": {0xc034564b, 0xc034564b},
 	}
 	got := map[string]uintptr{
 		"QUERYCAP": vidiocQueryCap, "G_FMT": vidiocGFmt, "REQBUFS": vidiocReqBufs, "QUERYBUF": vidiocQueryBuf, "QBUF": vidiocQBuf,
 		"DQBUF": vidiocDQBuf, "STREAMON": vidiocStreamOn, "STREAMOFF": vidiocStreamOff, "G_PARM": vidiocGParm,
+		"ENUM_FRAMESIZES": vidiocEnumSizes, "ENUM_FRAMEINTERVALS": vidiocEnumIntervals,
 	}
 	for name, w := range want {
 		if got[name] != w[is64] {

@@ -77,7 +77,7 @@ func (n *node) Dequeue(f *Filled) error {
 		Damaged:  b.flags&flagError != 0,
 	}
 	if b.flags&flagClockMask == flagClockMonotonic {
-		f.At = time.Duration(b.timestamp.Nano())
+		f.At = max(0, time.Duration(b.timestamp.Nano())) // a clock that wraps comes out below 0: none
 	}
 	return nil
 }

@@ -73,12 +73,45 @@ func TestReplugFiftyTimesLeavesNothingBehind(t *testing.T) {
 		}
 		host("plug")
 	}
-	t.Logf("%d cycles: node back to first picture %v on average, %v at worst, %d times more than 1s; told after %v at worst", cycles, sum/cycles, worst, late, slowestLoss)
+	figure(t, "uvcvideo", "%d unplug and replug cycles: from the node's return to the first picture %v on average, %v at worst, %d times more than 1s; loss told after %v at worst",
+		cycles, (sum / cycles).Round(time.Millisecond), worst.Round(time.Millisecond), late, slowestLoss.Round(time.Millisecond))
 	// An emulated machine on a busy host may take a break of its own (seen: 1.2 s once in 50).
 	if late > cycles/25 {
 		t.Errorf("%d times the first picture came more than 1s after the node's return", late)
 	}
 	mustHoldNoMoreThan(t, before)
+	figure(t, "uvcvideo", "left over after %d cycles: no descriptor, mapping or goroutine, heap %+d bytes", cycles, int64(holding().heap)-int64(before.heap))
+}
+
+// What happens when the driver is taken away and comes back, as a reset by the kernel does it.
+func TestReplugOfTheDriverIsToldAtOnce(t *testing.T) {
+	face := appear(t).Port + ":1.0"
+	r := Request{Width: 320, Height: 240, Format: pixfmt.MJPG}
+	c := mustOpen(t, r)
+	if err := c.Next(5*time.Second, ignore); err != nil {
+		t.Fatal(err)
+	}
+	const driver = "/sys/bus/usb/drivers/uvcvideo/"
+	began := Now()
+	if err := os.WriteFile(driver+"unbind", []byte(face), 0); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	for err == nil && Now()-began < 20*time.Second {
+		err = c.Next(5*time.Second, ignore)
+	}
+	told := Now() - began
+	if !errors.Is(err, ErrGone) {
+		t.Fatalf("Next = %v, want ErrGone", err)
+	}
+	if err := errors.Join(c.Close(), os.WriteFile(driver+"bind", []byte(face), 0)); err != nil {
+		t.Fatal(err)
+	}
+	back, took := firstPicture(t, r)
+	figure(t, "uvcvideo", "driver taken away: told after %v; back: first picture %v after the node's return", told.Round(time.Millisecond), took.Round(time.Millisecond))
+	if err := back.Close(); err != nil || told > time.Second || took > time.Second {
+		t.Errorf("Close = %v, told after %v, first picture after %v", err, told, took)
+	}
 }
 
 // The last one: the camera stays in its new port.
@@ -98,7 +131,7 @@ func TestReplugIntoAnotherPortIsTheSameCamera(t *testing.T) {
 	}
 	c, took := firstPicture(t, Request{Device: first.Serial, Width: 320, Height: 240, Format: pixfmt.MJPG})
 	defer c.Close()
-	t.Logf("%+v is now %+v; first picture %v after its node", first.Identity, c.Identity(), took)
+	figure(t, "uvcvideo", "replug from port %s into %s: found by serial %s, first picture %v after its node", first.Port, c.Identity().Port, first.Serial, took.Round(time.Millisecond))
 	if c.Identity().Port == first.Port || c.Identity().Serial != first.Serial || took > time.Second {
 		t.Errorf("port %s, serial %s after %v; want another port than %s and serial %s within 1s", c.Identity().Port, c.Identity().Serial, took, first.Port, first.Serial)
 	}

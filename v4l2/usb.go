@@ -73,15 +73,18 @@ func CyclePowerUSB(ctx context.Context, port string) error {
 }
 
 // ShareUSB lets group do the three to every camera that is plugged in now. It takes root;
-// a camera that is plugged in later has new files, but its port's switch stays.
+// a camera that is plugged in again has new files, but its port's switch stays.
 func ShareUSB(group int) error {
 	all, err := scan(os.DirFS(sysfs))
 	if err != nil {
 		return fmt.Errorf("share USB devices: %w", err)
 	}
 	for _, id := range all {
-		if id.Port != "" {
-			err = errors.Join(err, machineUSB.share(id.Port, group))
+		if id.Port == "" {
+			continue
+		}
+		if failed := machineUSB.share(id.Port, group); !errors.Is(failed, fs.ErrNotExist) { // else pulled meanwhile
+			err = errors.Join(err, failed)
 		}
 	}
 	return err

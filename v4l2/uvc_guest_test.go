@@ -61,6 +61,9 @@ func TestUVCDeliversEachFormat(t *testing.T) {
 			err := c.Next(5*time.Second, func(b Buffer) error {
 				if i == 0 {
 					first = b.At
+					if !mapped(b.Bytes) {
+						t.Error("the picture was copied: its bytes are not the driver's memory")
+					}
 				}
 				last, oldest = b.At, max(oldest, Now()-b.At)
 				return nil
@@ -69,7 +72,7 @@ func TestUVCDeliversEachFormat(t *testing.T) {
 				t.Fatalf("%v: %v", c, err)
 			}
 		}
-		t.Logf("%v: %.1f pictures/s, oldest %v", c, (pictures-1)/(last-first).Seconds(), oldest)
+		figure(t, "uvcvideo", "%v (%v): %.1f pictures/s, oldest %v; %s", c.Layout(), c.Colours(), (pictures-1)/(last-first).Seconds(), oldest.Round(time.Microsecond), said(c.Counters()))
 		if second, err := Open(r); !errors.Is(err, ErrBusy) {
 			t.Errorf("second Open = %v, %v, want ErrBusy", second, err)
 		}
@@ -81,7 +84,7 @@ func TestUVCDeliversEachFormat(t *testing.T) {
 
 func TestUVCNeverDeliversAnOldPictureAfterAStall(t *testing.T) {
 	appear(t)
-	stall(t, mustOpen(t, Request{Width: 320, Height: 240, Format: pixfmt.MJPG}))
+	stall(t, mustOpen(t, Request{Width: 320, Height: 240, Format: pixfmt.MJPG}), "uvcvideo")
 }
 
 func TestUVCHangIsTold(t *testing.T) {
@@ -90,9 +93,13 @@ func TestUVCHangIsTold(t *testing.T) {
 	host("hang")
 	defer host("heal")
 	var err error
+	last := Now()
 	for began := Now(); err == nil && Now()-began < 20*time.Second; {
-		err = c.Next(time.Second, ignore)
+		if err = c.Next(time.Second, ignore); err == nil {
+			last = Now()
+		}
 	}
+	figure(t, "uvcvideo", "hang: told %v after the last picture, when asked to wait 1s; %s", (Now() - last).Round(time.Millisecond), said(c.Counters()))
 	if !errors.Is(err, ErrSilent) {
 		t.Errorf("Next = %v, want ErrSilent", err)
 	}

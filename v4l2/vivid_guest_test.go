@@ -8,7 +8,6 @@ package v4l2
 import (
 	"errors"
 	"path/filepath"
-	"reflect"
 	"testing"
 	"time"
 
@@ -62,7 +61,10 @@ func TestVividIsDiscovered(t *testing.T) {
 			w.Close()
 		}
 	}
-	t.Logf("the library alone opened %d of the %d other nodes", accepted, len(nodes)-1)
+	figure(t, "blackjack/webcam alone", "(b) opened %d of the %d nodes that cannot capture", accepted, len(nodes)-1)
+	if accepted == 0 {
+		t.Error("the library looks at the node's capabilities now: identify can do with less beside it")
+	}
 }
 
 func TestVividDeliversSixtyPictures(t *testing.T) {
@@ -78,6 +80,9 @@ func TestVividDeliversSixtyPictures(t *testing.T) {
 			if i == 0 {
 				first = b.At
 			}
+			if i == 0 && !mapped(b.Bytes) {
+				t.Error("the picture was copied: its bytes are not the driver's memory")
+			}
 			last, at = b.Sequence, b.At
 			return nil
 		})
@@ -85,14 +90,16 @@ func TestVividDeliversSixtyPictures(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Logf("60 pictures in %v, interval %v", at-first, c.Interval())
-	if got := testing.AllocsPerRun(20, func() {
+	allocs := testing.AllocsPerRun(20, func() {
 		if err := c.Next(5*time.Second, ignore); err != nil {
 			t.Error(err)
 		}
-	}); got != 0 {
-		t.Errorf("allocations for a picture = %v, want 0", got)
+	})
+	if allocs != 0 {
+		t.Errorf("allocations for a picture = %v, want 0", allocs)
 	}
+	figure(t, "vivid", "60 pictures in %v at an interval of %v, %v allocations and 0 copies for a picture; %s",
+		(at - first).Round(time.Millisecond), c.Interval(), allocs, said(c.Counters()))
 }
 
 func TestVividIsBusyForASecondProgram(t *testing.T) {
@@ -107,153 +114,11 @@ func TestVividIsBusyForASecondProgram(t *testing.T) {
 	}
 }
 
-func TestVividAnswersWithItsOwnSize(t *testing.T) {
-	n, err := openNode("/dev/video0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer n.Close()
-	l, err := n.SetFormat(pixfmt.YUYV, 700, 500)
-	_, width, height, _ := n.cam.SetImageFormat(webcam.PixelFormat(pixfmt.YUYV), 700, 500)
-	if err != nil || l.Check() != nil || l.Width == 700 {
-		t.Errorf("SetFormat(700, 500) = %+v, %v, want the driver's own size", l, err)
-	}
-	t.Logf("asked 700x500: driver took %v, library said %dx%d", l, width, height)
-}
-
-func TestVividTakesAnotherFormatAfterStop(t *testing.T) {
-	n, err := openNode("/dev/video0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer n.Close()
-	for range 3 {
-		for _, width := range []int{320, 640} {
-			if _, err := n.SetFormat(pixfmt.YUYV, width, width/16*9); err != nil {
-				t.Fatalf("SetFormat: %v", err)
-			}
-			if err := n.Start(4); err != nil {
-				t.Fatal(err)
-			}
-			if err := n.Stop(); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if err := errors.Join(n.cam.SetBufferCount(4), n.cam.StartStreaming(), n.cam.StopStreaming()); err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("the library alone, S_FMT after its StopStreaming: %v", n.setFormat(pixfmt.YUYV, 320, 180))
-}
-
-func TestVividLeavesNothingBehindWhenItRefusesToStart(t *testing.T) {
-	c := mustOpen(t, wish)
-	if err := c.dev.Stop(); err != nil {
-		t.Fatal(err)
-	}
-	before := holding()
-	for range 50 {
-		inject(t, c, "inject_vidioc_streamon_error", 1)
-		if err := c.dev.Start(bufferCount); err == nil {
-			t.Fatal("Start went well in spite of the injected error")
-		}
-	}
-	mustHoldNoMoreThan(t, before)
-	if err := c.dev.Start(bufferCount); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Next(5*time.Second, ignore); err != nil {
-		t.Error(err)
-	}
-}
-
-// What the library alone does in the same place, for the record.
-func TestVividShowsWhyTheLibraryDoesNotStartTheStream(t *testing.T) {
-	c := mustOpen(t, wish)
-	if err := c.dev.Stop(); err != nil {
-		t.Fatal(err)
-	}
-	w, err := webcam.Open("/dev/video0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	inject(t, c, "inject_vidioc_streamon_error", 1)
-	err = w.StartStreaming()
-	mappings := holding().mappings
-	t.Logf("StartStreaming: %v; mappings left: %d", err, mappings)
-	if errors.Is(err, unix.EINVAL) {
-		t.Error("the library keeps the errno now: webcam.go can do with less beside it")
-	}
-	if mappings == 0 {
-		t.Error("the library unmaps after a failed start now: webcam.go can do with less beside it")
-	}
-	w.Close()
-	if err := c.dev.Start(bufferCount); err == nil { // they keep the queue
-		t.Error("Start beside the left-over mappings: want an error")
-	}
-	buffers := reflect.ValueOf(w).Elem().FieldByName("buffers")
-	for i := range buffers.Len() {
-		if err := unix.Munmap(buffers.Index(i).Bytes()); err != nil {
-			t.Error(err)
-		}
-	}
-	if err := c.dev.Start(bufferCount); err != nil {
-		t.Errorf("Start when they are gone: %v", err)
-	}
-}
-
-func TestVividDamagedBuffersAreDropped(t *testing.T) {
-	c := mustOpen(t, wish)
-	for range 5 {
-		inject(t, c, "inject_v4l2_buf_flag_error", 1)
-		if err := c.Next(5*time.Second, ignore); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got := c.Counters().Damaged; got == 0 {
-		t.Error("Damaged = 0, want some")
-	}
-}
-
-func TestVividDroppedBuffersAreCounted(t *testing.T) {
-	c := mustOpen(t, wish)
-	inject(t, c, "percentage_of_dropped_buffers", 50)
-	defer inject(t, c, "percentage_of_dropped_buffers", 0)
-	for range 20 {
-		if err := c.Next(5*time.Second, ignore); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got := c.Counters().Missing; got == 0 {
-		t.Error("Missing = 0, want some")
-	}
-}
-
 func TestVividNeverDeliversAnOldPictureAfterAStall(t *testing.T) {
 	c := mustOpen(t, wish)
-	stall(t, c)
+	stall(t, c, "vivid")
 	if got := c.Counters().Stale; got == 0 {
 		t.Error("Stale = 0, want some")
-	}
-}
-
-func TestVividFatalErrorIsToldAndMendedByOpeningAgain(t *testing.T) {
-	for range 3 {
-		c := mustOpen(t, wish)
-		inject(t, c, "inject_fatal_streaming_error", 1)
-		var err error
-		for range 10 { // what was filled before still comes
-			if err = c.Next(5*time.Second, ignore); err != nil {
-				break
-			}
-		}
-		if !errors.Is(err, ErrGone) {
-			t.Errorf("Next = %v, want ErrGone", err)
-		}
-		t.Log(err)
-		if err := c.Close(); err != nil {
-			t.Errorf("Close: %v", err)
-		}
 	}
 }
 
@@ -274,60 +139,31 @@ func TestVividSetsControlsByNameAndTellsWhatItCannotSet(t *testing.T) {
 	}
 }
 
-func TestVividFaultsOfTheQueueAreToldAndMendedByOpeningAgain(t *testing.T) {
-	for _, name := range []string{"inject_vidioc_reqbufs_error", "inject_vidioc_qbuf_error"} {
-		c := mustOpen(t, wish)
-		if err := c.dev.Stop(); err != nil {
-			t.Fatal(err)
-		}
-		inject(t, c, name, 1)
-		err := c.dev.Start(bufferCount)
-		t.Logf("%s: %v", name, err)
-		if err == nil {
-			t.Errorf("%s: Start went well", name)
-		}
-		if err := c.dev.Start(bufferCount); err != nil {
-			t.Errorf("%s: Start after that: %v", name, err)
-		}
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	}
-}
-
-func TestVividSequenceAndTimeMayWrap(t *testing.T) {
-	for _, name := range []string{"wrap_sequence_number", "wrap_timestamp"} {
-		c := mustOpen(t, wish)
-		inject(t, c, name, 1)
-		for range 20 {
-			if err := c.Next(5*time.Second, ignore); err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
-		}
-		t.Logf("%s: %+v", name, c.Counters())
-		inject(t, c, name, 0)
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	}
-}
-
-// The last one: vivid stays disconnected.
-func TestVividDisconnectIsToldAtOnce(t *testing.T) {
-	c := mustOpen(t, wish)
-	if err := c.Next(5*time.Second, ignore); err != nil {
+// The TV input of vivid offers a range of sizes in steps, as sensors do.
+func TestVividOffersARangeOfSizesThatIsMet(t *testing.T) {
+	n, err := openNode("/dev/video0")
+	if err != nil {
 		t.Fatal(err)
 	}
-	inject(t, c, "disconnect", 1)
-	began := Now()
-	var err error
-	for range 10 {
-		if err = c.Next(5*time.Second, ignore); err != nil {
-			break
+	defer n.Close()
+	if err := n.cam.SelectInput(1); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := n.cam.SelectInput(0); err != nil {
+			t.Error(err)
 		}
+	}()
+	offers, err := n.Offers()
+	if err != nil {
+		t.Fatal(err)
 	}
-	if !errors.Is(err, ErrGone) {
-		t.Errorf("Next = %v, want ErrGone", err)
+	choices := Choose(Request{Width: 700, Height: 500, FPS: 15, Format: pixfmt.YUYV}, offers)
+	if len(choices) != 1 || choices[0].Width != 700 || choices[0].Height != 500 {
+		t.Fatalf("choices = %+v of %v, want 700x500", choices, offers)
 	}
-	t.Logf("%v after %v", err, Now()-began)
+	t.Log(choices[0].Why)
+	if l, err := n.SetFormat(pixfmt.YUYV, choices[0].Width, choices[0].Height); err != nil || l.Width != 700 || l.Height != 500 {
+		t.Errorf("SetFormat = %+v, %v, want 700x500", l, err)
+	}
 }

@@ -1,12 +1,11 @@
 // The seam to github.com/blackjack/webcam, the only file that knows it: it opens
-// the node, lists what it offers, sets format and rate, and closes it.
+// the node, lists its formats, sets format and rate, and closes it.
 
 package v4l2
 
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 	"time"
@@ -49,57 +48,15 @@ func descriptor(cam *webcam.Webcam) (int, error) {
 	return int(v.Uint()), nil
 }
 
-// offers lists the formats that can become a picture, with sizes and rates. The
-// library keeps no order; ours is that of the codes, so that a listing is stable.
-func (l library) offers() []Offer {
-	var all []Offer
-	for _, code := range slices.Sorted(maps.Keys(l.cam.GetSupportedFormats())) {
-		if f := pixfmt.FourCC(code); f.Known() {
-			all = append(all, Offer{Format: f, Sizes: l.sizes(code)})
-		}
+// formats lists what the node delivers. The library keeps no order; ours is that of the
+// codes, so that a listing is stable.
+func (l library) formats() []pixfmt.FourCC {
+	var all []pixfmt.FourCC
+	for code := range l.cam.GetSupportedFormats() {
+		all = append(all, pixfmt.FourCC(code))
 	}
+	slices.Sort(all)
 	return all
-}
-
-func (l library) sizes(code webcam.PixelFormat) []Size {
-	var all []Size
-	for _, s := range l.cam.GetSupportedFrameSizes(code) {
-		if s.MaxWidth == 0 || s.MaxHeight == 0 || s.MaxWidth > pixfmt.MaxSide || s.MaxHeight > pixfmt.MaxSide {
-			continue // a continuous range, which the library does not read, or nonsense
-		}
-		all = append(all, Size{
-			Width: int(s.MaxWidth), Height: int(s.MaxHeight),
-			MinWidth: int(s.MinWidth), MinHeight: int(s.MinHeight),
-			StepX: int(s.StepWidth), StepY: int(s.StepHeight),
-			Intervals: intervals(l.cam.GetSupportedFramerates(code, s.MaxWidth, s.MaxHeight)),
-		})
-	}
-	return all
-}
-
-// intervals turns the library's fractions of a second into durations. Of a range
-// both ends are given, the shortest interval first.
-func intervals(rates []webcam.FrameRate) []time.Duration {
-	var all []time.Duration
-	for _, r := range rates {
-		shortest := fraction(r.MinNumerator, r.MinDenominator)
-		longest := fraction(r.MaxNumerator, r.MaxDenominator)
-		if shortest > 0 {
-			all = append(all, shortest)
-		}
-		if longest > shortest {
-			all = append(all, longest)
-		}
-	}
-	return all
-}
-
-// fraction is numerator/denominator of a second, 0 if that is no time.
-func fraction(numerator, denominator uint32) time.Duration {
-	if denominator == 0 {
-		return 0
-	}
-	return time.Duration(numerator) * time.Second / time.Duration(denominator)
 }
 
 // setFormat is VIDIOC_S_FMT. What the library returns is what was asked for, not

@@ -41,13 +41,17 @@ type Device struct {
 	Formats  []v4l2.Offer
 	Layout   pixfmt.Layout // what SetFormat answers; zero: what was asked for
 	Interval time.Duration // what SetInterval answers; 0: what was asked for
+	Paint    v4l2.Colours  // what Colours answers
 	// SetFormatErr and StartErr are the answers to the first calls, in order; nil is
 	// a good one, as is every later call.
 	SetFormatErr, StartErr []error
 	RequeueErr             error // of every Requeue
-	Knobs                  []v4l2.Control
-	Set                    []string // what was set, as "name=value", in order
-	SetControlErr          []error  // the answers to the first calls, in order
+	// Late is how much later than its buffer the first Waits return, in order: the whole
+	// process stood still meanwhile.
+	Late          []time.Duration
+	Knobs         []v4l2.Control
+	Set           []string // what was set, as "name=value", in order
+	SetControlErr []error  // the answers to the first calls, in order
 
 	t     testing.TB
 	steps []Step
@@ -149,6 +153,9 @@ func (d *Device) SetFormat(f pixfmt.FourCC, width, height int) (pixfmt.Layout, e
 	}
 	return d.layout, nil
 }
+
+// Colours is Paint.
+func (d *Device) Colours() v4l2.Colours { return d.Paint }
 
 // SetInterval answers with Interval, or with what was asked for.
 func (d *Device) SetInterval(asked time.Duration) (time.Duration, error) {

@@ -32,10 +32,11 @@ func (d *Device) Wait(timeout time.Duration) error {
 		}
 		d.advance(d.due)
 	}
-	if d.waitErr != nil {
-		return d.waitErr
+	if len(d.Late) > 0 {
+		d.advance(d.now + d.Late[0])
+		d.Late = d.Late[1:]
 	}
-	return nil
+	return d.waitErr
 }
 
 // Dequeue gives the oldest filled buffer out.

@@ -89,7 +89,7 @@ func (m Model) New(source Source) *Camera {
 func (c *Camera) settle() {
 	c.probe.settle(c.source.Sizes())
 	if c.isochronous {
-		binary.LittleEndian.PutUint32(c.probe[22:], isochronousSize)
+		binary.LittleEndian.PutUint32(c.probe[22:], isochronousPayload(c.probe.format()))
 	}
 }
 

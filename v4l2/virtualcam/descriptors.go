@@ -15,6 +15,7 @@ const (
 	// isochronousSize is the most bytes of a microframe: 3 transactions of 1024 (USB 2.0
 	// section 5.6.3).
 	isochronousSize = 3 * 1024
+	narrowSize      = 1024 // and one of one
 
 	controlInterface   = 0
 	cameraTerminal     = 1 // an entity of the control interface
@@ -66,8 +67,8 @@ func configurationDescriptor(sizes []Size, isochronous bool) []byte {
 	)
 	if isochronous { // alternate setting 0 takes no bandwidth, 1 and 2 take 1024 and 3072 bytes a microframe
 		body = concat(body, streamingSetting(0, 0), header, formats,
-			streamingSetting(1, 1), []byte{7, 5, videoEndpoint, 5}, le16(1024), []byte{1},
-			streamingSetting(2, 1), []byte{7, 5, videoEndpoint, 5}, le16(1024|2<<11), []byte{1})
+			streamingSetting(1, 1), []byte{7, 5, videoEndpoint, 5}, le16(narrowSize), []byte{1},
+			streamingSetting(2, 1), []byte{7, 5, videoEndpoint, 5}, le16(1024|2<<11 /* three of them */), []byte{1})
 	} else {
 		body = concat(body, streamingSetting(0, 1), header, formats, []byte{7, 5, videoEndpoint, 2}, le16(packetSize), []byte{0})
 	}

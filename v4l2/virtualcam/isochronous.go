@@ -6,6 +6,8 @@ package virtualcam
 import (
 	"encoding/binary"
 	"time"
+
+	"github.com/krazycam/krazycam/v4l2/pixfmt"
 )
 
 const (
@@ -18,12 +20,21 @@ const (
 	isoLate = 100 * time.Millisecond
 )
 
+// isochronousPayload is how many bytes of a microframe the camera asks for: JPEGs are content
+// with the narrower alternate setting, 8.2 MB/s, and leave room on the bus for another camera.
+func isochronousPayload(f pixfmt.FourCC) uint32 {
+	if f == pixfmt.MJPG {
+		return narrowSize
+	}
+	return isochronousSize
+}
+
 // packetLimit is the most bytes of a packet in the present alternate setting.
 func (r *redirection) packetLimit() int {
 	if r.setting > 1 {
 		return isochronousSize
 	}
-	return 1024
+	return narrowSize
 }
 
 // startIso begins a stream: endpoint, packets a URB, URBs.

@@ -7,11 +7,15 @@ package main
 import (
 	"io"
 	"os"
+
+	"github.com/krazycam/krazycam/board"
 )
 
 const (
 	onBoard  = true
 	stateDir = "/perm/camsource" // init makes it and gives it to board.SourceUser
+
+	restartWish = board.RestartWish
 )
 
 // console is where log and machine lines go besides stderr: gokrazy keeps a service's

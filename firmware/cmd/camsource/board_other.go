@@ -9,6 +9,8 @@ import "io"
 const (
 	onBoard  = false
 	stateDir = "" // the user's own, see defaultState
+
+	restartWish = "" // nobody restarts a PC for a camera
 )
 
 func console() io.Writer { return io.Discard }

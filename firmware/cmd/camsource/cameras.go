@@ -134,7 +134,7 @@ func lines(d v4l2.Device) []string {
 	for _, o := range d.Offers {
 		format := o.Format.String()
 		for _, s := range o.Sizes {
-			all = append(all, fmt.Sprintf("%s\t%s\t%s", format, s, rates(s.Intervals)))
+			all = append(all, fmt.Sprintf("%s\t%s\t%s", format, s, rates(s)))
 			format = ""
 		}
 		if len(o.Sizes) == 0 {
@@ -144,11 +144,16 @@ func lines(d v4l2.Device) []string {
 	return all
 }
 
-// rates are pictures a second, the fastest first: "30 15 10".
-func rates(intervals []time.Duration) string {
+// rates are pictures a second, the fastest first: "30 15 10", of a range "60 to 5".
+func rates(s v4l2.Size) string {
 	var words []string
-	for _, d := range slices.Sorted(slices.Values(intervals)) {
-		words = append(words, fmt.Sprintf("%.4g", 1/d.Seconds()))
+	for _, d := range slices.Sorted(slices.Values(s.Intervals)) {
+		words = append(words, rate(d))
+	}
+	if s.Shortest > 0 {
+		words = append(words, rate(s.Shortest), "to", rate(s.Longest))
 	}
 	return strings.Join(words, " ")
 }
+
+func rate(interval time.Duration) string { return fmt.Sprintf("%.4g", 1/interval.Seconds()) }

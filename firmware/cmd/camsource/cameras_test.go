@@ -19,11 +19,13 @@ import (
 func deskCameras() []v4l2.Device {
 	vga := v4l2.Size{Width: 640, Height: 480, MinWidth: 640, MinHeight: 480, Intervals: []time.Duration{time.Second / 15, time.Second / 30}}
 	hd := v4l2.Size{Width: 1280, Height: 720, MinWidth: 1280, MinHeight: 720, Intervals: []time.Duration{time.Second / 30}}
+	any := v4l2.Size{Width: 1920, Height: 1080, MinWidth: 64, MinHeight: 64, StepX: 1, StepY: 1, Shortest: time.Second / 60, Longest: time.Second / 5}
 	offers := []v4l2.Offer{{Format: pixfmt.MJPG, Sizes: []v4l2.Size{vga, hd}}, {Format: pixfmt.YUYV, Sizes: []v4l2.Size{vga}}}
 	return []v4l2.Device{
 		{Identity: v4l2.Identity{Path: "/dev/video0", Name: "Shut"}, Problem: "permission denied"},
 		{Identity: v4l2.Identity{Path: "/dev/video2", Name: "HD Webcam", Bus: "usb-a-1.2", Port: "1-1.2", Serial: "AB12"}, Offers: offers},
 		{Identity: v4l2.Identity{Path: "/dev/video4", Name: "Other Webcam", Bus: "usb-a-1.3", Port: "1-1.3"}, Offers: offers},
+		{Identity: v4l2.Identity{Path: "/dev/video6", Name: "Image processor", Bus: "platform:isp"}, Offers: []v4l2.Offer{{Format: pixfmt.NV12, Sizes: []v4l2.Size{any}}}},
 	}
 }
 
@@ -36,16 +38,17 @@ func TestCamerasPrintsATableThatAPersonUnderstands(t *testing.T) {
 	if err := l.print(&b); err != nil {
 		t.Fatal(err)
 	}
-	want := `   NODE         CAMERA        USB PORT  SERIAL  FORMAT  SIZE      PICTURES/S
-   /dev/video0  Shut                            -       -         permission denied
-*  /dev/video2  HD Webcam     1-1.2     AB12    MJPG    640x480   30 15
-                                                        1280x720  30
-                                                YUYV    640x480   30 15
-   /dev/video4  Other Webcam  1-1.3             MJPG    640x480   30 15
-                                                        1280x720  30
-                                                YUYV    640x480   30 15
+	want := `   NODE         CAMERA           USB PORT  SERIAL  FORMAT  SIZE                PICTURES/S
+   /dev/video0  Shut                               -       -                   permission denied
+*  /dev/video2  HD Webcam        1-1.2     AB12    MJPG    640x480             30 15
+                                                           1280x720            30
+                                                   YUYV    640x480             30 15
+   /dev/video4  Other Webcam     1-1.3             MJPG    640x480             30 15
+                                                           1280x720            30
+                                                   YUYV    640x480             30 15
+   /dev/video6  Image processor                    NV12    64x64 to 1920x1080  60 to 5
 
-* would be taken: it is the first USB camera of 3.
+* would be taken: it is the first USB camera of 4.
   It would be asked for YUYV 640x480 at 30/s: uncompressed, 18.4 MB/s.
 `
 	var got []string

@@ -99,7 +99,7 @@ func stream(ctx context.Context, o options, log *slog.Logger, lines io.Writer, d
 	s := &firmware.Source{
 		Config: o.config, Unpaced: !o.pace, Patient: onBoard,
 		Speed: o.model.Speed, Threads: o.model.Threads, RawRate: o.model.RawRate,
-		State: o.state, Name: "camsource@" + host, Built: built(), Log: log,
+		State: o.state, Restart: restartWish, Name: "camsource@" + host, Built: built(), Log: log,
 		Opened: drop,
 		Ready:  func(fields string) { fmt.Fprintf(lines, "camsource READY %s rss=%dkB\n", fields, resident()) },
 	}

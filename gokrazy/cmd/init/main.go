@@ -1,7 +1,7 @@
 // Command init is process 1 on the board. It wraps gokrazy's Boot and
 // SuperviseServices in what a camera needs: a watchdog held from the first
 // moment, a clock that is never behind the image, the modules of a USB webcam,
-// the owner's seed, and video nodes that an unprivileged camsource can open.
+// the owner's seed, and cameras that an unprivileged camsource can open and reset.
 //
 // It owns the watchdog's file, /perm/clock, /perm/krazycam.json when a seed is
 // taken, and the group of the video nodes. It reads nothing from the network.
@@ -21,6 +21,7 @@ import (
 	"github.com/gokrazy/gokrazy"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/v4l2"
 )
 
 // buildTime is the commit's time in Unix seconds, put in with
@@ -68,7 +69,7 @@ func run(ctx context.Context, log *slog.Logger, started time.Duration) error {
 	go newClockKeeper(log).run(ctx)
 
 	// The nodes are watched before the driver that makes them is loaded.
-	if err := watchVideoNodes(ctx, log, "/dev", board.VideoGroup); err != nil {
+	if err := watchVideoNodes(ctx, log, "/dev", board.VideoGroup, v4l2.ShareUSB); err != nil {
 		log.Error("video nodes stay root's", "error", err)
 	}
 	modules := loadModules(log, board.UVCModules())
@@ -76,6 +77,7 @@ func run(ctx context.Context, log *slog.Logger, started time.Duration) error {
 	done = stopwatch()
 	ready.seed = seedFromBootPartition(log)
 	preparePerm(log)
+	watchRestartWish(ctx, log)
 	ready.seedTime = done()
 
 	done = stopwatch()

@@ -1,4 +1,5 @@
-// Video nodes: the kernel makes them root's, camsource is not root.
+// Video nodes, and the files by which a USB camera is reset: the kernel makes them root's,
+// camsource is not root.
 
 package main
 
@@ -17,8 +18,10 @@ import (
 
 // watchVideoNodes gives the video nodes in dir to group, those that are there and,
 // within milliseconds, each that appears, until ctx ends. The watch stands before
-// the first look, so that none falls between the two.
-func watchVideoNodes(ctx context.Context, log *slog.Logger, dir string, group int) error {
+// the first look, so that none falls between the two. Each time share gives what else
+// belongs to the cameras that are there: one that is plugged in again is another USB device
+// with other files.
+func watchVideoNodes(ctx context.Context, log *slog.Logger, dir string, group int, share func(group int) error) error {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
 		return fmt.Errorf("inotify: %w", err)
@@ -28,9 +31,12 @@ func watchVideoNodes(ctx context.Context, log *slog.Logger, dir string, group in
 		events.Close()
 		return fmt.Errorf("watch %s: %w", dir, err)
 	}
-	if err := giveVideoNodes(dir, group); err != nil {
-		log.Error("video nodes", "error", err)
+	give := func() {
+		if err := errors.Join(giveVideoNodes(dir, group), share(group)); err != nil {
+			log.Error("video nodes", "error", err)
+		}
 	}
+	give()
 	context.AfterFunc(ctx, func() { events.Close() })
 	go func() {
 		// What the events say is not read: looking again is right whatever it was, and
@@ -43,9 +49,7 @@ func watchVideoNodes(ctx context.Context, log *slog.Logger, dir string, group in
 				}
 				return
 			}
-			if err := giveVideoNodes(dir, group); err != nil {
-				log.Error("video nodes", "error", err)
-			}
+			give()
 		}
 	}()
 	return nil

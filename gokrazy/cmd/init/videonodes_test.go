@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -15,7 +16,9 @@ func TestVideoNodesAreGivenAsTheyAppear(t *testing.T) {
 	there := filepath.Join(dev, "video0")
 	other := filepath.Join(dev, "watchdog")
 	writeSecret(t, there)
-	if err := watchVideoNodes(t.Context(), quiet, dev, os.Getgid()); err != nil {
+	var shared atomic.Int32
+	share := func(int) error { shared.Add(1); return nil }
+	if err := watchVideoNodes(t.Context(), quiet, dev, os.Getgid(), share); err != nil {
 		t.Fatal(err)
 	}
 	if got := mode(t, there); got != 0o660 {
@@ -27,6 +30,9 @@ func TestVideoNodesAreGivenAsTheyAppear(t *testing.T) {
 	if !within(50*time.Millisecond, func() bool { return mode(t, plugged) == 0o660 }) {
 		t.Errorf("a new node has mode %v after 50 ms, want 0660", mode(t, plugged))
 	}
+	if !within(50*time.Millisecond, func() bool { return shared.Load() >= 2 }) {
+		t.Errorf("what else belongs to a camera was given %d times, want at the beginning and with the new node", shared.Load())
+	}
 	if got := mode(t, other); got != 0o600 {
 		t.Errorf("another node has mode %v, want 0600 as it was", got)
 	}
@@ -35,7 +41,7 @@ func TestVideoNodesAreGivenAsTheyAppear(t *testing.T) {
 func TestVideoNodesAreLeftAloneAfterTheEnd(t *testing.T) {
 	dev := t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())
-	if err := watchVideoNodes(ctx, quiet, dev, os.Getgid()); err != nil {
+	if err := watchVideoNodes(ctx, quiet, dev, os.Getgid(), none); err != nil {
 		t.Fatal(err)
 	}
 	cancel()
@@ -53,10 +59,12 @@ func TestVideoNodesAreLeftAloneAfterTheEnd(t *testing.T) {
 }
 
 func TestWatchVideoNodesNeedsAFolder(t *testing.T) {
-	if err := watchVideoNodes(t.Context(), quiet, filepath.Join(t.TempDir(), "none"), os.Getgid()); err == nil {
+	if err := watchVideoNodes(t.Context(), quiet, filepath.Join(t.TempDir(), "none"), os.Getgid(), none); err == nil {
 		t.Error("watchVideoNodes of a folder that is not there: no error")
 	}
 }
+
+func none(int) error { return nil }
 
 func writeSecret(t *testing.T, path string) {
 	t.Helper()

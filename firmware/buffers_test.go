@@ -1,0 +1,48 @@
+package firmware
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"github.com/krazycam/krazycam/v4l2"
+	"github.com/krazycam/krazycam/v4l2/pixfmt"
+	"github.com/krazycam/krazycam/v4l2/v4l2test"
+)
+
+func TestWhatACameraLeavesOutIsToldAcrossItsOpenings(t *testing.T) {
+	p, _ := newTestPipeline(t, pixfmt.Layout{Format: pixfmt.YUYV, Width: 320, Height: 240, Stride: 640, Size: 153600})
+	var log bytes.Buffer
+	l := slog.New(slog.NewTextHandler(&log, nil))
+	b := &p.stages.Buffers
+	if before := b.tell(t.Context(), l, slog.LevelInfo, v4l2.Counters{}); before != (v4l2.Counters{}) || log.Len() > 0 {
+		t.Errorf("told without a camera: %+v, %s", before, &log)
+	}
+	for range 2 { // the second time it was lost in between
+		d := v4l2test.New(t, v4l2test.Step{Buf: make([]byte, 153600), Repeat: 2}, v4l2test.Step{Buf: []byte{1}}, v4l2test.Step{Err: unix.ENODEV, Skip: 1})
+		camera, err := v4l2.OpenDriver(d, v4l2.Request{Width: 320, Height: 240, Format: pixfmt.YUYV})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := drain(context.Background(), p, &rescued{Camera: camera}); !errors.Is(err, v4l2.ErrGone) {
+			t.Fatal(err)
+		}
+	}
+	now := b.tell(t.Context(), l, slog.LevelInfo, v4l2.Counters{Delivered: 2})
+	if diff := cmp.Diff(v4l2.Counters{Delivered: 4, Short: 2}, now); diff != "" {
+		t.Errorf("counted (-want +got):\n%s", diff)
+	}
+	if got := log.String(); !strings.Contains(got, "buffers.delivered=2 buffers.short=2\n") || strings.Count(got, "\n") != 1 {
+		t.Errorf("log = %q, want one line of what was counted since", got)
+	}
+	b.tell(t.Context(), l, slog.LevelInfo, now.Since(v4l2.Counters{Delivered: 1, Older: 0}))
+	if got := strings.Count(log.String(), "\n"); got != 1 {
+		t.Errorf("%d lines though all was delivered:\n%s", got, &log)
+	}
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"os"
+	"os/signal"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestBoardIsRestartedAtMostOnceAnHourAndOnlyOnAWish(t *testing.T) {
+	dir := t.TempDir()
+	wish, link := filepath.Join(dir, "restart"), filepath.Join(dir, "link")
+	writeSecret(t, wish)
+	if err := os.Symlink(wish, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		wish string
+		up   time.Duration
+		want bool
+	}{
+		{"a wish after an hour", wish, time.Hour, true},
+		{"a wish before", wish, time.Hour - time.Second, false},
+		{"none", filepath.Join(dir, "none"), 24 * time.Hour, false},
+		{"a folder", dir, 24 * time.Hour, false},
+		{"a link", link, 24 * time.Hour, false},
+	} {
+		if got := restartDue(c.wish, c.up); got != c.want {
+			t.Errorf("%s: due = %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+func TestRestartIsTheSignalThatGokrazyWaitsFor(t *testing.T) {
+	got := make(chan os.Signal, 1)
+	signal.Notify(got, unix.SIGTERM)
+	defer signal.Stop(got)
+	if err := restart(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-got:
+	case <-time.After(10 * time.Second):
+		t.Error("no signal came")
+	}
+}
