@@ -47,6 +47,10 @@ const (
 	// A climb waits for minWait after any step, twice as long each time that a climb
 	// did not hold, maxWait at most.
 	minWait, maxWait = 40 * time.Second, 240 * time.Second
+	// settling is how long a stream's load says nothing: it begins while a board starts,
+	// with services and a camera that still want the processor, and a step down then
+	// would last for minWait.
+	settling = 6 * time.Second
 	// leastSide in pixels: what is smaller shows nothing.
 	leastSide = 120
 )
@@ -59,6 +63,7 @@ type Controller struct {
 	at       int           // index into rungs
 	why      []Reason      // of each step down that is in force
 	wait     time.Duration // before the next climb
+	begun    time.Duration // when the first picture was encoded
 	stepped  time.Duration // when the rung last changed
 	climbed  bool          // the last step was a climb
 	started  bool
@@ -104,7 +109,7 @@ func (c *Controller) Observe(now, busy time.Duration, quantizer int) Reason {
 	if !c.started || now-c.last > gap || now < c.last {
 		c.begin(now)
 		if !c.started {
-			c.started, c.stepped = true, now
+			c.started, c.begun, c.stepped = true, now, now
 		}
 		c.slow, c.tooCoarse = 0, 0
 		return ""
@@ -131,7 +136,7 @@ func (c *Controller) judge(now time.Duration) Reason {
 	n := c.pictures
 	load := float64(c.busy) / float64(n) / float64(c.interval*time.Duration(c.Rung().Divisor))
 	quantizer := c.quantizers / n
-	c.slow = count(c.slow, load >= high)
+	c.slow = count(c.slow, load >= high && now-c.begun >= settling)
 	c.tooCoarse = count(c.tooCoarse, quantizer > coarse)
 	switch {
 	case c.slow >= 2 && c.at+1 < len(c.rungs):
