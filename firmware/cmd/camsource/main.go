@@ -88,6 +88,9 @@ func stream(ctx context.Context, o options, log *slog.Logger, lines io.Writer, d
 			log.Warn("running at normal priority", "because", err)
 		}
 	}
+	if err := firmware.CalmMonitor(); err != nil { // without root's right it costs a little more
+		log.Debug("Go's monitor wakes often", "because", err)
+	}
 	host, err := os.Hostname()
 	if err != nil {
 		host = "krazycam"
