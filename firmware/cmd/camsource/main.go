@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/firmware"
+	"github.com/krazycam/krazycam/firmware/bench"
 )
 
 // Set by scripts/build: the commit, and its time in seconds since 1970.
@@ -61,6 +62,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, drop func
 	lines := io.MultiWriter(stderr, console())
 	if o.warning != nil {
 		log.Error("configuration not used, going on with the defaults", "because", o.warning)
+	}
+	if o.config.Bench.Once && onBoard {
+		benchOnce(ctx, bench.Defaults(), o.state, lines)
+	}
+	if ctx.Err() != nil {
+		return nil
 	}
 	if o.config.Stream.RTP == "" && o.config.Gateway.URL == "" {
 		return unconfigured(ctx, lines, o.warning)
