@@ -11,9 +11,10 @@ import (
 
 // monitorSlack is how late the monitor may wake. While any goroutine runs, it wakes each
 // 20 us, 50 times running, before it sleeps longer (sysmon in runtime/proc.go), and a C
-// call of some milliseconds is such a time at 30 pictures a second: at 20 us it was 3 %
-// of camsource's CPU with a file and 8 % at a camera's pace (amd64, 640x480). A
-// millisecond is what another goroutine may wait on a single core that is encoding.
+// call of some milliseconds is such a time at 30 pictures a second: about 3 % of
+// camsource's CPU with a file, 8 % at a camera's pace (amd64, 640x480, busy; tried with
+// 2 ms on every thread). A millisecond is what another goroutine may wait on a single
+// core that is encoding.
 const monitorSlack = 1_000_000 // ns
 
 // CalmMonitor makes the kernel wake Go's monitor thread less often, and no other thread:
