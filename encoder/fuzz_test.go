@@ -11,8 +11,11 @@ func FuzzAnyConfigurationAndPictureIsEncodedOrRefused(f *testing.F) {
 	f.Add(1, 1, 1, 10_000, -1, 4, 1, 1, 1, 1, []byte{})
 	f.Add(101, 53, 120, 100_000_000, -16, 2, 104, 51, 99, 54, []byte{0, 255})
 	f.Add(16, 16, 30, 0, 4, -1, -16, 8, 4096, 2160, []byte{1})
+	f.Add(16, 16, 30, 1_000_000, -12, 1, 4096, 2048, 4096, 15, []byte{7, 200})
+	f.Add(1, 4096, 30, 1_000_000, -12, 3, 3, 2, 33, 1985, []byte{9})
 	f.Fuzz(func(t *testing.T, width, height, fps, bitrate, speed, threads, yStride, cStride, width2, height2 int, fill []byte) {
-		if width > 256 || height > 256 || width2 > 256 || height2 > 256 || yStride > 1<<12 || cStride > 1<<12 {
+		large := func(w, h int) bool { return w > 0 && h > 0 && min(w, MaxSide+1)*min(h, MaxSide+1) > 1<<16 }
+		if large(width, height) || large(width2, height2) || yStride > 1<<13 || cStride > 1<<13 {
 			return // time, not correctness
 		}
 		c := Config{Width: width, Height: height, FPS: fps, Bitrate: Bitrate(bitrate), Speed: speed, Threads: threads}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -30,9 +32,11 @@ func TestPatternFramesAreTheGoldenOnes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := fmt.Sprintf("%x", sha256.Sum256(ivf(320, 240, frames))); got != strings.TrimSpace(string(want)) {
+	got := fmt.Sprintf("%x", sha256.Sum256(ivf(320, 240, frames)))
+	if got != strings.TrimSpace(string(want)) {
 		t.Errorf("sha256 of the IVF file is\n%s, want\n%s", got, want)
 	}
+	t.Logf("FIGURE IVF of %d frames on %s: sha256 %.16s…", len(frames), runtime.GOARCH, got)
 }
 
 func TestBoardsMakeTheSameFramesAsThePC(t *testing.T) {
@@ -52,6 +56,9 @@ func TestBoardsMakeTheSameFramesAsThePC(t *testing.T) {
 			out, err := exec.Command(emulator, binary, "-test.v", "-test.run=^(TestPatternFramesAreTheGoldenOnes|TestOddTimesDoNotStopTheStream)$").CombinedOutput()
 			if err != nil || strings.Count(string(out), "--- PASS") != 2 {
 				t.Errorf("under %s: %v\n%s", emulator, err, out)
+			}
+			if said := regexp.MustCompile("FIGURE .*").Find(out); said != nil {
+				t.Logf("%s, the same as here", said)
 			}
 		})
 	}

@@ -26,6 +26,7 @@ type Config struct {
 	Gateway Gateway
 	Time    Time
 	Log     Log
+	Bench   Bench
 }
 
 // Camera says which camera and how to read it.
@@ -74,6 +75,11 @@ type Time struct {
 // Log says how much is written to stderr.
 type Log struct {
 	Level slog.Level
+}
+
+// Bench says whether the board measures itself before it streams.
+type Bench struct {
+	Once bool // camsource bench, once for each version of camsource
 }
 
 // Default is the configuration of a board nobody configured.

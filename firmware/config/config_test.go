@@ -21,7 +21,8 @@ const whole = `{
     "allowed-receivers": ["10.0.0.0/8", "video.example.org"], "allow-loopback": true
   },
   "time": {"ntp": ["ntp.example.org", "192.0.2.1"]},
-  "log": {"level": "debug"}
+  "log": {"level": "debug"},
+  "bench": {"once": true}
 }`
 
 func TestParseReadsEveryKey(t *testing.T) {
@@ -34,8 +35,9 @@ func TestParseReadsEveryKey(t *testing.T) {
 		Stream: Stream{Size: Size{320, 240}, FPS: 25, Bitrate: 1_200_000, RTP: "10.0.0.1:5004", RTCP: "[::1]:5005", Encryption: Required},
 		Gateway: Gateway{URL: "https://gw.example/api", Key: "s3cret", AllowHTTP: true, AllowLoopback: true,
 			AllowedReceivers: []string{"10.0.0.0/8", "video.example.org"}},
-		Time: Time{NTP: []string{"ntp.example.org", "192.0.2.1"}},
-		Log:  Log{Level: slog.LevelDebug},
+		Time:  Time{NTP: []string{"ntp.example.org", "192.0.2.1"}},
+		Log:   Log{Level: slog.LevelDebug},
+		Bench: Bench{Once: true},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("Parse (-want +got):\n%s", diff)
@@ -61,7 +63,7 @@ func TestParseTakesWhatAnOwnerMayWrite(t *testing.T) {
 
 func TestParseNamesKeyFileAndLine(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
-		{"unknown section", "{\n\"cam\": {}}", `f:2: cam: unknown section (there are camera, gateway, log, stream, time)`},
+		{"unknown section", "{\n\"cam\": {}}", `f:2: cam: unknown section (there are bench, camera, gateway, log, stream, time)`},
 		{"unknown key", "{\"camera\": {\n\n\"devise\": \"x\"}}", `f:3: camera.devise: unknown key (there are controls, device, format, power-line)`},
 		{"wrong case", `{"Camera": {}}`, `f:1: Camera: unknown section`},
 		{"the same key twice", "{\"stream\": {\"fps\": 1,\n\"fps\": 2}}", `f:2: stream.fps: said twice`},

@@ -56,6 +56,8 @@ func sections(c *Config) map[string]section {
 		},
 		"time": {"ntp": texts(&c.Time.NTP, checkHost)},
 		"log":  {"level": text(nil, c.Log.set)},
+
+		"bench": {"once": boolean(&c.Bench.Once)},
 	}
 }
 

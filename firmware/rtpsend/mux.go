@@ -23,20 +23,21 @@ func (m *muxReports) Send(packet []byte) error {
 // Receive hears the receiver alone: the socket is connected.
 func (m *muxReports) Receive(b []byte, wait time.Duration) (int, netip.AddrPort, error) {
 	conn := m.media.conn.Load()
-	if err := conn.SetReadDeadline(time.Now().Add(wait)); err != nil {
+	udp := conn.Conn.(*net.UDPConn) // for it is heard
+	if err := udp.SetReadDeadline(time.Now().Add(wait)); err != nil {
 		return 0, netip.AddrPort{}, m.renewed(conn, err)
 	}
-	n, err := conn.Read(b)
+	n, err := udp.Read(b)
 	return n, m.media.to, m.renewed(conn, err)
 }
 
 // renewed tells a socket that was replaced from one that was closed for good.
-func (m *muxReports) renewed(conn *net.UDPConn, err error) error {
+func (m *muxReports) renewed(conn *mediaSocket, err error) error {
 	if errors.Is(err, net.ErrClosed) && m.media.conn.Load() != conn {
 		return os.ErrDeadlineExceeded
 	}
 	return err
 }
 
-func (m *muxReports) LocalPort() int { return m.media.conn.Load().LocalAddr().(*net.UDPAddr).Port }
+func (m *muxReports) LocalPort() int { return m.media.conn.Load().local.Port }
 func (m *muxReports) Close() error   { return nil }

@@ -96,7 +96,7 @@ func outage() time.Duration {
 	return 6 * time.Second
 }
 
-func TestStreamIsBackAfterTheReceiverRestarted(t *testing.T) {
+func TestStreamIsBackAfterGStreamerRestarted(t *testing.T) {
 	need(t, "ffmpeg", "gst-launch-1.0", "ip")
 	_, frames := clip(t)
 	l := newLink(t)

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/firmware"
+	"github.com/krazycam/krazycam/firmware/bench"
 )
 
 // Set by scripts/build: the commit, and its time in seconds since 1970.
@@ -66,6 +67,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, drop func
 	if o.warning != nil {
 		log.Error("configuration not used, going on with the defaults", "because", o.warning)
 	}
+	if o.config.Bench.Once && onBoard {
+		benchOnce(ctx, bench.Defaults(), o.state, lines)
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
 	if o.config.Stream.RTP == "" && o.config.Gateway.URL == "" {
 		return unconfigured(ctx, lines, o.warning)
 	}
@@ -91,6 +98,9 @@ func stream(ctx context.Context, o options, log *slog.Logger, lines io.Writer, d
 		if err := firmware.Renice(firmware.BoardNiceness); err != nil {
 			log.Warn("running at normal priority", "because", err)
 		}
+	}
+	if err := firmware.CalmMonitor(); err != nil { // without root's right it costs a little more
+		log.Debug("Go's monitor wakes often", "because", err)
 	}
 	host, err := os.Hostname()
 	if err != nil {

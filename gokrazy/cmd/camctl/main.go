@@ -109,6 +109,7 @@ func newRootCommand(started *bool) *cobra.Command {
 		newSourcesCommand(),
 		newFlashCommand(),
 		newVMCommand(),
+		newBenchCommand(),
 		newReceiveCommand(),
 	)
 	return root

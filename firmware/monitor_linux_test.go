@@ -1,0 +1,72 @@
+package firmware
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// slack of a thread's timers, as the kernel says it.
+func slack(t *testing.T, tid int) string {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/timerslack_ns", tid))
+	if err != nil {
+		t.Skipf("needs root: %v", err)
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// Under qemu-user the first thread is the emulator's own.
+func TestOnlyTheMonitorThreadOfTheProcessIsCalmed(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: run with sudo")
+	}
+	tid, err := monitor()
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := slack(t, tid)
+	if err := CalmMonitor(); err != nil {
+		t.Fatal(err)
+	}
+	defer os.WriteFile(fmt.Sprintf("/proc/%d/timerslack_ns", tid), []byte(before), 0)
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, task := range tasks {
+		var id int
+		fmt.Sscan(task.Name(), &id)
+		want := before
+		if id == tid {
+			want = fmt.Sprint(monitorSlack)
+		}
+		if _, err := os.Stat("/proc/self/task/" + task.Name()); err == nil && slack(t, id) != want {
+			t.Errorf("thread %d: slack %s ns, want %s", id, slack(t, id), want)
+		}
+	}
+	checkIsMonitor(t, tid)
+}
+
+// checkIsMonitor looks whether it is the thread that keeps waking while this one works.
+func checkIsMonitor(t *testing.T, tid int) {
+	t.Helper()
+	switches := func() (n int) {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/status", tid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(b), "\nvoluntary_ctxt_switches:")
+		fmt.Sscan(rest, &n)
+		return n
+	}
+	before := switches()
+	for begin := time.Now(); time.Since(begin) < 100*time.Millisecond; { // works
+	}
+	// It sleeps for at most 10 ms at a time.
+	if woke := switches() - before; woke < 5 {
+		t.Errorf("thread %d woke %d times in 100 ms of work: it is not the monitor", tid, woke)
+	}
+}
