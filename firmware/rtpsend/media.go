@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,6 +24,7 @@ type udpMedia struct {
 	network string
 	to      netip.AddrPort
 	heard   bool // read from, too: RTCP comes back on it
+	queue   int  // bytes that may wait in this machine; 0: as many as the kernel likes
 	conn    atomic.Pointer[mediaSocket]
 
 	mu     sync.Mutex
@@ -38,8 +40,9 @@ type mediaSocket struct {
 }
 
 // dialMedia opens a socket to write to. heard: with a *net.UDPConn inside, to read from.
-func dialMedia(network string, to netip.AddrPort, heard bool) (*udpMedia, error) {
-	u := &udpMedia{network: network, to: to, heard: heard}
+// queue: how many bytes may wait in this machine.
+func dialMedia(network string, to netip.AddrPort, heard bool, queue int) (*udpMedia, error) {
+	u := &udpMedia{network: network, to: to, heard: heard, queue: queue}
 	s, err := u.dial()
 	if err != nil {
 		return nil, fmt.Errorf("open RTP socket to %v: %w", to, err)
@@ -54,6 +57,7 @@ func (u *udpMedia) dial() (*mediaSocket, error) {
 		// and with it the MTU.
 		_ = mark(raw, u.network)         // a courtesy to the network, not a condition
 		_ = askForErrors(raw, u.network) // without it, too large packets are cut into fragments
+		_ = bound(raw, u.queue)
 		return nil
 	}}
 	dialed, err := d.Dial(u.network, u.to.String())
@@ -70,6 +74,29 @@ func (u *udpMedia) dial() (*mediaSocket, error) {
 		return nil, errors.Join(err, conn.Close())
 	}
 	return &mediaSocket{f, f, local}, conn.Close()
+}
+
+// localQueue is how much of the stream may wait in this machine, for a slow Wi-Fi say. By
+// default the kernel takes 212,992 bytes, headers of its own included: 1.5 s of 600
+// kbit/s, by which every picture is late for ever. With a quarter of a second, Send
+// waits instead, and a newer picture takes the place of the one that could not leave.
+const localQueue = 250 * time.Millisecond
+
+// leastQueue bytes hold what the pacer lets go at once.
+const leastQueue = 8 * maxPacket
+
+// queueOf is the bound for a stream of bandwidth bit/s.
+func queueOf(bandwidth int) int {
+	return max(leastQueue, int(localQueue.Seconds()*float64(bandwidth)/8))
+}
+
+// bound limits what waits in the socket. The kernel takes twice the value and counts its
+// own bookkeeping, which is as much again as a full packet (socket(7), SO_SNDBUF).
+func bound(raw syscall.RawConn, queue int) error {
+	if queue == 0 {
+		return nil
+	}
+	return setOption(raw, syscall.SOL_SOCKET, syscall.SO_SNDBUF, queue)
 }
 
 // unpolled gives the socket of conn, which the caller closes, in blocking mode and out

@@ -42,7 +42,7 @@ func TestUnreachableReceiverRenewsTheSocketOnceASecond(t *testing.T) {
 
 func TestRenewKeepsASocketWhoseAddressIsOurs(t *testing.T) {
 	_, to := listen(t, "127.0.0.1")
-	m, err := dialMedia("udp4", to, false)
+	m, err := dialMedia("udp4", to, false, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func followNewAddress(t *testing.T) {
 	ip(t, "addr", "add", "10.9.9.1/24", "dev", "d0")
 	ip(t, "link", "set", "d1", "up")
 	ip(t, "link", "set", "d0", "up")
-	m, err := dialMedia("udp4", netip.MustParseAddrPort("10.9.9.2:5004"), false)
+	m, err := dialMedia("udp4", netip.MustParseAddrPort("10.9.9.2:5004"), false, 0)
 	if err != nil {
 		t.Error(err)
 		return
@@ -126,7 +126,7 @@ func TestCloseInterruptsAWriteThatWaitsForRoom(t *testing.T) {
 }
 
 func closeWhileWriting(t *testing.T, heard bool) {
-	m, err := dialMedia("udp4", netip.MustParseAddrPort("10.9.8.2:5004"), heard)
+	m, err := dialMedia("udp4", netip.MustParseAddrPort("10.9.8.2:5004"), heard, 0)
 	if err != nil {
 		t.Error(err)
 		return
@@ -169,7 +169,7 @@ func closeWhileWriting(t *testing.T, heard bool) {
 func TestOnlyASocketThatIsReadIsInThePoller(t *testing.T) {
 	_, to := listen(t, "127.0.0.1")
 	for _, heard := range []bool{false, true} {
-		m, err := dialMedia("udp4", to, heard)
+		m, err := dialMedia("udp4", to, heard, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -42,12 +42,6 @@ func (d *decodes) reach(t *testing.T, n int, limit time.Duration) time.Duration 
 	return 0
 }
 
-func (d *decodes) count() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.n
-}
-
 // watched starts rtpbin with feedback and counts what it decodes.
 func (l *link) watched(t *testing.T) (*exec.Cmd, *decodes) {
 	t.Helper()

@@ -171,6 +171,14 @@ func (c *Config) randomize() {
 	}
 }
 
+// queue is how many bytes may wait in this machine; 0: a file has time.
+func (c *Config) queue() int {
+	if c.Unpaced {
+		return 0
+	}
+	return queueOf(c.Bandwidth)
+}
+
 // mux tells that RTP and RTCP share a port.
 func (c *Config) mux() bool { return c.RTP == c.RTCP }
 

@@ -44,7 +44,7 @@ func openSockets(cfg *Config) (mediaConn, reportConn, error) {
 	if cfg.RTP.Addr().Is4() {
 		network, local = "udp4", netip.IPv4Unspecified()
 	}
-	media, err := dialMedia(network, cfg.RTP, cfg.mux())
+	media, err := dialMedia(network, cfg.RTP, cfg.mux(), cfg.queue())
 	if err != nil {
 		return nil, nil, err
 	}
