@@ -11,9 +11,10 @@ const (
 	baseSpan = 20 * time.Second
 
 	// A delay is a queue if fullLeast batches show it, or if it is more than brimful: a
-	// receiver that had no processor for a moment makes one look late. A cut takes no more than cutMost leaves, and the
-	// next one comes after cutPause at the earliest, because a stream that was sent with
-	// pauses arrives at less than the path carries.
+	// receiver that had no processor for a moment makes one look late. A cut leaves
+	// cutMost of the rate at least, and the next one comes after cutPause at the
+	// earliest, because a stream that was sent with pauses arrives at less than the path
+	// carries.
 	fullLeast = 2
 	brimful   = 120 * time.Millisecond
 	cutMost   = 0.6

@@ -1,6 +1,7 @@
 // The stream over a link that loses packets, into GStreamer's rtpbin, with and without
 // feedback. nft drops, in namespaces of our own; its random numbers have no seed, so
-// each run is another draw. KRAZYCAM_LONG=1 takes three draws of 30 s instead of one of 8.
+// each run is another draw. KRAZYCAM_LONG=1 takes three draws of 30 s instead of one of 14.
+// The seeded runs are firmware/losslab's.
 
 package rtpsend
 
@@ -72,18 +73,21 @@ func loop(t *testing.T, s *Sender, frames [][]byte, length time.Duration) (sent,
 }
 
 // loseFive is one run over a link that loses 5 % both ways: of RTP, resends, reports and
-// feedback. The first second is clean: a hole in the first key frame costs rtpbin, which
-// may not speak yet, half a second before it asks.
-func loseFive(t *testing.T, frames [][]byte, length time.Duration, feedback bool) (got lossy) {
+// feedback. Before it, the link is clean for a while: a hole in the first key frame costs
+// rtpbin, which may not speak yet, half a second before it asks, and for some 7 s, until
+// it knows the session's bandwidth, it may speak each 0.74 s only (its debug log says so):
+// requests that late heal nothing in a jitter buffer of 200 ms, and how much is lost
+// until then is chance.
+func loseFive(t *testing.T, frames [][]byte, clean, length time.Duration, feedback bool) (got lossy) {
 	t.Run(map[bool]string{true: "feedback", false: "none"}[feedback], func(t *testing.T) {
 		l := newLink(t)
 		s := l.open(t)
 		gst := start(t, l.rtpbin(feedback))
 		l.waitForPort(t, l.rtp)
 		l.waitForPort(t, l.rtcp)
-		got.sent, _ = loop(t, s, frames, time.Second)
+		got.sent, _ = loop(t, s, frames, clean)
 		l.lose(t, 5, l.senderSpace, l.receiverSpace)
-		sent, keys := loop(t, s, frames, length-time.Second)
+		sent, keys := loop(t, s, frames, length-clean)
 		got.sent, got.keys = got.sent+sent, keys
 		time.Sleep(600 * time.Millisecond) // its jitter buffer holds 200 ms
 		got.stats = s.Stats()
@@ -120,7 +124,7 @@ func TestGStreamerHealsLossByRTX(t *testing.T) {
 	gst := start(t, l.rtxbin())
 	l.waitForPort(t, l.rtp)
 	l.waitForPort(t, l.rtcp)
-	first, _ := loop(t, s, frames, time.Second)
+	first, _ := loop(t, s, frames, 7*time.Second) // as in loseFive
 	l.lose(t, 5, l.receiverSpace)
 	sent, _ := loop(t, s, frames, 5*time.Second)
 	sent += first
@@ -132,7 +136,7 @@ func TestGStreamerHealsLossByRTX(t *testing.T) {
 	gst.stop(t, 100*time.Millisecond)
 	decoded := strings.Count(gst.out.String(), "last-message = chain")
 	t.Logf("FIGURE rtpsend at 5 %% loss by RTX: %d of %d frames decoded, %d packets sent again", decoded, sent, stats.Resends.Sent)
-	if decoded < sent*92/100 || stats.Resends.Sent == 0 {
+	if decoded < sent*96/100 || stats.Resends.Sent == 0 {
 		t.Errorf("%d of %d frames decoded, %+v", decoded, sent, stats)
 	}
 }
@@ -143,13 +147,13 @@ func TestGStreamerHealsFivePercentLossByNACK(t *testing.T) {
 		lacking(t, "root, for network namespaces")
 	}
 	_, frames := clip(t)
-	runs, length, least := 1, 8*time.Second, 0.95 // of 240 frames, one hole is 0.4 %
+	runs, clean, length, least := 1, 7*time.Second, 14*time.Second, 0.96 // of 420 frames, one hole is 0.2 %
 	if os.Getenv("KRAZYCAM_LONG") != "" {
-		runs, length, least = 3, 30*time.Second, 0.97
+		runs, clean, length, least = 3, time.Second, 30*time.Second, 0.97
 	}
 	for i := range runs {
-		with := loseFive(t, frames, length, true)
-		without := loseFive(t, frames, length, false)
+		with := loseFive(t, frames, clean, length, true)
+		without := loseFive(t, frames, clean, length, false)
 		t.Logf("FIGURE rtpsend at 5 %% loss, draw %d: %.1f %% of %d frames decoded with NACK (%d packets sent again, %d key frames on request), %.1f %% without feedback",
 			i+1, 100*with.share(), with.sent, with.stats.Resends.Sent, with.keys, 100*without.share())
 		if with.share() < least {

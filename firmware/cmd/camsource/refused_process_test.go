@@ -34,7 +34,7 @@ func badGateway(t *testing.T, answer http.HandlerFunc) string {
 	return server.URL
 }
 
-func TestGatewayThatDoesNotGrantIsOneLineAndNoReasonToEnd(t *testing.T) {
+func TestProcessWithAGatewayThatDoesNotGrantSaysOneLineAndGoesOn(t *testing.T) {
 	path := program(t)
 	type bad struct{ name, url, want string }
 	var all []bad
