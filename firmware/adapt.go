@@ -132,6 +132,23 @@ func (h *holding) picture(at time.Duration, hold bool) {
 	h.last = at
 }
 
+// A narrowness tells a path that turned out to carry less than the owner's rate, where
+// key frames must be small, from a stream that only begins with less.
+type narrowness struct {
+	owner, last encoder.Bitrate // last: as advised before; 0: not yet
+	is          bool
+}
+
+func (n *narrowness) follow(enc *encoder.Encoder, rate encoder.Bitrate) error {
+	is := rate < n.owner && (n.is || n.last != 0 && rate < n.last)
+	n.last = rate
+	if is == n.is {
+		return nil
+	}
+	n.is = is
+	return enc.Set(encoder.MaxIntra, enc.Config().MaxIntra(is))
+}
+
 // steer makes the encoder keep to what the network allows; hold: the picture at hand is
 // not to be sent at all.
 func (p *pipeline) steer(enc *encoder.Encoder, sink frameSink, at time.Duration) (hold bool, err error) {
@@ -145,10 +162,8 @@ func (p *pipeline) steer(enc *encoder.Encoder, sink frameSink, at time.Duration)
 		return false, nil
 	}
 	p.stages.Rate.Store(int64(rate))
-	if is, was := encoder.Bitrate(rate) < p.owner, enc.Config().Bitrate < p.owner; is != was {
-		if err := enc.Set(encoder.MaxIntra, enc.Config().MaxIntra(is)); err != nil {
-			return false, err
-		}
+	if err := p.narrow.follow(enc, encoder.Bitrate(rate)); err != nil {
+		return false, err
 	}
 	p.relief.config.Bitrate = encoder.Bitrate(rate)
 	return false, enc.SetBitrate(encoder.Bitrate(rate))

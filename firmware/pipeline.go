@@ -61,7 +61,7 @@ type pipeline struct {
 	relief      relief      // and what becomes of them; encode's alone
 	last        outcome     // of the last picture; encode's alone
 	held        holding     // encode's alone
-	owner       encoder.Bitrate
+	narrow      narrowness
 	seen        time.Duration // when the camera last gave a buffer; capture's alone
 	stages      *Stages
 	use         func(v4l2.Buffer) error // take, made once: a method value for each picture would be an allocation
@@ -201,7 +201,7 @@ func (p *pipeline) encode(ctx context.Context, enc *encoder.Encoder, sink frameS
 		p.free <- s
 	default:
 	}
-	p.owner = enc.Config().Bitrate
+	p.narrow = narrowness{owner: enc.Config().Bitrate}
 	p.live.Store(true)
 	defer p.live.Store(false)
 	if p.rate.wanted > 0 {
