@@ -204,16 +204,25 @@ func start(t *testing.T, c *exec.Cmd) *process {
 // stop ends the process by SIGINT, unless it ends by itself within patience.
 func (p *process) stop(t *testing.T, patience time.Duration) {
 	t.Helper()
+	if !p.ends(patience) {
+		t.Fatalf("%s does not end", strings.Join(p.Args, " "))
+	}
+}
+
+// ends is stop; false: the process hangs, and was killed.
+func (p *process) ends(patience time.Duration) bool {
 	for range 2 {
 		select {
 		case <-p.done:
-			return
+			return true
 		case <-time.After(patience):
 			_ = p.Process.Signal(syscall.SIGINT)
 			patience = 10 * time.Second
 		}
 	}
-	t.Fatalf("%s does not end", strings.Join(p.Args, " "))
+	_ = p.Process.Kill()
+	<-p.done
+	return false
 }
 
 // waitForPort waits until somebody at the receiver's end listens there.

@@ -36,24 +36,38 @@ func TestGStreamerReadsSRTPAndAnswersInSRTCP(t *testing.T) {
 	for _, profile := range []string{ProfileCM, ProfileGCM} {
 		t.Run(profile, func(t *testing.T) {
 			l, k := newLink(t), testKeys(profile, 1)
-			s := l.openWith(t, Config{SRTP: k})
-			gst := start(t, l.tool("gst-launch-1.0", l.srtpbin(k)...))
-			l.waitForPort(t, l.rtp)
-			l.waitForPort(t, l.rtcp)
-			play(t, s, frames, nil)
-			for end := time.Now().Add(15 * time.Second); s.Stats().RTT == 0 && time.Now().Before(end); {
-				time.Sleep(50 * time.Millisecond)
+			// GStreamer 1.22 sometimes locks itself up in this chain, before a report and at
+			// SIGINT alike. Then there is nothing to judge: another one is asked.
+			decoded, stats, ok := l.secret(t, k, frames)
+			if !ok {
+				t.Log("GStreamer hangs: once more")
+				if decoded, stats, ok = l.secret(t, k, frames); !ok {
+					t.Fatal("GStreamer hung twice")
+				}
 			}
-			stats := s.Stats()
-			if err := s.Close(); err != nil {
-				t.Error(err)
-			}
-			gst.stop(t, 300*time.Millisecond)
-			decoded := strings.Count(gst.out.String(), "last-message = chain")
 			t.Logf("FIGURE rtpsend to srtpdec, %s: %d of %d frames, %d reports back, %d forged", profile, decoded, clipFrames, stats.Reports, stats.Ignored.Forged)
 			if decoded != clipFrames || stats.Reports == 0 || stats.RTT <= 0 || stats.Ignored != (Ignored{}) {
 				t.Errorf("%d of %d frames decoded, %+v: want all, a report and its round trip", decoded, clipFrames, stats)
 			}
 		})
 	}
+}
+
+// secret plays the clip into srtpbin with the keys k; not ok: GStreamer hung.
+func (l *link) secret(t *testing.T, k *Keys, frames [][]byte) (decoded int, stats Stats, ok bool) {
+	t.Helper()
+	s := l.openWith(t, Config{SRTP: k})
+	gst := start(t, l.tool("gst-launch-1.0", l.srtpbin(k)...))
+	l.waitForPort(t, l.rtp)
+	l.waitForPort(t, l.rtcp)
+	play(t, s, frames, nil)
+	for end := time.Now().Add(15 * time.Second); s.Stats().RTT == 0 && time.Now().Before(end); {
+		time.Sleep(50 * time.Millisecond)
+	}
+	stats = s.Stats()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	ok = gst.ends(300 * time.Millisecond)
+	return strings.Count(gst.out.String(), "last-message = chain"), stats, ok
 }
