@@ -3,6 +3,7 @@
 package rtpsend
 
 import (
+	"regexp"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -136,15 +137,14 @@ func TestSilentSenderReportsAsReceiver(t *testing.T) {
 		r.frame(t, true, 1000)
 		time.Sleep(5 * time.Second) // the camera is unplugged
 		r.frame(t, true, 1000)
-		time.Sleep(900 * time.Millisecond)
+		time.Sleep(time.Second)
 		synctest.Wait()
 		var heads string
 		for _, s := range r.reports.sent {
 			heads += shape(s.parts)[0][:1]
 		}
 		r.Close()
-		n := len(heads)
-		if n < 8 || heads[:3] != "SSR" || heads[n-1] != 'S' {
+		if !regexp.MustCompile(`^SSR{5,}SS?R*$`).MatchString(heads) { // a second may hold a third report, which is an RR again
 			t.Errorf("reports are %s, want two SRs, RRs, and SRs again", heads)
 		}
 	})
