@@ -72,6 +72,14 @@ func (n *network) Report(now time.Duration, loss float64, newest time.Duration, 
 	n.tell()
 }
 
+// Echoed notes an answer of the receiver's host.
+func (n *network) Echoed(now, sent time.Duration, before uint64, inFlight int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.control.Echo(now, ratecontrol.Echo{Sent: sent, Before: before, InFlight: inFlight})
+	n.tell()
+}
+
 // Missing notes a packet that the receiver lacks.
 func (n *network) Missing(now, sent time.Duration) {
 	n.mu.Lock()

@@ -183,6 +183,7 @@ func (s *Source) senderConfig(g gateway.Grant) rtpsend.Config {
 	c := rtpsend.Config{
 		RTP: g.RTP, RTCP: g.RTCP, SSRC: g.SSRC, CNAME: s.Name, Bandwidth: int(s.Config.Stream.Bitrate), Unpaced: s.Unpaced,
 		Log: s.Log, Monotonic: v4l2.Now, LocalRTCPPort: s.Config.Stream.LocalRTCPPort,
+		Echo: s.Config.Stream.Ping && !s.Unpaced,
 	}
 	agree(&c, g.Agreed, s.Config.Stream)
 	if g.SRTP != nil {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -180,6 +181,7 @@ func (g *rig) checkWire(t *testing.T) {
 	if len(rtp) == 0 || len(rtcp) == 0 || len(granted) == 0 {
 		t.Fatalf("the dump holds %d RTP, %d RTCP packets and %d grants", len(rtp), len(rtcp), len(granted))
 	}
+	g.checkEchoes(t)
 	g.sayLines(t)
 	g.sayWithoutDHCP(t)
 	first, err := strconv.Atoi(granted[0])
@@ -189,6 +191,19 @@ func (g *rig) checkWire(t *testing.T) {
 	allowed := fmt.Sprintf("arp || icmpv6 || dhcp || dns || ntp || tcp.dstport == %d", g.gateway)
 	if early := g.tshark(t, fmt.Sprintf("frame.number < %d && eth.src == 52:54:00:12:34:56 && !(%s)", first, allowed), "_ws.col.Info"); len(early) > 0 {
 		t.Errorf("before the grant the board sent %d packets that are none of %s, the first: %s", len(early), allowed, early[0])
+	}
+}
+
+// checkEchoes wants echo requests to the receiver's host and to nobody else, and QEMU answers
+// them: that camsource may ask is init's doing.
+func (g *rig) checkEchoes(t *testing.T) {
+	t.Helper()
+	asked := g.tshark(t, "icmp.type == 8 && eth.src == 52:54:00:12:34:56", "ip.dst")
+	answered := g.tshark(t, "icmp.type == 0 && eth.dst == 52:54:00:12:34:56", "frame.number")
+	receiver := g.tshark(t, "rtp", "ip.dst")[0]
+	t.Logf("FIGURE %s: %d echo requests to the receiver's host, %d answers", g.board, len(asked), len(answered))
+	if len(asked) == 0 || len(answered) == 0 || slices.ContainsFunc(asked, func(to string) bool { return to != receiver }) {
+		t.Errorf("%d echo requests to %v with %d answers, want some, to %s alone", len(asked), slices.Compact(asked), len(answered), receiver)
 	}
 }
 

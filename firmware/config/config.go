@@ -51,6 +51,8 @@ type Stream struct {
 	TWCC        bool // the receiver tells when each packet arrived (transport-wide feedback)
 	CaptureTime bool // each frame bears its capture time (RFC 6051)
 
+	Ping bool // ask the receiver's host for echoes, to see a queue on the way; true
+
 	Encryption string // "required": nothing is streamed without keys of the gateway; "": as the gateway says
 }
 
@@ -84,7 +86,7 @@ type Bench struct {
 
 // Default is the configuration of a board nobody configured.
 func Default() Config {
-	return Config{Log: Log{Level: slog.LevelInfo}}
+	return Config{Stream: Stream{Ping: true}, Log: Log{Level: slog.LevelInfo}}
 }
 
 // Parse reads b, whose name in messages is file, over the defaults. With an

@@ -15,7 +15,8 @@ import (
 
 const whole = `{
   "camera": {"device": "/dev/video2", "format": "MJPG", "power-line": "50", "controls": {"brightness": -7, "auto_exposure": true}},
-  "stream": {"size": "320x240", "fps": 25, "bitrate": "1.2M", "rtp": "10.0.0.1:5004", "rtcp": "[::1]:5005", "encryption": "required"},
+  "stream": {"size": "320x240", "fps": 25, "bitrate": "1.2M", "rtp": "10.0.0.1:5004", "rtcp": "[::1]:5005", "encryption": "required",
+    "local-rtcp-port": 5007, "rtx": true, "twcc": true, "capture-time": true, "ping": false},
   "gateway": {
     "url": "https://gw.example/api", "key": "s3cret", "allow-http": true,
     "allowed-receivers": ["10.0.0.0/8", "video.example.org"], "allow-loopback": true
@@ -32,7 +33,8 @@ func TestParseReadsEveryKey(t *testing.T) {
 	}
 	want := Config{
 		Camera: Camera{Device: "/dev/video2", Format: "MJPG", PowerLine: "50", Controls: map[string]int64{"brightness": -7, "auto_exposure": 1}},
-		Stream: Stream{Size: Size{320, 240}, FPS: 25, Bitrate: 1_200_000, RTP: "10.0.0.1:5004", RTCP: "[::1]:5005", Encryption: Required},
+		Stream: Stream{Size: Size{320, 240}, FPS: 25, Bitrate: 1_200_000, RTP: "10.0.0.1:5004", RTCP: "[::1]:5005", Encryption: Required,
+			LocalRTCPPort: 5007, RTX: true, TWCC: true, CaptureTime: true},
 		Gateway: Gateway{URL: "https://gw.example/api", Key: "s3cret", AllowHTTP: true, AllowLoopback: true,
 			AllowedReceivers: []string{"10.0.0.0/8", "video.example.org"}},
 		Time:  Time{NTP: []string{"ntp.example.org", "192.0.2.1"}},

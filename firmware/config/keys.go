@@ -43,6 +43,7 @@ func sections(c *Config) map[string]section {
 			"rtx":          boolean(&c.Stream.RTX),
 			"twcc":         boolean(&c.Stream.TWCC),
 			"capture-time": boolean(&c.Stream.CaptureTime),
+			"ping":         boolean(&c.Stream.Ping),
 
 			"encryption": text(&c.Stream.Encryption, oneOf("", Required)),
 		},

@@ -14,6 +14,8 @@
 // are decoded once more without loss: so it is known which picture was in which packet,
 // when its first one left, and how it looks when nothing is missing.
 //
+// Echo requests pass the bottleneck like media, but neither the relay's delay nor its loss.
+//
 // It needs root, and owns namespaces, processes and sockets of a run; all end with it.
 // It is a tool for engineers and tests and never part of a program on a board.
 // Rates are bit/s of IP packets; times of a run count from its start.

@@ -70,7 +70,28 @@ func newNetwork(n int) (w *network, err error) {
 			return w, err
 		}
 	}
-	return w, nil
+	return w, w.letEchoesThrough()
+}
+
+// letEchoesThrough lets echo requests to the link's end, which the sender takes for the
+// receiver, go the way that packets go behind the relay: through the bottleneck. And the
+// sender may ask, as on a board.
+func (w *network) letEchoesThrough() error {
+	for _, setting := range []struct{ space, key, value string }{
+		{w.sender, "ping_group_range", "0 2147483647"}, {w.link, "ip_forward", "1"},
+	} {
+		err := inside(setting.space, func() error {
+			return os.WriteFile("/proc/sys/net/ipv4/"+setting.key, []byte(setting.value), 0)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if err := command("ip", "-n", w.receiver, "route", "add", senderAddr.String(), "via", linkToRecv.String()); err != nil {
+		return err
+	}
+	return command("ip", "netns", "exec", w.link, "nft", fmt.Sprintf(
+		"table ip echoes { chain in { type nat hook prerouting priority -100; icmp type echo-request ip daddr %v dnat to %v; }; }", linkToSender, receiverAddr))
 }
 
 func (w *network) close() {

@@ -33,8 +33,11 @@ type path struct {
 	loss     float64
 
 	transport, nack bool
-	reports         time.Duration // between two; 0: none
-	first           time.Duration // when the first comes
+	reports         time.Duration                     // between two; 0: none
+	first           time.Duration                     // when the first comes
+	echo            bool                              // the receiver's host answers
+	aside           bool                              // the bottleneck lets echo requests pass its queue
+	back            func(time.Duration) time.Duration // of the way back, at a moment; nil: none beyond delay
 
 	random *rand.Rand
 	free   time.Duration // when the bottleneck has sent all that waits
@@ -70,6 +73,7 @@ func (p *path) play(t *testing.T, most int, length time.Duration) run {
 	told, reported, asked := 0, 0, 0 // indices into way
 	nextFeedback, nextReport := 80*ms, p.first+p.reports/2
 	var batchLost int
+	var asking []request
 	for now := time.Duration(0); now < length; now += ms {
 		if now%interval < ms {
 			rate, hold := c.Advise(now)
@@ -94,6 +98,12 @@ func (p *path) play(t *testing.T, most int, length time.Duration) run {
 		if p.nack {
 			asked = p.ask(c, way, now, asked)
 		}
+		if p.echo && now%(200*ms) < ms {
+			asking = append(asking, p.request(now, cum))
+		}
+		if p.echo {
+			asking = p.answer(c, asking, now, cum)
+		}
 		if p.transport && now >= nextFeedback {
 			nextFeedback += 80 * ms
 			told = p.feedback(c, way, now, told)
@@ -104,6 +114,38 @@ func (p *path) play(t *testing.T, most int, length time.Duration) run {
 		}
 	}
 	return r
+}
+
+// A request for an echo.
+type request struct {
+	onWay
+	back time.Duration // when the answer comes
+}
+
+func (p *path) request(now time.Duration, cum uint64) request {
+	o := onWay{sent: now, cum: cum, arrives: now + p.delay}
+	if !p.aside {
+		o = p.send(now, 60, cum)
+	}
+	r := request{o, o.arrives + p.delay}
+	if p.back != nil {
+		r.back += p.back(o.arrives)
+	}
+	return r
+}
+
+// answer hands on the answers that have come and gives those that have not.
+func (p *path) answer(c *Controller, asking []request, now time.Duration, cum uint64) (rest []request) {
+	for _, r := range asking {
+		switch {
+		case r.lost:
+		case r.back > now:
+			rest = append(rest, r)
+		default:
+			c.Echo(now, Echo{Sent: r.sent, Before: r.cum, InFlight: int(cum - r.cum)})
+		}
+	}
+	return rest
 }
 
 // arrived tells whether the sender can know by now that o arrived.

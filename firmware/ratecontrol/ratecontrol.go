@@ -8,8 +8,8 @@
 //
 // It works with what a receiver offers. Transport-wide feedback tells the arrival of
 // each packet: a queue shows within a tenth of a second. Reception reports alone come
-// each 5 s in plain AVP: a queue then shows in how late the reported packet is, and in
-// packets asked for again. A receiver that tells nothing at all, such as ffmpeg, gets
+// each 5 s in plain AVP: a queue then shows in how late the reported packet is, in
+// packets asked for again, and in how late the receiver's host answers echo requests. A receiver that tells nothing at all, such as ffmpeg, gets
 // what the owner allows.
 //
 // A network that is slow is answered by bits first. What too few bits make of the
@@ -61,6 +61,7 @@ type Cause int
 const (
 	Queue   Cause = iota // each packet's arrival shows that one grows on the path
 	Late                 // reports tell of packets that are late
+	Trips                // answers to echo requests are late
 	Losses               // too many packets are lost
 	Silence              // feedback that was there has stopped
 	Causes               // how many there are
@@ -68,7 +69,7 @@ const (
 
 // String is for the log.
 func (c Cause) String() string {
-	return [...]string{"a queue grows on the path", "packets are late", "packets are lost", "feedback has stopped"}[c]
+	return [...]string{"a queue grows on the path", "packets are late", "round trips grow", "packets are lost", "feedback has stopped"}[c]
 }
 
 // A Controller watches one stream. It belongs to one goroutine.
@@ -89,6 +90,7 @@ type Controller struct {
 	again     meter // what of it had left before
 	transport transport
 	reports   reports
+	echoes    echoes
 	losses    losses
 }
 
@@ -171,7 +173,7 @@ func (c *Controller) room(now time.Duration) bool {
 	if c.transport.offered(now) {
 		return now-c.transport.last < patience && c.transport.queue < calm
 	}
-	return c.reports.room(now, c.rate)
+	return c.echoes.room(now) && c.reports.room(now, c.rate)
 }
 
 // cut lowers the rate, never below the least, and never raises it.

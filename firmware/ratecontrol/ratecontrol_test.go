@@ -24,6 +24,10 @@ func TestBottleneckIsSeenDrainedAndLeftAgain(t *testing.T) {
 	trials := []trial{
 		{"transport feedback", path{transport: true}, 700 * ms, 5 * time.Second},
 		{"transport feedback from 50 ms away with jitter", path{transport: true, delay: 50 * ms, jitter: 10 * ms}, 900 * ms, 6 * time.Second},
+		{"reports each 5 s and echoes", path{reports: 5 * time.Second, echo: true}, 1500 * ms, 7 * time.Second},
+		{"echoes from 50 ms away with jitter", path{reports: 5 * time.Second, echo: true, delay: 50 * ms, jitter: 10 * ms}, 1500 * ms, 7 * time.Second},
+		{"echoes alone", path{echo: true}, 1500 * ms, 7 * time.Second},
+		{"echoes that pass the queue by", path{reports: 5 * time.Second, echo: true, aside: true}, 8 * time.Second, 10 * time.Second},
 		{"reports of the feedback profile", path{nack: true, reports: 500 * ms}, 2500 * ms, 10 * time.Second},
 		{"reports each 5 s, no requests", path{reports: 5 * time.Second}, 8 * time.Second, 10 * time.Second},
 	}
@@ -126,6 +130,38 @@ func TestFeedbackThatStopsCutsAndComingBackGrows(t *testing.T) {
 	}
 }
 
+// What waits on the way back must not starve the stream.
+func TestQueueOnTheWayBackCostsLittle(t *testing.T) {
+	for name, back := range map[string]func(time.Duration) time.Duration{
+		"300 ms for a minute": func(at time.Duration) time.Duration {
+			if at < 20*time.Second || at > 80*time.Second {
+				return 0
+			}
+			return min(at-20*time.Second, 300*ms)
+		},
+		"now and then": func(at time.Duration) time.Duration { // a host that sleeps
+			if at/(200*ms)%7 == 0 {
+				return 150 * ms
+			}
+			return 0
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := path{capacity: step(5e6, 5e6, 0, 0), queue: time.Second, delay: 10 * ms, echo: true, reports: 5 * time.Second, back: back}
+			r := p.play(t, 600_000, 120*time.Second)
+			least, sum := 1e9, 0.0
+			for _, rate := range r.rate[10*30:] {
+				least, sum = min(least, rate), sum+rate
+			}
+			mean := sum / float64(len(r.rate)-300)
+			t.Logf("least %.0f, mean %.0f bit/s, longest gap %v, held %d, cuts %v", least, mean, r.longestGap(), r.held, r.c.Cuts())
+			if least < 250_000 || mean < 550_000 || r.longestGap() > 500*ms {
+				t.Error("want at least 250 of 600 kbit/s, 550 in the mean, and no gap over 0.5 s")
+			}
+		})
+	}
+}
+
 // Nothing that a receiver can say makes a rate that cannot be.
 func TestAnyFeedbackKeepsTheRateWithinItsBounds(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 7))
@@ -134,7 +170,11 @@ func TestAnyFeedbackKeepsTheRateWithinItsBounds(t *testing.T) {
 	odd := func() time.Duration { return time.Duration(random.Int64()) - 1<<62 }
 	for i := range 200_000 {
 		now += time.Duration(random.IntN(50)) * ms
-		switch random.IntN(7) {
+		switch random.IntN(8) {
+		case 5:
+			c.Echo(now, Echo{Sent: now - time.Duration(random.IntN(12_000))*ms, Before: random.Uint64() >> random.IntN(64), InFlight: random.IntN(1 << 30)})
+		case 6:
+			c.Echo(now, Echo{Sent: odd(), Before: random.Uint64(), InFlight: random.IntN(1 << 30)})
 		case 0:
 			c.Sent(now, 1+random.IntN(1500), random.IntN(1500))
 		case 1:
@@ -173,6 +213,7 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 		c.Feedback(now, now, 0)
 		c.Report(now, Report{Newest: now, Acked: uint64(now)})
 		c.Missing(now, now)
+		c.Echo(now, Echo{Sent: now, Before: uint64(now)})
 	}); n != 0 {
 		t.Errorf("%v allocations a picture, want 0", n)
 	}

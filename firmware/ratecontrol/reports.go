@@ -76,6 +76,8 @@ func (c *Controller) Report(now time.Duration, n Report) {
 	switch {
 	case old && c.capacity > 0:
 		c.wait(now, n)
+	case r.queue > reportFull && c.echoes.tell(now): // they saw it before
+		r.good = 0
 	case r.queue > reportFull:
 		c.late(now, n)
 		r.good = 0

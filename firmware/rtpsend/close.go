@@ -25,6 +25,9 @@ func (s *Sender) Close() error {
 	err := s.end()
 	late.Stop()
 	err = errors.Join(err, closeMedia(), s.reports.Close())
+	if s.echoes.conn != nil {
+		err = errors.Join(err, s.echoes.conn.Close())
+	}
 	s.sending.Unlock()
 	s.running.Wait()
 	if err != nil {

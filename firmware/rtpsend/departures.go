@@ -22,6 +22,9 @@ type Path interface {
 	// Report notes a reception report, by the latest packet that it names; acked are the
 	// bytes of all packets up to it.
 	Report(now time.Duration, loss float64, newest time.Duration, inFlight int, acked uint64)
+	// Echoed notes that the receiver's host answered an echo request that left at sent,
+	// after before bytes of packets; inFlight are the bytes that left after it.
+	Echoed(now, sent time.Duration, before uint64, inFlight int)
 	// Missing notes a packet that the receiver lacks, once, and when it left.
 	Missing(now, sent time.Duration)
 }
@@ -33,6 +36,7 @@ func (deaf) Sent(time.Duration, int, int)                              {}
 func (deaf) Arrived(time.Duration, time.Duration, int)                 {}
 func (deaf) Feedback(time.Duration, time.Duration, int)                {}
 func (deaf) Report(time.Duration, float64, time.Duration, int, uint64) {}
+func (deaf) Echoed(time.Duration, time.Duration, uint64, int)          {}
 func (deaf) Missing(time.Duration, time.Duration)                      {}
 
 // A departure is one packet that left.
@@ -130,6 +134,20 @@ const queued = 60 * time.Millisecond
 // drift is how much longer an empty path may have become from one feedback to the next,
 // some tens a second: routes change.
 const drift = 50 * time.Microsecond
+
+// sum is how many bytes have left, and whether transport feedback tells of them.
+func (d *departures) sum() (bytes uint64, fed bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.total, d.fed
+}
+
+// echoed hands on the answer to a request that left at sent, after before bytes.
+func (d *departures) echoed(now, sent time.Duration, before uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.path.Echoed(now, sent, before, int(d.total-before))
+}
 
 // late tells that a packet that the receiver asks for most likely waits in a queue of
 // the path: feedback tells of a queue, and no packet behind it has arrived yet. To send

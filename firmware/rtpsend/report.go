@@ -29,6 +29,10 @@ func (s *Sender) startReports() {
 	s.mu.Unlock()
 	s.running.Add(2)
 	go s.run()
+	if s.echoes.conn != nil {
+		s.running.Add(1)
+		go s.echo()
+	}
 	go s.pump()
 }
 

@@ -71,6 +71,7 @@ type Config struct {
 	SSRC          uint32         // 0: random, or First's
 	CaptureTimeID uint8          // of the header extension ntp-64 in each frame's first packet, 1 to 14; 0: none
 	TransportID   uint8          // of the header extension with transport-wide numbers, 1 to 14; 0: none, and no such feedback
+	Echo          bool           // ask the receiver's host for echoes while nothing better tells Path of a queue
 	Path          Path           // hears what becomes of the packets; nil: nobody
 	Doubt         func()         // called, at most once in 5 s, when the receiver may be gone; must not block; nil: nobody cares
 	RTX           bool           // the receiver knows RFC 4588: resends are packets of RTXPayloadType
@@ -93,7 +94,15 @@ func Open(cfg Config) (*Sender, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rtpsend: %w", err)
 	}
-	return newSender(cfg, media, reports), nil
+	s := newSender(cfg, media, reports)
+	if cfg.Echo {
+		if conn, err := dialEcho(cfg.RTP.Addr()); err != nil { // reports have to do
+			cfg.Log.Debug("no echo requests", "because", err)
+		} else {
+			s.echoes = newEcho(conn, cfg.RTP.Addr().Is6())
+		}
+	}
+	return s, nil
 }
 
 // complete checks what the caller set and fills in what it left out.

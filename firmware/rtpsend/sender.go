@@ -38,6 +38,7 @@ type Sender struct {
 	rtxSequence uint16
 	rtxPacket   [maxPacket]byte
 	departures  departures
+	echoes      echo          // conn is set before the first frame; the rest is owned by echo
 	below       int           // bytes of IP and UDP headers below a packet
 	outage      bool          // packets do not leave, or did not a moment ago
 	failed      time.Duration // when a frame last met a send error

@@ -25,6 +25,7 @@ type Stats struct {
 	Jitter          time.Duration
 	HighestSequence uint32 // received, with the count of wraps in the upper half
 
+	Echoes            uint64 // answers of the receiver's host to our echo requests
 	TransportFeedback uint64 // messages about each packet's arrival
 
 	NACKs      uint64 // packets of feedback; Resends counts what they asked for

@@ -40,6 +40,10 @@ func (d *diary) Report(now time.Duration, loss float64, newest time.Duration, in
 	d.lines = append(d.lines, fmt.Sprintf("report of %v loss up to %v, %d in flight, %d acked", loss, newest-time.Hour, inFlight, acked))
 }
 
+func (d *diary) Echoed(now, sent time.Duration, before uint64, inFlight int) {
+	d.lines = append(d.lines, fmt.Sprintf("echo at %v of %v behind %d, %d in flight", now-time.Hour, sent-time.Hour, before, inFlight))
+}
+
 func (d *diary) Missing(_, sent time.Duration) {
 	d.lines = append(d.lines, fmt.Sprintf("%v is missing", sent-time.Hour))
 }

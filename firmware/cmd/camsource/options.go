@@ -104,6 +104,7 @@ func overrides(f *flag.FlagSet, c *config.Config) (apply func()) {
 	f.BoolVar(&given.Stream.RTX, "rtx", false, "the receiver takes lost packets again by RFC 4588, as payload type 97")
 	f.BoolVar(&given.Stream.TWCC, "twcc", false, "the receiver reports when each packet arrived: number them in a header extension (ID 5)")
 	f.BoolVar(&given.Stream.CaptureTime, "capture-time", false, "send each frame's capture time in a header extension (RFC 6051, ID 4)")
+	f.BoolVar(&given.Stream.Ping, "ping", true, "ask the receiver's host for echoes (ICMP) while its reports are too rare to show a queue; --ping=false: never")
 	return func() {
 		f.Visit(func(fl *flag.Flag) {
 			switch fl.Name {
@@ -132,6 +133,8 @@ func overrides(f *flag.FlagSet, c *config.Config) (apply func()) {
 				c.Stream.TWCC = given.Stream.TWCC
 			case "capture-time":
 				c.Stream.CaptureTime = given.Stream.CaptureTime
+			case "ping":
+				c.Stream.Ping = given.Stream.Ping
 			}
 		})
 	}

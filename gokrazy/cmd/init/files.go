@@ -68,6 +68,14 @@ func preparePerm(log *slog.Logger) {
 	}
 }
 
+// allowEchoes lets camsource, and nobody else, ask hosts for echoes (icmp(7)).
+func allowEchoes(log *slog.Logger) {
+	group := fmt.Sprintf("%d %d", board.SourceUser, board.SourceUser)
+	if err := os.WriteFile("/proc/sys/net/ipv4/ping_group_range", []byte(group), 0); err != nil {
+		log.Error("camsource cannot see a queue on the way by echo requests", "error", err)
+	}
+}
+
 // ownFolder makes path if it is missing and user its only owner.
 func ownFolder(path string, user int) error {
 	if err := os.MkdirAll(path, 0o700); err != nil {

@@ -77,6 +77,7 @@ func run(ctx context.Context, log *slog.Logger, started time.Duration) error {
 	done = stopwatch()
 	ready.seed = seedFromBootPartition(log)
 	preparePerm(log)
+	allowEchoes(log)
 	watchRestartWish(ctx, log)
 	ready.seedTime = done()
 
