@@ -15,10 +15,14 @@ const (
 	lossGrow = 0.02
 	lossFull = 0.25
 
-	// lossSpan is the time over which packets are compared, lossJudge that of a spell of
-	// loss before it is judged; lossPause is the least time between two cuts; lossLeast
-	// is how many packets a share needs.
+	// lossSpan is the time over which packets are compared, longer where they are fewer
+	// than lossMany in it, up to lossLong: receivers ask for packets that are merely late,
+	// too, and a slow stream is not to be slowed by three of them. lossJudge is the time of
+	// a spell of loss before it is judged, lossPause the least time between two cuts;
+	// lossLeast is how many packets a share needs.
 	lossSpan  = 500 * time.Millisecond
+	lossLong  = 3 * time.Second
+	lossMany  = 60
 	lossJudge = 400 * time.Millisecond
 	lossPause = 400 * time.Millisecond
 	lossLeast = 10
@@ -36,17 +40,16 @@ type losses struct {
 }
 
 func (l *losses) turn(now time.Duration) {
-	for range 2 {
-		if now-l.since < lossSpan/2 {
-			return
-		}
-		l.out[1], l.missed[1] = l.out[0], l.missed[0]
-		l.out[0], l.missed[0] = 0, 0
-		l.since += lossSpan / 2
+	half := now - l.since
+	if half < lossSpan/2 || l.out[0] < lossMany/2 && half < lossLong/2 {
+		return
 	}
-	if now-l.since >= lossSpan/2 {
-		l.since = now
+	l.out[1], l.missed[1] = l.out[0], l.missed[0]
+	if half >= lossLong { // a pause: nothing of it is recent
+		l.out[1], l.missed[1] = 0, 0
 	}
+	l.out[0], l.missed[0] = 0, 0
+	l.since = now
 }
 
 func (l *losses) sent(now time.Duration) {
@@ -58,7 +61,7 @@ func (l *losses) report(now time.Duration, loss float64) {
 	l.reported, l.reportedAt, l.everReported = loss, now, true
 }
 
-// recent is the part of the packets of the last half second that the receiver asked for.
+// recent is the part of the latest packets that the receiver asked for.
 func (l *losses) recent(now time.Duration) float64 {
 	l.turn(now)
 	out := l.out[0] + l.out[1]

@@ -33,6 +33,7 @@ type path struct {
 	loss     float64
 
 	transport, nack bool
+	hasty           float64                           // part of the packets that are asked for though they only come late
 	reports         time.Duration                     // between two; 0: none
 	first           time.Duration                     // when the first comes
 	echo            bool                              // the receiver's host answers
@@ -158,7 +159,7 @@ func (p *path) ask(c *Controller, way []onWay, now time.Duration, from int) int 
 			continue
 		}
 		for _, o := range way[from:i] {
-			if o.lost {
+			if o.lost || p.random.Float64() < p.hasty {
 				c.Missing(now, o.sent)
 			}
 		}

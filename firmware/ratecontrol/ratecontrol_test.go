@@ -63,6 +63,7 @@ func TestStreamStartsLowAndReachesWhatTheOwnerAllows(t *testing.T) {
 		{"5 % of radio loss with transport feedback", path{transport: true, loss: 0.05, capacity: wide}, 5 * time.Second},
 		{"3 % of loss, jitter, transport feedback", path{transport: true, loss: 0.03, delay: 30 * ms, jitter: 10 * ms, capacity: wide}, 5 * time.Second},
 		{"5 % of loss and requests, reports each second", path{nack: true, reports: time.Second, loss: 0.05, delay: 30 * ms, capacity: wide}, 40 * time.Second},
+		{"3 % of loss and as many hasty requests, reports each 5 s", path{nack: true, reports: 5 * time.Second, loss: 0.03, hasty: 0.04, delay: 30 * ms, jitter: 10 * ms, capacity: wide}, 40 * time.Second},
 		{"3 % of loss and requests, reports each second", path{nack: true, reports: time.Second, loss: 0.03, delay: 30 * ms, capacity: wide}, 40 * time.Second},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -102,6 +103,15 @@ func TestHeavyLossCutsWhateverTellsOfIt(t *testing.T) {
 		if last := r.rate[len(r.rate)-1]; last > 200_000 || r.c.Cuts()[Losses] == 0 {
 			t.Errorf("%s of 40 %% loss: %.0f bit/s after 20 s, cuts %v", name, last, r.c.Cuts())
 		}
+	}
+}
+
+// A stream that is slow already has few packets, of which three in half a second are many.
+func TestFewRequestsDoNotSlowASlowStream(t *testing.T) {
+	p := path{nack: true, loss: 0.03, hasty: 0.05, delay: 30 * ms, jitter: 10 * ms, capacity: step(100e6, 100e6, 0, 0), queue: time.Second}
+	r := p.play(t, 120_000, 2*time.Minute)
+	if n := r.c.Cuts()[Losses]; n > 1 {
+		t.Errorf("%d cuts in 2 minutes for 8 %% of packets asked for, want 1 at most", n)
 	}
 }
 

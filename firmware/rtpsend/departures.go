@@ -44,8 +44,10 @@ type departure struct {
 	at      time.Duration
 	upTo    uint64 // bytes that had left, it included
 	size    int
-	told    bool // the receiver has said that it arrived
-	missing bool // or that it did not
+	media   bool   // not a resend
+	number  uint16 // its sequence number, if so
+	told    bool   // the receiver has said that it arrived
+	missing bool   // or that it did not
 }
 
 // departures is a ring of the latest packets by transport-wide number, which counts
@@ -88,6 +90,8 @@ func (d *departures) name(sequence uint16) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.media[sequence%historySize] = d.n
+	p := d.at(d.n - 1)
+	p.media, p.number = true, sequence
 }
 
 // at is the packet of a number; nil: it is too old, or did not leave yet. mu is held.
@@ -99,11 +103,12 @@ func (d *departures) at(number uint64) *departure {
 }
 
 // of is the media packet with a sequence number; nil: it is too old, or did not leave
-// yet. Who names one of an age of 1,024 packets exactly gets another; it is a matter of
-// statistics. mu is held.
+// yet: rtpbin asks for packets that it expects by now. mu is held.
 func (d *departures) of(sequence uint16) *departure {
 	if n := d.media[sequence%historySize]; n != 0 {
-		return d.at(n - 1)
+		if p := d.at(n - 1); p != nil && p.media && p.number == sequence {
+			return p
+		}
 	}
 	return nil
 }
@@ -115,6 +120,20 @@ func (d *departures) reported(now time.Duration, highest uint16, loss float64) {
 	if p := d.of(highest); p != nil {
 		d.path.Report(now, loss, p.at, int(d.total-p.upTo), p.upTo)
 	}
+}
+
+// sum is how many bytes have left, and whether transport feedback tells of them.
+func (d *departures) sum() (bytes uint64, fed bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.total, d.fed
+}
+
+// echoed hands on the answer to a request that left at sent, after before bytes.
+func (d *departures) echoed(now, sent time.Duration, before uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.path.Echoed(now, sent, before, int(d.total-before))
 }
 
 // lacks hands on that the receiver asked for a packet, the first time. Who tells of
@@ -134,20 +153,6 @@ const queued = 60 * time.Millisecond
 // drift is how much longer an empty path may have become from one feedback to the next,
 // some tens a second: routes change.
 const drift = 50 * time.Microsecond
-
-// sum is how many bytes have left, and whether transport feedback tells of them.
-func (d *departures) sum() (bytes uint64, fed bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.total, d.fed
-}
-
-// echoed hands on the answer to a request that left at sent, after before bytes.
-func (d *departures) echoed(now, sent time.Duration, before uint64) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.path.Echoed(now, sent, before, int(d.total-before))
-}
 
 // late tells that a packet that the receiver asks for most likely waits in a queue of
 // the path: feedback tells of a queue, and no packet behind it has arrived yet. To send

@@ -205,6 +205,31 @@ func TestLatePacketIsNotSentAgainLostOneIs(t *testing.T) {
 	})
 }
 
+// rtpbin asks for packets that it expects by now. They did not leave, so none is missing,
+// least of all the one of 1,024 packets ago, which had the same place in the ring.
+func TestPacketThatDidNotLeaveYetIsNotMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := &diary{}
+		r := newRigWith(t, Config{Path: path})
+		defer r.Close()
+		for range historySize {
+			r.frame(t, false, 1000)
+			time.Sleep(20 * time.Millisecond)
+		}
+		next := uint16((65534 + historySize) % 65536)
+		r.feed(t, nack(next))
+		synctest.Wait()
+		if len(path.lines) != 0 {
+			t.Errorf("the path heard of %q", path.lines)
+		}
+		r.feed(t, nack(next-1))
+		synctest.Wait()
+		if len(path.lines) != 1 {
+			t.Errorf("the path heard of %q, want the latest packet to be missing", path.lines)
+		}
+	})
+}
+
 func TestTransportFeedbackNobodyAskedForIsIgnored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := &diary{}
