@@ -139,6 +139,7 @@ func (s *Sender) takeReceptions(reports []rtcp.ReceptionReport, now time.Duratio
 			continue
 		}
 		s.stats.Reports++
+		s.doubt.owes = true
 		s.stats.Loss = float64(r.FractionLost) / 256
 		s.stats.Lost = int32(r.TotalLost<<8) >> 8 // 24 bits with a sign: rtpbin says -1 on a clean link
 		s.stats.Jitter = ofTicks(r.Jitter)
