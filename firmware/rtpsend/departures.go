@@ -24,6 +24,8 @@ type Path interface {
 	Report(now time.Duration, loss float64, newest time.Duration, inFlight int, acked uint64)
 	// Missing notes a packet that the receiver lacks, once, and when it left.
 	Missing(now, sent time.Duration)
+	// Estimate notes the most that the receiver believes that it can take, in bit/s.
+	Estimate(now time.Duration, bitrate float64)
 }
 
 // deaf is the Path of a Sender that has none.
@@ -34,6 +36,7 @@ func (deaf) Arrived(time.Duration, time.Duration, int)                 {}
 func (deaf) Feedback(time.Duration, time.Duration, int)                {}
 func (deaf) Report(time.Duration, float64, time.Duration, int, uint64) {}
 func (deaf) Missing(time.Duration, time.Duration)                      {}
+func (deaf) Estimate(time.Duration, float64)                           {}
 
 // A departure is one packet that left.
 type departure struct {

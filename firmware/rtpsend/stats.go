@@ -26,6 +26,7 @@ type Stats struct {
 	HighestSequence uint32 // received, with the count of wraps in the upper half
 
 	TransportFeedback uint64 // messages about each packet's arrival
+	Estimates         uint64 // of what the receiver can take (REMB)
 
 	NACKs      uint64 // packets of feedback; Resends counts what they asked for
 	Resends    Resends
