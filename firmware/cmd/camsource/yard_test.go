@@ -24,6 +24,7 @@ type yard struct {
 	t        *testing.T
 	ours     string // namespace of camsource
 	theirs   string
+	browser  string // behind theirs, if there is one
 	mu       sync.Mutex
 	pictures int
 	logs     string // folder of what programs said
