@@ -39,8 +39,9 @@ func (y *yard) browsers(rate string) {
 }
 
 // bridge runs Janus and a camsource that sends a file or the pattern to it.
-func (y *yard) bridge(source string) {
+func (y *yard) bridge(source string, flags ...string) {
 	y.t.Helper()
+	y.run(y.theirs, y.log("janus"), append([]string{"janus", "--disable-colors"}, y.configureJanus()...)...)
 	y.t.Cleanup(func() {
 		for _, who := range []string{"janus", "camsource", "chromium"} {
 			if y.t.Failed() {
@@ -48,11 +49,10 @@ func (y *yard) bridge(source string) {
 			}
 		}
 	})
-	y.run(y.theirs, y.log("janus"), append([]string{"janus", "--disable-colors"}, y.configureJanus()...)...)
 	y.await("Janus' web server", func() bool {
 		return strings.Contains(y.output(y.theirs, "ss", "-ltnH"), ":8088")
 	})
-	y.run(y.ours, y.log("camsource"), program(y.t), "--camera", source, "--rtp", firstAddress+":5004", "--rtcp", firstAddress+":5005")
+	y.run(y.ours, y.log("camsource"), append([]string{program(y.t), "--camera", source, "--rtp", firstAddress + ":5004", "--rtcp", firstAddress + ":5005"}, flags...)...)
 	y.await("the stream", func() bool { return strings.Contains(y.said("camsource"), "camsource READY ") })
 }
 
