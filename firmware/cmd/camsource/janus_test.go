@@ -100,7 +100,7 @@ func (y *yard) browse(pictures int, viewers ...string) map[string]viewing {
 		y.t.Fatal(err)
 	}
 	defer os.RemoveAll(profile)
-	stop := y.run(y.browser, y.log("chromium"), "chromium", "--no-sandbox", "--headless=new", "--disable-gpu", "--disable-breakpad", "--user-data-dir="+profile,
+	stop := y.run(y.browser, y.log("chromium"), "chromium", "--no-sandbox", "--headless=new", "--disable-gpu", "--disable-breakpad", "--disable-dev-shm-usage", "--user-data-dir="+profile,
 		fmt.Sprintf("%s?janus=http://%s:8088/janus&id=1&pictures=%d&viewers=%s", page, janusAddress, pictures, strings.Join(viewers, ",")))
 	defer stop()
 	all := map[string]viewing{}
