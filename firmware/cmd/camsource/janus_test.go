@@ -104,7 +104,7 @@ func (y *yard) browse(pictures int, viewers ...string) map[string]viewing {
 		fmt.Sprintf("%s?janus=http://%s:8088/janus&id=1&pictures=%d&viewers=%s", page, janusAddress, pictures, strings.Join(viewers, ",")))
 	defer stop()
 	all := map[string]viewing{}
-	limit := time.After(time.Minute)
+	limit := time.After(2 * time.Minute)
 	for range viewers {
 		select {
 		case v := <-reports:
@@ -113,7 +113,7 @@ func (y *yard) browse(pictures int, viewers ...string) map[string]viewing {
 			}
 			all[v.who] = v
 		case <-limit:
-			y.t.Fatalf("viewers that have told: %d of %d in a minute", len(all), len(viewers))
+			y.t.Fatalf("viewers that have told: %d of %d in two minutes", len(all), len(viewers))
 		}
 	}
 	return all
