@@ -88,6 +88,14 @@ func (n *network) Missing(now, sent time.Duration) {
 	n.tell()
 }
 
+// Estimate notes what the receiver believes that it can take, in bit/s.
+func (n *network) Estimate(now time.Duration, bitrate float64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.control.Estimate(now, bitrate)
+	n.tell()
+}
+
 // tell logs and counts the cuts since the last time. mu is held.
 func (n *network) tell() {
 	cuts := n.control.Cuts()

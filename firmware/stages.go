@@ -132,5 +132,6 @@ func (r reading) log(ctx context.Context, log *slog.Logger, level slog.Level, no
 		"held", now.held-r.held, "allowed_kbit/s", now.rate/1000,
 		slog.Group("cuts", "queue", now.cuts[ratecontrol.Queue]-r.cuts[ratecontrol.Queue], "late", now.cuts[ratecontrol.Late]-r.cuts[ratecontrol.Late],
 			"trips", now.cuts[ratecontrol.Trips]-r.cuts[ratecontrol.Trips],
-			"losses", now.cuts[ratecontrol.Losses]-r.cuts[ratecontrol.Losses], "silence", now.cuts[ratecontrol.Silence]-r.cuts[ratecontrol.Silence]))
+			"losses", now.cuts[ratecontrol.Losses]-r.cuts[ratecontrol.Losses], "silence", now.cuts[ratecontrol.Silence]-r.cuts[ratecontrol.Silence],
+			"estimate", now.cuts[ratecontrol.Estimated]-r.cuts[ratecontrol.Estimated]))
 }

@@ -107,6 +107,11 @@ func (st *stream) End() {
 // weighs 4.7 median frames, so at 30 fps this adds 2.5 % to the bitrate.
 const unasked = 5 * time.Second
 
+// forgotten is after how much silence whoever has asked may have given way to somebody
+// who cannot: Janus without viewers, and ffplay in its place, look the same. Who is there
+// speaks each 5 s (reports of plain AVP) or each second (Janus, while somebody watches).
+const forgotten = 15 * time.Second
+
 // An announcer is the sender of one stream, which also hears the gateway's wish
 // for a key frame, and says when the first frame is out.
 type announcer struct {
@@ -116,7 +121,7 @@ type announcer struct {
 	stream  *stream
 	grant   gateway.Grant
 	said    bool
-	asks    bool          // the receiver has asked for a key frame once: it can
+	asks    bool          // the receiver has asked for a key frame once: it can, while it is heard
 	lastKey time.Duration // capture time of the last key frame
 	last    time.Duration // capture time of the last frame
 }
@@ -129,7 +134,8 @@ func (a *announcer) KeyFrameWanted() bool {
 		a.asks = true
 		return true
 	}
-	return gateway || !a.asks && !a.stream.source.Unpaced && a.last-a.lastKey >= unasked
+	due := !a.stream.source.Unpaced && a.last-a.lastKey >= unasked
+	return gateway || due && (!a.asks || a.Silence() > forgotten)
 }
 
 // Advise asks the network, and paces packets by what it says.

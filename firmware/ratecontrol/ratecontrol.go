@@ -9,15 +9,18 @@
 // It works with what a receiver offers. Transport-wide feedback tells the arrival of
 // each packet: a queue shows within a tenth of a second. Reception reports alone come
 // each 5 s in plain AVP: a queue then shows in how late the reported packet is, in
-// packets asked for again, and in how late the receiver's host answers echo requests. A receiver that tells nothing at all, such as ffmpeg, gets
-// what the owner allows.
+// packets asked for again, and in how late the receiver's host answers echo requests. A
+// browser behind Janus tells what it believes to be able to take, and no more. A receiver
+// that tells nothing at all, such as ffmpeg, gets what the owner allows, and what its host's
+// echoes allow.
 //
 // A network that is slow is answered by bits first. What too few bits make of the
 // picture is overload's matter: fewer pictures, then smaller ones.
 //
 // Sources: RFC 3550 section 6.4 (reports), draft-holmer-rmcat-transport-wide-cc-extensions-01
 // (transport feedback), draft-ietf-rmcat-gcc-02 sections 5 and 6 (shares of loss),
-// RFC 6817 section 2.1.1 (least delay as the base of a queue's).
+// RFC 6817 section 2.1.1 (least delay as the base of a queue's),
+// draft-alvestrand-rmcat-remb-03 (the receiver's own estimate).
 package ratecontrol
 
 import "time"
@@ -59,17 +62,19 @@ const (
 type Cause int
 
 const (
-	Queue   Cause = iota // each packet's arrival shows that one grows on the path
-	Late                 // reports tell of packets that are late
-	Trips                // answers to echo requests are late
-	Losses               // too many packets are lost
-	Silence              // feedback that was there has stopped
-	Causes               // how many there are
+	Queue     Cause = iota // each packet's arrival shows that one grows on the path
+	Late                   // reports tell of packets that are late
+	Trips                  // answers to echo requests are late
+	Losses                 // too many packets are lost
+	Silence                // feedback that was there has stopped
+	Estimated              // the receiver says how much it can take
+	Causes                 // how many there are
 )
 
 // String is for the log.
 func (c Cause) String() string {
-	return [...]string{"a queue grows on the path", "packets are late", "round trips grow", "packets are lost", "feedback has stopped"}[c]
+	return [...]string{"a queue grows on the path", "packets are late", "round trips grow", "packets are lost",
+		"feedback has stopped", "the receiver can take no more"}[c]
 }
 
 // A Controller watches one stream. It belongs to one goroutine.
@@ -92,6 +97,7 @@ type Controller struct {
 	reports   reports
 	echoes    echoes
 	losses    losses
+	estimate  estimate
 }
 
 // New makes a controller for a stream of at most most bit/s of VP8.
@@ -133,19 +139,20 @@ func (c *Controller) Advise(now time.Duration) (bitrate int, hold bool) {
 	return int(min(c.most, max(leastRate, free*c.share))), hold
 }
 
-// ceiling is the owner's rate on the wire.
-func (c *Controller) ceiling() float64 { return c.most / c.share }
+// ceiling is the owner's rate on the wire, or the receiver's.
+func (c *Controller) ceiling(now time.Duration) float64 { return c.estimate.limit(now, c.most/c.share) }
 
 // grow takes the room that there seems to be, by the time since the last picture.
 func (c *Controller) grow(now time.Duration) {
 	passed := min(now-c.grown, 200*time.Millisecond) // a pause is no sign of room
 	first := !c.begun
 	c.grown, c.begun = now, true
-	if first || c.rate >= c.ceiling() || !c.room(now) {
+	ceiling := c.ceiling(now)
+	if first || c.rate >= ceiling || !c.room(now) {
 		return
 	}
 	to := c.rate * (1 + c.growth(now)*passed.Seconds())
-	to = min(to, c.ceiling(), max(c.rate, headroom*c.sent.rate(now)))
+	to = min(to, ceiling, max(c.rate, headroom*c.sent.rate(now)))
 	if c.capacity > 0 && to > beyond*c.capacity {
 		c.capacity = 0
 	}

@@ -27,6 +27,8 @@ type Path interface {
 	Echoed(now, sent time.Duration, before uint64, inFlight int)
 	// Missing notes a packet that the receiver lacks, once, and when it left.
 	Missing(now, sent time.Duration)
+	// Estimate notes the most that the receiver believes that it can take, in bit/s.
+	Estimate(now time.Duration, bitrate float64)
 }
 
 // deaf is the Path of a Sender that has none.
@@ -38,6 +40,7 @@ func (deaf) Feedback(time.Duration, time.Duration, int)                {}
 func (deaf) Report(time.Duration, float64, time.Duration, int, uint64) {}
 func (deaf) Echoed(time.Duration, time.Duration, uint64, int)          {}
 func (deaf) Missing(time.Duration, time.Duration)                      {}
+func (deaf) Estimate(time.Duration, float64)                           {}
 
 // A departure is one packet that left.
 type departure struct {

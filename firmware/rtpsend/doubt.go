@@ -22,7 +22,8 @@ const (
 
 // doubt watches one receiver. Its zero value has never heard of it.
 type doubt struct {
-	heard   bool
+	owes    bool          // it has sent a report about us, so it must go on (RFC 3550 section 6.2)
+	heard   bool          // anything: Janus sends feedback alone, and none while nobody watches
 	at      time.Duration // when it was last heard
 	mean    time.Duration // between two times
 	refused time.Duration // since when its host refuses; 0: it does not
@@ -40,6 +41,15 @@ func (d *doubt) hear(now time.Duration) {
 	d.heard, d.at, d.refused = true, now, 0
 }
 
+// Silence is how long nothing has come from the receiver; since the clock began, if nothing
+// ever has.
+func (s *Sender) Silence() time.Duration {
+	now := s.cfg.Monotonic()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return now - s.doubt.at
+}
+
 // refuse notes that the receiver's host says that nobody listens.
 func (d *doubt) refuse(now time.Duration) {
 	if d.refused == 0 || now-d.latest > calm {
@@ -50,7 +60,7 @@ func (d *doubt) refuse(now time.Duration) {
 
 // raised tells, at most once in doubtPause, that it may be time to ask elsewhere.
 func (d *doubt) raised(now time.Duration) bool {
-	silent := d.heard && now-d.at > max(leastDoubt, time.Duration(doubtIntervals*float64(d.mean)))
+	silent := d.owes && now-d.at > max(leastDoubt, time.Duration(doubtIntervals*float64(d.mean)))
 	refused := d.refused != 0 && now-d.latest < calm && d.latest-d.refused >= refusalDoubt
 	if !silent && !refused || d.said != 0 && now-d.said < doubtPause {
 		return false

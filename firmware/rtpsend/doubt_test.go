@@ -20,7 +20,7 @@ func TestDoubtComesWithSilenceByTheReceiversOwnPace(t *testing.T) {
 		{"reports each second", time.Second, 2500 * time.Millisecond},
 		{"reports each 5 s", 5 * time.Second, 12500 * time.Millisecond},
 	} {
-		var d doubt
+		d := doubt{owes: true}
 		now := time.Hour
 		for range 40 {
 			now += test.every
@@ -46,6 +46,28 @@ func TestReceiverThatNeverSpeaksIsNotDoubtedForSilence(t *testing.T) {
 	if d.raised(time.Hour) {
 		t.Error("ffmpeg sends no reports: its silence means nothing")
 	}
+}
+
+// As Janus does: a PLI for each viewer, REMB each second while one watches.
+func TestReceiverThatSendsFeedbackAloneIsNotDoubtedForSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		doubts := 0
+		r := newRigWith(t, Config{Doubt: func() { doubts++ }})
+		defer r.Close()
+		for second := range 60 {
+			r.frame(t, false, 500)
+			if second == 2 {
+				r.feed(t, pli(testSSRC))
+			}
+			if second > 2 && second < 20 {
+				r.feed(t, &rtcp.ReceiverEstimatedMaximumBitrate{SenderSSRC: 1, Bitrate: 1e6, SSRCs: []uint32{testSSRC}})
+			}
+			time.Sleep(time.Second)
+		}
+		if doubts != 0 {
+			t.Errorf("%d doubts about a receiver that never reported", doubts)
+		}
+	})
 }
 
 func TestDoubtComesWithRefusalsThatGoOn(t *testing.T) {

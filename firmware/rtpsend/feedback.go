@@ -112,7 +112,7 @@ func (s *Sender) take(b []byte, now time.Duration) bool {
 		}
 		s.takeReceptions(p.Reports, now)
 	case rtcp.TypePayloadSpecificFeedback:
-		return s.takeFeedback(b, count)
+		return s.takeFeedback(b, count, now)
 	case rtcp.TypeTransportSpecificFeedback:
 		switch count {
 		case rtcp.FormatTLN:
@@ -139,6 +139,7 @@ func (s *Sender) takeReceptions(reports []rtcp.ReceptionReport, now time.Duratio
 			continue
 		}
 		s.stats.Reports++
+		s.doubt.owes = true
 		s.stats.Loss = float64(r.FractionLost) / 256
 		s.stats.Lost = int32(r.TotalLost<<8) >> 8 // 24 bits with a sign: rtpbin says -1 on a clean link
 		s.stats.Jitter = ofTicks(r.Jitter)
@@ -154,8 +155,8 @@ func (s *Sender) takeReceptions(reports []rtcp.ReceptionReport, now time.Duratio
 	}
 }
 
-// takeFeedback turns PLI and FIR into a wish for a key frame.
-func (s *Sender) takeFeedback(b []byte, format uint8) bool {
+// takeFeedback turns PLI and FIR into a wish for a key frame, and passes REMB on.
+func (s *Sender) takeFeedback(b []byte, format uint8, now time.Duration) bool {
 	switch format {
 	case rtcp.FormatPLI:
 		var p rtcp.PictureLossIndication
@@ -176,6 +177,8 @@ func (s *Sender) takeFeedback(b []byte, format uint8) bool {
 		for _, e := range p.FIR {
 			s.takeFIR(p.SenderSSRC, e)
 		}
+	case estimateFormat:
+		return s.takeEstimate(b, now)
 	default:
 		s.stats.Ignored.OtherType++
 	}

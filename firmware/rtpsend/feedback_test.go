@@ -146,8 +146,11 @@ func TestRTCPThatIsNotOursToHearChangesNothing(t *testing.T) {
 		{"another stream", peer, marshal(t, reception(rtcp.ReceptionReport{SSRC: 7}), pli(7), fir(7, 1)), Ignored{OtherSSRC: 3}},
 		{"a NACK for another stream", peer, marshal(t, &rtcp.TransportLayerNack{MediaSSRC: 7, Nacks: []rtcp.NackPair{{PacketID: 1}}}), Ignored{OtherSSRC: 1}},
 		{"a NACK that names no packet", peer, []byte{0x81, 205, 0, 2, 0, 0, 0, 1, 0x12, 0x34, 0x56, 0x78}, Ignored{Malformed: 1}},
-		{"types that nobody asked for", peer, marshal(t, &rtcp.RapidResynchronizationRequest{MediaSSRC: testSSRC},
-			&rtcp.ReceiverEstimatedMaximumBitrate{Bitrate: 1, SSRCs: []uint32{testSSRC}}), Ignored{OtherType: 2}},
+		{"types that nobody asked for", peer, append(marshal(t, &rtcp.RapidResynchronizationRequest{MediaSSRC: testSSRC}),
+			0x8f, 206, 0, 3, 0, 0, 0, 1, 0, 0, 0, 0, 'G', 'O', 'O', 'G'), Ignored{OtherType: 2}},
+		{"an estimate for another stream", peer, marshal(t, remb(1e6, 7)), Ignored{OtherSSRC: 1}},
+		{"an estimate for no stream", peer, marshal(t, remb(1e6)), Ignored{OtherSSRC: 1}},
+		{"an estimate for two streams, one there", peer, []byte{0x8f, 206, 0, 5, 0, 0, 0, 1, 0, 0, 0, 0, 'R', 'E', 'M', 'B', 2, 0, 0, 9, 0x12, 0x34, 0x56, 0x78}, Ignored{Malformed: 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t)

@@ -27,6 +27,7 @@ type Stats struct {
 
 	Echoes            uint64 // answers of the receiver's host to our echo requests
 	TransportFeedback uint64 // messages about each packet's arrival
+	Estimates         uint64 // of what the receiver can take (REMB)
 
 	NACKs      uint64 // packets of feedback; Resends counts what they asked for
 	Resends    Resends

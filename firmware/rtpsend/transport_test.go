@@ -48,6 +48,10 @@ func (d *diary) Missing(_, sent time.Duration) {
 	d.lines = append(d.lines, fmt.Sprintf("%v is missing", sent-time.Hour))
 }
 
+func (d *diary) Estimate(_ time.Duration, bitrate float64) {
+	d.lines = append(d.lines, fmt.Sprintf("at most %.0f bit/s", bitrate))
+}
+
 // told is feedback about packets from base on, arrivals in ms; below 0: did not arrive.
 func told(base uint16, arrivals ...int) *rtcp.TransportLayerCC {
 	p := &rtcp.TransportLayerCC{SenderSSRC: 1, MediaSSRC: testSSRC, BaseSequenceNumber: base, PacketStatusCount: uint16(len(arrivals)), ReferenceTime: 1000,

@@ -6,65 +6,11 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 )
-
-// A yard has camsource at one end of a cable and, behind a bridge, a receiver at the other.
-type yard struct {
-	t        *testing.T
-	ours     string // namespace of camsource
-	theirs   string
-	mu       sync.Mutex
-	pictures int
-
-	stopReceiver func()
-}
-
-const firstAddress, secondAddress = "10.79.0.2", "10.79.0.3"
-
-func newYard(t *testing.T) *yard {
-	t.Helper()
-	for _, tool := range []string{"ip", "gst-launch-1.0"} {
-		if _, err := exec.LookPath(tool); err != nil || os.Geteuid() != 0 {
-			if os.Getenv("KRAZYCAM_REQUIRE_ALL") != "" {
-				t.Fatalf("needs root and %s: install with scripts/setup", tool)
-			}
-			t.Skipf("needs root and %s: install with scripts/setup", tool)
-		}
-	}
-	y := &yard{t: t, ours: fmt.Sprintf("cam-a-%d", os.Getpid()), theirs: fmt.Sprintf("cam-b-%d", os.Getpid())}
-	for _, space := range []string{y.ours, y.theirs} {
-		y.ip("netns", "add", space)
-		t.Cleanup(func() { y.ip("netns", "del", space) })
-		y.ip("-n", space, "link", "set", "lo", "up")
-	}
-	y.ip("-n", y.ours, "link", "add", "va", "type", "veth", "peer", "name", "vb", "netns", y.theirs)
-	y.ip("-n", y.ours, "addr", "add", "10.79.0.1/24", "dev", "va")
-	y.ip("-n", y.ours, "link", "set", "va", "up")
-	// A port that is always up keeps the bridge up when the cable is out.
-	y.ip("-n", y.theirs, "link", "add", "br0", "type", "bridge")
-	y.ip("-n", y.theirs, "link", "add", "idle", "type", "veth", "peer", "name", "end")
-	for _, port := range []string{"vb", "idle"} {
-		y.ip("-n", y.theirs, "link", "set", port, "master", "br0", "up")
-	}
-	y.ip("-n", y.theirs, "link", "set", "end", "up")
-	y.ip("-n", y.theirs, "link", "set", "br0", "up")
-	y.ip("-n", y.theirs, "addr", "add", firstAddress+"/24", "dev", "br0")
-	return y
-}
-
-func (y *yard) ip(args ...string) {
-	y.t.Helper()
-	if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
-		y.t.Fatalf("ip %v: %v\n%s", args, err, out)
-	}
-}
 
 // hosts is the name server of camsource's end.
 func (y *yard) hosts(address string) {
@@ -77,21 +23,6 @@ func (y *yard) hosts(address string) {
 	if err := os.WriteFile(filepath.Join(dir, "hosts"), []byte(address+" receiver.test\n"), 0o644); err != nil {
 		y.t.Fatal(err)
 	}
-}
-
-// run starts a program in a namespace until the test's end, or until stop is called.
-func (y *yard) run(space string, out *yard, args ...string) (stop func()) {
-	y.t.Helper()
-	c := exec.Command("ip", append([]string{"netns", "exec", space}, args...)...)
-	if out != nil {
-		c.Stdout = out
-	}
-	if err := c.Start(); err != nil {
-		y.t.Fatal(err)
-	}
-	stop = sync.OnceFunc(func() { _ = c.Process.Kill(); _ = c.Wait() })
-	y.t.Cleanup(stop)
-	return stop
 }
 
 // Write counts what GStreamer's fakesink says of decoded pictures.
@@ -141,7 +72,7 @@ func (y *yard) stream() {
 }
 
 func TestProcessStreamsAgainAfterTheLinkWasDown(t *testing.T) {
-	y := newYard(t)
+	y := newYard(t, "gst-launch-1.0")
 	y.stream()
 	down := 6 * time.Second
 	if os.Getenv("KRAZYCAM_LONG") != "" {
@@ -159,7 +90,7 @@ func TestProcessStreamsAgainAfterTheLinkWasDown(t *testing.T) {
 }
 
 func TestProcessFollowsTheReceiverToItsNewAddress(t *testing.T) {
-	y := newYard(t)
+	y := newYard(t, "gst-launch-1.0")
 	y.stream()
 	y.ip("-n", y.theirs, "addr", "del", firstAddress+"/24", "dev", "br0")
 	y.ip("-n", y.theirs, "addr", "add", secondAddress+"/24", "dev", "br0")

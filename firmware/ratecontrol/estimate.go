@@ -1,0 +1,32 @@
+// What the receiver itself believes that its path carries: all that a browser behind
+// Janus tells of it. Pure. Spec: draft-alvestrand-rmcat-remb-03 section 2.2.
+
+package ratecontrol
+
+import "time"
+
+// estimateLife is how long an estimate counts. Chromium and Janus, which passes on the
+// lowest of its viewers', repeat theirs each second; when the viewer with the slow link
+// leaves, none comes any more.
+const estimateLife = 4 * time.Second
+
+// An estimate is the latest one.
+type estimate struct {
+	seen bool
+	last time.Duration
+	most float64 // bit/s on the wire
+}
+
+// Estimate takes in the most that the receiver can take, in bit/s.
+func (c *Controller) Estimate(now time.Duration, bitrate float64) {
+	c.estimate = estimate{seen: true, last: now, most: max(leastRate, bitrate)}
+	c.cut(now, bitrate, Estimated)
+}
+
+// limit is rate, or less where an estimate counts.
+func (e *estimate) limit(now time.Duration, rate float64) float64 {
+	if e.seen && now-e.last < estimateLife {
+		return min(rate, e.most)
+	}
+	return rate
+}
