@@ -9,7 +9,7 @@ import (
 )
 
 // A Path hears what leaves and what the receiver tells of it. Sizes are bytes of IP
-// packets, times CLOCK_MONOTONIC. Calls come one at a time, from two goroutines, and
+// packets, times CLOCK_MONOTONIC. Calls come one at a time, from three goroutines, and
 // must not block: the stream waits for them.
 type Path interface {
 	// Sent notes a packet, payload bytes of which are VP8 that was not sent before.
@@ -137,6 +137,13 @@ func (d *departures) echoed(now, sent time.Duration, before uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.path.Echoed(now, sent, before, int(d.total-before))
+}
+
+// estimated hands on how much the receiver believes to be able to take, bit/s.
+func (d *departures) estimated(now time.Duration, bitrate float64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.path.Estimate(now, bitrate)
 }
 
 // lacks hands on that the receiver asked for a packet, the first time. Who tells of

@@ -38,7 +38,7 @@ func (s *Sender) takeEstimate(b []byte, now time.Duration) bool {
 		}
 		mantissa := binary.BigEndian.Uint32(b[16:]) & (1<<18 - 1)
 		s.stats.Estimates++
-		s.departures.path.Estimate(now, math.Ldexp(float64(mantissa), int(b[17]>>2)))
+		s.departures.estimated(now, math.Ldexp(float64(mantissa), int(b[17]>>2)))
 		return true
 	}
 	s.stats.Ignored.OtherSSRC++
