@@ -74,14 +74,20 @@ func TestHundredThousandFramesLeaveTheMemoryFlat(t *testing.T) {
 		}
 	}
 	frames(5000) // stacks, queues and libc's arenas have their size
-	runtime.GC()
-	before := resident(t)
-	frames(100_000)
-	runtime.GC()
-	grown := resident(t) - before
-	// 100,000 leaks of the smallest block of malloc, 32 bytes, would be 3.2 MB.
-	if grown > 2<<20 {
-		t.Errorf("100,000 frames cost %d kB of resident memory, want none", grown>>10)
+	for try := 1; ; try++ {
+		runtime.GC()
+		before := resident(t)
+		frames(100_000)
+		runtime.GC()
+		grown := resident(t) - before
+		t.Logf("FIGURE resident memory over 100,000 frames (MJPG, encode, RTP): %+d kB", grown>>10)
+		// 100,000 leaks of the smallest block of malloc, 32 bytes, would be 3.2 MB. An arena
+		// of libc or of the race detector grows once; a leak grows each time.
+		if grown <= 2<<20 {
+			break
+		}
+		if try == 3 {
+			t.Fatalf("100,000 frames cost %d kB of resident memory for the third time, want none", grown>>10)
+		}
 	}
-	t.Logf("FIGURE resident memory over 100,000 frames (MJPG, encode, RTP): %+d kB", grown>>10)
 }

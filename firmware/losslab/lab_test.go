@@ -101,6 +101,10 @@ var demands = map[string]demand{
 	"bottleneck-avp":  {freeze: 1, over: 8, backIn: 10},
 }
 
+// starved tells that the sender got too little of the processor for the run to say
+// something about the link, which without a bottleneck makes no picture be left out.
+func (r Result) starved() bool { return r.Bottleneck == nil && r.Sent < r.Source*95/100 }
+
 func (d demand) check(t *testing.T, r Result) {
 	t.Helper()
 	if r.ShownShare() < d.share {
@@ -112,7 +116,7 @@ func (d demand) check(t *testing.T, r Result) {
 	if b := r.Bottleneck; b != nil && (b.Over > d.over || b.Back < 0 || b.Back > d.backIn) {
 		t.Errorf("queue over 300 ms for %.1f s, back after %.1f s, want at most %.0f and %.0f", b.Over, b.Back, d.over, d.backIn)
 	}
-	if r.Bottleneck == nil && r.Sent < r.Source*95/100 {
+	if r.starved() {
 		t.Errorf("%d pictures sent of the %d of the clip: too few to speak of a share", r.Sent, r.Source)
 	}
 	if strings.HasPrefix(r.Scenario, "loss") && (r.Lost < r.Packets/50 || r.Resends == 0) {
@@ -135,7 +139,12 @@ func TestLossLabCamsourceKeepsThePictureOnBadLinks(t *testing.T) {
 	for _, s := range scenarios {
 		t.Run(s.Name, func(t *testing.T) {
 			if !long {
-				demands[s.Name].check(t, run(t, setup, s, Camsource, 1))
+				r := run(t, setup, s, Camsource, 1)
+				for try := 1; r.starved() && try < 3; try++ {
+					t.Logf("%d of %d pictures were sent: this machine had no time; once more", r.Sent, r.Source)
+					r = run(t, setup, s, Camsource, 1)
+				}
+				demands[s.Name].check(t, r)
 				return
 			}
 			var ours, theirs []Result
