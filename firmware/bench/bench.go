@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/encoder"
+	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 )
 
@@ -57,6 +58,58 @@ func Defaults() Config {
 	return c
 }
 
+// Ask puts what a configuration names in the place of what is there.
+func (c *Config) Ask(b config.Bench) {
+	if len(b.Sizes) > 0 {
+		c.Sizes = nil
+		for _, s := range b.Sizes {
+			c.Sizes = append(c.Sizes, Size(s))
+		}
+	}
+	if len(b.Speeds) > 0 {
+		c.Speeds = b.Speeds
+	}
+	if len(b.Threads) > 0 {
+		c.Threads = b.Threads
+	}
+	if b.Frames > 0 {
+		c.Frames = b.Frames
+	}
+}
+
+// rows are all that is asked for, in the order in which they are measured.
+func (c Config) rows() (all []Row) {
+	for _, size := range c.Sizes {
+		for _, speed := range c.Speeds {
+			for _, threads := range c.Threads {
+				all = append(all, Row{
+					Size: size, Format: c.Format.String(), Speed: speed, Threads: threads, Bitrate: int(c.bitrate(size)), Frames: c.Frames,
+				})
+			}
+		}
+	}
+	return all
+}
+
+// Begin gives kept if this program measured it on this machine and its rows are those,
+// or the first of those, that c asks for: it is whole then, or Interrupted and for Resume
+// to go on with, at the row of its Attempt. Of anything else it gives a report without rows.
+func (c Config) Begin(kept Report) Report {
+	fresh := newReport(c)
+	rows := c.rows()
+	if !kept.sameRun(fresh) || len(kept.Rows) > len(rows) {
+		kept = fresh
+	}
+	for i, row := range kept.Rows {
+		if row.wish() != rows[i] {
+			kept = fresh
+			break
+		}
+	}
+	kept.attempt(rows[len(kept.Rows):])
+	return kept
+}
+
 // bitrate is what a size gets.
 func (c Config) bitrate(s Size) encoder.Bitrate {
 	share := math.Sqrt(float64(s.Width*s.Height) / (640 * 480))
@@ -65,38 +118,36 @@ func (c Config) bitrate(s Size) encoder.Bitrate {
 
 // Run measures until all is done or ctx ends; then the report holds what was measured
 // so far and says that it is not whole.
-func Run(ctx context.Context, c Config) (Report, error) {
-	r := newReport(c)
-	defer func() { r.End = readMachine() }()
-	total := len(c.Sizes) * len(c.Speeds) * len(c.Threads)
-	for _, size := range c.Sizes {
-		c.Progress(fmt.Sprintf("loading %v as %v", size, c.Format))
-		clip, err := load(c.Input, c.Format, size, c.Frames)
-		if err != nil {
+func Run(ctx context.Context, c Config) (Report, error) { return c.Resume(ctx, newReport(c)) }
+
+// Resume goes on behind the rows of r, which is one that Begin gave.
+func (c Config) Resume(ctx context.Context, r Report) (Report, error) {
+	var loaded *clip
+	var size Size
+	rows := c.rows()
+	for i := len(r.Rows); i < len(rows); i++ {
+		row := rows[i]
+		r.attempt(rows[i:])
+		if loaded == nil || row.Size != size {
+			c.Progress(fmt.Sprintf("loading %v as %v", row.Size, c.Format))
+			var err error
+			if loaded, err = load(c.Input, c.Format, row.Size, c.Frames); err != nil {
+				return r, err
+			}
+			size = row.Size
+		}
+		what := fmt.Sprintf("%d of %d: %v speed %d threads %d", i+1, len(rows), row.Size, row.Speed, row.Threads)
+		if err := c.measure(ctx, loaded, &row, what); err != nil || ctx.Err() != nil {
 			return r, err
 		}
-		for _, speed := range c.Speeds {
-			for _, threads := range c.Threads {
-				what := fmt.Sprintf("%d of %d: %v speed %d threads %d", len(r.Rows)+1, total, size, speed, threads)
-				row, err := c.measure(ctx, clip, encoder.Config{
-					Width: size.Width, Height: size.Height, FPS: c.FPS, Bitrate: c.bitrate(size), Speed: speed, Threads: threads,
-				}, what)
-				if err != nil {
-					return r, err
-				}
-				if ctx.Err() != nil {
-					r.Interrupted = true
-					return r, nil
-				}
-				r.add(row)
-				c.Progress(fmt.Sprintf("%s: %.0f fps, %.2f ms CPU, p99 %.2f ms, %.2f dB", what, row.FPS, row.CPU.All, row.Latency.P99, row.PSNR))
-				if c.Measured != nil {
-					if err := c.Measured(r); err != nil {
-						return r, err
-					}
-				}
+		r.add(row)
+		r.attempt(rows[i+1:])
+		if c.Measured != nil { // first: who reads of a row may pull the plug
+			if err := c.Measured(r); err != nil {
+				return r, err
 			}
 		}
+		c.Progress(fmt.Sprintf("%s: %.0f fps, %.2f ms CPU, p99 %.2f ms, %.2f dB", what, row.FPS, row.CPU.All, row.Latency.P99, row.PSNR))
 	}
 	return r, nil
 }

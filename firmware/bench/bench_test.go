@@ -3,6 +3,7 @@ package bench
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"image"
 	"image/jpeg"
 	"os"
@@ -13,7 +14,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/krazycam/krazycam/encoder"
 	"github.com/krazycam/krazycam/encoder/convert"
+	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 )
 
@@ -88,6 +91,64 @@ func TestInterruptKeepsTheRowsThatAreDone(t *testing.T) {
 	r, err := Run(ctx, c)
 	if err != nil || len(r.Rows) != 2 || !r.Interrupted {
 		t.Errorf("%d rows, interrupted %v, %v; want 2, true", len(r.Rows), r.Interrupted, err)
+	}
+}
+
+func TestBeginTakesOnlyWhatIsAPartOfTheWish(t *testing.T) {
+	c := small(t)
+	c.Version, c.Speeds = "1", []int{-12, -16}
+	whole, err := Run(t.Context(), c)
+	if err != nil || len(whole.Rows) != 2 || whole.Interrupted || whole.Attempt != nil {
+		t.Fatalf("%+v, %v", whole, err)
+	}
+	half := whole
+	half.Rows = whole.Rows[:1]
+	for _, x := range []struct {
+		name   string
+		kept   Report
+		change func(*Config)
+		rows   int
+	}{
+		{"all of it", whole, func(*Config) {}, 2},
+		{"a part of it", half, func(*Config) {}, 1},
+		{"a wish for more", whole, func(c *Config) { c.Speeds = []int{-12, -16, -8} }, 2},
+		{"nothing", Report{}, func(*Config) {}, 0},
+		{"a wish for less", whole, func(c *Config) { c.Speeds = []int{-12} }, 0},
+		{"another order", whole, func(c *Config) { c.Speeds = []int{-16, -12} }, 0},
+		{"another size", whole, func(c *Config) { c.Sizes = []Size{{64, 48}} }, 0},
+		{"other threads", whole, func(c *Config) { c.Threads = []int{2} }, 0},
+		{"more pictures", whole, func(c *Config) { c.Frames = 21 }, 0},
+		{"another format", whole, func(c *Config) { c.Format = pixfmt.MJPG }, 0},
+		{"another rate", whole, func(c *Config) { c.Bitrate *= 2 }, 0},
+		{"another version", whole, func(c *Config) { c.Version = "2" }, 0},
+		{"another goal", whole, func(c *Config) { c.FPS = 15 }, 0},
+	} {
+		c := c
+		x.change(&c)
+		got := c.Begin(x.kept)
+		left := len(c.rows()) - x.rows
+		if len(got.Rows) != x.rows || got.Interrupted != (left > 0) || (got.Attempt != nil) != (left > 0) {
+			t.Errorf("%s: %d rows, interrupted %v, attempt %+v; want %d", x.name, len(got.Rows), got.Interrupted, got.Attempt, x.rows)
+		}
+	}
+}
+
+func TestConfigurationTakesWhatTheEncoderTakes(t *testing.T) {
+	for speed := -18; speed <= 1; speed++ {
+		for threads := 1; threads <= 6; threads++ {
+			asked, wrong := config.Parse("f", fmt.Appendf(nil, `{"bench": {"sizes": ["64x48"], "speeds": [%d], "threads": [%d]}}`, speed, threads))
+			e, err := encoder.New(encoder.Config{Width: 64, Height: 48, FPS: 30, Bitrate: 100_000, Speed: speed, Threads: threads})
+			if err == nil {
+				e.Close()
+			}
+			if (wrong == nil) != (err == nil) {
+				t.Errorf("speed %d, threads %d: the configuration says %v, the encoder %v", speed, threads, wrong, err)
+			}
+			var c Config
+			if c.Ask(asked.Bench); wrong == nil && (len(c.rows()) != 1 || c.rows()[0].Speed != speed || c.rows()[0].Threads != threads) {
+				t.Errorf("speed %d, threads %d: rows %+v", speed, threads, c.rows())
+			}
+		}
 	}
 }
 

@@ -65,9 +65,11 @@ func (r *rig) encode(n int) (encoder.Frame, error) {
 	return r.encoder.Encode(&r.picture.YCbCr, time.Duration(n)*r.interval, false)
 }
 
-// measure gives one row; after ctx has ended it is not whole.
-func (c Config) measure(ctx context.Context, cl *clip, e encoder.Config, what string) (Row, error) {
-	row := Row{Size: Size{e.Width, e.Height}, Format: c.Format.String(), Speed: e.Speed, Threads: e.Threads, Bitrate: int(e.Bitrate)}
+// measure fills in what a setting gives; after ctx has ended it is not whole.
+func (c Config) measure(ctx context.Context, cl *clip, row *Row, what string) error {
+	e := encoder.Config{
+		Width: row.Size.Width, Height: row.Size.Height, FPS: c.FPS, Bitrate: encoder.Bitrate(row.Bitrate), Speed: row.Speed, Threads: row.Threads,
+	}
 	told := v4l2.Now()
 	tell := func(pass string, n int) {
 		if now := v4l2.Now(); now-told >= still {
@@ -75,10 +77,10 @@ func (c Config) measure(ctx context.Context, cl *clip, e encoder.Config, what st
 			c.Progress(fmt.Sprintf("%s: %s %d of %d pictures", what, pass, n, c.Frames))
 		}
 	}
-	if err := c.timed(ctx, cl, e, &row, func(n int) { tell("timed", n) }); err != nil || ctx.Err() != nil {
-		return row, err
+	if err := c.timed(ctx, cl, e, row, func(n int) { tell("timed", n) }); err != nil || ctx.Err() != nil {
+		return err
 	}
-	return row, c.judged(ctx, cl, e, &row, func(n int) { tell("judged", n) })
+	return c.judged(ctx, cl, e, row, func(n int) { tell("judged", n) })
 }
 
 // timed fills in all but the quality.

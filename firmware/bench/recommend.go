@@ -95,3 +95,10 @@ func ratio(b, a float64) string {
 func (r Row) setting() Row {
 	return Row{Size: r.Size, Format: r.Format, Speed: r.Speed, Threads: r.Threads, Bitrate: r.Bitrate}
 }
+
+// wish is what was asked for.
+func (r Row) wish() Row {
+	w := r.setting()
+	w.Frames = r.Frames
+	return w
+}

@@ -4,6 +4,7 @@ package bench
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -24,6 +25,7 @@ type Report struct {
 	Start       Machine   `json:"start"`
 	End         Machine   `json:"end"`
 	Interrupted bool      `json:"interrupted,omitempty"` // there would have been more rows
+	Attempt     *Attempt  `json:"attempt,omitempty"`     // the row that was not measured to its end
 	FPS         int       `json:"fps"`                   // that the recommendation is for
 	Rows        []Row     `json:"rows"`
 	Recommended *Row      `json:"recommended,omitempty"` // nil: nothing is fast enough
@@ -43,6 +45,12 @@ type Row struct {
 	Latency Latency `json:"latency_ms"`
 	Kbit    float64 `json:"kbit_s"`
 	PSNR    float64 `json:"psnr_y_db"`
+}
+
+// An Attempt is a row that is being measured.
+type Attempt struct {
+	Row    Row `json:"row"`              // without what it gives
+	Starts int `json:"starts,omitempty"` // of the board, on whose card this is kept
 }
 
 // CPU is milliseconds of processor time, of all cores together.
@@ -76,26 +84,55 @@ func (r *Report) add(row Row) {
 	r.Recommended = recommend(r.Rows, r.FPS)
 }
 
+// sameRun tells whether rows of both may stand in one table.
+func (r Report) sameRun(o Report) bool {
+	return r.Version == o.Version && r.Model == o.Model && r.Arch == o.Arch && r.CPUs == o.CPUs && r.Input == o.Input && r.FPS == o.FPS
+}
+
+// attempt says what is left to be measured.
+func (r *Report) attempt(left []Row) {
+	r.Interrupted = len(left) > 0
+	switch {
+	case !r.Interrupted:
+		r.Attempt = nil
+	case r.Attempt == nil || r.Attempt.Row != left[0]:
+		r.Attempt = &Attempt{Row: left[0]}
+	}
+}
+
 // Save writes the result file, whole or not at all.
 func (r Report) Save(path string) error {
 	b, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(path+".new", append(b, '\n'), 0o644); err != nil {
+	f, err := os.Create(path + ".new")
+	if err != nil {
 		return err
 	}
-	return os.Rename(path+".new", path)
+	_, err = f.Write(append(b, '\n'))
+	// Without Sync, ext4 may keep the new name and lose the bytes when the power fails.
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return err
+	}
+	if folder, err := os.Open(filepath.Dir(path)); err == nil {
+		_ = folder.Sync() // not every system can; the rename itself was whole
+		_ = folder.Close()
+	}
+	return nil
 }
 
-// Load reads a result file.
+// Load reads a result file. One without rows is an error, and is given all the same.
 func Load(path string) (r Report, err error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return r, err
 	}
 	if err := json.Unmarshal(b, &r); err != nil {
-		return r, fmt.Errorf("%s: not a result of camsource bench: %w", path, err)
+		return Report{}, fmt.Errorf("%s: not a result of camsource bench: %w", path, err)
 	}
 	if len(r.Rows) == 0 {
 		return r, fmt.Errorf("%s: not a result of camsource bench: no rows", path)

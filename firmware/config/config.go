@@ -79,11 +79,6 @@ type Log struct {
 	Level slog.Level
 }
 
-// Bench says whether the board measures itself before it streams.
-type Bench struct {
-	Once bool // camsource bench, once for each version of camsource
-}
-
 // Default is the configuration of a board nobody configured.
 func Default() Config {
 	return Config{Stream: Stream{Ping: true}, Log: Log{Level: slog.LevelInfo}}

@@ -23,7 +23,7 @@ const whole = `{
   },
   "time": {"ntp": ["ntp.example.org", "192.0.2.1"]},
   "log": {"level": "debug"},
-  "bench": {"once": true}
+  "bench": {"once": true, "sizes": ["320x240", "640x480"], "speeds": [-8, -12], "threads": [1], "frames": 100}
 }`
 
 func TestParseReadsEveryKey(t *testing.T) {
@@ -39,7 +39,7 @@ func TestParseReadsEveryKey(t *testing.T) {
 			AllowedReceivers: []string{"10.0.0.0/8", "video.example.org"}},
 		Time:  Time{NTP: []string{"ntp.example.org", "192.0.2.1"}},
 		Log:   Log{Level: slog.LevelDebug},
-		Bench: Bench{Once: true},
+		Bench: Bench{Once: true, Sizes: []Size{{320, 240}, {640, 480}}, Speeds: []int{-8, -12}, Threads: []int{1}, Frames: 100},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("Parse (-want +got):\n%s", diff)
@@ -213,12 +213,14 @@ func TestSizeAndBitrateAreFlags(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(whole))
 	f.Add([]byte(`{"time": {"ntp": ["a", 1, null]}}`))
+	f.Add([]byte(`{"bench": {"sizes": ["16x16", "4096x4096"], "speeds": [-17, -1.5], "threads": [5, null], "frames": 1e5}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		_, err := Parse("f", b)
+		c, err := Parse("f", b)
 		var e *Error
 		if err != nil && (!errors.As(err, &e) || e.Line < 1 || e.Line > 1+strings.Count(string(b), "\n")) {
 			t.Errorf("Parse(%q) = %v, want an *Error with a line of the text", b, err)
 		}
+		checkBench(t, c.Bench)
 	})
 }
 

@@ -19,9 +19,11 @@ import (
 	"strings"
 )
 
-// A section maps its keys to what takes their values: string, json.Number, bool,
-// nil, or []any or map[string]any of these.
-type section map[string]func(value any) error
+// A section maps its keys to what takes their values.
+type section map[string]taker
+
+// A taker takes a value: string, json.Number, bool, nil, or []any or map[string]any of these.
+type taker = func(value any) error
 
 func sections(c *Config) map[string]section {
 	return map[string]section{
@@ -58,7 +60,7 @@ func sections(c *Config) map[string]section {
 		"time": {"ntp": texts(&c.Time.NTP, checkHost)},
 		"log":  {"level": text(nil, c.Log.set)},
 
-		"bench": {"once": boolean(&c.Bench.Once)},
+		"bench": c.Bench.keys(),
 	}
 }
 
@@ -66,7 +68,7 @@ func sections(c *Config) map[string]section {
 const MaxFPS = 120
 
 // text takes a string that check accepts; a nil to means that check stores it.
-func text(to *string, check func(string) error) func(any) error {
+func text(to *string, check func(string) error) taker {
 	return func(value any) error {
 		s, ok := value.(string)
 		if !ok {
@@ -82,26 +84,29 @@ func text(to *string, check func(string) error) func(any) error {
 	}
 }
 
-func texts(to *[]string, check func(string) error) func(any) error {
+func texts(to *[]string, check func(string) error) taker {
+	return items(to, `["one", "two"]`, func(s *string) taker { return text(s, check) })
+}
+
+// items takes a list of what one takes.
+func items[T any](to *[]T, example string, one func(*T) taker) taker {
 	return func(value any) error {
-		items, ok := value.([]any)
+		values, ok := value.([]any)
 		if !ok {
-			return errors.New(`must be a list, such as ["one", "two"]`)
+			return fmt.Errorf("must be a list, such as %s", example)
 		}
-		list := make([]string, 0, len(items))
-		for _, item := range items {
-			var s string
-			if err := text(&s, check)(item); err != nil {
+		all := make([]T, len(values))
+		for i, v := range values {
+			if err := one(&all[i])(v); err != nil {
 				return err
 			}
-			list = append(list, s)
 		}
-		*to = list
+		*to = all
 		return nil
 	}
 }
 
-func number(to *int, low, high int) func(any) error {
+func number(to *int, low, high int) taker {
 	return func(value any) error {
 		n, ok := value.(json.Number)
 		i, err := strconv.Atoi(n.String())
@@ -114,7 +119,7 @@ func number(to *int, low, high int) func(any) error {
 }
 
 // numbers takes an object of names and whole numbers or switches, which count as 0 and 1.
-func numbers(to *map[string]int64) func(any) error {
+func numbers(to *map[string]int64) taker {
 	return func(value any) error {
 		members, ok := value.(map[string]any)
 		if !ok {
@@ -160,7 +165,7 @@ func checkName(s string) error {
 	return nil
 }
 
-func boolean(to *bool) func(any) error {
+func boolean(to *bool) taker {
 	return func(value any) error {
 		b, ok := value.(bool)
 		if !ok {

@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/krazycam/krazycam/encoder"
 	"github.com/krazycam/krazycam/firmware"
@@ -33,6 +31,7 @@ Flags:
 // benchOptions is the command line of bench, read and checked.
 type benchOptions struct {
 	config  bench.Config
+	what    config.Bench
 	out     string
 	json    bool
 	compare [2]string
@@ -48,6 +47,7 @@ func runBench(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		return compareBenches(stdout, o.compare)
 	}
 	_ = firmware.CalmMonitor() // as when it streams, which tells why not
+	o.config.Ask(o.what)
 	o.config.Version = version
 	o.config.Progress = func(s string) { fmt.Fprintln(stderr, "bench:", s) }
 	if o.out != "" {
@@ -104,7 +104,6 @@ func (o *benchOptions) flags() *flag.FlagSet {
 	f.StringVar(&o.out, "out", "", "keep the result in this `file`, after each row")
 	f.BoolVar(&o.json, "json", false, "print one JSON object, which is a result file too")
 	f.StringVar(&o.compare[0], "compare", "", "compare two result files: --compare `A.json` B.json")
-	f.IntVar(&c.Frames, "frames", c.Frames, "pictures for each row, 20 to 100000")
 	f.IntVar(&c.FPS, "fps", c.FPS, "pictures a second that the recommendation is for")
 	f.Func("bitrate", "`bit/s` at 640x480 (default 600k); other sizes in proportion to the root of their pixels", func(s string) error {
 		rate, err := config.ParseBitrate(s)
@@ -118,9 +117,7 @@ func (o *benchOptions) flags() *flag.FlagSet {
 		}
 		return err
 	})
-	f.Func("sizes", "`WIDTHxHEIGHT,…` (default 320x240,640x480,1280x720)", listInto(&c.Sizes, parseSize))
-	f.Func("speeds", "`-N,…`, -1 to -16 (default -4,-8,-12,-16)", listInto(&c.Speeds, strconv.Atoi))
-	f.Func("threads", "`N,…`, 1 to 4 (default 1,2; 1 on a single core)", listInto(&c.Threads, strconv.Atoi))
+	o.what.AddFlags(f)
 	return f
 }
 
@@ -135,31 +132,8 @@ func (o *benchOptions) check(rest []string) error {
 		return fmt.Errorf("%w: bench --compare takes two files: --compare A.json B.json", errUsage)
 	case len(rest) > 0:
 		return fmt.Errorf("%w: bench: unexpected %q", errUsage, rest[0])
-	case c.Frames < 20 || c.Frames > 100_000:
-		return fmt.Errorf("%w: bench --frames %d: must be from 20 to 100000", errUsage, c.Frames)
 	case c.FPS < 1 || c.FPS > config.MaxFPS:
 		return fmt.Errorf("%w: bench --fps %d: must be from 1 to %d", errUsage, c.FPS, config.MaxFPS)
 	}
 	return nil
-}
-
-// listInto parses a list with commas.
-func listInto[T any](into *[]T, parse func(string) (T, error)) func(string) error {
-	return func(s string) error {
-		*into = nil
-		for part := range strings.SplitSeq(s, ",") {
-			v, err := parse(strings.TrimSpace(part))
-			if err != nil {
-				return err
-			}
-			*into = append(*into, v)
-		}
-		return nil
-	}
-}
-
-func parseSize(s string) (bench.Size, error) {
-	var size config.Size
-	err := size.Set(s)
-	return bench.Size{Width: size.Width, Height: size.Height}, err
 }

@@ -10,6 +10,8 @@ const (
 	onBoard  = false
 	stateDir = "" // the user's own, see defaultState
 
+	benchFile = "" // `camsource bench --out` is there
+
 	restartWish = "" // nobody restarts a PC for a camera
 )
 

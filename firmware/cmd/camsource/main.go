@@ -67,8 +67,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, drop func
 	if o.warning != nil {
 		log.Error("configuration not used, going on with the defaults", "because", o.warning)
 	}
+	if onBoard { // root's right, given up when the camera is open
+		if err := firmware.Renice(firmware.BoardNiceness); err != nil {
+			log.Warn("running at normal priority", "because", err)
+		}
+	}
 	if o.config.Bench.Once && onBoard {
-		benchOnce(ctx, bench.Defaults(), o.state, lines)
+		c := bench.Defaults()
+		c.Ask(o.config.Bench)
+		benchOnce(ctx, c, benchFile, lines)
 	}
 	if ctx.Err() != nil {
 		return nil
@@ -94,11 +101,6 @@ func unconfigured(ctx context.Context, lines io.Writer, broken error) error {
 
 // stream runs the source until ctx ends.
 func stream(ctx context.Context, o options, log *slog.Logger, lines io.Writer, drop func() error) error {
-	if onBoard { // root's right, given up a moment later
-		if err := firmware.Renice(firmware.BoardNiceness); err != nil {
-			log.Warn("running at normal priority", "because", err)
-		}
-	}
 	if err := firmware.CalmMonitor(); err != nil { // without root's right it costs a little more
 		log.Debug("Go's monitor wakes often", "because", err)
 	}

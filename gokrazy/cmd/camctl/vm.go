@@ -3,9 +3,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -30,7 +34,7 @@ func newVMCommand() *cobra.Command {
 		Use:   "vm IMAGE",
 		Short: "Boots an image in QEMU with a virtual USB webcam",
 		Long: "Boots an image in QEMU as the board's firmware would, with a virtual USB webcam plugged in.\n" +
-			"The guest reaches this machine as 10.0.2.2. Ends with the VM or on Ctrl-C.\n" +
+			"The guest reaches this machine as 10.0.2.2. Ends with the VM, on Ctrl-C, or when nobody reads its console any more.\n" +
 			"Without --snapshot the image changes, as a card would.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
@@ -72,11 +76,38 @@ func (f *vmFlags) run(cmd *cobra.Command, image string) (err error) {
 		defer func() { err = errors.Join(err, file.Close()) }()
 		config.Console = file
 	}
-	vm, err := gokrazy.StartVM(cmd.Context(), config)
+	ctx, cancel := context.WithCancel(cmd.Context())
+	defer cancel()
+	piped := &pipedConsole{Writer: config.Console, gone: cancel}
+	config.Console = piped
+	defer piped.notice()()
+	vm, err := gokrazy.StartVM(ctx, config)
 	if err != nil {
 		return err
 	}
 	return vm.Wait()
+}
+
+// A pipedConsole ends the VM when nobody reads it any more, as camctl bench once it has its
+// result. Without, the signal would end camctl at once, and leave the VM's folder behind.
+type pipedConsole struct {
+	io.Writer
+	gone func()
+}
+
+// notice turns the signal into an error of Write until the function that it gives is called.
+func (p *pipedConsole) notice() (forget func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGPIPE)
+	return func() { signal.Stop(signals) }
+}
+
+func (p *pipedConsole) Write(b []byte) (int, error) {
+	n, err := p.Writer.Write(b)
+	if errors.Is(err, syscall.EPIPE) {
+		p.gone()
+	}
+	return n, err
 }
 
 // vmCamera is the webcam that --camera names, nil for none.
