@@ -12,11 +12,22 @@ import (
 	"strings"
 )
 
-// Senders.
+// Senders. CamsourceRTX is camsource which resends by RFC 4588, as GStreamer's sender does,
+// into the same chain of elements; without, resends are plain packets and rtpbin receives.
 const (
-	Camsource = "camsource"
-	GStreamer = "gstreamer"
+	Camsource    = "camsource"
+	CamsourceRTX = "camsource-rtx"
+	GStreamer    = "gstreamer"
 )
+
+// Senders are those that a scenario tells apart. Where nothing is lost by the link itself,
+// or nothing is asked for, both of camsource are the same.
+func (s Scenario) Senders() []string {
+	if s.AVP || s.Link.Loss == 0 {
+		return []string{Camsource, GStreamer}
+	}
+	return []string{Camsource, CamsourceRTX, GStreamer}
+}
 
 const twccURI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 
@@ -33,15 +44,15 @@ func (s Setup) line(in Scenario, sender string) ([]string, error) {
 	if sender == GStreamer {
 		return gstreamer(s.Clip, in), nil
 	}
-	more, err := s.flags(in)
+	more, err := s.flags(in, sender == CamsourceRTX)
 	return camsource(s.Camsource, s.Clip, in.Rate, more...), err
 }
 
 // flags are those that the scenario asks of camsource: --twcc, if this one knows it, so
-// that versions before and after it can be compared, and --rtx, if the setup wants it.
-func (s Setup) flags(in Scenario) ([]string, error) {
+// that versions before and after it can be compared, and --rtx.
+func (s Setup) flags(in Scenario, rtx bool) ([]string, error) {
 	more := slices.Clone(s.More)
-	if s.RTX && !slices.Contains(more, "--rtx") {
+	if rtx && !slices.Contains(more, "--rtx") {
 		more = append(more, "--rtx")
 	}
 	if in.TWCC && !slices.Contains(more, "--twcc") {

@@ -23,20 +23,21 @@ func TestTWCCIsAskedOfACamsourceThatKnowsItAndInItsScenarioOnly(t *testing.T) {
 		name  string
 		setup Setup
 		in    Scenario
+		rtx   bool
 		want  string
 	}{
-		{"with TWCC", Setup{Camsource: knows}, Scenario{TWCC: true}, "--twcc"},
-		{"of an older one", Setup{Camsource: old}, Scenario{TWCC: true}, ""},
-		{"in another scenario", Setup{Camsource: knows}, Scenario{}, ""},
-		{"given by hand", Setup{Camsource: old, More: []string{"--twcc"}}, Scenario{TWCC: true}, "--twcc"},
-		{"with RTX", Setup{Camsource: knows, RTX: true}, Scenario{TWCC: true}, "--rtx --twcc"},
+		{"with TWCC", Setup{Camsource: knows}, Scenario{TWCC: true}, false, "--twcc"},
+		{"of an older one", Setup{Camsource: old}, Scenario{TWCC: true}, false, ""},
+		{"in another scenario", Setup{Camsource: knows}, Scenario{}, false, ""},
+		{"given by hand", Setup{Camsource: old, More: []string{"--twcc"}}, Scenario{TWCC: true}, false, "--twcc"},
+		{"with RTX", Setup{Camsource: knows}, Scenario{TWCC: true}, true, "--rtx --twcc"},
 	} {
-		got, err := c.setup.flags(c.in)
+		got, err := c.setup.flags(c.in, c.rtx)
 		if err != nil || strings.Join(got, " ") != c.want {
 			t.Errorf("%s: flags = %q, %v, want %q", c.name, got, err, c.want)
 		}
 	}
-	if _, err := (Setup{Camsource: "/nonexistent"}).flags(Scenario{TWCC: true}); err == nil {
+	if _, err := (Setup{Camsource: "/nonexistent"}).flags(Scenario{TWCC: true}, false); err == nil {
 		t.Error("a program that is not there was asked")
 	}
 }

@@ -20,8 +20,7 @@ type Setup struct {
 	Dir       string   // for what a run keeps for a moment
 	Clip      string   // stamped (WriteClip), longer than the run
 	Camsource string   // the program
-	More      []string // flags for camsource, such as --rtx
-	RTX       bool     // camsource is told to resend by RFC 4588
+	More      []string // flags for camsource, such as --size
 }
 
 // tail is how long a run goes on after what is counted, so that the last pictures may
@@ -84,7 +83,7 @@ func record(ctx context.Context, setup Setup, s Scenario, sender string, seed in
 	if err != nil {
 		return t, err
 	}
-	rtx := sender == GStreamer || setup.RTX
+	rtx := sender != Camsource
 	decoder, pictures, err := decode(&at, w, receiver(s, rtx))
 	if err != nil {
 		return t, err

@@ -10,7 +10,7 @@ import (
 	"io"
 )
 
-const row = "%-15s %-9s %4v %9s %7s %8s %7s %7s %7s %7s %4s %6s %6s %5s %4s %7s %7s %6s\n"
+const row = "%-15s %-13s %4v %9s %7s %8s %7s %7s %7s %7s %4s %6s %6s %5s %4s %7s %7s %6s\n"
 
 // Heading is the first line of the table.
 func Heading() string {

@@ -12,7 +12,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -29,7 +28,7 @@ Flags:
 
 type options struct {
 	scenarios []losslab.Scenario
-	senders   []string
+	sender    string // empty: all of a scenario
 	seed      int64
 	setup     losslab.Setup
 	film      string
@@ -59,11 +58,10 @@ func parse(args []string) (options, error) {
 	f := flag.NewFlagSet("losslab", flag.ContinueOnError)
 	f.Usage = func() { fmt.Fprint(f.Output(), usage); f.PrintDefaults() }
 	seconds := f.Int("seconds", 0, "`length` of each run; default: the scenario's own")
-	sender := f.String("sender", "both", "camsource, gstreamer or both")
+	sender := f.String("sender", "all", "camsource, camsource-rtx (resends by RFC 4588), gstreamer (does so too) or all")
 	more := f.String("camsource-flags", "", "more `flags` for camsource, separated by spaces")
 	f.Int64Var(&o.seed, "seed", 0, "run this `seed` only; default: the scenario's own")
 	f.StringVar(&o.setup.Camsource, "camsource", "out/amd64/camsource", "`program` to measure")
-	f.BoolVar(&o.setup.RTX, "rtx", false, "camsource gets --rtx and GStreamer's receiver takes RFC 4588 from it")
 	f.StringVar(&o.film, "film", "", "y4m `file` of 640x480 (scripts/clip)")
 	f.StringVar(&o.json, "json", "", "append each run to this `file`, one line of JSON")
 	f.StringVar(&o.record, "record", "", "keep each run in this `folder` (docs/losslab) and draw its plots and table anew")
@@ -85,11 +83,12 @@ func parse(args []string) (options, error) {
 		}
 	}
 	o.setup.More = strings.Fields(*more)
-	if o.senders = []string{*sender}; *sender == "both" {
-		o.senders = []string{losslab.Camsource, losslab.GStreamer}
-	}
-	if !slices.Contains([]string{"both", losslab.Camsource, losslab.GStreamer}, *sender) {
-		return o, fmt.Errorf("--sender %s: want camsource, gstreamer or both", *sender)
+	switch *sender {
+	case "all": // of each scenario
+	case losslab.Camsource, losslab.CamsourceRTX, losslab.GStreamer:
+		o.sender = *sender
+	default:
+		return o, fmt.Errorf("--sender %s: want camsource, camsource-rtx, gstreamer or all", *sender)
 	}
 	return o, nil
 }
@@ -119,7 +118,11 @@ func lab(ctx context.Context, o options, w io.Writer) error {
 			seeds = []int64{o.seed}
 		}
 		for _, seed := range seeds {
-			for _, sender := range o.senders {
+			senders := s.Senders()
+			if o.sender != "" {
+				senders = []string{o.sender}
+			}
+			for _, sender := range senders {
 				if err := one(ctx, o, s, sender, seed, w); err != nil {
 					return err
 				}
