@@ -148,12 +148,16 @@ func (d *departures) estimated(now time.Duration, bitrate float64) {
 
 // lacks hands on that the receiver asked for a packet, the first time. Who tells of
 // each packet's arrival needs not: rtpbin asks for packets that are merely late, too.
-func (d *departures) lacks(now time.Duration, sequence uint16) {
+// ok: age is how long ago it left.
+func (d *departures) lacks(now time.Duration, sequence uint16) (age time.Duration, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if p := d.of(sequence); p != nil && !d.fed {
-		d.miss(now, p)
+	p := d.of(sequence)
+	if p == nil || d.fed {
+		return 0, false
 	}
+	d.miss(now, p)
+	return now - p.at, true
 }
 
 // queued is how much older than on an empty path a packet is when its arrival is told,

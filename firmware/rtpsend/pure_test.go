@@ -124,6 +124,38 @@ func TestKeyFramesAreSpacedByTheRoundTrip(t *testing.T) {
 	}
 }
 
+// Seen in the loss lab: a request for a key frame that was lost left the picture broken for
+// 3 s, until the next loss.
+func TestKeyFrameComesForAPacketAskedForTooLate(t *testing.T) {
+	const ms, rtt = time.Millisecond, 60 * time.Millisecond
+	for _, c := range []struct {
+		name string
+		do   func(k *keyFrames)
+		when time.Duration // of the key frame; 0: none within 10 s
+	}{
+		{"in time", func(k *keyFrames) { k.asked(3000*ms, 190*ms, rtt) }, 0},
+		{"too late", func(k *keyFrames) { k.asked(3000*ms, 191*ms, rtt) }, 3300 * ms},
+		{"of a queue", func(k *keyFrames) { k.asked(3000*ms, 500*ms, rtt) }, 0},
+		{"soon after a key frame", func(k *keyFrames) { k.asked(2900*ms, 200*ms, rtt); k.last = 2000 * ms }, 4000 * ms},
+		{"again and again", func(k *keyFrames) { k.asked(3000*ms, 200*ms, rtt); k.asked(3250*ms, 200*ms, rtt) }, 3300 * ms},
+		{"with a key frame behind it", func(k *keyFrames) { k.asked(3000*ms, 200*ms, rtt); k.sent(3100 * ms) }, 0},
+		{"with a request behind it", func(k *keyFrames) { k.asked(3000*ms, 200*ms, rtt); k.request() }, 3020 * ms},
+	} {
+		var k keyFrames
+		k.sent(1000 * ms)
+		c.do(&k)
+		at := time.Duration(0)
+		for now := 3020 * ms; now < 13*time.Second && at == 0; now += 20 * ms {
+			if k.take(now, rtt) {
+				at = now
+			}
+		}
+		if at != c.when {
+			t.Errorf("%s: a key frame at %v, want %v", c.name, at, c.when)
+		}
+	}
+}
+
 func TestSDPNamesStreamAndPorts(t *testing.T) {
 	for _, c := range []struct{ host, unspecified, version string }{
 		{"192.0.2.1", "0.0.0.0", "IP4"},

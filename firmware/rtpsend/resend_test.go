@@ -43,6 +43,26 @@ func TestNACKBringsBackTheSamePacketsAcrossTheWrap(t *testing.T) {
 	})
 }
 
+func TestPacketAskedForTooLateBringsAKeyFrameInTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		defer r.Close()
+		r.frame(t, true, 1000)
+		time.Sleep(3 * time.Second)
+		r.frame(t, false, 1000) // 65535
+		time.Sleep(200 * time.Millisecond)
+		r.feed(t, nack(65535))
+		synctest.Wait()
+		if r.KeyFrameWanted() {
+			t.Error("a key frame is wanted at once: the receiver's own request may be on its way")
+		}
+		time.Sleep(lateWait)
+		if !r.KeyFrameWanted() {
+			t.Errorf("no key frame is wanted: %+v", r.Stats())
+		}
+	})
+}
+
 func TestRTXPacketsHaveTheirOwnStreamAndTheOldNumber(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRigWith(t, Config{RTX: true, First: &First{SSRC: testSSRC, Sequence: 65534, RTXSSRC: 99, RTXSequence: 65535}})
