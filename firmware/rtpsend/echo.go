@@ -79,7 +79,9 @@ func (s *Sender) echo() {
 			if s.closed.Load() {
 				return
 			}
+			s.sending.Lock() // nothing follows BYE
 			s.ask()
+			s.sending.Unlock()
 			wait = e.due - s.cfg.Monotonic()
 		}
 		n, err := e.conn.Receive(e.in[:], max(wait, time.Millisecond))
@@ -98,7 +100,7 @@ func (s *Sender) echo() {
 	}
 }
 
-// ask sends a request if the stream flows and nothing better tells of the path.
+// ask sends a request if the stream flows and nothing better tells of the path. sending is held.
 func (s *Sender) ask() {
 	e := &s.echoes
 	now := s.cfg.Monotonic()
@@ -106,8 +108,6 @@ func (s *Sender) ask() {
 	if !e.answered && e.sequence >= echoPatience {
 		e.due = now + echoSeldom
 	}
-	s.sending.Lock() // nothing follows BYE
-	defer s.sending.Unlock()
 	last := &e.requests[(e.sequence-1)%echoesKept]
 	before, fed := s.departures.sum()
 	if s.closed.Load() || fed || before == last.before {

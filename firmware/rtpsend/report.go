@@ -21,7 +21,7 @@ const lookEvery = 500 * time.Millisecond
 
 // startReports sends the first report with the first frame: a receiver maps RTP time
 // from the start, and one that learns our RTCP address from it can ask for key frames.
-// Section 6.2 allows unicast to begin without delay.
+// Section 6.2 allows unicast to begin without delay. sending is held.
 func (s *Sender) startReports() {
 	s.sendReport(nil)
 	s.mu.Lock()
@@ -30,6 +30,7 @@ func (s *Sender) startReports() {
 	s.running.Add(2)
 	go s.run()
 	if s.echoes.conn != nil {
+		s.ask() // before the stream can make a queue
 		s.running.Add(1)
 		go s.echo()
 	}
