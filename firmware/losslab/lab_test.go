@@ -184,6 +184,10 @@ func notWorse(t *testing.T, ours, theirs []Result) {
 	if o, g := mean(ours, p95), mean(theirs, p95); o > g*1.05+0.01 {
 		t.Errorf("p95 delay %.0f ms, with GStreamer's sender %.0f", 1000*o, 1000*g)
 	}
+	age := func(r Result) float64 { return r.Age95 }
+	if o, g := mean(ours, age), mean(theirs, age); o > g*1.05+0.01 {
+		t.Errorf("p95 of the age of what is shown %.0f ms, with GStreamer's sender %.0f", 1000*o, 1000*g)
+	}
 	freeze := func(r Result) float64 { return r.Freeze }
 	if o, g := mean(ours, freeze), mean(theirs, freeze); o > g+2*interval.Seconds() {
 		t.Errorf("longest freeze %.0f ms, with GStreamer's sender %.0f", 1000*o, 1000*g)

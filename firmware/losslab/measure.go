@@ -25,6 +25,7 @@ type Result struct {
 	P50     float64 `json:"delay_p50"`        // from the picture's place in the film to decoded
 	P95     float64 `json:"delay_p95"`
 	Max     float64 `json:"delay_max"`
+	Age95   float64 `json:"age_p95"` // of all pictures sent: until it or a newer one was decoded
 
 	Packets int     `json:"packets"` // of RTP that left the sender, resends included
 	Lost    int     `json:"packets_lost"`
@@ -77,7 +78,10 @@ func measure(s Scenario, t trace) Result {
 }
 
 // A shown picture is a new one that came out of the decoder.
-type shown struct{ at, delay time.Duration }
+type shown struct {
+	number    int
+	at, delay time.Duration
+}
 
 // countPictures fills in what was sent between begin and end, and what came of it.
 func (r *Result) countPictures(t trace, begin, end time.Duration) []shown {
@@ -107,11 +111,12 @@ func (r *Result) countPictures(t trace, begin, end time.Duration) []shown {
 			r.Intact++
 		}
 		at := p.At.Sub(t.start)
-		out = append(out, shown{at, at - slot - time.Duration(p.Number)*interval})
+		out = append(out, shown{p.Number, at, at - slot - time.Duration(p.Number)*interval})
 	}
 	r.Shown = outputs(t.decoded, sent)
 	r.Freeze = longestGap(out, begin, end).Seconds()
 	r.delays(out)
+	r.Age95 = ages(sent, out, slot, end)
 	return out
 }
 
@@ -167,8 +172,34 @@ func (r *Result) delays(all []shown) {
 		d[i] = p.delay
 	}
 	slices.Sort(d)
-	rank := func(percent int) float64 { return d[(len(d)*percent+99)/100-1].Seconds() }
-	r.P50, r.P95, r.Max = rank(50), rank(95), rank(100)
+	r.P50, r.P95, r.Max = rank(d, 50), rank(d, 95), rank(d, 100)
+}
+
+// rank is a percentile of sorted, not empty, in seconds.
+func rank(sorted []time.Duration, percent int) float64 {
+	return sorted[(len(sorted)*percent+99)/100-1].Seconds()
+}
+
+// ages is the 95th percentile, over all pictures sent, of the time from a picture's place
+// in the film until it or a newer one came out: the delays of those that came out flatter a
+// sender of which the slow ones never do. Where nothing came any more it counts up to end.
+func ages(sent map[int]sentPicture, out []shown, slot, end time.Duration) float64 {
+	var all []time.Duration
+	for number := range sent {
+		due := slot + time.Duration(number)*interval
+		i, _ := slices.BinarySearchFunc(out, number, func(p shown, n int) int { return p.number - n })
+		switch {
+		case i < len(out):
+			all = append(all, out[i].at-due)
+		case due < end:
+			all = append(all, end-due)
+		}
+	}
+	if len(all) == 0 {
+		return 0
+	}
+	slices.Sort(all)
+	return rank(all, 95)
 }
 
 // bottleneck takes the three steps wide, narrow, wide and what was sent.

@@ -46,6 +46,9 @@ func TestMeasureOfAPerfectRun(t *testing.T) {
 	if !near(r.P50, 0.020) || !near(r.Max, 0.020) || !near(r.Freeze, 0.0333) {
 		t.Errorf("delays %v to %v, freeze %v, want 20 ms and one interval", r.P50, r.Max, r.Freeze)
 	}
+	if !near(r.Age95, 0.020) {
+		t.Errorf("age %v, want that of each picture", r.Age95)
+	}
 	if want := 61 * 2500 * 8 / 2.0; !near(r.Rate/want, 1) {
 		t.Errorf("%v bit/s, want %v", r.Rate, want)
 	}
@@ -73,6 +76,10 @@ func TestMeasureTellsMissingDamagedAndChangedPictures(t *testing.T) {
 	if !near(r.P95, 0.020) || !near(r.Max, 0.030) {
 		t.Errorf("p95 %v, max %v, want 20 and 30 ms", r.P95, r.Max)
 	}
+	// Of 61 the fourth oldest: picture 13, which 25 had to stand for.
+	if want := 12*interval.Seconds() + 0.020; !near(r.Age95, want) {
+		t.Errorf("age %v, want %v", r.Age95, want)
+	}
 }
 
 func TestDelayCountsFromThePlaceInTheFilmNotFromALateFirstPacket(t *testing.T) {
@@ -95,6 +102,9 @@ func TestAStreamThatEndsIsAFreezeToTheEnd(t *testing.T) {
 	}))
 	if !near(r.Freeze, 0.980) {
 		t.Errorf("freeze %v, want 0.98 s from 1.02 to 2 s", r.Freeze)
+	}
+	if want := 26 * interval.Seconds(); !near(r.Age95, want) { // of 61 the fourth oldest: 34
+		t.Errorf("age %v, want %v", r.Age95, want)
 	}
 	if r := measure(Scenario{Length: second}, trace{pictures: []sentPicture{{number: 0}}}); r.Freeze != 1 || r.Shown != 0 {
 		t.Errorf("%+v: nothing decoded, want a freeze of the whole second", r)

@@ -103,7 +103,7 @@ func (r Result) head() string {
 }
 
 func (r Result) caption() string {
-	return fmt.Sprintf("%.1f %% of %d pictures decoded, %.1f %% intact, p95 %.0f ms, freeze %.0f ms", 100*r.ShownShare(), r.Sent, 100*r.IntactShare(), 1000*r.P95, 1000*r.Freeze)
+	return fmt.Sprintf("%.1f %% of %d pictures decoded, %.1f %% intact, p95 %.0f ms (age %.0f), freeze %.0f ms", 100*r.ShownShare(), r.Sent, 100*r.IntactShare(), 1000*r.P95, 1000*r.Age95, 1000*r.Freeze)
 }
 
 // highest is the top of a row's scale: above every value, and round in quarters.

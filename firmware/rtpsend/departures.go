@@ -69,6 +69,7 @@ type departures struct {
 	passed  uint64        // number of the newest packet that arrived, + 1
 	age     time.Duration // how old it was when that was told
 	usually time.Duration // how old it is on an empty path
+	lost    float64       // share of the latest packets of media that the receiver lacks
 }
 
 // number is what the next packet will have.
@@ -95,6 +96,7 @@ func (d *departures) name(sequence uint16) {
 	d.media[sequence%historySize] = d.n
 	p := d.at(d.n - 1)
 	p.media, p.number = true, sequence
+	d.lost -= d.lost / lossMemory
 }
 
 // at is the packet of a number; nil: it is too old, or did not leave yet. mu is held.
@@ -175,13 +177,17 @@ func (d *departures) late(sequence uint16) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	n := d.media[sequence%historySize]
-	return d.fed && d.age > d.usually+queued && n > d.passed && d.at(n-1) != nil
+	return d.queues() && n > d.passed && d.at(n-1) != nil
 }
+
+// queues tells that feedback shows a queue on the path. mu is held.
+func (d *departures) queues() bool { return d.fed && d.age > d.usually+queued }
 
 // miss is told of each packet once. mu is held.
 func (d *departures) miss(now time.Duration, p *departure) {
 	if !p.missing {
 		p.missing = true
+		d.lost += 1. / lossMemory
 		d.path.Missing(now, p.at)
 	}
 }

@@ -19,6 +19,7 @@ const (
 type entry struct {
 	sequence uint16
 	size     uint16 // bytes; 0: the slot was never used
+	twice    bool   // it is to leave twice
 	resent   bool
 	resentAt time.Duration
 }
@@ -56,10 +57,10 @@ func (h *history) room() (b []byte, sequence uint16) {
 // full tells that room would overwrite a packet that still waits.
 func (h *history) full() bool { return h.waiting == historySize }
 
-// add queues the packet of size bytes that was written to room.
-func (h *history) add(size int) {
+// add queues the packet of size bytes that was written to room; twice: it is to leave twice.
+func (h *history) add(size int, twice bool) {
 	sequence := h.next + uint16(h.waiting)
-	h.entries[sequence%historySize] = entry{sequence: sequence, size: uint16(size)}
+	h.entries[sequence%historySize] = entry{sequence: sequence, size: uint16(size), twice: twice}
 	h.waiting++
 	h.queued += size
 }
@@ -73,10 +74,12 @@ func (h *history) peek() []byte {
 }
 
 // pass notes that the packet of peek was sent.
-func (h *history) pass() {
-	h.queued -= int(h.entries[h.next%historySize].size)
+func (h *history) pass() (twice bool) {
+	e := &h.entries[h.next%historySize]
+	h.queued -= int(e.size)
 	h.next++
 	h.waiting--
+	return e.twice
 }
 
 // find gives a packet that was sent, and what is known of it; nil: it is not here.

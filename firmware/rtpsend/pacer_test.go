@@ -139,7 +139,7 @@ func BenchmarkFrame(b *testing.B) {
 		at += 33 * time.Millisecond
 		r.begin(at, at, false)
 		var sent tally
-		if err := r.queue(frame, uint32(at), 0, &sent); err != nil {
+		if err := r.queue(frame, uint32(at), 0, false, &sent); err != nil {
 			b.Fatal(err)
 		}
 		r.pacer.frame(at, at, r.history.queued)

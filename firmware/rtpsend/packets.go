@@ -10,8 +10,8 @@ import (
 
 // queue cuts a frame into packets behind those that wait. It is their last chance to
 // wait: with 1,024 of them, the oldest leave. The first bears the capture time ntp,
-// unless that is 0.
-func (s *Sender) queue(frame []byte, timestamp uint32, ntp uint64, sent *tally) error {
+// unless that is 0. twice: all of it is to leave a second time.
+func (s *Sender) queue(frame []byte, timestamp uint32, ntp uint64, twice bool, sent *tally) error {
 	s.packetizer.Start(frame)
 	for last := false; !last; {
 		if s.history.full() {
@@ -29,7 +29,7 @@ func (s *Sender) queue(frame []byte, timestamp uint32, ntp uint64, sent *tally) 
 			b[0] |= extensionBit
 		}
 		ntp = 0 // the frame's other packets bear the same timestamp
-		s.history.add(head + n)
+		s.history.add(head+n, twice)
 	}
 	return nil
 }
@@ -45,11 +45,14 @@ func (s *Sender) captured(now, at time.Duration) uint64 {
 // sendNext sends the packet whose turn it is.
 func (s *Sender) sendNext(sent *tally) error {
 	packet, sequence, before := s.history.peek(), s.history.next, sent.packets
-	s.history.pass()
+	twice := s.history.pass()
 	s.number(packet)
 	err := s.write(packet, sent)
 	if sent.packets > before {
 		s.departures.name(sequence)
+	}
+	if twice {
+		s.repeats.add(sent.at, sequence)
 	}
 	return err
 }

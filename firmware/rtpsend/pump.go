@@ -44,8 +44,15 @@ func (s *Sender) turn() (wait time.Duration, err error) {
 	}
 	now := s.cfg.Monotonic()
 	sent := tally{at: now}
+	var repeat time.Duration
 	if err = s.resend(now, &sent); err == nil {
 		wait, err = s.flush(now, &sent)
+	}
+	if err == nil {
+		repeat, err = s.repeat(now, &sent)
+	}
+	if repeat > 0 && (wait == 0 || repeat < wait) {
+		wait = repeat
 	}
 	s.account(now, &sent)
 	return wait, err

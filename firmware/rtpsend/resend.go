@@ -35,6 +35,7 @@ type Resends struct {
 	Gone    uint64 // older than the history, or never sent
 	Early   uint64 // sent again so short a time ago that the answer is on its way, or late rather than lost
 	Limited uint64 // above 25 % of the bandwidth, or too many at once
+	Twice   uint64 // of those sent, the ones that nobody had asked for: see repeat.go
 }
 
 func (r *Resends) add(more Resends) {
@@ -44,6 +45,7 @@ func (r *Resends) add(more Resends) {
 	r.Gone += more.Gone
 	r.Early += more.Early
 	r.Limited += more.Limited
+	r.Twice += more.Twice
 }
 
 // newResendBucket lets a lost key frame pass at once, and then resendShare.
@@ -112,8 +114,9 @@ func (s *Sender) resend(now time.Duration, sent *tally) error {
 			sent.resends.Gone++
 			continue
 		// A receiver that asks within a round trip has not yet seen what was sent. Half
-		// of one: jitter is in the figure, and to be wrong costs a packet, not a frame.
-		case e.resent && now-e.resentAt < rtt/2:
+		// of one, unless two are on their way: jitter is in the figure, and to be wrong costs
+		// a packet, not a frame.
+		case e.resent && now-e.resentAt < rtt/2, e.twice && e.resent && now-e.resentAt < rtt:
 			sent.resends.Early++
 			continue
 		case s.departures.late(sequence):
@@ -122,6 +125,9 @@ func (s *Sender) resend(now time.Duration, sent *tally) error {
 		case !s.resends.take(now, len(packet)):
 			sent.resends.Limited++
 			continue
+		}
+		if e.twice = !e.resent && s.departures.byChance(0); e.twice {
+			s.repeats.add(now, sequence)
 		}
 		e.resent, e.resentAt = true, now
 		if err := s.sendAgain(packet, sent); err != nil {

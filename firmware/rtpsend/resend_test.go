@@ -139,12 +139,19 @@ func TestRepeatedRequestWithinARoundTripIsAnsweredOnce(t *testing.T) {
 		lsr := middle(r.lastSR(t).NTPTime)
 		time.Sleep(100 * time.Millisecond)
 		r.feed(t, reception(rtcp.ReceptionReport{SSRC: testSSRC, LastSenderReport: lsr}))
-		for range 4 { // at 0, 30, 60 and 90 ms with a round trip of 100
+		for range 5 { // at 0, 30, 60, 90 and 120 ms with a round trip of 100
 			r.feed(t, nack(65534))
 			time.Sleep(30 * time.Millisecond)
 		}
-		if got := r.Stats().Resends; got.Sent != 2 || got.Early != 2 {
-			t.Errorf("%+v, want 2 sent, 2 too early", got)
+		if got := r.Stats().Resends; got.Sent != 3 || got.Twice != 1 || got.Early != 3 {
+			t.Errorf("%+v, want two sent at once and one after the round trip, 3 too early", got)
+		}
+		r.feed(t, nack(65534)) // 30 ms after that one, which left alone
+		time.Sleep(30 * time.Millisecond)
+		r.feed(t, nack(65534)) // and 60
+		synctest.Wait()
+		if got := r.Stats().Resends; got.Sent != 4 || got.Early != 4 {
+			t.Errorf("%+v, want one more too early, and one sent after half a round trip", got)
 		}
 	})
 }
@@ -158,7 +165,7 @@ func TestResendsAndFramesAllocateNothing(t *testing.T) {
 		at += 33 * time.Millisecond
 		r.begin(at, at, false)
 		var sent tally
-		if err := r.queue(frame, 0, 0, &sent); err != nil {
+		if err := r.queue(frame, 0, 0, false, &sent); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := r.flush(at, &sent); err != nil {

@@ -35,6 +35,7 @@ type Sender struct {
 	history     *history
 	pacer       pacer
 	resends     bucket
+	repeats     repeats
 	rtxSequence uint16
 	rtxPacket   [maxPacket]byte
 	departures  departures
@@ -116,11 +117,12 @@ func (s *Sender) Send(frame []byte, key bool, at time.Duration) error {
 		return nil
 	}
 	sent := tally{at: now}
-	err := s.queue(frame, timestamp, s.captured(now, at), &sent)
+	twice := key && s.departures.byChance(seldom)
+	err := s.queue(frame, timestamp, s.captured(now, at), twice, &sent)
 	if err == nil {
 		s.pacer.frame(now, at, s.history.queued)
 		var wait time.Duration
-		if wait, err = s.flush(now, &sent); wait > 0 {
+		if wait, err = s.flush(now, &sent); wait > 0 || twice {
 			s.wakeUp()
 		}
 	}

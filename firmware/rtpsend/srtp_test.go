@@ -59,7 +59,7 @@ func TestSRTPIsReadByPionAndResendsAreTheSameBytesAcrossTheWrap(t *testing.T) {
 			var sent tally
 			frame := bytes.Repeat([]byte("krazycam"), 600)
 			for i := range 10_000 { // 40,000 packets: past the wrap
-				if err := r.queue(frame, 0, 0, &sent); err != nil {
+				if err := r.queue(frame, 0, 0, false, &sent); err != nil {
 					t.Fatal(err)
 				}
 				if _, err := r.flush(0, &sent); err != nil {
