@@ -74,11 +74,12 @@ func (n *nameServers) dial(ctx context.Context, network, addr string) (net.Conn,
 	return conn, n.explain(err)
 }
 
-// explain says so if a name could not be looked up because there is nobody to ask; a
-// net.DNSError keeps the words of its cause only.
+// explain says so if a name could not be looked up because there was nobody to ask; a
+// net.DNSError keeps the words of its cause only. What resolv.conf says by now does not count:
+// who waits for a name server asks again at once, anybody else after a pause that grows.
 func (n *nameServers) explain(err error) error {
 	var dns *net.DNSError
-	if errors.As(err, &dns) && len(n.servers()) == 0 {
+	if errors.As(err, &dns) && strings.Contains(dns.Err, errNoNameServer.Error()) {
 		return fmt.Errorf("%w: %w", errNoNameServer, err)
 	}
 	return err

@@ -20,6 +20,11 @@ const (
 	lateSpacing = 2 * time.Second
 )
 
+// refresh is after how long a key frame comes unasked where packets are lost by chance:
+// requests are lost there, too, and a receiver that asks once shows a broken picture until
+// it misses the next packet.
+const refresh = 4 * time.Second
+
 // keyFrames remembers whether a key frame is wanted and when the last one went out.
 type keyFrames struct {
 	wanted, any bool
@@ -43,7 +48,11 @@ func (k *keyFrames) sent(now time.Duration) {
 
 // take hands out the request once the last key frame is old enough. A request that
 // comes too early waits; one within a round trip may be about the frame on its way.
-func (k *keyFrames) take(now, rtt time.Duration) bool {
+// lossy: the path loses packets by chance.
+func (k *keyFrames) take(now, rtt time.Duration, lossy bool) bool {
+	if lossy && k.any && now-k.last >= refresh {
+		k.wanted = true
+	}
 	if k.late != 0 && now-k.late >= lateWait && now-k.last >= lateSpacing {
 		k.wanted = true
 	}

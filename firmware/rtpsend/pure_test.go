@@ -109,13 +109,16 @@ func TestKeyFramesAreSpacedByTheRoundTrip(t *testing.T) {
 		do   func() bool
 		want bool
 	}{
-		{"nobody asked", func() bool { return k.take(0, 0) }, false},
-		{"the first request at once", func() bool { k.request(); return k.take(0, 0) }, true},
-		{"too early", func() bool { k.request(); return k.take(299*ms, 0) }, false},
-		{"kept until its time", func() bool { return k.take(300*ms, 0) }, true},
-		{"a long round trip spaces more", func() bool { k.request(); return k.take(900*ms, 700*ms) }, false},
-		{"until it is over", func() bool { return k.take(1000*ms, 700*ms) }, true},
-		{"a key frame sent unasked answers it", func() bool { k.request(); k.sent(1100 * ms); return k.take(5000*ms, 0) }, false},
+		{"nobody asked", func() bool { return k.take(0, 0, false) }, false},
+		{"the first request at once", func() bool { k.request(); return k.take(0, 0, false) }, true},
+		{"too early", func() bool { k.request(); return k.take(299*ms, 0, false) }, false},
+		{"kept until its time", func() bool { return k.take(300*ms, 0, false) }, true},
+		{"a long round trip spaces more", func() bool { k.request(); return k.take(900*ms, 700*ms, false) }, false},
+		{"until it is over", func() bool { return k.take(1000*ms, 700*ms, false) }, true},
+		{"a key frame sent unasked answers it", func() bool { k.request(); k.sent(1100 * ms); return k.take(5000*ms, 0, false) }, false},
+		{"unasked, too early", func() bool { return k.take(1099*ms+refresh, 0, true) }, false},
+		{"unasked, on a path that loses nothing", func() bool { return k.take(1100*ms+refresh, 0, false) }, false},
+		{"unasked, on one that loses by chance", func() bool { return k.take(1100*ms+refresh, 0, true) }, true},
 	}
 	for _, s := range steps {
 		if got := s.do(); got != s.want {
@@ -146,7 +149,7 @@ func TestKeyFrameComesForAPacketAskedForTooLate(t *testing.T) {
 		c.do(&k)
 		at := time.Duration(0)
 		for now := 3020 * ms; now < 13*time.Second && at == 0; now += 20 * ms {
-			if k.take(now, rtt) {
+			if k.take(now, rtt, false) {
 				at = now
 			}
 		}

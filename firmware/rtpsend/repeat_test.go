@@ -160,3 +160,26 @@ func TestRepeatsShareTheBoundOfResends(t *testing.T) {
 		}
 	})
 }
+
+// The request for a key frame may be what was lost.
+func TestLossyPathGetsAKeyFrameUnasked(t *testing.T) {
+	for name, c := range map[string]struct {
+		every int // one packet of so many is asked for
+		want  bool
+	}{"nothing lost": {0, false}, "4 %": {25, true}} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t)
+			defer r.Close()
+			r.lossy(t, 600, c.every)
+			r.frame(t, true, 1000)
+			time.Sleep(refresh - time.Millisecond)
+			if r.KeyFrameWanted() {
+				t.Errorf("%s: a key frame is wanted too early", name)
+			}
+			time.Sleep(time.Millisecond)
+			if got := r.KeyFrameWanted(); got != c.want {
+				t.Errorf("%s: a key frame is wanted after %v: %v, want %v", name, refresh, got, c.want)
+			}
+		})
+	}
+}

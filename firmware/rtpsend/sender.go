@@ -173,12 +173,14 @@ func (s *Sender) broke(found fault) {
 
 // KeyFrameWanted tells whether the next frame should be a key frame because the
 // receiver asked for one, and takes the request. It says so at most once in 300 ms or
-// a round trip, whichever is longer.
+// a round trip, whichever is longer; and unasked after refresh where packets are lost by
+// chance.
 func (s *Sender) KeyFrameWanted() bool {
 	now := s.cfg.Monotonic()
+	lossy := s.departures.byChance(seldom)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.keyFrames.take(now, s.stats.RTT)
+	return s.keyFrames.take(now, s.stats.RTT, lossy)
 }
 
 // SetRate paces packets, and bounds resends, for a stream of bandwidth bit/s from now
