@@ -88,7 +88,8 @@ const quiet = 8 * time.Millisecond
 func TestStreamStaysLiveWithABusyProcessOnEachCore(t *testing.T) {
 	const spell, turns = 4 * time.Second, 3
 	var idle, busy, first []time.Duration
-	for range turns { // in turns: what else the machine does hits all
+	var late []time.Duration // p99 of each turn at a board's niceness: one bad second must not decide
+	for range turns {        // in turns: what else the machine does hits all
 		idle = append(idle, live(t, spell)...)
 		stop := busyCores(t)
 		busy = append(busy, live(t, spell)...)
@@ -96,7 +97,11 @@ func TestStreamStaysLiveWithABusyProcessOnEachCore(t *testing.T) {
 			if err := Renice(BoardNiceness); err != nil {
 				t.Fatal(err)
 			}
-			first = append(first, live(t, spell)...)
+			ages := live(t, spell)
+			first = append(first, ages...)
+			if len(ages) > 0 {
+				late = append(late, p99(ages))
+			}
 			if err := Renice(0); err != nil {
 				t.Fatal(err)
 			}
@@ -108,15 +113,16 @@ func TestStreamStaysLiveWithABusyProcessOnEachCore(t *testing.T) {
 		if len(ages) == 0 {
 			continue
 		}
-		late := p99(ages)
+		worst := p99(ages)
 		t.Logf("FIGURE p99 age of a picture when its frame is there, 640x480, a busy process on each of %d cores%s: %.2f ms, %.2f times the %.2f ms of an idle machine (median %.2f against %.2f ms)",
-			runtime.NumCPU(), name, ms(late), float64(late)/float64(calm), ms(calm), ms(ages[len(ages)/2]), ms(idle[len(idle)/2]))
+			runtime.NumCPU(), name, ms(worst), float64(worst)/float64(calm), ms(calm), ms(ages[len(ages)/2]), ms(idle[len(idle)/2]))
 		if len(ages) < len(idle)/4 { // the controller may have cut the rate to a third
 			t.Errorf("%d frames with busy cores%s, want at least a quarter of the %d of an idle machine", len(ages), name, len(idle))
 		}
-		if name != "" && calm < quiet && late > 4*calm {
-			t.Errorf("p99 is %v with busy cores%s, want 4 times the %v of an idle machine at most", late, name, calm)
-		}
+	}
+	slices.Sort(late)
+	if len(late) > 0 && calm < quiet && late[len(late)/2] > 4*calm {
+		t.Errorf("p99 of each turn is %v with busy cores at a board's niceness, want 4 times the %v of an idle machine at most in most of them", late, calm)
 	}
 }
 

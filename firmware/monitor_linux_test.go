@@ -62,11 +62,15 @@ func checkIsMonitor(t *testing.T, tid int) {
 		fmt.Sscan(rest, &n)
 		return n
 	}
-	before := switches()
-	for begin := time.Now(); time.Since(begin) < 100*time.Millisecond; { // works
+	// It sleeps for at most 10 ms at a time. No other thread wakes so often in any stretch.
+	woke := 0
+	for try := 0; try < 10 && woke < 5; try++ {
+		before := switches()
+		for begin := time.Now(); time.Since(begin) < 100*time.Millisecond; { // works
+		}
+		woke = switches() - before
 	}
-	// It sleeps for at most 10 ms at a time.
-	if woke := switches() - before; woke < 5 {
+	if woke < 5 {
 		t.Errorf("thread %d woke %d times in 100 ms of work: it is not the monitor", tid, woke)
 	}
 }

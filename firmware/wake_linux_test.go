@@ -51,11 +51,14 @@ func TestProcessIsWokenByANewAddressAndANewWayOutAndByNoOldOne(t *testing.T) {
 		{"-6 addr add 2001:db8::2/64 dev cam nodad", true},
 		{"-6 route add default via 2001:db8::1", true},
 		{"route del default via 192.0.2.1 metric 9", false},
-		{"route del default", false},
+		{"route del default", false},              // it must be seen, too
 		{"route add default via 192.0.2.1", true}, // back again
 	} {
 		ip(c.change)
 		wait := 300 * time.Millisecond // for what must not come
+		if c.change == "route del default" {
+			wait = 2 * time.Second
+		}
 		if c.wakes {
 			wait = 5 * time.Second
 		}

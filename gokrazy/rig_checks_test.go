@@ -49,9 +49,9 @@ func (g *rig) sayLines(t *testing.T) {
 }
 
 // rigTries is how many stretches are measured until one is fast enough: another program on
-// this machine can spoil one, a slow board spoils all. They take 72 s: a board that had to
+// this machine can spoil one, a slow board spoils all. They take 144 s: a board that had to
 // shed load while it started goes on with half the rate for 40 s (package overload).
-const rigTries = 6
+const rigTries = 12
 
 // checkStream measures undisturbed stretches of the stream. Speed counts in the best of
 // them, everything else over the whole time.
@@ -84,9 +84,14 @@ func (g *rig) checkStream(ctx context.Context, t *testing.T) {
 				t.Errorf("%s: PSNR of %c %.1f dB, want %d at least", d.name, "YUV"[i], db, rigMinPSNR)
 			}
 		}
-		// A decoder may hold a picture back; more would be frames that it could not show.
-		if missing := g.tap.counted().frames - len(d.sightings()); missing > 5 {
-			t.Errorf("%s: %d of %d frames were not decoded", d.name, missing, n.frames)
+		// A decoder may hold a picture back, and some are on their way to it; what stays
+		// missing are frames that it could not show.
+		missing := func() int { return g.tap.counted().frames - len(d.sightings()) }
+		for end := time.Now().Add(5 * time.Second); missing() > 5 && time.Now().Before(end); {
+			time.Sleep(20 * time.Millisecond)
+		}
+		if m := missing(); m > 5 {
+			t.Errorf("%s: %d of %d frames were not decoded", d.name, m, n.frames)
 		}
 	}
 }
@@ -125,8 +130,23 @@ func between(all []sighting, from, to time.Time) []sighting {
 	return out
 }
 
+// replugs is how often the camera is plugged in again until it is fast enough: what takes
+// the machine away for a second spoils one, a slow board is slow in all.
+const replugs = 3
+
 // checkReplug pulls the camera in mid stream and plugs it in again.
 func (g *rig) checkReplug(ctx context.Context, t *testing.T) {
+	t.Helper()
+	for try := 1; !g.replug(ctx, t); try++ {
+		if try == replugs {
+			t.Errorf("no first new picture within %v in %d replugs", rigMaxReplug, replugs)
+			return
+		}
+	}
+}
+
+// replug tells whether both decoders had a new picture in time.
+func (g *rig) replug(ctx context.Context, t *testing.T) (inTime bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
@@ -137,18 +157,17 @@ func (g *rig) checkReplug(ctx context.Context, t *testing.T) {
 	if err := g.Plug(); err != nil {
 		t.Fatal(err)
 	}
+	inTime = true
 	for _, d := range g.decoders {
 		s, err := d.firstMadeAfter(ctx, plugged)
 		if err != nil {
-			t.Error(err)
-			continue
+			t.Fatal(err)
 		}
 		took := s.at.Sub(plugged)
 		t.Logf("FIGURE %s, %s: first new picture %d ms after the replug", g.board, d.name, took.Milliseconds())
-		if took > rigMaxReplug {
-			t.Errorf("%s: first new picture %v after the replug, want %v at most", d.name, took, rigMaxReplug)
-		}
+		inTime = inTime && took <= rigMaxReplug
 	}
+	return inTime
 }
 
 // tshark lists a field of the packets that match.

@@ -200,7 +200,7 @@ func hashOf(t *testing.T, path string) string {
 func TestFlashedImageStreamsTheCameraToIndependentDecodersInVM(t *testing.T) {
 	image := builtImage(t)
 	before := hashOf(t, image)
-	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 6*time.Minute)
 	defer cancel()
 	g := startRig(ctx, t, image)
 	g.checkStart(ctx, t)

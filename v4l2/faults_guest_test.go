@@ -55,6 +55,18 @@ func faulty(t *testing.T, kind string, r Request, fault string) (got Counters, t
 	return got, tables
 }
 
+// spoiled repeats faulty until it did what is wanted, three times at most: what holds the
+// host up for half a second can let a fault pass before a picture met it.
+func spoiled(t *testing.T, kind string, r Request, fault string, did func(got Counters, tables bool) bool) (got Counters, tables bool) {
+	t.Helper()
+	for range 3 {
+		if got, tables = faulty(t, kind, r, fault); did(got, tables) {
+			break
+		}
+	}
+	return got, tables
+}
+
 var (
 	mjpg = Request{Device: "Virtual UVC", Width: 320, Height: 240, Format: pixfmt.MJPG}
 	yuyv = Request{Device: "Virtual UVC", Width: 320, Height: 240, Format: pixfmt.YUYV}
@@ -76,11 +88,14 @@ func TestFaultsOfAPictureAreCountedByCause(t *testing.T) {
 		{"a YUYV picture of another size", yuyv, "resize", func(c Counters) uint64 { return c.Missing + c.Short }},
 		{"no bytes of YUYV", yuyv, "empty", func(c Counters) uint64 { return c.Missing + c.Empty }},
 	} {
-		if got, _ := faulty(t, "bulk", c.r, c.fault); c.count(got) == 0 {
+		counted := func(got Counters, _ bool) bool { return c.count(got) > 0 }
+		if got, _ := spoiled(t, "bulk", c.r, c.fault, counted); c.count(got) == 0 {
 			t.Errorf("%s: %+v", c.name, got)
 		}
 	}
-	if got, tables := faulty(t, "bulk", mjpg, "nohuffman"); tables || got.Dropped() > got.Delivered {
+	bad := func(c Counters) uint64 { return c.Damaged + c.Short + c.Empty + c.Truncated + c.Resized }
+	without := func(_ Counters, tables bool) bool { return !tables }
+	if got, tables := spoiled(t, "bulk", mjpg, "nohuffman", without); tables || bad(got) > 0 {
 		t.Errorf("a JPEG without Huffman tables: tables = %v, %+v, want delivered as it is", tables, got)
 	}
 }
@@ -97,7 +112,8 @@ func TestFaultsThatTheDriverPassesOnAreDroppedByItsFlag(t *testing.T) {
 		{mjpg, "errorbit", func(c Counters) uint64 { return c.Damaged }},
 		{yuyv, "half", func(c Counters) uint64 { return c.Damaged + c.Short }},
 	} {
-		if got, _ := faulty(t, "bulk, nodrop=1,", c.r, c.fault); c.count(got) == 0 {
+		counted := func(got Counters, _ bool) bool { return c.count(got) > 0 }
+		if got, _ := spoiled(t, "bulk, nodrop=1,", c.r, c.fault, counted); c.count(got) == 0 {
 			t.Errorf("%v %s: %+v", c.r.Format, c.fault, got)
 		}
 	}

@@ -106,7 +106,7 @@ func TestOpenTellsFilesFromCameras(t *testing.T) {
 }
 
 // pipeNode waits on a pipe as if it were a camera.
-func pipeNode(t *testing.T) (n *node, write int) {
+func pipeNode(t *testing.T) (*node, *os.File) {
 	t.Helper()
 	var p [2]int
 	if err := unix.Pipe2(p[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
@@ -116,8 +116,9 @@ func pipeNode(t *testing.T) (n *node, write int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { unix.Close(p[0]); unix.Close(p[1]); unix.Close(event) })
-	return &node{fd: p[0], event: event, poll: pollBoth(p[0], event)}, p[1]
+	write := os.NewFile(uintptr(p[1]), "pipe") // which closes once, whoever is first
+	t.Cleanup(func() { unix.Close(p[0]); write.Close(); unix.Close(event) })
+	return &node{fd: p[0], event: event, poll: pollBoth(p[0], event)}, write
 }
 
 func TestWaitTellsReadySilentGoneAndClosed(t *testing.T) {
@@ -125,7 +126,7 @@ func TestWaitTellsReadySilentGoneAndClosed(t *testing.T) {
 	if err := n.Wait(time.Millisecond); err != ErrSilent {
 		t.Errorf("Wait on silence = %v, want ErrSilent", err)
 	}
-	if _, err := unix.Write(write, []byte{1}); err != nil {
+	if _, err := write.Write([]byte{1}); err != nil {
 		t.Fatal(err)
 	}
 	if err := n.Wait(time.Hour); err != nil {
@@ -138,7 +139,7 @@ func TestWaitTellsReadySilentGoneAndClosed(t *testing.T) {
 		}
 	}
 	gone, write := pipeNode(t)
-	unix.Close(write) // POLLHUP
+	write.Close() // POLLHUP
 	if err := gone.Wait(time.Hour); !errors.Is(err, ErrGone) {
 		t.Errorf("Wait on a hung-up descriptor = %v, want ErrGone", err)
 	}

@@ -97,7 +97,7 @@ func (w *webcams) plug(camera, port int) {
 // dial waits until QEMU listens.
 func dial(t *testing.T, socket string) net.Conn {
 	var err error
-	for range 100 {
+	for range 600 {
 		var conn net.Conn
 		if conn, err = net.Dial("unix", socket); err == nil {
 			return conn

@@ -106,7 +106,7 @@ func runGuest(t *testing.T, g guest) {
 
 // boot runs QEMU until it ends and returns what came over the serial console.
 func boot(t *testing.T, g guest, args []string) string {
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute) // 40 s on two cores under load
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute) // 40 s on two cores under load
 	defer cancel()
 	cmd := exec.CommandContext(ctx, g.machine.qemu[0], args...)
 	cmd.Stderr = os.Stderr

@@ -71,6 +71,31 @@ func newChain(t *testing.T, seed uint64, loss float64, k *gateway.SRTP) (*rtpsen
 	return s, r
 }
 
+// playChain sends frames over a link that loses 5 %; starved: for so long was this machine
+// away that packets came too late for that alone.
+func playChain(t *testing.T, k *gateway.SRTP, frames int) (got Stats, sent rtpsend.Stats, starved bool) {
+	t.Helper()
+	s, r := newChain(t, 1, 0.05, k)
+	const interval = 15 * time.Millisecond
+	began := time.Now()
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	frame := make([]byte, sizeOfFrame)
+	for i := range frames {
+		frame[0] = 1
+		if key := i == 0 || s.KeyFrameWanted(); key {
+			copy(frame, []byte{0x10, 0, 0, 0x9d, 0x01, 0x2a, 64, 1, 240, 0})
+		}
+		if err := s.Send(frame, frame[0] != 1, time.Duration(i)*interval); err != nil {
+			t.Fatal(err)
+		}
+		<-tick.C
+	}
+	starved = time.Since(began) > time.Duration(frames)*interval+300*time.Millisecond
+	time.Sleep(2 * gapPatience)
+	return r.Stats(), s.Stats(), starved
+}
+
 func TestOurOwnChainHealsFivePercentLoss(t *testing.T) {
 	key := func(b byte, n int) []byte { return bytes.Repeat([]byte{b}, n) }
 	for name, k := range map[string]*gateway.SRTP{
@@ -80,23 +105,12 @@ func TestOurOwnChainHealsFivePercentLoss(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, r := newChain(t, 1, 0.05, k)
 			const frames = 200
-			tick := time.NewTicker(15 * time.Millisecond)
-			defer tick.Stop()
-			frame := make([]byte, sizeOfFrame)
-			for i := range frames {
-				frame[0] = 1
-				if key := i == 0 || s.KeyFrameWanted(); key {
-					copy(frame, []byte{0x10, 0, 0, 0x9d, 0x01, 0x2a, 64, 1, 240, 0})
-				}
-				if err := s.Send(frame, frame[0] != 1, time.Duration(i)*15*time.Millisecond); err != nil {
-					t.Fatal(err)
-				}
-				<-tick.C
+			got, sent, starved := playChain(t, k, frames)
+			for try := 1; starved && try < 3; try++ {
+				t.Log("this machine had no time: once more")
+				got, sent, starved = playChain(t, k, frames)
 			}
-			time.Sleep(2 * gapPatience)
-			got, sent := r.Stats(), s.Stats()
 			t.Logf("FIGURE own chain at 5 %% loss, %s: %d of %d frames, %d packets healed of %d asked for, %d PLIs",
 				name, got.Frames-got.Damaged, frames, got.Healed, sent.Resends.Asked, got.PLIs)
 			// A packet that stays lost costs the frames until the key frame: about ten.

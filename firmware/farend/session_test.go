@@ -61,9 +61,12 @@ type running struct {
 	stop func() error
 }
 
-func runSession(t *testing.T, url, ca string) *running {
+// An answer that comes at all may take patient; a test in which none comes needs not wait so long.
+const patient = 10 * time.Second
+
+func runSession(t *testing.T, url, ca string, timeout time.Duration) *running {
 	t.Helper()
-	client, err := gateway.NewClient(gateway.ClientConfig{URL: url, Key: "k", AllowHTTP: true, CA: ca, Timeout: 200 * time.Millisecond})
+	client, err := gateway.NewClient(gateway.ClientConfig{URL: url, Key: "k", AllowHTTP: true, CA: ca, Timeout: timeout})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +94,8 @@ func (r *running) until(t *testing.T, what string, reached func() bool) {
 
 func TestSessionMeetsGateway(t *testing.T) {
 	for _, secure := range []bool{false, true} {
-		d := newDesk(t, GatewayConfig{Key: "k", Host: "192.0.2.9", KeepAlive: 5 * time.Second})
+		// Its clock makes a millisecond of a second: of 5 s, a lease would be over within 15 ms.
+		d := newDesk(t, GatewayConfig{Key: "k", Host: "192.0.2.9", KeepAlive: 10 * time.Minute})
 		d.server.capture = Capture{Packets: true, Frames: true}
 		s, ca := httptest.NewServer(d), ""
 		if secure {
@@ -99,7 +103,7 @@ func TestSessionMeetsGateway(t *testing.T) {
 			s = httptest.NewTLSServer(d)
 			ca = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}))
 		}
-		r := runSession(t, s.URL, ca)
+		r := runSession(t, s.URL, ca, patient)
 		r.until(t, "streaming", func() bool { return r.State().Phase == gateway.PhaseStreaming })
 		if got := d.State(); !got.Active || got.Utilization != r.State().Utilization {
 			t.Errorf("gateway's State = %+v, session's %+v", got, r.State())
@@ -157,7 +161,7 @@ func TestSessionAsksForAKeyFrameUntilFramesArrive(t *testing.T) {
 	d := newDesk(t, GatewayConfig{Key: "k", Host: "192.0.2.9"})
 	s := httptest.NewServer(d)
 	defer s.Close()
-	r := runSession(t, s.URL, "")
+	r := runSession(t, s.URL, "", patient)
 	r.until(t, "asked for a key frame", func() bool { return slices.Contains(r.log(), "key frame") })
 	d.mu.Lock()
 	d.server.capture = Capture{Frames: true}
@@ -184,7 +188,7 @@ func TestSessionSurvivesEveryRefusal(t *testing.T) {
 			r.Body = io.NopCloser(strings.NewReader(string(body)))
 			d.ServeHTTP(w, r)
 		}))
-		r := runSession(t, s.URL, "")
+		r := runSession(t, s.URL, "", patient)
 		r.until(t, "refused with "+strconv.Itoa(code), func() bool { return r.State().Problem != "" })
 		if p := r.State().Problem; !strings.Contains(p, "("+strconv.Itoa(code)+")") && !strings.Contains(p, "another source") {
 			t.Errorf("%d: Problem = %q", code, p)
@@ -239,7 +243,11 @@ func TestSessionNeverStreamsForWhatIsNoHonestGateway(t *testing.T) {
 			}))
 			defer s.Close()
 			defer close(release)
-			r := runSession(t, s.URL, "")
+			timeout := patient
+			if c.want == gateway.ErrSilent {
+				timeout = 200 * time.Millisecond
+			}
+			r := runSession(t, s.URL, "", timeout)
 			r.until(t, "in trouble", func() bool { return r.State().Problem != "" })
 			if p := r.State().Problem; !strings.Contains(p, c.want.Error()) {
 				t.Errorf("Problem = %q, want %q", p, c.want)

@@ -253,7 +253,7 @@ func (l *link) capture(t *testing.T, file string) (stop func()) {
 	for lines.Scan() {
 		if strings.HasPrefix(lines.Text(), "File:") { // it records from here on
 			go func() { _, _ = io.Copy(io.Discard, errs) }()
-			return func() { p.stop(t, 300*time.Millisecond) } // it writes what it holds
+			return func() { p.stop(t, time.Second) } // the kernel hands packets over after 250 ms
 		}
 	}
 	return nil

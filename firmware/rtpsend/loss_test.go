@@ -29,6 +29,7 @@ func (l *link) lose(t *testing.T, percent int, ends ...string) {
 // A lossy run is what came of one of them.
 type lossy struct {
 	sent, decoded, keys int
+	lag                 time.Duration
 	stats               Stats
 }
 
@@ -52,9 +53,10 @@ func (l *link) rtpbin(feedback bool) *exec.Cmd {
 }
 
 // loop sends frames at the clip's pace for as long as it takes, and starts over with
-// its key frame when the receiver asks for one.
-func loop(t *testing.T, s *Sender, frames [][]byte, length time.Duration) (sent, keys int) {
+// its key frame when the receiver asks for one. lag is for how long this machine was away.
+func loop(t *testing.T, s *Sender, frames [][]byte, length time.Duration) (sent, keys int, lag time.Duration) {
 	t.Helper()
+	began := time.Now()
 	tick := time.NewTicker(time.Second / clipFPS)
 	defer tick.Stop()
 	for next := 0; sent < int(length*clipFPS/time.Second); sent++ {
@@ -69,8 +71,11 @@ func loop(t *testing.T, s *Sender, frames [][]byte, length time.Duration) (sent,
 		}
 		<-tick.C
 	}
-	return sent, keys
+	return sent, keys, time.Since(began) - length
 }
+
+// away is how much lag makes resends too late for players: such a run is repeated.
+const away = time.Second
 
 // loseFive is one run over a link that loses 5 % both ways: of RTP, resends, reports and
 // feedback. Before it, the link is clean for a while: a hole in the first key frame costs
@@ -85,10 +90,10 @@ func loseFive(t *testing.T, frames [][]byte, clean, length time.Duration, feedba
 		gst := start(t, l.rtpbin(feedback))
 		l.waitForPort(t, l.rtp)
 		l.waitForPort(t, l.rtcp)
-		got.sent, _ = loop(t, s, frames, clean)
+		got.sent, _, _ = loop(t, s, frames, clean)
 		l.lose(t, 5, l.senderSpace, l.receiverSpace)
-		sent, keys := loop(t, s, frames, length-clean)
-		got.sent, got.keys = got.sent+sent, keys
+		sent, keys, lag := loop(t, s, frames, length-clean)
+		got.sent, got.keys, got.lag = got.sent+sent, keys, lag
 		time.Sleep(600 * time.Millisecond) // its jitter buffer holds 200 ms
 		got.stats = s.Stats()
 		if err := s.Close(); err != nil {
@@ -119,26 +124,37 @@ func TestGStreamerHealsLossByRTX(t *testing.T) {
 		lacking(t, "root, for network namespaces")
 	}
 	_, frames := clip(t)
+	got := loseByRTX(t, frames)
+	if got.lag > away {
+		t.Logf("this machine was away for %v: once more", got.lag)
+		got = loseByRTX(t, frames)
+	}
+	t.Logf("FIGURE rtpsend at 5 %% loss by RTX: %d of %d frames decoded, %d packets sent again", got.decoded, got.sent, got.stats.Resends.Sent)
+	if got.decoded < got.sent*96/100 || got.stats.Resends.Sent == 0 {
+		t.Errorf("%d of %d frames decoded, %+v", got.decoded, got.sent, got.stats)
+	}
+}
+
+// loseByRTX is one run into a receiver that takes resends by RFC 4588 alone, 5 s of it lossy.
+func loseByRTX(t *testing.T, frames [][]byte) (got lossy) {
+	t.Helper()
 	l := newLink(t)
 	s := l.openWith(t, Config{RTX: true})
 	gst := start(t, l.rtxbin())
 	l.waitForPort(t, l.rtp)
 	l.waitForPort(t, l.rtcp)
-	first, _ := loop(t, s, frames, 7*time.Second) // as in loseFive
+	first, _, _ := loop(t, s, frames, 7*time.Second) // as in loseFive
 	l.lose(t, 5, l.receiverSpace)
-	sent, _ := loop(t, s, frames, 5*time.Second)
-	sent += first
+	got.sent, got.keys, got.lag = loop(t, s, frames, 5*time.Second)
+	got.sent += first
 	time.Sleep(600 * time.Millisecond)
-	stats := s.Stats()
+	got.stats = s.Stats()
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
 	gst.stop(t, 100*time.Millisecond)
-	decoded := strings.Count(gst.out.String(), "last-message = chain")
-	t.Logf("FIGURE rtpsend at 5 %% loss by RTX: %d of %d frames decoded, %d packets sent again", decoded, sent, stats.Resends.Sent)
-	if decoded < sent*96/100 || stats.Resends.Sent == 0 {
-		t.Errorf("%d of %d frames decoded, %+v", decoded, sent, stats)
-	}
+	got.decoded = strings.Count(gst.out.String(), "last-message = chain")
+	return got
 }
 
 func TestGStreamerHealsFivePercentLossByNACK(t *testing.T) {
@@ -153,6 +169,10 @@ func TestGStreamerHealsFivePercentLossByNACK(t *testing.T) {
 	}
 	for i := range runs {
 		with := loseFive(t, frames, clean, length, true)
+		if with.lag > away {
+			t.Logf("this machine was away for %v: once more", with.lag)
+			with = loseFive(t, frames, clean, length, true)
+		}
 		without := loseFive(t, frames, clean, length, false)
 		t.Logf("FIGURE rtpsend at 5 %% loss, draw %d: %.1f %% of %d frames decoded with NACK (%d packets sent again, %d key frames on request), %.1f %% without feedback",
 			i+1, 100*with.share(), with.sent, with.stats.Resends.Sent, with.keys, 100*without.share())

@@ -64,6 +64,7 @@ func (l *link) secret(t *testing.T, k *Keys, frames [][]byte) (decoded int, stat
 	for end := time.Now().Add(15 * time.Second); s.Stats().RTT == 0 && time.Now().Before(end); {
 		time.Sleep(50 * time.Millisecond)
 	}
+	time.Sleep(time.Second) // the jitter buffer holds 100 ms
 	stats = s.Stats()
 	if err := s.Close(); err != nil {
 		t.Error(err)

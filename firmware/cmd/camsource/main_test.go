@@ -64,7 +64,7 @@ func TestBadInputIsOneLineThatSaysWhatToDo(t *testing.T) {
 		{"unknown configuration key", []string{"--config", file(t, "k.json", "{\n\"stream\": {\"colour\": 1}}")}, false, "k.json:2: stream.colour"},
 		{"wrong configuration value", []string{"--config", file(t, "v.json", `{"stream": {"fps": 0}}`)}, false, "v.json:1: stream.fps"},
 		{"key over plain http", []string{"--camera", "pattern", "--gateway", "http://127.0.0.1:9/", "--key", "k"}, false, "allow-http"},
-		{"receiver that does not resolve", []string{"--camera", "pattern", "--rtp", "nowhere.invalid:9", "--rtcp", "nowhere.invalid:10"}, false, "stream.rtp"},
+		{"receiver that does not resolve", []string{"--camera", "pattern", "--rtp", "nowhere..invalid:9", "--rtcp", "nowhere..invalid:10"}, false, "stream.rtp"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, _, err := call(t, c.args...)
@@ -141,8 +141,15 @@ func TestSDPFileHoldsTheLatestStreamOnly(t *testing.T) {
 
 func TestStateFolderIsMade(t *testing.T) {
 	state := filepath.Join(t.TempDir(), "new", "camsource")
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
+	go func() { // until it is there
+		for ; ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
+			if _, err := os.Stat(state); err == nil {
+				cancel()
+			}
+		}
+	}()
 	var errs bytes.Buffer
 	args := []string{"--camera", "pattern", "--gateway", "https://127.0.0.1:9/", "--key", "k", "--state", state}
 	if err := run(ctx, args, io.Discard, &errs, func() error { return nil }); err != nil {
