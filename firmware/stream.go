@@ -130,8 +130,9 @@ type announcer struct {
 // time for one that nobody can ask for.
 func (a *announcer) KeyFrameWanted() bool {
 	gateway := a.stream.wantKey.Swap(false)
-	if a.Sender.KeyFrameWanted() {
-		a.asks = true
+	if a.Sender.KeyFrameWanted() { // on its own account, too
+		n := a.Stats()
+		a.asks = n.PLIs+n.FIRs > 0
 		return true
 	}
 	due := !a.stream.source.Unpaced && a.last-a.lastKey >= unasked

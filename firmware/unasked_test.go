@@ -15,13 +15,25 @@ import (
 // asking is a receiver that can ask for a key frame, beside the announcer that hears it.
 func asking(t *testing.T, clock func() time.Duration) (a *announcer, ask func()) {
 	t.Helper()
+	a, tell := telling(t, clock)
+	return a, func() {
+		t.Helper()
+		want := a.Stats().PLIs + 1
+		tell(&rtcp.PictureLossIndication{MediaSSRC: a.SSRC()}, func() bool { return a.Stats().PLIs == want })
+	}
+}
+
+// telling is a receiver that tells the announcer something, and waits until that has heard.
+func telling(t *testing.T, clock func() time.Duration) (a *announcer, tell func(p rtcp.Packet, heard func() bool)) {
+	t.Helper()
 	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
 	at := netip.MustParseAddrPort(c.LocalAddr().String())
-	s, err := rtpsend.Open(rtpsend.Config{RTP: netip.AddrPortFrom(at.Addr(), 9), RTCP: at, CNAME: "c", Bandwidth: 600_000, Monotonic: clock})
+	s, err := rtpsend.Open(rtpsend.Config{RTP: netip.AddrPortFrom(at.Addr(), 9), RTCP: at, CNAME: "c", Bandwidth: 600_000, Monotonic: clock,
+		First: &rtpsend.First{SSRC: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,23 +48,22 @@ func asking(t *testing.T, clock func() time.Duration) (a *announcer, ask func())
 	if err != nil {
 		t.Fatal(err)
 	}
-	pli, err := (&rtcp.PictureLossIndication{MediaSSRC: s.SSRC()}).Marshal()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &announcer{Sender: s, stream: &stream{source: &Source{}}}, func() {
+	return &announcer{Sender: s, stream: &stream{source: &Source{}}}, func(p rtcp.Packet, heard func() bool) {
 		t.Helper()
-		want := s.Stats().PLIs + 1
-		if _, err := c.WriteToUDPAddrPort(pli, from); err != nil {
+		b, err := p.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.WriteToUDPAddrPort(b, from); err != nil {
 			t.Fatal(err)
 		}
 		for range 1000 {
-			if s.Stats().PLIs == want {
+			if heard() {
 				return
 			}
 			time.Sleep(10 * time.Millisecond)
 		}
-		t.Fatal("the PLI did not arrive in 10 s")
+		t.Fatalf("%T did not arrive in 10 s", p)
 	}
 }
 
@@ -88,4 +99,32 @@ func TestKeyFramesComeUnaskedUntilSomebodyAsksAndAgainWhenNobodyIsHeard(t *testi
 	ask()
 	step("there again", time.Second, true)
 	step("after that", unasked, false)
+}
+
+// A path that loses packets has key frames unasked, too. That is no sign that this receiver
+// can ask for one.
+func TestKeyFrameForALossyPathIsNotTheReceiversWish(t *testing.T) {
+	var now atomic.Int64
+	now.Store(int64(time.Hour))
+	clock := func() time.Duration { return time.Duration(now.Load()) }
+	a, tell := telling(t, clock)
+	for i := range 60 { // packets 1 to 60; the receiver lacks ten of them
+		now.Add(int64(33 * time.Millisecond))
+		if err := a.Sender.Send(make([]byte, 100), false, clock()); err != nil {
+			t.Fatal(err)
+		}
+		if i%6 == 0 {
+			want := a.Stats().Resends.Asked + 1
+			tell(&rtcp.TransportLayerNack{MediaSSRC: a.SSRC(), Nacks: rtcp.NackPairsFromSequenceNumbers([]uint16{uint16(i + 1)})},
+				func() bool { return a.Stats().Resends.Asked == want })
+		}
+	}
+	now.Add(int64(3 * time.Second))
+	a.lastKey, a.last = clock(), clock()
+	if !a.KeyFrameWanted() {
+		t.Fatal("no key frame is wanted 5 s after the last one on a path that loses packets")
+	}
+	if a.asks {
+		t.Error("the receiver passes for one that asks for key frames")
+	}
 }

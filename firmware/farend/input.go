@@ -24,8 +24,12 @@ func (r *Receiver) takeRTP(b []byte, _ net.Addr) {
 		return
 	}
 	size := len(b)
-	b, ok := r.cloak.openRTP(b)
-	if !ok {
+	b, ok, again := r.cloak.openRTP(b)
+	switch {
+	case again:
+		r.stats.Again++
+		return
+	case !ok:
 		r.stats.Forged++
 		return
 	}

@@ -59,7 +59,8 @@ type Stats struct {
 	LostFrames     uint64
 	Malformed      uint64 // RTP, RTCP or VP8 that cannot be read
 	Foreign        uint64 // from another SSRC or of another payload type
-	Forged         uint64 // under SRTP: of another key, changed on its way, or sent before
+	Forged         uint64 // under SRTP: of another key, changed on its way; RTCP sent before
+	Again          uint64 // under SRTP: RTP sent before, as by a source that repeats what may be lost
 	Unasked        uint64 // RTP and RTCP while nothing was granted, since the receiver was made
 	SenderReports  uint64
 	Reports, PLIs  uint64 // sent

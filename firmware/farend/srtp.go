@@ -6,6 +6,7 @@ package farend
 import (
 	"crypto/rand"
 	"fmt"
+	"strings"
 
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
@@ -73,18 +74,18 @@ func newCloak(k *gateway.SRTP) (*cloak, error) {
 	return c, nil
 }
 
-// openRTP decrypts a packet into the cloak's own memory; not ok: it is not the source's,
-// was changed on its way, or came before.
-func (c *cloak) openRTP(b []byte) (plain []byte, ok bool) {
+// openRTP decrypts a packet into the cloak's own memory; not ok: it came before (again), is
+// not the source's or was changed on its way.
+func (c *cloak) openRTP(b []byte) (plain []byte, ok, again bool) {
 	if c == nil {
-		return b, true
+		return b, true, false
 	}
 	plain, err := c.source.DecryptRTP(c.opened[:0], b, &c.header)
 	if err != nil {
-		return nil, false
+		return nil, false, strings.HasSuffix(err.Error(), "duplicated packet") // pion keeps that error to itself
 	}
 	c.opened = plain
-	return plain, true
+	return plain, true, false
 }
 
 func (c *cloak) openRTCP(b []byte) (plain []byte, ok bool) {

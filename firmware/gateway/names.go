@@ -76,7 +76,7 @@ func (n *nameServers) dial(ctx context.Context, network, addr string) (net.Conn,
 
 // explain says so if a name could not be looked up because there was nobody to ask; a
 // net.DNSError keeps the words of its cause only. What resolv.conf says by now does not count:
-// who waits for a name server asks again at once, anybody else after a pause that grows.
+// who waits for a name server asks again after 250 ms, anybody else after a pause that grows.
 func (n *nameServers) explain(err error) error {
 	var dns *net.DNSError
 	if errors.As(err, &dns) && strings.Contains(dns.Err, errNoNameServer.Error()) {

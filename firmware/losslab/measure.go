@@ -5,6 +5,7 @@
 package losslab
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -25,7 +26,7 @@ type Result struct {
 	P50     float64 `json:"delay_p50"`        // from the picture's place in the film to decoded
 	P95     float64 `json:"delay_p95"`
 	Max     float64 `json:"delay_max"`
-	Age95   float64 `json:"age_p95"` // of all pictures sent: until it or a newer one was decoded
+	Age95   float64 `json:"age_p95"` // of all pictures of the film: until it or a newer one was decoded
 
 	Packets int     `json:"packets"` // of RTP that left the sender, resends included
 	Lost    int     `json:"packets_lost"`
@@ -180,23 +181,26 @@ func rank(sorted []time.Duration, percent int) float64 {
 	return sorted[(len(sorted)*percent+99)/100-1].Seconds()
 }
 
-// ages is the 95th percentile, over all pictures sent, of the time from a picture's place
-// in the film until it or a newer one came out: the delays of those that came out flatter a
-// sender of which the slow ones never do. Where nothing came any more it counts up to end.
+// ages is the 95th percentile, over all pictures of the film from the first one sent, of the
+// time from a picture's place in it until it or a newer one came out: the delays of those that
+// came out flatter a sender of which the slow ones never do, or never leave. Where nothing came
+// any more it counts up to end.
 func ages(sent map[int]sentPicture, out []shown, slot, end time.Duration) float64 {
-	var all []time.Duration
-	for number := range sent {
-		due := slot + time.Duration(number)*interval
-		i, _ := slices.BinarySearchFunc(out, number, func(p shown, n int) int { return p.number - n })
-		switch {
-		case i < len(out):
-			all = append(all, out[i].at-due)
-		case due < end:
-			all = append(all, end-due)
-		}
-	}
-	if len(all) == 0 {
+	if len(sent) == 0 {
 		return 0
+	}
+	var all []time.Duration
+	for number := slices.Min(slices.Collect(maps.Keys(sent))); ; number++ {
+		due := slot + time.Duration(number)*interval
+		if due > end {
+			break
+		}
+		i, _ := slices.BinarySearchFunc(out, number, func(p shown, n int) int { return p.number - n })
+		at := end
+		if i < len(out) {
+			at = out[i].at
+		}
+		all = append(all, at-due)
 	}
 	slices.Sort(all)
 	return rank(all, 95)

@@ -76,8 +76,25 @@ func TestMeasureTellsMissingDamagedAndChangedPictures(t *testing.T) {
 	if !near(r.P95, 0.020) || !near(r.Max, 0.030) {
 		t.Errorf("p95 %v, max %v, want 20 and 30 ms", r.P95, r.Max)
 	}
-	// Of 61 the fourth oldest: picture 13, which 25 had to stand for.
+	// Of 61 the fourth oldest: picture 13, which 25 had to stand for; and no less if 10 to 19
+	// had not even left.
 	if want := 12*interval.Seconds() + 0.020; !near(r.Age95, want) {
+		t.Errorf("age %v, want %v", r.Age95, want)
+	}
+}
+
+func TestAgeCountsPicturesThatNeverLeft(t *testing.T) {
+	whole := film(90, nil)
+	held := whole
+	held.pictures, held.decoded = nil, nil
+	for i := range 90 {
+		if i < 10 || i >= 20 {
+			held.pictures = append(held.pictures, whole.pictures[i])
+			held.decoded = append(held.decoded, whole.decoded[i])
+		}
+	}
+	r := measure(Scenario{Length: 2 * second}, held)
+	if want := 7*interval.Seconds() + 0.020; !near(r.Age95, want) { // picture 13, for which 20 stands
 		t.Errorf("age %v, want %v", r.Age95, want)
 	}
 }

@@ -70,6 +70,7 @@ type departures struct {
 	age     time.Duration // how old it was when that was told
 	usually time.Duration // how old it is on an empty path
 	lost    float64       // share of the latest packets of media that the receiver lacks
+	trip    roundTrip     // of echo requests
 }
 
 // number is what the next packet will have.
@@ -87,6 +88,15 @@ func (d *departures) left(now time.Duration, size, payload int) {
 	d.ring[d.n%historySize] = departure{at: now, upTo: d.total, size: size}
 	d.n++
 	d.path.Sent(now, size, payload)
+}
+
+// leftAgain notes a packet that left with the number of its first time: no number is
+// missing if nothing is told of it.
+func (d *departures) leftAgain(now time.Duration, size int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.total += uint64(size)
+	d.path.Sent(now, size, 0)
 }
 
 // name notes that the packet before was media with that sequence number.
@@ -138,6 +148,7 @@ func (d *departures) sum() (bytes uint64, fed bool) {
 func (d *departures) echoed(now, sent time.Duration, before uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.trip.note(now, now-sent)
 	d.path.Echoed(now, sent, before, int(d.total-before))
 }
 
@@ -173,21 +184,44 @@ const drift = 50 * time.Microsecond
 // late tells that a packet that the receiver asks for most likely waits in a queue of
 // the path: feedback tells of a queue, and no packet behind it has arrived yet. To send
 // it again then makes the queue longer.
-func (d *departures) late(sequence uint16) bool {
+func (d *departures) late(now time.Duration, sequence uint16) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	n := d.media[sequence%historySize]
-	return d.queues() && n > d.passed && d.at(n-1) != nil
+	return d.fed && d.queues(now) && n > d.passed && d.at(n-1) != nil
 }
 
-// queues tells that feedback shows a queue on the path. mu is held.
-func (d *departures) queues() bool { return d.fed && d.age > d.usually+queued }
+// queues tells that feedback shows a queue on the path, or echoes, if there is none. mu is held.
+func (d *departures) queues(now time.Duration) bool {
+	if d.fed {
+		return d.age > d.usually+queued
+	}
+	return now-d.trip.at < echoFresh && d.trip.latest > d.trip.least+queued
+}
+
+// echoFresh is how long an answer to an echo request tells of the path.
+const echoFresh = 2 * time.Second
+
+// A roundTrip is how long echoes take.
+type roundTrip struct{ at, latest, least time.Duration }
+
+func (r *roundTrip) note(now, took time.Duration) {
+	if r.least == 0 {
+		r.least = took
+	}
+	r.at, r.latest, r.least = now, took, min(took, r.least+echoDrift)
+}
+
+// echoDrift is drift for echoes, of which there are fewer.
+const echoDrift = 10 * drift
 
 // miss is told of each packet once. mu is held.
 func (d *departures) miss(now time.Duration, p *departure) {
 	if !p.missing {
 		p.missing = true
-		d.lost += 1. / lossMemory
+		if p.media {
+			d.lost += 1. / lossMemory
+		}
 		d.path.Missing(now, p.at)
 	}
 }

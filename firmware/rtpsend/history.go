@@ -73,7 +73,7 @@ func (h *history) peek() []byte {
 	return h.slot(h.next)[:h.entries[h.next%historySize].size]
 }
 
-// pass notes that the packet of peek was sent.
+// pass notes that the packet of peek was sent; twice: it is to leave a second time.
 func (h *history) pass() (twice bool) {
 	e := &h.entries[h.next%historySize]
 	h.queued -= int(e.size)

@@ -52,7 +52,7 @@ func (s *Sender) sendNext(sent *tally) error {
 		s.departures.name(sequence)
 	}
 	if twice {
-		s.repeats.add(sent.at, sequence)
+		s.repeats.add(sent.at, sequence, false)
 	}
 	return err
 }

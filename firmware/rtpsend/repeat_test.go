@@ -3,12 +3,12 @@
 package rtpsend
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/pion/rtcp"
 )
 
 // lossy sends n frames of a packet each, of which the receiver asks for one of every; 0: of none.
@@ -120,7 +120,9 @@ func TestRepeatsWaitInOrderAndAreBounded(t *testing.T) {
 	for round := range 3 { // around the ring
 		at := time.Duration(round) * time.Second
 		for i := range maxRepeats + 5 {
-			r.add(at+time.Duration(i), uint16(i))
+			if added := r.add(at+time.Duration(i), uint16(i), true); added != (i < maxRepeats) {
+				t.Fatalf("round %d: %d added: %v", round, i, added)
+			}
 		}
 		if w := r.wait(at); w != repeatAfter {
 			t.Errorf("the first waits %v, want %v", w, repeatAfter)
@@ -130,8 +132,8 @@ func TestRepeatsWaitInOrderAndAreBounded(t *testing.T) {
 			if _, ok := r.take(due - 1); ok {
 				t.Fatalf("round %d: %d came too early", round, i)
 			}
-			if got, ok := r.take(due); !ok || got != uint16(i) {
-				t.Fatalf("round %d: got %d, %v, want %d", round, got, ok, i)
+			if got, ok := r.take(due); !ok || got.sequence != uint16(i) {
+				t.Fatalf("round %d: got %d, %v, want %d", round, got.sequence, ok, i)
 			}
 		}
 		if _, ok := r.take(at + time.Hour); ok {
@@ -140,25 +142,123 @@ func TestRepeatsWaitInOrderAndAreBounded(t *testing.T) {
 	}
 }
 
-// A flood of requests for different packets is answered twice within the same bound.
-func TestRepeatsShareTheBoundOfResends(t *testing.T) {
+// Key frames of the largest size, as often as they may be asked for: what the receiver lacks
+// comes before their copies, and all of it within the bound.
+func TestCopiesOfKeyFramesLeaveRoomForWhatIsAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
 		defer r.Close()
-		start := time.Now()
-		for time.Since(start) < 10*time.Second {
-			for range 4 {
-				r.frame(t, false, 1400)
-				time.Sleep(8 * time.Millisecond)
+		r.lossy(t, 600, 25)
+		time.Sleep(time.Second)
+		before := r.Stats().Resends
+		for i := range 300 { // 10 s
+			key := i%9 == 0
+			if key {
+				r.frame(t, true, 22_000)
+			} else {
+				r.frame(t, false, 1000)
 			}
-			next := r.history.next
-			r.feed(t, rtcp.Packet(nack(next-1, next-2, next-3, next-4)))
+			time.Sleep(33 * time.Millisecond)
+			if i%9 == 8 {
+				r.feed(t, nack(r.history.next-1))
+				synctest.Wait()
+			}
 		}
+		time.Sleep(time.Second)
 		got := r.Stats().Resends
-		if limit := uint64(DefaultBandwidth / 8 / 4 * 11); got.Octets > limit || got.Limited == 0 {
-			t.Errorf("%+v: want at most %d octets sent again", got, limit)
+		asked, answered, octets := got.Asked-before.Asked, (got.Sent-before.Sent)-(got.Twice-before.Twice), got.Octets-before.Octets
+		if asked != 33 || answered != asked {
+			t.Errorf("%d of %d requests answered: %+v", answered, asked, got)
+		}
+		if limit := uint64(DefaultBandwidth / 8 / 4 * 12); octets > limit || got.Limited == before.Limited || got.Twice < before.Twice+50 {
+			t.Errorf("%+v: want copies, but at most %d octets sent again", got, limit)
 		}
 	})
+}
+
+// A packet of a key frame that is asked for before its copy left leaves three times, not four.
+func TestPacketOfAKeyFrameThatIsAskedForLeavesNoThirdCopy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		defer r.Close()
+		r.lossy(t, 600, 25)
+		time.Sleep(time.Second)
+		before := r.left()
+		r.frame(t, true, 1000)
+		r.feed(t, nack(r.history.next-1))
+		time.Sleep(time.Second)
+		if got := r.left() - before; got != 3 {
+			t.Errorf("%d packets, want the frame, the answer and its copy", got)
+		}
+	})
+}
+
+// The receiver's host answers echo requests late: there is a queue on the path.
+func TestNothingLeavesTwiceIntoAQueueThatEchoesTellOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		defer r.Close()
+		echo := func(took time.Duration) { now := r.cfg.Monotonic(); r.departures.echoed(now, now-took, 0) }
+		for _, c := range []struct {
+			name string
+			took time.Duration
+			want uint64 // copies
+		}{{"no queue", 20 * time.Millisecond, 1}, {"a queue", 200 * time.Millisecond, 0}, {"none any more", 25 * time.Millisecond, 1}} {
+			before := r.Stats().Resends.Twice
+			r.frame(t, false, 1000)
+			echo(c.took)
+			r.feed(t, nack(r.history.next-1))
+			time.Sleep(time.Second)
+			if got := r.Stats().Resends.Twice - before; got != c.want {
+				t.Errorf("%s: %d copies, want %d", c.name, got, c.want)
+			}
+		}
+	})
+}
+
+// Under SRTP a packet that is sent again bears the transport-wide number of its first time.
+// No number may be missing that was never on the wire.
+func TestCopiesUnderSRTPAreNotMissing(t *testing.T) {
+	path := &diary{}
+	r := newRigWith(t, Config{TransportID: 5, SRTP: testKeys(ProfileGCM, 1), Path: path, Unpaced: true, First: &First{SSRC: testSSRC, Sequence: 100}})
+	out := &tape{}
+	r.Sender.media = out
+	at := time.Hour
+	frame := func() {
+		t.Helper()
+		at += 20 * time.Millisecond
+		sent := tally{at: at}
+		if err := r.queue(make([]byte, 1000), 0, 0, false, &sent); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.flush(at, &sent); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 4 {
+		frame()
+	}
+	packet, _ := r.history.find(101)
+	for range 2 {
+		sent := tally{at: at}
+		if err := r.sendAgain(packet, &sent); err != nil || sent.resends.Sent != 1 {
+			t.Fatalf("%+v, %v", sent, err)
+		}
+	}
+	frame() // bears 4: what was sent again bore 1
+	f, ok := openFeedback(marshal(t, told(0, 1, -1, 41, 61, 300)))
+	if !ok || !r.departures.fedBack(at, &f) {
+		t.Fatal("the feedback is not what it says")
+	}
+	missing := 0
+	for _, line := range path.lines {
+		if strings.Contains(line, "missing") {
+			missing++
+		}
+	}
+	if len(out.packets) != 7 || path.sent != 7 || missing != 1 || !strings.Contains(path.lines[len(path.lines)-1], ", 0 in flight") {
+		t.Errorf("%d packets, %d heard of, %d missing, want 7, 7 and 1, none in flight:\n%s", len(out.packets), path.sent, missing, strings.Join(path.lines, "\n"))
+	}
 }
 
 // The request for a key frame may be what was lost.
@@ -167,19 +267,21 @@ func TestLossyPathGetsAKeyFrameUnasked(t *testing.T) {
 		every int // one packet of so many is asked for
 		want  bool
 	}{"nothing lost": {0, false}, "4 %": {25, true}} {
-		synctest.Test(t, func(t *testing.T) {
-			r := newRig(t)
-			defer r.Close()
-			r.lossy(t, 600, c.every)
-			r.frame(t, true, 1000)
-			time.Sleep(refresh - time.Millisecond)
-			if r.KeyFrameWanted() {
-				t.Errorf("%s: a key frame is wanted too early", name)
-			}
-			time.Sleep(time.Millisecond)
-			if got := r.KeyFrameWanted(); got != c.want {
-				t.Errorf("%s: a key frame is wanted after %v: %v, want %v", name, refresh, got, c.want)
-			}
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				defer r.Close()
+				r.lossy(t, 600, c.every)
+				r.frame(t, true, 1000)
+				time.Sleep(refresh - time.Millisecond)
+				if r.KeyFrameWanted() {
+					t.Error("a key frame is wanted too early")
+				}
+				time.Sleep(time.Millisecond)
+				if got := r.KeyFrameWanted(); got != c.want {
+					t.Errorf("a key frame is wanted after %v: %v, want %v", refresh, got, c.want)
+				}
+			})
 		})
 	}
 }

@@ -34,7 +34,7 @@ type Resends struct {
 	Octets  uint64 // of RTP payload in those sent, without headers
 	Gone    uint64 // older than the history, or never sent
 	Early   uint64 // sent again so short a time ago that the answer is on its way, or late rather than lost
-	Limited uint64 // above 25 % of the bandwidth, or too many at once
+	Limited uint64 // above 25 % of the bandwidth, or too many at once; also such that nobody asked for
 	Twice   uint64 // of those sent, the ones that nobody had asked for: see repeat.go
 }
 
@@ -119,16 +119,14 @@ func (s *Sender) resend(now time.Duration, sent *tally) error {
 		case e.resent && now-e.resentAt < rtt/2, e.twice && e.resent && now-e.resentAt < rtt:
 			sent.resends.Early++
 			continue
-		case s.departures.late(sequence):
+		case s.departures.late(now, sequence):
 			sent.resends.Early++
 			continue
 		case !s.resends.take(now, len(packet)):
 			sent.resends.Limited++
 			continue
 		}
-		if e.twice = !e.resent && s.departures.byChance(0); e.twice {
-			s.repeats.add(now, sequence)
-		}
+		e.twice = !e.resent && s.departures.byChance(now, 0) && s.repeats.add(now, sequence, true)
 		e.resent, e.resentAt = true, now
 		if err := s.sendAgain(packet, sent); err != nil {
 			return err
@@ -147,7 +145,7 @@ func (s *Sender) sendAgain(packet []byte, sent *tally) error {
 	if s.cfg.RTX || s.cfg.cloak == nil {
 		s.number(packet)
 	}
-	again := tally{at: sent.at, again: true}
+	again := tally{at: sent.at, again: true, unnumbered: s.cfg.cloak != nil && !s.cfg.RTX}
 	err := s.write(packet, &again)
 	sent.resends.Sent += again.packets
 	sent.resends.Octets += again.octets

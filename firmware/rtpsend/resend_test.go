@@ -175,6 +175,9 @@ func TestResendsAndFramesAllocateNothing(t *testing.T) {
 		if err := r.resend(at, &sent); err != nil {
 			t.Fatal(err)
 		}
+		if _, err := r.repeat(at+repeatAfter, &sent); err != nil {
+			t.Fatal(err)
+		}
 		r.account(at, &sent)
 	})
 	if each != 0 {

@@ -58,6 +58,7 @@ func (s *Sender) renew(now time.Duration, why error) {
 type tally struct {
 	at              time.Duration // of all of them
 	again           bool          // they were sent before
+	unnumbered      bool          // their transport-wide number is that of the first time
 	packets, octets uint64
 	errors          SendErrors
 	resends         Resends
@@ -102,7 +103,11 @@ func (s *Sender) write(packet []byte, sent *tally) error {
 		if sent.again {
 			payload = 0
 		}
-		s.departures.left(sent.at, len(wire)+s.below, payload)
+		if sent.unnumbered {
+			s.departures.leftAgain(sent.at, len(wire)+s.below)
+		} else {
+			s.departures.left(sent.at, len(wire)+s.below, payload)
+		}
 	}
 	return nil
 }

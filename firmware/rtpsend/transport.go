@@ -166,6 +166,9 @@ func (d *departures) fedBack(now time.Duration, f *feedback) bool {
 		switch {
 		case p == nil || p.told: // told before, or not ours to know
 		case received:
+			if p.missing && p.media { // it was late
+				d.lost = max(0, d.lost-1./lossMemory)
+			}
 			p.told, newest, d.passed = true, p, max(d.passed, n+1)
 			d.path.Arrived(p.at, d.unwrapped(arrived), p.size)
 		default:
