@@ -60,7 +60,7 @@ type Stats struct {
 	Malformed      uint64 // RTP, RTCP or VP8 that cannot be read
 	Foreign        uint64 // from another SSRC or of another payload type
 	Forged         uint64 // under SRTP: of another key, changed on its way; RTCP sent before
-	Again          uint64 // under SRTP: RTP sent before, as by a source that repeats what may be lost
+	Again          uint64 // under SRTP: RTP of a number that came before, as from a source that repeats what may be lost; not authenticated
 	Unasked        uint64 // RTP and RTCP while nothing was granted, since the receiver was made
 	SenderReports  uint64
 	Reports, PLIs  uint64 // sent

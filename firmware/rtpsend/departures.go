@@ -51,6 +51,7 @@ type departure struct {
 	number  uint16 // its sequence number, if so
 	told    bool   // the receiver has said that it arrived
 	missing bool   // or that it did not
+	again   bool   // it left again with the same number: its arrival does not say which time
 }
 
 // departures is a ring of the latest packets by transport-wide number, which counts
@@ -65,7 +66,7 @@ type departures struct {
 
 	epoch, latest time.Duration // of arrivals, by the receiver's clock
 
-	fed     bool          // transport feedback has come
+	fedAt   time.Duration // when transport feedback last came; 0: never
 	passed  uint64        // number of the newest packet that arrived, + 1
 	age     time.Duration // how old it was when that was told
 	usually time.Duration // how old it is on an empty path
@@ -138,10 +139,10 @@ func (d *departures) reported(now time.Duration, highest uint16, loss float64) {
 }
 
 // sum is how many bytes have left, and whether transport feedback tells of them.
-func (d *departures) sum() (bytes uint64, fed bool) {
+func (d *departures) sum(now time.Duration) (bytes uint64, fed bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.total, d.fed
+	return d.total, d.fed(now)
 }
 
 // echoed hands on the answer to a request that left at sent, after before bytes.
@@ -166,7 +167,7 @@ func (d *departures) lacks(now time.Duration, sequence uint16) (age time.Duratio
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	p := d.of(sequence)
-	if p == nil || d.fed {
+	if p == nil || d.fed(now) {
 		return 0, false
 	}
 	d.miss(now, p)
@@ -188,28 +189,55 @@ func (d *departures) late(now time.Duration, sequence uint16) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	n := d.media[sequence%historySize]
-	return d.fed && d.queues(now) && n > d.passed && d.at(n-1) != nil
+	return d.fed(now) && d.queues(now) && n > d.passed && d.at(n-1) != nil
 }
 
 // queues tells that feedback shows a queue on the path, or echoes, if there is none. mu is held.
 func (d *departures) queues(now time.Duration) bool {
-	if d.fed {
+	if d.fed(now) {
 		return d.age > d.usually+queued
 	}
-	return now-d.trip.at < echoFresh && d.trip.latest > d.trip.least+queued
+	return now-d.trip.at < echoFresh && d.trip.late >= lateEchoes
 }
 
-// echoFresh is how long an answer to an echo request tells of the path.
-const echoFresh = 2 * time.Second
+// fed tells whether transport feedback comes. A receiver that sends none may have taken the
+// place of one that did. mu is held.
+func (d *departures) fed(now time.Duration) bool { return d.fedAt != 0 && now-d.fedAt < feedbackFresh }
 
-// A roundTrip is how long echoes take.
-type roundTrip struct{ at, latest, least time.Duration }
+// feedbackFresh is after how much silence nobody sends feedback any more, as in ratecontrol.
+const feedbackFresh = 8 * time.Second
+
+// answered notes that a packet is sent again with its number of the first time, because the
+// receiver asked for it.
+func (d *departures) answered(sequence uint16) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if p := d.of(sequence); p != nil {
+		p.again = true
+	}
+}
+
+const (
+	// echoFresh is how long an answer to an echo request tells of the path.
+	echoFresh = 2 * time.Second
+	// lateEchoes in a row are a queue: one says that the host, or a radio, slept.
+	lateEchoes = 2
+)
+
+// A roundTrip is how long echoes take: the least, and how many of the latest were late.
+type roundTrip struct {
+	at, least time.Duration
+	late      int
+}
 
 func (r *roundTrip) note(now, took time.Duration) {
 	if r.least == 0 {
 		r.least = took
 	}
-	r.at, r.latest, r.least = now, took, min(took, r.least+echoDrift)
+	r.at, r.least = now, min(took, r.least+echoDrift)
+	if r.late++; took <= r.least+queued {
+		r.late = 0
+	}
 }
 
 // echoDrift is drift for echoes, of which there are fewer.

@@ -109,7 +109,7 @@ func (s *Sender) ask() {
 		e.due = now + echoSeldom
 	}
 	last := &e.requests[(e.sequence-1)%echoesKept]
-	before, fed := s.departures.sum()
+	before, fed := s.departures.sum(now)
 	if s.closed.Load() || fed || before == last.before {
 		return
 	}

@@ -20,6 +20,7 @@ type entry struct {
 	sequence uint16
 	size     uint16 // bytes; 0: the slot was never used
 	twice    bool   // it is to leave twice
+	asked    bool   // by the receiver
 	resent   bool
 	resentAt time.Duration
 }

@@ -82,7 +82,7 @@ func (s *Sender) repeat(now time.Duration, sent *tally) (wait time.Duration, err
 		if packet == nil { // overwritten since
 			continue
 		}
-		if !p.asked && e.resent { // asked for meanwhile: two are on their way already
+		if !p.asked && e.asked { // asked for meanwhile: two are on their way already
 			continue
 		}
 		least := 0.
@@ -103,10 +103,12 @@ func (s *Sender) repeat(now time.Duration, sent *tally) (wait time.Duration, err
 	}
 }
 
-// byChance tells whether the path loses packets, at least the given share, and no queue of
-// it is to blame as far as is known.
-func (d *departures) byChance(now time.Duration, least float64) bool {
+// byChance tells whether the path loses packets, and no queue of it is to blame as far as is
+// known. asked: the receiver asks for one, which is a sign of its own, unless it also tells
+// what arrives: then it may be about one that is late.
+func (d *departures) byChance(now time.Duration, asked bool) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.lost >= least && d.lost <= often && !d.queues(now)
+	lossy := d.lost >= seldom || asked && !d.fed(now)
+	return lossy && d.lost <= often && !d.queues(now)
 }

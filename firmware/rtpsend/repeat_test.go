@@ -193,6 +193,66 @@ func TestPacketOfAKeyFrameThatIsAskedForLeavesNoThirdCopy(t *testing.T) {
 	})
 }
 
+// Both copies of a key frame are lost: what is asked for then is worth two as well.
+func TestAnswerBehindBothCopiesOfAKeyFrameLeavesTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		defer r.Close()
+		r.lossy(t, 600, 25)
+		time.Sleep(time.Second)
+		before := r.left()
+		r.frame(t, true, 1000)
+		time.Sleep(100 * time.Millisecond)
+		r.feed(t, nack(r.history.next-1))
+		time.Sleep(time.Second)
+		if got := r.left() - before; got != 4 {
+			t.Errorf("%d packets, want frame and copy, answer and copy", got)
+		}
+	})
+}
+
+// Who sent transport feedback is gone, and it told of a queue last.
+func TestReceiverWithoutFeedbackBehindOneThatHadItGetsWhatItAsksFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRigWith(t, Config{TransportID: 5})
+		defer r.Close()
+		for i := range 14 {
+			if i == 4 {
+				r.feed(t, told(0, 1, 21, 41, 61))
+			}
+			r.frame(t, false, 1000)
+			time.Sleep(20 * time.Millisecond)
+		}
+		r.feed(t, told(4, 81, 101)) // a queue
+		time.Sleep(feedbackFresh)
+		r.frame(t, false, 1000)
+		r.feed(t, nack(r.history.next-1))
+		synctest.Wait()
+		if got := r.Stats().Resends; got.Sent != 1 || got.Early != 0 {
+			t.Errorf("%+v, want the packet sent again", got)
+		}
+	})
+}
+
+// With transport feedback it is known what was lost: where nothing was, a request is about a
+// packet that is late.
+func TestNothingLeavesTwiceWhereFeedbackTellsThatAllArrived(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRigWith(t, Config{TransportID: 5})
+		defer r.Close()
+		for i := range 40 {
+			r.frame(t, false, 1000)
+			time.Sleep(20 * time.Millisecond)
+			r.feed(t, told(uint16(i), 20*i))
+			r.feed(t, nack(r.history.next-1))
+		}
+		time.Sleep(time.Second)
+		if got := r.Stats().Resends; got.Twice != 0 || got.Sent == 0 {
+			t.Errorf("%+v, want what is asked for once", got)
+		}
+	})
+}
+
 // The receiver's host answers echo requests late: there is a queue on the path.
 func TestNothingLeavesTwiceIntoAQueueThatEchoesTellOf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -207,6 +267,10 @@ func TestNothingLeavesTwiceIntoAQueueThatEchoesTellOf(t *testing.T) {
 			before := r.Stats().Resends.Twice
 			r.frame(t, false, 1000)
 			echo(c.took)
+			time.Sleep(200 * time.Millisecond)
+			if echo(c.took); c.want == 1 {
+				echo(5 * c.took) // one that is late says nothing
+			}
 			r.feed(t, nack(r.history.next-1))
 			time.Sleep(time.Second)
 			if got := r.Stats().Resends.Twice - before; got != c.want {
@@ -249,6 +313,14 @@ func TestCopiesUnderSRTPAreNotMissing(t *testing.T) {
 	f, ok := openFeedback(marshal(t, told(0, 1, -1, 41, 61, 300)))
 	if !ok || !r.departures.fedBack(at, &f) {
 		t.Fatal("the feedback is not what it says")
+	}
+	r.departures.answered(101)
+	lost, lines := r.departures.lost, len(path.lines)
+	if f, ok = openFeedback(marshal(t, told(1, 320))); !ok || !r.departures.fedBack(at, &f) || r.departures.lost != lost || lost == 0 {
+		t.Errorf("an answer that arrived makes a share of %v lost of %v", r.departures.lost, lost)
+	}
+	if more := path.lines[lines:]; len(more) != 0 {
+		t.Errorf("the path heard %q of an answer that arrived, want nothing", more)
 	}
 	missing := 0
 	for _, line := range path.lines {

@@ -126,8 +126,11 @@ func (s *Sender) resend(now time.Duration, sent *tally) error {
 			sent.resends.Limited++
 			continue
 		}
-		e.twice = !e.resent && s.departures.byChance(now, 0) && s.repeats.add(now, sequence, true)
-		e.resent, e.resentAt = true, now
+		e.twice = !e.asked && s.departures.byChance(now, true) && s.repeats.add(now, sequence, true)
+		e.asked, e.resent, e.resentAt = true, true, now
+		if s.cfg.cloak != nil && !s.cfg.RTX {
+			s.departures.answered(sequence)
+		}
 		if err := s.sendAgain(packet, sent); err != nil {
 			return err
 		}

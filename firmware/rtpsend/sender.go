@@ -117,7 +117,7 @@ func (s *Sender) Send(frame []byte, key bool, at time.Duration) error {
 		return nil
 	}
 	sent := tally{at: now}
-	twice := key && s.departures.byChance(now, seldom)
+	twice := key && s.departures.byChance(now, false)
 	err := s.queue(frame, timestamp, s.captured(now, at), twice, &sent)
 	if err == nil {
 		s.pacer.frame(now, at, s.history.queued)
@@ -177,7 +177,7 @@ func (s *Sender) broke(found fault) {
 // chance.
 func (s *Sender) KeyFrameWanted() bool {
 	now := s.cfg.Monotonic()
-	lossy := !s.cfg.Unpaced && s.departures.byChance(now, seldom) // a file faster than time has no moments
+	lossy := !s.cfg.Unpaced && s.departures.byChance(now, false) // a file faster than time has no moments
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.keyFrames.take(now, s.stats.RTT, lossy)

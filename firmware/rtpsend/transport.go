@@ -146,7 +146,7 @@ func (s *Sender) takeTransport(b []byte, now time.Duration) bool {
 func (d *departures) fedBack(now time.Duration, f *feedback) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.fed = true
+	d.fedAt = now
 	var newest *departure
 	for {
 		number, arrived, received, more, ok := f.next()
@@ -166,10 +166,14 @@ func (d *departures) fedBack(now time.Duration, f *feedback) bool {
 		switch {
 		case p == nil || p.told: // told before, or not ours to know
 		case received:
+			p.told, d.passed = true, max(d.passed, n+1)
+			if p.again { // it may be the answer to a request that arrived, a round trip later
+				continue
+			}
 			if p.missing && p.media { // it was late
 				d.lost = max(0, d.lost-1./lossMemory)
 			}
-			p.told, newest, d.passed = true, p, max(d.passed, n+1)
+			newest = p
 			d.path.Arrived(p.at, d.unwrapped(arrived), p.size)
 		default:
 			d.miss(now, p)
