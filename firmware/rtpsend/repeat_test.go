@@ -23,6 +23,15 @@ func (r *rig) lossy(t *testing.T, n, every int) {
 	}
 }
 
+// newLossyRig is a rig behind a path that has lost one packet of every for 20 s.
+func newLossyRig(t *testing.T, every int) *rig {
+	t.Helper()
+	r := newRig(t)
+	r.lossy(t, 600, every)
+	time.Sleep(time.Second) // the last copy has left, the bucket of resends is full
+	return r
+}
+
 func TestAnswerToARequestLeavesASecondTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
@@ -56,10 +65,8 @@ func TestKeyFrameLeavesTwiceOnlyWherePacketsAreLostByChance(t *testing.T) {
 	}{"nothing lost": {0, 2}, "4 %": {25, 4}, "half": {2, 2}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t)
+				r := newLossyRig(t, c.every)
 				defer r.Close()
-				r.lossy(t, 600, c.every)
-				time.Sleep(time.Second)
 				before := r.left()
 				r.frame(t, true, 2500)
 				time.Sleep(30 * time.Millisecond)
@@ -146,10 +153,8 @@ func TestRepeatsWaitInOrderAndAreBounded(t *testing.T) {
 // comes before their copies, and all of it within the bound.
 func TestCopiesOfKeyFramesLeaveRoomForWhatIsAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
+		r := newLossyRig(t, 25)
 		defer r.Close()
-		r.lossy(t, 600, 25)
-		time.Sleep(time.Second)
 		before := r.Stats().Resends
 		for i := range 300 { // 10 s
 			key := i%9 == 0
@@ -179,10 +184,8 @@ func TestCopiesOfKeyFramesLeaveRoomForWhatIsAskedFor(t *testing.T) {
 // A packet of a key frame that is asked for before its copy left leaves three times, not four.
 func TestPacketOfAKeyFrameThatIsAskedForLeavesNoThirdCopy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
+		r := newLossyRig(t, 25)
 		defer r.Close()
-		r.lossy(t, 600, 25)
-		time.Sleep(time.Second)
 		before := r.left()
 		r.frame(t, true, 1000)
 		r.feed(t, nack(r.history.next-1))
@@ -196,10 +199,8 @@ func TestPacketOfAKeyFrameThatIsAskedForLeavesNoThirdCopy(t *testing.T) {
 // Both copies of a key frame are lost: what is asked for then is worth two as well.
 func TestAnswerBehindBothCopiesOfAKeyFrameLeavesTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
+		r := newLossyRig(t, 25)
 		defer r.Close()
-		r.lossy(t, 600, 25)
-		time.Sleep(time.Second)
 		before := r.left()
 		r.frame(t, true, 1000)
 		time.Sleep(100 * time.Millisecond)

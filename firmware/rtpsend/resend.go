@@ -128,7 +128,7 @@ func (s *Sender) resend(now time.Duration, sent *tally) error {
 		}
 		e.twice = !e.asked && s.departures.byChance(now, true) && s.repeats.add(now, sequence, true)
 		e.asked, e.resent, e.resentAt = true, true, now
-		if s.cfg.cloak != nil && !s.cfg.RTX {
+		if s.verbatim() {
 			s.departures.answered(sequence)
 		}
 		if err := s.sendAgain(packet, sent); err != nil {
@@ -138,17 +138,20 @@ func (s *Sender) resend(now time.Duration, sent *tally) error {
 	return nil
 }
 
-// sendAgain sends one packet as it was, but for its transport-wide number. Under SRTP
-// that stays too: the same index must authenticate the same bytes, or AES-GCM gives its
-// key away, and encrypt the same bytes, so that this is no second use of the key stream.
+// verbatim tells that packets leave again with their transport-wide number. Under SRTP the
+// same index must authenticate the same bytes, or AES-GCM gives its key away, and encrypt the
+// same bytes, so that this is no second use of the key stream. RTX has an index of its own.
+func (s *Sender) verbatim() bool { return s.cfg.cloak != nil && !s.cfg.RTX }
+
+// sendAgain sends one packet as it was, but for its transport-wide number unless verbatim.
 func (s *Sender) sendAgain(packet []byte, sent *tally) error {
 	if s.cfg.RTX {
 		packet = s.wrapRTX(packet)
 	}
-	if s.cfg.RTX || s.cfg.cloak == nil {
+	if !s.verbatim() {
 		s.number(packet)
 	}
-	again := tally{at: sent.at, again: true, unnumbered: s.cfg.cloak != nil && !s.cfg.RTX}
+	again := tally{at: sent.at, again: true, unnumbered: s.verbatim()}
 	err := s.write(packet, &again)
 	sent.resends.Sent += again.packets
 	sent.resends.Octets += again.octets
