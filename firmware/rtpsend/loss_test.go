@@ -1,7 +1,7 @@
 // The stream over a link that loses packets, into GStreamer's rtpbin, with and without
 // feedback. nft drops, in namespaces of our own; its random numbers have no seed, so
 // each run is another draw. KRAZYCAM_LONG=1 takes three draws of 30 s instead of one of 14.
-// The seeded runs are firmware/losslab's.
+// The seeded runs are farend/losslab's.
 
 package rtpsend
 

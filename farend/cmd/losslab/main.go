@@ -16,7 +16,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/krazycam/krazycam/firmware/losslab"
+	"github.com/krazycam/krazycam/farend/losslab"
 )
 
 const usage = `losslab measures senders over bad links, in network namespaces of its own.

@@ -58,7 +58,7 @@ func setUp(t *testing.T, scenarios []Scenario) Setup {
 	}
 	t.Cleanup(remove)
 	s := Setup{Dir: dir, Camsource: filepath.Join(dir, "camsource")}
-	output(t, exec.Command("go", "build", "-o", s.Camsource, "../cmd/camsource"))
+	output(t, exec.Command("go", "build", "-o", s.Camsource, "../../firmware/cmd/camsource"))
 	film := output(t, exec.Command("../../scripts/clip", "face", "640x480", "900"))
 	if s.Clip, err = ClipFor(dir, film, scenarios); err != nil {
 		t.Fatal(err)
