@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/v4l2"
+	"github.com/krazycam/krazycam/v4l2/usb"
 )
 
 // A rung is a way to bring a camera back beyond opening it again.
@@ -24,9 +25,9 @@ type rung struct {
 // noticed after 2 s of silence and opened again, silent for 2 s more.
 func rungs() []rung {
 	return []rung{
-		{"USB reset", 4 * time.Second, func(_ context.Context, port string) error { return v4l2.ResetUSB(port) }},
-		{"USB authorisation", 7 * time.Second, v4l2.ReauthoriseUSB},
-		{"USB port power", 12 * time.Second, v4l2.CyclePowerUSB},
+		{"USB reset", 4 * time.Second, func(_ context.Context, port string) error { return usb.Reset(port) }},
+		{"USB authorisation", 7 * time.Second, usb.Reauthorise},
+		{"USB port power", 12 * time.Second, usb.CyclePower},
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
+	"github.com/krazycam/krazycam/v4l2/usb"
 )
 
 // What Open takes where a Request says 0.
@@ -87,7 +88,7 @@ func Open(r Request) (*Camera, error) {
 	if err != nil {
 		return nil, fmt.Errorf("camera %s: %w", path, explain(err))
 	}
-	node.id.Port, node.id.Serial = usbIdentity(os.DirFS(sysfs), filepath.Base(path))
+	node.id.Port, node.id.Serial = usb.Identify(os.DirFS(sysfs), filepath.Base(path))
 	return OpenDriver(node, r)
 }
 

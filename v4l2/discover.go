@@ -4,7 +4,6 @@
 package v4l2
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -15,12 +14,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/krazycam/krazycam/v4l2/usb"
 )
 
 const (
 	sysfs      = "/sys"
 	videoClass = "class/video4linux" // below sysfs
-	usbDevices = "bus/usb/devices"   // below sysfs
 	dev        = "/dev"
 )
 
@@ -109,7 +109,7 @@ func scan(sys fs.FS) ([]Identity, error) {
 			continue // unplugged a moment ago
 		}
 		id := Identity{Path: path.Join(dev, e.Name()), Name: strings.TrimSpace(string(name))}
-		id.Port, id.Serial = usbIdentity(sys, e.Name())
+		id.Port, id.Serial = usb.Identify(sys, e.Name())
 		nodes = append(nodes, id)
 	}
 	slices.SortFunc(nodes, func(a, b Identity) int {
@@ -118,24 +118,6 @@ func scan(sys fs.FS) ([]Identity, error) {
 		return cmp.Compare(x, y)
 	})
 	return nodes, nil
-}
-
-// usbIdentity says where the device behind a node is plugged in and what it says its serial
-// number is; both are empty if it is not USB. The node's device is an interface, such as
-// 1-1.2:1.0, of the device 1-1.2.
-func usbIdentity(sys fs.FS, node string) (port, serial string) {
-	target, err := fs.ReadLink(sys, path.Join(videoClass, node, "device"))
-	port, _, usb := strings.Cut(path.Base(target), ":")
-	if err != nil || !usb {
-		return "", ""
-	}
-	number, err := fs.ReadFile(sys, path.Join(usbDevices, port, "serial"))
-	if err != nil { // none, and "port" may be something else that has a colon
-		if _, err := fs.Stat(sys, path.Join(usbDevices, port)); err != nil {
-			return "", ""
-		}
-	}
-	return port, text(bytes.TrimSpace(number))
 }
 
 // number is the N of videoN.

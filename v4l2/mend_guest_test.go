@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
+	"github.com/krazycam/krazycam/v4l2/usb"
 )
 
 // What camsource is on a board, see package board.
@@ -41,16 +42,16 @@ func asCamsource(t *testing.T, f func() error) error {
 // Opening again mends none of these; each rung of the ladder mends what it is there for.
 func TestFaultThatOnlyUSBCanMendIsMended(t *testing.T) {
 	port := appear(t).Port
-	if err := asCamsource(t, func() error { return ResetUSB(port) }); !errors.Is(err, fs.ErrPermission) {
+	if err := asCamsource(t, func() error { return usb.Reset(port) }); !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("reset by a user whom nobody gave the device to: %v, want ErrPermission", err)
 	}
 	for _, c := range []struct {
 		name, fault string
 		mend        func() error
 	}{
-		{"reset", "hang until reset", func() error { return ResetUSB(port) }},
-		{"authorisation", "hang until configured", func() error { return ReauthoriseUSB(t.Context(), port) }},
-		{"port power", "hang until reset", func() error { return CyclePowerUSB(t.Context(), port) }},
+		{"reset", "hang until reset", func() error { return usb.Reset(port) }},
+		{"authorisation", "hang until configured", func() error { return usb.Reauthorise(t.Context(), port) }},
+		{"port power", "hang until reset", func() error { return usb.CyclePower(t.Context(), port) }},
 	} {
 		host(c.fault)
 		for range 2 {
@@ -66,7 +67,7 @@ func TestFaultThatOnlyUSBCanMendIsMended(t *testing.T) {
 			}
 		}
 		began := Now()
-		if err := ShareUSB(videoGroup); err != nil { // as init does when a node appears
+		if err := usb.ShareCameras(videoGroup); err != nil { // as init does when a node appears
 			t.Fatal(err)
 		}
 		if err := asCamsource(t, c.mend); err != nil {

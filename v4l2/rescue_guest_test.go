@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/krazycam/krazycam/v4l2/usb"
 )
 
 // A running camsource and what it has logged.
@@ -88,7 +90,7 @@ func giveCameras(ctx context.Context) {
 			_ = os.Chown(n, -1, videoGroup) // pulled meanwhile: the next look tells
 			_ = os.Chmod(n, 0o660)
 		}
-		_ = ShareUSB(videoGroup)
+		_ = usb.ShareCameras(videoGroup)
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"syscall"
 
 	"github.com/krazycam/krazycam/board"
-	"github.com/krazycam/krazycam/v4l2"
+	"github.com/krazycam/krazycam/v4l2/usb"
 )
 
 // dropPrivileges makes a process that runs as root user and group
@@ -22,7 +22,7 @@ func dropPrivileges() error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
-	_ = v4l2.ShareUSB(board.VideoGroup) // else one way less to wake a camera that hangs
+	_ = usb.ShareCameras(board.VideoGroup) // else one way less to wake a camera that hangs
 	if err := syscall.Setgroups([]int{board.VideoGroup}); err != nil {
 		return fmt.Errorf("give up root: setgroups: %w", err)
 	}

@@ -21,7 +21,7 @@ import (
 	"github.com/gokrazy/gokrazy"
 
 	"github.com/krazycam/krazycam/board"
-	"github.com/krazycam/krazycam/v4l2"
+	"github.com/krazycam/krazycam/v4l2/usb"
 )
 
 // buildTime is the commit's time in Unix seconds, put in with
@@ -69,7 +69,7 @@ func run(ctx context.Context, log *slog.Logger, started time.Duration) error {
 	go newClockKeeper(log).run(ctx)
 
 	// The nodes are watched before the driver that makes them is loaded.
-	if err := watchVideoNodes(ctx, log, "/dev", board.VideoGroup, v4l2.ShareUSB); err != nil {
+	if err := watchVideoNodes(ctx, log, "/dev", board.VideoGroup, usb.ShareCameras); err != nil {
 		log.Error("video nodes stay root's", "error", err)
 	}
 	modules := loadModules(log, board.UVCModules())
