@@ -12,6 +12,7 @@ import (
 
 	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/firmware/gateway"
+	"github.com/krazycam/krazycam/firmware/machine"
 )
 
 // talk keeps the stream of a pipeline going until ctx ends or it fails for good.
@@ -35,7 +36,7 @@ func (s *Source) talkAs(ctx context.Context, st *stream) error {
 		return err
 	}
 	st.doubt = session.Doubt
-	wakeOnChange(ctx, session.Wake, s.Log)
+	machine.WakeOnChange(ctx, session.Wake, s.Log)
 	if err := session.Run(ctx, st.pipeline.size.X, st.pipeline.size.Y, st); err != nil {
 		s.Log.Warn("gateway", "because", err) // the session is over all the same
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/encoder"
+	"github.com/krazycam/krazycam/firmware/machine"
 	"github.com/krazycam/krazycam/v4l2"
 )
 
@@ -94,7 +95,7 @@ func TestStreamStaysLiveWithABusyProcessOnEachCore(t *testing.T) {
 		stop := busyCores(t)
 		busy = append(busy, live(t, spell)...)
 		if os.Geteuid() == 0 { // as on a board
-			if err := Renice(BoardNiceness); err != nil {
+			if err := machine.Renice(machine.BoardNiceness); err != nil {
 				t.Fatal(err)
 			}
 			ages := live(t, spell)
@@ -102,14 +103,14 @@ func TestStreamStaysLiveWithABusyProcessOnEachCore(t *testing.T) {
 			if len(ages) > 0 {
 				late = append(late, p99(ages))
 			}
-			if err := Renice(0); err != nil {
+			if err := machine.Renice(0); err != nil {
 				t.Fatal(err)
 			}
 		}
 		stop()
 	}
 	calm := p99(idle)
-	for name, ages := range map[string][]time.Duration{"": busy, fmt.Sprintf(", niceness %d as on a board", BoardNiceness): first} {
+	for name, ages := range map[string][]time.Duration{"": busy, fmt.Sprintf(", niceness %d as on a board", machine.BoardNiceness): first} {
 		if len(ages) == 0 {
 			continue
 		}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/config"
+	"github.com/krazycam/krazycam/firmware/machine"
 )
 
 // A Source is one camera that streams to one far end.
@@ -64,17 +65,19 @@ func (s *Source) Run(ctx context.Context) error {
 	if err != nil {
 		return ignore(err, context.Canceled)
 	}
-	machine := newHealth(os.DirFS("/sys")) // with root's rights, which Opened gives up: Debian keeps the kernel's log from others
+	// Before Opened gives up root's rights: Debian keeps the kernel's log from others.
+	health := machine.OpenHealth(os.DirFS("/sys"))
 	if s.Opened != nil {
 		if err := s.Opened(); err != nil {
-			machine.close()
+			health.Close()
 			return errors.Join(err, camera.Close())
 		}
 	}
 	s.Patient = true // what was there once may come back
 	ctx, cancel := context.WithCancel(ctx)
 	var watch sync.WaitGroup
-	watch.Go(func() { s.stages.watch(ctx, s.Log, machine) })
+	watch.Go(func() { s.stages.watch(ctx, s.Log) })
+	watch.Go(func() { health.Watch(ctx, s.Log) })
 	defer watch.Wait()
 	defer cancel()
 	for {

@@ -3,6 +3,7 @@ package firmware
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -10,13 +11,16 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/firmware/farend"
 	"github.com/krazycam/krazycam/firmware/gateway"
+	"github.com/krazycam/krazycam/firmware/machine"
 	"github.com/krazycam/krazycam/v4l2"
 )
 
@@ -202,5 +206,32 @@ func TestStreamOutlivesAPulledCable(t *testing.T) {
 	}
 	if lost := d.receiver.Stats().Lost; lost != 0 {
 		t.Errorf("%d packets lost, want 0: a missing picture is no missing packet", lost)
+	}
+}
+
+// On the BeagleBone only root may open the kernel's log; camsource gives up root in Opened.
+func TestHealthOpensTheKernelsLogBeforeRightsAreGivenUp(t *testing.T) {
+	open := func() bool {
+		links, err := filepath.Glob("/proc/self/fd/*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.ContainsFunc(links, func(l string) bool { target, err := os.Readlink(l); return err == nil && target == "/dev/kmsg" })
+	}
+	probe := machine.OpenHealth(fstest.MapFS{})
+	readable := open()
+	if probe.Close(); open() {
+		t.Fatal("close left the log open")
+	}
+	refused := errors.New("rights stay")
+	s := &Source{Log: slog.New(slog.DiscardHandler), open: func() (Camera, error) { return &dud{}, nil }}
+	s.Opened = func() error {
+		if open() != readable {
+			t.Errorf("the kernel's log is open: %v, want %v", !readable, readable)
+		}
+		return refused
+	}
+	if err := s.Run(t.Context()); !errors.Is(err, refused) || open() {
+		t.Errorf("Run = %v, the log is still open: %v", err, open())
 	}
 }

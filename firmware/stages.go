@@ -85,12 +85,10 @@ const (
 )
 
 // watch logs what the stages did: each second at debug level, each minute at
-// info level, nothing while nothing happens; and each minute what the machine complains
-// about. It returns when ctx ends and closes machine.
-func (s *Stages) watch(ctx context.Context, log *slog.Logger, machine *health) {
+// info level, nothing while nothing happens. It returns when ctx ends.
+func (s *Stages) watch(ctx context.Context, log *slog.Logger) {
 	tick := time.NewTicker(report)
 	defer tick.Stop()
-	defer machine.close()
 	second := s.read(v4l2.Now())
 	minute := second
 	var secondly, minutely v4l2.Counters
@@ -108,7 +106,6 @@ func (s *Stages) watch(ctx context.Context, log *slog.Logger, machine *health) {
 			minute.log(ctx, log, slog.LevelInfo, now)
 			minute = now
 			minutely = s.Buffers.tell(ctx, log, slog.LevelInfo, minutely)
-			machine.tell(ctx, log)
 		}
 	}
 }

@@ -12,9 +12,9 @@ import (
 	"slices"
 
 	"github.com/krazycam/krazycam/encoder"
-	"github.com/krazycam/krazycam/firmware"
 	"github.com/krazycam/krazycam/firmware/bench"
 	"github.com/krazycam/krazycam/firmware/config"
+	"github.com/krazycam/krazycam/firmware/machine"
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 )
 
@@ -46,7 +46,7 @@ func runBench(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	if o.compare[0] != "" {
 		return compareBenches(stdout, o.compare)
 	}
-	_ = firmware.CalmMonitor() // as when it streams, which tells why not
+	_ = machine.CalmMonitor() // as when it streams, which tells why not
 	o.config.Ask(o.what)
 	o.config.Version = version
 	o.config.Progress = func(s string) { fmt.Fprintln(stderr, "bench:", s) }

@@ -10,8 +10,8 @@ import (
 	"io"
 	"runtime/debug"
 
-	"github.com/krazycam/krazycam/firmware"
 	"github.com/krazycam/krazycam/firmware/bench"
+	"github.com/krazycam/krazycam/firmware/machine"
 )
 
 // mostTries is how many starts may end in the same row: one that kills the program, or
@@ -47,7 +47,7 @@ func benchOnce(ctx context.Context, c bench.Config, path string, lines io.Writer
 
 // measureBoard keeps each row at once. A card that takes none does not end it.
 func measureBoard(ctx context.Context, c bench.Config, r bench.Report, path string, say func(...any)) (bench.Report, error) {
-	_ = firmware.CalmMonitor() // as when it streams, which tells why not
+	_ = machine.CalmMonitor() // as when it streams, which tells why not
 	told := false
 	keep := func(r bench.Report) error {
 		if err := r.Save(path); err != nil && !told {

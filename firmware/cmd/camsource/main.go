@@ -24,6 +24,7 @@ import (
 
 	"github.com/krazycam/krazycam/firmware"
 	"github.com/krazycam/krazycam/firmware/bench"
+	"github.com/krazycam/krazycam/firmware/machine"
 )
 
 // Set by scripts/build: the commit, and its time in seconds since 1970.
@@ -68,7 +69,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, drop func
 		log.Error("configuration not used, going on with the defaults", "because", o.warning)
 	}
 	if onBoard { // root's right, given up when the camera is open
-		if err := firmware.Renice(firmware.BoardNiceness); err != nil {
+		if err := machine.Renice(machine.BoardNiceness); err != nil {
 			log.Warn("running at normal priority", "because", err)
 		}
 	}
@@ -101,7 +102,7 @@ func unconfigured(ctx context.Context, lines io.Writer, broken error) error {
 
 // stream runs the source until ctx ends.
 func stream(ctx context.Context, o options, log *slog.Logger, lines io.Writer, drop func() error) error {
-	if err := firmware.CalmMonitor(); err != nil { // without root's right it costs a little more
+	if err := machine.CalmMonitor(); err != nil { // without root's right it costs a little more
 		log.Debug("Go's monitor wakes often", "because", err)
 	}
 	host, err := os.Hostname()

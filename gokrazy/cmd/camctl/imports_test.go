@@ -60,6 +60,7 @@ func TestProgramsKeepTheImportRules(t *testing.T) {
 		{"/encoder", nil, noGokrazyTag, module + "/v4l2", "the encoder does not know where pictures come from"},
 		{"/encoder", nil, noGokrazyTag, module + "/firmware", "the encoder does not know where frames go"},
 		{"/firmware/overload", noCgo, noGokrazyTag, "net", "overload is pure: times in, decisions out"},
+		{"/firmware/machine", noCgo, noGokrazyTag, module + "/", "machine stands beside the stream: what it finds goes to a log or a callback"},
 		{"/farend/losslab", nil, noGokrazyTag, module + "/firmware/rtpsend", "the lab measures the sender from outside: it shares none of its code"},
 		{"/firmware/rtpvp8", noCgo, noGokrazyTag, "net", "rtpvp8 has no sockets"},
 		{"/firmware/rtpsend", noCgo, noGokrazyTag, module + "/firmware/gateway", "leaves meet in firmware"},

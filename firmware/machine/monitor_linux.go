@@ -1,6 +1,6 @@
 // How often Go's own monitor thread looks around while a picture is encoded.
 
-package firmware
+package machine
 
 import (
 	"errors"

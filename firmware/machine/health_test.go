@@ -1,12 +1,10 @@
-package firmware
+package machine
 
 import (
 	"bytes"
-	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -49,7 +47,7 @@ func TestHealthNotesWhatTheKernelComplainsAbout(t *testing.T) {
 		{"12,708,5000008,-;usb 1-1: from user space, facility 1, level 4\n", 0, 1},
 		{"no record", 0, 0}, {";", 0, 0}, {"", 0, 0},
 	} {
-		var h health
+		var h Health
 		h.note([]byte(c.record))
 		if h.dips != c.dips || h.usbErrors != c.usb {
 			t.Errorf("%q: %d dips, %d errors, want %d, %d", c.record, h.dips, h.usbErrors, c.dips, c.usb)
@@ -66,8 +64,8 @@ func TestHealthIsOneLineOnlyWhenSomethingIsWrong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &health{sys: fstest.MapFS{}, kmsg: fd}
-	defer h.close()
+	h := &Health{sys: fstest.MapFS{}, kmsg: fd}
+	defer h.Close()
 	var b bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&b, nil))
 	h.tell(t.Context(), log)
@@ -84,38 +82,10 @@ func TestHealthIsOneLineOnlyWhenSomethingIsWrong(t *testing.T) {
 	}
 }
 
-// On the BeagleBone only root may open the kernel's log; camsource gives up root in Opened.
-func TestHealthOpensTheKernelsLogBeforeRightsAreGivenUp(t *testing.T) {
-	probe := newHealth(fstest.MapFS{})
-	readable := probe.kmsg >= 0
-	probe.close()
-	open := func() bool {
-		links, err := filepath.Glob("/proc/self/fd/*")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return slices.ContainsFunc(links, func(l string) bool { target, err := os.Readlink(l); return err == nil && target == kernelLog })
-	}
-	if open() {
-		t.Fatal("close left the log open")
-	}
-	refused := errors.New("rights stay")
-	s := &Source{Log: slog.New(slog.DiscardHandler), open: func() (Camera, error) { return &dud{}, nil }}
-	s.Opened = func() error {
-		if open() != readable {
-			t.Errorf("the kernel's log is open: %v, want %v", !readable, readable)
-		}
-		return refused
-	}
-	if err := s.Run(t.Context()); !errors.Is(err, refused) || open() {
-		t.Errorf("Run = %v, the log is still open: %v", err, open())
-	}
-}
-
 func FuzzKernelRecord(f *testing.F) {
 	f.Add([]byte("3,702,5000002,-;usb 1-1: x\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var h health
+		var h Health
 		h.note(b)
 		if h.dips+h.usbErrors > 1 || strings.Contains(h.last, "\n") {
 			t.Errorf("%q: %+v", b, h)

@@ -1,7 +1,8 @@
-// What the machine says about itself that explains a bad picture: too little voltage, USB errors. Owns a descriptor
-// of the kernel's log. Sources: kernel documentation hwmon/raspberrypi-hwmon, ABI/testing/dev-kmsg.
+// What the machine reports about itself that explains a bad picture: too little voltage, USB
+// errors. Owns a descriptor of the kernel's log.
+// Sources: kernel documentation hwmon/raspberrypi-hwmon, ABI/testing/dev-kmsg.
 
-package firmware
+package machine
 
 import (
 	"bytes"
@@ -12,6 +13,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,8 +27,11 @@ const longestRecord = 8 << 10
 // mostRecords bounds one look at the log: a device that floods it must not hold us here.
 const mostRecords = 4096
 
-// A health collects complaints of the kernel from one look to the next.
-type health struct {
+// reportInterval is how often Watch looks at the machine.
+const reportInterval = time.Minute
+
+// A Health collects complaints of the kernel from one look to the next.
+type Health struct {
 	sys  fs.FS // /sys
 	kmsg int   // descriptor of the kernel's log, -1: not ours to read
 
@@ -36,39 +41,55 @@ type health struct {
 	last         string // of them
 }
 
-// newHealth looks at what comes from now on. A log that may not be read is left out: on a
-// PC it is root's.
-func newHealth(sys fs.FS) *health {
+// OpenHealth looks at what the kernel says from now on. sys is /sys. A log that may not be
+// read is left out: on a PC it is root's.
+func OpenHealth(sys fs.FS) *Health {
 	fd, err := unix.Open(kernelLog, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return &health{sys: sys, kmsg: -1}
+		return &Health{sys: sys, kmsg: -1}
 	}
 	if _, err := unix.Seek(fd, 0, unix.SEEK_END); err != nil {
 		_ = unix.Close(fd) // nothing was read
 		fd = -1
 	}
-	return &health{sys: sys, kmsg: fd}
+	return &Health{sys: sys, kmsg: fd}
 }
 
-func (h *health) close() {
+// Close gives the kernel's log back. It may be called twice.
+func (h *Health) Close() {
 	if h.kmsg >= 0 {
 		_ = unix.Close(h.kmsg) // nothing is lost with it
 		h.kmsg = -1
 	}
 }
 
+// Watch logs what is wrong, at most one line every minute, until ctx ends; then it closes h.
+func (h *Health) Watch(ctx context.Context, log *slog.Logger) {
+	defer h.Close()
+	tick := time.NewTicker(reportInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			h.tell(ctx, log)
+		}
+	}
+}
+
 // tell logs what is wrong since the last time, in one line, and nothing if all is well.
-func (h *health) tell(ctx context.Context, log *slog.Logger) {
+func (h *Health) tell(ctx context.Context, log *slog.Logger) {
 	h.look()
 	if h.undervoltage || h.dips > 0 || h.usbErrors > 0 {
 		log.LogAttrs(ctx, slog.LevelWarn, "the machine complains", slog.Bool("undervoltage", h.undervoltage),
 			slog.Int("voltage-dips", h.dips), slog.Int("usb-errors", h.usbErrors), slog.String("last", h.last))
 	}
-	*h = health{sys: h.sys, kmsg: h.kmsg}
+	*h = Health{sys: h.sys, kmsg: h.kmsg}
 }
 
 // look reads what the kernel says now and has said since the last look.
-func (h *health) look() {
+func (h *Health) look() {
 	h.undervoltage = undervoltage(h.sys)
 	if h.kmsg < 0 {
 		return
@@ -112,7 +133,7 @@ const warning = 4
 
 // note takes one record: "priority,sequence,microseconds,flags;text", then lines that
 // begin with a blank. The lowest three bits of the priority are the level.
-func (h *health) note(record []byte) {
+func (h *Health) note(record []byte) {
 	head, text, found := bytes.Cut(record, []byte{';'})
 	text, _, _ = bytes.Cut(text, []byte{'\n'})
 	digits, _, _ := bytes.Cut(head, []byte{','})

@@ -1,6 +1,6 @@
 // Priority among processes: a picture is worth more than whatever else a board does.
 
-package firmware
+package machine
 
 import (
 	"errors"

@@ -1,7 +1,7 @@
 // Why to ask the gateway at once instead of after the backoff: a new address or way out, or a clock that was set.
 // Owns a netlink socket and a timerfd. Sources: rtnetlink(7), timerfd_create(2), proc_net(5).
 
-package firmware
+package machine
 
 import (
 	"context"
@@ -14,10 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// wakeOnChange calls wake whenever this machine gets an address or a default route it did
+// WakeOnChange calls wake whenever this machine gets an address or a default route it did
 // not have (link up, DHCP, another network) or somebody sets its clock, until ctx ends. It
 // does not block. Where the kernel gives no such news, the backoff has to do.
-func wakeOnChange(ctx context.Context, wake func(), log *slog.Logger) {
+func WakeOnChange(ctx context.Context, wake func(), log *slog.Logger) {
 	for _, w := range []struct {
 		what string
 		open func() (*os.File, error)

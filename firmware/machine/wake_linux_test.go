@@ -1,4 +1,4 @@
-package firmware
+package machine
 
 import (
 	"log/slog"
@@ -37,7 +37,7 @@ func TestProcessIsWokenByANewAddressAndANewWayOutAndByNoOldOne(t *testing.T) {
 	ip("link set cam addrgenmode none") // its link-local address would come when it likes
 	ip("link set peer addrgenmode none")
 	woken := make(chan struct{}, 100)
-	wakeOnChange(t.Context(), func() { woken <- struct{}{} }, slog.New(slog.DiscardHandler))
+	WakeOnChange(t.Context(), func() { woken <- struct{}{} }, slog.New(slog.DiscardHandler))
 	for _, c := range []struct {
 		change string
 		wakes  bool
