@@ -19,7 +19,7 @@ import (
 
 	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/firmware/farend"
-	"github.com/krazycam/krazycam/firmware/gateway"
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
 	"github.com/krazycam/krazycam/firmware/machine"
 	"github.com/krazycam/krazycam/v4l2"
 )
@@ -54,7 +54,7 @@ func newDesk(t *testing.T) *desk {
 		if err != nil {
 			return
 		}
-		if bytes.Contains(body, []byte(gateway.ActionNewUtilizationID)) {
+		if bytes.Contains(body, []byte(wire.ActionNewUtilizationID)) {
 			d.newIDs.Add(1)
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))

@@ -19,7 +19,7 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/farend"
-	"github.com/krazycam/krazycam/firmware/gateway"
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
 	"github.com/krazycam/krazycam/v4l2/virtualcam"
 )
 
@@ -91,7 +91,7 @@ type server struct {
 }
 
 // Begin implements farend.Server; the gateway calls it for one request at a time.
-func (s *server) Begin(keys *gateway.SRTP) error {
+func (s *server) Begin(keys *wire.SRTP) error {
 	if s.before != nil {
 		s.before()
 		s.before = nil

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/krazycam/krazycam/firmware/gateway"
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
 const (
@@ -27,7 +27,7 @@ const (
 // GatewayState is what a status line shows.
 type GatewayState struct {
 	Active      bool
-	Utilization gateway.ID
+	Utilization wire.ID
 	Since       time.Time
 }
 
@@ -47,23 +47,23 @@ func (g *Gateway) act(r request, host string) (any, *refusal) {
 	defer g.mu.Unlock()
 	g.expire()
 	switch r.action {
-	case gateway.ActionNewUtilizationID:
+	case wire.ActionNewUtilizationID:
 		return g.newUtilizationID(r)
-	case gateway.ActionStartStream:
+	case wire.ActionStartStream:
 		return g.startStream(r, host)
-	case gateway.ActionValidateStream:
+	case wire.ActionValidateStream:
 		return g.validateStream(r)
-	case gateway.ActionStopStream:
+	case wire.ActionStopStream:
 		return g.stopStream(r)
 	}
-	return nil, no(gateway.CodeUnknownAction, "unknown action")
+	return nil, no(wire.CodeUnknownAction, "unknown action")
 }
 
 // expire frees the server from a source that went away without a word.
 func (g *Gateway) expire() {
 	period := g.config.KeepAlive
 	if period == 0 {
-		period = gateway.DefaultKeepAlive
+		period = wire.DefaultKeepAlive
 	}
 	if g.active != nil && g.config.Now().Sub(g.active.lastSeen) > leasePeriods*period {
 		g.config.Log.Info("gateway: the lease ran out", "utilization_id", g.active.id.String())
@@ -79,21 +79,21 @@ func (g *Gateway) end() {
 func (g *Gateway) checkKey(r request) *refusal {
 	switch {
 	case r.key == "":
-		return no(gateway.CodeNoKey, "no key argument")
+		return no(wire.CodeNoKey, "no key argument")
 	case g.config.Key == "":
-		return no(gateway.CodeKeyUnset, "API key not configured")
+		return no(wire.CodeKeyUnset, "API key not configured")
 	case !g.rightKey(r.key):
-		return no(gateway.CodeKeyInvalid, "API key not valid")
+		return no(wire.CodeKeyInvalid, "API key not valid")
 	}
 	return nil
 }
 
 func (g *Gateway) checkID(r request) *refusal {
 	if r.utilization.IsZero() {
-		return no(gateway.CodeNoUtilization, "no utilization_id argument")
+		return no(wire.CodeNoUtilization, "no utilization_id argument")
 	}
 	if _, known := g.ids.keyOf(r.utilization); !known {
-		return no(gateway.CodeUtilizationInvalid, "utilization identifier not valid")
+		return no(wire.CodeUtilizationInvalid, "utilization identifier not valid")
 	}
 	return nil
 }
@@ -105,7 +105,7 @@ func (g *Gateway) newUtilizationID(r request) (any, *refusal) {
 	id, err := g.ids.create(g.key)
 	if err != nil {
 		g.config.Log.Error("gateway: utilization ids", "err", err)
-		return nil, no(gateway.CodeStatus, "cannot save the utilization identifier")
+		return nil, no(wire.CodeStatus, "cannot save the utilization identifier")
 	}
 	g.config.Log.Info("gateway: new utilization_id", "utilization_id", id.String())
 	return map[string]any{"utilization_id": id}, nil
@@ -119,13 +119,13 @@ func (g *Gateway) startStream(r request, host string) (any, *refusal) {
 		return nil, why
 	}
 	if key, _ := g.ids.keyOf(r.utilization); key != g.key {
-		return nil, no(gateway.CodeNotCompatible, "utilization identifier and API key not compatible")
+		return nil, no(wire.CodeNotCompatible, "utilization identifier and API key not compatible")
 	}
 	if r.width == 0 || r.height == 0 {
-		return nil, no(gateway.CodeNoDescriptor, "missing video stream descriptor: width, height")
+		return nil, no(wire.CodeNoDescriptor, "missing video stream descriptor: width, height")
 	}
 	if g.active != nil {
-		return nil, no(gateway.CodeActive, "stream already active")
+		return nil, no(wire.CodeActive, "stream already active")
 	}
 	keys, why := g.keysFor(r)
 	if why != nil {
@@ -133,10 +133,10 @@ func (g *Gateway) startStream(r request, host string) (any, *refusal) {
 	}
 	switch err := g.config.Server.Begin(keys); {
 	case errors.Is(err, ErrClosed):
-		return nil, no(gateway.CodeServerUnreachable, "video server cannot be reached")
+		return nil, no(wire.CodeServerUnreachable, "video server cannot be reached")
 	case err != nil:
 		g.config.Log.Error("gateway: begin", "err", err)
-		return nil, no(gateway.CodeListener, "cannot initialise the stream listener")
+		return nil, no(wire.CodeListener, "cannot initialise the stream listener")
 	}
 	now := g.config.Now()
 	g.active = &grant{id: r.utilization, since: now, lastSeen: now}
@@ -165,16 +165,16 @@ func (g *Gateway) validateStream(r request) (any, *refusal) {
 	got, err := g.config.Server.Captured()
 	switch {
 	case errors.Is(err, ErrClosed):
-		return nil, no(gateway.CodeServerUnreachable, "video server cannot be reached")
+		return nil, no(wire.CodeServerUnreachable, "video server cannot be reached")
 	case err != nil:
 		g.config.Log.Error("gateway: capture", "err", err)
-		return nil, no(gateway.CodeNotCaptured, "cannot capture the stream")
+		return nil, no(wire.CodeNotCaptured, "cannot capture the stream")
 	case got.Frames:
 		return validation(validationCaptured, "stream captured")
 	case got.Packets:
 		return validation(validationNoFrame, "packets arrive, but no whole frame")
 	case now.Sub(g.active.since) > receiveTimeout:
-		return nil, no(gateway.CodeNotReceived, "stream not received before timeout")
+		return nil, no(wire.CodeNotReceived, "stream not received before timeout")
 	}
 	return validation(validationNothing, "nothing arrives yet")
 }
@@ -197,7 +197,7 @@ func (g *Gateway) checkRunning(r request) *refusal {
 		return why
 	}
 	if g.active == nil || g.active.id != r.utilization {
-		return no(gateway.CodeNotRunning, "stream not running")
+		return no(wire.CodeNotRunning, "stream not running")
 	}
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/krazycam/krazycam/firmware/gateway"
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
 	"github.com/krazycam/krazycam/firmware/rtpsend"
 )
 
@@ -32,7 +32,7 @@ func (l *lossyConn) ReadFrom(b []byte) (int, net.Addr, error) {
 }
 
 // A chain is a sender and a receiver that lose packets between them.
-func newChain(t *testing.T, seed uint64, loss float64, k *gateway.SRTP) (*rtpsend.Sender, *Receiver) {
+func newChain(t *testing.T, seed uint64, loss float64, k *wire.SRTP) (*rtpsend.Sender, *Receiver) {
 	t.Helper()
 	var sockets [2]net.PacketConn
 	var at [2]netip.AddrPort
@@ -73,7 +73,7 @@ func newChain(t *testing.T, seed uint64, loss float64, k *gateway.SRTP) (*rtpsen
 
 // playChain sends frames over a link that loses 5 %; starved: for so long was this machine
 // away that packets came too late for that alone.
-func playChain(t *testing.T, k *gateway.SRTP, frames int) (got Stats, sent rtpsend.Stats, starved bool) {
+func playChain(t *testing.T, k *wire.SRTP, frames int) (got Stats, sent rtpsend.Stats, starved bool) {
 	t.Helper()
 	s, r := newChain(t, 1, 0.05, k)
 	const interval = 15 * time.Millisecond
@@ -98,10 +98,10 @@ func playChain(t *testing.T, k *gateway.SRTP, frames int) (got Stats, sent rtpse
 
 func TestOurOwnChainHealsFivePercentLoss(t *testing.T) {
 	key := func(b byte, n int) []byte { return bytes.Repeat([]byte{b}, n) }
-	for name, k := range map[string]*gateway.SRTP{
+	for name, k := range map[string]*wire.SRTP{
 		"in the clear": nil,
-		"AES-GCM":      {Profile: gateway.ProfileGCM, Source: key(1, 28), Receiver: key(2, 28)},
-		"AES-CM":       {Profile: gateway.ProfileCM, Source: key(1, 30), Receiver: key(2, 30)},
+		"AES-GCM":      {Profile: wire.ProfileGCM, Source: key(1, 28), Receiver: key(2, 28)},
+		"AES-CM":       {Profile: wire.ProfileCM, Source: key(1, 30), Receiver: key(2, 30)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

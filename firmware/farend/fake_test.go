@@ -9,24 +9,24 @@ import (
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
-	"github.com/krazycam/krazycam/firmware/gateway"
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
 	"github.com/krazycam/krazycam/firmware/rtpvp8"
 )
 
-// wire is one of the receiver's sockets without a network: it keeps what is sent.
-type wire struct {
+// socket is one of the receiver's sockets without a network: it keeps what is sent.
+type socket struct {
 	net.PacketConn
 	sent [][]byte
 }
 
-func (w *wire) WriteTo(b []byte, _ net.Addr) (int, error) {
+func (w *socket) WriteTo(b []byte, _ net.Addr) (int, error) {
 	w.sent = append(w.sent, append([]byte(nil), b...))
 	return len(b), nil
 }
-func (w *wire) LocalAddr() net.Addr { return &net.UDPAddr{Port: 5004} }
+func (w *socket) LocalAddr() net.Addr { return &net.UDPAddr{Port: 5004} }
 
 // take gives the RTCP packets sent since the last call.
-func (w *wire) take(t *testing.T) []rtcp.Packet {
+func (w *socket) take(t *testing.T) []rtcp.Packet {
 	t.Helper()
 	var all []rtcp.Packet
 	for _, b := range w.sent {
@@ -43,11 +43,11 @@ func (w *wire) take(t *testing.T) []rtcp.Packet {
 	return all
 }
 
-// bench is a receiver on wires, with a clock that the test moves, and a sender.
+// bench is a receiver on such sockets, with a clock that the test moves, and a sender.
 type bench struct {
 	*Receiver
 	t       *testing.T
-	rtcpOut *wire
+	rtcpOut *socket
 	clock   time.Time
 	sender
 }
@@ -65,10 +65,10 @@ var source1 = &net.UDPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5007}
 const sizeOfFrame = 3000
 
 func newBench(t *testing.T, ivfDir string) *bench {
-	b := &bench{t: t, rtcpOut: &wire{}, clock: time.Unix(1_800_000_000, 0)}
+	b := &bench{t: t, rtcpOut: &socket{}, clock: time.Unix(1_800_000_000, 0)}
 	b.sender = sender{ssrc: 0x1234, seq: 65533, packetizer: rtpvp8.NewPacketizer(1200, 32767)}
 	b.Receiver = NewReceiver(ReceiverConfig{
-		RTP: &wire{}, RTCP: b.rtcpOut, IVFDir: ivfDir,
+		RTP: &socket{}, RTCP: b.rtcpOut, IVFDir: ivfDir,
 		Now: func() time.Time { return b.clock }, Random: func() float64 { return 0.5 },
 	})
 	if err := b.Begin(nil); err != nil {
@@ -140,10 +140,10 @@ type server struct {
 	begin, err    error
 	capture       Capture
 	begins, ended int
-	keys          *gateway.SRTP
+	keys          *wire.SRTP
 }
 
-func (s *server) Begin(k *gateway.SRTP) error {
+func (s *server) Begin(k *wire.SRTP) error {
 	s.begins++
 	s.keys = k
 	return s.begin

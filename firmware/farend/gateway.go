@@ -16,7 +16,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/krazycam/krazycam/firmware/gateway"
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
 // maxRequest is many times the longest request of the protocol (about 700 bytes).
@@ -24,10 +24,10 @@ const maxRequest = 16 << 10
 
 // A Server is the video server behind a Gateway; *Receiver is one.
 type Server interface {
-	Begin(k *gateway.SRTP) error // a stream may come, encrypted with k, or nil: in the clear; errors: ErrClosed, or why it cannot be taken
-	Ports() (rtp, rtcp int)      // where it listens
-	Captured() (Capture, error)  // an error: it cannot capture, whatever arrives
-	End()                        // the stream is over
+	Begin(k *wire.SRTP) error   // a stream may come, encrypted with k, or nil: in the clear; errors: ErrClosed, or why it cannot be taken
+	Ports() (rtp, rtcp int)     // where it listens
+	Captured() (Capture, error) // an error: it cannot capture, whatever arrives
+	End()                       // the stream is over
 }
 
 // A Capture is what a server has of the stream that was begun.
@@ -60,7 +60,7 @@ type Gateway struct {
 
 // A grant is the stream that is running.
 type grant struct {
-	id       gateway.ID
+	id       wire.ID
 	since    time.Time
 	lastSeen time.Time // granted or validated
 }
@@ -99,7 +99,7 @@ func no(code int, text string) *refusal { return &refusal{code, text} }
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var answer any
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
-	asked, why := request{}, no(gateway.CodeNoAction, "POST one JSON object with an action")
+	asked, why := request{}, no(wire.CodeNoAction, "POST one JSON object with an action")
 	if err == nil && r.Method == http.MethodPost {
 		asked, why = parseRequest(body)
 	}
@@ -124,7 +124,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // request is what was asked; what is missing or unreadable is its zero value.
 type request struct {
 	action, key   string
-	utilization   gateway.ID
+	utilization   wire.ID
 	width, height int
 	profiles      []string // of SRTP
 	secure        bool     // came over https
@@ -133,7 +133,7 @@ type request struct {
 func parseRequest(body []byte) (request, *refusal) {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(body, &fields) != nil {
-		return request{}, no(gateway.CodeNoAction, "the request is not one JSON object")
+		return request{}, no(wire.CodeNoAction, "the request is not one JSON object")
 	}
 	var r request
 	var width, height json.Number // takes 640 and "640"
@@ -146,7 +146,7 @@ func parseRequest(body []byte) (request, *refusal) {
 	}
 	r.width, r.height = side(width), side(height)
 	if r.action == "" {
-		return r, no(gateway.CodeNoAction, "no action argument")
+		return r, no(wire.CodeNoAction, "no action argument")
 	}
 	return r, nil
 }

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/krazycam/krazycam/firmware/gateway"
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
 // desk is a gateway with a server and a clock that the test moves.
@@ -172,7 +172,7 @@ func TestGatewayFreesTheServerWhenTheLeaseRunsOut(t *testing.T) {
 	d.want(fmt.Sprintf(`{"action":"validate_stream","utilization_id":%q}`, a), 4081) // a sign of life nevertheless
 	d.clock = d.clock.Add(3 * time.Minute)
 	d.want(fmt.Sprintf(start, b), 4091)
-	if s := d.State(); !s.Active || s.Utilization != gateway.TextID(a) {
+	if s := d.State(); !s.Active || s.Utilization != wire.TextID(a) {
 		t.Errorf("State = %+v", s)
 	}
 	d.clock = d.clock.Add(2 * time.Minute)

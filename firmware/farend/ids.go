@@ -12,7 +12,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/krazycam/krazycam/firmware/gateway"
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
 // maxIDs bounds the file: a board keeps its id, so a thousand are years of boards,
@@ -20,8 +20,8 @@ import (
 const maxIDs = 1000
 
 type issued struct {
-	ID  gateway.ID `json:"id"`
-	Key string     `json:"key_sha256"`
+	ID  wire.ID `json:"id"`
+	Key string  `json:"key_sha256"`
 }
 
 type ids struct {
@@ -48,15 +48,15 @@ func loadIDs(dir string) (*ids, error) {
 }
 
 // create makes an id that nobody can guess, since it alone stops a stream.
-func (k *ids) create(key string) (gateway.ID, error) {
-	list := append(k.list[max(0, len(k.list)-maxIDs+1):], issued{gateway.TextID(rand.Text()), key})
+func (k *ids) create(key string) (wire.ID, error) {
+	list := append(k.list[max(0, len(k.list)-maxIDs+1):], issued{wire.TextID(rand.Text()), key})
 	if k.path != "" {
 		b, err := json.MarshalIndent(list, "", " ")
 		if err == nil {
 			err = replaceFile(k.path, b, 0o600)
 		}
 		if err != nil {
-			return gateway.ID{}, fmt.Errorf("save %s: %w", k.path, err)
+			return wire.ID{}, fmt.Errorf("save %s: %w", k.path, err)
 		}
 	}
 	k.list = list
@@ -64,7 +64,7 @@ func (k *ids) create(key string) (gateway.ID, error) {
 }
 
 // keyOf gives the hash of the key for which id was made.
-func (k *ids) keyOf(id gateway.ID) (key string, known bool) {
+func (k *ids) keyOf(id wire.ID) (key string, known bool) {
 	for _, one := range k.list {
 		if one.ID == id {
 			return one.Key, true

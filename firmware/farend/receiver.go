@@ -13,7 +13,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/krazycam/krazycam/firmware/gateway"
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
 // clockRate is VP8's RTP clock, 1/s (RFC 7741 section 6.1).
@@ -146,7 +146,7 @@ func (r *Receiver) Ports() (rtp, rtcp int) {
 
 // Begin opens the receiver for a stream, encrypted with k unless that is nil. Errors:
 // ErrClosed, ErrActive, or that k cannot be used.
-func (r *Receiver) Begin(k *gateway.SRTP) error {
+func (r *Receiver) Begin(k *wire.SRTP) error {
 	cloak, err := newCloak(k)
 	if err != nil {
 		return err

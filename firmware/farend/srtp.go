@@ -12,7 +12,7 @@ import (
 	"github.com/pion/rtp"
 	"github.com/pion/srtp/v3"
 
-	"github.com/krazycam/krazycam/firmware/gateway"
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
 const (
@@ -22,22 +22,22 @@ const (
 )
 
 // keysFor makes new keys for a source that can use them, or says why not.
-func (g *Gateway) keysFor(r request) (*gateway.SRTP, *refusal) {
+func (g *Gateway) keysFor(r request) (*wire.SRTP, *refusal) {
 	if !g.config.SRTP {
 		return nil, nil
 	}
 	if !r.secure {
-		return nil, no(gateway.CodeNoDescriptor, "this gateway grants SRTP only, and keys travel over https only")
+		return nil, no(wire.CodeNoDescriptor, "this gateway grants SRTP only, and keys travel over https only")
 	}
 	for _, profile := range r.profiles {
-		if n := gateway.KeySize(profile); n > 0 {
-			k := &gateway.SRTP{Profile: profile, Source: make([]byte, n), Receiver: make([]byte, n)}
+		if n := wire.KeySize(profile); n > 0 {
+			k := &wire.SRTP{Profile: profile, Source: make([]byte, n), Receiver: make([]byte, n)}
 			rand.Read(k.Source) // never fails
 			rand.Read(k.Receiver)
 			return k, nil
 		}
 	}
-	return nil, no(gateway.CodeNoDescriptor, "this gateway grants SRTP only: the source offers no profile that it knows")
+	return nil, no(wire.CodeNoDescriptor, "this gateway grants SRTP only: the source offers no profile that it knows")
 }
 
 // A cloak is the receiver's half. A nil one leaves packets as they are.
@@ -48,16 +48,16 @@ type cloak struct {
 	opened       []byte
 }
 
-func newCloak(k *gateway.SRTP) (*cloak, error) {
+func newCloak(k *wire.SRTP) (*cloak, error) {
 	if k == nil {
 		return nil, nil
 	}
 	kinds := map[string]srtp.ProtectionProfile{
-		gateway.ProfileCM: srtp.ProtectionProfileAes128CmHmacSha1_80, gateway.ProfileGCM: srtp.ProtectionProfileAeadAes128Gcm,
+		wire.ProfileCM: srtp.ProtectionProfileAes128CmHmacSha1_80, wire.ProfileGCM: srtp.ProtectionProfileAeadAes128Gcm,
 	}
 	kind, known := kinds[k.Profile]
-	if n := gateway.KeySize(k.Profile); !known || len(k.Source) != n || len(k.Receiver) != n {
-		return nil, fmt.Errorf("receiver: %v: %w", k, gateway.ErrKeys)
+	if n := wire.KeySize(k.Profile); !known || len(k.Source) != n || len(k.Receiver) != n {
+		return nil, fmt.Errorf("receiver: %v: %w", k, wire.ErrKeys)
 	}
 	c := &cloak{}
 	var err error
@@ -68,7 +68,7 @@ func newCloak(k *gateway.SRTP) (*cloak, error) {
 		*half.to, err = srtp.CreateContext(half.key[:masterKeySize], half.key[masterKeySize:], kind,
 			srtp.SRTPReplayProtection(replayWindow), srtp.SRTCPReplayProtection(replayWindow))
 		if err != nil {
-			return nil, fmt.Errorf("receiver: %v: %w: %w", k, gateway.ErrKeys, err)
+			return nil, fmt.Errorf("receiver: %v: %w: %w", k, wire.ErrKeys, err)
 		}
 	}
 	return c, nil

@@ -15,7 +15,7 @@ import (
 	"github.com/pion/rtcp"
 	"github.com/pion/srtp/v3"
 
-	"github.com/krazycam/krazycam/firmware/gateway"
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
 	"github.com/krazycam/krazycam/firmware/rtpvp8"
 )
 
@@ -39,9 +39,9 @@ func TestGatewayGrantsNewKeysToWhoCanUseThemOverHTTPSOnly(t *testing.T) {
 	start := func(srtp string) string {
 		return fmt.Sprintf(`{"action":"start_stream","key":"k","utilization_id":%q,"width":640,"height":480%s}`, id, srtp)
 	}
-	d.want(start(`,"srtp":["AEAD_AES_128_GCM"]`), gateway.CodeNoDescriptor) // plain http
+	d.want(start(`,"srtp":["AEAD_AES_128_GCM"]`), wire.CodeNoDescriptor) // plain http
 	for _, none := range []string{``, `,"srtp":[]`, `,"srtp":["F8_128_HMAC_SHA1_80"]`, `,"srtp":7`} {
-		if got := d.postTLS(start(none)); got["error_code"] != float64(gateway.CodeNoDescriptor) {
+		if got := d.postTLS(start(none)); got["error_code"] != float64(wire.CodeNoDescriptor) {
 			t.Errorf("start_stream with %q = %v, want 4004", none, got)
 		}
 	}
@@ -67,10 +67,10 @@ func TestGatewayGrantsNewKeysToWhoCanUseThemOverHTTPSOnly(t *testing.T) {
 
 func TestReceiverOpensWhatTheSourceSealedAndNothingElse(t *testing.T) {
 	for profile, kind := range map[string]srtp.ProtectionProfile{
-		gateway.ProfileGCM: srtp.ProtectionProfileAeadAes128Gcm, gateway.ProfileCM: srtp.ProtectionProfileAes128CmHmacSha1_80,
+		wire.ProfileGCM: srtp.ProtectionProfileAeadAes128Gcm, wire.ProfileCM: srtp.ProtectionProfileAes128CmHmacSha1_80,
 	} {
-		n := gateway.KeySize(profile)
-		k := &gateway.SRTP{Profile: profile, Source: bytes.Repeat([]byte{1}, n), Receiver: bytes.Repeat([]byte{2}, n)}
+		n := wire.KeySize(profile)
+		k := &wire.SRTP{Profile: profile, Source: bytes.Repeat([]byte{1}, n), Receiver: bytes.Repeat([]byte{2}, n)}
 		context := func(key []byte) *srtp.Context {
 			c, err := srtp.CreateContext(key[:16], key[16:], kind)
 			if err != nil {
@@ -128,14 +128,14 @@ func TestReceiverOpensWhatTheSourceSealedAndNothingElse(t *testing.T) {
 func TestReceiverRefusesKeysThatDoNotFit(t *testing.T) {
 	b := newBench(t, "")
 	b.End()
-	if err := b.Begin(&gateway.SRTP{Profile: gateway.ProfileGCM, Source: make([]byte, 30), Receiver: make([]byte, 28)}); err == nil {
+	if err := b.Begin(&wire.SRTP{Profile: wire.ProfileGCM, Source: make([]byte, 30), Receiver: make([]byte, 28)}); err == nil {
 		t.Error("Begin took a key of 30 bytes for AES-GCM")
 	}
 }
 
 // FuzzSealed has no key: nothing that comes is a packet.
 func FuzzSealed(f *testing.F) {
-	k := &gateway.SRTP{Profile: gateway.ProfileGCM, Source: make([]byte, 28), Receiver: bytes.Repeat([]byte{1}, 28)}
+	k := &wire.SRTP{Profile: wire.ProfileGCM, Source: make([]byte, 28), Receiver: bytes.Repeat([]byte{1}, 28)}
 	s := sender{ssrc: 1, packetizer: rtpvp8.NewPacketizer(1200, 0)}
 	f.Add(s.frame(true, 0)[0])
 	f.Add([]byte{0x80, 200, 0, 1, 0, 0, 0, 1})

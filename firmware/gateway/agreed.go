@@ -3,12 +3,7 @@
 
 package gateway
 
-// The names of what a source offers.
-const (
-	OfferRTX         = "rtx"    // resends by RFC 4588, payload type 97
-	OfferTransport   = "twcc"   // transport-wide numbers, for feedback on each packet's arrival
-	OfferCaptureTime = "ntp-64" // RFC 6051
-)
+import "github.com/krazycam/krazycam/firmware/gateway/wire"
 
 // Agreed is what of it the receiver wants. The zero Agreed is plain RTP.
 type Agreed struct {
@@ -17,8 +12,8 @@ type Agreed struct {
 }
 
 // readAgreed never fails: an addition that makes no sense is as good as none.
-func readAgreed(a answer) Agreed {
-	id := func(n optional) uint8 {
+func readAgreed(a wire.Answer) Agreed {
+	id := func(n wire.OptionalInt) uint8 {
 		if n.N < 1 || n.N > 14 {
 			return 0
 		}

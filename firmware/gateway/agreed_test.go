@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"testing"
+
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
 func TestWhatIsAgreedComesFromTheAnswerAndNonsenseIsNothing(t *testing.T) {
@@ -20,7 +22,7 @@ func TestWhatIsAgreedComesFromTheAnswerAndNonsenseIsNothing(t *testing.T) {
 		{"objects and negative numbers", `,"rtx":{"a":1},"twcc":-1,"ntp-64":[4]`, Agreed{}},
 	} {
 		client, _ := serveTLS(t, "{"+granted+c.fields+"}")
-		g, err := client.StartStream(t.Context(), TextID("x"), 640, 480)
+		g, err := client.StartStream(t.Context(), wire.TextID("x"), 640, 480)
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		}
@@ -32,10 +34,10 @@ func TestWhatIsAgreedComesFromTheAnswerAndNonsenseIsNothing(t *testing.T) {
 
 func TestOfferGoesOverHTTPSAlone(t *testing.T) {
 	client, asked := serveTLS(t, "{"+granted+"}")
-	if _, err := client.StartStream(t.Context(), TextID("x"), 640, 480); err != nil {
+	if _, err := client.StartStream(t.Context(), wire.TextID("x"), 640, 480); err != nil {
 		t.Fatal(err)
 	}
-	var r Request
+	var r wire.Request
 	if err := json.Unmarshal(*asked, &r); err != nil || fmt.Sprint(r.Offer) != "[rtx twcc ntp-64]" {
 		t.Errorf("asked %s: %v", *asked, err)
 	}

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"syscall"
 	"time"
+
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
 // Clock is time passed in, so that a test replays an hour in a millisecond.
@@ -56,15 +58,15 @@ func (b *backoff) next(slow bool, random float64) time.Duration {
 
 // isSlow tells whether err is for a person to mend: asking soon again is no use.
 func isSlow(err error) bool {
-	if errors.Is(err, ErrDestination) || errors.Is(err, ErrConfig) || errors.Is(err, ErrPlain) || errors.Is(err, ErrKeys) {
+	if errors.Is(err, ErrDestination) || errors.Is(err, ErrConfig) || errors.Is(err, ErrPlain) || errors.Is(err, wire.ErrKeys) {
 		return true
 	}
-	var refusal *Refusal
+	var refusal *wire.Refusal
 	if !errors.As(err, &refusal) {
 		return false
 	}
 	switch refusal.Code {
-	case CodeUtilizationInvalid, CodeNotReceived, CodeActive, CodeNotRunning:
+	case wire.CodeUtilizationInvalid, wire.CodeNotReceived, wire.CodeActive, wire.CodeNotRunning:
 		return false
 	}
 	return refusal.Code/1000 == 4

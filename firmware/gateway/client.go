@@ -15,6 +15,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
 // maxAnswer is many times the longest answer of the protocol (about 300 bytes);
@@ -82,13 +84,13 @@ func NewClient(c ClientConfig) (*Client, error) {
 
 // NewUtilizationID asks for an id. Errors here and below: *Refusal, *ClockError,
 // ErrSilent, ErrUnreachable, ErrRedirect, ErrBadAnswer, or ctx's.
-func (c *Client) NewUtilizationID(ctx context.Context) (ID, error) {
-	a, err := c.ask(ctx, Request{Action: ActionNewUtilizationID, Key: c.config.Key})
+func (c *Client) NewUtilizationID(ctx context.Context) (wire.ID, error) {
+	a, err := c.ask(ctx, wire.Request{Action: wire.ActionNewUtilizationID, Key: c.config.Key})
 	if err != nil {
-		return ID{}, err
+		return wire.ID{}, err
 	}
 	if a.Utilization.IsZero() {
-		return ID{}, fmt.Errorf("gateway: %s: %w: utilization_id is missing", ActionNewUtilizationID, ErrBadAnswer)
+		return wire.ID{}, fmt.Errorf("gateway: %s: %w: utilization_id is missing", wire.ActionNewUtilizationID, ErrBadAnswer)
 	}
 	return a.Utilization, nil
 }
@@ -96,12 +98,12 @@ func (c *Client) NewUtilizationID(ctx context.Context) (ID, error) {
 // StartStream asks for a grant, with a new SSRC. The receiver it names is not checked
 // yet: Policy does that. Keys that cannot be used are ErrKeys: nobody means a stream in
 // the clear who sends keys.
-func (c *Client) StartStream(ctx context.Context, id ID, width, height int) (Grant, error) {
-	r := Request{Action: ActionStartStream, Key: c.config.Key, Utilization: id, Width: width, Height: height}
+func (c *Client) StartStream(ctx context.Context, id wire.ID, width, height int) (Grant, error) {
+	r := wire.Request{Action: wire.ActionStartStream, Key: c.config.Key, Utilization: id, Width: width, Height: height}
 	ssrc := newSSRC()
 	if c.secure { // keys travel over https only; without them a gateway need not know the rest
-		r.Codec, r.SSRC, r.SRTP = "VP8", ssrc, []string{ProfileGCM, ProfileCM}
-		r.Offer = []string{OfferRTX, OfferTransport, OfferCaptureTime}
+		r.Codec, r.SSRC, r.SRTP = "VP8", ssrc, []string{wire.ProfileGCM, wire.ProfileCM}
+		r.Offer = []string{wire.OfferRTX, wire.OfferTransport, wire.OfferCaptureTime}
 	}
 	a, err := c.ask(ctx, r)
 	if err != nil {
@@ -109,14 +111,14 @@ func (c *Client) StartStream(ctx context.Context, id ID, width, height int) (Gra
 	}
 	host, err := receiverHost(a.URL)
 	if err != nil {
-		return Grant{}, fmt.Errorf("gateway: %s: %w: %w", ActionStartStream, ErrBadAnswer, err)
+		return Grant{}, fmt.Errorf("gateway: %s: %w: %w", wire.ActionStartStream, ErrBadAnswer, err)
 	}
 	if !a.RTPPort.Said || !a.RTCPPort.Said {
-		return Grant{}, fmt.Errorf("gateway: %s: %w: rtp_port or rtcp_port is missing", ActionStartStream, ErrBadAnswer)
+		return Grant{}, fmt.Errorf("gateway: %s: %w: rtp_port or rtcp_port is missing", wire.ActionStartStream, ErrBadAnswer)
 	}
 	srtp, err := readSRTP(a, c.secure)
 	if err != nil {
-		return Grant{}, fmt.Errorf("gateway: %s: %w", ActionStartStream, err)
+		return Grant{}, fmt.Errorf("gateway: %s: %w", wire.ActionStartStream, err)
 	}
 	return Grant{
 		Utilization: id, Host: host, RTPPort: a.RTPPort.N, RTCPPort: a.RTCPPort.N, KeepAlive: keepAlive(a.KeepAlive),
@@ -131,73 +133,73 @@ type Validation struct {
 }
 
 // ValidateStream asks whether the stream arrives.
-func (c *Client) ValidateStream(ctx context.Context, id ID) (Validation, error) {
-	a, err := c.ask(ctx, Request{Action: ActionValidateStream, Utilization: id})
+func (c *Client) ValidateStream(ctx context.Context, id wire.ID) (Validation, error) {
+	a, err := c.ask(ctx, wire.Request{Action: wire.ActionValidateStream, Utilization: id})
 	if err != nil {
 		return Validation{}, err
 	}
 	if !a.Validation.Said { // silence must not pass for 0
-		return Validation{}, fmt.Errorf("gateway: %s: %w: validation_code is missing", ActionValidateStream, ErrBadAnswer)
+		return Validation{}, fmt.Errorf("gateway: %s: %w: validation_code is missing", wire.ActionValidateStream, ErrBadAnswer)
 	}
 	return Validation{Code: a.Validation.N, Text: string(a.Explanation)}, nil
 }
 
 // StopStream ends the grant. Any JSON object that is not a refusal is a yes.
-func (c *Client) StopStream(ctx context.Context, id ID) error {
-	_, err := c.ask(ctx, Request{Action: ActionStopStream, Utilization: id})
+func (c *Client) StopStream(ctx context.Context, id wire.ID) error {
+	_, err := c.ask(ctx, wire.Request{Action: wire.ActionStopStream, Utilization: id})
 	return err
 }
 
-func (c *Client) ask(ctx context.Context, r Request) (answer, error) {
+func (c *Client) ask(ctx context.Context, r wire.Request) (wire.Answer, error) {
 	body, err := json.Marshal(r)
 	if err != nil {
-		return answer{}, fmt.Errorf("gateway: %s: %w", r.Action, err)
+		return wire.Answer{}, fmt.Errorf("gateway: %s: %w", r.Action, err)
 	}
 	limited, cancel := context.WithTimeout(ctx, c.config.Timeout)
 	defer cancel()
 	post, err := http.NewRequestWithContext(limited, http.MethodPost, c.config.URL, bytes.NewReader(body))
 	if err != nil {
-		return answer{}, fmt.Errorf("gateway: %s: %w", r.Action, err)
+		return wire.Answer{}, fmt.Errorf("gateway: %s: %w", r.Action, err)
 	}
 	post.Header.Set("Content-Type", "application/json")
 	post.Header.Set("Accept", "application/json")
 	response, err := c.http.Do(post)
 	if err != nil {
-		return answer{}, fmt.Errorf("gateway: %s: %w", r.Action, networkError(ctx, err, c.config.Now(), c.config.Built))
+		return wire.Answer{}, fmt.Errorf("gateway: %s: %w", r.Action, networkError(ctx, err, c.config.Now(), c.config.Built))
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	if err != nil {
-		return answer{}, fmt.Errorf("gateway: %s: %w", r.Action, networkError(ctx, err, c.config.Now(), c.config.Built))
+		return wire.Answer{}, fmt.Errorf("gateway: %s: %w", r.Action, networkError(ctx, err, c.config.Now(), c.config.Built))
 	}
 	a, err := read(r.Action, response.StatusCode, response.Header.Get("Location"), text)
-	var refusal *Refusal
+	var refusal *wire.Refusal
 	if err != nil && !errors.As(err, &refusal) { // a refusal says "gateway: …" itself
-		return answer{}, fmt.Errorf("gateway: %s: %w", r.Action, err)
+		return wire.Answer{}, fmt.Errorf("gateway: %s: %w", r.Action, err)
 	}
 	return a, err
 }
 
 // read judges an answer by its status, its form and its error_code.
-func read(action string, status int, location string, text []byte) (answer, error) {
+func read(action string, status int, location string, text []byte) (wire.Answer, error) {
 	if status >= 300 && status < 400 {
-		return answer{}, fmt.Errorf("%w: HTTP %d to %q", ErrRedirect, status, printable(location))
+		return wire.Answer{}, fmt.Errorf("%w: HTTP %d to %q", ErrRedirect, status, wire.Printable(location))
 	}
 	if len(text) > maxAnswer {
-		return answer{}, fmt.Errorf("%w: HTTP %d with more than %d bytes", ErrBadAnswer, status, maxAnswer)
+		return wire.Answer{}, fmt.Errorf("%w: HTTP %d with more than %d bytes", ErrBadAnswer, status, maxAnswer)
 	}
-	var a answer
+	var a wire.Answer
 	if trimmed := bytes.TrimSpace(text); len(trimmed) == 0 || trimmed[0] != '{' {
-		return answer{}, fmt.Errorf("%w: HTTP %d with %.40q", ErrBadAnswer, status, printable(string(text)))
+		return wire.Answer{}, fmt.Errorf("%w: HTTP %d with %.40q", ErrBadAnswer, status, wire.Printable(string(text)))
 	}
 	if err := json.Unmarshal(text, &a); err != nil {
-		return answer{}, fmt.Errorf("%w: HTTP %d: %w", ErrBadAnswer, status, err)
+		return wire.Answer{}, fmt.Errorf("%w: HTTP %d: %w", ErrBadAnswer, status, err)
 	}
 	switch {
 	case a.ErrorCode.Said && a.ErrorCode.N != 0:
-		return answer{}, &Refusal{Action: action, Code: a.ErrorCode.N, Reason: string(a.ErrorText)}
+		return wire.Answer{}, &wire.Refusal{Action: action, Code: a.ErrorCode.N, Reason: string(a.ErrorText)}
 	case status < 200 || status >= 300: // a failure without a code: its status stands in
-		return answer{}, &Refusal{Action: action, Code: status * 10, Reason: string(a.ErrorText)}
+		return wire.Answer{}, &wire.Refusal{Action: action, Code: status * 10, Reason: string(a.ErrorText)}
 	}
 	return a, nil
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
 // serve answers every request with status and body, and notes what it was asked.
@@ -56,7 +58,7 @@ func TestClientSendsExactlyTheFieldsOfTheProtocol(t *testing.T) {
 	if _, err := c.ValidateStream(ctx, id); err != nil {
 		t.Error(err)
 	}
-	if err := c.StopStream(ctx, TextID("a/<b>")); err != nil {
+	if err := c.StopStream(ctx, wire.TextID("a/<b>")); err != nil {
 		t.Error(err)
 	}
 	want := []string{
@@ -85,7 +87,7 @@ func TestStartStreamReadsLiberally(t *testing.T) {
 		"keepalive unread":    {`{"url":"h","rtp_port":1,"rtcp_port":2,"keepalive_s":{}}`, Grant{Host: "h", RTPPort: 1, RTCPPort: 2, KeepAlive: time.Minute}},
 		"an error code of 0":  {`{"url":"h","rtp_port":1,"rtcp_port":2,"error_code":0}`, Grant{Host: "h", RTPPort: 1, RTCPPort: 2, KeepAlive: time.Minute}},
 	} {
-		got, err := first(serve(t, 200, c.body)).StartStream(t.Context(), ID{}, 640, 480)
+		got, err := first(serve(t, 200, c.body)).StartStream(t.Context(), wire.ID{}, 640, 480)
 		got.SSRC = 0 // random
 		if err != nil || got != c.want {
 			t.Errorf("%s: %+v, %v, want %+v", name, got, err, c.want)
@@ -114,7 +116,7 @@ func TestAnswersThatAreNoGateways(t *testing.T) {
 		"an endless answer":      {200, `{"url":"` + strings.Repeat("x", maxAnswer) + `"}`},
 		"two objects":            {200, `{}{}`},
 	} {
-		_, err := first(serve(t, c.status, c.body)).StartStream(t.Context(), ID{}, 640, 480)
+		_, err := first(serve(t, c.status, c.body)).StartStream(t.Context(), wire.ID{}, 640, 480)
 		if !errors.Is(err, ErrBadAnswer) {
 			t.Errorf("%s: %v, want ErrBadAnswer", name, err)
 		}
@@ -128,25 +130,21 @@ func TestAnswersThatAreNoGateways(t *testing.T) {
 	if _, err := first(serve(t, 200, `{"utilization_id":[1]}`)).NewUtilizationID(t.Context()); !errors.Is(err, ErrBadAnswer) {
 		t.Errorf("a list as id: %v, want ErrBadAnswer", err)
 	}
-	if _, err := first(serve(t, 200, `{"ok":"x"}`)).ValidateStream(t.Context(), ID{}); !errors.Is(err, ErrBadAnswer) {
+	if _, err := first(serve(t, 200, `{"ok":"x"}`)).ValidateStream(t.Context(), wire.ID{}); !errors.Is(err, ErrBadAnswer) {
 		t.Errorf("no validation_code: %v, want ErrBadAnswer: silence is not 0", err)
 	}
 }
 
 func TestEveryRefusalIsExplained(t *testing.T) {
-	codes := []int{5005, 4290, 9999}
-	for code := range explained {
-		codes = append(codes, code)
-	}
-	for _, code := range codes {
+	for _, code := range append(wire.Codes(), 5005, 4290, 9999) {
 		body, _ := json.Marshal(map[string]any{"error_code": code, "error_txt": "own\nwords"})
 		status := code / 10
 		if status > 599 {
 			status = 500
 		}
-		_, err := first(serve(t, status, string(body))).StartStream(t.Context(), ID{}, 640, 480)
-		var refusal *Refusal
-		if !errors.As(err, &refusal) || refusal.Code != code || refusal.Action != ActionStartStream || refusal.Reason != "own words" {
+		_, err := first(serve(t, status, string(body))).StartStream(t.Context(), wire.ID{}, 640, 480)
+		var refusal *wire.Refusal
+		if !errors.As(err, &refusal) || refusal.Code != code || refusal.Action != wire.ActionStartStream || refusal.Reason != "own words" {
 			t.Errorf("%d: %v", code, err)
 		}
 		if words := Explain(err); len(words) < 20 || !strings.Contains(words, "(") || strings.Contains(words, "own") && !strings.Contains(words, "its own") {
@@ -169,8 +167,8 @@ func TestRefusalsOfOtherForms(t *testing.T) {
 		"good fields with a bad status":  {404, `{"ok":"stream stopped successfully"}`, 4040},
 		"words long enough for a defect": {401, `{"error_code":4011,"error_txt":"` + strings.Repeat("é", 9999) + `"}`, 4011},
 	} {
-		err := first(serve(t, c.status, c.body)).StopStream(t.Context(), ID{})
-		var refusal *Refusal
+		err := first(serve(t, c.status, c.body)).StopStream(t.Context(), wire.ID{})
+		var refusal *wire.Refusal
 		if !errors.As(err, &refusal) || refusal.Code != c.want || len(refusal.Reason) > 500 {
 			t.Errorf("%s: %v, want a refusal with %d", name, err, c.want)
 		}
@@ -224,11 +222,11 @@ func TestClientReportsAnAnswerThatBreaksOffAndAGatewayThatIsNotThere(t *testing.
 		_, _ = io.WriteString(w, `{"ok":`)
 	}))
 	c := newClient(t, ClientConfig{URL: server.URL})
-	if err := c.StopStream(t.Context(), ID{}); !errors.Is(err, ErrBadAnswer) {
+	if err := c.StopStream(t.Context(), wire.ID{}); !errors.Is(err, ErrBadAnswer) {
 		t.Errorf("half an answer: %v, want ErrBadAnswer", err)
 	}
 	server.Close()
-	if err := c.StopStream(t.Context(), ID{}); !errors.Is(err, ErrUnreachable) || Explain(err) != ErrUnreachable.Error() {
+	if err := c.StopStream(t.Context(), wire.ID{}); !errors.Is(err, ErrUnreachable) || Explain(err) != ErrUnreachable.Error() {
 		t.Errorf("no gateway: %v, want ErrUnreachable", err)
 	}
 }
@@ -274,7 +272,7 @@ func TestClientTrustsOnlyItsCAAndBlamesTheClock(t *testing.T) {
 		{"a clock after the certificate", ca, cert.NotAfter.Add(time.Hour), false, false},
 	} {
 		client := newClient(t, ClientConfig{URL: server.URL, CA: c.ca, Built: built, Now: func() time.Time { return c.clock }})
-		err := client.StopStream(t.Context(), ID{})
+		err := client.StopStream(t.Context(), wire.ID{})
 		var clock *ClockError
 		if (err == nil) != c.good || errors.As(err, &clock) != c.blame {
 			t.Errorf("%s: %v", c.name, err)
@@ -286,4 +284,33 @@ func TestClientTrustsOnlyItsCAAndBlamesTheClock(t *testing.T) {
 	if err := clockError(errors.New("x"), time.Time{}, built); err != nil {
 		t.Errorf("clockError of something else = %v", err)
 	}
+}
+
+// An answer may be anything; reading it must end with a value or an error, and an
+// ID that was taken must be JSON again.
+func FuzzRead(f *testing.F) {
+	f.Add(200, []byte(`{"utilization_id":"x","url":"http://h:1/","rtp_port":"5004","rtcp_port":5005,"keepalive_s":5,"validation_code":0}`))
+	f.Add(401, []byte(`{"error_code":4011,"error_txt":"x"}`))
+	f.Add(302, []byte(`<html>`))
+	f.Add(200, []byte(`{"url":"h","rtp_port":1024,"rtcp_port":1025,"srtp_profile":"AEAD_AES_128_GCM","srtp_key":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGw==","srtcp_key":"EAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGw=="}`))
+	f.Fuzz(func(t *testing.T, status int, b []byte) {
+		a, err := read("x", status, string(b), b)
+		if err != nil {
+			return
+		}
+		if _, err := json.Marshal(a.Utilization); err != nil {
+			t.Errorf("ID %q of %q does not go back: %v", a.Utilization, b, err)
+		}
+		if host, err := receiverHost(a.URL); err == nil && !isAddr(host) && !isName(host) {
+			t.Errorf("receiverHost(%q) = %q", a.URL, host)
+		}
+		if period := keepAlive(a.KeepAlive); period < minKeepAlive || period > maxKeepAlive {
+			t.Errorf("keepAlive(%v) = %v", a.KeepAlive, period)
+		}
+		if keys, err := readSRTP(a, true); err == nil && keys != nil {
+			if size := wire.KeySize(keys.Profile); size == 0 || len(keys.Source) != size || len(keys.Receiver) != size {
+				t.Errorf("readSRTP of %q = keys of %d and %d bytes for %s", b, len(keys.Source), len(keys.Receiver), keys.Profile)
+			}
+		}
+	})
 }

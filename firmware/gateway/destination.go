@@ -10,16 +10,18 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
 // A Grant is a yes to start_stream.
 type Grant struct {
-	Utilization       ID
+	Utilization       wire.ID
 	Host              string // as the gateway wrote it, for messages only
 	RTPPort, RTCPPort int    // likewise
 	KeepAlive         time.Duration
-	SSRC              uint32 // for this session alone
-	SRTP              *SRTP  // nil: the stream goes in the clear
+	SSRC              uint32     // for this session alone
+	SRTP              *wire.SRTP // nil: the stream goes in the clear
 	Agreed            Agreed
 
 	// RTP and RTCP are where packets may go: resolved once and checked by a
@@ -30,14 +32,13 @@ type Grant struct {
 
 // Bounds of the lease's period.
 const (
-	DefaultKeepAlive = 60 * time.Second
-	minKeepAlive     = 5 * time.Second
-	maxKeepAlive     = 600 * time.Second
+	minKeepAlive = 5 * time.Second
+	maxKeepAlive = 600 * time.Second
 )
 
-func keepAlive(n optional) time.Duration {
+func keepAlive(n wire.OptionalInt) time.Duration {
 	if !n.Said {
-		return DefaultKeepAlive
+		return wire.DefaultKeepAlive
 	}
 	return min(max(time.Duration(n.N)*time.Second, minKeepAlive), maxKeepAlive)
 }
@@ -228,7 +229,7 @@ func receiverHost(s string) (string, error) {
 	case strings.Contains(s, "//"):
 		u, err := url.Parse(s)
 		if err != nil {
-			return "", fmt.Errorf("url %.60q: cannot be read", printable(s))
+			return "", fmt.Errorf("url %.60q: cannot be read", wire.Printable(s))
 		}
 		host = u.Hostname()
 	case strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]"):
@@ -240,7 +241,7 @@ func receiverHost(s string) (string, error) {
 		}
 	}
 	if !isAddr(host) && !isName(host) {
-		return "", fmt.Errorf("url %.60q names no host", printable(s))
+		return "", fmt.Errorf("url %.60q names no host", wire.Printable(s))
 	}
 	return host, nil
 }

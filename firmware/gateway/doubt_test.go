@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
 // A witness is gateway and stream at once; it notes what happens and when.
@@ -22,16 +24,16 @@ func (w *witness) note(what string) {
 	w.notes = append(w.notes, fmt.Sprintf("%s %v", what, time.Since(w.began).Round(time.Second)))
 }
 
-func (w *witness) NewUtilizationID(context.Context) (ID, error) { return TextID("7"), nil }
+func (w *witness) NewUtilizationID(context.Context) (wire.ID, error) { return wire.TextID("7"), nil }
 
-func (w *witness) StartStream(context.Context, ID, int, int) (Grant, error) {
+func (w *witness) StartStream(context.Context, wire.ID, int, int) (Grant, error) {
 	w.note("start")
 	w.starts++
 	w.gone.Store(false)
 	return Grant{Host: "192.0.2.9", RTPPort: 5004, RTCPPort: 5005, KeepAlive: time.Minute}, nil
 }
 
-func (w *witness) ValidateStream(context.Context, ID) (Validation, error) {
+func (w *witness) ValidateStream(context.Context, wire.ID) (Validation, error) {
 	w.note("validate")
 	switch {
 	case w.failing.Load():
@@ -42,10 +44,10 @@ func (w *witness) ValidateStream(context.Context, ID) (Validation, error) {
 	return Validation{}, nil
 }
 
-func (w *witness) StopStream(context.Context, ID) error { w.note("stop"); return nil }
-func (w *witness) Begin(context.Context, Grant) error   { return nil }
-func (w *witness) KeyFrame()                            {}
-func (w *witness) End()                                 { w.note("end") }
+func (w *witness) StopStream(context.Context, wire.ID) error { w.note("stop"); return nil }
+func (w *witness) Begin(context.Context, Grant) error        { return nil }
+func (w *witness) KeyFrame()                                 {}
+func (w *witness) End()                                      { w.note("end") }
 
 // pass lets time go by, until the session waits again.
 func pass(d time.Duration) {

@@ -10,9 +10,11 @@ import (
 	"io"
 	"net"
 	"time"
+
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
-// Errors to branch on; all wrap their cause.
+// Errors to branch on, beside wire.ErrKeys; all wrap their cause.
 var (
 	ErrConfig      = errors.New("gateway: not configured rightly")
 	ErrPlainHTTP   = errors.New("gateway.url is plain http and would show the API key to everyone on the way: use https, or set gateway.allow-http")
@@ -23,7 +25,6 @@ var (
 	ErrDestination = errors.New("the gateway names a receiver that is not allowed")
 	ErrElsewhere   = errors.New("another source holds the stream: stop it there or at the gateway")
 	ErrPlain       = errors.New("stream.encryption is required, but the gateway gave no keys: they travel over https only, and the gateway must know SRTP")
-	ErrKeys        = errors.New("the gateway's keys for SRTP cannot be used")
 	ErrUncaptured  = errors.New("the video server does not capture our stream")
 )
 
@@ -82,9 +83,9 @@ func Explain(err error) string {
 	if err == nil {
 		return ""
 	}
-	var refusal *Refusal
+	var refusal *wire.Refusal
 	if errors.As(err, &refusal) && !errors.Is(err, ErrElsewhere) {
-		return fmt.Sprintf("%s (%d)", ExplainCode(refusal.Code), refusal.Code)
+		return fmt.Sprintf("%s (%d)", wire.ExplainCode(refusal.Code), refusal.Code)
 	}
 	var clock *ClockError
 	if errors.As(err, &clock) {

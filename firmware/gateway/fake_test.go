@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
 // fakeClock jumps: After fires at once and moves Now, so an hour takes no time.
@@ -44,7 +46,7 @@ type step struct {
 	then       func() // runs before the answer
 }
 
-func refused(code int) error { return &Refusal{Action: "x", Code: code} }
+func refused(code int) error { return &wire.Refusal{Action: "x", Code: code} }
 
 // script answers step by step, then ends the session. It is Asker and Stream, and
 // notes what the stream is told between the requests.
@@ -89,17 +91,17 @@ func (s *script) take(ctx context.Context, ask string) (step, error) {
 		next.host = "192.0.2.9"
 	}
 	if next.keepAlive == 0 {
-		next.keepAlive = DefaultKeepAlive
+		next.keepAlive = wire.DefaultKeepAlive
 	}
 	return next, next.err
 }
 
-func (s *script) NewUtilizationID(ctx context.Context) (ID, error) {
+func (s *script) NewUtilizationID(ctx context.Context) (wire.ID, error) {
 	got, err := s.take(ctx, "new")
-	return TextID(got.id), err
+	return wire.TextID(got.id), err
 }
 
-func (s *script) StartStream(ctx context.Context, id ID, w, h int) (Grant, error) {
+func (s *script) StartStream(ctx context.Context, id wire.ID, w, h int) (Grant, error) {
 	if w != 640 || h != 480 {
 		s.t.Errorf("start_stream %dx%d, want 640x480", w, h)
 	}
@@ -107,12 +109,12 @@ func (s *script) StartStream(ctx context.Context, id ID, w, h int) (Grant, error
 	return Grant{Host: got.host, RTPPort: 5004, RTCPPort: 5005, KeepAlive: got.keepAlive}, err
 }
 
-func (s *script) ValidateStream(ctx context.Context, id ID) (Validation, error) {
+func (s *script) ValidateStream(ctx context.Context, id wire.ID) (Validation, error) {
 	got, err := s.take(ctx, "validate "+id.String())
 	return Validation{Code: got.validation}, err
 }
 
-func (s *script) StopStream(ctx context.Context, id ID) error {
+func (s *script) StopStream(ctx context.Context, id wire.ID) error {
 	_, err := s.take(ctx, "stop "+id.String())
 	return err
 }
@@ -126,13 +128,13 @@ func (s *script) End()      { s.note("END") }
 
 // memory is a Store that counts writes.
 type memory struct {
-	id    ID
+	id    wire.ID
 	saves int
 	err   error
 }
 
-func (m *memory) Load() (ID, error) { return m.id, m.err }
-func (m *memory) Save(id ID) error  { m.id, m.saves = id, m.saves+1; return m.err }
+func (m *memory) Load() (wire.ID, error) { return m.id, m.err }
+func (m *memory) Save(id wire.ID) error  { m.id, m.saves = id, m.saves+1; return m.err }
 
 func noInterfaces() ([]netip.Prefix, error) { return nil, nil }
 

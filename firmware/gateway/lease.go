@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
 const (
@@ -81,6 +83,6 @@ func (s *Session) validate(ctx context.Context, g Grant, left time.Duration) err
 // endsLease tells a plain no from a failure to answer: a gateway that revokes the
 // key or the id, or says that nothing runs, has taken the grant back.
 func endsLease(err error) bool {
-	var refusal *Refusal
-	return errors.As(err, &refusal) && refusal.Code/1000 == 4 && refusal.Code != CodeNotReceived
+	var refusal *wire.Refusal
+	return errors.As(err, &refusal) && refusal.Code/1000 == 4 && refusal.Code != wire.CodeNotReceived
 }

@@ -11,14 +11,16 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
 // An Asker puts the four requests; *Client is one.
 type Asker interface {
-	NewUtilizationID(ctx context.Context) (ID, error)
-	StartStream(ctx context.Context, id ID, width, height int) (Grant, error)
-	ValidateStream(ctx context.Context, id ID) (Validation, error)
-	StopStream(ctx context.Context, id ID) error
+	NewUtilizationID(ctx context.Context) (wire.ID, error)
+	StartStream(ctx context.Context, id wire.ID, width, height int) (Grant, error)
+	ValidateStream(ctx context.Context, id wire.ID) (Validation, error)
+	StopStream(ctx context.Context, id wire.ID) error
 }
 
 // A Stream is what a grant permits. The session calls it from one goroutine.
@@ -53,7 +55,7 @@ type Session struct {
 	doubts chan struct{}
 
 	backoff   backoff // Run's alone, as are the next five
-	id        ID
+	id        wire.ID
 	open      bool // the gateway may think that our stream is active
 	granted   bool // it has said so
 	elsewhere bool // our own id was stopped and the stream is still active
@@ -152,7 +154,7 @@ func (s *Session) once(ctx context.Context, width, height int, stream Stream) er
 
 // notGranted follows the table of answers to start_stream.
 func (s *Session) notGranted(ctx context.Context, err error) error {
-	var refusal *Refusal
+	var refusal *wire.Refusal
 	if !errors.As(err, &refusal) {
 		// Lost on the way: the grant may stand, so a 4091 that follows is our own.
 		s.elsewhere = false
@@ -160,9 +162,9 @@ func (s *Session) notGranted(ctx context.Context, err error) error {
 	}
 	s.open = refusal.Code/1000 == 5 // a fault of theirs may have left it half started
 	switch refusal.Code {
-	case CodeUtilizationInvalid:
-		s.id = ID{} // the next round asks for a new one
-	case CodeActive:
+	case wire.CodeUtilizationInvalid:
+		s.id = wire.ID{} // the next round asks for a new one
+	case wire.CodeActive:
 		if s.elsewhere {
 			// Stopping again would fight with a source that shares our id.
 			return fmt.Errorf("%w: %w", ErrElsewhere, err)
@@ -170,7 +172,7 @@ func (s *Session) notGranted(ctx context.Context, err error) error {
 		s.open = true
 		s.elsewhere = s.stop(ctx) == nil
 	default:
-		s.log.Debug("gateway: refused", "code", refusal.Code, "request", Request{Action: refusal.Action, Utilization: s.id})
+		s.log.Debug("gateway: refused", "code", refusal.Code, "request", wire.Request{Action: refusal.Action, Utilization: s.id})
 	}
 	return err
 }
@@ -181,9 +183,9 @@ func (s *Session) giveUp(ctx context.Context, why error) error {
 	if err := s.stop(ctx); err != nil && ctx.Err() == nil {
 		s.log.Warn("gateway: stop_stream", "err", err)
 	}
-	var refusal *Refusal
-	if errors.As(why, &refusal) && refusal.Code == CodeUtilizationInvalid {
-		s.id = ID{}
+	var refusal *wire.Refusal
+	if errors.As(why, &refusal) && refusal.Code == wire.CodeUtilizationInvalid {
+		s.id = wire.ID{}
 	}
 	return why
 }
@@ -191,8 +193,8 @@ func (s *Session) giveUp(ctx context.Context, why error) error {
 // stop says stop_stream. 4092 is as good as a yes: nothing runs.
 func (s *Session) stop(ctx context.Context) error {
 	err := s.asker.StopStream(ctx, s.id)
-	var refusal *Refusal
-	if errors.As(err, &refusal) && (refusal.Code == CodeNotRunning || refusal.Code == CodeUtilizationInvalid) {
+	var refusal *wire.Refusal
+	if errors.As(err, &refusal) && (refusal.Code == wire.CodeNotRunning || refusal.Code == wire.CodeUtilizationInvalid) {
 		err = nil
 	}
 	if err == nil {
@@ -215,7 +217,7 @@ func (s *Session) load() {
 }
 
 // keep takes a new id and saves it if it is another one.
-func (s *Session) keep(id ID) {
+func (s *Session) keep(id wire.ID) {
 	known := s.State().Utilization
 	s.hold(id)
 	if s.store == nil || id == known {
@@ -226,7 +228,7 @@ func (s *Session) keep(id ID) {
 	}
 }
 
-func (s *Session) hold(id ID) {
+func (s *Session) hold(id wire.ID) {
 	s.id = id
 	s.mu.Lock()
 	defer s.mu.Unlock()

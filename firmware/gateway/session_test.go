@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
 const begin = "BEGIN 192.0.2.9:5004 192.0.2.9:5005"
@@ -24,16 +26,16 @@ func TestSessionStartsValidatesAndRenewsTheLease(t *testing.T) {
 	if diff := cmp.Diff(want, s.log); diff != "" {
 		t.Errorf("what happened (-want +got):\n%s", diff)
 	}
-	if store.saves != 1 || store.id != TextID("7") {
+	if store.saves != 1 || store.id != wire.TextID("7") {
 		t.Errorf("store = %v after %d writes, want 7 after 1", store.id, store.saves)
 	}
-	if got := session.State(); got.Phase != PhaseIdle || got.Problem != "" || got.Utilization != TextID("7") {
+	if got := session.State(); got.Phase != PhaseIdle || got.Problem != "" || got.Utilization != wire.TextID("7") {
 		t.Errorf("State = %+v", got)
 	}
 }
 
 func TestSessionUsesTheKeptIDWithoutWriting(t *testing.T) {
-	store := &memory{id: TextID("old")}
+	store := &memory{id: wire.TextID("old")}
 	play(t, store, nil, step{ask: "start old"}, step{ask: "validate old"})
 	if store.saves != 0 {
 		t.Errorf("%d writes of an id that did not change", store.saves)
@@ -84,7 +86,7 @@ func TestSessionAfterEachAnswerToStart(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			steps := append([]step{{ask: "start 7", err: c.err}}, c.next...)
-			s, _ := play(t, &memory{id: TextID("7")}, nil, steps...)
+			s, _ := play(t, &memory{id: wire.TextID("7")}, nil, steps...)
 			want := []string{"start 7", "wait " + c.pause.String(), c.next[0].ask}
 			if got := s.log[:3]; !slices.Equal(got, want) {
 				t.Errorf("got %q, want %q", got, want)
@@ -108,7 +110,7 @@ func TestSessionStopsItsOwnIDOnceAndThenBlamesAnotherSource(t *testing.T) {
 	note := func(session *Session) func() {
 		return func() { problems = append(problems, session.State().Problem) }
 	}
-	s, _ := play(t, &memory{id: TextID("7")}, func(s *script, session *Session) {
+	s, _ := play(t, &memory{id: wire.TextID("7")}, func(s *script, session *Session) {
 		s.steps[2].then, s.steps[3].then = note(session), note(session)
 	},
 		step{ask: "start 7", err: refused(4091)}, step{ask: "stop 7", err: refused(4092)},
@@ -123,7 +125,7 @@ func TestSessionStopsItsOwnIDOnceAndThenBlamesAnotherSource(t *testing.T) {
 }
 
 func TestSessionStopsAgainWhenTheStopOrTheGrantGotLost(t *testing.T) {
-	play(t, &memory{id: TextID("7")}, nil,
+	play(t, &memory{id: wire.TextID("7")}, nil,
 		step{ask: "start 7", err: refused(4091)}, step{ask: "stop 7", err: ErrSilent},
 		step{ask: "start 7", err: refused(4091)}, step{ask: "stop 7"},
 		step{ask: "start 7", err: ErrSilent}, // granted, but the answer got lost
@@ -132,7 +134,7 @@ func TestSessionStopsAgainWhenTheStopOrTheGrantGotLost(t *testing.T) {
 
 func TestSessionForcesKeyFramesThenStopsAndStartsOver(t *testing.T) {
 	no := step{ask: "validate 7", validation: 3}
-	s, _ := play(t, &memory{id: TextID("7")}, nil,
+	s, _ := play(t, &memory{id: wire.TextID("7")}, nil,
 		step{ask: "start 7"}, no, no, no, no, no, no, step{ask: "stop 7"}, step{ask: "start 7"}, step{ask: "validate 7"})
 	want := []string{"start 7", begin, "wait 1s", "validate 7", "KEYFRAME", "wait 1s", "validate 7", "KEYFRAME", "wait 2s", "validate 7",
 		"KEYFRAME", "wait 4s", "validate 7", "KEYFRAME", "wait 8s", "validate 7", "KEYFRAME", "wait 16s", "validate 7",
@@ -143,7 +145,7 @@ func TestSessionForcesKeyFramesThenStopsAndStartsOver(t *testing.T) {
 }
 
 func TestSessionRecoversWhenAKeyFrameHelps(t *testing.T) {
-	_, session := play(t, &memory{id: TextID("7")}, nil,
+	_, session := play(t, &memory{id: wire.TextID("7")}, nil,
 		step{ask: "start 7"}, step{ask: "validate 7", validation: 1}, step{ask: "validate 7"})
 	if p := session.State().Problem; p != "" {
 		t.Errorf("Problem = %q after a good answer", p)
@@ -190,28 +192,32 @@ type revoked struct {
 	stopped   bool
 }
 
-func (a *revoked) NewUtilizationID(context.Context) (ID, error) { return TextID("7"), nil }
-func (a *revoked) StartStream(context.Context, ID, int, int) (Grant, error) {
+func (a *revoked) NewUtilizationID(context.Context) (wire.ID, error) { return wire.TextID("7"), nil }
+func (a *revoked) StartStream(context.Context, wire.ID, int, int) (Grant, error) {
 	return Grant{Host: "192.0.2.9", RTPPort: 5004, RTCPPort: 5005, KeepAlive: a.keepAlive}, nil
 }
-func (a *revoked) ValidateStream(context.Context, ID) (Validation, error) {
+func (a *revoked) ValidateStream(context.Context, wire.ID) (Validation, error) {
 	if a.good.IsZero() {
 		a.good = a.clock.Now()
 		return Validation{}, nil
 	}
 	return Validation{}, a.err
 }
-func (a *revoked) StopStream(context.Context, ID) error { a.stopped = true; a.cancel(); return nil }
-func (a *revoked) Begin(context.Context, Grant) error   { return nil }
-func (a *revoked) KeyFrame()                            {}
-func (a *revoked) End()                                 { a.end = a.clock.Now() }
+func (a *revoked) StopStream(context.Context, wire.ID) error {
+	a.stopped = true
+	a.cancel()
+	return nil
+}
+func (a *revoked) Begin(context.Context, Grant) error { return nil }
+func (a *revoked) KeyFrame()                          {}
+func (a *revoked) End()                               { a.end = a.clock.Now() }
 
 func TestSessionEndsAtOnceWhenTheGrantIsTakenBack(t *testing.T) {
 	for code, after := range map[int][]string{
 		4011: {"wait 2m0s", "start 7"}, 4013: {"wait 2m0s", "start 7"}, 4051: {"wait 2m0s", "start 7"},
 		4092: {"wait 1s", "start 7"}, 4012: {"wait 1s", "new"},
 	} {
-		s, _ := play(t, &memory{id: TextID("7")}, nil,
+		s, _ := play(t, &memory{id: wire.TextID("7")}, nil,
 			step{ask: "start 7"}, step{ask: "validate 7"}, step{ask: "validate 7", err: refused(code)}, step{ask: "stop 7"},
 			step{ask: after[1], id: "8"})
 		want := append([]string{"END", "stop 7"}, after...)
@@ -224,7 +230,7 @@ func TestSessionEndsAtOnceWhenTheGrantIsTakenBack(t *testing.T) {
 
 func TestSessionNeverBeginsWhereItMayNotSend(t *testing.T) {
 	for _, host := range []string{"127.0.0.1", "239.1.2.3", "255.255.255.255"} {
-		s, _ := play(t, &memory{id: TextID("7")}, nil, step{ask: "start 7", host: host}, step{ask: "stop 7"}, step{ask: "start 7"})
+		s, _ := play(t, &memory{id: wire.TextID("7")}, nil, step{ask: "start 7", host: host}, step{ask: "stop 7"}, step{ask: "start 7"})
 		want := []string{"start 7", "stop 7", "wait 2m0s", "start 7"}
 		if got := s.log[:4]; !slices.Equal(got, want) {
 			t.Errorf("%s: %q, want %q", host, got, want)
@@ -233,7 +239,7 @@ func TestSessionNeverBeginsWhereItMayNotSend(t *testing.T) {
 }
 
 func TestSessionStopsWhatCannotBegin(t *testing.T) {
-	s, session := play(t, &memory{id: TextID("7")}, func(s *script, _ *Session) { s.begin = errors.New("no camera") },
+	s, session := play(t, &memory{id: wire.TextID("7")}, func(s *script, _ *Session) { s.begin = errors.New("no camera") },
 		step{ask: "start 7"}, step{ask: "stop 7"}, step{ask: "start 7"}, step{ask: "stop 7"})
 	if !strings.Contains(session.State().Problem, "no camera") {
 		t.Errorf("Problem = %q; %q", session.State().Problem, s.log)
@@ -259,7 +265,7 @@ func TestSessionAsksAnHourOfFailuresAtMostOnceAMinuteApart(t *testing.T) {
 	for i := range failures {
 		failures[i] = step{ask: "start 7", err: ErrUnreachable}
 	}
-	s, _ := play(t, &memory{id: TextID("7")}, nil, failures...)
+	s, _ := play(t, &memory{id: wire.TextID("7")}, nil, failures...)
 	for i, d := range s.clock.waits {
 		if want := min(time.Second<<min(i, 10), 30*time.Second); d != want {
 			t.Fatalf("wait %d = %v, want %v", i, d, want)
@@ -303,23 +309,23 @@ type failing struct {
 	times []time.Time
 }
 
-func (f *failing) NewUtilizationID(context.Context) (ID, error) {
+func (f *failing) NewUtilizationID(context.Context) (wire.ID, error) {
 	f.times = append(f.times, time.Now())
 	if f.err != nil {
-		return ID{}, f.err
+		return wire.ID{}, f.err
 	}
-	return ID{}, ErrUnreachable
+	return wire.ID{}, ErrUnreachable
 }
 
 // hanging grants, and then never answers again.
 type hanging struct{ revoked }
 
-func (h *hanging) ValidateStream(ctx context.Context, _ ID) (Validation, error) {
+func (h *hanging) ValidateStream(ctx context.Context, _ wire.ID) (Validation, error) {
 	<-ctx.Done()
 	return Validation{}, ctx.Err()
 }
-func (h *hanging) StopStream(ctx context.Context, _ ID) error { <-ctx.Done(); return ctx.Err() }
-func (h *hanging) End()                                       {}
+func (h *hanging) StopStream(ctx context.Context, _ wire.ID) error { <-ctx.Done(); return ctx.Err() }
+func (h *hanging) End()                                            {}
 
 func TestRunReturnsWithinTwoSecondsFromASilentGateway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -12,6 +12,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
 // key is a base64 key of n bytes, all of them b.
@@ -38,11 +40,11 @@ func TestSRTPIsOfferedOverHTTPSWithANewSSRCEachTime(t *testing.T) {
 	c, asked := serveTLS(t, "{"+granted+"}")
 	seen := map[uint32]bool{}
 	for range 4 {
-		g, err := c.StartStream(t.Context(), TextID("x"), 640, 480)
+		g, err := c.StartStream(t.Context(), wire.TextID("x"), 640, 480)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var r Request
+		var r wire.Request
 		if err := json.Unmarshal(*asked, &r); err != nil {
 			t.Fatal(err)
 		}
@@ -69,7 +71,7 @@ func TestKeysAreTakenOnlyWholeAndOverHTTPS(t *testing.T) {
 		{"a profile that is no text", `"srtp_profile":7`, "no JSON of the protocol"},
 	} {
 		client, _ := serveTLS(t, "{"+granted+","+c.fields+"}")
-		g, err := client.StartStream(t.Context(), TextID("x"), 640, 480)
+		g, err := client.StartStream(t.Context(), wire.TextID("x"), 640, 480)
 		if c.want == "" {
 			if err != nil || g.SRTP == nil || g.SRTP.Source[0] != 1 || g.SRTP.Receiver[0] != 2 || strings.Contains(fmt.Sprint(*g.SRTP), "1 1") {
 				t.Errorf("%s: %+v, %v", c.name, g.SRTP, err)
@@ -78,7 +80,7 @@ func TestKeysAreTakenOnlyWholeAndOverHTTPS(t *testing.T) {
 			t.Errorf("%s: %v, want %q and no key", c.name, err, c.want)
 		}
 		plain, _ := serve(t, 200, "{"+granted+","+c.fields+"}")
-		if g, err := plain.StartStream(t.Context(), TextID("x"), 640, 480); err == nil {
+		if g, err := plain.StartStream(t.Context(), wire.TextID("x"), 640, 480); err == nil {
 			t.Errorf("%s: keys over http = %+v, want an error", c.name, g)
 		}
 	}
@@ -86,21 +88,21 @@ func TestKeysAreTakenOnlyWholeAndOverHTTPS(t *testing.T) {
 
 func TestKeysAreUsedOnceAndEncryptionCanBeRequired(t *testing.T) {
 	var u usedKeys
-	one := func(a, b byte) *SRTP {
-		return &SRTP{Profile: ProfileGCM, Source: bytes.Repeat([]byte{a}, 28), Receiver: bytes.Repeat([]byte{b}, 28)}
+	one := func(a, b byte) *wire.SRTP {
+		return &wire.SRTP{Profile: wire.ProfileGCM, Source: bytes.Repeat([]byte{a}, 28), Receiver: bytes.Repeat([]byte{b}, 28)}
 	}
 	for _, c := range []struct {
 		name     string
-		keys     *SRTP
+		keys     *wire.SRTP
 		required bool
 		want     error
 	}{
 		{"in the clear, which nobody forbids", nil, false, nil},
 		{"in the clear, forbidden", nil, true, ErrPlain},
 		{"new keys", one(1, 2), true, nil},
-		{"the same again", one(1, 2), true, ErrKeys},
-		{"one of them the other way round", one(3, 1), false, ErrKeys},
-		{"one for both directions", one(9, 9), true, ErrKeys},
+		{"the same again", one(1, 2), true, wire.ErrKeys},
+		{"one of them the other way round", one(3, 1), false, wire.ErrKeys},
+		{"one for both directions", one(9, 9), true, wire.ErrKeys},
 		{"new ones", one(5, 6), true, nil},
 	} {
 		if err := u.check(c.keys, c.required); !errors.Is(err, c.want) {

@@ -2,7 +2,11 @@
 
 package gateway
 
-import "time"
+import (
+	"time"
+
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
+)
 
 // A Phase is one word for what a session does.
 type Phase string
@@ -21,7 +25,7 @@ type State struct {
 	Phase       Phase
 	Since       time.Time // when Phase began
 	Problem     string    // the last error in an owner's words; "" after the gateway captured
-	Utilization ID
+	Utilization wire.ID
 }
 
 // State may be called from any goroutine.

@@ -9,12 +9,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
 // A Store keeps one ID. Session calls Save only when the ID changed: flash wears.
 type Store interface {
-	Load() (ID, error) // the zero ID if none was saved
-	Save(ID) error
+	Load() (wire.ID, error) // the zero ID if none was saved
+	Save(wire.ID) error
 }
 
 // FileStore keeps the ID in Dir, in the file utilization_id, as the JSON literal
@@ -24,23 +26,23 @@ type FileStore struct{ Dir string }
 func (f FileStore) path() string { return filepath.Join(f.Dir, "utilization_id") }
 
 // Load reads the file; a missing one is no error.
-func (f FileStore) Load() (ID, error) {
+func (f FileStore) Load() (wire.ID, error) {
 	b, err := os.ReadFile(f.path())
 	if errors.Is(err, fs.ErrNotExist) {
-		return ID{}, nil
+		return wire.ID{}, nil
 	}
-	var id ID
+	var id wire.ID
 	if err == nil {
 		err = json.Unmarshal(b, &id)
 	}
 	if err != nil {
-		return ID{}, fmt.Errorf("utilization id: %s: %w", f.path(), err)
+		return wire.ID{}, fmt.Errorf("utilization id: %s: %w", f.path(), err)
 	}
 	return id, nil
 }
 
 // Save replaces the file in one step: a power cut leaves the old or the new ID.
-func (f FileStore) Save(id ID) error {
+func (f FileStore) Save(id wire.ID) error {
 	b, err := json.Marshal(id)
 	if err == nil {
 		err = f.replace(b)

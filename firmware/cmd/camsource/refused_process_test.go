@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/gateway"
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
 // refusals are the codes of the protocol's table, one that it lacks, and what HTTP alone can say.
@@ -42,7 +43,7 @@ func TestProcessWithAGatewayThatDoesNotGrantSaysOneLineAndGoesOn(t *testing.T) {
 		all = append(all, bad{fmt.Sprint(code), badGateway(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(code / 10)
 			fmt.Fprintf(w, `{"error_code": %d, "error_txt": "no"}`, code)
-		}), fmt.Sprintf(`"%s (%d)"`, gateway.ExplainCode(code), code)})
+		}), fmt.Sprintf(`"%s (%d)"`, wire.ExplainCode(code), code)})
 	}
 	all = append(all, bad{"HTML", badGateway(t, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "<!DOCTYPE html>\n<html>Welcome</html>")

@@ -41,7 +41,7 @@ func TestProgramsKeepTheImportRules(t *testing.T) {
 		{"/firmware/cmd/camsource", nil, onBoard, "github.com/pion/webrtc/", "WebRTC is megabytes of attack surface that the protocol does not use"},
 		{"/firmware/cmd/camsource", nil, onBoard, module + "/gokrazy/", "camsource must run on any Linux, without gokrazy"},
 		{"/gokrazy/cmd/init", noCgo, onBoard, "runtime/cgo", "process 1 is plain Go"},
-		{"/gokrazy/cmd/init", noCgo, onBoard, module + "/firmware/gateway", "process 1 parses nothing from the network"},
+		{"/gokrazy/cmd/init", noCgo, onBoard, module + "/firmware/gateway/", "process 1 parses nothing from the network"},
 		{"/gokrazy/cmd/init", noCgo, onBoard, module + "/firmware/rtpsend", "process 1 parses nothing from the network"},
 		{"/gokrazy/cmd/init", noCgo, onBoard, module + "/firmware/farend", "process 1 parses nothing from the network"},
 		{"/gokrazy/cmd/init", noCgo, onBoard, module + "/farend/losslab", "the lab makes networks bad and opens packet sockets as root: it has no place on a board"},
@@ -65,6 +65,7 @@ func TestProgramsKeepTheImportRules(t *testing.T) {
 		{"/firmware/rtpvp8", noCgo, noGokrazyTag, "net", "rtpvp8 has no sockets"},
 		{"/firmware/rtpsend", noCgo, noGokrazyTag, module + "/firmware/gateway", "leaves meet in firmware"},
 		{"/firmware/gateway", noCgo, noGokrazyTag, module + "/firmware/rtpsend", "leaves meet in firmware"},
+		{"/firmware/gateway/wire", noCgo, noGokrazyTag, module + "/", "wire is vocabulary: it imports nothing of ours"},
 	} {
 		self := module + c.program
 		for _, d := range deps(t, self, c.env, c.flags) {

@@ -1,8 +1,12 @@
 // Refusals: the code table of the protocol in an owner's words.
 
-package gateway
+package wire
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
 
 // The codes, by what they mean. The first three digits are the HTTP status.
 const (
@@ -47,6 +51,9 @@ func (r *Refusal) Error() string {
 	}
 	return s
 }
+
+// Codes lists every code of the protocol, in order. A source understands all of them.
+func Codes() []int { return slices.Sorted(maps.Keys(explained)) }
 
 // ExplainCode says in an owner's words what a code means and who can mend it. A
 // code that the table lacks is explained by its first three digits.
