@@ -1,0 +1,175 @@
+// The import rules of ARCHITECTURE.md by folder, each with its reason. A rule looks at
+// everything that a build of a package contains, so what a dependency brings with it counts;
+// test files do not. The packages are listed by the go command: a new one is covered by the
+// rules of its folder. importgraph_test.go has the list and the rules' meaning.
+
+package krazycam_test
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// An importRule says what the packages of some folders must not contain.
+//
+// Patterns are those of the go command: ./v4l2 is one package of ours, ./v4l2/... is that one
+// and all below it, net is one of the standard library; C stands for cgo in a package that is
+// not of the standard library.
+type importRule struct {
+	of, except string // patterns, separated by spaces: the packages that the rule is about
+	ban, allow string // what they must not contain, and what of it they may
+	direct     bool   // only their own import lines count
+	reason     string
+}
+
+// importRules has the rules in the order of the flow.
+func importRules() []importRule {
+	return []importRule{
+		// The folders.
+		{of: "./board ./v4l2/pixfmt ./firmware/config ./firmware/gateway/wire", ban: "./...",
+			reason: "vocabulary is imported by all and imports nothing of ours"},
+		{of: "./v4l2/...", ban: "./...", allow: "./v4l2/...",
+			reason: "v4l2 knows buffers, not streams"},
+		{of: "./v4l2/usb", ban: "./...",
+			reason: "process 1 links v4l2/usb and whatever that imports"},
+		{of: "./encoder/...", ban: "./...", allow: "./encoder/... ./v4l2/pixfmt",
+			reason: "the encoder knows neither where pictures come from nor where frames go"},
+		{of: "./...", except: "./encoder ./encoder/convert", ban: "C", direct: true,
+			reason: "cgo stays in the encoder: everything else is plain Go"},
+		{of: "./firmware/...", ban: "./gokrazy/...",
+			reason: "camsource must run on any Linux, without gokrazy"},
+		{of: "./firmware/...", ban: "github.com/pion/webrtc/...",
+			reason: "WebRTC is megabytes of attack surface that the board's protocol does not use"},
+		{of: "./firmware/... ./gokrazy/cmd/...",
+			except: "./gokrazy/cmd/camctl ./firmware/farend/...", ban: "./farend/... ./firmware/farend/...",
+			reason: "what ships on a board contains neither the far end nor a lab, " +
+				"which makes networks bad and opens packet sockets as root"},
+		{of: "./farend/... ./firmware/farend/...", except: "./farend/losslab/... ./farend/cmd/losslab",
+			ban: "./...", allow: "./farend/... ./firmware/farend/... ./firmware/gateway/wire ./firmware/rtpvp8",
+			reason: "the far end shares with the board what is on the wire, and nothing else"},
+		{of: "./farend/... ./firmware/farend/...", ban: "C",
+			reason: "a server is one static file for any machine"},
+		{of: "./gokrazy/...", ban: "C ./encoder/... github.com/blackjack/webcam",
+			reason: "everything around the stream is plain Go: one static file for any machine"},
+		{of: "./gokrazy/...", except: "./gokrazy/cmd/camctl", ban: "./firmware/...", allow: "./firmware/config",
+			reason: "an image carries the stream's programs, it does not contain their code"},
+
+		// Inside firmware.
+		{of: "./firmware/rtpsend/...", ban: "./firmware/...", allow: "./firmware/rtpsend/... ./firmware/rtpvp8",
+			reason: "leaves meet in firmware, not in each other"},
+		{of: "./firmware/gateway/...", ban: "./firmware/...", allow: "./firmware/gateway/...",
+			reason: "leaves meet in firmware, not in each other"},
+		{of: "./firmware/machine/...", ban: "./...", allow: "./firmware/machine/...",
+			reason: "machine stands beside the stream: what it finds goes to a log or a callback"},
+		{of: "./firmware/rtpvp8", ban: "./... net",
+			reason: "rtpvp8 is pure: frames in, payloads out"},
+		{of: "./firmware/ratecontrol ./firmware/overload", ban: "./... net",
+			reason: "they are pure: reports or times in, decisions out"},
+		{of: "./farend/losslab/...", ban: "./firmware/rtpsend/...",
+			reason: "the lab measures the sender from outside: it shares none of its code"},
+
+		// The programs.
+		{of: "./gokrazy/cmd/camctl", ban: "./v4l2",
+			reason: "an owner's machine plays a camera, it does not read one"},
+		{of: "./gokrazy/cmd/init", ban: "./...", allow: "./gokrazy/cmd/init ./board ./firmware/config ./v4l2/usb",
+			reason: "process 1 parses nothing from the network and opens no camera: whatever of ours it " +
+				"contains has been looked at for that"},
+		{of: "./gokrazy/cmd/init", ban: "github.com/pion/... github.com/beevik/ntp github.com/insomniacslk/...",
+			reason: "process 1 parses nothing from the network: NTP and DHCP are processes of their own"},
+		{of: "./gokrazy/cmd/preinit", ban: "net",
+			reason: "before the root is there, nothing is read but the command line and the disk"},
+		{of: "./gokrazy/initramfs", ban: "./...",
+			reason: "initramfs packs what it is given: which modules those are is the board's matter"},
+
+		// The seams to third parties.
+		{of: "./...", except: "./v4l2", ban: "github.com/blackjack/webcam", direct: true,
+			reason: "the webcam library is v4l2's seam"},
+		{of: "./...", except: "./gokrazy/cmd/init", ban: "github.com/gokrazy/gokrazy", direct: true,
+			reason: "gokrazy's process 1 is cmd/init's seam"},
+	}
+}
+
+func TestPackagesKeepTheImportRules(t *testing.T) {
+	var graphs []importGraph
+	for _, b := range []goBuild{
+		{os: "linux", arch: "arm64", tags: "gokrazy"},
+		{os: "linux", arch: "arm", tags: "gokrazy"},
+		{os: "linux", arch: "amd64"},
+		{os: "darwin", arch: "arm64"},
+		{os: "windows", arch: "amd64"},
+	} {
+		g := listImports(t, b)
+		graphs = append(graphs, g)
+		for _, v := range g.violations(importRules()) {
+			t.Errorf("%v: %s", b, v)
+		}
+	}
+	for _, p := range deadPatterns(graphs, importRules()) {
+		t.Errorf("the rules name %s, where no package is: a folder that moves takes its rules along, one that went loses them", p)
+	}
+}
+
+// On a board a camsource without codecs would be found out too late.
+func TestCamsourceOfAnImageWithoutCgoDoesNotCompile(t *testing.T) {
+	cmd := exec.Command("go", "build", "-tags", "gokrazy", "-o", os.DevNull, "./firmware/cmd/camsource")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := cmd.CombinedOutput()
+	if err == nil || !bytes.Contains(out, []byte("camsource_for_an_image_needs_cgo")) {
+		t.Errorf("go build without cgo = %v, want the compiler's complaint; it said:\n%s", err, out)
+	}
+}
+
+// The rules of the tree are kept, so what shows that they could fail is a tree of our own.
+func TestImportRulesFindWhatBreaksThem(t *testing.T) {
+	g := importGraph{
+		"./firmware/cmd/camsource": {"./firmware", "fmt"},
+		"./firmware":               {"./firmware/gateway", "./encoder"},
+		"./firmware/gateway":       {"./farend/store", "net"},
+		"./farend/store":           {"database/sql"},
+		"./farend/losslab":         {"./encoder"},
+		"./encoder":                {"C"},
+		"./gokrazy/cmd/init":       {"./board", "github.com/pion/rtp"},
+		"./gokrazy/cmd/initial":    {"./firmware"},
+		"./board":                  nil,
+	}
+	for _, c := range []struct {
+		name string
+		rule importRule
+		want string // "; " between violations
+	}{
+		{"a package below a folder", importRule{of: "./firmware/gateway/...", ban: "./farend/..."},
+			"./firmware/gateway -> ./farend/store"},
+		{"what a dependency brings with it, and how", importRule{of: "./firmware/cmd/...", ban: "./farend/..."},
+			"./firmware/cmd/camsource -> ./firmware -> ./firmware/gateway -> ./farend/store"},
+		{"a package of the standard library", importRule{of: "./firmware", ban: "net"},
+			"./firmware -> ./firmware/gateway -> net"},
+		{"cgo", importRule{of: "./farend/...", ban: "C"}, "./farend/losslab -> ./encoder -> C"},
+		{"only own import lines", importRule{of: "./...", ban: "C", direct: true}, "./encoder -> C"},
+		{"a package that is left out", importRule{of: "./farend/...", except: "./farend/losslab", ban: "C"}, ""},
+		{"what is allowed of what is banned",
+			importRule{of: "./gokrazy/cmd/init", ban: "./... github.com/pion/...", allow: "./board"},
+			"./gokrazy/cmd/init -> github.com/pion/rtp"},
+		{"all of ours", importRule{of: "./gokrazy/cmd/init", ban: "./..."}, "./gokrazy/cmd/init -> ./board"},
+		{"several", importRule{of: "./firmware/gateway", ban: "./... net"},
+			"./firmware/gateway -> ./farend/store; ./firmware/gateway -> net"},
+		{"nothing of what is banned", importRule{of: "./board", ban: "./..."}, ""},
+	} {
+		c.rule.reason = "why"
+		got := strings.Join(g.violations([]importRule{c.rule}), "; ")
+		if got = strings.ReplaceAll(got, ": why", ""); got != c.want {
+			t.Errorf("%s: violations = %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+func TestImportRulesAboutNoPackageAreFound(t *testing.T) {
+	graphs := []importGraph{{"./board": nil}, {"./farend/store": nil}}
+	rules := []importRule{{of: "./board ./bord", ban: "net ./farend/... ./farend/gone/... ./farend"}}
+	got, want := strings.Join(deadPatterns(graphs, rules), " "), "./bord ./farend/gone/... ./farend"
+	if got != want {
+		t.Errorf("deadPatterns = %q, want %q", got, want)
+	}
+}
