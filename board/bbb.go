@@ -1,6 +1,7 @@
 // The board bbb: one armv7 image for BeagleBone Black and Green (TI AM335x) with
 // Debian's kernel and U-Boot. Nothing in here was seen on a board yet: what only
 // one can settle stands in docs/beaglebone-black.md.
+
 package board
 
 // Estimated for one Cortex-A8 at 1 GHz from 16.4 million instructions a frame of

@@ -1,5 +1,6 @@
 // The board rpi: one arm64 image for Raspberry Pi 3, 4, 5 and Zero 2 W with the
 // stock kernel and boot firmware of gokrazy.
+
 package board
 
 // Estimated pictures a second at 640x480 with speed -12 on one core, encoder

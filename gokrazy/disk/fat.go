@@ -1,6 +1,7 @@
 // Writing a FAT16 file system with exactly one FAT: gokrazy's reader on the
 // board ignores how many there are. Every file is contiguous, so that a program
 // can change a file of fixed size in place. Spec: Microsoft FAT 1.03.
+
 package disk
 
 import (

@@ -1,6 +1,7 @@
 // Names on FAT: a short name of 8 and 3 capital letters, and where that does not
 // say it all, a long one in the entries before. Spec: FAT 1.03, "Long Directory
 // Entries".
+
 package disk
 
 import (

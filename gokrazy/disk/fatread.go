@@ -1,5 +1,6 @@
 // Reading a FAT16 file system that may be hostile or damaged: chains that loop,
 // clusters outside, sizes that lie. Test: FuzzOpenFAT.
+
 package disk
 
 import (

@@ -1,5 +1,6 @@
 // The partition table of a card: a GPT, and for the boot ROM of the Pi 3 the
 // same boot partition once more in a hybrid MBR. Spec: UEFI 2.10 section 5.3.
+
 package disk
 
 import (

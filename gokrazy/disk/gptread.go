@@ -1,5 +1,6 @@
 // Reading the partition table of a disk that may be hostile or cut short.
 // Test with fuzzed tables: FuzzReadTable.
+
 package disk
 
 import (

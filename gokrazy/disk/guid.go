@@ -1,5 +1,6 @@
 // GUIDs in the mixed byte order of UEFI, and UTF-16 names, which GPT and FAT
 // share. Spec: UEFI 2.10 appendix A.
+
 package disk
 
 import (

@@ -5,6 +5,7 @@
 //	superblock, data blocks, inodes, folders, ids
 //
 // Spec: Linux fs/squashfs/squashfs_fs.h.
+
 package disk
 
 import (

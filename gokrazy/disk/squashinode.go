@@ -1,5 +1,6 @@
 // What the inodes of a squashfs say: folders, plain files, links. The places in
 // the file and the unpacking are in squashread.go.
+
 package disk
 
 import (

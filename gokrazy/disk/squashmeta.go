@@ -1,4 +1,5 @@
 // The metadata tables of a squashfs that is being written, and its compressor.
+
 package disk
 
 import (

@@ -1,6 +1,7 @@
 // Reading squashfs 4.0 with zlib, from an image that may be hostile: references
 // outside, folders that contain themselves, blocks that unpack to more than they
 // may. Test: FuzzOpenSquashFS.
+
 package disk
 
 import (

@@ -1,6 +1,7 @@
 // A file system that was read is a tree in memory; only the bytes of plain files
 // stay on the disk. Both readers give it, and both are tried out with
 // testing/fstest.
+
 package disk
 
 import (

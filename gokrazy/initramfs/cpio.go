@@ -1,5 +1,6 @@
 // The archive's format, newc: per entry 110 bytes of hexadecimal text, the name, the
 // bytes, each padded to four. Source: Linux, buffer-format.rst.
+
 package initramfs
 
 import (

@@ -1,5 +1,6 @@
 // Reading an archive back: what camctl inspect and the tests look at. Test with
 // fuzzed archives: FuzzList.
+
 package initramfs
 
 import (

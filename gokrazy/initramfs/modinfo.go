@@ -1,6 +1,7 @@
 // The section .modinfo of a kernel module: what it needs, what else it is called,
 // for which kernel it was made. Test with fuzzed modules: FuzzParseModinfo.
 // Source: Linux include/linux/moduleparam.h (__MODULE_INFO), module.h (MODULE_SOFTDEP).
+
 package initramfs
 
 import (

@@ -1,5 +1,6 @@
 // Load order: each module behind all that it needs, as modprobe would do it.
 // Source: kmod, libkmod-module.c (kmod_module_get_probe_list).
+
 package initramfs
 
 import (

@@ -1,5 +1,6 @@
 // The kernel's folder of modules: which are files, which are built in, which bear an
 // alias.
+
 package initramfs
 
 import (

@@ -1,5 +1,6 @@
 // usbredir: how the camera announces itself to QEMU. Spec: usbredir protocol 0.7, packets
 // interface_info, ep_info and device_connect.
+
 package virtualcam
 
 import "encoding/binary"

@@ -1,4 +1,5 @@
 // Source: a file of JPEGs, played over and over. Reads the file once.
+
 package virtualcam
 
 import (

@@ -1,6 +1,7 @@
 // Virtual webcam: requests on endpoint 0 and the probe and commit negotiation.
 // Spec: USB 2.0 section 9.4, UVC 1.0 section 4.3.1.1 (26 bytes; 1.1 made it 34, and the
 // device says 1.0, which is all that is needed).
+
 package virtualcam
 
 import (

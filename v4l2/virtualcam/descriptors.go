@@ -1,5 +1,6 @@
 // Virtual webcam: what it says about itself.
 // Spec: USB 2.0 section 9.6, UVC 1.1 section 3, UVC payload specs "Uncompressed" and "MJPEG".
+
 package virtualcam
 
 import (

@@ -1,5 +1,6 @@
 // Virtual webcam: what it can do wrong, each as seen of a real camera. Pure but for the
 // source that it asks. Spec: UVC 1.1 section 2.4.3.3 (error bit), ITU-T T.81 annex B.
+
 package virtualcam
 
 import (

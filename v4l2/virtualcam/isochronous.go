@@ -1,6 +1,7 @@
 // usbredir: isochronous streams. Each owns a goroutine that sends a packet for each
 // microframe, an empty one while no picture is due: QEMU counts a missing one as lost.
 // Spec: usbredir protocol 0.7, packets start_iso_stream and iso_packet; USB 2.0 section 5.6.
+
 package virtualcam
 
 import (

@@ -1,5 +1,6 @@
 // Clip files: JPEGs one behind the other, as `ffmpeg -f mjpeg` writes them. A parser of
 // outside input: limits, fuzzed. Spec: ITU-T T.81 annex B.
+
 package virtualcam
 
 import (

@@ -1,5 +1,6 @@
 // usbredir packets: read with limits, written in one piece. No state beyond the header's
 // width; fuzzed. Spec: usbredir protocol 0.7 (usb-redirection-protocol.md), little endian.
+
 package virtualcam
 
 import (

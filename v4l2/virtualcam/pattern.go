@@ -1,4 +1,5 @@
 // Source: a moving picture that is computed. No files.
+
 package virtualcam
 
 import (

@@ -1,5 +1,6 @@
 // Virtual webcam: when a picture is due and how it is cut into UVC payloads and bulk
 // transfers. Spec: UVC 1.1 section 2.4.3 (payload header 2.4.3.3, bulk 2.4.3.2).
+
 package virtualcam
 
 import (

@@ -1,6 +1,7 @@
 // JPEG pictures put together from strips, so that only the strips with the stamp are
 // compressed anew for each picture. Pure functions.
 // Spec: ITU-T T.81 (JPEG) annex B (markers), E.1.4 (restart intervals).
+
 package virtualcam
 
 import (

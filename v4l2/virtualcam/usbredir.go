@@ -1,6 +1,7 @@
 // usbredir: the side that has the device ("usb-host"), played to QEMU's usb-redir.
 // Owns the goroutine that feeds transfers while a connection lives.
 // Spec: usbredir protocol 0.7.
+
 package virtualcam
 
 import (
