@@ -24,9 +24,6 @@ type buffers struct {
 func (b *buffers) follow(camera Camera) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if r, ok := camera.(*rescued); ok {
-		camera = r.Camera
-	}
 	if b.open != nil {
 		b.past = b.past.Plus(b.open.Counters())
 	}

@@ -2,7 +2,6 @@ package firmware
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"log/slog"
 	"strings"
@@ -30,7 +29,10 @@ func TestWhatACameraLeavesOutIsToldAcrossItsOpenings(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := drain(context.Background(), p, &rescued{Camera: camera}); !errors.Is(err, v4l2.ErrGone) {
+		if err := p.capture(camera, nil); !errors.Is(err, v4l2.ErrGone) {
+			t.Fatal(err)
+		}
+		if err := camera.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}

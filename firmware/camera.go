@@ -84,20 +84,20 @@ const lookAgain = 50 * time.Millisecond
 // A patient Source takes every error for one that may pass: a camera that is plugged
 // in with a shaky hand says the strangest things, such as that it has no formats.
 func (s *Source) awaitCamera(ctx context.Context, limit time.Duration, level slog.Level) (Camera, error) {
-	start := v4l2.Now()
+	start := s.now()
 	last, told := "", slog.LevelWarn
 	if s.rescue.down {
 		level, told = slog.LevelDebug, slog.LevelDebug
 	}
 	for {
-		s.rescue.climb(ctx, s.Log)
+		s.rescue.climb(ctx, s.now(), s.Log)
 		c, err := s.open()
 		if err == nil {
 			s.complain(c)
-			s.Log.Log(ctx, level, "camera open", append([]any{"camera", c.String(), "after", (v4l2.Now() - start).Round(time.Millisecond)}, details(c)...)...)
+			s.Log.Log(ctx, level, "camera open", append([]any{"camera", c.String(), "after", (s.now() - start).Round(time.Millisecond)}, details(c)...)...)
 			return c, nil
 		}
-		if !s.Patient || limit > 0 && v4l2.Now()-start > limit {
+		if !s.Patient || limit > 0 && s.now()-start > limit {
 			return nil, err
 		}
 		if err.Error() != last {

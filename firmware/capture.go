@@ -28,22 +28,21 @@ var errAway = errors.New("camera did not come back")
 
 // capture fills the pipeline from the camera and from what comes back in its place.
 func (s *Source) capture(ctx context.Context, p *pipeline, camera Camera) error {
-	p.seen = v4l2.Now()
 	for {
-		opened := v4l2.Now()
-		err := drain(ctx, p, s.back(camera))
+		opened := s.now()
+		err := s.drain(ctx, p, camera)
 		if ctx.Err() != nil {
 			return nil
 		}
 		if !lost(err) {
 			return err
 		}
-		wait, left, level := time.Duration(0), patience-(v4l2.Now()-p.seen), slog.LevelInfo
+		wait, left, level := time.Duration(0), patience-(s.now()-p.lastBuffer()), slog.LevelInfo
 		switch {
 		case errors.Is(err, io.EOF): // a file begins anew, which is no outage; its last picture lasts as long as the others
-			wait, left, level = camera.Interval()-(v4l2.Now()-p.seen), patience, slog.LevelDebug
-		case !s.rescue.fell(p.seen, camera): // it has given nothing since
-			wait, level = dead-(v4l2.Now()-opened), slog.LevelDebug
+			wait, left, level = camera.Interval()-(s.now()-p.lastBuffer()), patience, slog.LevelDebug
+		case !s.rescue.fell(p.lastBuffer(), camera): // it has given nothing since
+			wait, level = dead-(s.now()-opened), slog.LevelDebug
 		default:
 			s.stages.Outages.Add(1)
 			s.Log.Warn("camera lost", "camera", camera.String(), "because", err)
@@ -58,10 +57,9 @@ func (s *Source) capture(ctx context.Context, p *pipeline, camera Camera) error 
 }
 
 // drain takes the camera's buffers until it fails or ctx ends, and closes it.
-func drain(ctx context.Context, p *pipeline, camera Camera) error {
-	p.stages.Buffers.follow(camera)
+func (s *Source) drain(ctx context.Context, p *pipeline, camera Camera) error {
 	stop := context.AfterFunc(ctx, func() { camera.Close() })
-	err := p.capture(camera)
+	err := p.capture(camera, s.back(camera))
 	stop()
 	return errors.Join(err, ignore(camera.Close(), v4l2.ErrClosed))
 }
@@ -76,10 +74,9 @@ func (s *Source) reopen(ctx context.Context, p *pipeline, wait, left time.Durati
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errAway, err)
 	}
-	if err := p.adopt(camera.Layout()); err != nil {
+	if err := p.adopt(camera.Layout(), camera.Interval()); err != nil {
 		return nil, errors.Join(err, camera.Close())
 	}
-	p.rate.camera = camera.Interval()
 	return camera, nil
 }
 

@@ -17,8 +17,10 @@ import (
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 )
 
-// A dud is a camera that opens and then gives nothing; with each try four seconds pass.
-type dud struct{ *pipeline }
+// A dud is a camera that opens and then gives nothing.
+type dud struct {
+	passed *time.Duration // grows by 3.5 s with each try, nil: no time passes
+}
 
 func (d *dud) Layout() pixfmt.Layout   { return vga }
 func (d *dud) Interval() time.Duration { return time.Second / 30 }
@@ -26,19 +28,22 @@ func (d *dud) Close() error            { return nil }
 func (d *dud) String() string          { return "dud" }
 
 func (d *dud) Next(time.Duration, func(v4l2.Buffer) error) error {
-	d.seen -= 3500 * time.Millisecond // two of them are within patience, by half a second or three
+	if d.passed != nil {
+		*d.passed += 3500 * time.Millisecond // two of them are within patience, three are not
+	}
 	return v4l2.ErrGone
 }
 
 func TestCameraThatOpensButGivesNothingIsOneOutageThatEnds(t *testing.T) {
 	p, _ := newTestPipeline(t, vga)
 	var log bytes.Buffer
-	opened := 0
+	opened, passed := 0, time.Duration(0)
 	s := &Source{Patient: true, Log: slog.New(slog.NewTextHandler(&log, nil))}
-	s.open = func() (Camera, error) { opened++; return &dud{p}, nil }
+	s.open = func() (Camera, error) { opened++; return &dud{&passed}, nil }
+	s.clock = func() time.Duration { return v4l2.Now() + passed }
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	if err := s.capture(ctx, p, &dud{p}); !errors.Is(err, errAway) || !lost(err) {
+	if err := s.capture(ctx, p, &dud{&passed}); !errors.Is(err, errAway) || !lost(err) {
 		t.Errorf("capture = %v, want errAway: the stream must not outlive its camera by more than %v", err, patience)
 	}
 	if opened != 2 || s.stages.Outages.Load() != 1 {
@@ -58,13 +63,13 @@ func TestShakyHandOnThePlugIsNoReasonToEnd(t *testing.T) {
 	s.open = func() (Camera, error) {
 		if len(replies) == 0 {
 			cancel()
-			return &dud{p}, nil
+			return &dud{}, nil
 		}
 		err := replies[0]
 		replies = replies[1:]
 		return nil, err
 	}
-	if err := s.capture(ctx, p, &dud{p}); err != nil || len(replies) > 0 {
+	if err := s.capture(ctx, p, &dud{}); err != nil || len(replies) > 0 {
 		t.Errorf("capture = %v with %d replies to come, want it to look until the camera is back", err, len(replies))
 	}
 }

@@ -49,7 +49,7 @@ func live(t *testing.T, d time.Duration) []time.Duration {
 	defer cancel()
 	context.AfterFunc(ctx, func() { camera.Close() })
 	captured := make(chan error, 1)
-	go func() { captured <- p.capture(camera) }()
+	go func() { captured <- p.capture(camera, nil) }()
 	var s stopwatch
 	if err := p.encode(ctx, enc, &s); err != nil {
 		t.Error(err)

@@ -70,7 +70,7 @@ type pipeline struct {
 func newPipeline(l pixfmt.Layout, stages *Stages) (*pipeline, error) {
 	p := &pipeline{
 		size: image.Pt(l.Width, l.Height), stages: stages,
-		free: make(chan *shot, shots), ready: make(chan *shot, 1),
+		free: make(chan *shot, shots), ready: make(chan *shot, 1), seen: v4l2.Now(),
 	}
 	p.use = p.take
 	var err error
@@ -105,9 +105,9 @@ func (p *pipeline) close() {
 // gateway was told the old one.
 var errSize = errors.New("camera came back with another size")
 
-// adopt makes the pipeline take buffers of another layout of the same size, as
-// after a camera came back that now offers another format.
-func (p *pipeline) adopt(l pixfmt.Layout) error {
+// adopt makes the pipeline take buffers of another layout of the same size, and at another
+// interval, as after a camera came back that now offers another format.
+func (p *pipeline) adopt(l pixfmt.Layout, interval time.Duration) error {
 	if image.Pt(l.Width, l.Height) != p.size {
 		return fmt.Errorf("%w: %dx%d, the stream has %dx%d", errSize, l.Width, l.Height, p.size.X, p.size.Y)
 	}
@@ -117,6 +117,7 @@ func (p *pipeline) adopt(l pixfmt.Layout) error {
 	}
 	p.converter.Close()
 	p.converter = c
+	p.rate.camera = interval
 	return nil
 }
 
@@ -124,14 +125,24 @@ func (p *pipeline) adopt(l pixfmt.Layout) error {
 // longer than the longest exposure of a webcam in the dark (about 0.5 s).
 const silence = 2 * time.Second
 
-// capture moves buffers into pictures until the camera fails.
-func (p *pipeline) capture(c Camera) error {
+// capture moves buffers into pictures until the camera fails. After the first buffer it calls
+// first, unless that is nil.
+func (p *pipeline) capture(c Camera, first func()) error {
+	p.stages.Buffers.follow(c)
 	for {
 		if err := c.Next(silence, p.use); err != nil {
 			return err
 		}
+		if first != nil {
+			first()
+			first = nil
+		}
 	}
 }
+
+// lastBuffer is when the camera last gave a buffer, at first when the pipeline was made
+// (CLOCK_MONOTONIC). It is for the goroutine that captures.
+func (p *pipeline) lastBuffer() time.Duration { return p.seen }
 
 // take converts one buffer, unless nobody wants pictures now or it is one too many.
 func (p *pipeline) take(b v4l2.Buffer) error {

@@ -151,11 +151,11 @@ func TestBadJPEGIsCountedAndSkipped(t *testing.T) {
 func TestAdoptTakesAnotherFormatOfTheSameSizeOnly(t *testing.T) {
 	p, _ := newTestPipeline(t, vga)
 	mjpg := pixfmt.Layout{Format: pixfmt.MJPG, Width: 640, Height: 480, Size: 1 << 20}
-	if err := p.adopt(mjpg); err != nil {
+	if err := p.adopt(mjpg, time.Second/30); err != nil {
 		t.Errorf("adopt(%v) = %v, want nil", mjpg, err)
 	}
 	small := pixfmt.Layout{Format: pixfmt.YUYV, Width: 320, Height: 240, Stride: 640, Size: 320 * 240 * 2}
-	if err := p.adopt(small); !errors.Is(err, errSize) {
+	if err := p.adopt(small, time.Second/30); !errors.Is(err, errSize) {
 		t.Errorf("adopt(%v) = %v, want errSize", small, err)
 	}
 }

@@ -87,11 +87,11 @@ func (r *rescue) due(now time.Duration) *rung {
 	return &r.ladder[r.next-1]
 }
 
-// climb does what is due. What fails is not told: who may do what differs from board to
+// climb does what is due now. What fails is not told: who may do what differs from board to
 // PC, and the outage has its line already.
-func (r *rescue) climb(ctx context.Context, log *slog.Logger) {
-	r.despair(v4l2.Now(), log)
-	step := r.due(v4l2.Now())
+func (r *rescue) climb(ctx context.Context, now time.Duration, log *slog.Logger) {
+	r.despair(now, log)
+	step := r.due(now)
 	if step == nil {
 		return
 	}
@@ -125,30 +125,16 @@ func (r *rescue) withdraw() {
 	r.wished = false
 }
 
-// rescued is a camera after an outage: its first picture ends it.
-type rescued struct {
-	Camera
-	came func()
-}
-
-// Next tells of the first picture only.
-func (r *rescued) Next(timeout time.Duration, use func(v4l2.Buffer) error) error {
-	err := r.Camera.Next(timeout, use)
-	if err == nil && r.came != nil {
-		r.came()
-		r.came = nil
-	}
-	return err
-}
-
-// back ends the outage when the camera gives a picture.
-func (s *Source) back(camera Camera) Camera {
+// back returns what to do when the camera gives its first buffer: it ends the outage; nil if
+// there is none.
+func (s *Source) back(camera Camera) (first func()) {
 	if !s.rescue.down {
-		return camera
+		return nil
 	}
-	return &rescued{camera, func() {
-		s.Log.Info("camera back", "camera", camera.String(), "after", (v4l2.Now() - s.rescue.since).Round(time.Millisecond), "tried", s.rescue.tried)
+	return func() {
+		s.Log.Info("camera back", "camera", camera.String(),
+			"after", (s.now() - s.rescue.since).Round(time.Millisecond), "tried", s.rescue.tried)
 		s.rescue.down = false
 		s.rescue.withdraw()
-	}}
+	}
 }

@@ -100,11 +100,11 @@ func TestRestartIsNotWishedForAnyMoreWhenTheCameraIsBack(t *testing.T) {
 	wish := filepath.Join(t.TempDir(), "restart")
 	s := &Source{Log: slog.New(slog.DiscardHandler), rescue: rescue{wish: wish}}
 	s.rescue.fell(v4l2.Now()-restartAfter, plugged{port: "none"})
-	s.rescue.climb(t.Context(), s.Log)
+	s.rescue.climb(t.Context(), v4l2.Now(), s.Log)
 	if _, err := os.Stat(wish); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.back(&gives{dud{p}}).Next(time.Second, nil); err != nil {
+	if err := s.drain(t.Context(), p, &gives{left: 1}); !errors.Is(err, v4l2.ErrGone) {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(wish); !errors.Is(err, os.ErrNotExist) {
@@ -124,10 +124,19 @@ func TestRestartIsNotWishedForAnyMoreWhenTheCameraIsBack(t *testing.T) {
 	}
 }
 
-// A gives is a camera that gives a picture each time.
-type gives struct{ dud }
+// A gives is a camera that goes away after some buffers.
+type gives struct {
+	dud
+	left int
+}
 
-func (g *gives) Next(time.Duration, func(v4l2.Buffer) error) error { return nil }
+func (g *gives) Next(time.Duration, func(v4l2.Buffer) error) error {
+	if g.left == 0 {
+		return v4l2.ErrGone
+	}
+	g.left--
+	return nil
+}
 
 func TestOutageIsOneLineWhenItBeginsAndOneWhenItEnds(t *testing.T) {
 	p, _ := newTestPipeline(t, vga)
@@ -139,7 +148,7 @@ func TestOutageIsOneLineWhenItBeginsAndOneWhenItEnds(t *testing.T) {
 	s.open = func() (Camera, error) {
 		err := replies[0]
 		replies = replies[1:]
-		return &gives{dud{p}}, err
+		return &gives{left: 3}, err
 	}
 	camera, err := s.awaitCamera(t.Context(), 0, slog.LevelInfo)
 	if err != nil {
@@ -148,16 +157,13 @@ func TestOutageIsOneLineWhenItBeginsAndOneWhenItEnds(t *testing.T) {
 	if log.Len() > 0 {
 		t.Errorf("logged in the middle of an outage:\n%s", &log)
 	}
-	camera = s.back(camera)
-	for range 3 {
-		if err := camera.Next(time.Second, nil); err != nil {
-			t.Fatal(err)
-		}
+	if err := s.drain(t.Context(), p, camera); !errors.Is(err, v4l2.ErrGone) {
+		t.Fatal(err)
 	}
 	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, `msg="camera back" camera=dud`) || !strings.Contains(got, `tried="[a kick]"`) {
 		t.Errorf("log = %q, want one line that says it is back and what was tried", got)
 	}
-	if got := s.back(&gives{dud{p}}); s.rescue.down || !s.rescue.fell(0, got) {
+	if s.rescue.down || !s.rescue.fell(0, camera) {
 		t.Error("the outage did not end")
 	}
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/firmware/machine"
+	"github.com/krazycam/krazycam/v4l2"
 )
 
 // A Source is one camera that streams to one far end.
@@ -44,6 +45,7 @@ type Source struct {
 	Ready func(fields string)
 
 	open   func() (Camera, error) // openCamera, or a test's
+	clock  func() time.Duration   // CLOCK_MONOTONIC; nil: v4l2.Now
 	stages Stages
 
 	rescue     rescue   // of the camera; Run's goroutine alone
@@ -52,6 +54,13 @@ type Source struct {
 
 // Stages returns the counters of the source; they live as long as it does.
 func (s *Source) Stages() *Stages { return &s.stages }
+
+func (s *Source) now() time.Duration {
+	if s.clock != nil {
+		return s.clock()
+	}
+	return v4l2.Now()
+}
 
 // Run streams until ctx ends, which is no error, or until something fails that
 // cannot mend itself. A file that is not paced ends with its last picture.
