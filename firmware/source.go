@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	"io"
 	"log/slog"
 	"os"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/firmware/machine"
+	"github.com/krazycam/krazycam/firmware/overload"
 	"github.com/krazycam/krazycam/v4l2"
 )
 
@@ -147,4 +149,14 @@ func (s *Source) describe(sdp string) error {
 		return fmt.Errorf("write SDP: %w", err)
 	}
 	return nil
+}
+
+// tellRelief logs each step: it is what an owner sees of a board that is too slow.
+func (s *Source) tellRelief(why overload.Reason, r overload.Rung, size image.Point) {
+	level := slog.LevelWarn
+	if why == overload.Better {
+		level = slog.LevelInfo
+	}
+	s.Log.Log(context.Background(), level, "load changes the stream",
+		"because", why, "one_picture_of", r.Divisor, "size", fmt.Sprintf("%dx%d", size.X, size.Y))
 }
