@@ -1,6 +1,8 @@
 package firmware
 
 import (
+	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -15,10 +17,55 @@ import (
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 )
 
-// A steered sink is a sender with the network that its packets tell of.
-type steered struct {
+// A metered sink is a sender that says when the encoder takes up a picture.
+type metered struct {
 	*rtpsend.Sender
-	*network
+	taken chan struct{}
+}
+
+func (m *metered) KeyFrameWanted() bool {
+	m.taken <- struct{}{}
+	return m.Sender.KeyFrameWanted()
+}
+
+func (m *metered) Advise(time.Duration) (int, bool) { return 0, false }
+
+// A reel is a camera of JPEGs, one in fifty broken as the bus breaks some each day. It gives
+// the next one when the encoder has taken up the one before, so that none is replaced.
+type reel struct {
+	whole, broken []byte
+	layout        pixfmt.Layout
+	n, left       int
+	stages        *Stages
+	taken         chan struct{}
+}
+
+func (r *reel) Layout() pixfmt.Layout   { return r.layout }
+func (r *reel) Interval() time.Duration { return 0 }
+func (r *reel) Close() error            { return nil }
+func (r *reel) String() string          { return "reel" }
+
+func (r *reel) Next(_ time.Duration, use func(v4l2.Buffer) error) error {
+	if r.left == 0 {
+		return io.EOF
+	}
+	b := v4l2.Buffer{Bytes: r.whole, Layout: r.layout, At: time.Duration(r.n+1) * 33 * time.Millisecond}
+	if r.n%50 == 49 {
+		b.Bytes = r.broken
+	}
+	converted, unreadable := r.stages.Convert.Count(), r.stages.Unreadable.Load()
+	if err := use(b); err != nil {
+		return err
+	}
+	switch {
+	case r.stages.Convert.Count() > converted:
+		<-r.taken
+	case r.stages.Unreadable.Load() == unreadable: // the encoder has not begun yet
+		return nil
+	}
+	r.n++
+	r.left--
+	return nil
 }
 
 // unread opens a sender to two sockets of this process that nobody reads.
@@ -33,7 +80,9 @@ func unread(t *testing.T, path rtpsend.Path) *rtpsend.Sender {
 		t.Cleanup(func() { c.Close() })
 		to[i] = c.LocalAddr().(*net.UDPAddr).AddrPort()
 	}
-	s, err := rtpsend.Open(rtpsend.Config{RTP: to[0], RTCP: to[1], CNAME: "test", Path: path, Monotonic: v4l2.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	s, err := rtpsend.Open(rtpsend.Config{
+		RTP: to[0], RTCP: to[1], CNAME: "test", Path: path, Monotonic: v4l2.Now, Log: slog.New(slog.DiscardHandler),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,29 +97,23 @@ func TestHundredThousandFramesLeaveTheMemoryFlat(t *testing.T) {
 	}
 	l := pixfmt.Layout{Format: pixfmt.MJPG, Width: 96, Height: 64, Size: 96 * 64 * 2}
 	p, enc := newTestPipeline(t, l)
-	p.live.Store(true)
 	path := newNetwork(600_000, p.stages, slog.New(slog.DiscardHandler))
-	sink := steered{unread(t, path), path}
-	broken := jpeg[:len(jpeg)/2]
-	n := 0
+	taken := make(chan struct{}, 1)
+	sink := &metered{unread(t, path), taken}
+	camera := &reel{whole: jpeg, broken: jpeg[:len(jpeg)/2], layout: l, stages: p.stages, taken: taken}
+	ctx, cancel := context.WithCancel(t.Context())
+	encoded := make(chan error, 1)
+	go func() { encoded <- p.encode(ctx, enc, sink) }()
+	defer func() {
+		cancel()
+		if err := <-encoded; err != nil {
+			t.Error(err)
+		}
+	}()
 	frames := func(count int) {
-		for range count {
-			n++
-			b := v4l2.Buffer{Bytes: jpeg, Layout: l, At: time.Duration(n) * 33 * time.Millisecond}
-			if n%50 == 0 {
-				b.Bytes = broken // the bus loses some, each day
-			}
-			if err := p.take(b); err != nil {
-				t.Fatal(err)
-			}
-			if n%50 == 0 {
-				continue
-			}
-			s := <-p.ready
-			if err := p.frame(enc, &s.picture.YCbCr, s.at, sink); err != nil {
-				t.Fatal(err)
-			}
-			p.free <- s
+		camera.left = count
+		if err := p.capture(camera, nil); !errors.Is(err, io.EOF) {
+			t.Fatal(err)
 		}
 	}
 	frames(5000) // stacks, queues and libc's arenas have their size

@@ -99,7 +99,7 @@ func TestNothingIsConvertedWithoutAStream(t *testing.T) {
 	if err := p.take(buffer(vga, 1)); err != nil {
 		t.Fatal(err)
 	}
-	if len(p.ready) != 0 || p.stages.Convert.n.Load() != 0 {
+	if len(p.ready) != 0 || p.stages.Convert.Count() != 0 {
 		t.Error("a picture was made although nobody may see it")
 	}
 }
@@ -128,6 +128,26 @@ func TestStreamBeginsWithAFreshPicture(t *testing.T) {
 	<-done
 	if sink.keys != 1 {
 		t.Errorf("%d key frames, want the first frame to be one", sink.keys)
+	}
+}
+
+// A shut sink takes no frame.
+type shut struct{ notebook }
+
+func (*shut) Send([]byte, bool, time.Duration) error { return errors.New("sink is closed") }
+
+func TestPictureWhoseFrameIsRefusedIsFreeAgain(t *testing.T) {
+	p, enc := newTestPipeline(t, vga)
+	done := make(chan error, 1)
+	go func() { done <- p.encode(t.Context(), enc, &shut{}) }()
+	for !p.live.Load() {
+		time.Sleep(time.Millisecond)
+	}
+	if err := p.take(buffer(vga, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err == nil || len(p.free) != shots {
+		t.Errorf("encode = %v with %d pictures free, want the sink's error and all %d back", err, len(p.free), shots)
 	}
 }
 

@@ -123,8 +123,8 @@ func TestStreamBeginsWithTheGrantAndEndsWithStop(t *testing.T) {
 	stop := start(t, s)
 	eventually(t, "the gateway is asked", 5*time.Second, func() bool { return d.asked.Load() > 0 })
 	time.Sleep(500 * time.Millisecond) // 15 pictures that nobody may see
-	if st := d.receiver.Stats(); st.Packets+st.Unasked != 0 || s.Stages().Encode.n.Load() != 0 {
-		t.Errorf("without a grant %d packets came and %d pictures were encoded, want none", st.Packets+st.Unasked, s.Stages().Encode.n.Load())
+	if st := d.receiver.Stats(); st.Packets+st.Unasked != 0 || s.Stages().Encode.Count() != 0 {
+		t.Errorf("without a grant %d packets came and %d pictures were encoded, want none", st.Packets+st.Unasked, s.Stages().Encode.Count())
 	}
 	d.refuse.Store(false)
 	eventually(t, "60 frames", 15*time.Second, func() bool { return d.receiver.Stats().Frames >= 60 })

@@ -18,6 +18,9 @@ type Stage struct {
 	n, total atomic.Int64 // pictures, nanoseconds
 }
 
+// Count is how many pictures or buffers the stage has done.
+func (s *Stage) Count() int64 { return s.n.Load() }
+
 // add counts one picture that took d.
 func (s *Stage) add(d time.Duration) {
 	s.n.Add(1)
