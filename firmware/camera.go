@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/config"
+	"github.com/krazycam/krazycam/firmware/pipeline"
 	"github.com/krazycam/krazycam/v4l2"
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 )
@@ -24,7 +25,7 @@ func isFile(name string) bool { return strings.HasSuffix(name, ".y4m") }
 // openCamera opens what name says: "pattern", a file that ends in .y4m, else a
 // device by path, part of its name, serial number or USB port, or the first that can
 // capture.
-func openCamera(c config.Config, rawRate int, paced bool) (Camera, error) {
+func openCamera(c config.Config, rawRate int, paced bool) (pipeline.Camera, error) {
 	switch name := c.Camera.Device; {
 	case name == pattern:
 		return opened(v4l2.NewPattern(c.Stream.Size.Width, c.Stream.Size.Height, c.Stream.FPS))
@@ -35,7 +36,7 @@ func openCamera(c config.Config, rawRate int, paced bool) (Camera, error) {
 	}
 }
 
-func openDevice(c config.Config, rawRate int) (Camera, error) {
+func openDevice(c config.Config, rawRate int) (pipeline.Camera, error) {
 	r, err := Wanted(c)
 	if err != nil {
 		return nil, err
@@ -66,7 +67,7 @@ func Wanted(c config.Config) (v4l2.Request, error) {
 }
 
 // opened keeps a nil pointer out of the interface, where it would look open.
-func opened[C Camera](c C, err error) (Camera, error) {
+func opened[C pipeline.Camera](c C, err error) (pipeline.Camera, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +84,7 @@ const lookAgain = 50 * time.Millisecond
 // of its own at each end, nothing.
 // A patient Source takes every error for one that may pass: a camera that is plugged
 // in with a shaky hand says the strangest things, such as that it has no formats.
-func (s *Source) awaitCamera(ctx context.Context, limit time.Duration, level slog.Level) (Camera, error) {
+func (s *Source) awaitCamera(ctx context.Context, limit time.Duration, level slog.Level) (pipeline.Camera, error) {
 	start := s.now()
 	last, told := "", slog.LevelWarn
 	if s.rescue.down {
@@ -112,7 +113,7 @@ func (s *Source) awaitCamera(ctx context.Context, limit time.Duration, level slo
 
 // details are what a device says of itself beyond its name: its colours, and why it was asked
 // for this mode.
-func details(c Camera) []any {
+func details(c pipeline.Camera) []any {
 	d, ok := c.(*v4l2.Camera)
 	if !ok {
 		return nil
@@ -122,7 +123,7 @@ func details(c Camera) []any {
 
 // complain tells what could not be set, each sentence once in the life of the Source:
 // a camera that is unplugged each hour would fill the log.
-func (s *Source) complain(c Camera) {
+func (s *Source) complain(c pipeline.Camera) {
 	picky, ok := c.(interface{ Complaints() []string })
 	if !ok {
 		return

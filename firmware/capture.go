@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/krazycam/krazycam/firmware/pipeline"
 	"github.com/krazycam/krazycam/v4l2"
 )
 
@@ -27,7 +28,7 @@ const dead = time.Second
 var errAway = errors.New("camera did not come back")
 
 // capture fills the pipeline from the camera and from what comes back in its place.
-func (s *Source) capture(ctx context.Context, p *pipeline, camera Camera) error {
+func (s *Source) capture(ctx context.Context, p *pipeline.Pipeline, camera pipeline.Camera) error {
 	for {
 		opened := s.now()
 		err := s.drain(ctx, p, camera)
@@ -37,11 +38,11 @@ func (s *Source) capture(ctx context.Context, p *pipeline, camera Camera) error 
 		if !lost(err) {
 			return err
 		}
-		wait, left, level := time.Duration(0), patience-(s.now()-p.lastBuffer()), slog.LevelInfo
+		wait, left, level := time.Duration(0), patience-(s.now()-p.LastBuffer()), slog.LevelInfo
 		switch {
 		case errors.Is(err, io.EOF): // a file begins anew, which is no outage; its last picture lasts as long as the others
-			wait, left, level = camera.Interval()-(s.now()-p.lastBuffer()), patience, slog.LevelDebug
-		case !s.rescue.fell(p.lastBuffer(), camera): // it has given nothing since
+			wait, left, level = camera.Interval()-(s.now()-p.LastBuffer()), patience, slog.LevelDebug
+		case !s.rescue.fell(p.LastBuffer(), camera): // it has given nothing since
 			wait, level = dead-(s.now()-opened), slog.LevelDebug
 		default:
 			s.stages.Outages.Add(1)
@@ -57,16 +58,16 @@ func (s *Source) capture(ctx context.Context, p *pipeline, camera Camera) error 
 }
 
 // drain takes the camera's buffers until it fails or ctx ends, and closes it.
-func (s *Source) drain(ctx context.Context, p *pipeline, camera Camera) error {
+func (s *Source) drain(ctx context.Context, p *pipeline.Pipeline, camera pipeline.Camera) error {
 	stop := context.AfterFunc(ctx, func() { camera.Close() })
-	err := p.capture(camera, s.back(camera))
+	err := p.Capture(camera, s.back(camera))
 	stop()
 	return errors.Join(err, ignore(camera.Close(), v4l2.ErrClosed))
 }
 
 // reopen waits, then opens what is there within the time that is left, and makes the
 // pipeline take it.
-func (s *Source) reopen(ctx context.Context, p *pipeline, wait, left time.Duration, level slog.Level) (Camera, error) {
+func (s *Source) reopen(ctx context.Context, p *pipeline.Pipeline, wait, left time.Duration, level slog.Level) (pipeline.Camera, error) {
 	if err := pause(ctx, wait); err != nil {
 		return nil, err
 	}
@@ -74,7 +75,7 @@ func (s *Source) reopen(ctx context.Context, p *pipeline, wait, left time.Durati
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errAway, err)
 	}
-	if err := p.adopt(camera.Layout(), camera.Interval()); err != nil {
+	if err := p.Adopt(camera.Layout(), camera.Interval()); err != nil {
 		return nil, errors.Join(err, camera.Close())
 	}
 	return camera, nil
@@ -82,7 +83,7 @@ func (s *Source) reopen(ctx context.Context, p *pipeline, wait, left time.Durati
 
 // lost tells whether an error means that the camera may come back.
 func lost(err error) bool {
-	for _, l := range []error{v4l2.ErrGone, v4l2.ErrSilent, v4l2.ErrNoCamera, v4l2.ErrBusy, errAway, errSize, io.EOF} {
+	for _, l := range []error{v4l2.ErrGone, v4l2.ErrSilent, v4l2.ErrNoCamera, v4l2.ErrBusy, errAway, pipeline.ErrSize, io.EOF} {
 		if errors.Is(err, l) {
 			return true
 		}

@@ -12,10 +12,32 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krazycam/krazycam/encoder"
 	"github.com/krazycam/krazycam/firmware/config"
+	"github.com/krazycam/krazycam/firmware/pipeline"
 	"github.com/krazycam/krazycam/v4l2"
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 )
+
+var vga = pixfmt.Layout{Format: pixfmt.YUYV, Width: 640, Height: 480, Stride: 1280, Size: 640 * 480 * 2}
+
+// newTestPipeline makes a pipeline and an encoder for it.
+func newTestPipeline(t *testing.T, l pixfmt.Layout, stages *pipeline.Stages) (*pipeline.Pipeline, *encoder.Encoder) {
+	t.Helper()
+	p, err := pipeline.New(pipeline.Config{Layout: l, Stages: stages})
+	if err != nil {
+		t.Fatal(err)
+	}
+	enc, err := encoder.New(encoder.Config{
+		Width: l.Width, Height: l.Height, FPS: 30, Bitrate: 600_000, Speed: -12, Threads: 1,
+	})
+	if err != nil {
+		p.Close()
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { enc.Close(); p.Close() })
+	return p, enc
+}
 
 // A dud is a camera that opens and then gives nothing.
 type dud struct {
@@ -35,11 +57,11 @@ func (d *dud) Next(time.Duration, func(v4l2.Buffer) error) error {
 }
 
 func TestCameraThatOpensButGivesNothingIsOneOutageThatEnds(t *testing.T) {
-	p, _ := newTestPipeline(t, vga)
+	p, _ := newTestPipeline(t, vga, &pipeline.Stages{})
 	var log bytes.Buffer
 	opened, passed := 0, time.Duration(0)
 	s := &Source{Patient: true, Log: slog.New(slog.NewTextHandler(&log, nil))}
-	s.open = func() (Camera, error) { opened++; return &dud{&passed}, nil }
+	s.open = func() (pipeline.Camera, error) { opened++; return &dud{&passed}, nil }
 	s.clock = func() time.Duration { return v4l2.Now() + passed }
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -55,12 +77,12 @@ func TestCameraThatOpensButGivesNothingIsOneOutageThatEnds(t *testing.T) {
 }
 
 func TestShakyHandOnThePlugIsNoReasonToEnd(t *testing.T) {
-	p, _ := newTestPipeline(t, vga)
+	p, _ := newTestPipeline(t, vga, &pipeline.Stages{})
 	replies := []error{v4l2.ErrNotCapture, syscall.EPROTO, v4l2.ErrNoCamera}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	s := &Source{Patient: true, Log: slog.New(slog.DiscardHandler)}
-	s.open = func() (Camera, error) {
+	s.open = func() (pipeline.Camera, error) {
 		if len(replies) == 0 {
 			cancel()
 			return &dud{}, nil
@@ -76,7 +98,7 @@ func TestShakyHandOnThePlugIsNoReasonToEnd(t *testing.T) {
 
 // A tallied camera counts what it gives.
 type tallied struct {
-	Camera
+	pipeline.Camera
 	given *int
 }
 
@@ -99,7 +121,7 @@ func TestFileBeginsAnewOneIntervalAfterItsLastPicture(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	opened, pictures := 0, 0
-	s.open = func() (Camera, error) {
+	s.open = func() (pipeline.Camera, error) {
 		if opened++; opened == 6 {
 			cancel()
 		}
@@ -110,7 +132,7 @@ func TestFileBeginsAnewOneIntervalAfterItsLastPicture(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, _ := newTestPipeline(t, camera.Layout())
+	p, _ := newTestPipeline(t, camera.Layout(), &pipeline.Stages{})
 	began := time.Now()
 	if err := s.capture(ctx, p, camera); err != nil {
 		t.Fatal(err)
@@ -123,16 +145,5 @@ func TestFileBeginsAnewOneIntervalAfterItsLastPicture(t *testing.T) {
 	}
 	if log.Len() > 0 || s.stages.Outages.Load() != 0 {
 		t.Errorf("a file that begins anew is told as an outage:\n%s", &log)
-	}
-}
-
-func TestCameraOfWhichNothingCanBeReadIsLogged(t *testing.T) {
-	var log bytes.Buffer
-	s := &Stages{}
-	before := s.read(0)
-	s.Unreadable.Add(30)
-	before.log(t.Context(), slog.New(slog.NewTextHandler(&log, nil)), slog.LevelInfo, s.read(time.Second))
-	if !strings.Contains(log.String(), "unreadable=30") {
-		t.Errorf("logged %q, want the 30 buffers that held no JPEG", &log)
 	}
 }

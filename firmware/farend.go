@@ -13,10 +13,11 @@ import (
 	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/firmware/gateway"
 	"github.com/krazycam/krazycam/firmware/machine"
+	"github.com/krazycam/krazycam/firmware/pipeline"
 )
 
 // talk keeps the stream of a pipeline going until ctx ends or it fails for good.
-func (s *Source) talk(ctx context.Context, p *pipeline, camera string) error {
+func (s *Source) talk(ctx context.Context, p *pipeline.Pipeline, camera string) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	st := &stream{source: s, pipeline: p, camera: camera, failed: func(err error) { cancel(err) }}
@@ -37,7 +38,7 @@ func (s *Source) talkAs(ctx context.Context, st *stream) error {
 	}
 	st.doubt = session.Doubt
 	machine.WakeOnChange(ctx, session.Wake, s.Log)
-	if err := session.Run(ctx, st.pipeline.size.X, st.pipeline.size.Y, st); err != nil {
+	if err := session.Run(ctx, st.pipeline.Size().X, st.pipeline.Size().Y, st); err != nil {
 		s.Log.Warn("gateway", "because", err) // the session is over all the same
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krazycam/krazycam/firmware/pipeline"
 	"github.com/krazycam/krazycam/firmware/rtpsend"
 	"github.com/krazycam/krazycam/v4l2"
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
@@ -36,7 +37,7 @@ type reel struct {
 	whole, broken []byte
 	layout        pixfmt.Layout
 	n, left       int
-	stages        *Stages
+	stages        *pipeline.Stages
 	taken         chan struct{}
 }
 
@@ -96,14 +97,15 @@ func TestHundredThousandFramesLeaveTheMemoryFlat(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := pixfmt.Layout{Format: pixfmt.MJPG, Width: 96, Height: 64, Size: 96 * 64 * 2}
-	p, enc := newTestPipeline(t, l)
-	path := newNetwork(600_000, p.stages, slog.New(slog.DiscardHandler))
+	var stages pipeline.Stages
+	p, enc := newTestPipeline(t, l, &stages)
+	path := newNetwork(600_000, &stages, slog.New(slog.DiscardHandler))
 	taken := make(chan struct{}, 1)
 	sink := &metered{unread(t, path), taken}
-	camera := &reel{whole: jpeg, broken: jpeg[:len(jpeg)/2], layout: l, stages: p.stages, taken: taken}
+	camera := &reel{whole: jpeg, broken: jpeg[:len(jpeg)/2], layout: l, stages: &stages, taken: taken}
 	ctx, cancel := context.WithCancel(t.Context())
 	encoded := make(chan error, 1)
-	go func() { encoded <- p.encode(ctx, enc, sink) }()
+	go func() { encoded <- p.Encode(ctx, enc, sink) }()
 	defer func() {
 		cancel()
 		if err := <-encoded; err != nil {
@@ -112,7 +114,7 @@ func TestHundredThousandFramesLeaveTheMemoryFlat(t *testing.T) {
 	}()
 	frames := func(count int) {
 		camera.left = count
-		if err := p.capture(camera, nil); !errors.Is(err, io.EOF) {
+		if err := p.Capture(camera, nil); !errors.Is(err, io.EOF) {
 			t.Fatal(err)
 		}
 	}

@@ -8,13 +8,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/krazycam/krazycam/firmware/pipeline"
 	"github.com/krazycam/krazycam/firmware/ratecontrol"
 )
 
 // A network is the controller of one stream, and its sender's Path.
 type network struct {
 	log    *slog.Logger
-	stages *Stages
+	stages *pipeline.Stages
 
 	most int
 
@@ -24,7 +25,7 @@ type network struct {
 	cuts    [ratecontrol.Causes]uint64 // as last told
 }
 
-func newNetwork(most int, stages *Stages, log *slog.Logger) *network {
+func newNetwork(most int, stages *pipeline.Stages, log *slog.Logger) *network {
 	return &network{most: most, control: ratecontrol.New(most), stages: stages, log: log}
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/krazycam/krazycam/firmware/pipeline"
 	"github.com/krazycam/krazycam/v4l2"
 	"github.com/krazycam/krazycam/v4l2/usb"
 )
@@ -55,7 +56,7 @@ type rescue struct {
 }
 
 // fell says that the camera gave its last picture at seen, and whether that is news.
-func (r *rescue) fell(seen time.Duration, camera Camera) bool {
+func (r *rescue) fell(seen time.Duration, camera pipeline.Camera) bool {
 	if r.down {
 		return false
 	}
@@ -127,7 +128,7 @@ func (r *rescue) withdraw() {
 
 // back returns what to do when the camera gives its first buffer: it ends the outage; nil if
 // there is none.
-func (s *Source) back(camera Camera) (first func()) {
+func (s *Source) back(camera pipeline.Camera) (first func()) {
 	if !s.rescue.down {
 		return nil
 	}

@@ -14,12 +14,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/krazycam/krazycam/firmware/pipeline"
 	"github.com/krazycam/krazycam/v4l2"
 )
 
 // plugged is a camera of which only the place matters.
 type plugged struct {
-	Camera
+	pipeline.Camera
 	port string
 }
 
@@ -56,7 +57,7 @@ func TestRescueGoesUpTheLadderAndBeginsAnewAfterFiveMinutes(t *testing.T) {
 }
 
 func TestRescueTouchesNothingThatIsNotAUSBCamera(t *testing.T) {
-	for name, camera := range map[string]Camera{"a platform device": plugged{}, "a file": &dud{}} {
+	for name, camera := range map[string]pipeline.Camera{"a platform device": plugged{}, "a file": &dud{}} {
 		var r rescue
 		r.fell(0, camera)
 		if names, _ := climbs(&r, 0, time.Hour); names != nil {
@@ -96,7 +97,7 @@ func TestRescueWishesForARestartAfterTwoClimbsAndTakesItBack(t *testing.T) {
 }
 
 func TestRestartIsNotWishedForAnyMoreWhenTheCameraIsBack(t *testing.T) {
-	p, _ := newTestPipeline(t, vga)
+	p, _ := newTestPipeline(t, vga, &pipeline.Stages{})
 	wish := filepath.Join(t.TempDir(), "restart")
 	s := &Source{Log: slog.New(slog.DiscardHandler), rescue: rescue{wish: wish}}
 	s.rescue.fell(v4l2.Now()-restartAfter, plugged{port: "none"})
@@ -115,7 +116,7 @@ func TestRestartIsNotWishedForAnyMoreWhenTheCameraIsBack(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	s = &Source{Log: s.Log, Restart: wish, Patient: true, open: func() (Camera, error) { return nil, v4l2.ErrNoCamera }}
+	s = &Source{Log: s.Log, Restart: wish, Patient: true, open: func() (pipeline.Camera, error) { return nil, v4l2.ErrNoCamera }}
 	if err := s.Run(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -139,13 +140,13 @@ func (g *gives) Next(time.Duration, func(v4l2.Buffer) error) error {
 }
 
 func TestOutageIsOneLineWhenItBeginsAndOneWhenItEnds(t *testing.T) {
-	p, _ := newTestPipeline(t, vga)
+	p, _ := newTestPipeline(t, vga, &pipeline.Stages{})
 	var log bytes.Buffer
 	s := &Source{Patient: true, Log: slog.New(slog.NewTextHandler(&log, nil))}
 	s.rescue.ladder = []rung{{"a kick", 0, func(context.Context, string) error { return nil }}, {"a prayer", 0, func(context.Context, string) error { return errors.New("unheard") }}}
 	s.rescue.fell(v4l2.Now(), plugged{port: "1-1"})
 	replies := []error{v4l2.ErrNoCamera, v4l2.ErrBusy, nil}
-	s.open = func() (Camera, error) {
+	s.open = func() (pipeline.Camera, error) {
 		err := replies[0]
 		replies = replies[1:]
 		return &gives{left: 3}, err
@@ -171,7 +172,7 @@ func TestOutageIsOneLineWhenItBeginsAndOneWhenItEnds(t *testing.T) {
 func TestControlThatCannotBeSetIsToldOnce(t *testing.T) {
 	var log bytes.Buffer
 	s := &Source{Log: slog.New(slog.NewTextHandler(&log, nil))}
-	s.open = func() (Camera, error) { return complaining{}, nil }
+	s.open = func() (pipeline.Camera, error) { return complaining{}, nil }
 	for range 3 {
 		if _, err := s.awaitCamera(t.Context(), 0, slog.LevelDebug); err != nil {
 			t.Fatal(err)
@@ -182,7 +183,7 @@ func TestControlThatCannotBeSetIsToldOnce(t *testing.T) {
 	}
 }
 
-type complaining struct{ Camera }
+type complaining struct{ pipeline.Camera }
 
 func (complaining) Complaints() []string { return []string{"no such control"} }
 func (complaining) String() string       { return "complaining" }

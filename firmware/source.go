@@ -1,10 +1,10 @@
-// Package firmware is what runs on the board: it carries pictures from the
-// camera through the encoder to the receiver, while the gateway grants it.
+// Package firmware is what runs on the board: it carries pictures from the camera through the
+// encoder to the receiver, while the gateway grants it.
 //
-// It sits around the leaves v4l2, encoder, rtpsend, gateway and config, which do
-// not know each other, and owns the goroutines between them: one converts, one
-// encodes and sends, one talks to the gateway. Test it without hardware with the
-// camera "pattern" and firmware/farend as the far end.
+// It connects the leaves pipeline, rtpsend, ratecontrol, gateway and config, which do not know
+// each other, and owns the goroutines around them: one captures, one encodes and sends, one
+// talks to the gateway. Test it without hardware with the camera "pattern" and the far end in
+// this process.
 package firmware
 
 import (
@@ -21,6 +21,7 @@ import (
 	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/firmware/machine"
 	"github.com/krazycam/krazycam/firmware/overload"
+	"github.com/krazycam/krazycam/firmware/pipeline"
 	"github.com/krazycam/krazycam/v4l2"
 )
 
@@ -46,16 +47,16 @@ type Source struct {
 	// a stream was sent.
 	Ready func(fields string)
 
-	open   func() (Camera, error) // openCamera, or a test's
-	clock  func() time.Duration   // CLOCK_MONOTONIC; nil: v4l2.Now
-	stages Stages
+	open   func() (pipeline.Camera, error) // openCamera, or a test's
+	clock  func() time.Duration            // CLOCK_MONOTONIC; nil: v4l2.Now
+	stages pipeline.Stages
 
 	rescue     rescue   // of the camera; Run's goroutine alone
 	complaints []string // told already
 }
 
-// Stages returns the counters of the source; they live as long as it does.
-func (s *Source) Stages() *Stages { return &s.stages }
+// pipeline.Stages returns the counters of the source; they live as long as it does.
+func (s *Source) Stages() *pipeline.Stages { return &s.stages }
 
 func (s *Source) now() time.Duration {
 	if s.clock != nil {
@@ -68,7 +69,7 @@ func (s *Source) now() time.Duration {
 // cannot mend itself. A file that is not paced ends with its last picture.
 func (s *Source) Run(ctx context.Context) error {
 	if s.open == nil {
-		s.open = func() (Camera, error) { return openCamera(s.Config, s.RawRate, !s.Unpaced) }
+		s.open = func() (pipeline.Camera, error) { return openCamera(s.Config, s.RawRate, !s.Unpaced) }
 	}
 	s.rescue.wish = s.Restart
 	s.rescue.withdraw()
@@ -87,7 +88,7 @@ func (s *Source) Run(ctx context.Context) error {
 	s.Patient = true // what was there once may come back
 	ctx, cancel := context.WithCancel(ctx)
 	var watch sync.WaitGroup
-	watch.Go(func() { s.stages.watch(ctx, s.Log) })
+	watch.Go(func() { s.stages.Watch(ctx, s.Log) })
 	watch.Go(func() { health.Watch(ctx, s.Log) })
 	defer watch.Wait()
 	defer cancel()
@@ -106,20 +107,23 @@ func (s *Source) Run(ctx context.Context) error {
 }
 
 // serve streams from an open camera, through its short outages, and closes it.
-func (s *Source) serve(ctx context.Context, camera Camera) error {
+func (s *Source) serve(ctx context.Context, camera pipeline.Camera) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	p, err := newPipeline(camera.Layout(), &s.stages)
+	fps := s.Config.Stream.FPS
+	if s.Unpaced {
+		fps = 0
+	}
+	p, err := pipeline.New(pipeline.Config{
+		Layout: camera.Layout(), Interval: camera.Interval(), FPS: fps, Stages: &s.stages, Degraded: s.tellRelief,
+	})
 	if err != nil {
 		return errors.Join(err, camera.Close())
 	}
-	defer p.close()
+	defer p.Close()
 	if s.Unpaced {
-		p.rate = newRate(camera.Interval(), 0)
 		return errors.Join(s.measure(ctx, p, camera), camera.Close())
 	}
-	p.rate = newRate(camera.Interval(), s.Config.Stream.FPS)
-	p.relief.told = s.tellRelief
 	far := make(chan error, 1)
 	go func() {
 		far <- s.talk(ctx, p, camera.String())

@@ -21,6 +21,7 @@ import (
 	"github.com/krazycam/krazycam/firmware/farend"
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
 	"github.com/krazycam/krazycam/firmware/machine"
+	"github.com/krazycam/krazycam/firmware/pipeline"
 	"github.com/krazycam/krazycam/v4l2"
 )
 
@@ -179,7 +180,7 @@ func TestStreamOutlivesAPulledCable(t *testing.T) {
 	d := newDesk(t)
 	s := d.source(t)
 	var opened, missing atomic.Int32
-	s.open = func() (Camera, error) {
+	s.open = func() (pipeline.Camera, error) {
 		if missing.Add(-1) >= 0 {
 			return nil, v4l2.ErrNoCamera
 		}
@@ -224,7 +225,7 @@ func TestHealthOpensTheKernelsLogBeforeRightsAreGivenUp(t *testing.T) {
 		t.Fatal("close left the log open")
 	}
 	refused := errors.New("rights stay")
-	s := &Source{Log: slog.New(slog.DiscardHandler), open: func() (Camera, error) { return &dud{}, nil }}
+	s := &Source{Log: slog.New(slog.DiscardHandler), open: func() (pipeline.Camera, error) { return &dud{}, nil }}
 	s.Opened = func() error {
 		if open() != readable {
 			t.Errorf("the kernel's log is open: %v, want %v", !readable, readable)

@@ -13,6 +13,7 @@ import (
 	"github.com/krazycam/krazycam/encoder"
 	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/firmware/gateway"
+	"github.com/krazycam/krazycam/firmware/pipeline"
 	"github.com/krazycam/krazycam/firmware/rtpsend"
 	"github.com/krazycam/krazycam/v4l2"
 )
@@ -21,7 +22,7 @@ import (
 // gateway.Stream of a session. Begin and End come in turn from one goroutine.
 type stream struct {
 	source   *Source
-	pipeline *pipeline
+	pipeline *pipeline.Pipeline
 	camera   string // in words, for the machine line
 
 	doubt   func() // the receiver may be gone; nil: nobody to ask
@@ -62,11 +63,11 @@ func (st *stream) Begin(_ context.Context, g gateway.Grant) error {
 const grace = 100 * time.Millisecond
 
 // feed encodes for sink until end is called, which closes the sink.
-func (st *stream) feed(enc *encoder.Encoder, sink frameSink, closeSink func() error) (end func() error) {
+func (st *stream) feed(enc *encoder.Encoder, sink pipeline.Sink, closeSink func() error) (end func() error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		err := st.pipeline.encode(ctx, enc, sink)
+		err := st.pipeline.Encode(ctx, enc, sink)
 		if ctx.Err() != nil {
 			err = nil // that of a frame whose sink was closed
 		}
@@ -171,7 +172,7 @@ func (a *announcer) Send(frame []byte, key bool, at time.Duration) error {
 // announce gives the machine line its fields. uptime is what the boards' boot
 // times are measured with: seconds since the kernel started.
 func (st *stream) announce(g gateway.Grant, ssrc uint32, age time.Duration) {
-	s, size := st.source, st.pipeline.size
+	s, size := st.source, st.pipeline.Size()
 	s.Log.Info("streaming", "to", g.RTP, "camera", st.camera, "first_frame_age", age.Round(time.Microsecond))
 	if s.Ready != nil {
 		s.Ready(fmt.Sprintf("rtp=%v rtcp=%v size=%dx%d ssrc=%08x uptime=%.3f", g.RTP, g.RTCP, size.X, size.Y, ssrc, v4l2.Now().Seconds()))
@@ -179,9 +180,9 @@ func (st *stream) announce(g gateway.Grant, ssrc uint32, age time.Duration) {
 }
 
 // newEncoder makes an encoder whose first frame is a key frame.
-func (s *Source) newEncoder(p *pipeline) (*encoder.Encoder, error) {
+func (s *Source) newEncoder(p *pipeline.Pipeline) (*encoder.Encoder, error) {
 	return encoder.New(encoder.Config{
-		Width: p.size.X, Height: p.size.Y, FPS: p.rate.fps(),
+		Width: p.Size().X, Height: p.Size().Y, FPS: p.FPS(),
 		Bitrate: encoder.Bitrate(s.Config.Stream.Bitrate), Speed: s.Speed, Threads: s.Threads,
 	})
 }
@@ -219,7 +220,7 @@ func agree(c *rtpsend.Config, g gateway.Agreed, owner config.Stream) {
 }
 
 // measure streams a file as fast as the encoder goes, once, in lock step.
-func (s *Source) measure(ctx context.Context, p *pipeline, camera Camera) error {
+func (s *Source) measure(ctx context.Context, p *pipeline.Pipeline, camera pipeline.Camera) error {
 	g, err := s.direct(ctx)
 	if err != nil {
 		return err
@@ -237,6 +238,6 @@ func (s *Source) measure(ctx context.Context, p *pipeline, camera Camera) error 
 	if err := s.describe(sender.SDP()); err != nil {
 		return errors.Join(err, sender.Close())
 	}
-	err = p.lockstep(ctx, camera, enc, &announcer{Sender: sender, stream: st, grant: g})
+	err = p.EncodeFile(ctx, camera, enc, &announcer{Sender: sender, stream: st, grant: g})
 	return errors.Join(err, sender.Close())
 }

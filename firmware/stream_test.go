@@ -13,10 +13,11 @@ import (
 
 	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/firmware/gateway"
+	"github.com/krazycam/krazycam/firmware/pipeline"
 	"github.com/krazycam/krazycam/v4l2"
 )
 
-// A stalled link is a frameSink whose queue is full until it is closed.
+// A stalled link is a pipeline.Sink whose queue is full until it is closed.
 type stalled struct {
 	sending chan struct{} // closed by the first Send
 	closed  chan struct{}
@@ -39,12 +40,12 @@ func TestEndDoesNotWaitForALinkThatStalled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, enc := newTestPipeline(t, camera.Layout())
+	p, enc := newTestPipeline(t, camera.Layout(), &pipeline.Stages{})
 	st := &stream{pipeline: p, failed: func(err error) { t.Errorf("the stream failed with %v, it was only told to end", err) }}
 	link := &stalled{make(chan struct{}), make(chan struct{})}
 	end := st.feed(enc, link, link.Close)
 	captured := make(chan error, 1)
-	go func() { captured <- p.capture(camera, nil) }()
+	go func() { captured <- p.Capture(camera, nil) }()
 	t.Cleanup(func() {
 		camera.Close()
 		<-captured
@@ -69,7 +70,7 @@ type fullDisk struct{}
 func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
 
 func TestBeginThatFailsFreesItsEncoder(t *testing.T) {
-	p, _ := newTestPipeline(t, vga)
+	p, _ := newTestPipeline(t, vga, &pipeline.Stages{})
 	c := config.Config{Stream: config.Stream{FPS: 30, Bitrate: 600_000}}
 	s := &Source{Config: c, SDP: fullDisk{}, Speed: -12, Threads: 1, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	st := &stream{source: s, pipeline: p}

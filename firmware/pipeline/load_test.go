@@ -1,4 +1,4 @@
-package firmware
+package pipeline
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 	"github.com/krazycam/krazycam/v4l2"
 )
 
-// A stopwatch is a frameSink that notes how old each picture is when its frame is there.
+// A stopwatch is a Sink that notes how old each picture is when its frame is there.
 type stopwatch struct{ age []time.Duration }
 
 func (s *stopwatch) KeyFrameWanted() bool { return false }
@@ -34,12 +34,11 @@ func live(t *testing.T, d time.Duration) []time.Duration {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := newPipeline(camera.Layout(), &Stages{})
+	p, err := New(Config{Layout: camera.Layout(), Interval: camera.Interval(), FPS: 30, Stages: &Stages{}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.close()
-	p.rate = newRate(camera.Interval(), 30)
+	defer p.Close()
 	enc, err := encoder.New(encoder.Config{Width: 640, Height: 480, FPS: 30, Bitrate: 600_000, Speed: -12})
 	if err != nil {
 		t.Fatal(err)
@@ -49,9 +48,9 @@ func live(t *testing.T, d time.Duration) []time.Duration {
 	defer cancel()
 	context.AfterFunc(ctx, func() { camera.Close() })
 	captured := make(chan error, 1)
-	go func() { captured <- p.capture(camera, nil) }()
+	go func() { captured <- p.Capture(camera, nil) }()
 	var s stopwatch
-	if err := p.encode(ctx, enc, &s); err != nil {
+	if err := p.Encode(ctx, enc, &s); err != nil {
 		t.Error(err)
 	}
 	<-captured

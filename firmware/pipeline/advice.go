@@ -1,7 +1,7 @@
 // What the network allows, done to encoder and pictures: a rate, or a picture left out while a
 // queue on the path drains. Used by the goroutine that encodes.
 
-package firmware
+package pipeline
 
 import (
 	"time"
@@ -12,7 +12,7 @@ import (
 
 // steer makes the encoder keep to what the network allows; hold: the picture at hand is
 // not to be sent at all.
-func (p *pipeline) steer(enc *encoder.Encoder, sink frameSink, at time.Duration) (hold bool, err error) {
+func (p *Pipeline) steer(enc *encoder.Encoder, sink Sink, at time.Duration) (hold bool, err error) {
 	rate, hold := sink.Advise(v4l2.Now())
 	p.held.picture(at, hold)
 	if hold {

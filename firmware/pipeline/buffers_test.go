@@ -1,4 +1,4 @@
-package firmware
+package pipeline
 
 import (
 	"bytes"
@@ -19,7 +19,7 @@ func TestWhatACameraLeavesOutIsToldAcrossItsOpenings(t *testing.T) {
 	p, _ := newTestPipeline(t, pixfmt.Layout{Format: pixfmt.YUYV, Width: 320, Height: 240, Stride: 640, Size: 153600})
 	var log bytes.Buffer
 	l := slog.New(slog.NewTextHandler(&log, nil))
-	b := &p.stages.Buffers
+	b := &p.stages.buffers
 	if before := b.tell(t.Context(), l, slog.LevelInfo, v4l2.Counters{}); before != (v4l2.Counters{}) || log.Len() > 0 {
 		t.Errorf("told without a camera: %+v, %s", before, &log)
 	}
@@ -29,7 +29,7 @@ func TestWhatACameraLeavesOutIsToldAcrossItsOpenings(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := p.capture(camera, nil); !errors.Is(err, v4l2.ErrGone) {
+		if err := p.Capture(camera, nil); !errors.Is(err, v4l2.ErrGone) {
 			t.Fatal(err)
 		}
 		if err := camera.Close(); err != nil {

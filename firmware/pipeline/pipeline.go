@@ -1,7 +1,16 @@
-// The stages of one camera: buffer -> picture in one goroutine, picture -> frame -> packets in the other.
-// Owns three pictures (C memory) and the converter; tested without hardware with v4l2.NewPattern.
-
-package firmware
+// Package pipeline carries pictures from a camera to an encoder and its frames to a sink:
+// buffer to picture in the caller's one goroutine (Capture), picture to frame in the other
+// (Encode). Between the two waits at most one picture.
+//
+// It sits between v4l2, which gives buffers, and a Sink, which takes frames and says what the
+// network allows; it knows neither RTP nor the gateway. It decides which buffers become
+// pictures (rate, share), what to do when the board is too slow (degradation) or the path too
+// narrow (advice, keyframe), and counts what becomes of every picture (stages, buffers).
+//
+// A Pipeline owns three pictures and a converter, all C memory, and no goroutine. Times are
+// CLOCK_MONOTONIC. Once the stream runs nothing is allocated for a picture. Test it without
+// hardware with v4l2.NewPattern or a y4m file.
+package pipeline
 
 import (
 	"context"
@@ -13,6 +22,7 @@ import (
 
 	"github.com/krazycam/krazycam/encoder"
 	"github.com/krazycam/krazycam/encoder/convert"
+	"github.com/krazycam/krazycam/firmware/overload"
 	"github.com/krazycam/krazycam/v4l2"
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 )
@@ -26,9 +36,9 @@ type Camera interface {
 	String() string
 }
 
-// A frameSink takes what the encoder made: *rtpsend.Sender. The frame is the
+// A Sink takes what the encoder made: *rtpsend.Sender. The frame is the
 // encoder's memory and dies with the next one.
-type frameSink interface {
+type Sink interface {
 	Send(frame []byte, key bool, at time.Duration) error
 	KeyFrameWanted() bool
 	// Advise says what the network allows for the picture at hand: the rate to encode at
@@ -47,10 +57,10 @@ type shot struct {
 // shots is how many pictures exist: one being written, one waiting, one being encoded.
 const shots = 3
 
-// A pipeline carries pictures of one size from a camera to an encoder. Between
+// A Pipeline carries pictures of one size from a camera to an encoder. Between
 // the two waits at most one picture; a newer one takes its place, because a
 // late picture is worth less than none.
-type pipeline struct {
+type Pipeline struct {
 	size        image.Point
 	converter   *convert.Converter
 	free, ready chan *shot
@@ -67,10 +77,25 @@ type pipeline struct {
 	use         func(v4l2.Buffer) error // take, made once: a method value for each picture would be an allocation
 }
 
-func newPipeline(l pixfmt.Layout, stages *Stages) (*pipeline, error) {
-	p := &pipeline{
-		size: image.Pt(l.Width, l.Height), stages: stages,
-		free: make(chan *shot, shots), ready: make(chan *shot, 1), seen: v4l2.Now(),
+// A Config says what a Pipeline carries.
+type Config struct {
+	Layout   pixfmt.Layout // of the camera's buffers
+	Interval time.Duration // between two buffers, nominal; 0: unknown, and overload is not looked for
+	FPS      int           // pictures a second that the owner wants at most, 0: as many as come
+	Stages   *Stages       // counts them; outlives the pipeline
+
+	// Degraded is called by the goroutine that encodes whenever the load changes how many
+	// pictures are sent, or their size; nil: nobody wants to know.
+	Degraded func(overload.Reason, overload.Rung, image.Point)
+}
+
+// New makes a pipeline, which owns C memory until Close.
+func New(c Config) (*Pipeline, error) {
+	l := c.Layout
+	p := &Pipeline{
+		size: image.Pt(l.Width, l.Height), stages: c.Stages, rate: newRate(c.Interval, c.FPS),
+		relief: relief{told: c.Degraded}, seen: v4l2.Now(),
+		free: make(chan *shot, shots), ready: make(chan *shot, 1),
 	}
 	p.use = p.take
 	var err error
@@ -80,7 +105,7 @@ func newPipeline(l pixfmt.Layout, stages *Stages) (*pipeline, error) {
 	for i := range p.all {
 		picture, err := encoder.NewPicture(l.Width, l.Height)
 		if err != nil {
-			p.close()
+			p.Close()
 			return nil, err
 		}
 		p.all[i] = &shot{picture: picture}
@@ -89,8 +114,14 @@ func newPipeline(l pixfmt.Layout, stages *Stages) (*pipeline, error) {
 	return p, nil
 }
 
-// close frees pictures and converter; nobody may use them any more.
-func (p *pipeline) close() {
+// Size is that of the pictures.
+func (p *Pipeline) Size() image.Point { return p.size }
+
+// FPS is the number of pictures a second that an encoder is to expect.
+func (p *Pipeline) FPS() int { return p.rate.fps() }
+
+// Close frees pictures and converter; nobody may use them any more.
+func (p *Pipeline) Close() {
 	for _, s := range p.all {
 		if s != nil {
 			s.picture.Close()
@@ -101,15 +132,15 @@ func (p *pipeline) close() {
 	}
 }
 
-// errSize ends a stream whose camera came back with pictures of another size: the
+// ErrSize ends a stream whose camera came back with pictures of another size: the
 // gateway was told the old one.
-var errSize = errors.New("camera came back with another size")
+var ErrSize = errors.New("camera came back with another size")
 
-// adopt makes the pipeline take buffers of another layout of the same size, and at another
+// Adopt makes the pipeline take buffers of another layout of the same size, and at another
 // interval, as after a camera came back that now offers another format.
-func (p *pipeline) adopt(l pixfmt.Layout, interval time.Duration) error {
+func (p *Pipeline) Adopt(l pixfmt.Layout, interval time.Duration) error {
 	if image.Pt(l.Width, l.Height) != p.size {
-		return fmt.Errorf("%w: %dx%d, the stream has %dx%d", errSize, l.Width, l.Height, p.size.X, p.size.Y)
+		return fmt.Errorf("%w: %dx%d, the stream has %dx%d", ErrSize, l.Width, l.Height, p.size.X, p.size.Y)
 	}
 	c, err := convert.New(l)
 	if err != nil {
@@ -125,10 +156,10 @@ func (p *pipeline) adopt(l pixfmt.Layout, interval time.Duration) error {
 // longer than the longest exposure of a webcam in the dark (about 0.5 s).
 const silence = 2 * time.Second
 
-// capture moves buffers into pictures until the camera fails. After the first buffer it calls
+// Capture moves buffers into pictures until the camera fails. After the first buffer it calls
 // first, unless that is nil.
-func (p *pipeline) capture(c Camera, first func()) error {
-	p.stages.Buffers.follow(c)
+func (p *Pipeline) Capture(c Camera, first func()) error {
+	p.stages.buffers.follow(c)
 	for {
 		if err := c.Next(silence, p.use); err != nil {
 			return err
@@ -140,12 +171,12 @@ func (p *pipeline) capture(c Camera, first func()) error {
 	}
 }
 
-// lastBuffer is when the camera last gave a buffer, at first when the pipeline was made
+// LastBuffer is when the camera last gave a buffer, at first when the pipeline was made
 // (CLOCK_MONOTONIC). It is for the goroutine that captures.
-func (p *pipeline) lastBuffer() time.Duration { return p.seen }
+func (p *Pipeline) LastBuffer() time.Duration { return p.seen }
 
 // take converts one buffer, unless nobody wants pictures now or it is one too many.
-func (p *pipeline) take(b v4l2.Buffer) error {
+func (p *Pipeline) take(b v4l2.Buffer) error {
 	p.seen = v4l2.Now()
 	if !p.live.Load() {
 		return nil
@@ -178,7 +209,7 @@ func (p *pipeline) take(b v4l2.Buffer) error {
 
 // idle finds a picture to write into. With three of them and one in each other
 // stage there is always one, if only by taking the waiting one back.
-func (p *pipeline) idle() *shot {
+func (p *Pipeline) idle() *shot {
 	select {
 	case s := <-p.free:
 		return s
@@ -189,7 +220,7 @@ func (p *pipeline) idle() *shot {
 }
 
 // offer puts a picture before the encoder in place of one that still waits.
-func (p *pipeline) offer(s *shot) {
+func (p *Pipeline) offer(s *shot) {
 	for {
 		select {
 		case p.ready <- s:
@@ -205,8 +236,8 @@ func (p *pipeline) offer(s *shot) {
 	}
 }
 
-// encode turns waiting pictures into frames for sink until ctx ends.
-func (p *pipeline) encode(ctx context.Context, enc *encoder.Encoder, sink frameSink) error {
+// Encode turns waiting pictures into frames for sink until ctx ends.
+func (p *Pipeline) Encode(ctx context.Context, enc *encoder.Encoder, sink Sink) error {
 	select {
 	case s := <-p.ready: // left over from the stream before
 		p.free <- s
@@ -234,7 +265,7 @@ func (p *pipeline) encode(ctx context.Context, enc *encoder.Encoder, sink frameS
 }
 
 // shoot encodes and sends one picture as the load allows.
-func (p *pipeline) shoot(enc *encoder.Encoder, s *shot, sink frameSink) error {
+func (p *Pipeline) shoot(enc *encoder.Encoder, s *shot, sink Sink) error {
 	start := v4l2.Now()
 	if hold, err := p.steer(enc, sink, s.at); hold || err != nil {
 		return err
@@ -252,7 +283,7 @@ func (p *pipeline) shoot(enc *encoder.Encoder, s *shot, sink frameSink) error {
 }
 
 // frame encodes and sends one picture.
-func (p *pipeline) frame(enc *encoder.Encoder, picture *image.YCbCr, at time.Duration, sink frameSink) error {
+func (p *Pipeline) frame(enc *encoder.Encoder, picture *image.YCbCr, at time.Duration, sink Sink) error {
 	start := v4l2.Now()
 	f, err := enc.Encode(picture, at-p.held.total, sink.KeyFrameWanted())
 	if err != nil {
@@ -277,9 +308,9 @@ func (p *pipeline) frame(enc *encoder.Encoder, picture *image.YCbCr, at time.Dur
 	return nil
 }
 
-// lockstep encodes every picture of a file in the one goroutine, straight from
+// EncodeFile encodes every picture of a file in the one goroutine, straight from
 // the file's mapping where the format allows it, until io.EOF.
-func (p *pipeline) lockstep(ctx context.Context, c Camera, enc *encoder.Encoder, sink frameSink) error {
+func (p *Pipeline) EncodeFile(ctx context.Context, c Camera, enc *encoder.Encoder, sink Sink) error {
 	use := func(b v4l2.Buffer) error {
 		if picture, ok := p.converter.Alias(b.Bytes); ok {
 			return p.frame(enc, picture, b.At, sink)

@@ -1,6 +1,6 @@
 // Which buffers become pictures when the board is too slow for all of them. Pure.
 
-package firmware
+package pipeline
 
 import (
 	"sync/atomic"

@@ -1,6 +1,6 @@
 // The rate of a stream: what the owner asked for, or the camera's own if that is slower. Pure.
 
-package firmware
+package pipeline
 
 import (
 	"time"

@@ -1,6 +1,6 @@
 // How large a key frame may be: small where the path turned out to be narrow.
 
-package firmware
+package pipeline
 
 import "github.com/krazycam/krazycam/encoder"
 

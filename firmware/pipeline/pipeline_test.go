@@ -1,4 +1,4 @@
-package firmware
+package pipeline
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 
 var vga = pixfmt.Layout{Format: pixfmt.YUYV, Width: 640, Height: 480, Stride: 1280, Size: 640 * 480 * 2}
 
-// A notebook is a frameSink that remembers capture times and asks for no key frame.
+// A notebook is a Sink that remembers capture times and asks for no key frame.
 type notebook struct {
 	at   []time.Duration
 	keys int
@@ -39,18 +39,18 @@ func (n *notebook) Send(frame []byte, key bool, at time.Duration) error {
 	return nil
 }
 
-func newTestPipeline(t *testing.T, l pixfmt.Layout) (*pipeline, *encoder.Encoder) {
+func newTestPipeline(t *testing.T, l pixfmt.Layout) (*Pipeline, *encoder.Encoder) {
 	t.Helper()
-	p, err := newPipeline(l, &Stages{})
+	p, err := New(Config{Layout: l, Stages: &Stages{}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	enc, err := encoder.New(encoder.Config{Width: l.Width, Height: l.Height, FPS: 30, Bitrate: 600_000, Speed: -12, Threads: 1})
 	if err != nil {
-		p.close()
+		p.Close()
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { enc.Close(); p.close() })
+	t.Cleanup(func() { enc.Close(); p.Close() })
 	return p, enc
 }
 
@@ -63,7 +63,7 @@ func TestNewestPictureWinsAndTheLossIsCounted(t *testing.T) {
 	sink := &notebook{got: make(chan time.Duration, 10), hold: make(chan struct{})}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- p.encode(ctx, enc, sink) }()
+	go func() { done <- p.Encode(ctx, enc, sink) }()
 	for !p.live.Load() {
 		time.Sleep(time.Millisecond)
 	}
@@ -114,7 +114,7 @@ func TestStreamBeginsWithAFreshPicture(t *testing.T) {
 	sink := &notebook{got: make(chan time.Duration, 10)}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- p.encode(ctx, enc, sink) }()
+	go func() { done <- p.Encode(ctx, enc, sink) }()
 	for !p.live.Load() {
 		time.Sleep(time.Millisecond)
 	}
@@ -139,7 +139,7 @@ func (*shut) Send([]byte, bool, time.Duration) error { return errors.New("sink i
 func TestPictureWhoseFrameIsRefusedIsFreeAgain(t *testing.T) {
 	p, enc := newTestPipeline(t, vga)
 	done := make(chan error, 1)
-	go func() { done <- p.encode(t.Context(), enc, &shut{}) }()
+	go func() { done <- p.Encode(t.Context(), enc, &shut{}) }()
 	for !p.live.Load() {
 		time.Sleep(time.Millisecond)
 	}
@@ -171,12 +171,12 @@ func TestBadJPEGIsCountedAndSkipped(t *testing.T) {
 func TestAdoptTakesAnotherFormatOfTheSameSizeOnly(t *testing.T) {
 	p, _ := newTestPipeline(t, vga)
 	mjpg := pixfmt.Layout{Format: pixfmt.MJPG, Width: 640, Height: 480, Size: 1 << 20}
-	if err := p.adopt(mjpg, time.Second/30); err != nil {
+	if err := p.Adopt(mjpg, time.Second/30); err != nil {
 		t.Errorf("adopt(%v) = %v, want nil", mjpg, err)
 	}
 	small := pixfmt.Layout{Format: pixfmt.YUYV, Width: 320, Height: 240, Stride: 640, Size: 320 * 240 * 2}
-	if err := p.adopt(small, time.Second/30); !errors.Is(err, errSize) {
-		t.Errorf("adopt(%v) = %v, want errSize", small, err)
+	if err := p.Adopt(small, time.Second/30); !errors.Is(err, ErrSize) {
+		t.Errorf("adopt(%v) = %v, want ErrSize", small, err)
 	}
 }
 

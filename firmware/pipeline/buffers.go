@@ -1,6 +1,6 @@
 // What became of the buffers of one camera after the other: kept across openings, told with the stages.
 
-package firmware
+package pipeline
 
 import (
 	"context"

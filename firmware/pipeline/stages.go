@@ -1,6 +1,6 @@
 // What the stages did and how long it took: counters, written for each picture, read once a second.
 
-package firmware
+package pipeline
 
 import (
 	"context"
@@ -52,7 +52,7 @@ type Stages struct {
 	Rate                     atomic.Int64                     // bit/s that the network allows the encoder at present; 0: as the owner says
 	Outages                  atomic.Int64                     // times the camera went away
 	Cuts                     [ratecontrol.Causes]atomic.Int64 // of the rate, by cause
-	Buffers                  buffers                          // what the camera delivered and left out, by cause
+	buffers                  buffers                          // what the camera delivered and left out, by cause
 }
 
 // A reading is what the counters said at one moment.
@@ -87,9 +87,9 @@ const (
 	infoReport = 60
 )
 
-// watch logs what the stages did: each second at debug level, each minute at
+// Watch logs what the stages did: each second at debug level, each minute at
 // info level, nothing while nothing happens. It returns when ctx ends.
-func (s *Stages) watch(ctx context.Context, log *slog.Logger) {
+func (s *Stages) Watch(ctx context.Context, log *slog.Logger) {
 	tick := time.NewTicker(report)
 	defer tick.Stop()
 	second := s.read(v4l2.Now())
@@ -104,11 +104,11 @@ func (s *Stages) watch(ctx context.Context, log *slog.Logger) {
 		now := s.read(v4l2.Now())
 		second.log(ctx, log, slog.LevelDebug, now)
 		second = now
-		secondly = s.Buffers.tell(ctx, log, slog.LevelDebug, secondly)
+		secondly = s.buffers.tell(ctx, log, slog.LevelDebug, secondly)
 		if n%infoReport == 0 {
 			minute.log(ctx, log, slog.LevelInfo, now)
 			minute = now
-			minutely = s.Buffers.tell(ctx, log, slog.LevelInfo, minutely)
+			minutely = s.buffers.tell(ctx, log, slog.LevelInfo, minutely)
 		}
 	}
 }

@@ -1,7 +1,7 @@
 // What the pipeline does about overload: fewer pictures, then smaller ones. Owns the
 // smaller picture (C memory); used by the goroutine that encodes.
 
-package firmware
+package pipeline
 
 import (
 	"fmt"
@@ -27,13 +27,13 @@ type relief struct {
 const starved = 127
 
 // ease begins to watch a stream whose pictures come at an interval.
-func (p *pipeline) ease(interval time.Duration, config encoder.Config) {
+func (p *Pipeline) ease(interval time.Duration, config encoder.Config) {
 	p.relief.controller = overload.New(interval, config.Width, config.Height)
 	p.relief.config, p.relief.rung = config, p.relief.controller.Rung()
 }
 
 // unease ends it: the next stream begins with all pictures, whole.
-func (p *pipeline) unease() {
+func (p *Pipeline) unease() {
 	p.share.n.Store(0)
 	if p.relief.small != nil {
 		p.relief.small.Close()
@@ -59,7 +59,7 @@ type outcome struct {
 }
 
 // observe tells the controller about the last picture and does what it decides.
-func (p *pipeline) observe(enc *encoder.Encoder) error {
+func (p *Pipeline) observe(enc *encoder.Encoder) error {
 	r := &p.relief
 	if r.controller == nil {
 		return nil

@@ -1,6 +1,6 @@
 // What the network's advice makes of pictures and frames.
 
-package firmware
+package pipeline
 
 import (
 	"testing"
@@ -28,7 +28,7 @@ func (a *adviser) bytes() (n int) {
 
 // film shoots pictures, 30 a second, from *n on: a pattern that wanders, with enough that is
 // new in each to spend the bits, and not so much that the encoder leaves out most of them.
-func film(t *testing.T, p *pipeline, enc *encoder.Encoder, sink frameSink, n *int, count int) {
+func film(t *testing.T, p *Pipeline, enc *encoder.Encoder, sink Sink, n *int, count int) {
 	t.Helper()
 	for range count {
 		*n++

@@ -1,4 +1,4 @@
-package firmware
+package pipeline
 
 import (
 	"image"
@@ -17,7 +17,7 @@ var qvga = pixfmt.Layout{Format: pixfmt.YUYV, Width: 320, Height: 240, Stride: 6
 // A board is a pipeline without goroutines, whose processor takes as long as the test says.
 type board struct {
 	*testing.T
-	p     *pipeline
+	p     *Pipeline
 	enc   *encoder.Encoder
 	sink  *shelf
 	now   time.Duration

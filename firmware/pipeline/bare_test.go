@@ -1,7 +1,7 @@
 // camsource against the bare libvpx loop that scripts/bench measures it with: the ratio means
 // something only if both make the same frames.
 
-package firmware
+package pipeline
 
 import (
 	"bytes"
@@ -20,7 +20,7 @@ import (
 	"github.com/krazycam/krazycam/v4l2"
 )
 
-// A shelf is a frameSink that keeps every frame.
+// A shelf is a Sink that keeps every frame.
 type shelf struct{ frames [][]byte }
 
 func (s *shelf) KeyFrameWanted() bool { return false }
@@ -63,7 +63,7 @@ func bareFrames(t *testing.T, clip string) [][]byte {
 		}
 		return strings.Fields(string(out))
 	}
-	args := append(env("CGO_CFLAGS"), "-I../encoder", "-o", dir+"/bare", "../encoder/testdata/bare.c", "../encoder/vp8.c")
+	args := append(env("CGO_CFLAGS"), "-I../../encoder", "-o", dir+"/bare", "../../encoder/testdata/bare.c", "../../encoder/vp8.c")
 	args = append(append(args, env("CGO_LDFLAGS")...), "-l:libvpx.a", "-lm", "-lpthread")
 	for _, c := range []*exec.Cmd{
 		exec.Command(env("CC")[0], args...),
@@ -94,18 +94,18 @@ func TestFileGivesTheFramesOfABareLibvpxLoop(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer y.Close()
-	p, err := newPipeline(y.Layout(), &Stages{})
+	p, err := New(Config{Layout: y.Layout(), Stages: &Stages{}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.close()
+	defer p.Close()
 	enc, err := encoder.New(encoder.Config{Width: 320, Height: 240, FPS: 30, Bitrate: 600_000, Speed: -12, Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer enc.Close()
 	var got shelf
-	if err := p.lockstep(t.Context(), y, enc, &got); !errors.Is(err, io.EOF) {
+	if err := p.EncodeFile(t.Context(), y, enc, &got); !errors.Is(err, io.EOF) {
 		t.Fatalf("lockstep = %v, want io.EOF at the end of the file", err)
 	}
 	if err := sameFrames(got.frames, want); err != nil {
