@@ -4,7 +4,6 @@ package bench
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +11,8 @@ import (
 	"runtime"
 	"text/tabwriter"
 	"time"
+
+	"github.com/krazycam/krazycam/firmware/atomicfile"
 )
 
 // A Report is one run of a bench. Its JSON is the result file.
@@ -106,23 +107,7 @@ func (r Report) Save(path string) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.Create(path + ".new")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(b, '\n'))
-	// Without Sync, ext4 may keep the new name and lose the bytes when the power fails.
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return err
-	}
-	if folder, err := os.Open(filepath.Dir(path)); err == nil {
-		_ = folder.Sync() // not every system can; the rename itself was whole
-		_ = folder.Close()
-	}
-	return nil
+	return atomicfile.ReplaceDurably(path, 0o644, atomicfile.Bytes(append(b, '\n')))
 }
 
 // Load reads a result file. One without rows is an error, and is given all the same.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/krazycam/krazycam/firmware/atomicfile"
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
@@ -45,31 +46,10 @@ func (f FileStore) Load() (wire.ID, error) {
 func (f FileStore) Save(id wire.ID) error {
 	b, err := json.Marshal(id)
 	if err == nil {
-		err = f.replace(b)
+		err = atomicfile.ReplaceDurably(f.path(), 0o600, atomicfile.Bytes(b))
 	}
 	if err != nil {
 		return fmt.Errorf("utilization id: save: %w", err)
-	}
-	return nil
-}
-
-func (f FileStore) replace(b []byte) error {
-	temporary, err := os.CreateTemp(f.Dir, ".utilization_id-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temporary.Name()) // fails once it is renamed
-	_, err = temporary.Write(b)
-	// Without Sync, ext4 may keep the new name and lose the bytes.
-	if err = errors.Join(err, temporary.Sync(), temporary.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(temporary.Name(), f.path()); err != nil {
-		return err
-	}
-	if dir, err := os.Open(f.Dir); err == nil {
-		_ = dir.Sync() // not every system can; the rename itself was whole
-		_ = dir.Close()
 	}
 	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/krazycam/krazycam/firmware/atomicfile"
 )
 
 const (
@@ -88,7 +90,8 @@ func (k *clockKeeper) keep() {
 // saveClock replaces path by t, whole or not at all. It may write an earlier time
 // than is there: that is how a clock that once ran ahead gets right again.
 func saveClock(path string, t time.Time) error {
-	return replaceFile(path, []byte(strconv.FormatInt(t.Unix(), 10)+"\n"), 0o644, os.Getgid())
+	line := strconv.FormatInt(t.Unix(), 10) + "\n"
+	return atomicfile.ReplaceDurably(path, 0o644, atomicfile.Bytes([]byte(line)))
 }
 
 // clockSynchronised asks the kernel whether somebody disciplined the clock: the ntp

@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/firmware/atomicfile"
 	"github.com/krazycam/krazycam/firmware/config"
 )
 
@@ -62,7 +63,8 @@ func seedFromBootPartition(log *slog.Logger) string {
 // on the console what is wrong with it.
 //
 // The configuration is written first and the mark after it: a power cut between
-// the two takes the same seed again, which changes nothing.
+// the two takes the same seed again, which changes nothing. Both must last at once: a
+// board that is switched on to take its seed may well be switched off a moment later.
 func takeSeed(boot, perm string, group int) (outcome string, err error) {
 	seed, err := readSeed(filepath.Join(boot, configName))
 	if err != nil {
@@ -83,10 +85,17 @@ func takeSeed(boot, perm string, group int) (outcome string, err error) {
 			return seedRefused, fmt.Errorf("going on with the configuration that is there: %w", broken)
 		}
 	}
-	if err := replaceFile(configPath, append(seed, '\n'), 0o640, group); err != nil {
+	err = atomicfile.ReplaceDurably(configPath, 0o640, func(f *os.File) error {
+		if err := f.Chown(-1, group); err != nil {
+			return err
+		}
+		_, err := f.Write(append(seed, '\n'))
+		return err
+	})
+	if err != nil {
 		return seedFailed, err
 	}
-	if err := replaceFile(markPath, []byte(mark+"\n"), 0o600, os.Getgid()); err != nil {
+	if err := atomicfile.ReplaceDurably(markPath, 0o600, atomicfile.Bytes([]byte(mark+"\n"))); err != nil {
 		return seedFailed, err
 	}
 	return seedTaken, nil
