@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 	"github.com/krazycam/krazycam/v4l2/virtualcam"
 )
@@ -183,7 +184,7 @@ func (b *boardBench) imageVersion(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := table.Partitions[rootAPartition]
+	p := table.Partitions[card.RootA]
 	root, err := disk.OpenSquashFS(io.NewSectionReader(image, p.Start, p.Size), p.Size)
 	if err != nil {
 		t.Fatal(err)

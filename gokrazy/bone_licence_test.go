@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/krazycam/krazycam/gokrazy/card"
 )
 
 func TestBootPartitionOfABoneHoldsTheTextsThatDebianNames(t *testing.T) {
@@ -18,14 +20,14 @@ func TestBootPartitionOfABoneHoldsTheTextsThatDebianNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	boot, _, err := openBoot(f, imageSize)
+	boot, _, err := card.OpenBoot(f, card.ImageSize)
 	if err != nil {
 		t.Fatal(err)
 	}
 	named := regexp.MustCompile(`/usr/share/common-licenses/([A-Za-z0-9.-]*[A-Za-z0-9])`)
 	kernel, firmware := boneSources(t)
 	for _, source := range []Source{kernel, firmware} {
-		b, err := fs.ReadFile(boot, path.Join(licenceFolder, source.Name+".txt"))
+		b, err := fs.ReadFile(boot, path.Join(card.LicenceFolder, source.Name+".txt"))
 		if err != nil {
 			t.Errorf("%s: %v", source.Name, err)
 			continue

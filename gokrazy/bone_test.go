@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/krazycam/krazycam/gokrazy/card"
 )
 
 // boneSources are the folders that scripts/parts fetched.
@@ -152,7 +154,7 @@ func TestBoneImageIsReadBackAsItWasBuilt(t *testing.T) {
 			t.Errorf("inspect says %+v of %s with %d bytes", raw, name, len(want))
 		}
 	}
-	for tool, args := range map[string][]string{"sgdisk": {"-v", built.Image}, "fsck.fat": {"-n", extract(t, built.Image, bootPartition)}} {
+	for tool, args := range map[string][]string{"sgdisk": {"-v", built.Image}, "fsck.fat": {"-n", extract(t, built.Image, card.Boot)}} {
 		needTool(t, tool)
 		if out, err := exec.Command(tool, args...).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", tool, err, out)
@@ -182,11 +184,11 @@ func TestInspectNoticesABoneThatCannotBoot(t *testing.T) {
 	if _, err := f.WriteAt(make([]byte, 128<<10), 128<<10); err != nil { // MLO
 		t.Fatal(err)
 	}
-	boot, start, err := openBoot(f, imageSize)
+	boot, start, err := card.OpenBoot(f, card.ImageSize)
 	if err != nil {
 		t.Fatal(err)
 	}
-	at, _, err := boot.Extent(bootScriptName)
+	at, _, err := boot.Extent(card.BootScriptName)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +217,7 @@ func TestBoneIsRefusedWithPartsThatDoNotFit(t *testing.T) {
 		{"a loader that reaches into the boot partition", func(t *testing.T, p *Parts) {
 			own := t.TempDir()
 			put(t, []byte("x"), own, "MLO")
-			put(t, make([]byte, bootStart), own, "u-boot.img")
+			put(t, make([]byte, card.BootStart), own, "u-boot.img")
 			p.Firmware.Folder = own
 		}, ErrUnfit, "the boot partition begins at 4194304"},
 		{"a loader that reaches into the next", func(t *testing.T, p *Parts) {

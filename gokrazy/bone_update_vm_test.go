@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 	"github.com/krazycam/krazycam/v4l2/virtualcam"
 )
@@ -37,7 +38,7 @@ type updatedBone struct {
 func rootWithPassword(t *testing.T, m material, mark string) []byte {
 	t.Helper()
 	m.extra = []disk.Entry{{Path: "etc/gokr-pw.txt", Mode: 0o400, Bytes: []byte(gokrazyPassword)}}
-	root, err := rootImage(boneBoard(t), m, mark, rootSize)
+	root, err := rootImage(boneBoard(t), m, mark, card.RootSize)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +62,7 @@ func copyWithRoot(t *testing.T, root []byte) string {
 	if err := copySparse(image, builtBone(t)); err != nil {
 		t.Fatal(err)
 	}
-	table, err := layout()
+	table, err := card.Table()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +71,7 @@ func copyWithRoot(t *testing.T, root []byte) string {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if _, err := f.WriteAt(root, table.Partitions[rootAPartition].Start); err != nil {
+	if _, err := f.WriteAt(root, table.Partitions[card.RootA].Start); err != nil {
 		t.Fatal(err)
 	}
 	return image
@@ -188,11 +189,11 @@ func commandLine(t *testing.T, image string) string {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	boot, _, err := openBoot(f, imageSize)
+	boot, _, err := card.OpenBoot(f, card.ImageSize)
 	if err != nil {
 		t.Fatal(err)
 	}
-	line, err := fs.ReadFile(boot, cmdlineName)
+	line, err := fs.ReadFile(boot, card.CmdlineName)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +203,7 @@ func commandLine(t *testing.T, image string) string {
 // beforePartitions is the image up to its first partition: partition table and loaders.
 func beforePartitions(t *testing.T, image string) []byte {
 	t.Helper()
-	b := make([]byte, bootStart)
+	b := make([]byte, card.BootStart)
 	readAt(t, image, b, 0)
 	return b
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 )
 
@@ -23,7 +24,7 @@ func cmdline(b board.Board) ([]byte, error) {
 	}
 	args = append(args,
 		// Root A is the partition after the boot partition, whatever the disk is called.
-		fmt.Sprintf("root=PARTUUID=%s/PARTNROFF=1", partitionID(bootPartition+1)),
+		fmt.Sprintf("root=PARTUUID=%s/PARTNROFF=1", card.PartitionID(card.Boot+1)),
 		"init=/gokrazy/init", "rootwait",
 		// A kernel that cannot go on starts again after 10 s, with the other root if
 		// this one was on trial.
@@ -48,21 +49,21 @@ func bootEntries(b board.Board, p Parts, m material) ([]disk.Entry, error) {
 		return nil, err
 	}
 	all := []disk.Entry{
-		{Path: cmdlineName, Bytes: line},
-		{Path: seedName, Bytes: padded(nil, SeedSize)},
-		{Path: sourcesName, Bytes: list},
+		{Path: card.CmdlineName, Bytes: line},
+		{Path: card.SeedName, Bytes: card.PaddedSeed(nil, card.SeedSize)},
+		{Path: card.SourcesName, Bytes: list},
 		{Path: board.KernelName, Bytes: m.kernel},
 	}
 	switch b.Loader {
 	case board.PiFirmware:
 		all = append(all, disk.Entry{Path: "config.txt", Bytes: []byte(b.Config)})
 	case board.UBoot:
-		all = append(all, disk.Entry{Path: bootScriptName, Bytes: bootScript(b.Config)})
+		all = append(all, disk.Entry{Path: card.BootScriptName, Bytes: bootScript(b.Config)})
 	default:
 		return nil, fmt.Errorf("board %s: no writer for the loader %q", b.Name, b.Loader)
 	}
 	if m.initrd != nil {
-		all = append(all, disk.Entry{Path: initrdName, Bytes: m.initrd.bytes})
+		all = append(all, disk.Entry{Path: card.InitrdName, Bytes: m.initrd.bytes})
 	}
 	for _, f := range m.boot {
 		all = append(all, f.Entry)

@@ -8,9 +8,6 @@ import (
 	"hash/crc32"
 )
 
-// bootScriptName is where U-Boot's distro_bootcmd looks.
-const bootScriptName = "boot.scr"
-
 const (
 	uImageMagic  = 0x27051956
 	uImageHeader = 64

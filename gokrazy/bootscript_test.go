@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/gokrazy/card"
 )
 
 func boneBoard(t testing.TB) board.Board {
@@ -78,7 +79,7 @@ func TestLoaderOfABoneKnowsWhatTheBootScriptUses(t *testing.T) {
 			t.Errorf("u-boot.img does not set %s", v[1])
 		}
 	}
-	for _, want := range []string{"\x00board=am335x\x00", "\x00bootcmd=run findfdt; ", "setenv fdtfile am335x-boneblack.dtb", "setenv fdtfile am335x-bonegreen.dtb", " " + bootScriptName + "\x00", "\x00boot_targets=mmc0 "} {
+	for _, want := range []string{"\x00board=am335x\x00", "\x00bootcmd=run findfdt; ", "setenv fdtfile am335x-boneblack.dtb", "setenv fdtfile am335x-bonegreen.dtb", " " + card.BootScriptName + "\x00", "\x00boot_targets=mmc0 "} {
 		if !bytes.Contains(loader, []byte(want)) {
 			t.Errorf("u-boot.img has no %q", want)
 		}

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/krazycam/krazycam/gokrazy/card"
 )
 
 // TestGatherRefuses has a doctored part for everything that an image must not be
@@ -74,7 +76,7 @@ func TestRootThatDoesNotFitIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	root, err := rootImage(piBoard(t), m, "", rootSize)
+	root, err := rootImage(piBoard(t), m, "", card.RootSize)
 	if err != nil {
 		t.Fatal(err)
 	}

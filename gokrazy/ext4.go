@@ -21,7 +21,7 @@ var permBlocks []byte
 
 const permBlock = 4096
 
-// writePerm writes the file system into w, whose first permSize bytes must be
+// writePerm writes the file system into w, whose first card.PermSize bytes must be
 // zero (a new file).
 func writePerm(w io.WriterAt) error {
 	z, err := gzip.NewReader(bytes.NewReader(permBlocks))

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/krazycam/krazycam/gokrazy/card"
 )
 
 // go test ./gokrazy -run TestPermIsWhatMke2fsMakes -update
@@ -29,17 +31,17 @@ func emptyExt4(t *testing.T) []byte {
 		// What a kernel since 3.18 knows; the machine's own mke2fs.conf must not decide.
 		features = "none,has_journal,ext_attr,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,huge_file,dir_nlink,extra_isize,metadata_csum"
 	)
-	card := newCard(t, permSize)
+	file := newCard(t, card.PermSize)
 	cmd := exec.Command("mke2fs", "-q", "-F",
 		"-O", features, "-b", strconv.Itoa(permBlock), "-I", "256", "-m", "0", "-i", "16384",
 		"-J", "size=4", "-L", "perm", "-U", id, "-r", "1",
-		"-E", "hash_seed="+id+",lazy_itable_init=0,lazy_journal_init=0,nodiscard,root_owner=0:0", card)
+		"-E", "hash_seed="+id+",lazy_itable_init=0,lazy_journal_init=0,nodiscard,root_owner=0:0", file)
 	// 2026-01-01
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "MKE2FS_CONFIG=/dev/null", "E2FSPROGS_FAKE_TIME=1767225600", "LC_ALL=C"}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("mke2fs: %v: %s", err, out)
 	}
-	b, err := os.ReadFile(card)
+	b, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +86,7 @@ func TestPermIsWhatMke2fsMakes(t *testing.T) {
 		}
 		t.Skip("perm.ext4.gz is written: build again")
 	}
-	file, err := os.OpenFile(newCard(t, permSize), os.O_RDWR, 0)
+	file, err := os.OpenFile(newCard(t, card.PermSize), os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,8 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+
+	"github.com/krazycam/krazycam/gokrazy/card"
 )
 
 // Refusals of Flash.
@@ -28,6 +30,7 @@ var (
 var errUnfinished = errors.New("the card is not usable now: flash it again")
 
 const (
+	mib = 1 << 20
 	// flashBlock is what is written at once: a multiple of the erase blocks of cards.
 	flashBlock = 4 * mib
 	// flashSync bounds what waits in memory: without it all of the image would, the
@@ -65,7 +68,7 @@ func Flash(ctx context.Context, job FlashJob) (done Flashed, err error) {
 	if err != nil {
 		return Flashed{}, fmt.Errorf("flash: %s: %w", job.Image, err)
 	}
-	if err := checkSeedFits(image, size, job.Seed); err != nil {
+	if err := card.CheckSeed(image, size, job.Seed); err != nil {
 		return Flashed{}, fmt.Errorf("flash: %s: %w", job.Image, err)
 	}
 	if err := checkTarget(job, image); err != nil {
@@ -98,22 +101,6 @@ func Flash(ctx context.Context, job FlashJob) (done Flashed, err error) {
 		done.Seed = true
 	}
 	return done, nil
-}
-
-// checkSeedFits refuses what is no image of ours, and a seed it has no room for.
-func checkSeedFits(image io.ReaderAt, size int64, seed []byte) error {
-	boot, _, err := openBoot(image, size)
-	if err != nil {
-		return err
-	}
-	_, room, err := boot.Extent(seedName)
-	if err != nil {
-		return err
-	}
-	if int64(len(seed)) > room-1 {
-		return fmt.Errorf("seed of %d bytes, can hold %d: %w", len(seed), room-1, ErrSeedTooLong)
-	}
-	return nil
 }
 
 // copyAndCompare writes, waits until the card has it, forgets the machine's own
@@ -181,7 +168,7 @@ func copyImage(ctx context.Context, job FlashJob, target *os.File, image io.Read
 
 // seedAndCompare writes the seed and reads it back from the card.
 func seedAndCompare(target *os.File, size int64, seed []byte) error {
-	if err := writeSeed(target, size, seed); err != nil {
+	if err := card.PutSeed(target, size, seed); err != nil {
 		return err
 	}
 	if err := errors.Join(target.Sync(), dropCache(target)); err != nil {
@@ -191,15 +178,15 @@ func seedAndCompare(target *os.File, size int64, seed []byte) error {
 }
 
 func compareSeed(target io.ReaderAt, size int64, seed []byte) error {
-	boot, _, err := openBoot(target, size)
+	boot, _, err := card.OpenBoot(target, size)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrReadBack, err)
 	}
-	b, err := fs.ReadFile(boot, seedName)
+	b, err := fs.ReadFile(boot, card.SeedName)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrReadBack, err)
 	}
-	if !bytes.Equal(b, padded(seed, len(b))) {
+	if !bytes.Equal(b, card.PaddedSeed(seed, len(b))) {
 		return fmt.Errorf("%w: take another card", ErrReadBack)
 	}
 	return nil

@@ -7,6 +7,8 @@ package gokrazy
 import (
 	"fmt"
 	"os"
+
+	"github.com/krazycam/krazycam/gokrazy/card"
 )
 
 // exclusive has no meaning here.
@@ -14,7 +16,7 @@ const exclusive = 0
 
 // checkDevice refuses every device: the owner's own tool knows cards from disks.
 func checkDevice(job FlashJob) error {
-	return fmt.Errorf("%w: %s: on this system camctl writes into files only: write the image with Raspberry Pi Imager, then put the seed as %s onto the card's boot partition", ErrNotACard, job.Target, seedName)
+	return fmt.Errorf("%w: %s: on this system camctl writes into files only: write the image with Raspberry Pi Imager, then put the seed as %s onto the card's boot partition", ErrNotACard, job.Target, card.SeedName)
 }
 
 // dropCache does nothing: what was written into a file is read from memory.

@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 )
 
@@ -39,7 +41,7 @@ func smallImage(t *testing.T) (path, sum string) {
 	}
 	defer f.Close()
 	table := disk.Table{Disk: disk.GUID{1}, Size: smallSize, Partitions: []disk.Partition{{Type: disk.TypeEFI, ID: disk.GUID{2}, Start: mib, Size: 8 * mib}}}
-	boot := []disk.Entry{{Path: seedName, Bytes: padded(nil, SeedSize)}}
+	boot := []disk.Entry{{Path: card.SeedName, Bytes: card.PaddedSeed(nil, card.SeedSize)}}
 	_, noiseErr := f.WriteAt(bytes.Repeat([]byte("noise"), 100_000), 10*mib)
 	if err := errors.Join(noiseErr, disk.WriteTable(f, table), disk.WriteFAT(io.NewOffsetWriter(f, mib), disk.FATOptions{Size: 8 * mib}, boot)); err != nil {
 		t.Fatal(err)
@@ -51,12 +53,35 @@ func smallImage(t *testing.T) (path, sum string) {
 	return path, sum
 }
 
+// readBackSeed gives the seed with what fills its place.
+func readBackSeed(t *testing.T, path string) []byte {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	boot, _, err := card.OpenBoot(f, info.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := fs.ReadFile(boot, card.SeedName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 func TestFlashWritesReadsBackAndSeeds(t *testing.T) {
 	image, sum := smallImage(t)
-	card := newCard(t, smallSize+10*mib)
+	target := newCard(t, smallSize+10*mib)
 	var steps []string
 	done, err := Flash(context.Background(), FlashJob{
-		Image: image, Target: card, Seed: []byte(`{}`),
+		Image: image, Target: target, Seed: []byte(`{}`),
 		Progress: func(step string, done, total int64) {
 			if len(steps) == 0 || steps[len(steps)-1] != step {
 				steps = append(steps, step)
@@ -75,10 +100,10 @@ func TestFlashWritesReadsBackAndSeeds(t *testing.T) {
 	if strings.Join(steps, ", ") != "writing, reading back" {
 		t.Errorf("steps %q", steps)
 	}
-	if got := strings.TrimRight(string(readBackSeed(t, card)), blanks); got != "{}" {
+	if got := strings.TrimSpace(string(readBackSeed(t, target))); got != "{}" {
 		t.Errorf("seed %q", got)
 	}
-	if got := readBackSeed(t, image); len(bytes.Trim(got, blanks)) != 0 {
+	if got := readBackSeed(t, image); len(bytes.TrimSpace(got)) != 0 {
 		t.Errorf("the image took the seed: %q", got)
 	}
 }
@@ -96,7 +121,7 @@ func TestFlashRefusesBeforeTheFirstByte(t *testing.T) {
 		{"the image itself", FlashJob{Target: image}, ErrInUse, "is the image itself"},
 		{"a character device", FlashJob{Target: os.DevNull}, ErrNotACard, os.DevNull},
 		{"a folder", FlashJob{Target: t.TempDir()}, ErrNotACard, ""},
-		{"a seed that is too long", FlashJob{Target: small, Seed: make([]byte, SeedSize)}, ErrSeedTooLong, "can hold 16383"},
+		{"a seed that is too long", FlashJob{Target: small, Seed: make([]byte, card.SeedSize)}, card.ErrSeedTooLong, "can hold 16383"},
 		{"no card", FlashJob{Target: filepath.Join(t.TempDir(), "none")}, os.ErrNotExist, ""},
 		{"no image", FlashJob{Target: small, Image: small}, disk.ErrDamaged, "GPT"},
 	} {
@@ -123,14 +148,14 @@ func TestFlashRefusesBeforeTheFirstByte(t *testing.T) {
 
 func TestFlashThatIsInterruptedLeavesNothingThatLooksLikeACard(t *testing.T) {
 	image, _ := smallImage(t)
-	card, _ := smallImage(t) // it was a good one before
+	target, _ := smallImage(t) // it was a good one before
 	for _, c := range []struct {
 		step  string
 		table bool // on the card afterwards
 	}{{"reading back", true}, {"writing", false}} {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
-		_, err := Flash(ctx, FlashJob{Image: image, Target: card, Seed: []byte("{}"), Progress: func(step string, _, _ int64) {
+		_, err := Flash(ctx, FlashJob{Image: image, Target: target, Seed: []byte("{}"), Progress: func(step string, _, _ int64) {
 			if step == c.step {
 				cancel()
 			}
@@ -138,7 +163,7 @@ func TestFlashThatIsInterruptedLeavesNothingThatLooksLikeACard(t *testing.T) {
 		if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "flash it again") {
 			t.Errorf("%s: error %v, want context.Canceled and what to do", c.step, err)
 		}
-		f, err := os.Open(card)
+		f, err := os.Open(target)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -151,19 +176,19 @@ func TestFlashThatIsInterruptedLeavesNothingThatLooksLikeACard(t *testing.T) {
 
 func TestSeedThatTheCardDoesNotKeepIsNoticed(t *testing.T) {
 	path, _ := smallImage(t)
-	if err := WriteSeed(path, []byte(`{"a":1}`)); err != nil {
+	if err := card.WriteSeed(path, []byte(`{"a":1}`)); err != nil {
 		t.Fatal(err)
 	}
-	card, err := os.Open(path)
+	target, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer card.Close()
-	if err := compareSeed(card, smallSize, []byte(`{"a":1}`)); err != nil {
+	defer target.Close()
+	if err := compareSeed(target, smallSize, []byte(`{"a":1}`)); err != nil {
 		t.Errorf("the seed that is there: %v", err)
 	}
 	for _, other := range []string{`{}`, `{"a":1}}`, `{"a":2}`} {
-		if err := compareSeed(card, smallSize, []byte(other)); !errors.Is(err, ErrReadBack) {
+		if err := compareSeed(target, smallSize, []byte(other)); !errors.Is(err, ErrReadBack) {
 			t.Errorf("seed %s: error %v, want ErrReadBack", other, err)
 		}
 	}

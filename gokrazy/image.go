@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 )
 
@@ -53,7 +54,7 @@ func Build(ctx context.Context, b board.Board, p Parts, path string, log *slog.L
 	}
 	sum := sha256.Sum256(sbom)
 	log.Info("packing root", "programs", len(m.programs), "kernel", m.release)
-	root, err := rootImage(b, m, hex.EncodeToString(sum[:]), rootSize)
+	root, err := rootImage(b, m, hex.EncodeToString(sum[:]), card.RootSize)
 	if err != nil {
 		return Result{}, fmt.Errorf("image: %w", err)
 	}
@@ -61,7 +62,7 @@ func Build(ctx context.Context, b board.Board, p Parts, path string, log *slog.L
 	if err != nil {
 		return Result{}, fmt.Errorf("image: %w", err)
 	}
-	r := Result{Image: path, SBOM: path + SBOMSuffix, Board: b.Name, Size: imageSize, Kernel: m.release, Root: int64(len(root)), Modules: m.moduleCount(), Initrd: m.initrd.size()}
+	r := Result{Image: path, SBOM: path + SBOMSuffix, Board: b.Name, Size: card.ImageSize, Kernel: m.release, Root: int64(len(root)), Modules: m.moduleCount(), Initrd: m.initrd.size()}
 	for _, e := range boot {
 		r.Boot += int64(len(e.Bytes))
 	}
@@ -85,7 +86,7 @@ func Build(ctx context.Context, b board.Board, p Parts, path string, log *slog.L
 
 // writeImage fills a new file. Root B stays empty: the first update fills it.
 func writeImage(f *os.File, boot []disk.Entry, raw []rawFile, root []byte) error {
-	table, err := layout()
+	table, err := card.Table()
 	if err != nil {
 		return err
 	}
@@ -97,15 +98,15 @@ func writeImage(f *os.File, boot []disk.Entry, raw []rawFile, root []byte) error
 			return fmt.Errorf("%s: %w", r.name, err)
 		}
 	}
-	at := table.Partitions[bootPartition]
-	options := disk.FATOptions{Size: at.Size, Hidden: at.Start, VolumeID: volumeID, Label: "KRAZYCAM"}
+	at := table.Partitions[card.Boot]
+	options := disk.FATOptions{Size: at.Size, Hidden: at.Start, VolumeID: card.BootVolumeID, Label: "KRAZYCAM"}
 	if err := disk.WriteFAT(io.NewOffsetWriter(f, at.Start), options, boot); err != nil {
 		return fmt.Errorf("boot partition: %w", err)
 	}
-	if _, err := f.WriteAt(root, table.Partitions[rootAPartition].Start); err != nil {
+	if _, err := f.WriteAt(root, table.Partitions[card.RootA].Start); err != nil {
 		return err
 	}
-	perm := table.Partitions[permPartition]
+	perm := table.Partitions[card.Perm]
 	if err := writePerm(io.NewOffsetWriter(f, perm.Start)); err != nil {
 		return err
 	}

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/krazycam/krazycam/firmware/config"
+	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 )
 
@@ -84,9 +86,9 @@ func TestIndependentToolsAcceptTheImage(t *testing.T) {
 		args      []string
 	}{
 		{"sgdisk", -1, []string{"-v"}},
-		{"fsck.fat", bootPartition, []string{"-n"}},
-		{"unsquashfs", rootAPartition, []string{"-lls"}},
-		{"e2fsck", permPartition, []string{"-f", "-n"}},
+		{"fsck.fat", card.Boot, []string{"-n"}},
+		{"unsquashfs", card.RootA, []string{"-lls"}},
+		{"e2fsck", card.Perm, []string{"-f", "-n"}},
 	} {
 		needTool(t, c.tool)
 		file := r.Image
@@ -107,7 +109,7 @@ func extract(t *testing.T, image string, partition int) string {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	table, err := disk.ReadTable(f, imageSize)
+	table, err := disk.ReadTable(f, card.ImageSize)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +132,7 @@ func TestRootHoldsWhatGokrazyExpects(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := rootImage(piBoard(t), m, "00ff", rootSize)
+	b, err := rootImage(piBoard(t), m, "00ff", card.RootSize)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,5 +236,29 @@ func TestImageLeavesTheEEPROMOfABoardAlone(t *testing.T) {
 	}
 	if firmware != 4 {
 		t.Errorf("%d start*.elf, want 4", firmware)
+	}
+}
+
+func TestDefaultsOfAnImageLieInItsRootAndNotInTheSeed(t *testing.T) {
+	p := fakeParts(t)
+	p.Defaults = []byte(`{"stream": {"fps": 25}}`)
+	// A card's own seed would throw defaults away that lie there.
+	if b := readBackSeed(t, buildImage(t, p).Image); len(b) != card.SeedSize || len(bytes.TrimSpace(b)) != 0 || b[card.SeedSize-1] != '\n' {
+		t.Errorf("seed of %d bytes: %q, want a placeholder", len(b), bytes.TrimSpace(b))
+	}
+	m, err := gather(piBoard(t), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := rootImage(piBoard(t), m, "", card.RootSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := disk.OpenSquashFS(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := fs.ReadFile(root, config.ImageDefaults[1:]); err != nil || string(got) != string(p.Defaults) {
+		t.Errorf("defaults in the root: %q, %v", got, err)
 	}
 }

@@ -10,15 +10,13 @@ import (
 	"slices"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 	"github.com/krazycam/krazycam/gokrazy/initramfs"
 )
 
-const (
-	initrdName = "initrd.bin"
-	// preinit is the program in it, in the folder of the board's programs.
-	preinit = "preinit"
-)
+// preinit is the program in it, in the folder of the board's programs.
+const preinit = "preinit"
 
 // An initrd is the packed archive and what went into it.
 type initrd struct {
@@ -30,7 +28,7 @@ func (m *material) readInitrd(b board.Board, p Parts) error {
 	if len(b.EarlyModules)+len(b.LateModules) == 0 {
 		return nil
 	}
-	program, err := m.readOne(b, filepath.Join(p.Programs, preinit), initrdName+"/"+initramfs.InitName, false)
+	program, err := m.readOne(b, filepath.Join(p.Programs, preinit), card.InitrdName+"/"+initramfs.InitName, false)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 )
 
@@ -75,8 +76,8 @@ func Inspect(ctx context.Context, r io.ReaderAt, size int64) (Report, error) {
 	if err != nil {
 		return Report{}, fmt.Errorf("inspect: %w", err)
 	}
-	if len(table.Partitions) != partitions {
-		return Report{}, fmt.Errorf("inspect: %d partitions, an image of ours has %d: %w", len(table.Partitions), partitions, disk.ErrDamaged)
+	if len(table.Partitions) != card.Partitions {
+		return Report{}, fmt.Errorf("inspect: %d partitions, an image of ours has %d: %w", len(table.Partitions), card.Partitions, disk.ErrDamaged)
 	}
 	out := Report{Size: table.Size, Disk: table.Disk.String(), Problems: []string{}}
 	if out.SHA256, err = hashFile(ctx, io.NewSectionReader(r, 0, table.Size)); err != nil {
@@ -127,10 +128,10 @@ func recognize(section *io.SectionReader) (holds string, used int64) {
 
 func (r *Report) addPartition(i int, section *io.SectionReader) error {
 	switch i {
-	case bootPartition:
+	case card.Boot:
 		return r.addBoot(section)
-	case rootAPartition, rootBPartition:
-		slot := Slot{Name: string(rune('A' + i - rootAPartition)), Modules: []string{}, Programs: []Program{}}
+	case card.RootA, card.RootB:
+		slot := Slot{Name: string(rune('A' + i - card.RootA)), Modules: []string{}, Programs: []Program{}}
 		if m := rootArgument.FindStringSubmatch(r.Cmdline); m != nil {
 			slot.Active = m[2] == strconv.Itoa(i)
 		}
@@ -150,14 +151,14 @@ func (r *Report) addBoot(section *io.SectionReader) error {
 	if err != nil {
 		return err
 	}
-	line, err := readLimited(boot, cmdlineName, maxText)
+	line, err := readLimited(boot, card.CmdlineName, maxText)
 	if err != nil {
 		return err
 	}
 	// Only the first line is the kernel's.
 	r.Cmdline, _, _ = strings.Cut(string(line), "\n")
 	r.Cmdline = strings.TrimSpace(r.Cmdline)
-	blank, err := seedIsBlank(boot)
+	blank, err := card.SeedIsBlank(boot)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		r.Seed = SeedMissing

@@ -15,6 +15,7 @@ import (
 	"slices"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 )
 
@@ -33,7 +34,7 @@ type RawReport struct {
 
 // addLoader tells what the boot partition is made for.
 func (r *Report) addLoader(boot fs.FS) error {
-	script, err := readLimited(boot, bootScriptName, maxScript)
+	script, err := readLimited(boot, card.BootScriptName, maxScript)
 	if errors.Is(err, fs.ErrNotExist) {
 		r.Loader = board.PiFirmware
 		return nil
@@ -42,15 +43,15 @@ func (r *Report) addLoader(boot fs.FS) error {
 		return err
 	}
 	r.Loader = board.UBoot
-	if list, err := readLimited(boot, sourcesName, maxSources); err == nil {
+	if list, err := readLimited(boot, card.SourcesName, maxSources); err == nil {
 		// A list that cannot be read is the affair of Sources, not of a boot.
 		_ = json.Unmarshal(list, &r.sources)
 	}
 	if !isBootScript(script) {
-		r.problem("%s is none for U-Boot, or damaged", bootScriptName)
+		r.problem("%s is none for U-Boot, or damaged", card.BootScriptName)
 	}
-	if _, err := fs.Stat(boot, initrdName); err != nil {
-		r.problem("%s: %v", initrdName, err)
+	if _, err := fs.Stat(boot, card.InitrdName); err != nil {
+		r.problem("%s: %v", card.InitrdName, err)
 	}
 	return nil
 }
@@ -72,7 +73,7 @@ func (r *Report) addRaw(image io.ReaderAt) error {
 	if err != nil {
 		return nil // judge says so
 	}
-	end := int64(bootStart)
+	end := int64(card.BootStart)
 	for _, raw := range slices.Backward(b.Raw) {
 		start := raw.Sector * disk.SectorSize
 		loader := make([]byte, end-start)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 )
 
@@ -58,7 +59,7 @@ func TestInspectReadsBackWhatWasBuilt(t *testing.T) {
 
 func TestInspectNeverShowsTheSeed(t *testing.T) {
 	built := fakeImage(t)
-	if err := WriteSeed(built.Image, []byte(`{"gateway":{"key":"sesame"}}`)); err != nil {
+	if err := card.WriteSeed(built.Image, []byte(`{"gateway":{"key":"sesame"}}`)); err != nil {
 		t.Fatal(err)
 	}
 	r, err := inspectFile(t, built.Image)
@@ -76,15 +77,15 @@ func TestInspectNeverShowsTheSeed(t *testing.T) {
 // A card of 64 GB took ten minutes and had a sum that nothing else has.
 func TestInspectLooksAtTheImageOnACardAndNoFurther(t *testing.T) {
 	built := fakeImage(t)
-	if err := os.Truncate(built.Image, imageSize+100*mib); err != nil {
+	if err := os.Truncate(built.Image, card.ImageSize+100*mib); err != nil {
 		t.Fatal(err)
 	}
 	r, err := inspectFile(t, built.Image)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Size != imageSize || r.SHA256 != built.SHA256 {
-		t.Errorf("%d bytes, sha256 %s; want %d, %s", r.Size, r.SHA256, int64(imageSize), built.SHA256)
+	if r.Size != card.ImageSize || r.SHA256 != built.SHA256 {
+		t.Errorf("%d bytes, sha256 %s; want %d, %s", r.Size, r.SHA256, int64(card.ImageSize), built.SHA256)
 	}
 }
 
@@ -96,7 +97,7 @@ func TestInspectTakesABootPartitionWithoutASeed(t *testing.T) {
 	}
 	defer f.Close()
 	folders := make([]byte, mib) // boot sector, table, root folder
-	if _, err := f.ReadAt(folders, bootStart); err != nil {
+	if _, err := f.ReadAt(folders, card.BootStart); err != nil {
 		t.Fatal(err)
 	}
 	at := bytes.Index(folders, []byte("KRAZYC~1JSO"))
@@ -104,7 +105,7 @@ func TestInspectTakesABootPartitionWithoutASeed(t *testing.T) {
 		t.Fatal("no entry of the seed")
 	}
 	for i := range 2 { // its long name in the entry before
-		if _, err := f.WriteAt([]byte{0xe5}, int64(bootStart+at-32*i)); err != nil {
+		if _, err := f.WriteAt([]byte{0xe5}, int64(card.BootStart+at-32*i)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -120,7 +121,7 @@ func TestInspectNamesWhatDoesNotFit(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	boot, start, err := openBoot(f, imageSize)
+	boot, start, err := card.OpenBoot(f, card.ImageSize)
 	if err != nil {
 		t.Fatal(err)
 	}

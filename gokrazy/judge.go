@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/gokrazy/card"
 )
 
 func (r *Report) problem(format string, args ...any) {
@@ -19,7 +20,7 @@ var rootArgument = regexp.MustCompile(`\broot=PARTUUID=([0-9a-f-]+)/PARTNROFF=([
 
 // judge looks for what cannot work together.
 func (r *Report) judge() {
-	if m := rootArgument.FindStringSubmatch(r.Cmdline); m == nil || m[1] != r.Partitions[bootPartition].ID {
+	if m := rootArgument.FindStringSubmatch(r.Cmdline); m == nil || m[1] != r.Partitions[card.Boot].ID {
 		r.problem("the command line names no root of this image")
 	}
 	b, err := board.ByName(r.Board)

@@ -14,10 +14,9 @@ import (
 	"golang.org/x/mod/module"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 )
-
-const licenceFolder = "LICENCES"
 
 // codecLicences are Debian's copyright files of the C libraries in camsource.
 //
@@ -46,7 +45,7 @@ func linkedModules(programs []Program) []goModule {
 
 // moduleLicence is the file on the boot partition for a Go module.
 func moduleLicence(module string) string {
-	return path.Join(licenceFolder, "go", strings.ReplaceAll(strings.ReplaceAll(module, "/", "_"), ":", "_")+".txt")
+	return path.Join(card.LicenceFolder, "go", strings.ReplaceAll(strings.ReplaceAll(module, "/", "_"), ":", "_")+".txt")
 }
 
 // partLicence is the same for a kernel, boot firmware or C library by its name as a module
@@ -55,7 +54,7 @@ func partLicence(name string) string {
 	if name == "libturbojpeg0-dev" {
 		name = "libjpeg-turbo"
 	}
-	return path.Join(licenceFolder, strings.ReplaceAll(name, "/", "_")+".txt")
+	return path.Join(card.LicenceFolder, strings.ReplaceAll(name, "/", "_")+".txt")
 }
 
 // readLicences refuses a module without a licence: nobody may hand it on.
@@ -91,7 +90,7 @@ func (m *material) readLicences(_ board.Board, p Parts) error {
 		if err != nil {
 			return err
 		}
-		add(path.Join(licenceFolder, t.Name()), text)
+		add(path.Join(card.LicenceFolder, t.Name()), text)
 	}
 	return nil
 }

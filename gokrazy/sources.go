@@ -16,14 +16,12 @@ import (
 	"strings"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 )
 
-const (
-	sourcesName = "sources.json"
-	// maxSources is for 400 files of 150 bytes each, and as much again.
-	maxSources = 1 << 20
-)
+// maxSources is for 400 files of 150 bytes each, and as much again.
+const maxSources = 1 << 20
 
 // Where a SourceFile lies, as the word before the colon of its Path.
 const (
@@ -90,7 +88,7 @@ func sourceList(b board.Board, p Parts, m material) ([]byte, error) {
 		kernel.add(inRoot, e.Path, e.Bytes)
 	}
 	if m.initrd != nil {
-		kernel.add(inBoot, initrdName, m.initrd.bytes)
+		kernel.add(inBoot, card.InitrdName, m.initrd.bytes)
 		for _, e := range m.initrd.modules {
 			kernel.add(inInitrd, e.Path, e.Bytes)
 		}
@@ -116,17 +114,17 @@ func (p *SourcePart) add(where, name string, b []byte) {
 // size bytes, and compares each file with it. A file that differs is no error: an
 // owner may have changed it, and then the list does not tell its source.
 func Sources(ctx context.Context, r io.ReaderAt, size int64) (SourceReport, error) {
-	boot, _, err := openBoot(r, size)
+	boot, _, err := card.OpenBoot(r, size)
 	if err != nil {
 		return SourceReport{}, fmt.Errorf("sources: %w", err)
 	}
-	list, err := readLimited(boot, sourcesName, maxSources)
+	list, err := readLimited(boot, card.SourcesName, maxSources)
 	if err != nil {
 		return SourceReport{}, fmt.Errorf("sources: %w", err)
 	}
 	var out SourceReport
 	if err := json.Unmarshal(list, &out); err != nil {
-		return SourceReport{}, fmt.Errorf("sources: %s: %w", sourcesName, err)
+		return SourceReport{}, fmt.Errorf("sources: %s: %w", card.SourcesName, err)
 	}
 	look := sourceReader{r: r, boot: boot, root: activeRoot(r, size, boot)}
 	for i := range out.Parts {
@@ -177,7 +175,7 @@ func (s sourceReader) state(f SourceFile) FileState {
 func (s sourceReader) raw(name string, size int64) ([]byte, error) {
 	sector, _, _ := strings.Cut(name, "/")
 	n, err := strconv.ParseInt(sector, 10, 32)
-	if err != nil || n < 0 || size < 0 || size > bootStart-n*disk.SectorSize {
+	if err != nil || n < 0 || size < 0 || size > card.BootStart-n*disk.SectorSize {
 		return nil, fmt.Errorf("sector %q, %d bytes: %w", sector, size, errors.Join(err, disk.ErrDamaged))
 	}
 	b := make([]byte, size)
@@ -189,17 +187,17 @@ func (s sourceReader) raw(name string, size int64) ([]byte, error) {
 
 // activeRoot opens the root that the command line names, nil if there is none.
 func activeRoot(r io.ReaderAt, size int64, boot fs.FS) fs.FS {
-	line, err := readLimited(boot, cmdlineName, maxText)
+	line, err := readLimited(boot, card.CmdlineName, maxText)
 	if err != nil {
 		return nil
 	}
 	table, err := disk.ReadTable(r, size)
-	if err != nil || len(table.Partitions) != partitions {
+	if err != nil || len(table.Partitions) != card.Partitions {
 		return nil
 	}
-	at := rootAPartition
+	at := card.RootA
 	if m := rootArgument.FindSubmatch(line); m != nil && string(m[2]) == "2" {
-		at = rootBPartition
+		at = card.RootB
 	}
 	p := table.Partitions[at]
 	root, err := disk.OpenSquashFS(io.NewSectionReader(r, p.Start, p.Size), p.Size)

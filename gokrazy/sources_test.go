@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 )
 
@@ -19,7 +20,7 @@ func TestSourcesSayWhereEachPartOfABoneIsFrom(t *testing.T) {
 	}
 	defer f.Close()
 	states := func() map[string]FileState {
-		r, err := Sources(context.Background(), f, imageSize)
+		r, err := Sources(context.Background(), f, card.ImageSize)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,7 +58,7 @@ func TestSourcesOfAPiNameItsModules(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	r, err := Sources(context.Background(), f, imageSize)
+	r, err := Sources(context.Background(), f, card.ImageSize)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/krazycam/krazycam/gokrazy/card"
 )
 
 // ErrNoQEMU means that the emulator is not installed; the message says what to install.
@@ -117,7 +119,7 @@ func (vm *VM) prepareImage() error {
 		}
 	}
 	if vm.config.Seed != nil {
-		if err := WriteSeed(vm.image, vm.config.Seed); err != nil {
+		if err := card.WriteSeed(vm.image, vm.config.Seed); err != nil {
 			return fmt.Errorf("vm: %w", err)
 		}
 	}

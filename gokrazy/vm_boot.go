@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/krazycam/krazycam/gokrazy/card"
 )
 
 // bootFiles are what QEMU starts: a kernel, or firmware that looks for one itself.
@@ -30,7 +32,7 @@ func readBootFiles(image, folder string) (b bootFiles, err error) {
 	if err != nil {
 		return bootFiles{}, err
 	}
-	boot, _, err := openBoot(f, info.Size())
+	boot, _, err := card.OpenBoot(f, info.Size())
 	if err != nil {
 		return bootFiles{}, fmt.Errorf("%s: %w", image, err)
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+
+	"github.com/krazycam/krazycam/gokrazy/card"
 )
 
 // ErrNoUBoot means that the boot loader of the virtual machine is not installed; the
@@ -52,11 +54,11 @@ func machineFor(image string) machine {
 	if err != nil {
 		return machine64()
 	}
-	boot, _, err := openBoot(f, info.Size())
+	boot, _, err := card.OpenBoot(f, info.Size())
 	if err != nil {
 		return machine64()
 	}
-	if _, err := fs.Stat(boot, bootScriptName); err != nil {
+	if _, err := fs.Stat(boot, card.BootScriptName); err != nil {
 		return machine64()
 	}
 	return machine32()
