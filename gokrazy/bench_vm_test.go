@@ -23,6 +23,7 @@ import (
 
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
+	"github.com/krazycam/krazycam/gokrazy/vm"
 	"github.com/krazycam/krazycam/v4l2/virtualcam"
 )
 
@@ -44,12 +45,10 @@ type boardBench struct {
 
 func newBoardBench(t *testing.T) *boardBench {
 	t.Helper()
-	requireTools(t, qemuProgram, "qemu-aarch64", "bash")
+	requireTools(t, "qemu-system-aarch64", "qemu-aarch64", "bash")
 	dir := t.TempDir()
 	b := &boardBench{dir: dir, image: filepath.Join(dir, "board.img"), rtp: listenUDP(t), rtcp: listenUDP(t)}
-	if err := copySparse(b.image, builtImage(t)); err != nil {
-		t.Fatal(err)
-	}
+	cloneImage(t, b.image, builtImage(t))
 	b.camctl, b.camsource = filepath.Join(dir, "camctl"), filepath.Join(dir, "camsource")
 	run(t, []string{"CGO_ENABLED=0"}, "go", "build", "-o", b.camctl, "./cmd/camctl")
 	run(t, nil, "go", "build", "-o", b.camsource, "../firmware/cmd/camsource")
@@ -75,12 +74,12 @@ func (b *boardBench) seed(t *testing.T) []byte {
 // cutPower starts the board for the first time and ends it once it says that a row is done.
 func (b *boardBench) cutPower(ctx context.Context, t *testing.T) {
 	t.Helper()
-	vm, err := StartVM(ctx, VMConfig{Image: b.image, Seed: b.seed(t)})
+	m, err := vm.Start(ctx, vm.Config{Image: b.image, Seed: b.seed(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer vm.Close()
-	if _, err := vm.WaitLine(ctx, regexp.MustCompile(`^bench: 1 of 12: 320x240 speed -12 threads 1: .* dB`)); err != nil {
+	defer m.Close()
+	if _, err := m.WaitLine(ctx, regexp.MustCompile(`^bench: 1 of 12: 320x240 speed -12 threads 1: .* dB`)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -98,16 +97,16 @@ func (b *boardBench) goOn(ctx context.Context, t *testing.T, out string) (progre
 	if err != nil {
 		t.Fatal(err)
 	}
-	vm, err := StartVM(ctx, VMConfig{Image: b.image, Camera: virtualcam.New(virtualcam.NewPattern()), Console: console})
+	m, err := vm.Start(ctx, vm.Config{Image: b.image, Camera: virtualcam.New(virtualcam.NewPattern()), Console: console})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer vm.Close()
+	defer m.Close()
 	if err := tool.Wait(); err != nil {
 		t.Fatalf("camctl bench: %v\n%s", err, said.String())
 	}
-	t.Logf("FIGURE bench on the board: from power on (QEMU) to the result, kept by camctl bench: %.1f s", time.Since(vm.Started()).Seconds())
-	if _, err := vm.WaitLine(ctx, regexp.MustCompile(`^camsource READY rtp=10\.0\.2\.2:`)); err != nil {
+	t.Logf("FIGURE bench on the board: from power on (QEMU) to the result, kept by camctl bench: %.1f s", time.Since(m.Started()).Seconds())
+	if _, err := m.WaitLine(ctx, regexp.MustCompile(`^camsource READY rtp=10\.0\.2\.2:`)); err != nil {
 		t.Error(err)
 	}
 	packet := make([]byte, 2048)
@@ -116,7 +115,7 @@ func (b *boardBench) goOn(ctx context.Context, t *testing.T, out string) (progre
 	if n, _, err := b.rtp.ReadFrom(packet); err != nil || n < 13 || packet[0]>>6 != 2 || packet[1]&0x7f != 96 {
 		t.Errorf("no RTP of payload type 96 after the bench: % x, %v", packet[:min(n, 12)], err)
 	}
-	for _, l := range vm.Lines() {
+	for _, l := range m.Lines() {
 		if strings.HasPrefix(l.Text, "[") {
 			b.kernel = append(b.kernel, l.Text)
 		}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krazycam/krazycam/gokrazy/vm"
 	"github.com/krazycam/krazycam/v4l2/virtualcam"
 )
 
@@ -53,7 +54,7 @@ func startBone(t *testing.T, image string) (slow []string) {
 	g := &rig{source: stampedFace(t), tap: newTap(t)}
 	g.startFarEnd(t, nil)
 	var err error
-	g.VM, err = StartVM(ctx, VMConfig{
+	g.Machine, err = vm.Start(ctx, vm.Config{
 		Image: image, Snapshot: true, Seed: g.seed(t), Camera: virtualcam.New(g.source), QEMUArgs: []string{"-icount", boneClock},
 	})
 	if err != nil {

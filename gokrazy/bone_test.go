@@ -110,9 +110,7 @@ func boneImage(t testing.TB) Result {
 		t.Fatal(err)
 	}
 	r.Image = filepath.Join(t.TempDir(), "bbb.img")
-	if err := copySparse(r.Image, kept); err != nil {
-		t.Fatal(err)
-	}
+	cloneImage(t, r.Image, kept)
 	return r
 }
 

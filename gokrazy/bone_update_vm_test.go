@@ -16,12 +16,14 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
+	"github.com/krazycam/krazycam/gokrazy/vm"
 	"github.com/krazycam/krazycam/v4l2/virtualcam"
 )
 
@@ -33,35 +35,70 @@ type updatedBone struct {
 	base string // URL
 }
 
-// rootWithPassword is the root of scripts/image bbb with a password and, as a mark that
-// the status page shows, another fingerprint of its bill of materials.
-func rootWithPassword(t *testing.T, m material, mark string) []byte {
+// readRoot lists what lies in root A of an image.
+func readRoot(t *testing.T, image string) (all []disk.Entry) {
 	t.Helper()
-	m.extra = []disk.Entry{{Path: "etc/gokr-pw.txt", Mode: 0o400, Bytes: []byte(gokrazyPassword)}}
-	root, err := rootImage(boneBoard(t), m, mark, card.RootSize)
+	f, err := os.Open(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	table, err := card.Table()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := table.Partitions[card.RootA]
+	root, err := disk.OpenSquashFS(io.NewSectionReader(f, p.Start, p.Size), p.Size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || name == "." {
+			return err
+		}
+		e := disk.Entry{Path: name}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		switch e.Mode = info.Mode(); {
+		case e.Mode.IsRegular():
+			e.Bytes, err = fs.ReadFile(root, name)
+		case e.Mode.Type() == fs.ModeSymlink:
+			e.Target, err = root.ReadLink(name)
+		}
+		all = append(all, e)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// rootWithPassword packs a board's root with a password and, as a mark that the status
+// page shows, another fingerprint of its bill of materials.
+func rootWithPassword(t *testing.T, entries []disk.Entry, mark string) []byte {
+	t.Helper()
+	entries = append(slices.Clone(entries),
+		disk.Entry{Path: "etc/gokr-pw.txt", Mode: 0o400, Bytes: []byte(gokrazyPassword)})
+	at := slices.IndexFunc(entries, func(e disk.Entry) bool { return e.Path == "etc/gokrazy/sbom.json" })
+	if at < 0 {
+		t.Fatal("the root has no bill of materials")
+	}
+	entries[at].Bytes = fmt.Appendf(nil, `{"sbom_hash": %q}`, mark)
+	root, err := disk.SquashFS(entries)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return root
 }
 
-// bonePrograms reads what lies in the root.
-func bonePrograms(t *testing.T) material {
-	t.Helper()
-	var m material
-	if err := m.readPrograms(boneBoard(t), Parts{Programs: "../out/armv7"}); err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
 // copyWithRoot is the image of scripts/image bbb with another root A.
 func copyWithRoot(t *testing.T, root []byte) string {
 	t.Helper()
 	image := filepath.Join(t.TempDir(), "bbb.img")
-	if err := copySparse(image, builtBone(t)); err != nil {
-		t.Fatal(err)
-	}
+	cloneImage(t, image, builtBone(t))
 	table, err := card.Table()
 	if err != nil {
 		t.Fatal(err)
@@ -83,8 +120,8 @@ func startUpdatedBone(ctx context.Context, t *testing.T, image string) *updatedB
 	g.startFarEnd(t, nil)
 	port := freeTCPPort(t)
 	var err error
-	g.VM, err = StartVM(ctx, VMConfig{
-		Image: image, Seed: g.seed(t), Camera: virtualcam.New(g.source), Forwards: []Forward{{port, 80}},
+	g.Machine, err = vm.Start(ctx, vm.Config{
+		Image: image, Seed: g.seed(t), Camera: virtualcam.New(g.source), Forwards: []vm.Forward{{Host: port, Guest: 80}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -209,16 +246,16 @@ func beforePartitions(t *testing.T, image string) []byte {
 }
 
 func TestBoneGoesFromRootAToBAndBackThroughUBootInVM(t *testing.T) {
-	m := bonePrograms(t)
-	image := copyWithRoot(t, rootWithPassword(t, m, "first"))
+	entries := readRoot(t, builtBone(t))
+	image := copyWithRoot(t, rootWithPassword(t, entries, "first"))
 	loaders := beforePartitions(t, image)
 	ctx, cancel := context.WithTimeout(context.Background(), 6*time.Minute)
 	defer cancel()
 	u := startUpdatedBone(ctx, t, image)
 	u.streams(ctx, t, "vda2", "first")
-	u.update(ctx, t, rootWithPassword(t, m, "second"), "2")
+	u.update(ctx, t, rootWithPassword(t, entries, "second"), "2")
 	u.streams(ctx, t, "vda3", "second")
-	u.update(ctx, t, rootWithPassword(t, m, "third"), "1")
+	u.update(ctx, t, rootWithPassword(t, entries, "third"), "1")
 	u.streams(ctx, t, "vda2", "third")
 	if u.Boots() != 3 {
 		t.Errorf("%d boots, want 3", u.Boots())

@@ -11,14 +11,16 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/krazycam/krazycam/gokrazy/vm"
 )
 
 // builtBone is the path of the image that scripts/image bbb made.
 func builtBone(t *testing.T) string {
 	t.Helper()
 	const path = "../out/bbb.img"
-	requireTools(t, qemuProgram32)
-	for _, needed := range []string{path, uBootFile} {
+	requireTools(t, "qemu-system-arm")
+	for _, needed := range []string{path, vm.UBootFile} {
 		if _, err := os.Stat(needed); err != nil {
 			if os.Getenv("KRAZYCAM_REQUIRE_ALL") != "" {
 				t.Fatalf("%v: build the image with scripts/image bbb, install U-Boot with scripts/setup", err)

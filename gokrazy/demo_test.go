@@ -22,7 +22,7 @@ const demoSeconds = 8
 
 func TestDemoStreamsUntilCtrlCAndLeavesNothingBehindInVM(t *testing.T) {
 	builtImage(t)
-	requireTools(t, qemuProgram, "npm", "ffmpeg")
+	requireTools(t, "qemu-system-aarch64", "npm", "ffmpeg")
 	temp := t.TempDir()
 	cmd := exec.Command("../scripts/demo")
 	cmd.Env = append(os.Environ(), "TMPDIR="+temp)

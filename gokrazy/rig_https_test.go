@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/farend"
+	"github.com/krazycam/krazycam/gokrazy/vm"
 	"github.com/krazycam/krazycam/v4l2/virtualcam"
 )
 
@@ -101,7 +102,7 @@ func startStrictDesk(t *testing.T, certificate tls.Certificate) *strictDesk {
 
 func TestBoardWithoutAClockStreamsOverHTTPSOnceGrantedInVM(t *testing.T) {
 	image := builtImage(t)
-	requireTools(t, qemuProgram)
+	requireTools(t, "qemu-system-aarch64")
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	certificate, ca := youngCertificate(t)
@@ -114,12 +115,12 @@ func TestBoardWithoutAClockStreamsOverHTTPSOnceGrantedInVM(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	vm, err := StartVM(ctx, VMConfig{Image: image, Snapshot: true, Seed: seed, NoRTC: true, Camera: virtualcam.New(virtualcam.NewPattern())})
+	m, err := vm.Start(ctx, vm.Config{Image: image, Snapshot: true, Seed: seed, NoRTC: true, Camera: virtualcam.New(virtualcam.NewPattern())})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer vm.Close()
-	ready, err := vm.WaitLine(ctx, regexp.MustCompile(`init READY`))
+	defer m.Close()
+	ready, err := m.WaitLine(ctx, regexp.MustCompile(`init READY`))
 	if err != nil {
 		t.Fatal(err)
 	}

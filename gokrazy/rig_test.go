@@ -20,6 +20,7 @@ import (
 
 	"github.com/krazycam/krazycam/firmware/farend"
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
+	"github.com/krazycam/krazycam/gokrazy/vm"
 	"github.com/krazycam/krazycam/v4l2/virtualcam"
 )
 
@@ -40,7 +41,7 @@ var rigSize = virtualcam.Size{Width: 320, Height: 240}
 
 // A rig is the board in its VM and all that is around it.
 type rig struct {
-	*VM
+	*vm.Machine
 	board    string // for figures: rpi or bbb
 	source   *rigSource
 	tap      *tap
@@ -153,7 +154,7 @@ func (g *rig) seed(t *testing.T) []byte {
 // startRig boots the image; all of it ends with the test.
 func startRig(ctx context.Context, t *testing.T, image string) *rig {
 	t.Helper()
-	requireTools(t, qemuProgram, "gst-launch-1.0", "ffmpeg", "tshark")
+	requireTools(t, "qemu-system-aarch64", "gst-launch-1.0", "ffmpeg", "tshark")
 	g := &rig{board: strings.TrimSuffix(filepath.Base(image), ".img"), source: stampedFace(t), second: make(chan *decoder, 1), capture: filepath.Join(t.TempDir(), "board.pcap")}
 	gst, ff := freePort(t), freePort(t)
 	g.tap = newTap(t, gst, ff)
@@ -164,7 +165,7 @@ func startRig(ctx context.Context, t *testing.T, image string) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { console.Close() })
-	g.VM, err = StartVM(ctx, VMConfig{
+	g.Machine, err = vm.Start(ctx, vm.Config{
 		Image: image, Snapshot: true, Seed: g.seed(t), Camera: virtualcam.New(g.source), Console: console,
 		QEMUArgs: []string{"-object", "filter-dump,id=dump,netdev=n,file=" + g.capture},
 	})

@@ -6,7 +6,9 @@ package gokrazy
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +18,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/gokrazy/card"
+	"github.com/krazycam/krazycam/gokrazy/disk"
+	"github.com/krazycam/krazycam/gokrazy/vm"
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 	"github.com/krazycam/krazycam/v4l2/virtualcam"
 )
@@ -42,8 +48,8 @@ func run(t *testing.T, env []string, name string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// guestDisk makes a root file system with the guest and its modules, and gives the kernel.
-func guestDisk(t *testing.T) (image, kernel string) {
+// guestRoot makes a root file system with the guest and its modules, and gives the kernel.
+func guestRoot(t *testing.T) (packed, kernel []byte) {
 	t.Helper()
 	dir := t.TempDir()
 	root := filepath.Join(dir, "root")
@@ -69,10 +75,45 @@ func guestDisk(t *testing.T) (image, kernel string) {
 			t.Fatal(err)
 		}
 	}
-	image = filepath.Join(dir, "root.img")
+	image := filepath.Join(dir, "root.img")
 	run(t, nil, "mksquashfs", root, image, "-comp", "gzip", "-noappend", "-all-root", "-no-xattrs", "-quiet", "-no-progress",
 		"-p", "dev/console c 600 0 0 5 1")
-	return image, filepath.Join(module, "vmlinuz")
+	packed, err := os.ReadFile(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kernel, err = os.ReadFile(filepath.Join(module, "vmlinuz")); err != nil {
+		t.Fatal(err)
+	}
+	return packed, kernel
+}
+
+// guestCard is a card with a boot partition and a root, as an image of ours has them, that
+// starts the guest with its arguments.
+func guestCard(t *testing.T, arguments string) string {
+	t.Helper()
+	root, kernel := guestRoot(t)
+	const mib, start, size = 1 << 20, 1 << 20, 64 << 20
+	id := disk.GUID{2}
+	cmdline := "quiet root=PARTUUID=" + id.String() + "/PARTNROFF=1 rootwait rootfstype=squashfs ro init=/guest panic=1 -- " + arguments
+	rootSize := int64(len(root)+mib-1) / mib * mib
+	table := disk.Table{Disk: disk.GUID{1}, Size: start + size + rootSize + mib, Partitions: []disk.Partition{
+		{Type: disk.TypeEFI, ID: id, Start: start, Size: size},
+		{Type: disk.TypeLinux, ID: disk.GUID{3}, Start: start + size, Size: rootSize},
+	}}
+	boot := []disk.Entry{{Path: card.CmdlineName, Bytes: []byte(cmdline)}, {Path: board.KernelName, Bytes: kernel}}
+	f, err := os.Create(filepath.Join(t.TempDir(), "guest.img"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	_, rootErr := f.WriteAt(root, start+size)
+	err = errors.Join(rootErr, f.Truncate(table.Size), disk.WriteTable(f, table),
+		disk.WriteFAT(io.NewOffsetWriter(f, start), disk.FATOptions{Size: size, Hidden: start}, boot))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f.Name()
 }
 
 // A recorder is a source that remembers what it gave out.
@@ -98,13 +139,13 @@ func (r *recorder) Buffer(f pixfmt.FourCC, s virtualcam.Size, n uint32, due time
 
 // guestVM is a VM with the guest of testdata.
 type guestVM struct {
-	*VM
+	*vm.Machine
 	t      *testing.T
 	source *recorder
 	ctx    context.Context
 }
 
-func (g *guestVM) wait(pattern string) ConsoleLine {
+func (g *guestVM) wait(pattern string) vm.Line {
 	g.t.Helper()
 	ctx, cancel := context.WithTimeout(g.ctx, 40*time.Second)
 	defer cancel()
@@ -149,30 +190,27 @@ func (g *guestVM) buffers(n int) sentBuffer {
 
 func TestGuestSeesEveryByteOfTheVirtualCameraInVM(t *testing.T) {
 	requireTools(t, "qemu-system-aarch64", "mksquashfs")
-	image, kernel := guestDisk(t)
+	image := guestCard(t, strings.Join(uvcModules, ",")+" 320x240,640x480,1280x720,640x480")
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	source := &recorder{Source: virtualcam.NewPattern(), sent: map[string]sentBuffer{}}
 	camera := virtualcam.New(source)
-	vm, err := startVM(ctx, VMConfig{Image: image, Camera: camera, Snapshot: true}, func(string, string) (bootFiles, error) {
-		return bootFiles{kernel: kernel, cmdline: "console=ttyAMA0 quiet root=/dev/vda rootfstype=squashfs ro init=/guest panic=1 -- " +
-			strings.Join(uvcModules, ",") + " 320x240,640x480,1280x720,640x480"}, nil
-	})
+	m, err := vm.Start(ctx, vm.Config{Image: image, Camera: camera})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer vm.Close()
-	g := &guestVM{vm, t, source, ctx}
+	defer m.Close()
+	g := &guestVM{m, t, source, ctx}
 
 	first := g.wait(`^guest camera .*320x240`)
-	t.Logf("%s, %v after power on", first.Text, first.At.Sub(vm.Started()).Round(time.Millisecond))
+	t.Logf("%s, %v after power on", first.Text, first.At.Sub(m.Started()).Round(time.Millisecond))
 	g.checkBuffers(virtualcam.Size{Width: 320, Height: 240})
 
 	pulled := time.Now()
-	vm.Unplug()
+	m.Unplug()
 	g.since(pulled, "unplug by closed socket", `^guest ended:`)
 	plugged := time.Now()
-	if err := vm.Plug(); err != nil {
+	if err := m.Plug(); err != nil {
 		t.Fatal(err)
 	}
 	g.since(plugged, "replug", `^guest camera .*640x480`)
@@ -194,7 +232,7 @@ func TestGuestSeesEveryByteOfTheVirtualCameraInVM(t *testing.T) {
 	g.wait(`^guest resets itself`)
 	camera.Inject(virtualcam.Faults{})
 	g.wait(`^guest READY`)
-	if n := vm.Boots(); n != 2 {
+	if n := m.Boots(); n != 2 {
 		t.Errorf("Boots after the guest's reset = %d, want 2", n)
 	}
 	g.wait(`^guest camera `)

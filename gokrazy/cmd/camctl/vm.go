@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/krazycam/krazycam/gokrazy"
+	"github.com/krazycam/krazycam/gokrazy/vm"
 	"github.com/krazycam/krazycam/v4l2/virtualcam"
 )
 
@@ -51,12 +51,12 @@ func newVMCommand() *cobra.Command {
 }
 
 func (f *vmFlags) run(cmd *cobra.Command, image string) (err error) {
-	config := gokrazy.VMConfig{
+	config := vm.Config{
 		Image: image, Snapshot: f.snapshot, NoRTC: f.noRTC, UBoot: f.uBoot, Console: cmd.OutOrStdout(),
 		Log: newLog(cmd),
 	}
 	for _, s := range f.forwards {
-		forward, err := gokrazy.ParseForward(s)
+		forward, err := vm.ParseForward(s)
 		if err != nil {
 			return usageError{err}
 		}
@@ -81,11 +81,11 @@ func (f *vmFlags) run(cmd *cobra.Command, image string) (err error) {
 	piped := &pipedConsole{Writer: config.Console, gone: cancel}
 	config.Console = piped
 	defer piped.notice()()
-	vm, err := gokrazy.StartVM(ctx, config)
+	machine, err := vm.Start(ctx, config)
 	if err != nil {
 		return err
 	}
-	return vm.Wait()
+	return machine.Wait()
 }
 
 // A pipedConsole ends the VM when nobody reads it any more, as camctl bench once it has its
@@ -111,7 +111,7 @@ func (p *pipedConsole) Write(b []byte) (int, error) {
 }
 
 // vmCamera is the webcam that --camera names, nil for none.
-func vmCamera(name string) (gokrazy.USBCamera, error) {
+func vmCamera(name string) (vm.Camera, error) {
 	switch name {
 	case "none":
 		return nil, nil

@@ -1,5 +1,6 @@
-// VM: a copy of an image that takes no more room than the image's data.
-package gokrazy
+// A copy of an image that takes no more room than the image's data.
+
+package vm
 
 import (
 	"bytes"

@@ -1,10 +1,11 @@
-package gokrazy
+package vm
 
 import (
 	"context"
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,9 +14,16 @@ import (
 
 func TestOnlyTheConsoleOfTheCommandLineChanges(t *testing.T) {
 	for _, c := range []struct{ name, in, want string }{
-		{"two consoles and padding", "console=tty1 console=serial0,115200 root=PARTUUID=x/PARTNROFF=1 panic=10\n     ", "console=ttyAMA0 root=PARTUUID=x/PARTNROFF=1 panic=10"},
+		{
+			"two consoles and padding",
+			"console=tty1 console=serial0,115200 root=PARTUUID=x/PARTNROFF=1 panic=10\n     ",
+			"console=ttyAMA0 root=PARTUUID=x/PARTNROFF=1 panic=10",
+		},
 		{"none", "root=/dev/vda", "console=ttyAMA0 root=/dev/vda"},
-		{"a word that only looks like it", "netconsole=x root=/dev/vda", "console=ttyAMA0 netconsole=x root=/dev/vda"},
+		{
+			"a word that only looks like it",
+			"netconsole=x root=/dev/vda", "console=ttyAMA0 netconsole=x root=/dev/vda",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := withConsole(c.in, "ttyAMA0"); got != c.want {
@@ -29,7 +37,9 @@ func TestParseForward(t *testing.T) {
 	if f, err := ParseForward("8443:443"); err != nil || f != (Forward{8443, 443}) {
 		t.Errorf("ParseForward = %+v, %v", f, err)
 	}
-	for _, bad := range []string{"", "8443", "8443:", ":443", "0:443", "8443:65536", "-1:1", "a:b", "1:2:3", "8443: 443"} {
+	for _, bad := range []string{
+		"", "8443", "8443:", ":443", "0:443", "8443:65536", "-1:1", "a:b", "1:2:3", "8443: 443",
+	} {
 		if f, err := ParseForward(bad); err == nil {
 			t.Errorf("ParseForward(%q) = %+v, want an error", bad, f)
 		}
@@ -37,19 +47,20 @@ func TestParseForward(t *testing.T) {
 }
 
 func TestQEMUArgumentsCarryTheConfiguration(t *testing.T) {
-	vm := &VM{image: "/tmp/a,b.img", folder: "/tmp/f", config: VMConfig{
+	m := &Machine{image: "/tmp/a,b.img", folder: "/tmp/f", config: Config{
 		Forwards: []Forward{{8443, 443}, {8080, 80}}, NoRTC: true, Watchdog: true, QEMUArgs: []string{"-object", "x"},
 	}}
-	args := strings.Join(vm.qemuArgs(bootFiles{kernel: "K", cmdline: "a b"}), " ")
+	args := strings.Join(m.qemuArgs(bootFiles{kernel: "K", cmdline: "a b"}), " ")
 	for _, want := range []string{
-		"-kernel K -append a b", "file=/tmp/a,,b.img", "hostfwd=tcp:127.0.0.1:8443-:443,hostfwd=tcp:127.0.0.1:8080-:80",
+		"-kernel K -append a b", "file=/tmp/a,,b.img",
+		"hostfwd=tcp:127.0.0.1:8443-:443,hostfwd=tcp:127.0.0.1:8080-:80",
 		"-rtc base=1970-01-02", "-device i6300esb", "-no-reboot", "path=/tmp/f/camera.sock", "-object x",
 	} {
 		if !strings.Contains(args, want) {
 			t.Errorf("arguments lack %q: %s", want, args)
 		}
 	}
-	plain := &VM{image: "i"}
+	plain := &Machine{image: "i"}
 	if args := plain.qemuArgs(bootFiles{}); slices.Contains(args, "-rtc") || slices.Contains(args, "i6300esb") {
 		t.Errorf("arguments of a plain VM: %v", args)
 	}
@@ -57,16 +68,18 @@ func TestQEMUArgumentsCarryTheConfiguration(t *testing.T) {
 
 func TestMissingQEMUSaysWhatToInstall(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
-	_, err := StartVM(context.Background(), VMConfig{Image: "cam.img"})
+	_, err := Start(context.Background(), Config{Image: "cam.img"})
 	if !errors.Is(err, ErrNoQEMU) || !strings.Contains(err.Error(), "apt install") {
-		t.Errorf("StartVM = %v, want ErrNoQEMU and what to install", err)
+		t.Errorf("Start = %v, want ErrNoQEMU and what to install", err)
 	}
 }
 
 // fakeQEMU puts a shell script in QEMU's place.
 func fakeQEMU(t *testing.T, script string) {
 	t.Helper()
-	requireTools(t, "sh")
+	if _, err := exec.LookPath("sh"); err != nil {
+		t.Skip("needs a shell")
+	}
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, qemuProgram), []byte("#!/bin/sh\n"+script), 0o755); err != nil {
 		t.Fatal(err)
@@ -78,52 +91,52 @@ func noBootFiles(string, string) (bootFiles, error) { return bootFiles{}, nil }
 
 func TestVMEndsWithQEMUAndReportsItsLastWords(t *testing.T) {
 	fakeQEMU(t, "echo hello; echo first >&2; echo 'no such machine' >&2; exit 3")
-	vm, err := startVM(context.Background(), VMConfig{}, noBootFiles)
+	m, err := start(context.Background(), Config{}, noBootFiles)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := vm.Wait(); err == nil || !strings.Contains(err.Error(), "no such machine") {
+	if err := m.Wait(); err == nil || !strings.Contains(err.Error(), "no such machine") {
 		t.Errorf("Wait = %v, want QEMU's last line", err)
 	}
-	if l := vm.Lines(); len(l) != 1 || l[0].Text != "hello" {
+	if l := m.Lines(); len(l) != 1 || l[0].Text != "hello" {
 		t.Errorf("Lines = %v, want hello", l)
 	}
-	if _, err := os.Stat(vm.folder); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(m.folder); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the working folder is still there: %v", err)
 	}
 }
 
 func TestVMEndsWithoutErrorWhenTheGuestPowersOff(t *testing.T) {
 	fakeQEMU(t, "exit 0")
-	vm, err := startVM(context.Background(), VMConfig{}, noBootFiles)
+	m, err := start(context.Background(), Config{}, noBootFiles)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := vm.Wait(); err != nil || vm.Boots() != 1 {
-		t.Errorf("Wait = %v after %d boots, want nil after 1", err, vm.Boots())
+	if err := m.Wait(); err != nil || m.Boots() != 1 {
+		t.Errorf("Wait = %v after %d boots, want nil after 1", err, m.Boots())
 	}
 }
 
 func TestVMEndsWithItsContextAndWithClose(t *testing.T) {
 	fakeQEMU(t, "exec sleep 60")
-	for name, end := range map[string]func(*VM, context.CancelFunc) error{
-		"context": func(vm *VM, cancel context.CancelFunc) error { cancel(); return vm.Wait() },
-		"Close":   func(vm *VM, _ context.CancelFunc) error { return vm.Close() },
+	for name, end := range map[string]func(*Machine, context.CancelFunc) error{
+		"context": func(m *Machine, cancel context.CancelFunc) error { cancel(); return m.Wait() },
+		"Close":   func(m *Machine, _ context.CancelFunc) error { return m.Close() },
 	} {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
-		vm, err := startVM(ctx, VMConfig{Camera: idle{}}, noBootFiles)
+		m, err := start(ctx, Config{Camera: idle{}}, noBootFiles)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := vm.Plug(); !errors.Is(err, errPlugged) {
+		if err := m.Plug(); !errors.Is(err, errPlugged) {
 			t.Errorf("%s: second Plug = %v, want %v", name, err, errPlugged)
 		}
-		if err := end(vm, cancel); err != nil {
+		if err := end(m, cancel); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if err := vm.Plug(); !errors.Is(err, ErrVMEnded) {
-			t.Errorf("%s: Plug after the end = %v, want ErrVMEnded", name, err)
+		if err := m.Plug(); !errors.Is(err, ErrEnded) {
+			t.Errorf("%s: Plug after the end = %v, want ErrEnded", name, err)
 		}
 	}
 }
@@ -144,18 +157,18 @@ func TestUnreadableImageIsReportedAtOnce(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name   string
-		config VMConfig
+		config Config
 	}{
-		{"absent", VMConfig{Image: filepath.Join(dir, "absent.img")}},
-		{"absent, to be copied", VMConfig{Image: filepath.Join(dir, "absent.img"), Snapshot: true}},
-		{"no partition table", VMConfig{Image: text}},
+		{"absent", Config{Image: filepath.Join(dir, "absent.img")}},
+		{"absent, to be copied", Config{Image: filepath.Join(dir, "absent.img"), Snapshot: true}},
+		{"no partition table", Config{Image: text}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if vm, err := StartVM(context.Background(), c.config); err == nil {
-				vm.Close()
-				t.Error("StartVM did not fail")
+			if m, err := Start(context.Background(), c.config); err == nil {
+				m.Close()
+				t.Error("Start did not fail")
 			} else if !strings.Contains(err.Error(), c.config.Image) {
-				t.Errorf("StartVM = %v, does not name the image", err)
+				t.Errorf("Start = %v, does not name the image", err)
 			}
 		})
 	}

@@ -1,4 +1,4 @@
-package gokrazy
+package vm
 
 import (
 	"bytes"
@@ -14,24 +14,24 @@ import (
 
 func TestConsoleGivesLinesInOrder(t *testing.T) {
 	var raw bytes.Buffer
-	vm := &VM{console: newConsole(&raw)}
+	m := &Machine{console: newConsole(&raw)}
 	for _, part := range []string{"one\r\ntw", "o\n", "READY a\nREADY b\n", "cut"} {
-		fmt.Fprint(vm.console, part)
+		fmt.Fprint(m.console, part)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	ready := regexp.MustCompile(`^READY`)
 	for _, want := range []string{"READY a", "READY b"} {
-		if l, err := vm.WaitLine(ctx, ready); err != nil || l.Text != want {
+		if l, err := m.WaitLine(ctx, ready); err != nil || l.Text != want {
 			t.Fatalf("WaitLine = %q, %v, want %q", l.Text, err, want)
 		}
 	}
-	go fmt.Fprint(vm.console, " off\nREADY c\n")
-	if l, err := vm.WaitLine(ctx, ready); err != nil || l.Text != "READY c" {
+	go fmt.Fprint(m.console, " off\nREADY c\n")
+	if l, err := m.WaitLine(ctx, ready); err != nil || l.Text != "READY c" {
 		t.Fatalf("WaitLine = %q, %v, want the line that came while it waited", l.Text, err)
 	}
 	var texts []string
-	for _, l := range vm.Lines() {
+	for _, l := range m.Lines() {
 		texts = append(texts, l.Text)
 	}
 	if want := []string{"one", "two", "READY a", "READY b", "cut off", "READY c"}; !slices.Equal(texts, want) {
@@ -43,15 +43,15 @@ func TestConsoleGivesLinesInOrder(t *testing.T) {
 }
 
 func TestWaitLineEndsWithTheVMAndWithItsContext(t *testing.T) {
-	vm := &VM{console: newConsole(nil)}
+	m := &Machine{console: newConsole(nil)}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := vm.WaitLine(ctx, regexp.MustCompile("x")); !errors.Is(err, context.Canceled) {
+	if _, err := m.WaitLine(ctx, regexp.MustCompile("x")); !errors.Is(err, context.Canceled) {
 		t.Errorf("WaitLine = %v, want Canceled", err)
 	}
-	vm.console.close()
-	if _, err := vm.WaitLine(context.Background(), regexp.MustCompile("x")); !errors.Is(err, ErrVMEnded) {
-		t.Errorf("WaitLine = %v, want ErrVMEnded", err)
+	m.console.close()
+	if _, err := m.WaitLine(context.Background(), regexp.MustCompile("x")); !errors.Is(err, ErrEnded) {
+		t.Errorf("WaitLine = %v, want ErrEnded", err)
 	}
 }
 

@@ -1,6 +1,7 @@
-// VM: what the board's boot firmware does: reads kernel and command line from the boot
+// What the board's boot firmware does: reads kernel and command line from the boot
 // partition.
-package gokrazy
+
+package vm
 
 import (
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/krazycam/krazycam/board"
 	"github.com/krazycam/krazycam/gokrazy/card"
 )
 
@@ -36,15 +38,15 @@ func readBootFiles(image, folder string) (b bootFiles, err error) {
 	if err != nil {
 		return bootFiles{}, fmt.Errorf("%s: %w", image, err)
 	}
-	cmdline, err := fs.ReadFile(boot, "cmdline.txt")
+	cmdline, err := fs.ReadFile(boot, card.CmdlineName)
 	if err != nil {
 		return bootFiles{}, fmt.Errorf("%s: boot partition: %w", image, err)
 	}
-	kernel, err := fs.ReadFile(boot, "vmlinuz")
+	kernel, err := fs.ReadFile(boot, board.KernelName)
 	if err != nil {
 		return bootFiles{}, fmt.Errorf("%s: boot partition: %w", image, err)
 	}
-	b = bootFiles{kernel: filepath.Join(folder, "vmlinuz"), cmdline: withConsole(string(cmdline), vmConsole)}
+	b = bootFiles{kernel: filepath.Join(folder, board.KernelName), cmdline: withConsole(string(cmdline), serialPort)}
 	if err := os.WriteFile(b.kernel, kernel, 0o600); err != nil {
 		return bootFiles{}, err
 	}

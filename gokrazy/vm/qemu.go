@@ -1,6 +1,7 @@
-// VM: one run of QEMU, from its command line to its exit.
+// One run of QEMU, from its command line to its exit.
 // Spec: qemu-system-aarch64(1); QMP events in qapi/run-state.json.
-package gokrazy
+
+package vm
 
 import (
 	"context"
@@ -19,8 +20,8 @@ import (
 const (
 	qemuProgram   = "qemu-system-aarch64"
 	qemuProgram32 = "qemu-system-arm"
-	// vmConsole is the serial port of -M virt, which stands in for the board's own.
-	vmConsole = "ttyAMA0"
+	// serialPort is the serial port of -M virt, which stands in for the board's own.
+	serialPort = "ttyAMA0"
 	// dialPause is how often we look whether QEMU has made its sockets.
 	dialPause = 20 * time.Millisecond
 	// dialPatience is how long QEMU may take for that.
@@ -44,83 +45,85 @@ func ParseForward(s string) (Forward, error) {
 func findQEMU(program string) (string, error) {
 	path, err := exec.LookPath(program)
 	if err != nil {
-		return "", fmt.Errorf("%w: no %s in PATH; on Debian: apt install qemu-system-arm; on macOS: brew install qemu", ErrNoQEMU, program)
+		return "", fmt.Errorf("%w: no %s in PATH; on Debian: apt install qemu-system-arm; on macOS: brew install qemu",
+			ErrNoQEMU, program)
 	}
 	return path, nil
 }
 
 // qemuArgs is the command line of a boot.
-func (vm *VM) qemuArgs(b bootFiles) []string {
+func (m *Machine) qemuArgs(b bootFiles) []string {
 	netdev := "user,id=n"
-	for _, f := range vm.config.Forwards {
+	for _, f := range m.config.Forwards {
 		netdev += fmt.Sprintf(",hostfwd=tcp:127.0.0.1:%d-:%d", f.Host, f.Guest)
 	}
 	start := []string{"-kernel", b.kernel, "-append", b.cmdline}
 	if b.firmware != "" {
 		start = []string{"-bios", b.firmware}
 	}
-	args := slices.Concat(vm.machine.args, start, []string{
+	args := slices.Concat(m.hardware.args, start, []string{
 		"-display", "none", "-monitor", "none", "-serial", "stdio",
 		// A reset ends QEMU: it would start the same kernel again, while a board's
 		// firmware reads the boot partition anew.
-		"-no-reboot", "-qmp", "unix:" + vm.socket("qmp") + ",server=on,wait=off",
+		"-no-reboot", "-qmp", "unix:" + m.socket("qmp") + ",server=on,wait=off",
 		"-netdev", netdev, "-device", "virtio-net-pci,netdev=n",
 		// QEMU listens and we dial: so we decide when the camera is plugged in.
 		"-device", "qemu-xhci,id=xhci",
-		"-chardev", "socket,id=camera,server=on,wait=off,path=" + vm.socket("camera"),
+		"-chardev", "socket,id=camera,server=on,wait=off,path=" + m.socket("camera"),
 		"-device", "usb-redir,chardev=camera,id=camera0",
-		"-drive", "if=none,id=card,format=raw,file=" + strings.ReplaceAll(vm.image, ",", ",,"), "-device", "virtio-blk-pci,drive=card",
+		"-drive", "if=none,id=card,format=raw,file=" + strings.ReplaceAll(m.image, ",", ",,"),
+		"-device", "virtio-blk-pci,drive=card",
 	})
-	if vm.config.NoRTC {
+	if m.config.NoRTC {
 		args = append(args, "-rtc", "base=1970-01-02")
 	}
-	if vm.config.Watchdog {
+	if m.config.Watchdog {
 		args = append(args, "-device", "i6300esb", "-action", "watchdog=reset")
 	}
-	return append(args, vm.config.QEMUArgs...)
+	return append(args, m.config.QEMUArgs...)
 }
 
-func (vm *VM) socket(name string) string { return filepath.Join(vm.folder, name+".sock") }
+func (m *Machine) socket(name string) string { return filepath.Join(m.folder, name+".sock") }
 
 // runQEMU runs one boot to its end and says whether the guest asked for another. begun is
 // called once QEMU runs.
-func (vm *VM) runQEMU(ctx context.Context, program string, b bootFiles, begun func()) (reset bool, err error) {
+func (m *Machine) runQEMU(ctx context.Context, program string, b bootFiles, begun func()) (reset bool, err error) {
 	// On Linux QEMU dies with the thread that started it, so keep that thread until it
 	// has ended.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	complaint := &lastLine{}
-	cmd := exec.CommandContext(ctx, program, vm.qemuArgs(b)...)
+	cmd := exec.CommandContext(ctx, program, m.qemuArgs(b)...)
 	cmd.SysProcAttr = dieWithUs()
-	cmd.Stdout, cmd.Stderr = vm.console, complaint
+	cmd.Stdout, cmd.Stderr = m.console, complaint
 	cmd.WaitDelay = time.Second
-	vm.powerOn()
+	m.powerOn()
 	if err := cmd.Start(); err != nil {
 		return false, fmt.Errorf("vm: start %s: %w", program, err)
 	}
 	exited, watch := context.WithCancel(ctx)
 	resets := make(chan bool, 1)
-	go func() { resets <- watchReset(exited, vm.socket("qmp")) }()
+	go func() { resets <- watchReset(exited, m.socket("qmp")) }()
 	begun()
 	err = cmd.Wait()
 	watch()
 	if err != nil {
-		err = fmt.Errorf("vm: %s: %w: %s", vm.machine.program, err, complaint)
+		err = fmt.Errorf("vm: %s: %w: %s", m.hardware.program, err, complaint)
 	}
 	return <-resets, err
 }
 
 // powerOn notes the start; after a reset the cable is still in, so the camera of the new
 // QEMU is plugged in too.
-func (vm *VM) powerOn() {
-	vm.mu.Lock()
-	defer vm.mu.Unlock()
-	vm.started = time.Now()
-	vm.boots++
-	vm.console.line("")
-	if vm.cable != nil {
-		vm.cable.end()
-		vm.cable = vm.newCable()
+func (m *Machine) powerOn() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.started = time.Now()
+	m.boots++
+	m.console.line("")
+	if m.cable != nil {
+		m.cable.end()
+		m.cable = m.newCable()
 	}
 }
 

@@ -1,4 +1,4 @@
-package gokrazy
+package vm
 
 import (
 	"bytes"

@@ -1,14 +1,15 @@
 //go:build !linux
 
-// VM: macOS and Windows, without what vm_linux.go uses.
-package gokrazy
+// macOS and Windows, without what host_linux.go uses.
+
+package vm
 
 import (
 	"os"
 	"syscall"
 )
 
-// dieWithUs does nothing here: QEMU is stopped when the VM is closed.
+// dieWithUs does nothing here: QEMU is stopped when the Machine is closed.
 func dieWithUs() *syscall.SysProcAttr { return nil }
 
 // nextData treats the rest of the file as data; blocks of zeros are left out anyway.

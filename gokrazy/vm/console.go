@@ -1,6 +1,7 @@
-// VM: the serial console as lines with the time at which each came. No process needed to
+// The serial console as lines with the time at which each came. No process is needed to
 // test it.
-package gokrazy
+
+package vm
 
 import (
 	"bytes"
@@ -19,8 +20,8 @@ const (
 	mostLines = 100_000
 )
 
-// A ConsoleLine is one line of the serial console, without its end.
-type ConsoleLine struct {
+// A Line is one line of the serial console, without its end.
+type Line struct {
 	At   time.Time // when its end came
 	Text string
 }
@@ -30,7 +31,7 @@ type console struct {
 	raw io.Writer // may be nil
 
 	mu      sync.Mutex
-	lines   []ConsoleLine
+	lines   []Line
 	partial []byte
 	seen    int           // lines that a WaitLine has passed
 	changed chan struct{} // closed and replaced when a line comes
@@ -77,7 +78,7 @@ func (c *console) line(text string) {
 
 func (c *console) keep() {
 	if len(c.lines) < mostLines {
-		c.lines = append(c.lines, ConsoleLine{time.Now(), strings.TrimRight(string(c.partial), "\r")})
+		c.lines = append(c.lines, Line{time.Now(), strings.TrimRight(string(c.partial), "\r")})
 	}
 	c.partial = c.partial[:0]
 	close(c.changed)
@@ -93,33 +94,33 @@ func (c *console) close() {
 }
 
 // Lines are all lines since the first start.
-func (vm *VM) Lines() []ConsoleLine {
-	vm.console.mu.Lock()
-	defer vm.console.mu.Unlock()
-	return append([]ConsoleLine(nil), vm.console.lines...)
+func (m *Machine) Lines() []Line {
+	m.console.mu.Lock()
+	defer m.console.mu.Unlock()
+	return append([]Line(nil), m.console.lines...)
 }
 
 // WaitLine gives the first line that matches, behind the one that the WaitLine before it
-// gave. ErrVMEnded if the VM ends first.
-func (vm *VM) WaitLine(ctx context.Context, re *regexp.Regexp) (ConsoleLine, error) {
-	c := vm.console
+// gave. ErrEnded if the machine ends first.
+func (m *Machine) WaitLine(ctx context.Context, re *regexp.Regexp) (Line, error) {
+	c := m.console
 	for {
 		line, found, changed, closed := c.next(re)
 		switch {
 		case found:
 			return line, nil
 		case closed:
-			return ConsoleLine{}, fmt.Errorf("console: no line %q: %w", re, ErrVMEnded)
+			return Line{}, fmt.Errorf("console: no line %q: %w", re, ErrEnded)
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return ConsoleLine{}, fmt.Errorf("console: no line %q: %w", re, ctx.Err())
+			return Line{}, fmt.Errorf("console: no line %q: %w", re, ctx.Err())
 		}
 	}
 }
 
-func (c *console) next(re *regexp.Regexp) (line ConsoleLine, found bool, changed <-chan struct{}, closed bool) {
+func (c *console) next(re *regexp.Regexp) (line Line, found bool, changed <-chan struct{}, closed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := c.seen; i < len(c.lines); i++ {
@@ -128,7 +129,7 @@ func (c *console) next(re *regexp.Regexp) (line ConsoleLine, found bool, changed
 			return c.lines[i], true, nil, false
 		}
 	}
-	return ConsoleLine{}, false, c.changed, c.closed
+	return Line{}, false, c.changed, c.closed
 }
 
 // lastLine keeps what QEMU complained about last.

@@ -1,5 +1,6 @@
-// VM: which machine of QEMU plays which board.
-package gokrazy
+// Which machine of QEMU plays which board.
+
+package vm
 
 import (
 	"errors"
@@ -14,12 +15,12 @@ import (
 // message says what to install.
 var ErrNoUBoot = errors.New("U-Boot for QEMU is not installed")
 
-// uBootFile is where Debian's package u-boot-qemu has the build for QEMU's 32-bit virt
+// UBootFile is where Debian's package u-boot-qemu has the build for QEMU's 32-bit virt
 // machine. It is of the same source as the board's own.
-const uBootFile = "/usr/lib/u-boot/qemu_arm/u-boot.bin"
+const UBootFile = "/usr/lib/u-boot/qemu_arm/u-boot.bin"
 
-// A machine is QEMU in the shape of a kind of board.
-type machine struct {
+// A hardware is QEMU in the shape of a kind of board.
+type hardware struct {
 	program string
 	args    []string
 	// uBoot says that the image brings a script for U-Boot: then QEMU starts that, as
@@ -27,14 +28,17 @@ type machine struct {
 	uBoot bool
 }
 
-// The machines. Memory and cores are those of the smallest board, so far as QEMU has
+// Both kinds. Memory and cores are those of the smallest board, so far as QEMU has
 // such a core: it knows no AM335x, and no Cortex-A8 for virt.
-func machine64() machine {
-	return machine{program: qemuProgram, args: []string{"-M", "virt", "-accel", "tcg,thread=multi", "-cpu", "cortex-a72", "-smp", "2", "-m", "1024"}}
+func hardware64() hardware {
+	return hardware{
+		program: qemuProgram,
+		args:    []string{"-M", "virt", "-accel", "tcg,thread=multi", "-cpu", "cortex-a72", "-smp", "2", "-m", "1024"},
+	}
 }
 
-func machine32() machine {
-	return machine{
+func hardware32() hardware {
+	return hardware{
 		program: qemuProgram32, uBoot: true,
 		// Without highmem=off U-Boot finds no PCI, and so no disk. thread=multi is the default,
 		// but where -icount asks for one thread, and then must not stand here.
@@ -42,35 +46,36 @@ func machine32() machine {
 	}
 }
 
-// machineFor takes the machine that the image was made for. An image that cannot be
-// read gets any: what is wrong with it is said when it is booted.
-func machineFor(image string) machine {
+// hardwareFor takes the kind that the image was made for. An image that cannot be read
+// gets any: what is wrong with it is said when it is booted.
+func hardwareFor(image string) hardware {
 	f, err := os.Open(image)
 	if err != nil {
-		return machine64()
+		return hardware64()
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return machine64()
+		return hardware64()
 	}
 	boot, _, err := card.OpenBoot(f, info.Size())
 	if err != nil {
-		return machine64()
+		return hardware64()
 	}
 	if _, err := fs.Stat(boot, card.BootScriptName); err != nil {
-		return machine64()
+		return hardware64()
 	}
-	return machine32()
+	return hardware32()
 }
 
 // findUBoot gives the file that QEMU starts.
 func findUBoot(own string) (string, error) {
 	if own == "" {
-		own = uBootFile
+		own = UBootFile
 	}
 	if _, err := os.Stat(own); err != nil {
-		return "", fmt.Errorf("%w: %w; on Debian: apt install u-boot-qemu; else take qemu_arm/u-boot.bin out of that package and name it with --u-boot", ErrNoUBoot, err)
+		return "", fmt.Errorf("%w: %w; on Debian: apt install u-boot-qemu; "+
+			"else take qemu_arm/u-boot.bin out of that package and name it with --u-boot", ErrNoUBoot, err)
 	}
 	return own, nil
 }

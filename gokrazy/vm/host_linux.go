@@ -1,5 +1,6 @@
-// VM: what only Linux has: QEMU that dies with us, and a map of a file's holes.
-package gokrazy
+// What only Linux has: QEMU that dies with us, and a map of a file's holes.
+
+package vm
 
 import (
 	"errors"

@@ -1,0 +1,199 @@
+// Package vm boots an image in QEMU as a board's firmware would boot it, with a USB
+// camera that can be plugged in and pulled.
+//
+// It runs on the owner's machine and needs QEMU 7.2 or newer. A Machine owns QEMU, a
+// working folder and the camera's connection, and ends all of them. The clock that it
+// reports is this machine's.
+package vm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/krazycam/krazycam/gokrazy/card"
+)
+
+// ErrNoQEMU means that the emulator is not installed; the message says what to install.
+var ErrNoQEMU = errors.New("QEMU is not installed")
+
+// ErrEnded means that the machine ended while a caller waited for it.
+var ErrEnded = errors.New("the VM ended")
+
+// A Camera plays a USB device over usbredir on conn, closes conn at the end and returns
+// why it ended: virtualcam.Camera is one.
+type Camera interface {
+	ServeUSBRedir(conn io.ReadWriteCloser) error
+}
+
+// Config says what to boot. Only Image is needed.
+type Config struct {
+	Image    string
+	Snapshot bool      // work on a copy: the image's bytes stay as they are
+	Seed     []byte    // krazycam.json for the boot partition; without Snapshot it stays in the image
+	Camera   Camera    // plugged in at the start; nil: no camera
+	Forwards []Forward // TCP ports of the host that lead to the guest
+	NoRTC    bool      // the clock says 2 January 1970, as on a board without a clock
+	Watchdog bool      // adds an i6300esb that resets the guest
+	Console  io.Writer // takes the serial console as it comes; may be nil
+	QEMUArgs []string  // more arguments, such as those of a packet dump on netdev n
+	UBoot    string    // U-Boot for QEMU's 32-bit virt machine; "": UBootFile
+	Log      *slog.Logger
+}
+
+// A Machine is a running image. Its guest reaches the host as 10.0.2.2, which arrives on
+// the host's loopback.
+type Machine struct {
+	config   Config
+	hardware hardware
+	image    string // the file that QEMU writes to
+	folder   string // sockets, kernel, copy; removed at the end
+	read     func(image, folder string) (bootFiles, error)
+	console  *console
+	cancel   context.CancelFunc
+	done     chan struct{} // closed after the last QEMU and everything around it ended
+	err      error         // valid once done is closed
+
+	mu      sync.Mutex
+	started time.Time
+	boots   int
+	cable   *cable // nil: unplugged
+	ended   bool   // no QEMU will be started again
+}
+
+// Start boots an image and returns as soon as QEMU runs. The machine ends with ctx, with
+// Close, or when the guest powers off; after a guest's reset it boots again from what the
+// boot partition then holds. Without an emulator it is an ErrNoQEMU, without a boot loader
+// that the image needs an ErrNoUBoot.
+func Start(ctx context.Context, c Config) (*Machine, error) {
+	if hardwareFor(c.Image).uBoot {
+		uBoot, err := findUBoot(c.UBoot)
+		if err != nil {
+			return nil, err
+		}
+		loader := bootFiles{firmware: uBoot}
+		return start(ctx, c, func(string, string) (bootFiles, error) { return loader, nil })
+	}
+	return start(ctx, c, readBootFiles)
+}
+
+func start(ctx context.Context, c Config, read func(image, folder string) (bootFiles, error)) (*Machine, error) {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	h := hardwareFor(c.Image)
+	program, err := findQEMU(h.program)
+	if err != nil {
+		return nil, err
+	}
+	folder, err := os.MkdirTemp("", "krazycam-vm-")
+	if err != nil {
+		return nil, fmt.Errorf("vm: %w", err)
+	}
+	m := &Machine{
+		config: c, hardware: h, image: c.Image, folder: folder, read: read,
+		console: newConsole(c.Console), done: make(chan struct{}),
+	}
+	if err := m.prepareImage(); err != nil {
+		os.RemoveAll(folder)
+		return nil, err
+	}
+	ctx, m.cancel = context.WithCancel(ctx)
+	running := make(chan error, 1)
+	go m.run(ctx, program, running)
+	if err := <-running; err != nil {
+		<-m.done
+		return nil, err
+	}
+	if c.Camera != nil {
+		if err := m.Plug(); err != nil && !errors.Is(err, ErrEnded) {
+			return nil, errors.Join(err, m.Close())
+		}
+	}
+	return m, nil
+}
+
+// prepareImage copies and seeds.
+func (m *Machine) prepareImage() error {
+	if m.config.Snapshot {
+		m.image = filepath.Join(m.folder, "image")
+		if err := copySparse(m.image, m.config.Image); err != nil {
+			return fmt.Errorf("vm: snapshot of %s: %w", m.config.Image, err)
+		}
+	}
+	if m.config.Seed != nil {
+		if err := card.WriteSeed(m.image, m.config.Seed); err != nil {
+			return fmt.Errorf("vm: %w", err)
+		}
+	}
+	return nil
+}
+
+// run plays the firmware: reads the boot partition, starts QEMU, and does so again after
+// each reset. It tells running once whether the first start worked.
+func (m *Machine) run(ctx context.Context, program string, running chan<- error) {
+	defer close(m.done)
+	defer m.cancel()
+	defer os.RemoveAll(m.folder)
+	defer m.console.close()
+	first := func(err error) {
+		if running != nil {
+			running <- err
+			running = nil
+		}
+	}
+	for ctx.Err() == nil {
+		boot, err := m.read(m.image, m.folder)
+		if err != nil {
+			m.err = fmt.Errorf("vm: %w", err)
+			break
+		}
+		reset, err := m.runQEMU(ctx, program, boot, func() { first(nil) })
+		if err != nil && ctx.Err() == nil {
+			m.err = err
+			break
+		}
+		if !reset {
+			break
+		}
+		m.config.Log.Info("the guest reset itself, booting again", "boots", m.Boots())
+	}
+	m.end()
+	first(m.err)
+}
+
+// Wait returns when the machine has ended: nil if it was told to or the guest powered off.
+func (m *Machine) Wait() error {
+	<-m.done
+	return m.err
+}
+
+// Close ends the machine at once, as pulling the power would, and waits until all of it
+// is gone.
+func (m *Machine) Close() error {
+	m.cancel()
+	return m.Wait()
+}
+
+// Started is when QEMU was started last: the moment of power on.
+func (m *Machine) Started() time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.started
+}
+
+// Boots counts the starts, 1 before any reset.
+func (m *Machine) Boots() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.boots
+}
+
+// Image is the file that the machine runs on: the copy if it is a snapshot.
+func (m *Machine) Image() string { return m.image }
