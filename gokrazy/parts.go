@@ -62,7 +62,6 @@ type material struct {
 	raw      []rawFile
 	licences []disk.Entry // paths below the boot partition
 	defaults []byte       // krazycam.json of the root
-	extra    []disk.Entry // more for the root: a test's, no image of an owner has any
 }
 
 // gather reads and checks everything. Every error is one a person can act on.

@@ -52,7 +52,7 @@ func rootEntries(b board.Board, m material, sbomSum string) ([]disk.Entry, error
 	} {
 		entries = append(entries, disk.Entry{Path: file.path, Mode: 0o444, Bytes: file.text})
 	}
-	return slices.Concat(entries, m.programs, m.modules, m.extra), nil
+	return slices.Concat(entries, m.programs, m.modules), nil
 }
 
 // rootImage packs the root and refuses one of more than limit bytes: no update
