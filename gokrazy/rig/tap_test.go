@@ -1,7 +1,7 @@
 // The rig's measuring post on the way of a stream: counts RTP and hands each packet on to
 // the receiver and to decoders that nobody here wrote.
 
-package gokrazy
+package rig
 
 import (
 	"encoding/binary"

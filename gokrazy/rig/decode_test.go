@@ -1,7 +1,7 @@
 // The rig's decoders: GStreamer and ffmpeg, each a process of its own that turns RTP into
 // raw pictures, and the reading of those.
 
-package gokrazy
+package rig
 
 import (
 	"bytes"

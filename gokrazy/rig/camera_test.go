@@ -1,7 +1,7 @@
 // The virtual camera and the VM against each other: the kernel of the image, a guest of
 // ours as process 1, and every byte that the driver hands out compared.
 
-package gokrazy
+package rig
 
 import (
 	"context"
@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -26,27 +25,8 @@ import (
 	"github.com/krazycam/krazycam/v4l2/virtualcam"
 )
 
-// requireTools asks for several external programs.
-func requireTools(t *testing.T, names ...string) {
-	t.Helper()
-	for _, name := range names {
-		needTool(t, name)
-	}
-}
-
 // uvcModules in the order in which the kernel of the image takes them.
 var uvcModules = []string{"videobuf2-common", "videobuf2-v4l2", "uvc", "videobuf2-memops", "videobuf2-vmalloc", "uvcvideo"}
-
-func run(t *testing.T, env []string, name string, args ...string) string {
-	t.Helper()
-	cmd := exec.Command(name, args...)
-	cmd.Env = append(cmd.Environ(), env...)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %s: %v: %s", name, strings.Join(args, " "), err, out)
-	}
-	return strings.TrimSpace(string(out))
-}
 
 // guestRoot makes a root file system with the guest and its modules, and gives the kernel.
 func guestRoot(t *testing.T) (packed, kernel []byte) {

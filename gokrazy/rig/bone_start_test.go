@@ -2,7 +2,7 @@
 // machine does that runs QEMU has a part in it only where the guest waits for the camera, the
 // gateway or the card: its time jumps on while they are held up.
 
-package gokrazy
+package rig
 
 import (
 	"context"

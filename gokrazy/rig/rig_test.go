@@ -2,7 +2,7 @@
 // stamped clip, against our gateway and receiver and two decoders that nobody here wrote.
 // One boot serves all assertions.
 
-package gokrazy
+package rig
 
 import (
 	"context"
@@ -59,7 +59,7 @@ func builtImage(t *testing.T) string {
 	t.Helper()
 	path := os.Getenv("KRAZYCAM_IMAGE")
 	if path == "" {
-		path = "../out/rpi.img"
+		path = "../../out/rpi.img"
 	}
 	if _, err := os.Stat(path); err != nil {
 		if os.Getenv("KRAZYCAM_REQUIRE_ALL") != "" {
@@ -74,7 +74,7 @@ func builtImage(t *testing.T) string {
 func stampedFace(t *testing.T) *rigSource {
 	t.Helper()
 	requireTools(t, "ffmpeg", "npm")
-	path := run(t, nil, "../scripts/clip", "face-mjpeg", fmt.Sprintf("%dx%d", rigSize.Width, rigSize.Height))
+	path := run(t, nil, "../../scripts/clip", "face-mjpeg", fmt.Sprintf("%dx%d", rigSize.Width, rigSize.Height))
 	clip, err := virtualcam.OpenClip(path[strings.LastIndexByte(path, '\n')+1:])
 	if err != nil {
 		t.Fatal(err)

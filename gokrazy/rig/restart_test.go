@@ -4,7 +4,7 @@
 // for an hour. The hour takes a minute and a half, because the device tree tells the guest that
 // its clock ticks slower than it does. scripts/test --long runs it.
 
-package gokrazy
+package rig
 
 import (
 	"bytes"

@@ -1,7 +1,7 @@
 // The rig's figures: what stamps read back from decoded pictures say about order, loss and
 // delay, and how far decoded pictures are from their source.
 
-package gokrazy
+package rig
 
 import (
 	"fmt"

@@ -1,7 +1,7 @@
 // What the rig asserts about a board in its VM: start, stream, replug, and what went over
 // the wire.
 
-package gokrazy
+package rig
 
 import (
 	"context"

@@ -1,7 +1,7 @@
 // The rig with a BeagleBone's image: U-Boot of the same source as the board's runs the
 // image's own boot script; nothing of the image is changed for it.
 
-package gokrazy
+package rig
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 // builtBone is the path of the image that scripts/image bbb made.
 func builtBone(t *testing.T) string {
 	t.Helper()
-	const path = "../out/bbb.img"
+	const path = "../../out/bbb.img"
 	requireTools(t, "qemu-system-arm")
 	for _, needed := range []string{path, vm.UBootFile} {
 		if _, err := os.Stat(needed); err != nil {

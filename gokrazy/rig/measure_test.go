@@ -1,7 +1,7 @@
 // The rig's own measuring instruments, tried against known input and against a stream that
 // ffmpeg sends.
 
-package gokrazy
+package rig
 
 import (
 	"context"

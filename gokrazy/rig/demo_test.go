@@ -1,6 +1,6 @@
 // scripts/demo as its reader runs it: until pictures come, then Ctrl-C.
 
-package gokrazy
+package rig
 
 import (
 	"bufio"
@@ -24,7 +24,7 @@ func TestDemoStreamsUntilCtrlCAndLeavesNothingBehindInVM(t *testing.T) {
 	builtImage(t)
 	requireTools(t, "qemu-system-aarch64", "npm", "ffmpeg")
 	temp := t.TempDir()
-	cmd := exec.Command("../scripts/demo")
+	cmd := exec.Command("../../scripts/demo")
 	cmd.Env = append(os.Environ(), "TMPDIR="+temp)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // what a terminal's Ctrl-C reaches
 	cmd.Stderr = os.Stderr

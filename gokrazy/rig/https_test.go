@@ -1,7 +1,7 @@
 // A board whose clock says 1970, without any time server, and an https gateway that refuses at
 // first: it must stream all the same, and not a packet earlier.
 
-package gokrazy
+package rig
 
 import (
 	"context"

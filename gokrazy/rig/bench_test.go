@@ -2,7 +2,7 @@
 // way, goes on, streams, and tells the same again at its next start. The result is read by the
 // programs that an owner has.
 
-package gokrazy
+package rig
 
 import (
 	"bytes"
@@ -48,10 +48,10 @@ func newBoardBench(t *testing.T) *boardBench {
 	requireTools(t, "qemu-system-aarch64", "qemu-aarch64", "bash")
 	dir := t.TempDir()
 	b := &boardBench{dir: dir, image: filepath.Join(dir, "board.img"), rtp: listenUDP(t), rtcp: listenUDP(t)}
-	cloneImage(t, b.image, builtImage(t))
+	copyImage(t, b.image, builtImage(t))
 	b.camctl, b.camsource = filepath.Join(dir, "camctl"), filepath.Join(dir, "camsource")
-	run(t, []string{"CGO_ENABLED=0"}, "go", "build", "-o", b.camctl, "./cmd/camctl")
-	run(t, nil, "go", "build", "-o", b.camsource, "../firmware/cmd/camsource")
+	run(t, []string{"CGO_ENABLED=0"}, "go", "build", "-o", b.camctl, "../cmd/camctl")
+	run(t, nil, "go", "build", "-o", b.camsource, "../../firmware/cmd/camsource")
 	return b
 }
 

@@ -1,0 +1,66 @@
+// What the tests need of this machine: programs, files.
+
+package rig
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/krazycam/krazycam/gokrazy"
+)
+
+// requireTools skips a test whose external programs are not installed, or fails it if
+// nothing may be skipped.
+func requireTools(t *testing.T, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if _, err := exec.LookPath(name); err == nil {
+			continue
+		}
+		if os.Getenv("KRAZYCAM_REQUIRE_ALL") != "" {
+			t.Fatalf("%s is missing: install with scripts/setup", name)
+		}
+		t.Skipf("needs %s: install with scripts/setup", name)
+	}
+}
+
+// run gives what a program says on both of its outputs, trimmed.
+func run(t *testing.T, env []string, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Env = append(cmd.Environ(), env...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v: %s", name, strings.Join(args, " "), err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// copyImage copies a file; its holes stay holes.
+func copyImage(t *testing.T, to, from string) {
+	t.Helper()
+	run(t, nil, "cp", "--sparse=always", from, to)
+}
+
+// problems is what camctl inspect finds in an image.
+func problems(t *testing.T, image string) []string {
+	t.Helper()
+	f, err := os.Open(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := gokrazy.Inspect(context.Background(), f, size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report.Problems
+}
