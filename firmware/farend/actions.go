@@ -4,6 +4,7 @@ package farend
 
 import (
 	"errors"
+	"net"
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
@@ -42,7 +43,7 @@ func (g *Gateway) State() GatewayState {
 	return GatewayState{Active: true, Utilization: g.active.id, Since: g.active.since}
 }
 
-func (g *Gateway) act(r request, host string) (any, *refusal) {
+func (g *Gateway) act(r request, host string) (wire.Answer, *wire.Refusal) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.expire()
@@ -56,7 +57,7 @@ func (g *Gateway) act(r request, host string) (any, *refusal) {
 	case wire.ActionStopStream:
 		return g.stopStream(r)
 	}
-	return nil, no(wire.CodeUnknownAction, "unknown action")
+	return wire.Answer{}, refuse(wire.CodeUnknownAction, "unknown action")
 }
 
 // expire frees the server from a source that went away without a word.
@@ -76,67 +77,67 @@ func (g *Gateway) end() {
 	g.config.Server.End()
 }
 
-func (g *Gateway) checkKey(r request) *refusal {
+func (g *Gateway) checkKey(r request) *wire.Refusal {
 	switch {
 	case r.key == "":
-		return no(wire.CodeNoKey, "no key argument")
+		return refuse(wire.CodeNoKey, "no key argument")
 	case g.config.Key == "":
-		return no(wire.CodeKeyUnset, "API key not configured")
+		return refuse(wire.CodeKeyUnset, "API key not configured")
 	case !g.rightKey(r.key):
-		return no(wire.CodeKeyInvalid, "API key not valid")
+		return refuse(wire.CodeKeyInvalid, "API key not valid")
 	}
 	return nil
 }
 
-func (g *Gateway) checkID(r request) *refusal {
+func (g *Gateway) checkID(r request) *wire.Refusal {
 	if r.utilization.IsZero() {
-		return no(wire.CodeNoUtilization, "no utilization_id argument")
+		return refuse(wire.CodeNoUtilization, "no utilization_id argument")
 	}
 	if _, known := g.ids.keyOf(r.utilization); !known {
-		return no(wire.CodeUtilizationInvalid, "utilization identifier not valid")
+		return refuse(wire.CodeUtilizationInvalid, "utilization identifier not valid")
 	}
 	return nil
 }
 
-func (g *Gateway) newUtilizationID(r request) (any, *refusal) {
+func (g *Gateway) newUtilizationID(r request) (wire.Answer, *wire.Refusal) {
 	if why := g.checkKey(r); why != nil {
-		return nil, why
+		return wire.Answer{}, why
 	}
 	id, err := g.ids.create(g.key)
 	if err != nil {
 		g.config.Log.Error("gateway: utilization ids", "err", err)
-		return nil, no(wire.CodeStatus, "cannot save the utilization identifier")
+		return wire.Answer{}, refuse(wire.CodeStatus, "cannot save the utilization identifier")
 	}
 	g.config.Log.Info("gateway: new utilization_id", "utilization_id", id.String())
-	return map[string]any{"utilization_id": id}, nil
+	return wire.Answer{Utilization: id}, nil
 }
 
-func (g *Gateway) startStream(r request, host string) (any, *refusal) {
+func (g *Gateway) startStream(r request, host string) (wire.Answer, *wire.Refusal) {
 	if why := g.checkKey(r); why != nil {
-		return nil, why
+		return wire.Answer{}, why
 	}
 	if why := g.checkID(r); why != nil {
-		return nil, why
+		return wire.Answer{}, why
 	}
 	if key, _ := g.ids.keyOf(r.utilization); key != g.key {
-		return nil, no(wire.CodeNotCompatible, "utilization identifier and API key not compatible")
+		return wire.Answer{}, refuse(wire.CodeNotCompatible, "utilization identifier and API key not compatible")
 	}
 	if r.width == 0 || r.height == 0 {
-		return nil, no(wire.CodeNoDescriptor, "missing video stream descriptor: width, height")
+		return wire.Answer{}, refuse(wire.CodeNoDescriptor, "missing video stream descriptor: width, height")
 	}
 	if g.active != nil {
-		return nil, no(wire.CodeActive, "stream already active")
+		return wire.Answer{}, refuse(wire.CodeActive, "stream already active")
 	}
 	keys, why := g.keysFor(r)
 	if why != nil {
-		return nil, why
+		return wire.Answer{}, why
 	}
 	switch err := g.config.Server.Begin(keys); {
-	case errors.Is(err, ErrClosed):
-		return nil, no(wire.CodeServerUnreachable, "video server cannot be reached")
+	case errors.Is(err, net.ErrClosed):
+		return wire.Answer{}, refuse(wire.CodeServerUnreachable, "video server cannot be reached")
 	case err != nil:
 		g.config.Log.Error("gateway: begin", "err", err)
-		return nil, no(wire.CodeListener, "cannot initialise the stream listener")
+		return wire.Answer{}, refuse(wire.CodeListener, "cannot initialise the stream listener")
 	}
 	now := g.config.Now()
 	g.active = &grant{id: r.utilization, since: now, lastSeen: now}
@@ -145,59 +146,59 @@ func (g *Gateway) startStream(r request, host string) (any, *refusal) {
 		host = g.config.Host
 	}
 	rtp, rtcp := g.config.Server.Ports()
-	answer := map[string]any{"url": host, "rtp_port": rtp, "rtcp_port": rtcp, "twcc": TransportID}
+	answer := wire.Answer{URL: host, RTPPort: wire.NewInt(rtp), RTCPPort: wire.NewInt(rtcp)}
+	if id := g.config.Server.TransportID(); id != 0 {
+		answer.Transport.Int = wire.NewInt(int(id))
+	}
 	if g.config.KeepAlive != 0 {
-		answer["keepalive_s"] = int(g.config.KeepAlive / time.Second)
+		answer.KeepAlive.Int = wire.NewInt(int(g.config.KeepAlive / time.Second))
 	}
-	if keys != nil {
-		answer["srtp_profile"] = keys.Profile
-		answer["srtp_key"], answer["srtcp_key"] = keys.Source, keys.Receiver // []byte is base64 in JSON
-	}
+	answer.SetSRTP(keys)
 	return answer, nil
 }
 
-func (g *Gateway) validateStream(r request) (any, *refusal) {
+func (g *Gateway) validateStream(r request) (wire.Answer, *wire.Refusal) {
 	if why := g.checkRunning(r); why != nil {
-		return nil, why
+		return wire.Answer{}, why
 	}
 	now := g.config.Now()
 	g.active.lastSeen = now
-	got, err := g.config.Server.Captured()
+	packets, frames, err := g.config.Server.Captured()
 	switch {
-	case errors.Is(err, ErrClosed):
-		return nil, no(wire.CodeServerUnreachable, "video server cannot be reached")
+	case errors.Is(err, net.ErrClosed):
+		return wire.Answer{}, refuse(wire.CodeServerUnreachable, "video server cannot be reached")
 	case err != nil:
 		g.config.Log.Error("gateway: capture", "err", err)
-		return nil, no(wire.CodeNotCaptured, "cannot capture the stream")
-	case got.Frames:
+		return wire.Answer{}, refuse(wire.CodeNotCaptured, "cannot capture the stream")
+	case frames:
 		return validation(validationCaptured, "stream captured")
-	case got.Packets:
+	case packets:
 		return validation(validationNoFrame, "packets arrive, but no whole frame")
 	case now.Sub(g.active.since) > receiveTimeout:
-		return nil, no(wire.CodeNotReceived, "stream not received before timeout")
+		return wire.Answer{}, refuse(wire.CodeNotReceived, "stream not received before timeout")
 	}
 	return validation(validationNothing, "nothing arrives yet")
 }
 
-func validation(code int, text string) (any, *refusal) {
-	return map[string]any{"validation_code": code, "validation_txt": text}, nil
+func validation(code int, text string) (wire.Answer, *wire.Refusal) {
+	return wire.Answer{Validation: wire.NewInt(code), Explanation: wire.Text(text)}, nil
 }
 
-func (g *Gateway) stopStream(r request) (any, *refusal) {
+func (g *Gateway) stopStream(r request) (wire.Answer, *wire.Refusal) {
 	if why := g.checkRunning(r); why != nil {
-		return nil, why
+		return wire.Answer{}, why
 	}
 	g.config.Log.Info("gateway: stopped", "utilization_id", r.utilization.String())
 	g.end()
-	return map[string]any{"ok": "stream stopped successfully"}, nil
+	return wire.Answer{OK: "stream stopped successfully"}, nil
 }
 
-func (g *Gateway) checkRunning(r request) *refusal {
+func (g *Gateway) checkRunning(r request) *wire.Refusal {
 	if why := g.checkID(r); why != nil {
 		return why
 	}
 	if g.active == nil || g.active.id != r.utilization {
-		return no(wire.CodeNotRunning, "stream not running")
+		return refuse(wire.CodeNotRunning, "stream not running")
 	}
 	return nil
 }

@@ -14,12 +14,15 @@ import (
 )
 
 const (
-	// TransportID is the header extension that a grant asks the source for.
-	TransportID = 5
+	// transportID is the header extension for transport-wide numbers.
+	transportID = 5
 
 	// feedbackEvery is often enough to see a queue before it is long, and 8 kbit/s.
 	feedbackEvery = 60 * time.Millisecond
 )
+
+// TransportID is the header extension in which a sender may number its packets.
+func (r *Receiver) TransportID() uint8 { return transportID }
 
 // arrivals is what was not told yet. The zero value has nothing to tell.
 type arrivals struct {
@@ -29,7 +32,7 @@ type arrivals struct {
 
 // note records a packet that bears a transport-wide number.
 func (a *arrivals) note(p *rtp.Packet, ours uint32, now time.Duration) {
-	number := p.GetExtension(TransportID)
+	number := p.GetExtension(transportID)
 	if len(number) != 2 {
 		return
 	}

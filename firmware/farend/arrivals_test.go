@@ -18,7 +18,7 @@ func number(t *testing.T, packets [][]byte, first int) [][]byte {
 			t.Fatal(err)
 		}
 		n := first + i
-		if err := p.SetExtension(TransportID, []byte{byte(n >> 8), byte(n)}); err != nil {
+		if err := p.SetExtension(transportID, []byte{byte(n >> 8), byte(n)}); err != nil {
 			t.Fatal(err)
 		}
 		var err error

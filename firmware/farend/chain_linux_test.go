@@ -51,7 +51,7 @@ func newChain(t *testing.T, seed uint64, loss float64, k *wire.SRTP) (*rtpsend.S
 	ctx, stop := contextWithStop(t)
 	done := make(chan error)
 	go func() { done <- r.Run(ctx) }()
-	cfg := rtpsend.Config{RTP: at[0], RTCP: at[1], Bandwidth: 2_000_000, TransportID: TransportID}
+	cfg := rtpsend.Config{RTP: at[0], RTCP: at[1], Bandwidth: 2_000_000, TransportID: transportID}
 	if k != nil {
 		cfg.SRTP = &rtpsend.Keys{Profile: k.Profile, Ours: k.Source, Theirs: k.Receiver}
 	}

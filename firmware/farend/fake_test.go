@@ -135,10 +135,11 @@ func (b *bench) report(ntp uint64, ts uint32) {
 	b.control(&rtcp.SenderReport{SSRC: b.sender.ssrc, NTPTime: ntp, RTPTime: ts}, rtcp.NewCNAMESourceDescription(b.sender.ssrc, "x"))
 }
 
-// server is a Server that does as it is told.
+// server is a VideoServer that does as it is told.
 type server struct {
 	begin, err    error
-	capture       Capture
+	packets       bool // what it captures
+	frames        bool
 	begins, ended int
 	keys          *wire.SRTP
 }
@@ -148,8 +149,9 @@ func (s *server) Begin(k *wire.SRTP) error {
 	s.keys = k
 	return s.begin
 }
-func (s *server) Ports() (int, int)          { return 5004, 5005 }
-func (s *server) Captured() (Capture, error) { return s.capture, s.err }
-func (s *server) End()                       { s.ended++ }
+func (s *server) Ports() (int, int)             { return 5004, 5005 }
+func (s *server) TransportID() uint8            { return 5 }
+func (s *server) Captured() (bool, bool, error) { return s.packets, s.frames, s.err }
+func (s *server) End()                          { s.ended++ }
 
 var errDisk = errors.New("disk full")

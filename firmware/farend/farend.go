@@ -14,16 +14,17 @@ package farend
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 )
 
-// Errors to branch on.
-var (
-	ErrClosed = errors.New("the receiver is closed")
-	ErrActive = errors.New("another stream is active")
-)
+// ErrActive is for a second stream at a time.
+var ErrActive = errors.New("another stream is active")
+
+var errClosed = fmt.Errorf("receiver: %w", net.ErrClosed)
 
 // replaceFile writes a file for its owner alone, whole or not at all.
 func replaceFile(path string, b []byte, mode fs.FileMode) error {

@@ -22,24 +22,23 @@ import (
 // maxRequest is many times the longest request of the protocol (about 700 bytes).
 const maxRequest = 16 << 10
 
-// A Server is the video server behind a Gateway; *Receiver is one.
-type Server interface {
-	Begin(k *wire.SRTP) error   // a stream may come, encrypted with k, or nil: in the clear; errors: ErrClosed, or why it cannot be taken
-	Ports() (rtp, rtcp int)     // where it listens
-	Captured() (Capture, error) // an error: it cannot capture, whatever arrives
-	End()                       // the stream is over
-}
+// A VideoServer takes the streams that a Gateway grants; *Receiver is one. Errors of Begin
+// and Captured that wrap net.ErrClosed mean that it is gone for good.
+type VideoServer interface {
+	Begin(k *wire.SRTP) error // a stream may come, encrypted with k, or in the clear if that is nil
+	Ports() (rtp, rtcp int)   // where it listens
+	TransportID() uint8       // header extension for transport-wide numbers; 0: it wants none
+	End()                     // the stream is over
 
-// A Capture is what a server has of the stream that was begun.
-type Capture struct {
-	Packets bool // RTP arrives
-	Frames  bool // frames arrive that a decoder can show
+	// Captured says what arrives of the stream: RTP packets; frames that a decoder can
+	// show. An error says that it cannot capture, whatever arrives.
+	Captured() (packets, frames bool, err error)
 }
 
 // GatewayConfig is what a gateway knows. Server is required.
 type GatewayConfig struct {
 	Key       string // "": every key is answered with 4051
-	Server    Server
+	Server    VideoServer
 	Host      string        // "url" in answers; "": the host by which the source reached us
 	KeepAlive time.Duration // 0: no keepalive_s in answers, which means 60 s
 	SRTP      bool          // every stream is encrypted: who cannot, or asks over plain http, gets none
@@ -87,19 +86,13 @@ func hash(key string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// A refusal is an answer that says no.
-type refusal struct {
-	code int
-	text string
-}
-
-func no(code int, text string) *refusal { return &refusal{code, text} }
+func refuse(code int, reason string) *wire.Refusal { return &wire.Refusal{Code: code, Reason: reason} }
 
 // ServeHTTP answers one request. It never reads more than 16 KiB.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var answer any
+	var answer wire.Answer
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
-	asked, why := request{}, no(wire.CodeNoAction, "POST one JSON object with an action")
+	asked, why := request{}, refuse(wire.CodeNoAction, "POST one JSON object with an action")
 	if err == nil && r.Method == http.MethodPost {
 		asked, why = parseRequest(body)
 	}
@@ -109,9 +102,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	status := http.StatusOK
 	if why != nil {
-		status = why.code / 10
-		answer = map[string]any{"error_code": why.code, "error_txt": why.text}
-		g.config.Log.Warn("gateway: refused", "from", r.RemoteAddr, "action", asked.action, "code", why.code, "reason", why.text)
+		status = why.Code / 10
+		answer = wire.Answer{ErrorCode: wire.NewInt(why.Code), ErrorText: wire.Text(why.Reason)}
+		g.config.Log.Warn("gateway: refused", "from", r.RemoteAddr, "action", asked.action, "code", why.Code, "reason", why.Reason)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
@@ -130,10 +123,10 @@ type request struct {
 	secure        bool     // came over https
 }
 
-func parseRequest(body []byte) (request, *refusal) {
+func parseRequest(body []byte) (request, *wire.Refusal) {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(body, &fields) != nil {
-		return request{}, no(wire.CodeNoAction, "the request is not one JSON object")
+		return request{}, refuse(wire.CodeNoAction, "the request is not one JSON object")
 	}
 	var r request
 	var width, height json.Number // takes 640 and "640"
@@ -146,7 +139,7 @@ func parseRequest(body []byte) (request, *refusal) {
 	}
 	r.width, r.height = side(width), side(height)
 	if r.action == "" {
-		return r, no(wire.CodeNoAction, "no action argument")
+		return r, refuse(wire.CodeNoAction, "no action argument")
 	}
 	return r, nil
 }

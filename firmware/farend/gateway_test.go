@@ -3,6 +3,7 @@ package farend
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -87,17 +88,17 @@ func TestGatewayGrantsValidatesAndStops(t *testing.T) {
 	}
 	d.clock = d.clock.Add(11 * time.Second)
 	d.want(validate, 4081)
-	d.server.capture = Capture{Packets: true}
+	d.server.packets = true
 	if got := d.want(validate, 0)["validation_code"]; got != 2.0 {
 		t.Errorf("validation_code without frames = %v, want 2", got)
 	}
-	d.server.capture = Capture{Packets: true, Frames: true}
+	d.server.frames = true
 	if got := d.want(validate, 0)["validation_code"]; got != 0.0 {
 		t.Errorf("validation_code = %v, want 0", got)
 	}
 	d.server.err = errDisk
 	d.want(validate, 5002)
-	d.server.err = ErrClosed
+	d.server.err = net.ErrClosed
 	d.want(validate, 5031)
 	stop := fmt.Sprintf(`{"action":"stop_stream","utilization_id":%q}`, id)
 	if got := d.want(stop, 0)["ok"]; got != "stream stopped successfully" {
@@ -151,7 +152,7 @@ func TestGatewayRefusesWithTheCodeOfTheTable(t *testing.T) {
 }
 
 func TestGatewayReportsItsServersFaults(t *testing.T) {
-	for err, code := range map[error]int{ErrClosed: 5031, ErrActive: 5001} {
+	for err, code := range map[error]int{net.ErrClosed: 5031, ErrActive: 5001} {
 		d := newDesk(t, GatewayConfig{Key: "k"})
 		d.server.begin = err
 		body := fmt.Sprintf(`{"action":"start_stream","key":"k","utilization_id":%q,"width":640,"height":480}`, d.newID())

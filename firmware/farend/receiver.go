@@ -145,7 +145,7 @@ func (r *Receiver) Ports() (rtp, rtcp int) {
 }
 
 // Begin opens the receiver for a stream, encrypted with k unless that is nil. Errors:
-// ErrClosed, ErrActive, or that k cannot be used.
+// one that wraps net.ErrClosed, ErrActive, wire.ErrKeys.
 func (r *Receiver) Begin(k *wire.SRTP) error {
 	cloak, err := newCloak(k)
 	if err != nil {
@@ -155,7 +155,7 @@ func (r *Receiver) Begin(k *wire.SRTP) error {
 	defer r.mu.Unlock()
 	switch {
 	case r.closed:
-		return ErrClosed
+		return errClosed
 	case r.begun:
 		return ErrActive
 	}
@@ -177,24 +177,24 @@ func (r *Receiver) End() {
 	r.begun = false
 }
 
-// Captured tells what arrives. Errors: ErrClosed, or why it is not recorded.
-func (r *Receiver) Captured() (Capture, error) {
+// Captured says what arrives: RTP packets; frames that a decoder can show. An error wraps
+// net.ErrClosed, or says why the stream is not recorded.
+func (r *Receiver) Captured() (packets, frames bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
-		return Capture{}, ErrClosed
+		return false, false, errClosed
 	}
 	if r.problem != nil {
-		return Capture{}, r.problem
+		return false, false, r.problem
 	}
 	if r.source == nil {
-		return Capture{}, nil
+		return false, false, nil
 	}
 	now := r.now()
-	return Capture{
-		Packets: r.source.sequence.started && now-r.source.packetAt <= silence,
-		Frames:  r.source.good && now-r.source.goodAt <= silence,
-	}, nil
+	packets = r.source.sequence.started && now-r.source.packetAt <= silence
+	frames = r.source.good && now-r.source.goodAt <= silence
+	return packets, frames, nil
 }
 
 // drop forgets the source but keeps its numbers.

@@ -96,7 +96,7 @@ func TestSessionMeetsGateway(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		// Its clock makes a millisecond of a second: of 5 s, a lease would be over within 15 ms.
 		d := newDesk(t, GatewayConfig{Key: "k", Host: "192.0.2.9", KeepAlive: 10 * time.Minute})
-		d.server.capture = Capture{Packets: true, Frames: true}
+		d.server.packets, d.server.frames = true, true
 		s, ca := httptest.NewServer(d), ""
 		if secure {
 			s.Close()
@@ -123,7 +123,7 @@ func TestSessionMeetsGateway(t *testing.T) {
 
 func TestSessionTakesTheStreamBackAfterAPowerCut(t *testing.T) {
 	d := newDesk(t, GatewayConfig{Key: "k", Host: "192.0.2.9"})
-	d.server.capture = Capture{Frames: true}
+	d.server.frames = true
 	s := httptest.NewServer(d)
 	defer s.Close()
 	client, err := gateway.NewClient(gateway.ClientConfig{URL: s.URL, Key: "k", AllowHTTP: true})
@@ -164,7 +164,7 @@ func TestSessionAsksForAKeyFrameUntilFramesArrive(t *testing.T) {
 	r := runSession(t, s.URL, "", patient)
 	r.until(t, "asked for a key frame", func() bool { return slices.Contains(r.log(), "key frame") })
 	d.mu.Lock()
-	d.server.capture = Capture{Frames: true}
+	d.server.frames = true
 	d.mu.Unlock()
 	r.until(t, "streaming", func() bool { return r.State().Phase == gateway.PhaseStreaming })
 }
@@ -175,7 +175,7 @@ func TestSessionSurvivesEveryRefusal(t *testing.T) {
 		refuse := true
 		var mu sync.Mutex
 		d := newDesk(t, GatewayConfig{Key: "k", Host: "192.0.2.9"})
-		d.server.capture = Capture{Frames: true}
+		d.server.frames = true
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
 			mu.Lock()

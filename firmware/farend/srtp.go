@@ -22,12 +22,12 @@ const (
 )
 
 // keysFor makes new keys for a source that can use them, or says why not.
-func (g *Gateway) keysFor(r request) (*wire.SRTP, *refusal) {
+func (g *Gateway) keysFor(r request) (*wire.SRTP, *wire.Refusal) {
 	if !g.config.SRTP {
 		return nil, nil
 	}
 	if !r.secure {
-		return nil, no(wire.CodeNoDescriptor, "this gateway grants SRTP only, and keys travel over https only")
+		return nil, refuse(wire.CodeNoDescriptor, "this gateway grants SRTP only, and keys travel over https only")
 	}
 	for _, profile := range r.profiles {
 		if n := wire.KeySize(profile); n > 0 {
@@ -37,7 +37,7 @@ func (g *Gateway) keysFor(r request) (*wire.SRTP, *refusal) {
 			return k, nil
 		}
 	}
-	return nil, no(wire.CodeNoDescriptor, "this gateway grants SRTP only: the source offers no profile that it knows")
+	return nil, refuse(wire.CodeNoDescriptor, "this gateway grants SRTP only: the source offers no profile that it knows")
 }
 
 // A cloak is the receiver's half. A nil one leaves packets as they are.

@@ -87,17 +87,17 @@ func stampedFace(t *testing.T) *rigSource {
 
 // A server is the receiver, with something to do before the first stream may begin.
 type server struct {
-	farend.Server
+	farend.VideoServer
 	before func() // nil once done
 }
 
-// Begin implements farend.Server; the gateway calls it for one request at a time.
+// Begin implements farend.VideoServer; the gateway calls it for one request at a time.
 func (s *server) Begin(keys *wire.SRTP) error {
 	if s.before != nil {
 		s.before()
 		s.before = nil
 	}
-	return s.Server.Begin(keys)
+	return s.VideoServer.Begin(keys)
 }
 
 // startFarEnd serves gateway and receiver until the test ends. before runs ahead of the
