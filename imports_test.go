@@ -44,15 +44,16 @@ func importRules() []importRule {
 		{of: "./firmware/...", ban: "github.com/pion/webrtc/...",
 			reason: "WebRTC is megabytes of attack surface that the board's protocol does not use"},
 		{of: "./firmware/... ./gokrazy/cmd/...",
-			except: "./gokrazy/cmd/camctl ./firmware/farend/...", ban: "./farend/... ./firmware/farend/...",
+			except: "./gokrazy/cmd/camctl", ban: "./farend/...",
 			reason: "what ships on a board contains neither the far end nor a lab, " +
 				"which makes networks bad and opens packet sockets as root"},
-		{of: "./farend/... ./firmware/farend/...", except: "./farend/losslab/... ./farend/cmd/losslab",
-			ban: "./...", allow: "./farend/... ./firmware/farend/... " +
-				"./firmware/gateway/wire ./firmware/rtpvp8 ./firmware/atomicfile",
+		{of: "./farend/...", except: "./farend/losslab/... ./farend/cmd/losslab",
+			ban: "./...", allow: "./farend/... ./firmware/gateway/wire ./firmware/rtpvp8 ./firmware/atomicfile",
 			reason: "the far end shares with the board what is on the wire and how a file is replaced, nothing else"},
-		{of: "./farend/... ./firmware/farend/...", ban: "C",
+		{of: "./farend/...", ban: "C",
 			reason: "a server is one static file for any machine"},
+		{of: "./farend/gateway", ban: "./farend/receiver",
+			reason: "a gateway grants to any video server"},
 		{of: "./gokrazy/...", ban: "C ./encoder/... github.com/blackjack/webcam",
 			reason: "everything around the stream is plain Go: one static file for any machine"},
 		{of: "./gokrazy/...", except: "./gokrazy/cmd/camctl",
@@ -79,6 +80,9 @@ func importRules() []importRule {
 		// The programs.
 		{of: "./gokrazy/cmd/camctl", ban: "./v4l2",
 			reason: "an owner's machine plays a camera, it does not read one"},
+		{of: "./gokrazy/cmd/camctl", ban: "./firmware/...",
+			allow:  "./firmware/config ./firmware/gateway/wire ./firmware/rtpvp8 ./firmware/atomicfile",
+			reason: "camctl asks no gateway and sends no stream: it is the far end"},
 		{of: "./gokrazy/cmd/init",
 			ban: "./...", allow: "./gokrazy/cmd/init ./board ./firmware/config ./firmware/atomicfile ./v4l2/usb",
 			reason: "process 1 parses nothing from the network and opens no camera: whatever of ours it " +

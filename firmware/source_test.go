@@ -17,8 +17,9 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/krazycam/krazycam/farend/gateway"
+	"github.com/krazycam/krazycam/farend/receiver"
 	"github.com/krazycam/krazycam/firmware/config"
-	"github.com/krazycam/krazycam/firmware/farend"
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
 	"github.com/krazycam/krazycam/firmware/machine"
 	"github.com/krazycam/krazycam/firmware/pipeline"
@@ -27,8 +28,8 @@ import (
 
 // A desk is a real gateway and a real receiver on 127.0.0.1.
 type desk struct {
-	gateway  *farend.Gateway
-	receiver *farend.Receiver
+	gateway  *gateway.Gateway
+	receiver *receiver.Receiver
 	url      string
 	refuse   atomic.Bool // answers everything with 4011
 	asked    atomic.Int32
@@ -44,9 +45,9 @@ func newDesk(t *testing.T) *desk {
 		}
 		return c
 	}
-	d := &desk{receiver: farend.NewReceiver(farend.ReceiverConfig{RTP: conn(), RTCP: conn()})}
+	d := &desk{receiver: receiver.New(receiver.Config{RTP: conn(), RTCP: conn()})}
 	var err error
-	if d.gateway, err = farend.NewGateway(farend.GatewayConfig{Key: "k", Server: d.receiver, KeepAlive: 5 * time.Second}); err != nil {
+	if d.gateway, err = gateway.New(gateway.Config{Key: "k", Server: d.receiver, KeepAlive: 5 * time.Second}); err != nil {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -24,7 +24,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/krazycam/krazycam/firmware/farend"
+	"github.com/krazycam/krazycam/farend/gateway"
+	"github.com/krazycam/krazycam/farend/receiver"
 	"github.com/krazycam/krazycam/gokrazy/vm"
 	"github.com/krazycam/krazycam/v4l2/virtualcam"
 )
@@ -55,7 +56,7 @@ func youngCertificate(t *testing.T) (tls.Certificate, string) {
 
 // A strictDesk is a far end over https whose gateway refuses at first.
 type strictDesk struct {
-	receiver *farend.Receiver
+	receiver *receiver.Receiver
 	port     int
 	asked    atomic.Int32
 	early    atomic.Int64 // packets that came before the grant
@@ -63,9 +64,9 @@ type strictDesk struct {
 
 func startStrictDesk(t *testing.T, certificate tls.Certificate) *strictDesk {
 	t.Helper()
-	d := &strictDesk{receiver: farend.NewReceiver(farend.ReceiverConfig{RTP: listenUDP(t), RTCP: listenUDP(t)})}
+	d := &strictDesk{receiver: receiver.New(receiver.Config{RTP: listenUDP(t), RTCP: listenUDP(t)})}
 	granting := &server{d.receiver, func() { d.early.Store(int64(d.receiver.Stats().Unasked)) }}
-	gateway, err := farend.NewGateway(farend.GatewayConfig{Key: rigKey, Server: granting})
+	handler, err := gateway.New(gateway.Config{Key: rigKey, Server: granting})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +83,7 @@ func startStrictDesk(t *testing.T, certificate tls.Certificate) *strictDesk {
 				fmt.Fprint(w, `{"error_code": 5031, "error_txt": "not yet"}`)
 				return
 			}
-			gateway.ServeHTTP(w, r)
+			handler.ServeHTTP(w, r)
 		}),
 	}
 	ctx, cancel := context.WithCancel(context.Background())

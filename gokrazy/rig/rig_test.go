@@ -18,7 +18,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/krazycam/krazycam/firmware/farend"
+	"github.com/krazycam/krazycam/farend/gateway"
+	"github.com/krazycam/krazycam/farend/receiver"
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
 	"github.com/krazycam/krazycam/gokrazy/vm"
 	"github.com/krazycam/krazycam/v4l2/virtualcam"
@@ -87,11 +88,11 @@ func stampedFace(t *testing.T) *rigSource {
 
 // A server is the receiver, with something to do before the first stream may begin.
 type server struct {
-	farend.VideoServer
+	gateway.VideoServer
 	before func() // nil once done
 }
 
-// Begin implements farend.VideoServer; the gateway calls it for one request at a time.
+// Begin implements gateway.VideoServer; the gateway calls it for one request at a time.
 func (s *server) Begin(keys *wire.SRTP) error {
 	if s.before != nil {
 		s.before()
@@ -106,8 +107,8 @@ func (g *rig) startFarEnd(t *testing.T, before func()) {
 	t.Helper()
 	rtcp := listenUDP(t)
 	g.rtcpPort = rtcp.LocalAddr().(*net.UDPAddr).Port
-	receiver := farend.NewReceiver(farend.ReceiverConfig{RTP: g.tap, RTCP: rtcp})
-	handler, err := farend.NewGateway(farend.GatewayConfig{Key: rigKey, Server: &server{receiver, before}})
+	receiver := receiver.New(receiver.Config{RTP: g.tap, RTCP: rtcp})
+	handler, err := gateway.New(gateway.Config{Key: rigKey, Server: &server{receiver, before}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/krazycam/krazycam/firmware/farend"
+	"github.com/krazycam/krazycam/farend/gateway"
+	"github.com/krazycam/krazycam/farend/receiver"
 )
 
 type receiveOptions struct {
@@ -85,8 +86,8 @@ func (o *receiveOptions) check() error {
 
 // A station is everything that runs while camctl receive does.
 type station struct {
-	gateway  *farend.Gateway
-	receiver *farend.Receiver
+	gateway  *gateway.Gateway
+	receiver *receiver.Receiver
 	http     http.Server
 	listener net.Listener
 	url      string // by which a board reaches us

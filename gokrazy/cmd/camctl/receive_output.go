@@ -11,7 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/krazycam/krazycam/firmware/farend"
+	"github.com/krazycam/krazycam/farend/gateway"
+	"github.com/krazycam/krazycam/farend/receiver"
 )
 
 // seed is the krazycam.json of a board that streams to us.
@@ -64,8 +65,8 @@ type printer struct {
 	cmd     *cobra.Command
 	json    bool
 	started time.Time
-	before  farend.Stats
-	total   farend.Stats // of all grants but the running one
+	before  receiver.Stats
+	total   receiver.Stats // of all grants but the running one
 	at      time.Time
 }
 
@@ -77,7 +78,7 @@ func (p *printer) ready(s *station, o receiveOptions) {
 	fmt.Fprintf(w, "camctl RECEIVE gateway=%s rtp=%s rtcp=%s\n", s.url,
 		net.JoinHostPort(host, strconv.Itoa(rtp)), net.JoinHostPort(host, strconv.Itoa(rtcp)))
 	if o.tls {
-		fmt.Fprintf(w, "certificate: %s\n", farend.CertificatePath(o.state))
+		fmt.Fprintf(w, "certificate: %s\n", gateway.CertificatePath(o.state))
 	}
 	if s.newKey { // a key the owner gave is not for the screen
 		fmt.Fprintf(w, "key: %s\nkrazycam.json for a board: %s\n", o.key, s.seed)
@@ -88,7 +89,7 @@ func (p *printer) ready(s *station, o receiveOptions) {
 	p.at = time.Now()
 }
 
-func (p *printer) line(s farend.Stats, g farend.GatewayState) {
+func (p *printer) line(s receiver.Stats, g gateway.State) {
 	now := time.Now()
 	p.turn(s)
 	row := rates(p.before, s, now.Sub(p.at).Seconds())
@@ -99,15 +100,15 @@ func (p *printer) line(s farend.Stats, g farend.GatewayState) {
 
 // turn keeps the counts of a grant that is over, since the next begins at 0. What
 // came between the last line and its end is lost to the sums.
-func (p *printer) turn(s farend.Stats) {
+func (p *printer) turn(s receiver.Stats) {
 	if s.Grant != p.before.Grant {
 		p.total = sum(p.total, p.before)
-		p.before = farend.Stats{Grant: s.Grant}
+		p.before = receiver.Stats{Grant: s.Grant}
 	}
 }
 
 // rates makes a row of what came between two Stats that are seconds apart.
-func rates(before, s farend.Stats, seconds float64) second {
+func rates(before, s receiver.Stats, seconds float64) second {
 	row := second{
 		State: s.State, Frames: s.Frames, Packets: s.Packets, LostPackets: s.Lost, LostFrames: s.LostFrames, Damaged: s.Damaged,
 		KeyFrames: s.KeyFrames, Reordered: s.Reordered, Malformed: s.Malformed, Foreign: s.Foreign, Unasked: s.Unasked,
@@ -130,7 +131,7 @@ func rates(before, s farend.Stats, seconds float64) second {
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-func sum(a, b farend.Stats) farend.Stats {
+func sum(a, b receiver.Stats) receiver.Stats {
 	b.Packets += a.Packets
 	b.Bytes += a.Bytes
 	b.Expected += a.Expected
@@ -154,9 +155,9 @@ func sum(a, b farend.Stats) farend.Stats {
 }
 
 // summary has the sums of all grants; its rates are over the whole run.
-func (p *printer) summary(s farend.Stats) {
+func (p *printer) summary(s receiver.Stats) {
 	p.turn(s)
-	row := rates(farend.Stats{}, sum(p.total, s), time.Since(p.started).Seconds())
+	row := rates(receiver.Stats{}, sum(p.total, s), time.Since(p.started).Seconds())
 	row.State, row.Summary = "ended", true
 	p.print(row)
 }

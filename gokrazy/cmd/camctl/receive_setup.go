@@ -10,14 +10,15 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/krazycam/krazycam/firmware/farend"
-	"github.com/krazycam/krazycam/firmware/gateway"
+	"github.com/krazycam/krazycam/farend/gateway"
+	"github.com/krazycam/krazycam/farend/receiver"
 )
 
 func openStation(o *receiveOptions, log *slog.Logger) (*station, error) {
@@ -37,8 +38,8 @@ func openStation(o *receiveOptions, log *slog.Logger) (*station, error) {
 		return nil, err
 	}
 	closeAll := func() { _, _ = sockets[0].Close(), sockets[1].Close() }
-	s.receiver = farend.NewReceiver(farend.ReceiverConfig{RTP: sockets[0], RTCP: sockets[1], IVFDir: o.ivf, Log: log})
-	s.gateway, err = farend.NewGateway(farend.GatewayConfig{Key: o.key, Server: s.receiver, KeepAlive: o.keepAlive, SRTP: o.srtp, StateDir: o.state, Log: log})
+	s.receiver = receiver.New(receiver.Config{RTP: sockets[0], RTCP: sockets[1], IVFDir: o.ivf, Log: log})
+	s.gateway, err = gateway.New(gateway.Config{Key: o.key, Server: s.receiver, KeepAlive: o.keepAlive, SRTP: o.srtp, StateDir: o.state, Log: log})
 	if err != nil {
 		closeAll()
 		return nil, err
@@ -69,7 +70,7 @@ func (s *station) secure(o *receiveOptions, host string) error {
 			return err
 		}
 		if o.tls {
-			pem, err := os.ReadFile(farend.CertificatePath(o.state))
+			pem, err := os.ReadFile(gateway.CertificatePath(o.state))
 			if err != nil {
 				return fmt.Errorf("certificate: %w", err)
 			}
@@ -96,7 +97,7 @@ func (o *receiveOptions) certificate(hosts []string) (tls.Certificate, error) {
 	if name, err := os.Hostname(); err == nil {
 		hosts = append(hosts, name, name+".local")
 	}
-	return farend.SelfSigned(o.state, append(hosts, o.names...), time.Now())
+	return gateway.SelfSigned(o.state, append(hosts, o.names...), time.Now())
 }
 
 // openState makes the directories, readable by the owner alone: the key is in there.
@@ -160,14 +161,15 @@ func reachableHosts(host string) []string {
 	if ip := net.ParseIP(host); host != "" && (ip == nil || !ip.IsUnspecified()) {
 		return []string{host}
 	}
-	prefixes, err := gateway.LocalPrefixes()
+	addrs, err := net.InterfaceAddrs()
 	if err != nil {
 		return []string{"127.0.0.1"}
 	}
 	var four, six []string
-	for _, p := range prefixes {
+	for _, a := range addrs {
+		p, err := netip.ParsePrefix(a.String())
 		switch addr := p.Addr(); {
-		case addr.IsLoopback() || addr.IsLinkLocalUnicast():
+		case err != nil || addr.IsLoopback() || addr.IsLinkLocalUnicast():
 		case addr.Is4():
 			four = append(four, addr.String())
 		default:

@@ -1,6 +1,6 @@
 // What is known of one SSRC, and the numbers that are shown.
 
-package farend
+package receiver
 
 import (
 	"time"

@@ -1,7 +1,7 @@
 // What goes back to the source: receiver reports by RFC 3550's timing, NACK for packets
 // that are missing, PLI while frames cannot be decoded, BYE at the end.
 
-package farend
+package receiver
 
 import (
 	"math"

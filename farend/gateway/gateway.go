@@ -1,7 +1,7 @@
 // The gateway's server side: form and codes of the protocol. What each action does
 // is in actions.go. Test it with httptest.
 
-package farend
+package gateway
 
 import (
 	"crypto/sha256"
@@ -22,7 +22,7 @@ import (
 // maxRequest is many times the longest request of the protocol (about 700 bytes).
 const maxRequest = 16 << 10
 
-// A VideoServer takes the streams that a Gateway grants; *Receiver is one. Errors of Begin
+// A VideoServer takes the streams that a Gateway grants; *receiver.Receiver is one. Errors of Begin
 // and Captured that wrap net.ErrClosed mean that it is gone for good.
 type VideoServer interface {
 	Begin(k *wire.SRTP) error // a stream may come, encrypted with k, or in the clear if that is nil
@@ -35,8 +35,8 @@ type VideoServer interface {
 	Captured() (packets, frames bool, err error)
 }
 
-// GatewayConfig is what a gateway knows. Server is required.
-type GatewayConfig struct {
+// Config is what a gateway knows. Server is required.
+type Config struct {
 	Key       string // "": every key is answered with 4051
 	Server    VideoServer
 	Host      string        // "url" in answers; "": the host by which the source reached us
@@ -49,7 +49,7 @@ type GatewayConfig struct {
 
 // A Gateway grants one stream at a time.
 type Gateway struct {
-	config GatewayConfig
+	config Config
 	key    string // hash
 
 	mu     sync.Mutex
@@ -64,8 +64,8 @@ type grant struct {
 	lastSeen time.Time // granted or validated
 }
 
-// NewGateway reads the ids of earlier runs.
-func NewGateway(c GatewayConfig) (*Gateway, error) {
+// New reads the ids of earlier runs.
+func New(c Config) (*Gateway, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}

@@ -2,7 +2,7 @@
 // rate of the path within a fraction of a second.
 // Spec: draft-holmer-rmcat-transport-wide-cc-extensions-01, RFC 5506 (reduced size).
 
-package farend
+package receiver
 
 import (
 	"encoding/binary"

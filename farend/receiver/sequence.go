@@ -1,7 +1,7 @@
 // Counting packets, loss and jitter of one source as RFC 3550 A.1, A.3 and A.8
 // prescribe. No clock and no socket.
 
-package farend
+package receiver
 
 import (
 	"math"

@@ -1,7 +1,7 @@
 // The receiver: two sockets and what was learned of the one stream that is granted.
 // Packets are taken in input.go, reports are sent in report.go.
 
-package farend
+package receiver
 
 import (
 	"context"
@@ -16,6 +16,11 @@ import (
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
+// ErrActive is for a second stream at a time.
+var ErrActive = errors.New("another stream is active")
+
+var errClosed = fmt.Errorf("receiver: %w", net.ErrClosed)
+
 // clockRate is VP8's RTP clock, 1/s (RFC 7741 section 6.1).
 const clockRate = 90000
 
@@ -29,9 +34,9 @@ const (
 	gapPatience = 200 * time.Millisecond
 )
 
-// ReceiverConfig is what a receiver works with. The sockets are required and
+// Config is what a receiver works with. The sockets are required and
 // become the receiver's.
-type ReceiverConfig struct {
+type Config struct {
 	RTP, RTCP net.PacketConn
 	IVFDir    string           // one file for each source; "": none
 	Now       func() time.Time // default time.Now
@@ -41,7 +46,7 @@ type ReceiverConfig struct {
 
 // A Receiver takes one stream at a time.
 type Receiver struct {
-	config ReceiverConfig
+	config Config
 	cname  string
 	ssrc   uint32 // ours
 	origin time.Time
@@ -60,8 +65,8 @@ type Receiver struct {
 	rate     float64 // bit/s, measured between reports
 }
 
-// NewReceiver does not read before Run.
-func NewReceiver(c ReceiverConfig) *Receiver {
+// New does not read before Run.
+func New(c Config) *Receiver {
 	if c.Now == nil {
 		c.Now = time.Now
 	}

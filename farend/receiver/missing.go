@@ -1,7 +1,7 @@
 // Which packets are missing, and when to ask for them again. Pure: time is passed in.
 // Spec: RFC 4585 sections 6.2.1 and 3.5.
 
-package farend
+package receiver
 
 import (
 	"slices"

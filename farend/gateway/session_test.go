@@ -1,7 +1,7 @@
-// A real gateway.Session and Client against a real Gateway, over HTTP and HTTPS:
+// A real source.Session and Client against a real Gateway, over HTTP and HTTPS:
 // the two halves were written against one page, and this is where they meet.
 
-package farend
+package gateway
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/krazycam/krazycam/firmware/gateway"
+	source "github.com/krazycam/krazycam/firmware/gateway"
 )
 
 // fastClock makes a second last a millisecond.
@@ -41,7 +41,7 @@ func (s *stream) note(what string) {
 	defer s.mu.Unlock()
 	s.did = append(s.did, what)
 }
-func (s *stream) Begin(_ context.Context, g gateway.Grant) error {
+func (s *stream) Begin(_ context.Context, g source.Grant) error {
 	s.note("begin " + g.RTP.String() + " " + g.RTCP.String())
 	return nil
 }
@@ -56,7 +56,7 @@ func (s *stream) log() []string {
 
 // running is a session with its stream.
 type running struct {
-	*gateway.Session
+	*source.Session
 	*stream
 	stop func() error
 }
@@ -66,13 +66,13 @@ const patient = 10 * time.Second
 
 func runSession(t *testing.T, url, ca string, timeout time.Duration) *running {
 	t.Helper()
-	client, err := gateway.NewClient(gateway.ClientConfig{URL: url, Key: "k", AllowHTTP: true, CA: ca, Timeout: timeout})
+	client, err := source.NewClient(source.ClientConfig{URL: url, Key: "k", AllowHTTP: true, CA: ca, Timeout: timeout})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &running{stream: &stream{}, Session: gateway.NewSession(gateway.SessionConfig{
-		Asker: client, Store: gateway.FileStore{Dir: t.TempDir()}, Clock: fastClock{time.Now()},
-		Policy: gateway.Policy{Local: func() ([]netip.Prefix, error) { return nil, nil }},
+	r := &running{stream: &stream{}, Session: source.NewSession(source.SessionConfig{
+		Asker: client, Store: source.FileStore{Dir: t.TempDir()}, Clock: fastClock{time.Now()},
+		Policy: source.Policy{Local: func() ([]netip.Prefix, error) { return nil, nil }},
 	})}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -95,7 +95,7 @@ func (r *running) until(t *testing.T, what string, reached func() bool) {
 func TestSessionMeetsGateway(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		// Its clock makes a millisecond of a second: of 5 s, a lease would be over within 15 ms.
-		d := newDesk(t, GatewayConfig{Key: "k", Host: "192.0.2.9", KeepAlive: 10 * time.Minute})
+		d := newDesk(t, Config{Key: "k", Host: "192.0.2.9", KeepAlive: 10 * time.Minute})
 		d.server.packets, d.server.frames = true, true
 		s, ca := httptest.NewServer(d), ""
 		if secure {
@@ -104,7 +104,7 @@ func TestSessionMeetsGateway(t *testing.T) {
 			ca = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}))
 		}
 		r := runSession(t, s.URL, ca, patient)
-		r.until(t, "streaming", func() bool { return r.State().Phase == gateway.PhaseStreaming })
+		r.until(t, "streaming", func() bool { return r.State().Phase == source.PhaseStreaming })
 		if got := d.State(); !got.Active || got.Utilization != r.State().Utilization {
 			t.Errorf("gateway's State = %+v, session's %+v", got, r.State())
 		}
@@ -122,11 +122,11 @@ func TestSessionMeetsGateway(t *testing.T) {
 }
 
 func TestSessionTakesTheStreamBackAfterAPowerCut(t *testing.T) {
-	d := newDesk(t, GatewayConfig{Key: "k", Host: "192.0.2.9"})
+	d := newDesk(t, Config{Key: "k", Host: "192.0.2.9"})
 	d.server.frames = true
 	s := httptest.NewServer(d)
 	defer s.Close()
-	client, err := gateway.NewClient(gateway.ClientConfig{URL: s.URL, Key: "k", AllowHTTP: true})
+	client, err := source.NewClient(source.ClientConfig{URL: s.URL, Key: "k", AllowHTTP: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,16 +137,16 @@ func TestSessionTakesTheStreamBackAfterAPowerCut(t *testing.T) {
 	if _, err := client.StartStream(t.Context(), id, 640, 480); err != nil {
 		t.Fatal(err)
 	}
-	store := gateway.FileStore{Dir: t.TempDir()} // what the board kept
+	store := source.FileStore{Dir: t.TempDir()} // what the board kept
 	if err := store.Save(id); err != nil {
 		t.Fatal(err)
 	}
-	session := gateway.NewSession(gateway.SessionConfig{Asker: client, Store: store, Clock: fastClock{time.Now()}})
+	session := source.NewSession(source.SessionConfig{Asker: client, Store: store, Clock: fastClock{time.Now()}})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- session.Run(ctx, 640, 480, &stream{}) }()
-	for deadline := time.Now().Add(5 * time.Second); session.State().Phase != gateway.PhaseStreaming; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Second); session.State().Phase != source.PhaseStreaming; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("State = %+v, want streaming", session.State())
 		}
@@ -158,7 +158,7 @@ func TestSessionTakesTheStreamBackAfterAPowerCut(t *testing.T) {
 }
 
 func TestSessionAsksForAKeyFrameUntilFramesArrive(t *testing.T) {
-	d := newDesk(t, GatewayConfig{Key: "k", Host: "192.0.2.9"})
+	d := newDesk(t, Config{Key: "k", Host: "192.0.2.9"})
 	s := httptest.NewServer(d)
 	defer s.Close()
 	r := runSession(t, s.URL, "", patient)
@@ -166,7 +166,7 @@ func TestSessionAsksForAKeyFrameUntilFramesArrive(t *testing.T) {
 	d.mu.Lock()
 	d.server.frames = true
 	d.mu.Unlock()
-	r.until(t, "streaming", func() bool { return r.State().Phase == gateway.PhaseStreaming })
+	r.until(t, "streaming", func() bool { return r.State().Phase == source.PhaseStreaming })
 }
 
 func TestSessionSurvivesEveryRefusal(t *testing.T) {
@@ -174,7 +174,7 @@ func TestSessionSurvivesEveryRefusal(t *testing.T) {
 		5001, 5002, 5003, 5004, 5005, 5011, 5031} {
 		refuse := true
 		var mu sync.Mutex
-		d := newDesk(t, GatewayConfig{Key: "k", Host: "192.0.2.9"})
+		d := newDesk(t, Config{Key: "k", Host: "192.0.2.9"})
 		d.server.frames = true
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
@@ -200,7 +200,7 @@ func TestSessionSurvivesEveryRefusal(t *testing.T) {
 		refuse = false
 		mu.Unlock()
 		r.Wake()
-		r.until(t, "streaming after "+strconv.Itoa(code), func() bool { return r.State().Phase == gateway.PhaseStreaming })
+		r.until(t, "streaming after "+strconv.Itoa(code), func() bool { return r.State().Phase == source.PhaseStreaming })
 		if err := r.stop(); err != nil {
 			t.Error(err)
 		}
@@ -214,19 +214,19 @@ func TestSessionNeverStreamsForWhatIsNoHonestGateway(t *testing.T) {
 		start string
 		want  error
 	}{
-		"HTML":                {`<html>`, gateway.ErrBadAnswer},
-		"half an answer":      {`{"url":"192.0.2.9","rtp_port":50`, gateway.ErrBadAnswer},
-		"never an answer":     {``, gateway.ErrSilent},
-		"loopback":            {`{"url":"127.0.0.1","rtp_port":5004,"rtcp_port":5005}`, gateway.ErrDestination},
-		"loopback by URL":     {`{"url":"http://[::1]/","rtp_port":5004,"rtcp_port":5005}`, gateway.ErrDestination},
-		"multicast":           {`{"url":"224.0.0.251","rtp_port":5004,"rtcp_port":5005}`, gateway.ErrDestination},
-		"broadcast":           {`{"url":"255.255.255.255","rtp_port":5004,"rtcp_port":5005}`, gateway.ErrDestination},
-		"port 22":             {`{"url":"192.0.2.9","rtp_port":22,"rtcp_port":5005}`, gateway.ErrDestination},
-		"one port for both":   {`{"url":"192.0.2.9","rtp_port":5004,"rtcp_port":5004}`, gateway.ErrDestination},
-		"an endless host":     {`{"url":"` + strings.Repeat("a.", 200) + `","rtp_port":5004,"rtcp_port":5005}`, gateway.ErrBadAnswer},
-		"an answer to choke":  {`{"url":"` + strings.Repeat("a", 1<<20) + `"}`, gateway.ErrBadAnswer},
-		"a port of nonsense":  {`{"url":"192.0.2.9","rtp_port":{},"rtcp_port":5005}`, gateway.ErrBadAnswer},
-		"a nest of 10000 [[[": {strings.Repeat("[", 10000), gateway.ErrBadAnswer},
+		"HTML":                {`<html>`, source.ErrBadAnswer},
+		"half an answer":      {`{"url":"192.0.2.9","rtp_port":50`, source.ErrBadAnswer},
+		"never an answer":     {``, source.ErrSilent},
+		"loopback":            {`{"url":"127.0.0.1","rtp_port":5004,"rtcp_port":5005}`, source.ErrDestination},
+		"loopback by URL":     {`{"url":"http://[::1]/","rtp_port":5004,"rtcp_port":5005}`, source.ErrDestination},
+		"multicast":           {`{"url":"224.0.0.251","rtp_port":5004,"rtcp_port":5005}`, source.ErrDestination},
+		"broadcast":           {`{"url":"255.255.255.255","rtp_port":5004,"rtcp_port":5005}`, source.ErrDestination},
+		"port 22":             {`{"url":"192.0.2.9","rtp_port":22,"rtcp_port":5005}`, source.ErrDestination},
+		"one port for both":   {`{"url":"192.0.2.9","rtp_port":5004,"rtcp_port":5004}`, source.ErrDestination},
+		"an endless host":     {`{"url":"` + strings.Repeat("a.", 200) + `","rtp_port":5004,"rtcp_port":5005}`, source.ErrBadAnswer},
+		"an answer to choke":  {`{"url":"` + strings.Repeat("a", 1<<20) + `"}`, source.ErrBadAnswer},
+		"a port of nonsense":  {`{"url":"192.0.2.9","rtp_port":{},"rtcp_port":5005}`, source.ErrBadAnswer},
+		"a nest of 10000 [[[": {strings.Repeat("[", 10000), source.ErrBadAnswer},
 	} {
 		t.Run(name, func(t *testing.T) {
 			release := make(chan struct{})
@@ -244,7 +244,7 @@ func TestSessionNeverStreamsForWhatIsNoHonestGateway(t *testing.T) {
 			defer s.Close()
 			defer close(release)
 			timeout := patient
-			if c.want == gateway.ErrSilent {
+			if c.want == source.ErrSilent {
 				timeout = 200 * time.Millisecond
 			}
 			r := runSession(t, s.URL, "", timeout)

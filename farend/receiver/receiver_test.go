@@ -1,4 +1,4 @@
-package farend
+package receiver
 
 import (
 	"errors"
@@ -207,7 +207,7 @@ func TestReceiverReadsSocketsAndClosesThem(t *testing.T) {
 		}
 		sockets[i] = conn
 	}
-	r := NewReceiver(ReceiverConfig{RTP: sockets[0], RTCP: sockets[1]})
+	r := New(Config{RTP: sockets[0], RTCP: sockets[1]})
 	if err := r.Begin(nil); err != nil {
 		t.Fatal(err)
 	}

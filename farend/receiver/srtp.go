@@ -1,10 +1,9 @@
-// SRTP from the far end: keys for a grant, and the receiver's half of the encryption.
+// SRTP at the receiver: packets of the source are opened, ours are sealed.
 // Spec: RFC 3711, RFC 7714 (AES-GCM).
 
-package farend
+package receiver
 
 import (
-	"crypto/rand"
 	"fmt"
 	"strings"
 
@@ -20,25 +19,6 @@ const (
 	// replayWindow spans more than can wait for a packet that is sent again.
 	replayWindow = 1024
 )
-
-// keysFor makes new keys for a source that can use them, or says why not.
-func (g *Gateway) keysFor(r request) (*wire.SRTP, *wire.Refusal) {
-	if !g.config.SRTP {
-		return nil, nil
-	}
-	if !r.secure {
-		return nil, refuse(wire.CodeNoDescriptor, "this gateway grants SRTP only, and keys travel over https only")
-	}
-	for _, profile := range r.profiles {
-		if n := wire.KeySize(profile); n > 0 {
-			k := &wire.SRTP{Profile: profile, Source: make([]byte, n), Receiver: make([]byte, n)}
-			rand.Read(k.Source) // never fails
-			rand.Read(k.Receiver)
-			return k, nil
-		}
-	}
-	return nil, refuse(wire.CodeNoDescriptor, "this gateway grants SRTP only: the source offers no profile that it knows")
-}
 
 // A cloak is the receiver's half. A nil one leaves packets as they are.
 type cloak struct {

@@ -1,6 +1,6 @@
 // A certificate of our own, for a gateway on the desk that is asked over https.
 
-package farend
+package gateway
 
 import (
 	"crypto/ecdsa"

@@ -1,7 +1,7 @@
 // The utilization ids that were given out, with the key each belongs to. They
 // outlive a restart, so that a board need not ask anew.
 
-package farend
+package gateway
 
 import (
 	"crypto/rand"

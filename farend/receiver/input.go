@@ -1,7 +1,7 @@
 // What comes from the network: RTP and RTCP of a stranger until the SSRC is
 // learned, and not to be trusted then either.
 
-package farend
+package receiver
 
 import (
 	"fmt"

@@ -1,7 +1,7 @@
 // Our own sender and our own receiver over loopback, with seeded loss between them:
 // what NACK heals, in the clear and under SRTP.
 
-package farend
+package receiver
 
 import (
 	"bytes"
@@ -44,7 +44,7 @@ func newChain(t *testing.T, seed uint64, loss float64, k *wire.SRTP) (*rtpsend.S
 		at[i] = c.LocalAddr().(*net.UDPAddr).AddrPort()
 		sockets[i] = &lossyConn{PacketConn: c, random: rand.New(rand.NewPCG(seed, uint64(i))), loss: loss}
 	}
-	r := NewReceiver(ReceiverConfig{RTP: sockets[0], RTCP: sockets[1]})
+	r := New(Config{RTP: sockets[0], RTCP: sockets[1]})
 	if err := r.Begin(k); err != nil {
 		t.Fatal(err)
 	}

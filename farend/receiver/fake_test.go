@@ -1,7 +1,7 @@
-package farend
+package receiver
 
 import (
-	"errors"
+	"context"
 	"net"
 	"testing"
 	"time"
@@ -9,7 +9,6 @@ import (
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
-	"github.com/krazycam/krazycam/firmware/gateway/wire"
 	"github.com/krazycam/krazycam/firmware/rtpvp8"
 )
 
@@ -67,7 +66,7 @@ const sizeOfFrame = 3000
 func newBench(t *testing.T, ivfDir string) *bench {
 	b := &bench{t: t, rtcpOut: &socket{}, clock: time.Unix(1_800_000_000, 0)}
 	b.sender = sender{ssrc: 0x1234, seq: 65533, packetizer: rtpvp8.NewPacketizer(1200, 32767)}
-	b.Receiver = NewReceiver(ReceiverConfig{
+	b.Receiver = New(Config{
 		RTP: &socket{}, RTCP: b.rtcpOut, IVFDir: ivfDir,
 		Now: func() time.Time { return b.clock }, Random: func() float64 { return 0.5 },
 	})
@@ -135,23 +134,8 @@ func (b *bench) report(ntp uint64, ts uint32) {
 	b.control(&rtcp.SenderReport{SSRC: b.sender.ssrc, NTPTime: ntp, RTPTime: ts}, rtcp.NewCNAMESourceDescription(b.sender.ssrc, "x"))
 }
 
-// server is a VideoServer that does as it is told.
-type server struct {
-	begin, err    error
-	packets       bool // what it captures
-	frames        bool
-	begins, ended int
-	keys          *wire.SRTP
+func contextWithStop(t *testing.T) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	return ctx, cancel
 }
-
-func (s *server) Begin(k *wire.SRTP) error {
-	s.begins++
-	s.keys = k
-	return s.begin
-}
-func (s *server) Ports() (int, int)             { return 5004, 5005 }
-func (s *server) TransportID() uint8            { return 5 }
-func (s *server) Captured() (bool, bool, error) { return s.packets, s.frames, s.err }
-func (s *server) End()                          { s.ended++ }
-
-var errDisk = errors.New("disk full")

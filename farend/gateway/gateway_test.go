@@ -1,7 +1,8 @@
-package farend
+package gateway
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -23,14 +24,14 @@ type desk struct {
 	clock  time.Time
 }
 
-func newDesk(t *testing.T, c GatewayConfig) *desk {
+func newDesk(t *testing.T, c Config) *desk {
 	t.Helper()
 	d := &desk{t: t, server: &server{}, clock: time.Unix(1_800_000_000, 0)}
 	if c.Server == nil {
 		c.Server = d.server
 	}
 	c.Now = func() time.Time { return d.clock }
-	g, err := NewGateway(c)
+	g, err := New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +77,7 @@ func (d *desk) newID() string {
 }
 
 func TestGatewayGrantsValidatesAndStops(t *testing.T) {
-	d := newDesk(t, GatewayConfig{Key: "k", KeepAlive: 30 * time.Second})
+	d := newDesk(t, Config{Key: "k", KeepAlive: 30 * time.Second})
 	id := d.newID()
 	answer := d.want(fmt.Sprintf(`{"action":"start_stream","key":"k","utilization_id":%q,"width":640,"height":"480","codec":"VP8"}`, id), 0)
 	if answer["url"] != "desk.example" || answer["rtp_port"] != 5004.0 || answer["rtcp_port"] != 5005.0 || answer["keepalive_s"] != 30.0 {
@@ -112,7 +113,7 @@ func TestGatewayGrantsValidatesAndStops(t *testing.T) {
 }
 
 func TestGatewayRefusesWithTheCodeOfTheTable(t *testing.T) {
-	d := newDesk(t, GatewayConfig{Key: "k"})
+	d := newDesk(t, Config{Key: "k"})
 	id := d.newID()
 	start := fmt.Sprintf(`"action":"start_stream","utilization_id":%q`, id)
 	for _, c := range []struct {
@@ -142,7 +143,7 @@ func TestGatewayRefusesWithTheCodeOfTheTable(t *testing.T) {
 	d.want(fmt.Sprintf(`{"action":"start_stream","key":"k","utilization_id":%q,"width":1,"height":1}`, other), 4091)
 	d.want(fmt.Sprintf(`{"action":"stop_stream","utilization_id":%q}`, other), 4092)
 
-	unset := newDesk(t, GatewayConfig{})
+	unset := newDesk(t, Config{})
 	unset.want(`{"action":"new_utilization_id","key":"k"}`, 4051)
 	w := httptest.NewRecorder()
 	d.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
@@ -152,8 +153,8 @@ func TestGatewayRefusesWithTheCodeOfTheTable(t *testing.T) {
 }
 
 func TestGatewayReportsItsServersFaults(t *testing.T) {
-	for err, code := range map[error]int{net.ErrClosed: 5031, ErrActive: 5001} {
-		d := newDesk(t, GatewayConfig{Key: "k"})
+	for err, code := range map[error]int{net.ErrClosed: 5031, errors.New("another stream is active"): 5001} {
+		d := newDesk(t, Config{Key: "k"})
 		d.server.begin = err
 		body := fmt.Sprintf(`{"action":"start_stream","key":"k","utilization_id":%q,"width":640,"height":480}`, d.newID())
 		d.want(body, code)
@@ -163,7 +164,7 @@ func TestGatewayReportsItsServersFaults(t *testing.T) {
 }
 
 func TestGatewayFreesTheServerWhenTheLeaseRunsOut(t *testing.T) {
-	d := newDesk(t, GatewayConfig{Key: "k", Host: "video.example"})
+	d := newDesk(t, Config{Key: "k", Host: "video.example"})
 	a, b := d.newID(), d.newID()
 	start := `{"action":"start_stream","key":"k","utilization_id":%q,"width":640,"height":480}`
 	if got := d.want(fmt.Sprintf(start, a), 0); got["url"] != "video.example" || got["keepalive_s"] != nil {
@@ -185,10 +186,10 @@ func TestGatewayFreesTheServerWhenTheLeaseRunsOut(t *testing.T) {
 
 func TestGatewayKnowsItsIDsAfterARestartAndWhoseTheyAre(t *testing.T) {
 	dir := t.TempDir()
-	id := newDesk(t, GatewayConfig{Key: "k", StateDir: dir}).newID()
+	id := newDesk(t, Config{Key: "k", StateDir: dir}).newID()
 	start := `{"action":"start_stream","key":%q,"utilization_id":%q,"width":640,"height":480}`
-	newDesk(t, GatewayConfig{Key: "k", StateDir: dir}).want(fmt.Sprintf(start, "k", id), 0)
-	newDesk(t, GatewayConfig{Key: "new", StateDir: dir}).want(fmt.Sprintf(start, "new", id), 4013)
+	newDesk(t, Config{Key: "k", StateDir: dir}).want(fmt.Sprintf(start, "k", id), 0)
+	newDesk(t, Config{Key: "new", StateDir: dir}).want(fmt.Sprintf(start, "new", id), 4013)
 	path := filepath.Join(dir, "utilization_ids.json")
 	if b, err := os.ReadFile(path); err != nil || strings.Contains(string(b), `"k"`) {
 		t.Errorf("%s, %v: holds the key itself", b, err)
@@ -196,10 +197,10 @@ func TestGatewayKnowsItsIDsAfterARestartAndWhoseTheyAre(t *testing.T) {
 	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := NewGateway(GatewayConfig{StateDir: dir}); err == nil {
+	if _, err := New(Config{StateDir: dir}); err == nil {
 		t.Error("a broken file of ids was taken for none")
 	}
-	d := newDesk(t, GatewayConfig{Key: "k", StateDir: t.TempDir()})
+	d := newDesk(t, Config{Key: "k", StateDir: t.TempDir()})
 	if err := os.RemoveAll(filepath.Dir(d.ids.path)); err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +224,7 @@ func FuzzRequest(f *testing.F) {
 	f.Add([]byte(`{"action":"start_stream","key":"k","utilization_id":1,"width":"640","height":480}`))
 	f.Add([]byte(`{"action":"new_utilization_id","key":"k"}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		d := newDesk(t, GatewayConfig{Key: "k"})
+		d := newDesk(t, Config{Key: "k"})
 		status, answer := d.post(string(b))
 		code, refused := answer["error_code"].(float64)
 		if refused && int(code)/10 != status || !refused && status != 200 {

@@ -1,6 +1,6 @@
 // The four actions of the gateway, and the lease from its side.
 
-package farend
+package gateway
 
 import (
 	"errors"
@@ -25,22 +25,22 @@ const (
 	validationNoFrame  = 2
 )
 
-// GatewayState is what a status line shows.
-type GatewayState struct {
+// State is what a status line shows.
+type State struct {
 	Active      bool
 	Utilization wire.ID
 	Since       time.Time
 }
 
 // State ends a stream whose lease ran out, and tells which one is granted.
-func (g *Gateway) State() GatewayState {
+func (g *Gateway) State() State {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.expire()
 	if g.active == nil {
-		return GatewayState{}
+		return State{}
 	}
-	return GatewayState{Active: true, Utilization: g.active.id, Since: g.active.since}
+	return State{Active: true, Utilization: g.active.id, Since: g.active.since}
 }
 
 func (g *Gateway) act(r request, host string) (wire.Answer, *wire.Refusal) {

@@ -1,6 +1,6 @@
 // From capture to arrival without synchronised clocks.
 
-package farend
+package receiver
 
 import "time"
 

@@ -2,7 +2,7 @@
 // header, then each frame behind its size and time.
 // Layout: libvpx, ivfenc.c and ivfdec.c.
 
-package farend
+package receiver
 
 import (
 	"encoding/binary"
