@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/pipeline"
@@ -89,4 +90,79 @@ func lost(err error) bool {
 		}
 	}
 	return false
+}
+
+// lookAgain is how often a missing camera is looked for: often enough that a
+// replugged one costs no noticeable time, and cheap, since it reads one folder.
+const lookAgain = 50 * time.Millisecond
+
+// awaitCamera opens a camera, looking again until there is one, ctx ends or the wait
+// took limit (0: no limit), and climbing the ladder of rescue meanwhile. What it waits
+// for is logged when that begins, its end at level; within an outage, which has a line
+// of its own at each end, nothing.
+// A patient Source takes every error for one that may pass: a camera that is plugged
+// in with a shaky hand says the strangest things, such as that it has no formats.
+func (s *Source) awaitCamera(ctx context.Context, limit time.Duration, level slog.Level) (pipeline.Camera, error) {
+	start := s.now()
+	last, told := "", slog.LevelWarn
+	if s.rescue.down {
+		level, told = slog.LevelDebug, slog.LevelDebug
+	}
+	for {
+		s.rescue.climb(ctx, s.now(), s.Log)
+		c, err := s.open()
+		if err == nil {
+			s.complain(c)
+			s.Log.Log(ctx, level, "camera open", append([]any{"camera", c.String(), "after", (s.now() - start).Round(time.Millisecond)}, details(c)...)...)
+			return c, nil
+		}
+		if !s.Patient || limit > 0 && s.now()-start > limit {
+			return nil, err
+		}
+		if err.Error() != last {
+			last = err.Error()
+			s.Log.Log(ctx, told, "waiting for a camera", "because", err)
+		}
+		if err := pause(ctx, lookAgain); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// details are what a device says of itself beyond its name: its colours, and why it was asked
+// for this mode.
+func details(c pipeline.Camera) []any {
+	d, ok := c.(*v4l2.Camera)
+	if !ok {
+		return nil
+	}
+	return []any{"colours", d.Colours().String(), "mode", d.Why()}
+}
+
+// complain tells what could not be set, each sentence once in the life of the Source:
+// a camera that is unplugged each hour would fill the log.
+func (s *Source) complain(c pipeline.Camera) {
+	picky, ok := c.(interface{ Complaints() []string })
+	if !ok {
+		return
+	}
+	for _, sentence := range picky.Complaints() {
+		if !slices.Contains(s.complaints, sentence) && len(s.complaints) < mostComplaints {
+			s.complaints = append(s.complaints, sentence)
+			s.Log.Warn("camera setting left out", "because", sentence)
+		}
+	}
+}
+
+// mostComplaints bounds what is remembered of them.
+const mostComplaints = 64
+
+// pause waits d, or until ctx ends, which is its error.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
 }

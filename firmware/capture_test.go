@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/encoder"
+	"github.com/krazycam/krazycam/firmware/camera"
 	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/firmware/pipeline"
 	"github.com/krazycam/krazycam/v4l2"
@@ -125,7 +126,7 @@ func TestFileBeginsAnewOneIntervalAfterItsLastPicture(t *testing.T) {
 		if opened++; opened == 6 {
 			cancel()
 		}
-		c, err := openCamera(s.Config, 0, true)
+		c, err := camera.Open(s.Config, 0, true)
 		return &tallied{c, &pictures}, err
 	}
 	camera, err := s.open()

@@ -18,6 +18,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/krazycam/krazycam/firmware/camera"
 	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/firmware/machine"
 	"github.com/krazycam/krazycam/firmware/overload"
@@ -47,7 +48,7 @@ type Source struct {
 	// a stream was sent.
 	Ready func(fields string)
 
-	open   func() (pipeline.Camera, error) // openCamera, or a test's
+	open   func() (pipeline.Camera, error) // camera.Open, or a test's
 	clock  func() time.Duration            // CLOCK_MONOTONIC; nil: v4l2.Now
 	stages pipeline.Stages
 
@@ -69,7 +70,7 @@ func (s *Source) now() time.Duration {
 // cannot mend itself. A file that is not paced ends with its last picture.
 func (s *Source) Run(ctx context.Context) error {
 	if s.open == nil {
-		s.open = func() (pipeline.Camera, error) { return openCamera(s.Config, s.RawRate, !s.Unpaced) }
+		s.open = func() (pipeline.Camera, error) { return camera.Open(s.Config, s.RawRate, !s.Unpaced) }
 	}
 	s.rescue.wish = s.Restart
 	s.rescue.withdraw()

@@ -84,7 +84,7 @@ func newDesk(t *testing.T) *desk {
 func (d *desk) source(t *testing.T) *Source {
 	t.Helper()
 	c := config.Default()
-	c.Camera.Device = pattern
+	c.Camera.Device = "pattern"
 	c.Stream = config.Stream{Size: config.Size{Width: 320, Height: 240}, FPS: 30, Bitrate: 400_000}
 	c.Gateway = config.Gateway{URL: d.url, Key: "k", AllowHTTP: true, AllowLoopback: true}
 	return &Source{Config: c, Speed: -12, Threads: 1, State: t.TempDir(), Name: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil))}

@@ -11,7 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/krazycam/krazycam/firmware"
+	"github.com/krazycam/krazycam/firmware/camera"
 	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/v4l2"
 )
@@ -59,7 +59,7 @@ func cameras(w io.Writer, c config.Config, asJSON bool) error {
 // an error too: v4l2.ErrNoCamera if none fits.
 func list(devices []v4l2.Device, c config.Config) (listing, error) {
 	l := listing{Cameras: make([]listedCamera, len(devices))}
-	wanted, err := firmware.Wanted(c)
+	wanted, err := camera.Request(c)
 	if err != nil {
 		return l, err
 	}
