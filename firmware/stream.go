@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/krazycam/krazycam/encoder"
@@ -25,10 +24,10 @@ type stream struct {
 	pipeline *pipeline.Pipeline
 	camera   string // in words, for the machine line
 
-	doubt   func() // the receiver may be gone; nil: nobody to ask
-	wantKey atomic.Bool
-	ended   func() error // stops what Begin started; nil when nothing runs
-	failed  func(error)  // called when the encoder fails
+	doubt  func()          // the receiver may be gone; nil: nobody to ask
+	sender *rtpsend.Sender // what Begin started; nil when nothing runs
+	ended  func() error    // stops it; nil when nothing runs
+	failed func(error)     // called when the encoder fails
 }
 
 // Begin starts to send to the grant's receiver.
@@ -50,6 +49,7 @@ func (st *stream) Begin(_ context.Context, g gateway.Grant) error {
 		return errors.Join(err, sender.Close())
 	}
 	end := st.feed(enc, &announcer{Sender: sender, network: network, stream: st, grant: g}, sender.Close)
+	st.sender = sender
 	st.ended = func() error {
 		defer enc.Close()
 		return end()
@@ -89,7 +89,11 @@ func (st *stream) feed(enc *encoder.Encoder, sink pipeline.Sink, closeSink func(
 }
 
 // KeyFrame makes the next picture a key frame.
-func (st *stream) KeyFrame() { st.wantKey.Store(true) }
+func (st *stream) KeyFrame() {
+	if st.sender != nil {
+		st.sender.ForceKeyFrame()
+	}
+}
 
 // End sends BYE and returns once no packet will leave any more.
 func (st *stream) End() {
@@ -99,22 +103,10 @@ func (st *stream) End() {
 	if err := st.ended(); err != nil {
 		st.source.Log.Warn("stream ended", "because", err)
 	}
-	st.ended = nil
+	st.sender, st.ended = nil, nil
 }
 
-// unasked is how often a receiver gets a key frame that never asked for one, such
-// as ffmpeg, which sends no PLI: without it, a receiver that starts late or loses
-// the first packet would see nothing for ever. A key frame of a talking head
-// weighs 4.7 median frames, so at 30 fps this adds 2.5 % to the bitrate.
-const unasked = 5 * time.Second
-
-// forgotten is after how much silence whoever has asked may have given way to somebody
-// who cannot: Janus without viewers, and ffplay in its place, look the same. Who is there
-// speaks each 5 s (reports of plain AVP) or each second (Janus, while somebody watches).
-const forgotten = 15 * time.Second
-
-// An announcer is the sender of one stream, which also hears the gateway's wish
-// for a key frame, and says when the first frame is out.
+// An announcer is the sender of one stream, which says when the first frame is out.
 type announcer struct {
 	*rtpsend.Sender
 	network *network // nil: the owner's rate, whatever the network says
@@ -122,22 +114,6 @@ type announcer struct {
 	stream  *stream
 	grant   gateway.Grant
 	said    bool
-	asks    bool          // the receiver has asked for a key frame once: it can, while it is heard
-	lastKey time.Duration // capture time of the last key frame
-	last    time.Duration // capture time of the last frame
-}
-
-// KeyFrameWanted tells whether receiver or gateway asked for a key frame, or it is
-// time for one that nobody can ask for.
-func (a *announcer) KeyFrameWanted() bool {
-	gateway := a.stream.wantKey.Swap(false)
-	if a.Sender.KeyFrameWanted() { // on its own account, too
-		n := a.Stats()
-		a.asks = n.PLIs+n.FIRs > 0
-		return true
-	}
-	due := !a.stream.source.Unpaced && a.last-a.lastKey >= unasked
-	return gateway || due && (!a.asks || a.Silence() > forgotten)
 }
 
 // Advise asks the network, and paces packets by what it says.
@@ -157,10 +133,6 @@ func (a *announcer) Advise(now time.Duration) (bitrate int, hold bool) {
 func (a *announcer) Send(frame []byte, key bool, at time.Duration) error {
 	if err := a.Sender.Send(frame, key, at); err != nil {
 		return err
-	}
-	a.last = at
-	if key {
-		a.lastKey = at
 	}
 	if !a.said {
 		a.said = true

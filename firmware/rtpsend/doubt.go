@@ -41,15 +41,6 @@ func (d *doubt) hear(now time.Duration) {
 	d.heard, d.at, d.refused = true, now, 0
 }
 
-// Silence is how long nothing has come from the receiver; since the clock began, if nothing
-// ever has.
-func (s *Sender) Silence() time.Duration {
-	now := s.cfg.Monotonic()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return now - s.doubt.at
-}
-
 // refuse notes that the receiver's host says that nobody listens.
 func (d *doubt) refuse(now time.Duration) {
 	if d.refused == 0 || now-d.latest > calm {

@@ -155,7 +155,7 @@ func (s *Sender) takeReceptions(reports []rtcp.ReceptionReport, now time.Duratio
 	}
 }
 
-// takeFeedback turns PLI and FIR into a wish for a key frame, and passes REMB on.
+// takeFeedback turns PLI and FIR into a request for a key frame, and passes REMB on.
 func (s *Sender) takeFeedback(b []byte, format uint8, now time.Duration) bool {
 	switch format {
 	case rtcp.FormatPLI:
@@ -168,7 +168,7 @@ func (s *Sender) takeFeedback(b []byte, format uint8, now time.Duration) bool {
 			return true
 		}
 		s.stats.PLIs++
-		s.keyFrames.request()
+		s.keyFrames.requestByReceiver()
 	case rtcp.FormatFIR:
 		var p rtcp.FullIntraRequest
 		if p.Unmarshal(b) != nil {
@@ -195,6 +195,6 @@ func (s *Sender) takeFIR(sender uint32, e rtcp.FIREntry) {
 	default:
 		s.fir = seen
 		s.stats.FIRs++
-		s.keyFrames.request()
+		s.keyFrames.requestByReceiver()
 	}
 }

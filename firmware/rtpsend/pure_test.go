@@ -101,64 +101,6 @@ func TestOnlyTheLatestReportsAreRemembered(t *testing.T) {
 	}
 }
 
-func TestKeyFramesAreSpacedByTheRoundTrip(t *testing.T) {
-	var k keyFrames
-	const ms = time.Millisecond
-	steps := []struct {
-		name string
-		do   func() bool
-		want bool
-	}{
-		{"nobody asked", func() bool { return k.take(0, 0, false) }, false},
-		{"the first request at once", func() bool { k.request(); return k.take(0, 0, false) }, true},
-		{"too early", func() bool { k.request(); return k.take(299*ms, 0, false) }, false},
-		{"kept until its time", func() bool { return k.take(300*ms, 0, false) }, true},
-		{"a long round trip spaces more", func() bool { k.request(); return k.take(900*ms, 700*ms, false) }, false},
-		{"until it is over", func() bool { return k.take(1000*ms, 700*ms, false) }, true},
-		{"a key frame sent unasked answers it", func() bool { k.request(); k.sent(1100 * ms); return k.take(5000*ms, 0, false) }, false},
-		{"unasked, too early", func() bool { return k.take(1099*ms+refresh, 0, true) }, false},
-		{"unasked, on a path that loses nothing", func() bool { return k.take(1100*ms+refresh, 0, false) }, false},
-		{"unasked, on one that loses by chance", func() bool { return k.take(1100*ms+refresh, 0, true) }, true},
-	}
-	for _, s := range steps {
-		if got := s.do(); got != s.want {
-			t.Errorf("%s: %v, want %v", s.name, got, s.want)
-		}
-	}
-}
-
-// Seen in the loss lab: a request for a key frame that was lost left the picture broken for
-// 3 s, until the next loss.
-func TestKeyFrameComesForAPacketAskedForTooLate(t *testing.T) {
-	const ms, rtt = time.Millisecond, 60 * time.Millisecond
-	for _, c := range []struct {
-		name string
-		do   func(k *keyFrames)
-		when time.Duration // of the key frame; 0: none within 10 s
-	}{
-		{"in time", func(k *keyFrames) { k.asked(3000*ms, 190*ms, rtt) }, 0},
-		{"too late", func(k *keyFrames) { k.asked(3000*ms, 191*ms, rtt) }, 3300 * ms},
-		{"of a queue", func(k *keyFrames) { k.asked(3000*ms, 500*ms, rtt) }, 0},
-		{"soon after a key frame", func(k *keyFrames) { k.asked(2900*ms, 200*ms, rtt); k.last = 2000 * ms }, 4000 * ms},
-		{"again and again", func(k *keyFrames) { k.asked(3000*ms, 200*ms, rtt); k.asked(3250*ms, 200*ms, rtt) }, 3300 * ms},
-		{"with a key frame behind it", func(k *keyFrames) { k.asked(3000*ms, 200*ms, rtt); k.sent(3100 * ms) }, 0},
-		{"with a request behind it", func(k *keyFrames) { k.asked(3000*ms, 200*ms, rtt); k.request() }, 3020 * ms},
-	} {
-		var k keyFrames
-		k.sent(1000 * ms)
-		c.do(&k)
-		at := time.Duration(0)
-		for now := 3020 * ms; now < 13*time.Second && at == 0; now += 20 * ms {
-			if k.take(now, rtt, false) {
-				at = now
-			}
-		}
-		if at != c.when {
-			t.Errorf("%s: a key frame at %v, want %v", c.name, at, c.when)
-		}
-	}
-}
-
 func TestSDPNamesStreamAndPorts(t *testing.T) {
 	for _, c := range []struct{ host, unspecified, version string }{
 		{"192.0.2.1", "0.0.0.0", "IP4"},

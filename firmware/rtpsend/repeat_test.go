@@ -346,13 +346,13 @@ func TestLossyPathGetsAKeyFrameUnasked(t *testing.T) {
 				defer r.Close()
 				r.lossy(t, 600, c.every)
 				r.frame(t, true, 1000)
-				time.Sleep(refresh - time.Millisecond)
+				time.Sleep(lossyInterval - time.Millisecond)
 				if r.KeyFrameWanted() {
 					t.Error("a key frame is wanted too early")
 				}
 				time.Sleep(time.Millisecond)
 				if got := r.KeyFrameWanted(); got != c.want {
-					t.Errorf("a key frame is wanted after %v: %v, want %v", refresh, got, c.want)
+					t.Errorf("a key frame is wanted after %v: %v, want %v", lossyInterval, got, c.want)
 				}
 			})
 		})

@@ -88,7 +88,7 @@ func (s *Sender) takeNACK(b []byte, now time.Duration) bool {
 func (s *Sender) want(sequence uint16, now time.Duration) {
 	s.stats.Resends.Asked++
 	if age, ok := s.departures.lacks(now, sequence); ok {
-		s.keyFrames.asked(now, age, s.stats.RTT)
+		s.keyFrames.noteLateRequest(now, age, s.stats.RTT)
 	}
 	switch {
 	case !s.clock.started || s.breaker.fault != none:

@@ -56,7 +56,7 @@ func TestPacketAskedForTooLateBringsAKeyFrameInTheEnd(t *testing.T) {
 		if r.KeyFrameWanted() {
 			t.Error("a key frame is wanted at once: the receiver's own request may be on its way")
 		}
-		time.Sleep(lateWait)
+		time.Sleep(lateRequestWait)
 		if !r.KeyFrameWanted() {
 			t.Errorf("no key frame is wanted: %+v", r.Stats())
 		}

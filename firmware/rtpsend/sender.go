@@ -141,6 +141,7 @@ func (s *Sender) Send(frame []byte, key bool, at time.Duration) error {
 func (s *Sender) begin(now, at time.Duration, key bool) (first bool, timestamp uint32, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.keyFrames.noteFrame(at, key)
 	ok, found := s.breaker.flows(now)
 	s.broke(found)
 	if !ok {
@@ -155,7 +156,7 @@ func (s *Sender) begin(now, at time.Duration, key bool) (first bool, timestamp u
 	}
 	s.stats.Frames++
 	if key {
-		s.keyFrames.sent(now)
+		s.keyFrames.noteSent(now)
 	}
 	first = !s.clock.started
 	s.clock.start(at)
@@ -171,16 +172,21 @@ func (s *Sender) broke(found fault) {
 	s.cfg.Log.Warn("the stream pauses", "because", found, "for", s.breaker.pause, "to", s.cfg.RTP)
 }
 
-// KeyFrameWanted tells whether the next frame should be a key frame because the
-// receiver asked for one, and takes the request. It says so at most once in 300 ms or
-// a round trip, whichever is longer; and unasked after refresh where packets are lost by
-// chance.
+// KeyFrameWanted says whether the next frame should be a key frame, and takes the request:
+// see keyframes.go. Call it once for each frame.
 func (s *Sender) KeyFrameWanted() bool {
 	now := s.cfg.Monotonic()
-	lossy := !s.cfg.Unpaced && s.departures.byChance(now, false) // a file faster than time has no moments
+	lossy := !s.cfg.Unpaced && s.departures.byChance(now, false)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.keyFrames.take(now, s.stats.RTT, lossy)
+	return s.keyFrames.grant(now, receiverView{rtt: s.stats.RTT, silence: now - s.doubt.at, lossy: lossy, file: s.cfg.Unpaced})
+}
+
+// ForceKeyFrame makes the next frame a key frame, however short ago the last one was.
+func (s *Sender) ForceKeyFrame() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keyFrames.force()
 }
 
 // SetRate paces packets, and bounds resends, for a stream of bandwidth bit/s from now
