@@ -1,7 +1,6 @@
 package config
 
 import (
-	"flag"
 	"strings"
 	"testing"
 
@@ -19,7 +18,8 @@ func TestBenchKeysAndFlagsHaveTheSameBoundsAndWords(t *testing.T) {
 		{"no size", "sizes", `["big"]`, "big", `"big" must be WIDTHxHEIGHT, such as 640x480`},
 		{"too few pictures", "frames", `19`, "19", "must be a whole number from 20 to 100000"},
 		{"too many", "frames", `100001`, "100001", "must be a whole number from 20 to 100000"},
-		{"more than there is", "speeds", "[-1" + strings.Repeat(",-1", 16) + "]", "-1" + strings.Repeat(",-1", 16), "must be a list of 1 to 16, such as [-8, -12]"},
+		{"more than there is", "speeds", "[-1" + strings.Repeat(",-1", 16) + "]", "-1" + strings.Repeat(",-1", 16),
+			"must be a list of 1 to 16, such as [-8, -12]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := Parse("f", []byte(`{"bench": {"`+c.key+`": `+c.value+`}}`))
@@ -27,17 +27,14 @@ func TestBenchKeysAndFlagsHaveTheSameBoundsAndWords(t *testing.T) {
 				t.Errorf("in the file: %v, want %s", err, want)
 			}
 			var b Bench
-			f := flag.NewFlagSet("", flag.ContinueOnError)
-			f.SetOutput(&strings.Builder{})
-			b.AddFlags(f)
-			if err := f.Parse([]string{"--" + c.key, c.flag}); err == nil || !strings.HasSuffix(err.Error(), "flag -"+c.key+": "+c.want) {
+			if err := flagged(t, b.settings(), c.key).Set(c.flag); err == nil || err.Error() != c.want {
 				t.Errorf("as a flag: %v, want %s", err, c.want)
 			}
 		})
 	}
 	for text, want := range map[string]string{
 		`{"sizes": []}`:         `f:1: bench.sizes: must be a list of 1 to 16, such as ["320x240", "640x480"]`,
-		`{"speeds": -8}`:        `f:1: bench.speeds: must be a list, such as [-8, -12]`,
+		`{"speeds": -8}`:        `f:1: bench.speeds: must be a list of 1 to 16, such as [-8, -12]`,
 		`{"speeds": ["-8"]}`:    `f:1: bench.speeds: -8 must be a whole number from -16 to -1`,
 		`{"sizes": [320]}`:      `f:1: bench.sizes: must be text in " "`,
 		`{"frames": "300"}`:     `f:1: bench.frames: must be a whole number from 20 to 100000`,
@@ -51,15 +48,27 @@ func TestBenchKeysAndFlagsHaveTheSameBoundsAndWords(t *testing.T) {
 
 func TestBenchFlagsReadLists(t *testing.T) {
 	var b Bench
-	f := flag.NewFlagSet("", flag.ContinueOnError)
-	b.AddFlags(f)
-	if err := f.Parse([]string{"--sizes", "64x48, 320x240", "--speeds=-16,-1", "--threads", "4", "--frames", "20"}); err != nil {
-		t.Fatal(err)
+	for name, text := range map[string]string{"sizes": "64x48, 320x240", "speeds": "-16,-1", "threads": "4", "frames": "20"} {
+		if err := flagged(t, b.settings(), name).Set(text); err != nil {
+			t.Fatal(err)
+		}
 	}
 	want := Bench{Sizes: []Size{{64, 48}, {320, 240}}, Speeds: []int{-16, -1}, Threads: []int{4}, Frames: 20}
 	if diff := cmp.Diff(want, b); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+}
+
+// flagged is the value of the setting with that flag.
+func flagged(t *testing.T, settings []Setting, flag string) Value {
+	t.Helper()
+	for _, s := range settings {
+		if s.Flag == flag {
+			return s.Value
+		}
+	}
+	t.Fatalf("there is no flag --%s", flag)
+	return Value{}
 }
 
 // checkBench fails if a value is out of bounds that a board would measure with.

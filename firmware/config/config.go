@@ -18,8 +18,8 @@ import (
 // settings and a chain of CA certificates (about 2 KiB each) fit many times over.
 const MaxBytes = 64 << 10
 
-// Config holds every setting. Its fields are named as the keys in the file and
-// the flags of camsource are.
+// Config holds every setting. table.go declares for each field its key in the file, its
+// flag, its range and its help.
 type Config struct {
 	Camera  Camera
 	Stream  Stream
@@ -31,9 +31,9 @@ type Config struct {
 
 // Camera says which camera and how to read it.
 type Camera struct {
-	Device    string           // "", /dev/videoN, part of the card's name, serial number or USB port; "": the first camera found
-	Format    string           // "", "YUYV" or "MJPG"; "": the cheapest that gives size and rate
-	PowerLine string           // "", "off", "50", "60" or "auto": against the flicker of lamps; "": as the camera is
+	Device    string           // /dev/videoN, part of the card's name, serial number or USB port; "": the first camera
+	Format    string           // "YUYV" or "MJPG"; "": the cheapest that gives size and rate
+	PowerLine string           // "off", "50", "60" or "auto": against the flicker of lamps; "": as the camera is
 	Controls  map[string]int64 // what else to set, by the names that v4l2-ctl uses; nil: nothing
 }
 
@@ -42,6 +42,8 @@ type Stream struct {
 	Size    Size
 	FPS     int     // pictures a second; 0: the board's own
 	Bitrate Bitrate // the owner's upper limit, bit/s; 0: the board's own
+	Speed   int     // of the encoder, -1 to -16, as encoder.Config has it; 0: the board's own
+	Threads int     // of the encoder, 1 to 4; 0: the board's own
 	RTP     string  // "HOST:PORT", or "" to ask the gateway
 	RTCP    string  // "HOST:PORT", or "" to ask the gateway
 
@@ -77,6 +79,16 @@ type Time struct {
 // Log says how much is written to stderr.
 type Log struct {
 	Level slog.Level
+}
+
+// Bench says whether the board measures itself before it streams, and what. What is left
+// out is what `camsource bench` takes without flags.
+type Bench struct {
+	Once    bool // once for each version of camsource and each change of the settings below
+	Sizes   []Size
+	Speeds  []int // negative, as encoder.Config has them
+	Threads []int
+	Frames  int // pictures for each row
 }
 
 // Default is the configuration of a board nobody configured.

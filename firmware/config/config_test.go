@@ -2,7 +2,6 @@ package config
 
 import (
 	"errors"
-	"flag"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -14,11 +13,13 @@ import (
 )
 
 const whole = `{
-  "camera": {"device": "/dev/video2", "format": "MJPG", "power-line": "50", "controls": {"brightness": -7, "auto_exposure": true}},
-  "stream": {"size": "320x240", "fps": 25, "bitrate": "1.2M", "rtp": "10.0.0.1:5004", "rtcp": "[::1]:5005", "encryption": "required",
+  "camera": {"device": "/dev/video2", "format": "MJPG", "power-line": "50",
+    "controls": {"brightness": -7, "auto_exposure": true}},
+  "stream": {"size": "320x240", "fps": 25, "bitrate": "1.2M", "speed": -8, "threads": 2,
+    "rtp": "10.0.0.1:5004", "rtcp": "[::1]:5005", "encryption": "required",
     "local-rtcp-port": 5007, "rtx": true, "twcc": true, "capture-time": true, "ping": false},
   "gateway": {
-    "url": "https://gw.example/api", "key": "s3cret", "allow-http": true,
+    "url": "https://gw.example/api", "key": "s3cret", "allow-http": true, "ca": "",
     "allowed-receivers": ["10.0.0.0/8", "video.example.org"], "allow-loopback": true
   },
   "time": {"ntp": ["ntp.example.org", "192.0.2.1"]},
@@ -32,8 +33,10 @@ func TestParseReadsEveryKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Config{
-		Camera: Camera{Device: "/dev/video2", Format: "MJPG", PowerLine: "50", Controls: map[string]int64{"brightness": -7, "auto_exposure": 1}},
-		Stream: Stream{Size: Size{320, 240}, FPS: 25, Bitrate: 1_200_000, RTP: "10.0.0.1:5004", RTCP: "[::1]:5005", Encryption: Required,
+		Camera: Camera{Device: "/dev/video2", Format: "MJPG", PowerLine: "50",
+			Controls: map[string]int64{"brightness": -7, "auto_exposure": 1}},
+		Stream: Stream{Size: Size{320, 240}, FPS: 25, Bitrate: 1_200_000, Speed: -8, Threads: 2,
+			RTP: "10.0.0.1:5004", RTCP: "[::1]:5005", Encryption: Required,
 			LocalRTCPPort: 5007, RTX: true, TWCC: true, CaptureTime: true},
 		Gateway: Gateway{URL: "https://gw.example/api", Key: "s3cret", AllowHTTP: true, AllowLoopback: true,
 			AllowedReceivers: []string{"10.0.0.0/8", "video.example.org"}},
@@ -88,6 +91,8 @@ func TestParseNamesKeyFileAndLine(t *testing.T) {
 		{"half a picture", `{"stream": {"fps": 7.5}}`, `stream.fps: must be a whole number`},
 		{"a rate as text", `{"stream": {"fps": "30"}}`, `stream.fps: must be a whole number`},
 		{"a size with odd sides", `{"stream": {"size": "641x480"}}`, `stream.size: "641x480" must have even sides`},
+		{"a speed that lets libvpx choose", `{"stream": {"speed": 4}}`, `stream.speed: must be a whole number from -16 to -1`},
+		{"no thread", `{"stream": {"threads": 0}}`, `stream.threads: must be a whole number from 1 to 4`},
 		{"a bitrate of nothing", `{"stream": {"bitrate": true}}`, `stream.bitrate: must be a bitrate`},
 		{"an encryption nobody knows", `{"stream": {"encryption": "yes"}}`, `stream.encryption: "yes" must be one of`},
 		{"a receiver without port", `{"stream": {"rtp": "10.0.0.1"}}`, `stream.rtp: "10.0.0.1" must be HOST:PORT`},
@@ -101,7 +106,7 @@ func TestParseNamesKeyFileAndLine(t *testing.T) {
 		{"a range that is none", `{"gateway": {"allowed-receivers": ["10.0.0.0/33"]}}`, `"10.0.0.0/33" must be an address`},
 		{"a CA that is no PEM", `{"gateway": {"ca": "/etc/ca.pem"}}`, `gateway.ca: must be PEM text`},
 		{"a private key as CA", `{"gateway": {"ca": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"}}`, `not a certificate`},
-		{"a level nobody knows", `{"log": {"level": "loud"}}`, `log.level: "loud" must be debug, info, warn or error`},
+		{"a level nobody knows", `{"log": {"level": "loud"}}`, `log.level: "loud" must be one of debug, info, warn, error`},
 		{"nothing at all", " \n ", `f:1: empty: write at least {}`},
 		{"a file cut short", "{\"log\":\n{\"level\": \"info\"\n\n", `f:2: log: not JSON: the file ends too early`},
 		{"a missing comma", "{\"log\": {}\n\n\"time\": {}}", `f:3: not JSON:`},
@@ -189,24 +194,21 @@ func TestBitrate(t *testing.T) {
 }
 
 func TestSizeAndBitrateAreFlags(t *testing.T) {
-	var size Size
-	var rate Bitrate
-	f := flag.NewFlagSet("x", flag.ContinueOnError)
-	f.Var(&size, "size", "")
-	f.Var(&rate, "bitrate", "")
-	if err := f.Parse([]string{"-size", "640x480", "-bitrate", "600k"}); err != nil {
+	var stream Stream
+	size, rate := flagged(t, stream.settings(), "size"), flagged(t, stream.settings(), "bitrate")
+	if err := errors.Join(size.Set("640x480"), rate.Set("600k")); err != nil {
 		t.Fatal(err)
 	}
-	if size != (Size{640, 480}) || size.String() != "640x480" || rate != 600_000 {
-		t.Errorf("flags = %v, %v", size, rate)
+	if stream.Size != (Size{640, 480}) || size.String() != "640x480" || stream.Bitrate != 600_000 || rate.String() != "600k" {
+		t.Errorf("flags = %v, %v", stream.Size, stream.Bitrate)
 	}
 	for _, text := range []string{"", "640", "640x", "x480", "-2x16", "640x480x2", "14x16", "5000x16", "640X480", "+640x480"} {
 		if err := size.Set(text); err == nil {
-			t.Errorf("Size.Set(%q) = nil, want an error", text)
+			t.Errorf("size.Set(%q) = nil, want an error", text)
 		}
 	}
-	if size != (Size{640, 480}) {
-		t.Errorf("a refused size changed the value to %v", size)
+	if stream.Size != (Size{640, 480}) {
+		t.Errorf("a refused size changed the value to %v", stream.Size)
 	}
 }
 
@@ -214,6 +216,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(whole))
 	f.Add([]byte(`{"time": {"ntp": ["a", 1, null]}}`))
 	f.Add([]byte(`{"bench": {"sizes": ["16x16", "4096x4096"], "speeds": [-17, -1.5], "threads": [5, null], "frames": 1e5}}`))
+	f.Add([]byte(`{"stream": {"speed": -17, "threads": 0, "bitrate": 1e6}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c, err := Parse("f", b)
 		var e *Error
@@ -221,6 +224,9 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("Parse(%q) = %v, want an *Error with a line of the text", b, err)
 		}
 		checkBench(t, c.Bench)
+		if s := c.Stream; s.Speed < -16 || s.Speed > 0 || s.Threads < 0 || s.Threads > 4 {
+			t.Errorf("speed %d, %d threads", s.Speed, s.Threads)
+		}
 	})
 }
 

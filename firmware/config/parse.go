@@ -21,10 +21,15 @@ import (
 func (c Config) With(file string, b []byte) (Config, error) {
 	// Windows editors put a byte order mark in front; JSON does not know it.
 	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))
-	p := &parser{file: file, text: b, d: json.NewDecoder(bytes.NewReader(b)), seen: map[string]bool{}}
+	p := &parser{
+		file: file, text: b, d: json.NewDecoder(bytes.NewReader(b)),
+		sections: map[string]map[string]Value{}, seen: map[string]bool{},
+	}
 	p.d.UseNumber()
 	next := c
-	p.sections = sections(&next)
+	for _, section := range next.Sections() {
+		p.sections[section.Name] = section.values()
+	}
 	if err := p.document(); err != nil {
 		return c, err
 	}
@@ -35,8 +40,17 @@ type parser struct {
 	file     string
 	text     []byte
 	d        *json.Decoder
-	sections map[string]section
+	sections map[string]map[string]Value // by name and key
 	seen     map[string]bool
+}
+
+// values of a section by their keys.
+func (s Section) values() map[string]Value {
+	all := map[string]Value{}
+	for _, setting := range s.Settings {
+		all[setting.Key] = setting.Value
+	}
+	return all
 }
 
 // fail blames the line of the token that was read last.
@@ -72,18 +86,18 @@ func (p *parser) document() error {
 func (p *parser) section(name string) error {
 	keys, known := p.sections[name]
 	if !known {
-		return p.fail(name, "unknown section (there are %s)", list(p.sections))
+		return p.fail(name, "unknown section (there are %s)", names(p.sections))
 	}
 	return p.object(name, func(key string) error {
-		set, known := keys[strings.TrimPrefix(key, name+".")]
+		setting, known := keys[strings.TrimPrefix(key, name+".")]
 		if !known {
-			return p.fail(key, "unknown key (there are %s)", list(keys))
+			return p.fail(key, "unknown key (there are %s)", names(keys))
 		}
 		value, err := p.value(key)
 		if err != nil {
 			return err
 		}
-		if err := set(value); err != nil {
+		if err := setting.take(value); err != nil {
 			return p.fail(key, "%v", err)
 		}
 		return nil
@@ -191,6 +205,7 @@ func firstInvalid(b []byte) int64 {
 	return int64(len(b))
 }
 
-func list[V any](m map[string]V) string {
+// names lists the keys of m in alphabetical order.
+func names[V any](m map[string]V) string {
 	return strings.Join(slices.Sorted(maps.Keys(m)), ", ")
 }

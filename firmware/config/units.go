@@ -1,11 +1,9 @@
 // Size and Bitrate: values with a unit, as a person writes them in the file and
-// on the command line. Both are flag.Values.
+// on the command line.
 
 package config
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -22,6 +20,8 @@ const (
 	maxSide = 4096
 )
 
+const sizeWords = "WIDTHxHEIGHT, such as 640x480"
+
 // ParseSize reads "640x480". Both sides are even, since a 4:2:0 picture has one
 // colour sample for each two by two.
 func ParseSize(s string) (Size, error) {
@@ -29,7 +29,7 @@ func ParseSize(s string) (Size, error) {
 	width, errW := strconv.ParseUint(w, 10, 16)
 	height, errH := strconv.ParseUint(h, 10, 16)
 	if !found || errW != nil || errH != nil {
-		return Size{}, fmt.Errorf("%q must be WIDTHxHEIGHT, such as 640x480", s)
+		return Size{}, fmt.Errorf("%q must be %s", s, sizeWords)
 	}
 	if min(width, height) < minSide || max(width, height) > maxSide || width%2 != 0 || height%2 != 0 {
 		return Size{}, fmt.Errorf("%q must have even sides from %d to %d", s, minSide, maxSide)
@@ -45,27 +45,17 @@ func (s Size) String() string {
 	return fmt.Sprintf("%dx%d", s.Width, s.Height)
 }
 
-// Set is for flag.Var.
-func (s *Size) Set(text string) error {
-	parsed, err := ParseSize(text)
-	if err != nil {
-		return err
-	}
-	*s = parsed
-	return nil
-}
-
 // Bitrate is in bit/s; 0 means "not said".
 type Bitrate int
 
-// Bounds of a bitrate: below the first VP8 drops most pictures even at QVGA, above the second a 100 Mbit/s
-// port would have less than half left for everything else.
+// Bounds of a bitrate: below the first VP8 drops most pictures even at QVGA, above the
+// second a 100 Mbit/s port would have less than half left for everything else.
 const (
 	MinBitrate Bitrate = 20_000
 	MaxBitrate Bitrate = 40_000_000
 )
 
-var errBitrate = errors.New(`must be a bitrate from 20k to 40M, such as "600k", "1.2M" or 600000`)
+const bitrateWords = `a bitrate from 20k to 40M, such as "600k", "1.2M" or 600000`
 
 // ParseBitrate reads "600k", "1.2M" or "600000"; k is 1,000 and M 1,000,000 bit/s.
 func ParseBitrate(s string) (Bitrate, error) {
@@ -78,12 +68,12 @@ func ParseBitrate(s string) (Bitrate, error) {
 	}
 	// ParseFloat alone would also take 0x1p3, Inf and 1_000.
 	if strings.Trim(digits, "0123456789.") != "" {
-		return 0, fmt.Errorf("%q %w", s, errBitrate)
+		return 0, fmt.Errorf("%q must be %s", s, bitrateWords)
 	}
 	f, err := strconv.ParseFloat(digits, 64)
 	rate := math.Round(f * unit)
 	if err != nil || rate < float64(MinBitrate) || rate > float64(MaxBitrate) {
-		return 0, fmt.Errorf("%q %w", s, errBitrate)
+		return 0, fmt.Errorf("%q must be %s", s, bitrateWords)
 	}
 	return Bitrate(rate), nil
 }
@@ -99,25 +89,4 @@ func (b Bitrate) String() string {
 		return ""
 	}
 	return strconv.Itoa(int(b))
-}
-
-// Set is for flag.Var.
-func (b *Bitrate) Set(text string) error {
-	parsed, err := ParseBitrate(text)
-	if err != nil {
-		return err
-	}
-	*b = parsed
-	return nil
-}
-
-// take reads the JSON value: text as on the command line, or a plain number.
-func (b *Bitrate) take(value any) error {
-	switch v := value.(type) {
-	case string:
-		return b.Set(v)
-	case json.Number:
-		return b.Set(v.String())
-	}
-	return errBitrate
 }

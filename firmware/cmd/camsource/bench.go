@@ -6,10 +6,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"slices"
+
+	"github.com/spf13/cobra"
 
 	"github.com/krazycam/krazycam/encoder"
 	"github.com/krazycam/krazycam/firmware/bench"
@@ -18,36 +19,43 @@ import (
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 )
 
-const benchUsage = `camsource bench measures what this machine can encode, without a camera.
-
-  camsource bench [--input FILE.y4m|FILE.mjpeg] [--out result.json] [--json]
-  camsource bench --compare a.json b.json                 what b changed against a
-
-Ctrl-C ends it; what was measured so far is printed and kept.
-
-Flags:
-`
-
-// benchOptions is the command line of bench, read and checked.
+// benchOptions is the command line of bench.
 type benchOptions struct {
 	config  bench.Config
-	what    config.Bench
+	given   givenSettings
 	out     string
 	json    bool
-	compare [2]string
+	compare string // the first of two result files
 }
 
-// runBench measures or compares. Progress and errors go to stderr.
-func runBench(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	o, err := parseBench(args, stdout)
-	if err != nil {
+func newBenchCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "Measures what this machine can encode, without a camera",
+		Long: "Measures what this machine can encode, without a camera, and says which size, speed and\n" +
+			"threads to use. Ctrl-C ends it; what was measured so far is printed and kept.",
+		Example: "  camsource bench --out result.json\n" +
+			"  camsource bench --compare a.json b.json                 what b changed against a",
+	}
+	o := addBenchOptions(cmd)
+	cmd.Args = o.check
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if o.compare != "" {
+			return compareBenches(cmd.OutOrStdout(), o.compare, args[0])
+		}
+		return runBench(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+	}
+	return cmd
+}
+
+// runBench measures. Progress and errors go to stderr.
+func runBench(ctx context.Context, o *benchOptions, stdout, stderr io.Writer) error {
+	_ = machine.CalmMonitor() // as when it streams, which says why not
+	var c config.Config
+	if err := o.given.override(&c, true); err != nil {
 		return err
 	}
-	if o.compare[0] != "" {
-		return compareBenches(stdout, o.compare)
-	}
-	_ = machine.CalmMonitor() // as when it streams, which tells why not
-	o.config.Ask(o.what)
+	o.config.Ask(c.Bench)
 	o.config.Version = version
 	o.config.Progress = func(s string) { fmt.Fprintln(stderr, "bench:", s) }
 	if o.out != "" {
@@ -69,7 +77,7 @@ func runBench(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	return errors.Join(err, report.Print(stdout))
 }
 
-func compareBenches(w io.Writer, paths [2]string) error {
+func compareBenches(w io.Writer, paths ...string) error {
 	var reports [2]bench.Report
 	for i, path := range paths {
 		var err error
@@ -80,60 +88,46 @@ func compareBenches(w io.Writer, paths [2]string) error {
 	return bench.Compare(w, reports[0], reports[1])
 }
 
-func parseBench(args []string, w io.Writer) (o benchOptions, err error) {
-	f := o.flags()
-	if err := f.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			fmt.Fprint(w, benchUsage)
-			f.SetOutput(w)
-			f.PrintDefaults()
-			return o, err
-		}
-		return o, fmt.Errorf("%w: bench: %w", errUsage, err)
-	}
-	return o, o.check(f.Args())
-}
-
-// flags also sets what counts where none is given.
-func (o *benchOptions) flags() *flag.FlagSet {
-	o.config = bench.Defaults()
-	c := &o.config
-	f := flag.NewFlagSet("camsource bench", flag.ContinueOnError)
-	f.SetOutput(io.Discard)
+// addBenchOptions makes the flags of bench, with what counts where one is not given.
+func addBenchOptions(cmd *cobra.Command) *benchOptions {
+	o := &benchOptions{config: bench.Defaults()}
+	c, f := &o.config, cmd.Flags()
+	f.SortFlags = false
 	f.StringVar(&c.Input, "input", "", "measure with the pictures of `FILE.y4m` or FILE.mjpeg; default: a drawn pattern")
-	f.StringVar(&o.out, "out", "", "keep the result in this `file`, after each row")
-	f.BoolVar(&o.json, "json", false, "print one JSON object, which is a result file too")
-	f.StringVar(&o.compare[0], "compare", "", "compare two result files: --compare `A.json` B.json")
-	f.IntVar(&c.FPS, "fps", c.FPS, "pictures a second that the recommendation is for")
-	f.Func("bitrate", "`bit/s` at 640x480 (default 600k); other sizes in proportion to the root of their pixels", func(s string) error {
+	f.StringVar(&o.out, "out", "", "keep the result in this `FILE`, after each row")
+	f.BoolVar(&o.json, "json", false, "print one JSON object, which is a result file, too")
+	f.StringVar(&o.compare, "compare", "", "compare two result files: --compare `A.json` B.json")
+	f.IntVar(&c.FPS, "fps", c.FPS, "pictures per second that the recommendation is for")
+	f.Func("bitrate", "`BIT/S` at 640x480, other sizes by the root of their pixels; default: 600k", func(s string) error {
 		rate, err := config.ParseBitrate(s)
 		c.Bitrate = encoder.Bitrate(rate)
 		return err
 	})
-	f.Func("format", "what a camera would send: `YUYV`, MJPG or YU12 (default YUYV)", func(s string) (err error) {
+	f.Func("format", "what a camera would send: `YUYV`, MJPG or YU12; default: YUYV", func(s string) (err error) {
 		c.Format, err = pixfmt.Parse(s)
 		if err == nil && !slices.Contains(bench.Formats(), c.Format) {
-			err = fmt.Errorf("want one of %v", bench.Formats())
+			err = fmt.Errorf("must be one of %v", bench.Formats())
 		}
 		return err
 	})
-	o.what.AddFlags(f)
-	return f
+	o.given = addSettingFlags(cmd, true)
+	for _, name := range []string{"fps", "bitrate"} {
+		cobra.CheckErr(cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions))
+	}
+	formats := cobra.FixedCompletions([]cobra.Completion{"YUYV", "MJPG", "YU12"}, cobra.ShellCompDirectiveNoFileComp)
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("format", formats))
+	return o
 }
 
-// check takes the second file of --compare and finds what flags alone do not show.
-func (o *benchOptions) check(rest []string) error {
-	if o.compare[0] != "" && len(rest) == 1 {
-		o.compare[1] = rest[0]
-		return nil
-	}
+// check finds what flags alone do not show. --compare has its second file behind it.
+func (o *benchOptions) check(cmd *cobra.Command, args []string) error {
 	switch c := o.config; {
-	case o.compare[0] != "":
-		return fmt.Errorf("%w: bench --compare takes two files: --compare A.json B.json", errUsage)
-	case len(rest) > 0:
-		return fmt.Errorf("%w: bench: unexpected %q", errUsage, rest[0])
+	case o.compare != "" && len(args) != 1:
+		return fmt.Errorf("%w: --compare takes two files: --compare A.json B.json", errUsage)
+	case o.compare != "":
+		return nil
 	case c.FPS < 1 || c.FPS > config.MaxFPS:
-		return fmt.Errorf("%w: bench --fps %d: must be from 1 to %d", errUsage, c.FPS, config.MaxFPS)
+		return fmt.Errorf("%w: --fps %d: must be from 1 to %d", errUsage, c.FPS, config.MaxFPS)
 	}
-	return nil
+	return noArguments(cmd, args)
 }

@@ -11,10 +11,34 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
 	"github.com/krazycam/krazycam/firmware/camera"
 	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/v4l2"
 )
+
+func newCamerasCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "cameras",
+		Short: "Lists the cameras, and says which one camsource would take and why",
+		Long: "Lists the cameras, and says which one camsource would take and why.\n" +
+			"It takes all flags of camsource, so that a whole command line can be asked about.",
+		Args: noArguments,
+	}
+	o := addOptions(cmd)
+	decisive := []string{"config", "camera", "size", "fps"}
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { f.Hidden = !slices.Contains(decisive, f.Name) })
+	asJSON := addJSONFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := o.resolve(); err != nil {
+			return err
+		}
+		return printCameras(cmd.OutOrStdout(), o.config, *asJSON)
+	}
+	return cmd
+}
 
 // A listedCamera is a camera with what this configuration would make of it.
 type listedCamera struct {
@@ -39,8 +63,8 @@ type listing struct {
 	Why     string         `json:"why"`             // and why that one, or none
 }
 
-// cameras prints every device that can capture, as a table or as one JSON object.
-func cameras(w io.Writer, c config.Config, asJSON bool) error {
+// printCameras prints every device that can capture, as a table or as one JSON object.
+func printCameras(w io.Writer, c config.Config, asJSON bool) error {
 	devices, err := v4l2.Discover()
 	if err != nil {
 		return err

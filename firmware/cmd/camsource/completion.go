@@ -1,55 +1,62 @@
-// camsource completion: what Tab completes in bash. Nothing but the flags themselves is repeated here.
+// camsource completion: what Tab completes. The scripts ask camsource itself, by its hidden
+// verb __complete, so nothing is said twice.
 
 package main
 
 import (
-	"flag"
 	"fmt"
-	"io"
+	"path/filepath"
+	"slices"
 	"strings"
+
+	"github.com/spf13/cobra"
 )
 
-// completionScript completes verbs, flags, and the values of those flags that have a
-// short list of them or name a file. SOURCE and BENCH stand for the flags. No template:
-// that package alone would make the program 1.4 MB larger.
-const completionScript = `_camsource() {
-	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} words='SOURCE'
-	COMPREPLY=()
-	case $before in
-	--camera) # what contains : is read as several words, so ports with one are left out
-		words='pattern'
-		for node in /dev/video*; do [ -c "$node" ] && words+=" $node"; done
-		COMPREPLY=($(compgen -f -X '!*.y4m' -- "$word")) ;;
-	--config | --sdp | --state | --input | --out | --compare)
-		COMPREPLY=($(compgen -f -- "$word"))
-		return ;;
-	--format) words='YUYV MJPG YU12' ;;
-	--rtp | --rtcp | --gateway | --key | --size | --fps | --bitrate | --frames | --sizes | --speeds | --threads) return ;;
-	*) case ${COMP_WORDS[1]} in
-		bench) words='BENCH' ;;
-		completion) words='bash' ;;
-		*) [ "$COMP_CWORD" != 1 ] || words+=' cameras bench completion' ;;
-		esac ;;
-	esac
-	COMPREPLY+=($(compgen -W "$words" -- "$word"))
-}
-complete -o filenames -F _camsource camsource
-`
-
-// flagList is "--camera --config …".
-func flagList(f *flag.FlagSet) string {
-	var all []string
-	f.VisitAll(func(fl *flag.Flag) { all = append(all, "--"+fl.Name) })
-	return strings.Join(all, " ")
-}
-
-// complete prints the script for a shell.
-func complete(w io.Writer, args []string) error {
-	if len(args) != 1 || args[0] != "bash" {
-		return fmt.Errorf("%w: completion: there is one for bash: source <(camsource completion bash)", errUsage)
+func newCompletionCommand() *cobra.Command {
+	shells := []string{"bash", "zsh", "fish", "powershell"}
+	return &cobra.Command{
+		Use:   "completion " + strings.Join(shells, "|"),
+		Short: "Prints a script that lets Tab complete verbs, flags and values",
+		Long: "Prints a script that lets Tab complete verbs, flags and values. bash needs the package\n" +
+			"bash-completion. To load it into the running shell, and into each new one:\n\n" +
+			"  bash        source <(camsource completion bash)\n" +
+			"              camsource completion bash >~/.local/share/bash-completion/completions/camsource\n" +
+			"  zsh         source <(camsource completion zsh)\n" +
+			"              camsource completion zsh >\"${fpath[1]}/_camsource\"\n" +
+			"  fish        camsource completion fish | source\n" +
+			"              camsource completion fish >~/.config/fish/completions/camsource.fish\n" +
+			"  powershell  camsource completion powershell | Out-String | Invoke-Expression",
+		ValidArgs: shells,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 || !slices.Contains(shells, args[0]) {
+				return fmt.Errorf("%w: completion is for one of %s", errUsage, strings.Join(shells, ", "))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			root, w := cmd.Root(), cmd.OutOrStdout()
+			switch args[0] {
+			case "zsh":
+				return root.GenZshCompletion(w)
+			case "fish":
+				return root.GenFishCompletion(w, true)
+			case "powershell":
+				return root.GenPowerShellCompletionWithDesc(w)
+			}
+			return root.GenBashCompletionV2(w, true)
+		},
 	}
-	source, _ := (&options{}).flags()
-	flags := strings.NewReplacer("SOURCE", flagList(source), "BENCH", flagList((&benchOptions{}).flags()))
-	_, err := flags.WriteString(w, completionScript)
-	return err
+}
+
+// completeCamera offers what --camera takes and this machine has, but for names of cameras.
+func completeCamera(_ *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	offers := []cobra.Completion{"pattern"}
+	for _, pattern := range []string{"/dev/video*", begun + "*.y4m"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil { // begun has a bracket: nothing to offer
+			continue
+		}
+		offers = append(offers, files...)
+	}
+	return offers, cobra.ShellCompDirectiveNoFileComp
 }

@@ -5,13 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/krazycam/krazycam/firmware/config"
 )
@@ -27,6 +28,17 @@ func call(t *testing.T, args ...string) (stdout, stderr string, err error) {
 		t.Fatalf("camsource %v still runs after 10 s", args)
 	}
 	return out.String(), errs.String(), err
+}
+
+// parsed gives the options of a command line of camsource without a verb.
+func parsed(t *testing.T, args ...string) (*options, error) {
+	t.Helper()
+	cmd := &cobra.Command{}
+	o := addOptions(cmd)
+	if err := cmd.ParseFlags(args); err != nil {
+		return o, err
+	}
+	return o, o.resolve()
 }
 
 func file(t *testing.T, name, content string) string {
@@ -48,8 +60,14 @@ func TestBadInputIsOneLineThatSaysWhatToDo(t *testing.T) {
 	}{
 		{"nowhere to send to", nil, true, "give --gateway URL --key KEY"},
 		{"RTP without RTCP", []string{"--rtp", "127.0.0.1:9"}, true, "--rtp and --rtcp belong together"},
-		{"unknown flag", []string{"--colour"}, true, "-colour"},
+		{"unknown flag", []string{"--colour"}, true, "--colour"},
+		{"unknown flag of a verb", []string{"cameras", "--colour"}, true, "camsource cameras --help"},
+		{"one dash", []string{"-rtp", "127.0.0.1:9"}, true, "-rtp: a flag has two dashes: --rtp"},
 		{"an argument too many", []string{"cam0"}, true, `unexpected "cam0"`},
+		{"help for a verb that does not exist", []string{"help", "cam0"}, true, `unexpected "cam0"`},
+		{"a receiver without a port", []string{"--rtp", "127.0.0.1", "--rtcp", "127.0.0.1:10"}, true, "--rtp: "},
+		{"a speed that lets libvpx choose", append([]string{"--speed", "4"}, to...), true, "--speed: must be a whole number from -16 to -1"},
+		{"no thread", append([]string{"--threads", "0"}, to...), true, "--threads: must be a whole number from 1 to 4"},
 		{"a size that is none", append([]string{"--size", "640"}, to...), true, "WIDTHxHEIGHT"},
 		{"a bitrate that is none", append([]string{"--bitrate", "fast"}, to...), true, "600k"},
 		{"no pictures at all", append([]string{"--fps", "-1"}, to...), true, "--fps"},
@@ -83,7 +101,7 @@ func TestBadInputIsOneLineThatSaysWhatToDo(t *testing.T) {
 
 func TestFlagsOverrideTheConfigurationFile(t *testing.T) {
 	path := file(t, "krazycam.json", `{"stream": {"size": "1280x720", "fps": 15, "bitrate": "1M"}, "gateway": {"url": "https://g.example/", "key": "k"}}`)
-	o, err := parse([]string{"--config", path, "--fps", "10", "--camera", "C920"}, os.Stdout)
+	o, err := parsed(t, "--config", path, "--fps", "10", "--camera", "C920")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,12 +113,39 @@ func TestFlagsOverrideTheConfigurationFile(t *testing.T) {
 
 func TestGatewayFlagStandsAboveTheAddressesOfTheFile(t *testing.T) {
 	path := file(t, "krazycam.json", `{"stream": {"rtp": "192.0.2.1:5004", "rtcp": "192.0.2.1:5005"}}`)
-	o, err := parse([]string{"--config", path, "--gateway", "https://g.example/", "--key", "k"}, os.Stdout)
+	o, err := parsed(t, "--config", path, "--gateway", "https://g.example/", "--key", "k")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if s := o.config.Stream; s.RTP != "" || s.RTCP != "" {
 		t.Errorf("would stream to %s and %s without asking the gateway", s.RTP, s.RTCP)
+	}
+}
+
+func TestSpeedAndThreadsReachTheEncoder(t *testing.T) {
+	path := file(t, "krazycam.json", `{"stream": {"speed": -4, "threads": 2}}`)
+	for _, c := range []struct {
+		flags          []string
+		speed, threads int
+	}{
+		{nil, -4, 2},
+		{[]string{"--speed", "-8"}, -8, 2},
+		{[]string{"--threads=1"}, -4, 1},
+	} {
+		o, err := parsed(t, append(c.flags, "--config", path)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := newSource(o, nil, io.Discard); s.Speed != c.speed || s.Threads != c.threads {
+			t.Errorf("%v: speed %d, %d threads; want %d, %d", c.flags, s.Speed, s.Threads, c.speed, c.threads)
+		}
+	}
+}
+
+func TestAGatewayOfThisMachineNeedsFlagsOnly(t *testing.T) {
+	o, err := parsed(t, "--gateway", "http://127.0.0.1:8080/", "--key", "k", "--allow-http", "--allow-loopback")
+	if err := errors.Join(err, o.check()); err != nil || !o.config.Gateway.AllowLoopback {
+		t.Errorf("%+v: %v", o.config.Gateway, err)
 	}
 }
 
@@ -130,7 +175,7 @@ func TestSDPFileHoldsTheLatestStreamOnly(t *testing.T) {
 	}
 	defer f.Close()
 	for _, sdp := range []string{"v=0 the first, a long one", "v=0 the second"} {
-		if _, err := io.WriteString(latest{f}, sdp); err != nil {
+		if _, err := io.WriteString(latestSDP{f}, sdp); err != nil {
 			t.Fatal(err)
 		}
 		if b, err := os.ReadFile(path); err != nil || string(b) != sdp {
@@ -161,37 +206,75 @@ func TestStateFolderIsMade(t *testing.T) {
 }
 
 func TestBoardDecidesWhatNobodySaid(t *testing.T) {
-	o, err := parse([]string{"--rtp", "127.0.0.1:9", "--rtcp", "127.0.0.1:10"}, os.Stdout)
+	o, err := parsed(t, "--rtp", "127.0.0.1:9", "--rtcp", "127.0.0.1:10")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := o.config.Stream; s.Size.String() != "640x480" || s.FPS != 30 || s.Bitrate != 600_000 {
+	s := o.config.Stream
+	if s.Size.String() != "640x480" || s.FPS != 30 || s.Bitrate != 600_000 {
 		t.Errorf("parse gave %v, %d fps, %v; want the defaults of an unknown model", s.Size, s.FPS, s.Bitrate)
 	}
-	if o.model.Speed >= 0 || o.model.Threads != 1 {
-		t.Errorf("speed %d, %d threads; want a fixed (negative) speed and one thread", o.model.Speed, o.model.Threads)
+	if s.Speed >= 0 || s.Threads != 1 {
+		t.Errorf("speed %d, %d threads; want a fixed (negative) speed and one thread", s.Speed, s.Threads)
+	}
+	for _, section := range o.config.Sections() { // what help and documentation say of a PC
+		for _, setting := range section.Settings {
+			_, want, ok := strings.Cut(setting.Default, "on a PC ")
+			if got := setting.Value.String(); ok && got != want {
+				t.Errorf("%s.%s is %s, its help says %s", section.Name, setting.Key, got, want)
+			}
+		}
 	}
 }
 
 func TestHelpListsEveryFlagOfTheDesign(t *testing.T) {
-	out, _, err := call(t, "--help")
-	if !errors.Is(err, flag.ErrHelp) {
-		t.Fatalf("error %v, want flag.ErrHelp", err)
+	for _, args := range [][]string{{"--help"}, {"help"}} {
+		out, _, err := call(t, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range []string{
+			"config", "camera", "rtp", "rtcp", "gateway", "key", "allow-http", "allow-loopback",
+			"size", "fps", "bitrate", "speed", "threads", "sdp", "pace", "version",
+		} {
+			if !strings.Contains(out, "  --"+f+" ") {
+				t.Errorf("%v does not list --%s", args, f)
+			}
+		}
 	}
-	for _, f := range []string{"config", "camera", "rtp", "rtcp", "gateway", "key", "size", "fps", "bitrate", "sdp", "pace", "version"} {
-		if !strings.Contains(out, "  -"+f) {
-			t.Errorf("--help does not list -%s", f)
+}
+
+func TestVerbsHaveHelpOfTheirOwn(t *testing.T) {
+	for verb, want := range map[string]string{
+		"cameras": "--camera", "bench": "--compare", "version": "--json", "completion": "powershell",
+	} {
+		asked, _, err := call(t, "help", verb)
+		flagged, _, flagErr := call(t, verb, "--help")
+		if err := errors.Join(err, flagErr); err != nil || asked != flagged || !strings.Contains(asked, want) {
+			t.Errorf("help %s (%v) lacks %s or is not what %[1]s --help prints:\n%[4]s", verb, err, want, asked)
 		}
 	}
 }
 
 func TestVersionIsOneJSONObject(t *testing.T) {
-	out, _, err := call(t, "--version", "--json")
-	if err != nil {
-		t.Fatal(err)
+	for _, args := range [][]string{{"--version", "--json"}, {"version", "--json"}} {
+		out, _, err := call(t, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var v map[string]any
+		if err := json.Unmarshal([]byte(out), &v); err != nil || v["version"] == "" {
+			t.Errorf("%v printed %q (%v)", args, out, err)
+		}
 	}
-	var v map[string]any
-	if err := json.Unmarshal([]byte(out), &v); err != nil || v["version"] == "" {
-		t.Errorf("--version --json printed %q (%v)", out, err)
+}
+
+func TestWrongFlagsKeepTheKeySecret(t *testing.T) {
+	for _, args := range [][]string{
+		{"--key", "open sesame"}, {"--gateway", "https://me:sesame@gw.example/"}, {"--gateway", "me:sesame@gw.example"},
+	} {
+		if _, _, err := call(t, args...); !errors.Is(err, errUsage) || strings.Contains(err.Error(), "sesame") {
+			t.Errorf("%v: %v, want a usage error without the secret", args, err)
+		}
 	}
 }

@@ -1,147 +1,68 @@
-// The command line: flags over the configuration file over the defaults of the board.
+// What a stream needs to know: flags over the configuration file over the board's own values.
 
 package main
 
 import (
+	"cmp"
 	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
+
+	"github.com/spf13/cobra"
 
 	"github.com/krazycam/krazycam/board"
 	"github.com/krazycam/krazycam/firmware"
 	"github.com/krazycam/krazycam/firmware/config"
 )
 
-const usage = `camsource streams a camera as VP8 over RTP/RTCP to whoever the gateway names.
-
-  camsource --gateway URL --key KEY                       ask the gateway where to
-  camsource --rtp HOST:PORT --rtcp HOST:PORT              send there, without a gateway
-  camsource --camera pattern --rtp 127.0.0.1:5004 --rtcp 127.0.0.1:5005 --sdp s.sdp
-  camsource cameras [--json]                              which cameras are there, and which one it would take
-  camsource bench [--help]                                what this machine can encode
-  camsource --version [--json]
-  source <(camsource completion bash)                     Tab completes all of this
-
-Flags (they override what the configuration file says):
-`
-
-// errUsage marks a command line that is wrong: exit code 2.
-var errUsage = errors.New("wrong usage (camsource --help lists the flags)")
-
-// options is one command line, read and checked.
+// options is one command line and the configuration file that it names.
 type options struct {
-	config  config.Config
+	given givenSettings
+	file  string
+	sdp   string
+	state string
+	pace  bool
+
 	model   board.Model
-	sdp     string
-	state   string
-	pace    bool
-	version bool
-	json    bool
-	cameras bool
-	warning error // a configuration file that was not used
+	config  config.Config // as resolve leaves it
+	warning error         // why the configuration file is not used
 }
 
-// parse reads the command line without the program's name. flag.ErrHelp means
-// that the usage was printed to w, which was all that was asked for.
-func parse(args []string, w io.Writer) (options, error) {
-	o := options{config: config.Default(), model: board.DetectModel(deviceTreeModel())}
-	if len(args) > 0 && args[0] == "cameras" {
-		o.cameras, args = true, args[1:]
+// addOptions makes the flags of a verb that reads the configuration.
+func addOptions(cmd *cobra.Command) *options {
+	o := &options{config: config.Default(), model: board.DetectModel(deviceTreeModel())}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVar(&o.file, "config", "", "configuration `FILE` (JSON); default: none")
+	o.given = addSettingFlags(cmd, false)
+	f.StringVar(&o.sdp, "sdp", "", "write the description of the stream to this `FILE`, for ffmpeg and players")
+	f.StringVar(&o.state, "state", defaultState(), "`FOLDER` that keeps the gateway's utilization id")
+	f.BoolVar(&o.pace, "pace", true,
+		"play a file again and again at its own rate; --pace=false: once, as fast as the encoder goes")
+	cobra.CheckErr(cmd.MarkFlagDirname("state"))
+	return o
+}
+
+// resolve reads the configuration file, puts the flags over it, and the board's own values
+// where neither says anything.
+func (o *options) resolve() error {
+	if err := o.load(o.file); err != nil {
+		return err
 	}
-	f, over := o.flags()
-	if err := f.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			fmt.Fprint(w, usage)
-			f.SetOutput(w)
-			f.PrintDefaults()
-			return o, err
-		}
-		return o, fmt.Errorf("%w: %w", errUsage, err)
+	if _, ok := o.given["gateway"]; ok { // whoever names a gateway wants it asked, not the file's receiver
+		o.config.Stream.RTP, o.config.Stream.RTCP = "", ""
 	}
-	if f.NArg() > 0 {
-		return o, fmt.Errorf("%w: unexpected %q", errUsage, f.Arg(0))
+	if err := o.given.override(&o.config, false); err != nil {
+		return err
 	}
-	if err := o.load(f.Lookup("config").Value.String()); err != nil {
-		return o, err
-	}
-	over()
 	o.fill()
-	return o, o.survive(o.check(), onBoard)
+	return nil
 }
 
-// flags are those of camsource without a verb; over puts the values that were given above
-// the file's.
-func (o *options) flags() (f *flag.FlagSet, over func()) {
-	f = flag.NewFlagSet("camsource", flag.ContinueOnError)
-	f.SetOutput(io.Discard) // errors are one line, printed by main
-	f.String("config", "", "configuration `file` (JSON); default: none")
-	f.StringVar(&o.sdp, "sdp", "", "write the description of the stream to this `file`, for ffmpeg and players")
-	f.StringVar(&o.state, "state", defaultState(), "`folder` that keeps the gateway's utilization id")
-	f.BoolVar(&o.pace, "pace", true, "with a file: play it again and again at its own rate; --pace=false: once, as fast as the encoder goes")
-	f.BoolVar(&o.version, "version", false, "print the version")
-	f.BoolVar(&o.json, "json", false, "with cameras or --version: one JSON object")
-	return f, overrides(f, &o.config)
-}
-
-// overrides makes the flags whose values stand above the file's; the function
-// it returns puts those that were given into c.
-func overrides(f *flag.FlagSet, c *config.Config) (apply func()) {
-	var given config.Config
-	f.StringVar(&given.Camera.Device, "camera", "", "`/dev/videoN`, a part of the camera's name, its serial number or USB port, FILE.y4m or pattern; default: the first camera")
-	f.StringVar(&given.Stream.RTP, "rtp", "", "send RTP to `HOST:PORT`, without a gateway")
-	f.StringVar(&given.Stream.RTCP, "rtcp", "", "send RTCP to `HOST:PORT`")
-	f.StringVar(&given.Gateway.URL, "gateway", "", "`URL` of the gateway")
-	f.StringVar(&given.Gateway.Key, "key", "", "API `key` for the gateway; safer in the configuration file, where ps does not show it")
-	f.Var(&given.Stream.Size, "size", "`WIDTHxHEIGHT`; default: the board's, 640x480")
-	f.IntVar(&given.Stream.FPS, "fps", 0, "pictures a second; default: the board's, 30")
-	f.Var(&given.Stream.Bitrate, "bitrate", "`bit/s`, such as 600k; default: the board's, 600k")
-	f.IntVar(&given.Stream.LocalRTCPPort, "local-rtcp-port", 0, "`port` of this machine that a receiver sends RTCP to, if it cannot learn it from ours; default: any free one")
-	f.BoolVar(&given.Stream.RTX, "rtx", false, "the receiver takes lost packets again by RFC 4588, as payload type 97")
-	f.BoolVar(&given.Stream.TWCC, "twcc", false, "the receiver reports when each packet arrived: number them in a header extension (ID 5)")
-	f.BoolVar(&given.Stream.CaptureTime, "capture-time", false, "send each frame's capture time in a header extension (RFC 6051, ID 4)")
-	f.BoolVar(&given.Stream.Ping, "ping", true, "ask the receiver's host for echoes (ICMP) while its reports are too rare to show a queue; --ping=false: never")
-	return func() {
-		f.Visit(func(fl *flag.Flag) {
-			switch fl.Name {
-			case "camera":
-				c.Camera.Device = given.Camera.Device
-			case "rtp":
-				c.Stream.RTP = given.Stream.RTP
-			case "rtcp":
-				c.Stream.RTCP = given.Stream.RTCP
-			case "gateway":
-				c.Gateway.URL = given.Gateway.URL
-				c.Stream.RTP, c.Stream.RTCP = "", "" // the file's: who names a gateway wants it asked
-			case "key":
-				c.Gateway.Key = given.Gateway.Key
-			case "size":
-				c.Stream.Size = given.Stream.Size
-			case "fps":
-				c.Stream.FPS = given.Stream.FPS
-			case "bitrate":
-				c.Stream.Bitrate = given.Stream.Bitrate
-			case "local-rtcp-port":
-				c.Stream.LocalRTCPPort = given.Stream.LocalRTCPPort
-			case "rtx":
-				c.Stream.RTX = given.Stream.RTX
-			case "twcc":
-				c.Stream.TWCC = given.Stream.TWCC
-			case "capture-time":
-				c.Stream.CaptureTime = given.Stream.CaptureTime
-			case "ping":
-				c.Stream.Ping = given.Stream.Ping
-			}
-		})
-	}
-}
-
-// load reads the configuration file. On a board a file that is missing or
-// broken leaves the defaults and a warning: a board must not die of it.
+// load reads the configuration file. On a board a file that is missing or broken leaves the
+// defaults and a warning: a board must not die of it.
 func (o *options) load(path string) error {
 	if path == "" {
 		return nil
@@ -167,24 +88,16 @@ func (o *options) fill() {
 	if s.Size == (config.Size{}) {
 		s.Size = config.Size{Width: m.Width, Height: m.Height}
 	}
-	if s.FPS == 0 {
-		s.FPS = m.FPS
-	}
-	if s.Bitrate == 0 {
-		s.Bitrate = config.Bitrate(m.Bitrate)
-	}
+	s.FPS = cmp.Or(s.FPS, m.FPS)
+	s.Bitrate = cmp.Or(s.Bitrate, config.Bitrate(m.Bitrate))
+	s.Speed = cmp.Or(s.Speed, m.Speed)
+	s.Threads = cmp.Or(s.Threads, m.Threads)
 }
 
-// check finds what only the whole command line shows.
+// check finds what only all settings together show.
 func (o *options) check() error {
 	s := o.config.Stream
 	switch {
-	case o.cameras || o.version:
-		return nil
-	case s.FPS < 1 || s.FPS > config.MaxFPS:
-		return fmt.Errorf("%w: --fps %d: must be from 1 to %d", errUsage, s.FPS, config.MaxFPS)
-	case s.LocalRTCPPort < 0 || s.LocalRTCPPort > 65535:
-		return fmt.Errorf("%w: --local-rtcp-port %d: must be from 1024 to 65535", errUsage, s.LocalRTCPPort)
 	case (s.RTP == "") != (s.RTCP == ""):
 		return fmt.Errorf("%w: --rtp and --rtcp belong together", errUsage)
 	case s.RTP == "" && o.config.Gateway.URL == "" && !onBoard:
@@ -200,7 +113,7 @@ func (o *options) check() error {
 }
 
 // survive turns what is wrong with a board's configuration into a warning and the
-// defaults: if camsource ended, supervision would start it each second, for years.
+// defaults: if camsource ended, supervision would start it every second, for years.
 func (o *options) survive(err error, board bool) error {
 	if err == nil || !board {
 		return err
@@ -217,35 +130,4 @@ func deviceTreeModel() string {
 		return ""
 	}
 	return strings.TrimRight(string(b), "\x00")
-}
-
-// defaultState is where the utilization id survives: on a board the folder that
-// init made, on a PC the user's own (XDG base directories), or nowhere. Root's own
-// folders would be shut to who root becomes: a system's service has one in /var/lib.
-func defaultState() string {
-	switch d := os.Getenv("XDG_STATE_HOME"); {
-	case onBoard:
-		return stateDir
-	case os.Geteuid() == 0:
-		return "/var/lib/camsource"
-	case filepath.IsAbs(d):
-		return filepath.Join(d, "camsource")
-	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return ""
-	}
-	return filepath.Join(home, ".local", "state", "camsource")
-}
-
-// makeState makes the folder, if there is none, for the user that root becomes. One that
-// is there belongs to somebody.
-func makeState(dir string) error {
-	if _, err := os.Stat(dir); err == nil {
-		return nil
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil || os.Geteuid() != 0 {
-		return err
-	}
-	return os.Chown(dir, board.SourceUser, board.SourceUser)
 }

@@ -1,0 +1,190 @@
+// The settings table: every key of krazycam.json, declared once.
+
+package config
+
+import "fmt"
+
+// MaxFPS is the fastest rate of a UVC camera that any board here could encode.
+const MaxFPS = 120
+
+// The encoder's own ranges; a test of package bench compares them.
+const (
+	minSpeed, maxSpeed     = -16, -1
+	minThreads, maxThreads = 1, 4
+)
+
+func (c *Camera) settings() []Setting {
+	return []Setting{{
+		Key: "device", Flag: "camera", Value: text(&c.Device, cameraForm),
+		Help:    "which camera: /dev/videoN, part of its name, serial number, USB port (1-1.2), FILE.y4m or pattern",
+		Notes:   "`camsource cameras` lists them; a file and `pattern`, a test pattern, are for tests on a PC",
+		Default: "the first USB camera",
+	}, {
+		Key: "format", Value: choice(&c.Format, "YUYV", "MJPG"),
+		Help:    "how the camera sends its pictures: uncompressed (YUYV) or each as a JPEG (MJPG)",
+		Default: "YUYV if USB can carry it (20 MB/s), else MJPG",
+	}, {
+		Key: "power-line", Value: choice(&c.PowerLine, "off", "50", "60", "auto"),
+		Help:    "frequency of the mains in Hz, against the flicker of lamps",
+		Default: "as the camera is",
+	}, {
+		Key: "controls", Value: numbers(&c.Controls, `{"brightness": 128}`),
+		Help: "other controls of the camera: whole numbers, or true and false",
+		Notes: "by the names that `v4l2-ctl -l` and `camsource cameras --json` write; " +
+			"set each time the camera is opened; a control that the camera lacks is one line in the log",
+		Default: "`exposure_dynamic_framerate` 0, so that low light does not cost pictures",
+	}}
+}
+
+func (s *Stream) settings() []Setting {
+	return append(append(s.pictureSettings(), s.receiverSettings()...), s.pathSettings()...)
+}
+
+// pictureSettings decide what is encoded. Where they say nothing, the table in package
+// board does; camsource's own test holds the values for a PC against these texts.
+func (s *Stream) pictureSettings() []Setting {
+	own := func(pc string) string { return "the board's own, on a PC " + pc }
+	return []Setting{{
+		Key: "size", Flag: "size", Value: size(&s.Size),
+		Help:    "size of the pictures; the camera may give the nearest that it has",
+		Notes:   fmt.Sprintf("sides are even, from %d to %d", minSide, maxSide),
+		Default: own("640x480"),
+	}, {
+		Key: "fps", Flag: "fps", Value: number(&s.FPS, 1, MaxFPS),
+		Help:    "pictures per second",
+		Default: own("30"),
+	}, {
+		Key: "bitrate", Flag: "bitrate", Value: bitrate(&s.Bitrate),
+		Help:    "the most that is sent, in bit/s of VP8",
+		Notes:   "a stream begins with half of it and goes as high as the network allows",
+		Default: own("600k"),
+	}, {
+		Key: "speed", Flag: "speed", Value: number(&s.Speed, minSpeed, maxSpeed),
+		Help:    "speed of the encoder (libvpx's cpu-used): the lower, the faster",
+		Notes:   "`camsource bench` recommends one; [encoder.md](encoder.md) says what each costs",
+		Default: own("-12"),
+	}, {
+		Key: "threads", Flag: "threads", Value: number(&s.Threads, minThreads, maxThreads),
+		Help:    "threads of the encoder; more than one only pays where cores idle",
+		Notes:   "`camsource bench` recommends a number",
+		Default: own("1"),
+	}}
+}
+
+// receiverSettings name a receiver and what it takes.
+func (s *Stream) receiverSettings() []Setting {
+	return []Setting{{
+		Key: "rtp", Flag: "rtp", Value: text(&s.RTP, hostPortForm),
+		Help:    "send the video (RTP) there, without a gateway; needs rtcp, too",
+		Default: "ask the gateway",
+	}, {
+		Key: "rtcp", Flag: "rtcp", Value: text(&s.RTCP, hostPortForm),
+		Help:    "send the reports (RTCP) there",
+		Default: "ask the gateway",
+	}, {
+		Key: "local-rtcp-port", Flag: "local-rtcp-port", Value: number(&s.LocalRTCPPort, 1024, 65535),
+		Help:    "our own port for RTCP, for a receiver that cannot learn it from what arrives",
+		Default: "any free port",
+	}, {
+		Key: "rtx", Flag: "rtx", Value: toggle(&s.RTX),
+		Help:    "the receiver takes lost packets again by RFC 4588, as payload type 97",
+		Notes:   "without it they are sent again unchanged",
+		Default: "as the gateway says, else false",
+	}, {
+		Key: "twcc", Flag: "twcc", Value: toggle(&s.TWCC),
+		Help:    "the receiver reports when each packet arrived: number them in a header extension (ID 5)",
+		Notes:   "transport-wide feedback; the bitrate then follows the network within a second",
+		Default: "as the gateway says, else false",
+	}, {
+		Key: "capture-time", Flag: "capture-time", Value: toggle(&s.CaptureTime),
+		Help:    "send the capture time of each frame in a header extension (RFC 6051, ID 4)",
+		Default: "as the gateway says, else false",
+	}}
+}
+
+// pathSettings decide how the stream treats the network.
+func (s *Stream) pathSettings() []Setting {
+	return []Setting{{
+		Key: "ping", Flag: "ping", Value: toggle(&s.Ping),
+		Help:  "ask the receiver's host for echoes (ICMP) while its reports are too rare to show a queue",
+		Notes: "five a second, 1.8 kbit/s; a host that never answers is asked every 10 s",
+	}, {
+		Key: "encryption", Value: choice(&s.Encryption, Required),
+		Help:    "send nothing unencrypted: no stream without SRTP keys from the gateway",
+		Notes:   "with `--rtp` it is refused",
+		Default: "SRTP if the gateway gives keys, else plain RTP",
+	}}
+}
+
+func (g *Gateway) settings() []Setting {
+	return []Setting{{
+		Key: "url", Flag: "gateway", Value: text(&g.URL, urlForm),
+		Help:    "address of the gateway",
+		Default: "none: nothing is sent",
+	}, {
+		Key: "key", Flag: "key", Value: text(&g.Key, keyForm), Secret: true,
+		Help:    "API key for the gateway; a secret, which is safer in the file: ps shows a command line",
+		Default: "none",
+	}, {
+		Key: "allow-http", Flag: "allow-http", Value: toggle(&g.AllowHTTP),
+		Help: "the key may travel unencrypted: the gateway's address may begin with http:",
+	}, {
+		Key: "ca", Value: text(&g.CA, pemForm),
+		Help:    "trust a gateway only if this authority signed its certificate",
+		Default: "the public authorities",
+	}, {
+		Key: "allowed-receivers", Value: texts(&g.AllowedReceivers, receiverForm, `["10.0.0.0/8", "video.example"]`),
+		Help:    "the only receivers that the gateway may name",
+		Notes:   "addresses, ranges of addresses, host names",
+		Default: "any unicast address",
+	}, {
+		Key: "allow-loopback", Flag: "allow-loopback", Value: toggle(&g.AllowLoopback),
+		Help: "the gateway may name this machine itself as the receiver",
+	}}
+}
+
+func (t *Time) settings() []Setting {
+	return []Setting{{
+		Key: "ntp", Value: texts(&t.NTP, hostForm, `["192.168.1.1"]`),
+		Help:    "time servers (NTP)",
+		Default: "those that DHCP names, else pool.ntp.org",
+	}}
+}
+
+func (l *Log) settings() []Setting {
+	return []Setting{{
+		Key: "level", Value: level(&l.Level),
+		Help: "how much is logged",
+	}}
+}
+
+// Bounds of a bench. Fewer pictures measure nothing; more take an hour for each row on a
+// BeagleBone. 16 speeds are all that there are.
+const (
+	minFrames, maxFrames = 20, 100_000
+	maxItems             = 16
+)
+
+func (b *Bench) settings() []Setting {
+	speed := func(n *int) Value { return number(n, minSpeed, maxSpeed) }
+	threads := func(n *int) Value { return number(n, minThreads, maxThreads) }
+	return []Setting{{
+		Key: "once", Value: toggle(&b.Once),
+		Help: "measure what the board can encode, once for each version of camsource",
+		Notes: "also after each change of the settings below. It takes minutes, on a BeagleBone half an hour " +
+			"(estimates); the console shows it, and `camctl bench` reads the result there. After a power cut it goes on " +
+			"where it was; when three starts ended in the same row, it is given up and the board streams",
+	}, {
+		Key: "sizes", Flag: "sizes", Value: few(&b.Sizes, `["320x240", "640x480"]`, size),
+		Help: "sizes to measure", Default: "320x240, 640x480, 1280x720",
+	}, {
+		Key: "speeds", Flag: "speeds", Value: few(&b.Speeds, "[-8, -12]", speed),
+		Help: "speeds to measure each size with", Default: "-4, -8, -12, -16",
+	}, {
+		Key: "threads", Flag: "threads", Value: few(&b.Threads, "[1, 2]", threads),
+		Help: "numbers of threads to measure each speed with", Default: "1 and 2, on a single core 1",
+	}, {
+		Key: "frames", Flag: "frames", Value: number(&b.Frames, minFrames, maxFrames),
+		Help: "pictures to measure each of them with", Default: "300",
+	}}
+}
