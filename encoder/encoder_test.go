@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 	"unsafe"
+
+	_ "github.com/krazycam/krazycam/encoder/oneheap" // as in camsource: memory is counted here
 )
 
 var vga = Config{Width: 640, Height: 480, FPS: 30, Bitrate: 600_000, Speed: -12}

@@ -2,7 +2,6 @@
 // kept outside the caller's struct.
 #include "vp8.h"
 
-#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -38,12 +37,6 @@ static void configure(vpx_codec_enc_cfg_t *c, int width, int height, int kbits, 
 	c->rc_resize_allowed = 0;
 	c->kf_mode = VPX_KF_DISABLED; // the receiver asks for key frames
 }
-
-// one_arena makes glibc keep one heap for all threads. By default each thread gets its
-// own, which keeps what was freed: encoders that come and go with streams and sizes,
-// opened by whichever thread Go runs on, cost 24 MB after 300 changes of size. It runs
-// before main because a thread that has a heap keeps it; nothing here allocates often.
-__attribute__((constructor)) static void one_arena(void) { mallopt(M_ARENA_MAX, 1); }
 
 int vp8_open(vp8 *e, int width, int height, int kbits, int speed, int threads, int max_intra_percent) {
 	if (vpx_codec_enc_config_default(vpx_codec_vp8_cx(), &e->config, 0)) {

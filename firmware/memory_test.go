@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	_ "github.com/krazycam/krazycam/encoder/oneheap" // as in camsource
 	"github.com/krazycam/krazycam/firmware/pipeline"
 	"github.com/krazycam/krazycam/firmware/rtpsend"
 	"github.com/krazycam/krazycam/v4l2"

@@ -18,6 +18,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	_ "github.com/krazycam/krazycam/encoder/oneheap" // before Go's threads begin
 )
 
 const (
