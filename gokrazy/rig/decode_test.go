@@ -106,6 +106,9 @@ func startGStreamer(t *testing.T, source *rigSource, s virtualcam.Size, port net
 
 // startFFmpeg decodes what an SDP announces, and returns when it listens. It gives up
 // after 10 s without a packet, so it cannot wait for the board to boot.
+// Its output keeps the stream's clock of 90 kHz: on one of 30 Hz, which ffmpeg takes for a stream
+// that begins with 30 pictures a second, two pictures of a busy board fall on one tick, and ffmpeg
+// complains about them ("non monotonically increasing dts").
 func startFFmpeg(t *testing.T, source *rigSource, s virtualcam.Size, port netip.AddrPort) *decoder {
 	sdp := filepath.Join(t.TempDir(), "stream.sdp")
 	text := fmt.Sprintf("v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=rig\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=video %d RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n", port.Port())
@@ -113,7 +116,7 @@ func startFFmpeg(t *testing.T, source *rigSource, s virtualcam.Size, port netip.
 		t.Fatal(err)
 	}
 	d := startDecoder(t, source, s, "ffmpeg", "-nostdin", "-loglevel", "warning", "-protocol_whitelist", "file,udp,rtp", "-threads", "1",
-		"-i", sdp, "-fps_mode", "passthrough", "-pix_fmt", "yuv420p", "-f", "rawvideo", "pipe:1")
+		"-i", sdp, "-fps_mode", "passthrough", "-enc_time_base", "-1", "-pix_fmt", "yuv420p", "-f", "rawvideo", "pipe:1")
 	waitBound(t, port)
 	return d
 }

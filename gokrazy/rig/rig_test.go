@@ -44,6 +44,7 @@ var rigSize = virtualcam.Size{Width: 320, Height: 240}
 type rig struct {
 	*vm.Machine
 	board    string // for figures: rpi or bbb
+	slower   calibration
 	source   *rigSource
 	tap      *tap
 	decoders []*decoder    // GStreamer, and ffmpeg once the first picture is seen

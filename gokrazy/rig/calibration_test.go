@@ -1,0 +1,108 @@
+// How much slower than the machine on which the rig's thresholds were measured this one is at
+// playing a board. Limits on time and frame rate are scaled by it; order, bytes and loss never are.
+
+package rig
+
+import (
+	"regexp"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// kernelTimes is how long the kernel of a board's image takes from its first instruction to
+// process 1 on two idle x86 cores, by its own clock. It is a measure of the emulator alone:
+// nothing of ours runs before process 1.
+var kernelTimes = map[string]time.Duration{
+	"rpi": 2200 * time.Millisecond,
+	"bbb": 900 * time.Millisecond,
+}
+
+// processOne is the kernel's line about it, with the seconds since its start.
+var processOne = regexp.MustCompile(`^\[ *([0-9.]+)\] Run \S+ as init process`)
+
+// A calibration is a factor: 3 is a machine on which the board takes three times as long.
+type calibration float64
+
+// noise is what an idle machine differs from itself: below it nothing is scaled.
+const noise = 1.25
+
+// calibrate reads the factor off the board's own start, so that it holds for this emulator, in
+// this run, beside whatever else this machine does.
+func (g *rig) calibrate(t *testing.T) calibration {
+	t.Helper()
+	for _, l := range g.Lines() {
+		m := processOne.FindStringSubmatch(l.Text)
+		if m == nil {
+			continue
+		}
+		seconds, err := strconv.ParseFloat(m[1], 64)
+		if err != nil {
+			t.Fatalf("%s: %v", l.Text, err)
+		}
+		c := calibrated(time.Duration(seconds*float64(time.Second)), kernelTimes[g.board])
+		t.Logf("FIGURE %s: calibration: the kernel took %.2f s to process 1, %v here: limits on time and rate are scaled by %.2f",
+			g.board, seconds, kernelTimes[g.board], float64(c))
+		return c
+	}
+	t.Fatal("the console has no line of the kernel about process 1")
+	return 1
+}
+
+func calibrated(took, reference time.Duration) calibration {
+	factor := calibration(took) / calibration(reference)
+	if factor < noise {
+		return 1
+	}
+	return factor
+}
+
+// limit scales the longest time that something may take.
+func (c calibration) limit(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * float64(c))
+}
+
+// minFPS is the least rate that a board may decode a camera of 30 pictures a second at. A board
+// that is too slow for all pictures encodes every second, then every third (package overload), so
+// the rate falls in steps; 25, 12 and 8 are five sixths of 30, 15 and 10.
+func (c calibration) minFPS() float64 {
+	switch {
+	case c < noise:
+		return rigMinFPS
+	case c < 2:
+		return 12
+	case c < 3:
+		return 8
+	default:
+		return rigMinFPS / float64(c)
+	}
+}
+
+func TestCalibrationScalesTimesAndRates(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		took   time.Duration // of 2 s
+		minFPS float64
+		limit  time.Duration // of 60 ms
+	}{
+		{"a faster machine gets no stricter limits", time.Second, 25, 60 * time.Millisecond},
+		{"noise scales nothing", 2400 * time.Millisecond, 25, 60 * time.Millisecond},
+		{"a little slower costs every second picture", 3 * time.Second, 12, 90 * time.Millisecond},
+		{"twice as slow may cost two of three", 4 * time.Second, 8, 120 * time.Millisecond},
+		{"five times", 10 * time.Second, 5, 300 * time.Millisecond},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := calibrated(c.took, 2*time.Second)
+			if got.minFPS() != c.minFPS || got.limit(60*time.Millisecond) != c.limit {
+				t.Errorf("minFPS = %v, limit = %v, want %v and %v", got.minFPS(), got.limit(60*time.Millisecond), c.minFPS, c.limit)
+			}
+		})
+	}
+}
+
+func TestCalibrationReadsTheKernelsLine(t *testing.T) {
+	m := processOne.FindStringSubmatch("[    2.150736] Run /gokrazy/init as init process")
+	if m == nil || m[1] != "2.150736" {
+		t.Errorf("match = %q, want 2.150736", m)
+	}
+}
