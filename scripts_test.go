@@ -1,0 +1,202 @@
+// What people run around the tree keeps its word: scripts/test counts and repeats as it says, and
+// the commands of CONTRIBUTING.md work as they stand there.
+
+package krazycam_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// suiteModule is a module with each kind of test that scripts/test must tell apart. A test that
+// fails once leaves a file behind and passes when it finds it.
+var suiteModule = map[string]string{
+	"go.mod": "module example.com/suite\n\ngo 1.26\n",
+	"once/once_test.go": `package once
+
+import (
+	"os"
+	"testing"
+)
+
+func TestFailsOnce(t *testing.T) {
+	t.Run("part", func(t *testing.T) {
+		if first("failed-once") {
+			t.Error("the first time")
+		}
+	})
+}
+
+func TestPasses(t *testing.T) {}
+
+func TestSkips(t *testing.T) { t.Skip("for want of a tool") }
+
+func first(name string) bool {
+	f, err := os.OpenFile("../"+name, os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return false
+	}
+	f.Close()
+	return true
+}
+`,
+	"panics/panics_test.go": `package panics
+
+import (
+	"os"
+	"testing"
+)
+
+func TestPanicsOnce(t *testing.T) {
+	if os.Mkdir("../panicked-once", 0o700) == nil {
+		panic("the first time")
+	}
+}
+
+func TestBehindThePanic(t *testing.T) { t.Log("FIGURE 7 of the test behind") }
+`,
+	"fails/fails_test.go": `package fails
+
+import "testing"
+
+func TestFails(t *testing.T) { t.Error("each time") }
+`,
+	"broken/broken_test.go": "package broken\n\nvar a int = \"no number\"\n",
+}
+
+// runSuite runs steps of scripts/test-steps in suiteModule and returns what they printed.
+func runSuite(t *testing.T, steps string) (out, folder string, err error) {
+	t.Helper()
+	folder = t.TempDir()
+	write := func(name, text string) {
+		path := filepath.Join(folder, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, text := range suiteModule {
+		write(name, text)
+	}
+	for _, name := range []string{"scripts/test-steps", "scripts/test.jq"} {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(name, string(b))
+	}
+	write("out/test/figures.txt", "")
+	cmd := exec.Command("bash", "-c", "set -uo pipefail; . scripts/test-steps; "+steps+"; finish")
+	cmd.Dir = folder
+	cmd.Env = append(os.Environ(), "GOFLAGS=", "CGO_ENABLED=0")
+	b, err := cmd.CombinedOutput()
+	return string(b), folder, err
+}
+
+func needTools(t *testing.T, tools ...string) {
+	t.Helper()
+	for _, tool := range tools {
+		if _, err := exec.LookPath(tool); err == nil {
+			continue
+		}
+		if os.Getenv("KRAZYCAM_REQUIRE_ALL") != "" {
+			t.Fatalf("needs %s: install with scripts/setup", tool)
+		}
+		t.Skipf("needs %s: install with scripts/setup", tool)
+	}
+}
+
+func TestSuiteRepeatsWhatFailedOnceAndNamesItAsFlaky(t *testing.T) {
+	needTools(t, "bash", "jq")
+	out, folder, err := runSuite(t, "go_test a -- ./once ./panics; measure b mkdir c; measure d test -d e || mkdir e")
+	for _, want := range []string{
+		"once more, alone: example.com/suite/once TestFailsOnce\n", "once more, alone: example.com/suite/panics -\n",
+		"once: --- SKIP: TestSkips", "flaky: example.com/suite/once TestFailsOnce\n", "flaky: example.com/suite/panics -\n", "step: ",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in the output", want)
+		}
+	}
+	// TestFailsOnce, its part, TestPasses, TestPanicsOnce and the check b; d fails both times.
+	if err == nil || !strings.HasSuffix(out, "\n5 passed, 1 failed, 1 skipped\n") {
+		t.Errorf("err = %v, want an exit code and 5 passed, 1 failed, 1 skipped at the end", err)
+	}
+	if figures, err := os.ReadFile(filepath.Join(folder, "out/test/figures.txt")); err != nil || string(figures) != "7 of the test behind\n" {
+		t.Errorf("figures.txt = %q, %v, want the figure of the test behind the panic", figures, err)
+	}
+	if t.Failed() {
+		t.Log(out)
+	}
+}
+
+func TestSuiteFailsWithTestsThatFailOrDoNotBuild(t *testing.T) {
+	needTools(t, "bash", "jq")
+	out, _, err := runSuite(t, "go_test a -- ./fails; go_test b -- ./broken")
+	if err == nil || !strings.HasSuffix(out, "\n0 passed, 2 failed, 0 skipped\n") || strings.Contains(out, "flaky:") {
+		t.Errorf("err = %v, want an exit code, two failed and none flaky:\n%s", err, out)
+	}
+}
+
+func TestSuiteFailsWithMoreThanThreeFlakyTests(t *testing.T) {
+	needTools(t, "bash", "jq")
+	const onceEach = `once() { [ -e "$1" ] || { touch "$1"; return 1; }; }; for n in 1 2 3 4; do measure "m$n" once "$n"; done`
+	out, _, err := runSuite(t, onceEach)
+	if err == nil || !strings.HasSuffix(out, "FAIL: 4 flaky tests, 3 at most\n4 passed, 1 failed, 0 skipped\n") {
+		t.Errorf("err = %v, want an exit code and 4 passed, 1 failed:\n%s", err, out)
+	}
+	out, _, err = runSuite(t, strings.Replace(onceEach, "1 2 3 4", "1 2 3", 1))
+	if err != nil || !strings.HasSuffix(out, "flaky: m3\n3 passed, 0 failed, 0 skipped\n") {
+		t.Errorf("err = %v, want none and 3 passed:\n%s", err, out)
+	}
+}
+
+// contributingCommands are the commands of CONTRIBUTING.md's blocks of code, without remarks.
+func contributingCommands(t *testing.T) (commands []string) {
+	t.Helper()
+	text, err := os.ReadFile("CONTRIBUTING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, block := range regexp.MustCompile("(?s)```\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+		for line := range strings.Lines(block[1]) {
+			command, _, _ := strings.Cut(line, "  #")
+			commands = append(commands, strings.TrimSpace(command))
+		}
+	}
+	return commands
+}
+
+// TestContributingsCommandsWork runs them in their order in one shell, as their reader does. What
+// scripts/test runs already is only asked how it is used: it would run itself.
+func TestContributingsCommandsWork(t *testing.T) {
+	needTools(t, "bash")
+	commands := contributingCommands(t)
+	if !slices.Contains(commands, "scripts/test") || !slices.Contains(commands, "scripts/test --quick") || len(commands) < 6 {
+		t.Fatalf("commands of CONTRIBUTING.md: %q", commands)
+	}
+	script := "set -e\n"
+	for _, c := range commands {
+		if strings.HasPrefix(c, "scripts/test") {
+			_, option, _ := strings.Cut(c, " ")
+			usage, err := exec.Command("scripts/test", "--help").CombinedOutput()
+			if err == nil || option != "" && !strings.Contains(string(usage), option) {
+				t.Errorf("%s: usage is %q (%v)", c, usage, err)
+			}
+			continue
+		}
+		script += "echo '+ " + strings.ReplaceAll(c, "'", `'\''`) + "'\n" + c + "\n"
+	}
+	cmd := exec.Command("bash", "-c", script)
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "KRAZYCAM_") })
+	out, err := cmd.CombinedOutput()
+	if err != nil || regexp.MustCompile(`no tests to run|no test files`).Match(out) {
+		t.Errorf("the commands of CONTRIBUTING.md: %v\n%s", err, out)
+	}
+}
