@@ -18,6 +18,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/krazycam/krazycam/firmware/atomicfile"
 )
 
 // The files in the state directory. The certificate is its own CA: its text goes
@@ -48,10 +50,10 @@ func SelfSigned(dir string, hosts []string, now time.Time) (tls.Certificate, err
 	if err != nil {
 		return pair, fmt.Errorf("certificate: make: %w", err)
 	}
-	if err := replaceFile(keyPath, keyPEM, 0o600); err != nil {
+	if err := atomicfile.Replace(keyPath, 0o600, atomicfile.Bytes(keyPEM)); err != nil {
 		return pair, fmt.Errorf("certificate: %w", err)
 	}
-	if err := replaceFile(certPath, certPEM, 0o644); err != nil {
+	if err := atomicfile.Replace(certPath, 0o644, atomicfile.Bytes(certPEM)); err != nil {
 		return pair, fmt.Errorf("certificate: %w", err)
 	}
 	return tls.X509KeyPair(certPEM, keyPEM)

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/krazycam/krazycam/firmware/atomicfile"
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
@@ -53,7 +54,7 @@ func (k *ids) create(key string) (wire.ID, error) {
 	if k.path != "" {
 		b, err := json.MarshalIndent(list, "", " ")
 		if err == nil {
-			err = replaceFile(k.path, b, 0o600)
+			err = atomicfile.Replace(k.path, 0o600, atomicfile.Bytes(b))
 		}
 		if err != nil {
 			return wire.ID{}, fmt.Errorf("save %s: %w", k.path, err)
