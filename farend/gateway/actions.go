@@ -106,7 +106,7 @@ func (g *Gateway) newUtilizationID(r request) (wire.Answer, *wire.Refusal) {
 	id, err := g.ids.create(g.key)
 	if err != nil {
 		g.config.Log.Error("gateway: utilization ids", "err", err)
-		return wire.Answer{}, refuse(wire.CodeStatus, "cannot save the utilization identifier")
+		return wire.Answer{}, refuse(wire.CodeStatusFailed, "cannot save the utilization identifier")
 	}
 	g.config.Log.Info("gateway: new utilization_id", "utilization_id", id.String())
 	return wire.Answer{Utilization: id}, nil
@@ -120,13 +120,13 @@ func (g *Gateway) startStream(r request, host string) (wire.Answer, *wire.Refusa
 		return wire.Answer{}, why
 	}
 	if key, _ := g.ids.keyOf(r.utilization); key != g.key {
-		return wire.Answer{}, refuse(wire.CodeNotCompatible, "utilization identifier and API key not compatible")
+		return wire.Answer{}, refuse(wire.CodeKeyMismatch, "utilization identifier and API key not compatible")
 	}
 	if r.width == 0 || r.height == 0 {
 		return wire.Answer{}, refuse(wire.CodeNoDescriptor, "missing video stream descriptor: width, height")
 	}
 	if g.active != nil {
-		return wire.Answer{}, refuse(wire.CodeActive, "stream already active")
+		return wire.Answer{}, refuse(wire.CodeAlreadyActive, "stream already active")
 	}
 	keys, why := g.keysFor(r)
 	if why != nil {
@@ -137,7 +137,7 @@ func (g *Gateway) startStream(r request, host string) (wire.Answer, *wire.Refusa
 		return wire.Answer{}, refuse(wire.CodeServerUnreachable, "video server cannot be reached")
 	case err != nil:
 		g.config.Log.Error("gateway: begin", "err", err)
-		return wire.Answer{}, refuse(wire.CodeListener, "cannot initialise the stream listener")
+		return wire.Answer{}, refuse(wire.CodeNoListener, "cannot initialise the stream listener")
 	}
 	now := g.config.Now()
 	g.active = &grant{id: r.utilization, since: now, lastSeen: now}

@@ -1,5 +1,5 @@
-// When to ask again: exponential backoff with jitter, and the slow pace for what
-// only a person can mend.
+// When to ask again: exponential backoff with jitter, and longer pauses for what only a
+// person can mend.
 
 package gateway
 
@@ -12,80 +12,59 @@ import (
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
-// Clock is time passed in, so that a test replays an hour in a millisecond.
-type Clock interface {
-	Now() time.Time
-	// After is time.After with a stop that frees the timer.
-	After(d time.Duration) (fired <-chan time.Time, stop func())
-}
-
-// SystemClock is the Clock of everything but tests.
-type SystemClock struct{}
-
-// Now is time.Now.
-func (SystemClock) Now() time.Time { return time.Now() }
-
-// After is time.NewTimer.
-func (SystemClock) After(d time.Duration) (<-chan time.Time, func()) {
-	t := time.NewTimer(d)
-	return t.C, func() { t.Stop() }
-}
-
-// The protocol's bounds: never faster than once a second, at most once a minute.
-// Minutes are for an owner who mends something at the gateway meanwhile.
+// The protocol's bounds: at most one request a second, at least one a minute. Where an owner
+// must mend something at the gateway, minutes are soon enough.
 const (
-	shortestPause = time.Second
-	longestPause  = time.Minute
-	slowPause     = 2 * time.Minute
-	longestSlow   = 5 * time.Minute
+	retryPauseMin = time.Second
+	retryPauseMax = time.Minute
+	ownerPauseMin = 2 * time.Minute
+	ownerPauseMax = 5 * time.Minute
 )
 
 // backoff counts failures in a row. Its zero value is ready.
 type backoff struct{ failures int }
 
-// next is between half and all of 2, 4, 8 … 60 s; half of it is jitter, so that
-// boards that lost one gateway at one time do not come back at one time. random is
-// from 0 to 1, 1 excluded.
-func (b *backoff) next(slow bool, random float64) time.Duration {
-	first, most := 2*shortestPause, longestPause
-	if slow {
-		first, most = 2*slowPause, longestSlow // half of it is minutes, too
+// nextPause is between half and all of 2, 4, 8 … 60 s. The jitter, from half to all, keeps
+// boards that lost one gateway together from coming back together. random is from 0 to 1,
+// 1 excluded.
+func (b *backoff) nextPause(needsOwner bool, random float64) time.Duration {
+	first, most := 2*retryPauseMin, retryPauseMax
+	if needsOwner {
+		first, most = 2*ownerPauseMin, ownerPauseMax // half of it is minutes, too
 	}
 	whole := min(first<<min(b.failures, 10), most)
 	b.failures++
 	return whole/2 + time.Duration(random*float64(whole/2))
 }
 
-// isSlow tells whether err is for a person to mend: asking soon again is no use.
-func isSlow(err error) bool {
-	if errors.Is(err, ErrDestination) || errors.Is(err, ErrConfig) || errors.Is(err, ErrPlain) || errors.Is(err, wire.ErrKeys) {
-		return true
+// needsOwner says whether only a person can mend err, so that there is no use in asking
+// again soon.
+func needsOwner(err error) bool {
+	for _, e := range []error{ErrDestination, ErrConfig, ErrNoKeys, wire.ErrKeys} {
+		if errors.Is(err, e) {
+			return true
+		}
 	}
 	var refusal *wire.Refusal
 	if !errors.As(err, &refusal) {
 		return false
 	}
 	switch refusal.Code {
-	case wire.CodeUtilizationInvalid, wire.CodeNotReceived, wire.CodeActive, wire.CodeNotRunning:
+	case wire.CodeUtilizationInvalid, wire.CodeNotReceived, wire.CodeAlreadyActive, wire.CodeNotRunning:
 		return false
 	}
 	return refusal.Code/1000 == 4
 }
 
-// pause waits d, or less if Wake is called or ctx ends, but never less than least: a
-// link that flaps must not turn us into a flood.
-func (s *Session) pause(ctx context.Context, d, least time.Duration) { s.rest(ctx, d, least, false) }
-
-// rest is a pause that doubt ends, too, if that counts. It tells whether it did.
-func (s *Session) rest(ctx context.Context, d, least time.Duration, doubtCounts bool) (doubted bool) {
-	var doubts chan struct{}
-	if doubtCounts {
-		doubts = s.doubts
+// pauseFor waits d, or less if Wake is called, if doubtEnds and Doubt is called, or if ctx
+// ends. Wake and Doubt never make it shorter than least: a link that goes up and down must
+// not make a flood of requests. The result says whether Doubt ended it.
+func (s *Session) pauseFor(ctx context.Context, d, least time.Duration, doubtEnds bool) (doubted bool) {
+	var doubt chan struct{} // nil: never
+	if doubtEnds {
+		doubt = s.doubt
 	} else {
-		select {
-		case <-s.doubts: // old by the time that it could count
-		default:
-		}
+		s.dropDoubt()
 	}
 	began := s.clock.Now()
 	fired, stop := s.clock.After(d)
@@ -95,7 +74,7 @@ func (s *Session) rest(ctx context.Context, d, least time.Duration, doubtCounts 
 		return false
 	case <-fired:
 		return false
-	case <-doubts:
+	case <-doubt:
 		doubted = true
 	case <-s.wake:
 		s.backoff = backoff{}
@@ -109,27 +88,35 @@ func (s *Session) rest(ctx context.Context, d, least time.Duration, doubtCounts 
 	return doubted
 }
 
-// Where no request has left this machine, asking again costs nobody anything. Wake comes
-// with the first address and route, so what is polled for is a name server, which DHCP
-// writes down a moment later.
-const (
-	unsentPause  = 20 * time.Millisecond // after Wake
-	unsentPauses = 250 * time.Millisecond
-)
-
-// pauses are how long to wait after a request that failed with err, and how long at least
-// where Wake cuts that short. A board starts before DHCP has an address, asks nobody, and
-// would lose most of a second.
-func (s *Session) pauses(err error) (d, least time.Duration) {
-	d = s.backoff.next(isSlow(err), s.random())
-	if unsent(err) {
-		return min(d, unsentPauses), unsentPause
+// dropDoubt takes a doubt that would be old by the time it could count.
+func (s *Session) dropDoubt() {
+	select {
+	case <-s.doubt:
+	default:
 	}
-	return d, shortestPause
 }
 
-// unsent tells whether the kernel had no way for what failed with err: no route to the
-// gateway, or nobody who knows its name.
-func unsent(err error) bool {
+// A request that never left this machine costs nobody anything, so it is repeated soon. Wake
+// comes with the first address and route; what is still missing then is a name server, which
+// DHCP writes down a moment later.
+const (
+	unsentPauseMax  = 250 * time.Millisecond
+	unsentPauseWake = 20 * time.Millisecond // after Wake
+)
+
+// choosePause gives the pause after a request that failed with err, and the shortest that
+// Wake may make of it. A board starts before DHCP has an address and reaches nobody; a pause
+// of a second would delay its first picture by most of that.
+func (s *Session) choosePause(err error) (d, least time.Duration) {
+	d = s.backoff.nextPause(needsOwner(err), s.random())
+	if neverSent(err) {
+		return min(d, unsentPauseMax), unsentPauseWake
+	}
+	return d, retryPauseMin
+}
+
+// neverSent says whether the kernel had nowhere to send the request: no route to the
+// gateway, or no server that could look up its name.
+func neverSent(err error) bool {
 	return errors.Is(err, errNoNameServer) || errors.Is(err, syscall.ENETUNREACH)
 }

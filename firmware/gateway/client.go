@@ -1,5 +1,5 @@
-// The client: one HTTP POST for each request, nothing kept but a connection for a
-// few seconds. Test it with httptest; no hardware.
+// The client: one HTTP POST for each request; nothing is kept but a connection, for a few
+// seconds. Test it with httptest.
 
 package gateway
 
@@ -19,9 +19,12 @@ import (
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
-// maxAnswer is many times the longest answer of the protocol (about 300 bytes);
-// a board must not read a gateway's endless page into its memory.
-const maxAnswer = 64 << 10
+// answerMax, in bytes, is many times the longest answer of the protocol (about 300): a board
+// must not read a gateway's endless page into its memory.
+const answerMax = 64 << 10
+
+// requestTimeout is the default for a whole request.
+const requestTimeout = 10 * time.Second
 
 // ClientConfig says whom to ask and how.
 type ClientConfig struct {
@@ -29,7 +32,7 @@ type ClientConfig struct {
 	Key       string           // API key; secret, goes only into request bodies
 	AllowHTTP bool             // the key may travel in the clear
 	CA        string           // PEM; if given, only these authorities are trusted
-	Timeout   time.Duration    // of a whole request, default 10 s
+	Timeout   time.Duration    // of a whole request; default 10 s
 	Now       func() time.Time // default time.Now; certificates are checked against it
 	Built     time.Time        // when this program was built: no right clock reads less
 }
@@ -46,7 +49,8 @@ type Client struct {
 func NewClient(c ClientConfig) (*Client, error) {
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return nil, fmt.Errorf("%w: gateway.url %q must be a URL such as https://gateway.example/api", ErrConfig, c.URL)
+		return nil, fmt.Errorf("%w: gateway.url %q must be a URL such as https://gateway.example/api",
+			ErrConfig, c.URL)
 	}
 	if c.Key == "" {
 		return nil, fmt.Errorf("%w: gateway.key is missing", ErrConfig)
@@ -55,7 +59,7 @@ func NewClient(c ClientConfig) (*Client, error) {
 		return nil, fmt.Errorf("gateway: %w", ErrPlainHTTP)
 	}
 	if c.Timeout == 0 {
-		c.Timeout = 10 * time.Second
+		c.Timeout = requestTimeout
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -69,9 +73,9 @@ func NewClient(c ClientConfig) (*Client, error) {
 	}
 	return &Client{config: c, secure: u.Scheme == "https", http: http.Client{
 		Transport: &http.Transport{
-			DialContext:            newNameServers(resolvConf).dial,
+			DialContext:            newNameServers(resolvConf).DialContext,
 			TLSClientConfig:        trust,
-			MaxResponseHeaderBytes: maxAnswer,
+			MaxResponseHeaderBytes: answerMax,
 			// Long enough for the requests of one start, too short for a
 			// connection that dies unnoticed between two validations.
 			IdleConnTimeout: 4 * time.Second,
@@ -82,30 +86,32 @@ func NewClient(c ClientConfig) (*Client, error) {
 	}}, nil
 }
 
-// NewUtilizationID asks for an id. Errors here and below: *Refusal, *ClockError,
+// NewUtilizationID asks for an id. Errors here and below: *wire.Refusal, *ClockError,
 // ErrSilent, ErrUnreachable, ErrRedirect, ErrBadAnswer, or ctx's.
 func (c *Client) NewUtilizationID(ctx context.Context) (wire.ID, error) {
-	a, err := c.ask(ctx, wire.Request{Action: wire.ActionNewUtilizationID, Key: c.config.Key})
+	a, err := c.postRequest(ctx, wire.Request{Action: wire.ActionNewUtilizationID, Key: c.config.Key})
 	if err != nil {
 		return wire.ID{}, err
 	}
 	if a.Utilization.IsZero() {
-		return wire.ID{}, fmt.Errorf("gateway: %s: %w: utilization_id is missing", wire.ActionNewUtilizationID, ErrBadAnswer)
+		return wire.ID{}, missingField(wire.ActionNewUtilizationID, "utilization_id")
 	}
 	return a.Utilization, nil
 }
 
-// StartStream asks for a grant, with a new SSRC. The receiver it names is not checked
-// yet: Policy does that. Keys that cannot be used are ErrKeys: nobody means a stream in
-// the clear who sends keys.
+// StartStream asks for a grant, with a new SSRC. The receiver that it names is not checked
+// yet: Policy does that. Keys that cannot be used are an error (wire.ErrKeys), since a gateway
+// that sends keys does not want a stream in the clear.
 func (c *Client) StartStream(ctx context.Context, id wire.ID, width, height int) (Grant, error) {
-	r := wire.Request{Action: wire.ActionStartStream, Key: c.config.Key, Utilization: id, Width: width, Height: height}
+	r := wire.Request{
+		Action: wire.ActionStartStream, Key: c.config.Key, Utilization: id, Width: width, Height: height,
+	}
 	ssrc := newSSRC()
 	if c.secure { // keys travel over https only; without them a gateway need not know the rest
 		r.Codec, r.SSRC, r.SRTP = "VP8", ssrc, []string{wire.ProfileGCM, wire.ProfileCM}
 		r.Offer = []string{wire.OfferRTX, wire.OfferTransport, wire.OfferCaptureTime}
 	}
-	a, err := c.ask(ctx, r)
+	a, err := c.postRequest(ctx, r)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -114,15 +120,15 @@ func (c *Client) StartStream(ctx context.Context, id wire.ID, width, height int)
 		return Grant{}, fmt.Errorf("gateway: %s: %w: %w", wire.ActionStartStream, ErrBadAnswer, err)
 	}
 	if !a.RTPPort.Said || !a.RTCPPort.Said {
-		return Grant{}, fmt.Errorf("gateway: %s: %w: rtp_port or rtcp_port is missing", wire.ActionStartStream, ErrBadAnswer)
+		return Grant{}, missingField(wire.ActionStartStream, "rtp_port or rtcp_port")
 	}
 	srtp, err := readSRTP(a, c.secure)
 	if err != nil {
 		return Grant{}, fmt.Errorf("gateway: %s: %w", wire.ActionStartStream, err)
 	}
 	return Grant{
-		Utilization: id, Host: host, RTPPort: a.RTPPort.N, RTCPPort: a.RTCPPort.N, KeepAlive: keepAlive(a.KeepAlive),
-		SSRC: ssrc, SRTP: srtp, Agreed: readAgreed(a),
+		Utilization: id, Host: host, RTPPort: a.RTPPort.N, RTCPPort: a.RTCPPort.N,
+		KeepAlive: clampKeepAlive(a.KeepAlive), SSRC: ssrc, SRTP: srtp, Agreed: readAgreed(a),
 	}, nil
 }
 
@@ -134,45 +140,30 @@ type Validation struct {
 
 // ValidateStream asks whether the stream arrives.
 func (c *Client) ValidateStream(ctx context.Context, id wire.ID) (Validation, error) {
-	a, err := c.ask(ctx, wire.Request{Action: wire.ActionValidateStream, Utilization: id})
+	a, err := c.postRequest(ctx, wire.Request{Action: wire.ActionValidateStream, Utilization: id})
 	if err != nil {
 		return Validation{}, err
 	}
 	if !a.Validation.Said { // silence must not pass for 0
-		return Validation{}, fmt.Errorf("gateway: %s: %w: validation_code is missing", wire.ActionValidateStream, ErrBadAnswer)
+		return Validation{}, missingField(wire.ActionValidateStream, "validation_code")
 	}
 	return Validation{Code: a.Validation.N, Text: string(a.Explanation)}, nil
 }
 
 // StopStream ends the grant. Any JSON object that is not a refusal is a yes.
 func (c *Client) StopStream(ctx context.Context, id wire.ID) error {
-	_, err := c.ask(ctx, wire.Request{Action: wire.ActionStopStream, Utilization: id})
+	_, err := c.postRequest(ctx, wire.Request{Action: wire.ActionStopStream, Utilization: id})
 	return err
 }
 
-func (c *Client) ask(ctx context.Context, r wire.Request) (wire.Answer, error) {
-	body, err := json.Marshal(r)
-	if err != nil {
-		return wire.Answer{}, fmt.Errorf("gateway: %s: %w", r.Action, err)
-	}
-	limited, cancel := context.WithTimeout(ctx, c.config.Timeout)
-	defer cancel()
-	post, err := http.NewRequestWithContext(limited, http.MethodPost, c.config.URL, bytes.NewReader(body))
-	if err != nil {
-		return wire.Answer{}, fmt.Errorf("gateway: %s: %w", r.Action, err)
-	}
-	post.Header.Set("Content-Type", "application/json")
-	post.Header.Set("Accept", "application/json")
-	response, err := c.http.Do(post)
-	if err != nil {
-		return wire.Answer{}, fmt.Errorf("gateway: %s: %w", r.Action, networkError(ctx, err, c.config.Now(), c.config.Built))
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
-	if err != nil {
-		return wire.Answer{}, fmt.Errorf("gateway: %s: %w", r.Action, networkError(ctx, err, c.config.Now(), c.config.Built))
-	}
-	a, err := read(r.Action, response.StatusCode, response.Header.Get("Location"), text)
+// missingField says that a good answer lacks what it is for.
+func missingField(action, field string) error {
+	return fmt.Errorf("gateway: %s: %w: %s is missing", action, ErrBadAnswer, field)
+}
+
+// postRequest makes one request and reads its answer.
+func (c *Client) postRequest(ctx context.Context, r wire.Request) (wire.Answer, error) {
+	a, err := c.exchange(ctx, r)
 	var refusal *wire.Refusal
 	if err != nil && !errors.As(err, &refusal) { // a refusal says "gateway: …" itself
 		return wire.Answer{}, fmt.Errorf("gateway: %s: %w", r.Action, err)
@@ -180,13 +171,38 @@ func (c *Client) ask(ctx context.Context, r wire.Request) (wire.Answer, error) {
 	return a, err
 }
 
-// read judges an answer by its status, its form and its error_code.
-func read(action string, status int, location string, text []byte) (wire.Answer, error) {
+func (c *Client) exchange(ctx context.Context, r wire.Request) (wire.Answer, error) {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return wire.Answer{}, err
+	}
+	limited, cancel := context.WithTimeout(ctx, c.config.Timeout)
+	defer cancel()
+	post, err := http.NewRequestWithContext(limited, http.MethodPost, c.config.URL, bytes.NewReader(body))
+	if err != nil {
+		return wire.Answer{}, err
+	}
+	post.Header.Set("Content-Type", "application/json")
+	post.Header.Set("Accept", "application/json")
+	response, err := c.http.Do(post)
+	if err != nil {
+		return wire.Answer{}, sortNetworkError(ctx, err, c.config.Now(), c.config.Built)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(response.Body, answerMax+1))
+	if err != nil {
+		return wire.Answer{}, sortNetworkError(ctx, err, c.config.Now(), c.config.Built)
+	}
+	return judgeAnswer(r.Action, response.StatusCode, response.Header.Get("Location"), text)
+}
+
+// judgeAnswer reads an answer and judges it by its status, its form and its error_code.
+func judgeAnswer(action string, status int, location string, text []byte) (wire.Answer, error) {
 	if status >= 300 && status < 400 {
 		return wire.Answer{}, fmt.Errorf("%w: HTTP %d to %q", ErrRedirect, status, wire.Printable(location))
 	}
-	if len(text) > maxAnswer {
-		return wire.Answer{}, fmt.Errorf("%w: HTTP %d with more than %d bytes", ErrBadAnswer, status, maxAnswer)
+	if len(text) > answerMax {
+		return wire.Answer{}, fmt.Errorf("%w: HTTP %d with more than %d bytes", ErrBadAnswer, status, answerMax)
 	}
 	var a wire.Answer
 	if trimmed := bytes.TrimSpace(text); len(trimmed) == 0 || trimmed[0] != '{' {

@@ -46,7 +46,8 @@ func newClient(t *testing.T, c ClientConfig) *Client {
 }
 
 func TestClientSendsExactlyTheFieldsOfTheProtocol(t *testing.T) {
-	c, asked := serve(t, 200, `{"utilization_id": 12345678901234567890, "url": "h", "rtp_port": 1, "rtcp_port": 2, "validation_code": 0, "ok": "stream stopped successfully"}`)
+	c, asked := serve(t, 200, `{"utilization_id": 12345678901234567890, "url": "h", "rtp_port": 1, "rtcp_port": 2,
+		"validation_code": 0, "ok": "stream stopped successfully"}`)
 	ctx := t.Context()
 	id, err := c.NewUtilizationID(ctx)
 	if err != nil {
@@ -63,7 +64,8 @@ func TestClientSendsExactlyTheFieldsOfTheProtocol(t *testing.T) {
 	}
 	want := []string{
 		`POST /api application/json {"action":"new_utilization_id","key":"k"}`,
-		`POST /api application/json {"action":"start_stream","key":"k","utilization_id":12345678901234567890,"width":640,"height":480}`,
+		`POST /api application/json {"action":"start_stream","key":"k",` +
+			`"utilization_id":12345678901234567890,"width":640,"height":480}`,
 		`POST /api application/json {"action":"validate_stream","utilization_id":12345678901234567890}`,
 		`POST /api application/json {"action":"stop_stream","utilization_id":"a/\u003cb\u003e"}`,
 	}
@@ -77,15 +79,24 @@ func TestStartStreamReadsLiberally(t *testing.T) {
 		body string
 		want Grant
 	}{
-		"plain":               {`{"url":"v.example","rtp_port":5004,"rtcp_port":5005}`, Grant{Host: "v.example", RTPPort: 5004, RTCPPort: 5005, KeepAlive: time.Minute}},
-		"ports as text":       {`{"url":"v.example","rtp_port":"5004","rtcp_port":" 5005"}`, Grant{Host: "v.example", RTPPort: 5004, RTCPPort: 5005, KeepAlive: time.Minute}},
-		"a URL and fractions": {`{"url":"rtp://10.0.0.1:9/x","rtp_port":5004.0,"rtcp_port":5e3}`, Grant{Host: "10.0.0.1", RTPPort: 5004, RTCPPort: 5000, KeepAlive: time.Minute}},
-		"unknown fields":      {` {"url":"h","rtp_port":1,"rtcp_port":2,"more":[{}],"srtp_profile":null}`, Grant{Host: "h", RTPPort: 1, RTCPPort: 2, KeepAlive: time.Minute}},
-		"keepalive":           {`{"url":"h","rtp_port":1,"rtcp_port":2,"keepalive_s":30}`, Grant{Host: "h", RTPPort: 1, RTCPPort: 2, KeepAlive: 30 * time.Second}},
-		"keepalive too short": {`{"url":"h","rtp_port":1,"rtcp_port":2,"keepalive_s":1}`, Grant{Host: "h", RTPPort: 1, RTCPPort: 2, KeepAlive: 5 * time.Second}},
-		"keepalive too long":  {`{"url":"h","rtp_port":1,"rtcp_port":2,"keepalive_s":"9999"}`, Grant{Host: "h", RTPPort: 1, RTCPPort: 2, KeepAlive: 600 * time.Second}},
-		"keepalive unread":    {`{"url":"h","rtp_port":1,"rtcp_port":2,"keepalive_s":{}}`, Grant{Host: "h", RTPPort: 1, RTCPPort: 2, KeepAlive: time.Minute}},
-		"an error code of 0":  {`{"url":"h","rtp_port":1,"rtcp_port":2,"error_code":0}`, Grant{Host: "h", RTPPort: 1, RTCPPort: 2, KeepAlive: time.Minute}},
+		"plain": {`{"url":"v.example","rtp_port":5004,"rtcp_port":5005}`,
+			Grant{Host: "v.example", RTPPort: 5004, RTCPPort: 5005, KeepAlive: time.Minute}},
+		"ports as text": {`{"url":"v.example","rtp_port":"5004","rtcp_port":" 5005"}`,
+			Grant{Host: "v.example", RTPPort: 5004, RTCPPort: 5005, KeepAlive: time.Minute}},
+		"a URL and fractions": {`{"url":"rtp://10.0.0.1:9/x","rtp_port":5004.0,"rtcp_port":5e3}`,
+			Grant{Host: "10.0.0.1", RTPPort: 5004, RTCPPort: 5000, KeepAlive: time.Minute}},
+		"unknown fields": {` {"url":"h","rtp_port":1,"rtcp_port":2,"more":[{}],"srtp_profile":null}`,
+			Grant{Host: "h", RTPPort: 1, RTCPPort: 2, KeepAlive: time.Minute}},
+		"keepalive": {`{"url":"h","rtp_port":1,"rtcp_port":2,"keepalive_s":30}`,
+			Grant{Host: "h", RTPPort: 1, RTCPPort: 2, KeepAlive: 30 * time.Second}},
+		"keepalive too short": {`{"url":"h","rtp_port":1,"rtcp_port":2,"keepalive_s":1}`,
+			Grant{Host: "h", RTPPort: 1, RTCPPort: 2, KeepAlive: 5 * time.Second}},
+		"keepalive too long": {`{"url":"h","rtp_port":1,"rtcp_port":2,"keepalive_s":"9999"}`,
+			Grant{Host: "h", RTPPort: 1, RTCPPort: 2, KeepAlive: 600 * time.Second}},
+		"keepalive unread": {`{"url":"h","rtp_port":1,"rtcp_port":2,"keepalive_s":{}}`,
+			Grant{Host: "h", RTPPort: 1, RTCPPort: 2, KeepAlive: time.Minute}},
+		"an error code of 0": {`{"url":"h","rtp_port":1,"rtcp_port":2,"error_code":0}`,
+			Grant{Host: "h", RTPPort: 1, RTCPPort: 2, KeepAlive: time.Minute}},
 	} {
 		got, err := first(serve(t, 200, c.body)).StartStream(t.Context(), wire.ID{}, 640, 480)
 		got.SSRC = 0 // random
@@ -113,7 +124,7 @@ func TestAnswersThatAreNoGateways(t *testing.T) {
 		"ports of nonsense":      {200, `{"url":"h","rtp_port":"x","rtcp_port":2}`},
 		"half a port":            {200, `{"url":"h","rtp_port":1.5,"rtcp_port":2}`},
 		"a port without end":     {200, `{"url":"h","rtp_port":1e300,"rtcp_port":2}`},
-		"an endless answer":      {200, `{"url":"` + strings.Repeat("x", maxAnswer) + `"}`},
+		"an endless answer":      {200, `{"url":"` + strings.Repeat("x", answerMax) + `"}`},
 		"two objects":            {200, `{}{}`},
 	} {
 		_, err := first(serve(t, c.status, c.body)).StartStream(t.Context(), wire.ID{}, 640, 480)
@@ -127,10 +138,12 @@ func TestAnswersThatAreNoGateways(t *testing.T) {
 	if _, err := first(serve(t, 200, `{}`)).NewUtilizationID(t.Context()); !errors.Is(err, ErrBadAnswer) {
 		t.Errorf("no id: %v, want ErrBadAnswer", err)
 	}
-	if _, err := first(serve(t, 200, `{"utilization_id":[1]}`)).NewUtilizationID(t.Context()); !errors.Is(err, ErrBadAnswer) {
+	_, err := first(serve(t, 200, `{"utilization_id":[1]}`)).NewUtilizationID(t.Context())
+	if !errors.Is(err, ErrBadAnswer) {
 		t.Errorf("a list as id: %v, want ErrBadAnswer", err)
 	}
-	if _, err := first(serve(t, 200, `{"ok":"x"}`)).ValidateStream(t.Context(), wire.ID{}); !errors.Is(err, ErrBadAnswer) {
+	_, err = first(serve(t, 200, `{"ok":"x"}`)).ValidateStream(t.Context(), wire.ID{})
+	if !errors.Is(err, ErrBadAnswer) {
 		t.Errorf("no validation_code: %v, want ErrBadAnswer: silence is not 0", err)
 	}
 }
@@ -144,10 +157,12 @@ func TestEveryRefusalIsExplained(t *testing.T) {
 		}
 		_, err := first(serve(t, status, string(body))).StartStream(t.Context(), wire.ID{}, 640, 480)
 		var refusal *wire.Refusal
-		if !errors.As(err, &refusal) || refusal.Code != code || refusal.Action != wire.ActionStartStream || refusal.Reason != "own words" {
+		if !errors.As(err, &refusal) || refusal.Code != code || refusal.Action != wire.ActionStartStream ||
+			refusal.Reason != "own words" {
 			t.Errorf("%d: %v", code, err)
 		}
-		if words := Explain(err); len(words) < 20 || !strings.Contains(words, "(") || strings.Contains(words, "own") && !strings.Contains(words, "its own") {
+		if words := Explain(err); len(words) < 20 || !strings.Contains(words, "(") ||
+			strings.Contains(words, "own") && !strings.Contains(words, "its own") {
 			t.Errorf("Explain(%d) = %q", code, words)
 		}
 	}
@@ -159,13 +174,14 @@ func TestRefusalsOfOtherForms(t *testing.T) {
 		body   string
 		want   int
 	}{
-		"the code as text":               {401, `{"error_code":"4011"}`, 4011},
-		"a code with status 200":         {200, `{"error_code":4091}`, 4091},
-		"no code, the status stands in":  {503, `{"error_txt":"busy"}`, 5030},
-		"words that are not text":        {403, `{"error_code":4031,"error_txt":{"a":1}}`, 4031},
-		"a code that differs by status":  {500, `{"error_code":4012}`, 4012},
-		"good fields with a bad status":  {404, `{"ok":"stream stopped successfully"}`, 4040},
-		"words long enough for a defect": {401, `{"error_code":4011,"error_txt":"` + strings.Repeat("é", 9999) + `"}`, 4011},
+		"the code as text":              {401, `{"error_code":"4011"}`, 4011},
+		"a code with status 200":        {200, `{"error_code":4091}`, 4091},
+		"no code, the status stands in": {503, `{"error_txt":"busy"}`, 5030},
+		"words that are not text":       {403, `{"error_code":4031,"error_txt":{"a":1}}`, 4031},
+		"a code that differs by status": {500, `{"error_code":4012}`, 4012},
+		"good fields with a bad status": {404, `{"ok":"stream stopped successfully"}`, 4040},
+		"words long enough for a defect": {401,
+			`{"error_code":4011,"error_txt":"` + strings.Repeat("é", 9999) + `"}`, 4011},
 	} {
 		err := first(serve(t, c.status, c.body)).StopStream(t.Context(), wire.ID{})
 		var refusal *wire.Refusal
@@ -205,11 +221,13 @@ func TestClientGivesUpOnAGatewayThatNeverAnswers(t *testing.T) {
 	defer close(release)
 	for _, path := range []string{"/", "/half"} {
 		c := newClient(t, ClientConfig{URL: server.URL + path, Timeout: 50 * time.Millisecond})
-		if _, err := c.NewUtilizationID(t.Context()); !errors.Is(err, ErrSilent) || Explain(err) != ErrSilent.Error() {
+		if _, err := c.NewUtilizationID(t.Context()); !errors.Is(err, ErrSilent) ||
+			Explain(err) != ErrSilent.Error() {
 			t.Errorf("%s: %v, want ErrSilent", path, err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-		if _, err := newClient(t, ClientConfig{URL: server.URL + path}).NewUtilizationID(ctx); errors.Is(err, ErrSilent) || !errors.Is(err, context.DeadlineExceeded) {
+		_, err := newClient(t, ClientConfig{URL: server.URL + path}).NewUtilizationID(ctx)
+		if errors.Is(err, ErrSilent) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%s, given up by the caller: %v, want DeadlineExceeded alone", path, err)
 		}
 		cancel()
@@ -226,7 +244,8 @@ func TestClientReportsAnAnswerThatBreaksOffAndAGatewayThatIsNotThere(t *testing.
 		t.Errorf("half an answer: %v, want ErrBadAnswer", err)
 	}
 	server.Close()
-	if err := c.StopStream(t.Context(), wire.ID{}); !errors.Is(err, ErrUnreachable) || Explain(err) != ErrUnreachable.Error() {
+	if err := c.StopStream(t.Context(), wire.ID{}); !errors.Is(err, ErrUnreachable) ||
+		Explain(err) != ErrUnreachable.Error() {
 		t.Errorf("no gateway: %v, want ErrUnreachable", err)
 	}
 }
@@ -253,7 +272,9 @@ func TestNewClientRefusesWhatWouldLeakTheKey(t *testing.T) {
 }
 
 func TestClientTrustsOnlyItsCAAndBlamesTheClock(t *testing.T) {
-	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"ok":"x"}`) }))
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"ok":"x"}`)
+	}))
 	server.Config.ErrorLog = nil
 	defer server.Close()
 	cert := server.Certificate()
@@ -271,17 +292,19 @@ func TestClientTrustsOnlyItsCAAndBlamesTheClock(t *testing.T) {
 		{"a clock of 1970, before the certificate", ca, cert.NotBefore.Add(-time.Hour), false, true},
 		{"a clock after the certificate", ca, cert.NotAfter.Add(time.Hour), false, false},
 	} {
-		client := newClient(t, ClientConfig{URL: server.URL, CA: c.ca, Built: built, Now: func() time.Time { return c.clock }})
+		client := newClient(t, ClientConfig{URL: server.URL, CA: c.ca, Built: built,
+			Now: func() time.Time { return c.clock }})
 		err := client.StopStream(t.Context(), wire.ID{})
 		var clock *ClockError
 		if (err == nil) != c.good || errors.As(err, &clock) != c.blame {
 			t.Errorf("%s: %v", c.name, err)
 		}
-		if want := "clock reads " + c.clock.UTC().Format("2006-01-02 15:04"); c.blame && !strings.Contains(Explain(err), want) {
+		want := "clock reads " + c.clock.UTC().Format("2006-01-02 15:04")
+		if c.blame && !strings.Contains(Explain(err), want) {
 			t.Errorf("%s: Explain = %q, want %q in it", c.name, Explain(err), want)
 		}
 	}
-	if err := clockError(errors.New("x"), time.Time{}, built); err != nil {
+	if err := findClockError(errors.New("x"), time.Time{}, built); err != nil {
 		t.Errorf("clockError of something else = %v", err)
 	}
 }
@@ -289,27 +312,32 @@ func TestClientTrustsOnlyItsCAAndBlamesTheClock(t *testing.T) {
 // An answer may be anything; reading it must end with a value or an error, and an
 // ID that was taken must be JSON again.
 func FuzzRead(f *testing.F) {
-	f.Add(200, []byte(`{"utilization_id":"x","url":"http://h:1/","rtp_port":"5004","rtcp_port":5005,"keepalive_s":5,"validation_code":0}`))
+	f.Add(200, []byte(`{"utilization_id":"x","url":"http://h:1/","rtp_port":"5004","rtcp_port":5005,`+
+		`"keepalive_s":5,"validation_code":0}`))
 	f.Add(401, []byte(`{"error_code":4011,"error_txt":"x"}`))
 	f.Add(302, []byte(`<html>`))
-	f.Add(200, []byte(`{"url":"h","rtp_port":1024,"rtcp_port":1025,"srtp_profile":"AEAD_AES_128_GCM","srtp_key":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGw==","srtcp_key":"EAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGw=="}`))
+	f.Add(200, []byte(`{"url":"h","rtp_port":1024,"rtcp_port":1025,"srtp_profile":"AEAD_AES_128_GCM",`+
+		`"srtp_key":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGw==",`+
+		`"srtcp_key":"EAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGw=="}`))
 	f.Fuzz(func(t *testing.T, status int, b []byte) {
-		a, err := read("x", status, string(b), b)
+		a, err := judgeAnswer("x", status, string(b), b)
 		if err != nil {
 			return
 		}
 		if _, err := json.Marshal(a.Utilization); err != nil {
 			t.Errorf("ID %q of %q does not go back: %v", a.Utilization, b, err)
 		}
-		if host, err := receiverHost(a.URL); err == nil && !isAddr(host) && !isName(host) {
+		if host, err := receiverHost(a.URL); err == nil && !isAddr(host) && !isHostName(host) {
 			t.Errorf("receiverHost(%q) = %q", a.URL, host)
 		}
-		if period := keepAlive(a.KeepAlive); period < minKeepAlive || period > maxKeepAlive {
-			t.Errorf("keepAlive(%v) = %v", a.KeepAlive, period)
+		if period := clampKeepAlive(a.KeepAlive); period < keepAliveMin || period > keepAliveMax {
+			t.Errorf("clampKeepAlive(%v) = %v", a.KeepAlive, period)
 		}
 		if keys, err := readSRTP(a, true); err == nil && keys != nil {
-			if size := wire.KeySize(keys.Profile); size == 0 || len(keys.Source) != size || len(keys.Receiver) != size {
-				t.Errorf("readSRTP of %q = keys of %d and %d bytes for %s", b, len(keys.Source), len(keys.Receiver), keys.Profile)
+			size := wire.KeySize(keys.Profile)
+			if size == 0 || len(keys.Source) != size || len(keys.Receiver) != size {
+				t.Errorf("readSRTP of %q = keys of %d and %d bytes for %s",
+					b, len(keys.Source), len(keys.Receiver), keys.Profile)
 			}
 		}
 	})

@@ -60,7 +60,8 @@ func watch(t *testing.T, then func(*witness, *Session)) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		w := &witness{began: time.Now()}
-		s := NewSession(SessionConfig{Asker: w, Random: func() float64 { return 0.9 }, Policy: Policy{Local: noInterfaces}})
+		s := NewSession(SessionConfig{Asker: w, Random: func() float64 { return 0.9 },
+			Policy: Policy{Local: noInterfaces}})
 		done := make(chan error)
 		go func() { done <- s.Run(ctx, 640, 480, w) }()
 		then(w, s)

@@ -1,5 +1,5 @@
-// The lease: a grant holds only as long as the gateway keeps saying that it
-// captures the stream.
+// The lease: a grant holds only as long as the gateway keeps saying that it captures the
+// stream.
 
 package gateway
 
@@ -13,27 +13,30 @@ import (
 )
 
 const (
-	// Packets need a moment to become frames at the server; asked at once it
-	// would only say no.
-	firstValidation = time.Second
-	// A server that got a key frame and does not capture after five tries with
+	// The server needs a moment to make frames of packets; asked at once, it would say no.
+	firstValidationDelay = time.Second
+
+	// A server that was sent key frames and still captures nothing after five tries with
 	// growing pauses (about half a minute) does not get better by waiting.
-	validationTries = 5
-	// Where the sender has its own doubts, one key frame and one more try will do.
-	doubtfulTries = 1
-	// Periods without a good answer until a source falls silent.
+	uncapturedTriesMax = 5
+
+	// Where the sender doubts, too, that the receiver is there, one key frame and one more
+	// try are enough.
+	doubtedTriesMax = 1
+
+	// After so many periods without a good answer a source falls silent.
 	leasePeriods = 3
 )
 
-// lease validates until the lease is lost, and says why. Without a good answer for
+// holdLease validates until the lease is lost, and returns why. Without a good answer for
 // three periods the receiver's address may belong to somebody else by now.
-func (s *Session) lease(ctx context.Context, g Grant, stream Stream) error {
-	good := s.clock.Now()
-	left := func() time.Duration { return leasePeriods*g.KeepAlive - s.clock.Now().Sub(good) }
-	wait, tries, most, last := firstValidation, 0, validationTries, error(nil)
+func (s *Session) holdLease(ctx context.Context, g Grant, stream Stream) error {
+	lastGood := s.clock.Now()
+	left := func() time.Duration { return leasePeriods*g.KeepAlive - s.clock.Now().Sub(lastGood) }
+	pause, tries, triesMax, last := firstValidationDelay, 0, uncapturedTriesMax, error(nil)
 	for {
-		if s.rest(ctx, min(wait, max(left(), 0)), shortestPause, last == nil) {
-			most = doubtfulTries
+		if s.pauseFor(ctx, min(pause, max(left(), 0)), retryPauseMin, last == nil) {
+			triesMax = doubtedTriesMax
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -41,31 +44,31 @@ func (s *Session) lease(ctx context.Context, g Grant, stream Stream) error {
 		if left() <= 0 {
 			return fmt.Errorf("gateway: no good answer for %d periods of %v: %w", leasePeriods, g.KeepAlive, last)
 		}
-		last = s.validate(ctx, g, left())
+		last = s.validateOnce(ctx, g, left())
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case last == nil:
-			good, wait, tries, most = s.clock.Now(), g.KeepAlive, 0, validationTries
-			s.captured()
+			lastGood, pause, tries, triesMax = s.clock.Now(), g.KeepAlive, 0, uncapturedTriesMax
+			s.noteCaptured()
 			continue
 		case endsLease(last):
 			return last
 		case errors.Is(last, ErrUncaptured):
-			if tries++; tries > most {
+			if tries++; tries > triesMax {
 				return last
 			}
-			s.phase(PhaseValidating)
+			s.setPhase(PhaseValidating)
 			stream.KeyFrame()
 		}
-		s.trouble(last)
-		wait = s.backoff.next(false, s.random())
+		s.noteTrouble(last)
+		pause = s.backoff.nextPause(false, s.random())
 	}
 }
 
-// validate asks once; nil means that the server captures the stream. A gateway
-// that never answers cannot stretch the lease.
-func (s *Session) validate(ctx context.Context, g Grant, left time.Duration) error {
+// validateOnce asks once; nil means that the server captures the stream. It waits no longer
+// than the rest of the lease, so that a gateway that never answers cannot stretch it.
+func (s *Session) validateOnce(ctx context.Context, g Grant, left time.Duration) error {
 	limited, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
 	v, err := s.asker.ValidateStream(limited, g.Utilization)
@@ -80,8 +83,8 @@ func (s *Session) validate(ctx context.Context, g Grant, left time.Duration) err
 	return nil
 }
 
-// endsLease tells a plain no from a failure to answer: a gateway that revokes the
-// key or the id, or says that nothing runs, has taken the grant back.
+// endsLease tells a plain no from a failure to answer: a gateway that revokes the key or the
+// id, or says that nothing runs, has taken the grant back.
 func endsLease(err error) bool {
 	var refusal *wire.Refusal
 	return errors.As(err, &refusal) && refusal.Code/1000 == 4 && refusal.Code != wire.CodeNotReceived

@@ -21,7 +21,8 @@ func TestSessionStartsValidatesAndRenewsTheLease(t *testing.T) {
 	s, session := play(t, store, nil,
 		step{ask: "new", id: "7"}, step{ask: "start 7"},
 		step{ask: "validate 7"}, step{ask: "validate 7"}, step{ask: "validate 7"})
-	want := []string{"new", "start 7", begin, "wait 1s", "validate 7", "wait 1m0s", "validate 7", "wait 1m0s", "validate 7",
+	want := []string{"new", "start 7", begin, "wait 1s", "validate 7", "wait 1m0s", "validate 7", "wait 1m0s",
+		"validate 7",
 		"wait 1m0s", "validate 7", "END", "stop 7"}
 	if diff := cmp.Diff(want, s.log); diff != "" {
 		t.Errorf("what happened (-want +got):\n%s", diff)
@@ -43,7 +44,8 @@ func TestSessionUsesTheKeptIDWithoutWriting(t *testing.T) {
 }
 
 func TestSessionGoesOnWithoutItsStore(t *testing.T) {
-	play(t, &memory{err: errors.New("disk")}, nil, step{ask: "new", id: "7"}, step{ask: "start 7"}, step{ask: "validate 7"})
+	play(t, &memory{err: errors.New("disk")}, nil, step{ask: "new", id: "7"}, step{ask: "start 7"},
+		step{ask: "validate 7"})
 }
 
 // Every row of "What a source does with an answer", for start_stream: the pause
@@ -97,7 +99,8 @@ func TestSessionAfterEachAnswerToStart(t *testing.T) {
 
 // The same rows for new_utilization_id, where 4011 is the one that is named.
 func TestSessionAsksForAnIDAtThePaceOfTheAnswer(t *testing.T) {
-	for err, want := range map[error]string{refused(4011): "wait 2m0s", refused(5031): "wait 1s", ErrSilent: "wait 1s"} {
+	for err, want := range map[error]string{refused(4011): "wait 2m0s", refused(5031): "wait 1s",
+		ErrSilent: "wait 1s"} {
 		s, _ := play(t, nil, nil, step{ask: "new", err: err}, step{ask: "new", id: "7"}, step{ask: "start 7"})
 		if got := s.log[1]; got != want {
 			t.Errorf("after %v: %q, want %q", err, got, want)
@@ -119,7 +122,8 @@ func TestSessionStopsItsOwnIDOnceAndThenBlamesAnotherSource(t *testing.T) {
 	if diff := cmp.Diff(want, s.log[:len(want)]); diff != "" {
 		t.Errorf("what happened (-want +got):\n%s", diff)
 	}
-	if len(problems) != 2 || !strings.Contains(problems[0], "already active") || !strings.Contains(problems[1], "another source") {
+	if len(problems) != 2 || !strings.Contains(problems[0], "already active") ||
+		!strings.Contains(problems[1], "another source") {
 		t.Errorf("problems = %q", problems)
 	}
 }
@@ -135,9 +139,12 @@ func TestSessionStopsAgainWhenTheStopOrTheGrantGotLost(t *testing.T) {
 func TestSessionForcesKeyFramesThenStopsAndStartsOver(t *testing.T) {
 	no := step{ask: "validate 7", validation: 3}
 	s, _ := play(t, &memory{id: wire.TextID("7")}, nil,
-		step{ask: "start 7"}, no, no, no, no, no, no, step{ask: "stop 7"}, step{ask: "start 7"}, step{ask: "validate 7"})
-	want := []string{"start 7", begin, "wait 1s", "validate 7", "KEYFRAME", "wait 1s", "validate 7", "KEYFRAME", "wait 2s", "validate 7",
-		"KEYFRAME", "wait 4s", "validate 7", "KEYFRAME", "wait 8s", "validate 7", "KEYFRAME", "wait 16s", "validate 7",
+		step{ask: "start 7"}, no, no, no, no, no, no, step{ask: "stop 7"}, step{ask: "start 7"},
+		step{ask: "validate 7"})
+	want := []string{"start 7", begin, "wait 1s", "validate 7", "KEYFRAME", "wait 1s", "validate 7", "KEYFRAME",
+		"wait 2s", "validate 7",
+		"KEYFRAME", "wait 4s", "validate 7", "KEYFRAME", "wait 8s", "validate 7", "KEYFRAME", "wait 16s",
+		"validate 7",
 		"END", "stop 7", "wait 30s", "start 7", begin, "wait 1s", "validate 7"}
 	if diff := cmp.Diff(want, s.log[:len(want)]); diff != "" {
 		t.Errorf("what happened (-want +got):\n%s", diff)
@@ -218,7 +225,8 @@ func TestSessionEndsAtOnceWhenTheGrantIsTakenBack(t *testing.T) {
 		4092: {"wait 1s", "start 7"}, 4012: {"wait 1s", "new"},
 	} {
 		s, _ := play(t, &memory{id: wire.TextID("7")}, nil,
-			step{ask: "start 7"}, step{ask: "validate 7"}, step{ask: "validate 7", err: refused(code)}, step{ask: "stop 7"},
+			step{ask: "start 7"}, step{ask: "validate 7"}, step{ask: "validate 7", err: refused(code)},
+			step{ask: "stop 7"},
 			step{ask: after[1], id: "8"})
 		want := append([]string{"END", "stop 7"}, after...)
 		i := slices.Index(s.log, "END")
@@ -230,7 +238,8 @@ func TestSessionEndsAtOnceWhenTheGrantIsTakenBack(t *testing.T) {
 
 func TestSessionNeverBeginsWhereItMayNotSend(t *testing.T) {
 	for _, host := range []string{"127.0.0.1", "239.1.2.3", "255.255.255.255"} {
-		s, _ := play(t, &memory{id: wire.TextID("7")}, nil, step{ask: "start 7", host: host}, step{ask: "stop 7"}, step{ask: "start 7"})
+		s, _ := play(t, &memory{id: wire.TextID("7")}, nil, step{ask: "start 7", host: host}, step{ask: "stop 7"},
+			step{ask: "start 7"})
 		want := []string{"start 7", "stop 7", "wait 2m0s", "start 7"}
 		if got := s.log[:4]; !slices.Equal(got, want) {
 			t.Errorf("%s: %q, want %q", host, got, want)
@@ -239,7 +248,8 @@ func TestSessionNeverBeginsWhereItMayNotSend(t *testing.T) {
 }
 
 func TestSessionStopsWhatCannotBegin(t *testing.T) {
-	s, session := play(t, &memory{id: wire.TextID("7")}, func(s *script, _ *Session) { s.begin = errors.New("no camera") },
+	s, session := play(t, &memory{id: wire.TextID("7")},
+		func(s *script, _ *Session) { s.begin = errors.New("no camera") },
 		step{ask: "start 7"}, step{ask: "stop 7"}, step{ask: "start 7"}, step{ask: "stop 7"})
 	if !strings.Contains(session.State().Problem, "no camera") {
 		t.Errorf("Problem = %q; %q", session.State().Problem, s.log)
@@ -250,10 +260,10 @@ func TestBackoffStaysBetweenASecondAndAMinute(t *testing.T) {
 	for _, random := range []float64{0, 0.5, 0.999999} {
 		var fast, slow backoff
 		for i := range 100 {
-			if d := fast.next(false, random); d < time.Second || d > time.Minute {
+			if d := fast.nextPause(false, random); d < time.Second || d > time.Minute {
 				t.Errorf("pause %d = %v, want 1 s to 1 min", i, d)
 			}
-			if d := slow.next(true, random); d < 2*time.Minute || d > 5*time.Minute {
+			if d := slow.nextPause(true, random); d < 2*time.Minute || d > 5*time.Minute {
 				t.Errorf("slow pause %d = %v, want 2 to 5 min", i, d)
 			}
 		}

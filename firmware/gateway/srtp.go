@@ -35,20 +35,20 @@ func readSRTP(a wire.Answer, secure bool) (*wire.SRTP, error) {
 	return keys, err
 }
 
-// keysKept is how many sessions a key is remembered for: at one a minute, three days
-// of a gateway that grants and breaks. A key that comes back later still meets a new
-// SSRC, so that its key stream is another one.
-const keysKept = 4096
+// keySessionsKept is for how many sessions a key is remembered: at one a minute, three days of
+// a gateway that grants and breaks. A key that comes back later still meets a new SSRC, so
+// that its key stream is another one.
+const keySessionsKept = 4096
 
 // usedKeys remembers keys by their SHA-256, so that none is used twice. It forgets at a
 // restart, after which only the new SSRC protects.
-type usedKeys struct{ list [][sha256.Size]byte }
+type usedKeys struct{ hashes [][sha256.Size]byte }
 
-// check notes the keys of a grant. Errors: ErrPlain, wire.ErrKeys.
-func (u *usedKeys) check(s *wire.SRTP, required bool) error {
+// admitKeys notes the keys of a grant, or says why they may not be used: ErrNoKeys, wire.ErrKeys.
+func (u *usedKeys) admitKeys(s *wire.SRTP, required bool) error {
 	if s == nil {
 		if required {
-			return fmt.Errorf("gateway: %w", ErrPlain)
+			return fmt.Errorf("gateway: %w", ErrNoKeys)
 		}
 		return nil
 	}
@@ -57,10 +57,10 @@ func (u *usedKeys) check(s *wire.SRTP, required bool) error {
 	}
 	for _, key := range [][]byte{s.Source, s.Receiver} {
 		sum := sha256.Sum256(key)
-		if slices.Contains(u.list, sum) {
+		if slices.Contains(u.hashes, sum) {
 			return fmt.Errorf("gateway: %w: one was offered before", wire.ErrKeys)
 		}
-		u.list = append(u.list[max(0, len(u.list)-2*keysKept+1):], sum)
+		u.hashes = append(u.hashes[max(0, len(u.hashes)-2*keySessionsKept+1):], sum)
 	}
 	return nil
 }

@@ -21,6 +21,17 @@ func key(n int, b byte) string {
 	return base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{b}, n))
 }
 
+// srtpFields are those of an answer; "" is left out.
+func srtpFields(profile, srtpKey, srtcpKey string) string {
+	var fields []string
+	for _, f := range [][2]string{{"srtp_profile", profile}, {"srtp_key", srtpKey}, {"srtcp_key", srtcpKey}} {
+		if f[1] != "" {
+			fields = append(fields, fmt.Sprintf("%q:%q", f[0], f[1]))
+		}
+	}
+	return strings.Join(fields, ",")
+}
+
 // serveTLS is serve over https.
 func serveTLS(t *testing.T, body string) (*Client, *[]byte) {
 	t.Helper()
@@ -60,20 +71,21 @@ func TestSRTPIsOfferedOverHTTPSWithANewSSRCEachTime(t *testing.T) {
 
 func TestKeysAreTakenOnlyWholeAndOverHTTPS(t *testing.T) {
 	for _, c := range []struct{ name, fields, want string }{
-		{"AES-GCM", `"srtp_profile":"AEAD_AES_128_GCM","srtp_key":"` + key(28, 1) + `","srtcp_key":"` + key(28, 2) + `"`, ""},
-		{"AES-CM", `"srtp_profile":"AES_CM_128_HMAC_SHA1_80","srtp_key":"` + key(30, 1) + `","srtcp_key":"` + key(30, 2) + `"`, ""},
-		{"a profile nobody offered", `"srtp_profile":"NULL_HMAC_SHA1_80","srtp_key":"` + key(30, 1) + `","srtcp_key":"` + key(30, 2) + `"`, "not offered"},
-		{"keys without a profile", `"srtp_key":"` + key(28, 1) + `","srtcp_key":"` + key(28, 2) + `"`, "not offered"},
-		{"a profile without keys", `"srtp_profile":"AEAD_AES_128_GCM"`, "srtp_key is not"},
-		{"a key of the other profile", `"srtp_profile":"AEAD_AES_128_GCM","srtp_key":"` + key(30, 1) + `","srtcp_key":"` + key(28, 2) + `"`, "28 bytes"},
-		{"no key for the way back", `"srtp_profile":"AEAD_AES_128_GCM","srtp_key":"` + key(28, 1) + `"`, "srtcp_key is not"},
-		{"no base64", `"srtp_profile":"AEAD_AES_128_GCM","srtp_key":"????","srtcp_key":"` + key(28, 2) + `"`, "srtp_key is not"},
+		{"AES-GCM", srtpFields("AEAD_AES_128_GCM", key(28, 1), key(28, 2)), ""},
+		{"AES-CM", srtpFields("AES_CM_128_HMAC_SHA1_80", key(30, 1), key(30, 2)), ""},
+		{"a profile nobody offered", srtpFields("NULL_HMAC_SHA1_80", key(30, 1), key(30, 2)), "not offered"},
+		{"keys without a profile", srtpFields("", key(28, 1), key(28, 2)), "not offered"},
+		{"a profile without keys", srtpFields("AEAD_AES_128_GCM", "", ""), "srtp_key is not"},
+		{"a key of the other profile", srtpFields("AEAD_AES_128_GCM", key(30, 1), key(28, 2)), "28 bytes"},
+		{"no key for the way back", srtpFields("AEAD_AES_128_GCM", key(28, 1), ""), "srtcp_key is not"},
+		{"no base64", srtpFields("AEAD_AES_128_GCM", "????", key(28, 2)), "srtp_key is not"},
 		{"a profile that is no text", `"srtp_profile":7`, "no JSON of the protocol"},
 	} {
 		client, _ := serveTLS(t, "{"+granted+","+c.fields+"}")
 		g, err := client.StartStream(t.Context(), wire.TextID("x"), 640, 480)
 		if c.want == "" {
-			if err != nil || g.SRTP == nil || g.SRTP.Source[0] != 1 || g.SRTP.Receiver[0] != 2 || strings.Contains(fmt.Sprint(*g.SRTP), "1 1") {
+			if err != nil || g.SRTP == nil || g.SRTP.Source[0] != 1 || g.SRTP.Receiver[0] != 2 ||
+				strings.Contains(fmt.Sprint(*g.SRTP), "1 1") {
 				t.Errorf("%s: %+v, %v", c.name, g.SRTP, err)
 			}
 		} else if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "AQEB") {
@@ -89,7 +101,8 @@ func TestKeysAreTakenOnlyWholeAndOverHTTPS(t *testing.T) {
 func TestKeysAreUsedOnceAndEncryptionCanBeRequired(t *testing.T) {
 	var u usedKeys
 	one := func(a, b byte) *wire.SRTP {
-		return &wire.SRTP{Profile: wire.ProfileGCM, Source: bytes.Repeat([]byte{a}, 28), Receiver: bytes.Repeat([]byte{b}, 28)}
+		return &wire.SRTP{Profile: wire.ProfileGCM, Source: bytes.Repeat([]byte{a}, 28),
+			Receiver: bytes.Repeat([]byte{b}, 28)}
 	}
 	for _, c := range []struct {
 		name     string
@@ -98,26 +111,26 @@ func TestKeysAreUsedOnceAndEncryptionCanBeRequired(t *testing.T) {
 		want     error
 	}{
 		{"in the clear, which nobody forbids", nil, false, nil},
-		{"in the clear, forbidden", nil, true, ErrPlain},
+		{"in the clear, forbidden", nil, true, ErrNoKeys},
 		{"new keys", one(1, 2), true, nil},
 		{"the same again", one(1, 2), true, wire.ErrKeys},
 		{"one of them the other way round", one(3, 1), false, wire.ErrKeys},
 		{"one for both directions", one(9, 9), true, wire.ErrKeys},
 		{"new ones", one(5, 6), true, nil},
 	} {
-		if err := u.check(c.keys, c.required); !errors.Is(err, c.want) {
+		if err := u.admitKeys(c.keys, c.required); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
 	}
-	for i := range 2*keysKept + 10 {
+	for i := range 2*keySessionsKept + 10 {
 		k := one(7, 8)
 		k.Source[0], k.Source[1], k.Receiver[0], k.Receiver[1] = byte(i), byte(i>>8), byte(i), byte(i>>8)
-		if err := u.check(k, true); err != nil {
+		if err := u.admitKeys(k, true); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if n := len(u.list); n > 2*keysKept {
-		t.Errorf("%d keys kept, want at most %d", n, 2*keysKept)
+	if n := len(u.hashes); n > 2*keySessionsKept {
+		t.Errorf("%d keys kept, want at most %d", n, 2*keySessionsKept)
 	}
 }
 

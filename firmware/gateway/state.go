@@ -1,4 +1,4 @@
-// What a status line shows of a session.
+// What a status line shows of a session, and what others may tell it.
 
 package gateway
 
@@ -35,8 +35,8 @@ func (s *Session) State() State {
 	return s.state
 }
 
-// Wake resets the backoff and cuts a wait short: call it when the link comes up,
-// an address changes, or the clock is set for the first time. It never blocks.
+// Wake resets the backoff and cuts a pause short: call it when the link comes up, when an
+// address changes, or when the clock is set for the first time. It never blocks.
 func (s *Session) Wake() {
 	select {
 	case s.wake <- struct{}{}:
@@ -44,18 +44,17 @@ func (s *Session) Wake() {
 	}
 }
 
-// Doubt makes a session that streams ask at once whether the stream still arrives, and
-// ask less often before it starts over: call it when the receiver seems to be gone. It
-// changes nothing while the gateway is in trouble, for then the backoff counts. It never
-// blocks.
+// Doubt makes a session that streams ask at once whether the stream still arrives, and start
+// over after fewer tries: call it when the receiver seems to be gone. It changes nothing
+// while the gateway does not answer, for then the backoff counts. It never blocks.
 func (s *Session) Doubt() {
 	select {
-	case s.doubts <- struct{}{}:
+	case s.doubt <- struct{}{}:
 	default: // one is waiting already
 	}
 }
 
-func (s *Session) phase(p Phase) {
+func (s *Session) setPhase(p Phase) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state.Phase != p {
@@ -63,24 +62,23 @@ func (s *Session) phase(p Phase) {
 	}
 }
 
-// trouble notes err and logs it if it says something new: an outage is logged when
-// it begins, not a hundred times.
-func (s *Session) trouble(err error) {
+// noteTrouble logs err if it says something new: an outage is logged once, when it begins.
+func (s *Session) noteTrouble(err error) {
 	words := Explain(err)
 	s.mu.Lock()
 	news := s.state.Problem != words
 	s.state.Problem = words
 	s.mu.Unlock()
 	if news {
-		s.log.Warn("gateway: trouble", "problem", words, "err", err)
+		s.log.Warn("gateway: trouble", "problem", words, "error", err)
 	}
 }
 
-// captured notes that all is well, and says so once.
-func (s *Session) captured() {
-	s.phase(PhaseStreaming)
+// noteCaptured ends the trouble, and logs that once.
+func (s *Session) noteCaptured() {
+	s.setPhase(PhaseStreaming)
 	s.backoff = backoff{}
-	s.elsewhere = false
+	s.activeElsewhere = false
 	s.mu.Lock()
 	problem := s.state.Problem
 	s.state.Problem = ""

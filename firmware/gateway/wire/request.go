@@ -33,7 +33,8 @@ type Request struct {
 
 // String is for logs: the request without its key.
 func (r Request) String() string {
-	return fmt.Sprintf("%s utilization_id=%v width=%d height=%d", r.Action, r.Utilization, r.Width, r.Height)
+	return fmt.Sprintf("%s utilization_id=%v width=%d height=%d",
+		r.Action, r.Utilization, r.Width, r.Height)
 }
 
 // The names of what a source offers beyond RTP and RTCP.

@@ -11,7 +11,8 @@ import (
 
 func TestIDGoesBackAsItCame(t *testing.T) {
 	for literal, words := range map[string]string{
-		`"abc"`: "abc", `"12"`: "12", `12`: "12", `12345678901234567890123`: "12345678901234567890123", `-1.50e2`: "-1.50e2", `"ä\"b"`: `ä"b`,
+		`"abc"`: "abc", `"12"`: "12", `12`: "12", `12345678901234567890123`: "12345678901234567890123",
+		`-1.50e2`: "-1.50e2", `"ä\"b"`: `ä"b`,
 	} {
 		var id ID
 		if err := json.Unmarshal([]byte(literal), &id); err != nil {
@@ -47,12 +48,14 @@ func TestRequestKeepsItsKeyOutOfLogs(t *testing.T) {
 
 func TestAnswerIsWrittenAsTheProtocolHasIt(t *testing.T) {
 	for want, a := range map[string]Answer{
-		`{"error_code":4091,"error_txt":"stream already active"}`: {ErrorCode: NewInt(4091), ErrorText: "stream already active"},
-		`{"utilization_id":12}`:                                   {Utilization: ID{"12"}},
+		`{"error_code":4091,"error_txt":"stream already active"}`: {ErrorCode: NewInt(4091),
+			ErrorText: "stream already active"},
+		`{"utilization_id":12}`: {Utilization: ID{"12"}},
 		`{"rtcp_port":5005,"rtp_port":5004,"twcc":5,"url":"v.example"}`: {
 			URL: "v.example", RTPPort: NewInt(5004), RTCPPort: NewInt(5005), Transport: OptionalInt{NewInt(5)}},
-		`{"validation_code":0,"validation_txt":"stream captured"}`: {Validation: NewInt(0), Explanation: "stream captured"},
-		`{"ok":"stream stopped successfully"}`:                     {OK: "stream stopped successfully"},
+		`{"validation_code":0,"validation_txt":"stream captured"}`: {Validation: NewInt(0),
+			Explanation: "stream captured"},
+		`{"ok":"stream stopped successfully"}`: {OK: "stream stopped successfully"},
 	} {
 		got, err := json.Marshal(a)
 		if err != nil || string(got) != want {

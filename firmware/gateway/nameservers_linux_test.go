@@ -52,12 +52,12 @@ func TestLookupThatHadNobodyToAskSaysSoThoughThereIsSomebodyNow(t *testing.T) {
 	if err := os.WriteFile(conf, []byte("nameserver 192.0.2.53\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := n.explain(err); !errors.Is(got, errNoNameServer) {
-		t.Errorf("explain = %v, want errNoNameServer", got)
+	if got := explainLookup(err); !errors.Is(got, errNoNameServer) {
+		t.Errorf("explainLookup = %v, want errNoNameServer", got)
 	}
 	other := &net.DNSError{Err: "no such host", Name: "gateway.test", IsNotFound: true}
-	if got := n.explain(other); errors.Is(got, errNoNameServer) || got != error(other) {
-		t.Errorf("explain = %v, want it as it was", got)
+	if got := explainLookup(other); errors.Is(got, errNoNameServer) || got != error(other) {
+		t.Errorf("explainLookup = %v, want it as it was", got)
 	}
 }
 
@@ -71,7 +71,8 @@ func TestProcessFindsItsGatewayByNameAsSoonAsDHCPNamesAServer(t *testing.T) {
 	command(t, "ip addr add 192.0.2.53/24 dev peer")
 	command(t, "ip link set peer up")
 	command(t, "ip link set cam up")
-	dns := exec.CommandContext(t.Context(), "dnsmasq", "--keep-in-foreground", "--no-resolv", "--no-hosts", "--conf-file=/dev/null", "--pid-file=",
+	dns := exec.CommandContext(t.Context(), "dnsmasq", "--keep-in-foreground", "--no-resolv", "--no-hosts",
+		"--conf-file=/dev/null", "--pid-file=",
 		"--listen-address=192.0.2.53", "--bind-interfaces", "--user=root", "--address=/gateway.test/192.0.2.53")
 	if err := dns.Start(); err != nil {
 		t.Fatal(err)
@@ -89,8 +90,9 @@ func TestProcessFindsItsGatewayByNameAsSoonAsDHCPNamesAServer(t *testing.T) {
 	conf := filepath.Join(t.TempDir(), "resolv.conf")
 	client := newClient(t, ClientConfig{URL: "http://gateway.test:8080/"})
 	servers := newNameServers(conf)
-	client.http.Transport.(*http.Transport).DialContext = servers.dial
-	if _, err := client.NewUtilizationID(t.Context()); !errors.Is(err, errNoNameServer) || !errors.Is(err, ErrUnreachable) {
+	client.http.Transport.(*http.Transport).DialContext = servers.DialContext
+	if _, err := client.NewUtilizationID(t.Context()); !errors.Is(err, errNoNameServer) ||
+		!errors.Is(err, ErrUnreachable) {
 		t.Fatalf("without a name server: %v, want ErrUnreachable and errNoNameServer", err)
 	}
 	session := NewSession(SessionConfig{Asker: client, Policy: Policy{Local: noInterfaces}})

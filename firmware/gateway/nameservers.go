@@ -1,4 +1,4 @@
-// Names that are looked up with the name servers of this moment.
+// Host names are looked up at the name servers of this moment.
 
 package gateway
 
@@ -18,8 +18,9 @@ const resolvConf = "/etc/resolv.conf"
 
 var errNoNameServer = errors.New("no name server is known yet")
 
-// nameServers is a Resolver and a dialer. The standard library's own reads resolv.conf once in 5 s:
-// a board that asked before DHCP had an answer would know no name server for 5 s after it.
+// nameServers is a Resolver and a dialer that reads resolv.conf for each lookup. The standard
+// library's own reads it once in 5 s: a board that asked before DHCP had an answer would know
+// no name server for 5 s after it.
 type nameServers struct {
 	conf     string
 	resolver net.Resolver
@@ -32,8 +33,8 @@ func newNameServers(conf string) *nameServers {
 	return n
 }
 
-// servers are those that resolv.conf names now.
-func (n *nameServers) servers() []string {
+// readServers gives those that resolv.conf names now.
+func (n *nameServers) readServers() []string {
 	b, err := os.ReadFile(n.conf)
 	if err != nil {
 		return nil
@@ -54,7 +55,7 @@ func (n *nameServers) servers() []string {
 // dialServer is called once for each try, so that the next server has its turn after one
 // that does not answer.
 func (n *nameServers) dialServer(ctx context.Context, network, _ string) (net.Conn, error) {
-	all := n.servers()
+	all := n.readServers()
 	if len(all) == 0 {
 		return nil, errNoNameServer
 	}
@@ -65,19 +66,19 @@ func (n *nameServers) dialServer(ctx context.Context, network, _ string) (net.Co
 // LookupNetIP implements Resolver.
 func (n *nameServers) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
 	addrs, err := n.resolver.LookupNetIP(ctx, network, host)
-	return addrs, n.explain(err)
+	return addrs, explainLookup(err)
 }
 
-// dial is for an http.Transport.
-func (n *nameServers) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+// DialContext is for an http.Transport.
+func (n *nameServers) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
 	conn, err := (&net.Dialer{Resolver: &n.resolver}).DialContext(ctx, network, addr)
-	return conn, n.explain(err)
+	return conn, explainLookup(err)
 }
 
-// explain says so if a name could not be looked up because there was nobody to ask; a
-// net.DNSError keeps the words of its cause only. What resolv.conf says by now does not count:
-// who waits for a name server asks again after 250 ms, anybody else after a pause that grows.
-func (n *nameServers) explain(err error) error {
+// explainLookup wraps errNoNameServer into the error of a lookup that had no server to ask: a
+// net.DNSError keeps only the words of its cause. What resolv.conf says by now does not
+// count, for DHCP may have written it since.
+func explainLookup(err error) error {
 	var dns *net.DNSError
 	if errors.As(err, &dns) && strings.Contains(dns.Err, errNoNameServer.Error()) {
 		return fmt.Errorf("%w: %w", errNoNameServer, err)

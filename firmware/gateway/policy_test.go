@@ -24,10 +24,12 @@ func (n names) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, err
 
 func TestDestination(t *testing.T) {
 	local := func() ([]netip.Prefix, error) {
-		return []netip.Prefix{netip.MustParsePrefix("127.0.0.1/8"), netip.MustParsePrefix("192.168.1.7/24"), netip.MustParsePrefix("10.9.9.9/31"),
+		return []netip.Prefix{netip.MustParsePrefix("127.0.0.1/8"), netip.MustParsePrefix("192.168.1.7/24"),
+			netip.MustParsePrefix("10.9.9.9/31"),
 			netip.MustParsePrefix("fd00::7/64")}, nil
 	}
-	resolver := names{"video.example": {"203.0.113.5"}, "bad.example": {"127.0.0.1"}, "mixed.example": {"224.0.0.1", "::ffff:203.0.113.6"}, "empty.example": {}}
+	resolver := names{"video.example": {"203.0.113.5"}, "bad.example": {"127.0.0.1"},
+		"mixed.example": {"224.0.0.1", "::ffff:203.0.113.6"}, "empty.example": {}}
 	for _, c := range []struct {
 		name      string
 		host      string
@@ -47,8 +49,10 @@ func TestDestination(t *testing.T) {
 		{"loopback that the owner allowed", "127.0.0.1", 5004, 5005, true, nil, "127.0.0.1:5004"},
 		{"our own address that the owner allowed", "192.168.1.7", 5004, 5005, true, nil, "192.168.1.7:5004"},
 		{"listed by range", "203.0.113.5", 5004, 5005, false, []string{"203.0.113.0/24"}, "203.0.113.5:5004"},
-		{"listed by address", "203.0.113.5", 5004, 5005, false, []string{"10.0.0.1", "203.0.113.5"}, "203.0.113.5:5004"},
-		{"listed by name, in other letters", "video.example", 5004, 5005, false, []string{"Video.Example."}, "203.0.113.5:5004"},
+		{"listed by address", "203.0.113.5", 5004, 5005, false, []string{"10.0.0.1", "203.0.113.5"},
+			"203.0.113.5:5004"},
+		{"listed by name, in other letters", "video.example", 5004, 5005, false, []string{"Video.Example."},
+			"203.0.113.5:5004"},
 
 		{"loopback", "127.0.0.1", 5004, 5005, false, nil, ""},
 		{"another loopback", "127.8.8.8", 5004, 5005, false, nil, ""},
@@ -79,48 +83,55 @@ func TestDestination(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := Policy{AllowLoopback: c.loopback, Allowed: c.allowed, Resolver: resolver, Local: local}
-			g, err := p.Destination(t.Context(), Grant{Host: c.host, RTPPort: c.rtp, RTCPPort: c.rtcp})
+			g, err := p.ResolveReceiver(t.Context(), Grant{Host: c.host, RTPPort: c.rtp, RTCPPort: c.rtcp})
 			if c.want == "" {
 				if !errors.Is(err, ErrDestination) || g.RTP.IsValid() {
-					t.Errorf("Destination = %v, %v, want ErrDestination", g.RTP, err)
+					t.Errorf("ResolveReceiver = %v, %v, want ErrDestination", g.RTP, err)
 				}
 				return
 			}
-			if err != nil || g.RTP.String() != c.want || int(g.RTCP.Port()) != c.rtcp || g.RTCP.Addr() != g.RTP.Addr() {
-				t.Errorf("Destination = %v %v, %v, want %s", g.RTP, g.RTCP, err, c.want)
+			if err != nil || g.RTP.String() != c.want || int(g.RTCP.Port()) != c.rtcp ||
+				g.RTCP.Addr() != g.RTP.Addr() {
+				t.Errorf("ResolveReceiver = %v %v, %v, want %s", g.RTP, g.RTCP, err, c.want)
 			}
 		})
 	}
 }
 
 func TestDestinationFailsWithItsResolverButNotForEver(t *testing.T) {
-	_, err := Policy{Resolver: names{}, Local: noInterfaces}.Destination(t.Context(), Grant{Host: "x.example", RTPPort: 5004, RTCPPort: 5005})
-	if err == nil || errors.Is(err, ErrDestination) || isSlow(err) {
-		t.Errorf("Destination = %v, want a resolver's error, to be tried again soon", err)
+	_, err := Policy{Resolver: names{}, Local: noInterfaces}.ResolveReceiver(t.Context(),
+		Grant{Host: "x.example", RTPPort: 5004, RTCPPort: 5005})
+	if err == nil || errors.Is(err, ErrDestination) || needsOwner(err) {
+		t.Errorf("ResolveReceiver = %v, want a resolver's error, to be tried again soon", err)
 	}
 }
 
 func TestDestinationRefusesEverythingWithoutKnowingItself(t *testing.T) {
 	broken := func() ([]netip.Prefix, error) { return nil, errors.New("netlink") }
-	_, err := Policy{Local: broken}.Destination(t.Context(), Grant{Host: "203.0.113.5", RTPPort: 5004, RTCPPort: 5005})
+	_, err := Policy{Local: broken}.ResolveReceiver(t.Context(),
+		Grant{Host: "203.0.113.5", RTPPort: 5004, RTCPPort: 5005})
 	if !errors.Is(err, ErrDestination) {
-		t.Errorf("Destination = %v, want ErrDestination", err)
+		t.Errorf("ResolveReceiver = %v, want ErrDestination", err)
 	}
 }
 
 func TestLocalPrefixesHoldLoopback(t *testing.T) {
-	prefixes, err := LocalPrefixes()
-	if err != nil || !ours(netip.MustParseAddr("127.0.0.1"), prefixes) {
-		t.Errorf("LocalPrefixes = %v, %v", prefixes, err)
+	prefixes, err := localPrefixes()
+	if err != nil || !isOurs(netip.MustParseAddr("127.0.0.1"), prefixes) {
+		t.Errorf("localPrefixes = %v, %v", prefixes, err)
 	}
 }
 
 func TestReceiverHostTakesTheHostOfWhateverItGets(t *testing.T) {
 	for text, want := range map[string]string{
-		"video.example": "video.example", " video.example ": "video.example", "192.0.2.1": "192.0.2.1", "::1": "::1", "[::1]": "::1", "[::1]:5004": "::1",
-		"video.example:5004": "video.example", "rtp://video.example:5004/x": "video.example", "https://user:pw@192.0.2.1/": "192.0.2.1",
-		"http://[2001:db8::1]:80/": "2001:db8::1", "//video.example/": "video.example", "video.example/path": "video.example", "2001:db8::1": "2001:db8::1",
-		"": "", "http://": "", "a b": "", "-oops": "", "video.example\n": "video.example", "vidéo.example": "", ".example": "", "http://%zz/": "",
+		"video.example": "video.example", " video.example ": "video.example", "192.0.2.1": "192.0.2.1", "::1": "::1",
+		"[::1]": "::1", "[::1]:5004": "::1",
+		"video.example:5004": "video.example", "rtp://video.example:5004/x": "video.example",
+		"https://user:pw@192.0.2.1/": "192.0.2.1",
+		"http://[2001:db8::1]:80/":   "2001:db8::1", "//video.example/": "video.example",
+		"video.example/path": "video.example", "2001:db8::1": "2001:db8::1",
+		"": "", "http://": "", "a b": "", "-oops": "", "video.example\n": "video.example", "vidéo.example": "",
+		".example": "", "http://%zz/": "",
 		"$(reboot)": "", strings.Repeat("a", 254): "",
 	} {
 		got, err := receiverHost(text)
