@@ -3,17 +3,21 @@
 
 package rtpsend
 
-import "time"
+import (
+	"time"
+
+	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
+)
 
 // ticks is a duration in RTP time: 1/90000 s. One tick is 100/9 us, and 9 ns fit into
 // an int64 for 32 years.
 func ticks(d time.Duration) uint32 {
-	return uint32(int64(d) * (ClockRate / 10_000) / (int64(time.Second) / 10_000))
+	return uint32(int64(d) * (packet.ClockRate / 10_000) / (int64(time.Second) / 10_000))
 }
 
 // ofTicks is the other way round.
 func ofTicks(n uint32) time.Duration {
-	return time.Duration(n) * time.Second / ClockRate
+	return time.Duration(n) * time.Second / packet.ClockRate
 }
 
 // An rtpClock maps capture time to RTP time. It starts with the first picture.

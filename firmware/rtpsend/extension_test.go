@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/pion/rtcp"
+
+	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
 )
 
 func TestFirstPacketOfAFrameBearsTheCaptureTimeAlsoWhenTheClockIsSet(t *testing.T) {
@@ -39,7 +41,7 @@ func TestFirstPacketOfAFrameBearsTheCaptureTimeAlsoWhenTheClockIsSet(t *testing.
 			if i%3 != 0 && p.Extension {
 				t.Errorf("packet %d has an extension", i)
 			}
-			if n := 12 + len(p.Payload); p.Extension && n+captureTimeSize > maxPacket || n > maxPacket {
+			if n := 12 + len(p.Payload); p.Extension && n+packet.CaptureTimeSize > packet.MaxSize || n > packet.MaxSize {
 				t.Errorf("packet %d does not fit", i)
 			}
 		}

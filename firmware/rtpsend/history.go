@@ -3,17 +3,16 @@
 
 package rtpsend
 
-import "time"
+import (
+	"time"
 
-const (
-	// historySize is how many packets can be asked for again: 10 s at 600 kbit/s, of
-	// which a receiver can use the last second or two. A power of two, so that a slot
-	// is the low bits of a sequence number, across the wrap, too.
-	historySize = 1024
-
-	// maxPacket is the largest RTP packet: 1500 MTU - 40 IPv6 - 8 UDP.
-	maxPacket = 1500 - 40 - 8
+	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
 )
+
+// historySize is how many packets can be asked for again: 10 s at 600 kbit/s, of
+// which a receiver can use the last second or two. A power of two, so that a slot
+// is the low bits of a sequence number, across the wrap, too.
+const historySize = 1024
 
 // An entry is what is known of the packet in one slot.
 type entry struct {
@@ -28,7 +27,7 @@ type entry struct {
 // A history is a ring of packets by sequence number, 1.5 MB from the first packet on. Those from next on were made and
 // not sent yet: history and queue are one, so that a packet is written once.
 type history struct {
-	memory  []byte // historySize slots of maxPacket bytes; made with the first packet
+	memory  []byte // historySize slots of packet.MaxSize bytes; made with the first packet
 	entries [historySize]entry
 	next    uint16 // the packet to send next
 	waiting int    // packets from next on
@@ -40,15 +39,15 @@ func newHistory(first uint16) *history {
 }
 
 func (h *history) slot(sequence uint16) []byte {
-	at := int(sequence%historySize) * maxPacket
-	return h.memory[at : at+maxPacket : at+maxPacket]
+	at := int(sequence%historySize) * packet.MaxSize
+	return h.memory[at : at+packet.MaxSize : at+packet.MaxSize]
 }
 
 // room is where the packet after those that wait is written to, and its number. The
 // packet that was there is forgotten.
 func (h *history) room() (b []byte, sequence uint16) {
 	if h.memory == nil {
-		h.memory = make([]byte, historySize*maxPacket)
+		h.memory = make([]byte, historySize*packet.MaxSize)
 	}
 	sequence = h.next + uint16(h.waiting)
 	h.entries[sequence%historySize].size = 0

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
 )
 
 // play sends frames at the clip's pace and returns early when until says so.
@@ -101,7 +103,7 @@ func checkCapture(t *testing.T, l *link, file string, stats Stats) {
 	t.Helper()
 	tshark := func(args ...string) string {
 		return run(t, exec.Command("tshark", append([]string{"-n", "-r", file, "-d", fmt.Sprintf("udp.port==%d,rtp", l.rtp),
-			"-d", fmt.Sprintf("udp.port==%d,rtcp", l.rtcp), "-d", fmt.Sprintf("rtp.pt==%d,vp8", PayloadType)}, args...)...))
+			"-d", fmt.Sprintf("udp.port==%d,rtcp", l.rtcp), "-d", fmt.Sprintf("rtp.pt==%d,vp8", packet.PayloadType)}, args...)...))
 	}
 	if bad := tshark("-Y", "_ws.malformed || _ws.expert.severity >= 6291456"); bad != "" {
 		t.Errorf("tshark calls packets malformed:\n%s", bad)

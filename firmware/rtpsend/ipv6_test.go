@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
 )
 
 func TestGStreamerDecodesEveryFrameOverIPv6AndReadsTheCaptureTime(t *testing.T) {
@@ -21,7 +23,7 @@ func TestGStreamerDecodesEveryFrameOverIPv6AndReadsTheCaptureTime(t *testing.T) 
 	s := l.openWith(t, Config{CaptureTimeID: 1})
 	c := l.tool("gst-launch-1.0", "-v", "rtpbin", "name=b", "latency=100",
 		"udpsrc", "address=::", "port="+strconv.Itoa(l.rtp),
-		"caps=application/x-rtp,media=video,encoding-name=VP8,payload=96,clock-rate=90000,extmap-1="+CaptureTimeURI, "!", "b.recv_rtp_sink_0",
+		"caps=application/x-rtp,media=video,encoding-name=VP8,payload=96,clock-rate=90000,extmap-1="+packet.CaptureTimeURI, "!", "b.recv_rtp_sink_0",
 		"b.", "!", "rtpvp8depay", "!", "vp8dec", "!", "fakesink", "name=fs", "silent=false", "sync=false",
 		"udpsrc", "address=::", "port="+strconv.Itoa(l.rtcp), "!", "b.recv_rtcp_sink_0",
 		"b.send_rtcp_src_0", "!", "udpsink", "host="+l.sender.String(), "port="+strconv.Itoa(l.back), "sync=false", "async=false")

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
 )
 
 // udpMedia is a connected UDP socket. The kernel chooses its source address when it
@@ -83,7 +85,7 @@ func (u *udpMedia) dial() (*mediaSocket, error) {
 const localQueue = 250 * time.Millisecond
 
 // leastQueue bytes hold what the pacer lets go at once.
-const leastQueue = 8 * maxPacket
+const leastQueue = 8 * packet.MaxSize
 
 // queueOf is the bound for a stream of bandwidth bit/s.
 func queueOf(bandwidth int) int {

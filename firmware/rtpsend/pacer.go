@@ -2,7 +2,11 @@
 
 package rtpsend
 
-import "time"
+import (
+	"time"
+
+	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
+)
 
 const (
 	// paceFactor is how much faster than the mean packets leave: a frame of three
@@ -41,7 +45,7 @@ type pacer struct {
 func newPacer(bandwidth int, off bool) pacer {
 	mean := float64(bandwidth) / 8 / usualFPS
 	pace := float64(bandwidth) / 8 * paceFactor
-	return pacer{bucket: fullBucket(pace, max(freely*mean, 2*maxPacket)), pace: pace, off: off}
+	return pacer{bucket: fullBucket(pace, max(freely*mean, 2*packet.MaxSize)), pace: pace, off: off}
 }
 
 // steer makes the pace that of a stream of bandwidth bit/s from now on.

@@ -4,8 +4,9 @@
 package rtpsend
 
 import (
-	"encoding/binary"
 	"time"
+
+	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
 )
 
 // queue cuts a frame into packets behind those that wait. It is their last chance to
@@ -20,14 +21,11 @@ func (s *Sender) queue(frame []byte, timestamp uint32, ntp uint64, twice bool, s
 			}
 		}
 		b, sequence := s.history.room()
-		extensions := putExtensions(b[rtpHeaderSize:], s.cfg.TransportID, s.cfg.CaptureTimeID, ntp)
-		head := rtpHeaderSize + extensions
+		extensions := packet.PutExtensions(b[packet.HeaderSize:], s.cfg.TransportID, s.cfg.CaptureTimeID, ntp)
+		head := packet.HeaderSize + extensions
 		var n int
-		n, last = s.packetizer.Next(b[head : rtpHeaderSize+s.payload])
-		putHeader(b, last, sequence, timestamp, s.cfg.First.SSRC)
-		if extensions > 0 {
-			b[0] |= extensionBit
-		}
+		n, last = s.packetizer.Next(b[head : packet.HeaderSize+s.payload])
+		packet.PutHeader(b, extensions > 0, last, sequence, timestamp, s.cfg.First.SSRC)
 		ntp = 0 // the frame's other packets bear the same timestamp
 		s.history.add(head+n, twice)
 	}
@@ -44,10 +42,10 @@ func (s *Sender) captured(now, at time.Duration) uint64 {
 
 // sendNext sends the packet whose turn it is.
 func (s *Sender) sendNext(sent *tally) error {
-	packet, sequence, before := s.history.peek(), s.history.next, sent.packets
+	b, sequence, before := s.history.peek(), s.history.next, sent.packets
 	twice := s.history.pass()
-	s.number(packet)
-	err := s.write(packet, sent)
+	s.number(b)
+	err := s.write(b, sent)
 	if sent.packets > before {
 		s.departures.name(sequence)
 	}
@@ -59,8 +57,8 @@ func (s *Sender) sendNext(sent *tally) error {
 
 // flush sends what may leave now; the wait for the rest is 0 if there is none.
 func (s *Sender) flush(now time.Duration, sent *tally) (wait time.Duration, err error) {
-	for packet := s.history.peek(); packet != nil; packet = s.history.peek() {
-		if wait := s.pacer.wait(now, len(packet)); wait > 0 {
+	for b := s.history.peek(); b != nil; b = s.history.peek() {
+		if wait := s.pacer.wait(now, len(b)); wait > 0 {
 			return wait, nil
 		}
 		if err := s.sendNext(sent); err != nil {
@@ -72,20 +70,8 @@ func (s *Sender) flush(now time.Duration, sent *tally) (wait time.Duration, err 
 }
 
 // number gives a packet its transport-wide number.
-func (s *Sender) number(packet []byte) {
+func (s *Sender) number(b []byte) {
 	if s.cfg.TransportID != 0 {
-		setTransport(packet, uint16(s.departures.number()))
+		packet.SetTransportNumber(b, uint16(s.departures.number()))
 	}
-}
-
-// putHeader writes an RTP header: version 2, no padding, extension or CSRC.
-func putHeader(b []byte, marker bool, sequence uint16, timestamp, ssrc uint32) {
-	_ = b[rtpHeaderSize-1]
-	b[0], b[1] = 2<<6, PayloadType
-	if marker {
-		b[1] |= 0x80
-	}
-	binary.BigEndian.PutUint16(b[2:], sequence)
-	binary.BigEndian.PutUint32(b[4:], timestamp)
-	binary.BigEndian.PutUint32(b[8:], ssrc)
 }

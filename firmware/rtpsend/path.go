@@ -6,6 +6,7 @@ package rtpsend
 import (
 	"syscall"
 
+	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
 	"github.com/krazycam/krazycam/firmware/rtpvp8"
 )
 
@@ -24,7 +25,7 @@ func (s *Sender) fit(mtu int) {
 	if mtu == 0 {
 		return
 	}
-	room := max(mtu, leastMTU) - s.below - rtpHeaderSize - s.overhead()
+	room := max(mtu, leastMTU) - s.below - packet.HeaderSize - s.overhead()
 	room = min(room, rtpvp8.MaxPayload-s.overhead())
 	if s.payload != 0 && room != s.payload {
 		s.cfg.Log.Info("packets fit the path", "mtu", mtu, "payload", room)
@@ -36,7 +37,7 @@ func (s *Sender) fit(mtu int) {
 func (s *Sender) overhead() int {
 	n := 0
 	if s.cfg.RTX {
-		n += rtxHeaderSize
+		n += packet.RTXHeaderSize
 	}
 	if s.cfg.cloak != nil {
 		n += s.cfg.cloak.tag

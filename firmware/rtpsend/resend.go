@@ -6,15 +6,11 @@ package rtpsend
 import (
 	"encoding/binary"
 	"time"
+
+	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
 )
 
 const (
-	// RTXPayloadType is of packets that are sent again by RFC 4588.
-	RTXPayloadType = PayloadType + 1
-
-	// rtxHeaderSize is the original sequence number in front of an RTX payload.
-	rtxHeaderSize = 2
-
 	// resendShare is the part of the bandwidth that resends may take: with 20 % of
 	// packets lost it is enough, and with more of them lost, more packets make it worse.
 	resendShare = 0.25
@@ -51,7 +47,7 @@ func (r *Resends) add(more Resends) {
 // newResendBucket lets a lost key frame pass at once, and then resendShare.
 func newResendBucket(bandwidth int) bucket {
 	rate := float64(bandwidth) / 8 * resendShare
-	return fullBucket(rate, max(rate, 8*maxPacket)) // a second's worth
+	return fullBucket(rate, max(rate, 8*packet.MaxSize)) // a second's worth
 }
 
 // A wanted list holds sequence numbers between the goroutine that reads RTCP and the
@@ -144,15 +140,16 @@ func (s *Sender) resend(now time.Duration, sent *tally) error {
 func (s *Sender) verbatim() bool { return s.cfg.cloak != nil && !s.cfg.RTX }
 
 // sendAgain sends one packet as it was, but for its transport-wide number unless verbatim.
-func (s *Sender) sendAgain(packet []byte, sent *tally) error {
+func (s *Sender) sendAgain(b []byte, sent *tally) error {
 	if s.cfg.RTX {
-		packet = s.wrapRTX(packet)
+		b = packet.WrapRTX(s.rtxPacket[:], b, s.rtxSequence, s.cfg.First.RTXSSRC)
+		s.rtxSequence++
 	}
 	if !s.verbatim() {
-		s.number(packet)
+		s.number(b)
 	}
 	again := tally{at: sent.at, again: true, unnumbered: s.verbatim()}
-	err := s.write(packet, &again)
+	err := s.write(b, &again)
 	sent.resends.Sent += again.packets
 	sent.resends.Octets += again.octets
 	sent.errors.add(again.errors)
@@ -160,19 +157,4 @@ func (s *Sender) sendAgain(packet []byte, sent *tally) error {
 		sent.last = again.last
 	}
 	return err
-}
-
-// wrapRTX makes the packet of RFC 4588 section 4: own SSRC, sequence numbers and
-// payload type, the original sequence number before the payload.
-func (s *Sender) wrapRTX(packet []byte) []byte {
-	head := headerSize(packet)
-	b := s.rtxPacket[:len(packet)+rtxHeaderSize]
-	copy(b, packet[:head])
-	b[1] = packet[1]&0x80 | RTXPayloadType
-	copy(b[head:], packet[2:4]) // the original sequence number
-	copy(b[head+rtxHeaderSize:], packet[head:])
-	binary.BigEndian.PutUint16(b[2:], s.rtxSequence)
-	binary.BigEndian.PutUint32(b[8:], s.cfg.First.RTXSSRC)
-	s.rtxSequence++
-	return b
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/pion/rtcp"
+
+	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
 )
 
 func nack(sequences ...uint16) rtcp.Packet {
@@ -73,7 +75,7 @@ func TestRTXPacketsHaveTheirOwnStreamAndTheOldNumber(t *testing.T) {
 		for i, p := range r.media.packets[3:] {
 			was := r.media.packets[1+i]
 			osn := binary.BigEndian.Uint16(p.Payload)
-			if p.PayloadType != RTXPayloadType || p.SSRC != 99 || p.SequenceNumber != uint16(65535+i) || p.Marker != was.Marker ||
+			if p.PayloadType != packet.RTXPayloadType || p.SSRC != 99 || p.SequenceNumber != uint16(65535+i) || p.Marker != was.Marker ||
 				p.Timestamp != was.Timestamp || osn != was.SequenceNumber || !bytes.Equal(p.Payload[2:], was.Payload) {
 				t.Errorf("RTX packet %d: %+v of %d, from %+v", i, p.Header, osn, was.Header)
 			}
@@ -82,8 +84,8 @@ func TestRTXPacketsHaveTheirOwnStreamAndTheOldNumber(t *testing.T) {
 			t.Errorf("%+v, want 2 sent", got)
 		}
 		for _, p := range r.media.packets {
-			if n := 12 + len(p.Payload); n > maxPacket {
-				t.Errorf("packet of %d bytes, at most %d fit", n, maxPacket)
+			if n := 12 + len(p.Payload); n > packet.MaxSize {
+				t.Errorf("packet of %d bytes, at most %d fit", n, packet.MaxSize)
 			}
 		}
 	})

@@ -27,14 +27,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-)
 
-const (
-	// PayloadType is the first of the dynamic ones (RFC 3551 section 6).
-	PayloadType = 96
-
-	// ClockRate is RTP time in ticks a second (RFC 7741 section 4.1).
-	ClockRate = 90_000
+	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
 )
 
 // DefaultBandwidth is the session's bandwidth, in bit/s, if the Config names none.
@@ -74,7 +68,7 @@ type Config struct {
 	Echo          bool           // ask the receiver's host for echoes while nothing better tells Path of a queue
 	Path          Path           // hears what becomes of the packets; nil: nobody
 	Doubt         func()         // called, at most once in 5 s, when the receiver may be gone; must not block; nil: nobody cares
-	RTX           bool           // the receiver knows RFC 4588: resends are packets of RTXPayloadType
+	RTX           bool           // the receiver knows RFC 4588: resends are packets of packet.RTXPayloadType
 	Log           *slog.Logger   // nil: silent
 
 	Now       func() time.Time     // wall clock for sender reports; nil: time.Now
@@ -122,8 +116,8 @@ func (c *Config) complete() error {
 	if len(c.CNAME) > 255 {
 		return fmt.Errorf("CNAME of %d bytes, at most 255 fit into SDES", len(c.CNAME))
 	}
-	if max(c.CaptureTimeID, c.TransportID) > maxExtensionID || c.CaptureTimeID != 0 && c.CaptureTimeID == c.TransportID {
-		return fmt.Errorf("header extension IDs %d and %d: want two of 1 to %d", c.CaptureTimeID, c.TransportID, maxExtensionID)
+	if max(c.CaptureTimeID, c.TransportID) > packet.MaxExtensionID || c.CaptureTimeID != 0 && c.CaptureTimeID == c.TransportID {
+		return fmt.Errorf("header extension IDs %d and %d: want two of 1 to %d", c.CaptureTimeID, c.TransportID, packet.MaxExtensionID)
 	}
 	if c.Doubt == nil {
 		c.Doubt = func() {}

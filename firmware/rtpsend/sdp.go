@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
 )
 
 // SDP describes the stream as ffmpeg and GStreamer want it: lines end in CR LF.
@@ -20,21 +22,21 @@ func (s *Sender) SDP() string {
 		"t=0 0",
 		fmt.Sprintf("m=video %d %s", to.Port(), s.profile()),
 		fmt.Sprintf("b=AS:%d", (s.cfg.Bandwidth+999)/1000), // kbit/s, from which receivers compute their RTCP interval
-		fmt.Sprintf("a=rtpmap:%d VP8/%d", PayloadType, ClockRate),
+		fmt.Sprintf("a=rtpmap:%d VP8/%d", packet.PayloadType, packet.ClockRate),
 		fmt.Sprintf("a=rtcp:%d IN %s", rtcp.Port(), address(rtcp.Addr())),
 		fmt.Sprintf("a=ssrc:%d cname:%s", s.SSRC(), s.cfg.CNAME),
 	}
 	if s.cfg.CaptureTimeID != 0 {
-		lines = append(lines, fmt.Sprintf("a=extmap:%d %s", s.cfg.CaptureTimeID, CaptureTimeURI))
+		lines = append(lines, fmt.Sprintf("a=extmap:%d %s", s.cfg.CaptureTimeID, packet.CaptureTimeURI))
 	}
 	if s.cfg.TransportID != 0 {
-		lines = append(lines, fmt.Sprintf("a=extmap:%d %s", s.cfg.TransportID, TransportURI), fmt.Sprintf("a=rtcp-fb:%d transport-cc", PayloadType))
+		lines = append(lines, fmt.Sprintf("a=extmap:%d %s", s.cfg.TransportID, packet.TransportURI), fmt.Sprintf("a=rtcp-fb:%d transport-cc", packet.PayloadType))
 	}
 	if s.cfg.mux() {
 		lines = append(lines, "a=rtcp-mux")
 	}
 	if s.cfg.RTX {
-		lines = append(lines, fmt.Sprintf("a=rtpmap:%d rtx/%d", RTXPayloadType, ClockRate), fmt.Sprintf("a=fmtp:%d apt=%d", RTXPayloadType, PayloadType),
+		lines = append(lines, fmt.Sprintf("a=rtpmap:%d rtx/%d", packet.RTXPayloadType, packet.ClockRate), fmt.Sprintf("a=fmtp:%d apt=%d", packet.RTXPayloadType, packet.PayloadType),
 			fmt.Sprintf("a=ssrc-group:FID %d %d", s.SSRC(), s.cfg.First.RTXSSRC), fmt.Sprintf("a=ssrc:%d cname:%s", s.cfg.First.RTXSSRC, s.cfg.CNAME))
 	}
 	return strings.Join(lines, "\r\n") + "\r\n"
@@ -51,9 +53,9 @@ func (s *Sender) profile() string {
 		p += "F" // a=rtcp-fb belongs to the feedback profiles alone (RFC 4585 section 4.2)
 	}
 	if s.cfg.RTX {
-		return fmt.Sprintf("%s %d %d", p, PayloadType, RTXPayloadType)
+		return fmt.Sprintf("%s %d %d", p, packet.PayloadType, packet.RTXPayloadType)
 	}
-	return fmt.Sprintf("%s %d", p, PayloadType)
+	return fmt.Sprintf("%s %d", p, packet.PayloadType)
 }
 
 // unspecified stands for the sender's own address, which the file must not tell.

@@ -10,11 +10,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
 	"github.com/krazycam/krazycam/firmware/rtpvp8"
 )
-
-// rtpHeaderSize is an RTP header without contributing sources and extensions.
-const rtpHeaderSize = 12
 
 // A Sender is one stream to one receiver. Send belongs to one goroutine; all other
 // methods may be called from any.
@@ -37,7 +35,7 @@ type Sender struct {
 	resends     bucket
 	repeats     repeats
 	rtxSequence uint16
-	rtxPacket   [maxPacket]byte
+	rtxPacket   [packet.MaxSize]byte
 	departures  departures
 	echoes      echo          // conn is set before the first frame; the rest is owned by echo
 	below       int           // bytes of IP and UDP headers below a packet

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
 )
 
 func TestSequenceAndTimestampWrapAndOnlyTheLastPacketIsMarked(t *testing.T) {
@@ -38,7 +40,7 @@ func TestSequenceAndTimestampWrapAndOnlyTheLastPacketIsMarked(t *testing.T) {
 			if p.SequenceNumber != want.seq || p.Timestamp != want.ts || p.Marker != want.marker {
 				t.Errorf("packet %d: sequence %d, timestamp %#x, marker %v, want %+v", i, p.SequenceNumber, p.Timestamp, p.Marker, want)
 			}
-			if p.SSRC != testSSRC || p.PayloadType != PayloadType || p.Version != 2 || p.Padding || p.Extension {
+			if p.SSRC != testSSRC || p.PayloadType != packet.PayloadType || p.Version != 2 || p.Padding || p.Extension {
 				t.Errorf("packet %d: header %+v", i, p.Header)
 			}
 		}

@@ -11,6 +11,8 @@ import (
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	"github.com/pion/srtp/v3"
+
+	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
 )
 
 // The profiles, by their names in RFC 5764 and RFC 7714.
@@ -51,7 +53,7 @@ type cloak struct {
 	theirs  *srtp.Context
 	header  rtp.Header
 	control rtcp.Header
-	sealed  [maxPacket + mostGrowth]byte
+	sealed  [packet.MaxSize + mostGrowth]byte
 	opened  [maxReport + 1]byte
 }
 

@@ -12,6 +12,8 @@ import (
 
 	"github.com/pion/rtcp"
 	"github.com/pion/srtp/v3"
+
+	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
 )
 
 // testKeys are of profile, other ones for each seed.
@@ -70,7 +72,7 @@ func TestSRTPIsReadByPionAndResendsAreTheSameBytesAcrossTheWrap(t *testing.T) {
 						break
 					}
 					b, err := in.DecryptRTP(nil, p, nil)
-					if err != nil || !bytes.Contains(b, []byte("krazycamkrazycam")) || bytes.Contains(p, []byte("krazycam")) || len(p) > maxPacket {
+					if err != nil || !bytes.Contains(b, []byte("krazycamkrazycam")) || bytes.Contains(p, []byte("krazycam")) || len(p) > packet.MaxSize {
 						t.Fatalf("packet of %d bytes: %v", len(p), err)
 					}
 				}
@@ -82,11 +84,11 @@ func TestSRTPIsReadByPionAndResendsAreTheSameBytesAcrossTheWrap(t *testing.T) {
 			r.clock.started = true
 			before := r.history.next - 12
 			for _, s := range []uint16{before, r.history.next - 1} {
-				packet, _ := r.history.find(s)
-				if err := r.sendAgain(packet, &sent); err != nil {
+				b, _ := r.history.find(s)
+				if err := r.sendAgain(b, &sent); err != nil {
 					t.Fatal(err)
 				}
-				if err := r.sendAgain(packet, &sent); err != nil {
+				if err := r.sendAgain(b, &sent); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -185,13 +187,13 @@ func BenchmarkSeal(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			packet := make([]byte, 1250)
+			p := make([]byte, 1250)
 			sequence := uint16(0)
 			b.ReportAllocs()
 			for b.Loop() {
 				sequence++
-				putHeader(packet, true, sequence, 0, testSSRC)
-				if _, err := c.sealRTP(packet); err != nil {
+				packet.PutHeader(p, false, true, sequence, 0, testSSRC)
+				if _, err := c.sealRTP(p); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -205,11 +207,11 @@ func TestSealingAllocatesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		packet, sequence := make([]byte, 1250), uint16(0)
+		p, sequence := make([]byte, 1250), uint16(0)
 		if n := testing.AllocsPerRun(1000, func() {
 			sequence++
-			putHeader(packet, true, sequence, 0, testSSRC)
-			if _, err := c.sealRTP(packet); err != nil {
+			packet.PutHeader(p, false, true, sequence, 0, testSSRC)
+			if _, err := c.sealRTP(p); err != nil {
 				t.Fatal(err)
 			}
 		}); n != 0 {

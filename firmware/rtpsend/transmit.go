@@ -7,6 +7,8 @@ import (
 	"net"
 	"syscall"
 	"time"
+
+	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
 )
 
 // calm is how long frames must leave without an error before an outage is over: where
@@ -74,11 +76,11 @@ func (t *tally) fail(err error) {
 // The kernel reports an ICMP port unreachable by failing the next write without sending
 // it: that packet gets a second try, so that a receiver that has just started does not
 // lose the first one it could have had.
-func (s *Sender) write(packet []byte, sent *tally) error {
-	wire := packet
+func (s *Sender) write(b []byte, sent *tally) error {
+	wire := b
 	if s.cfg.cloak != nil {
 		var err error
-		if wire, err = s.cfg.cloak.sealRTP(packet); err != nil { // after 2^48 packets
+		if wire, err = s.cfg.cloak.sealRTP(b); err != nil { // after 2^48 packets
 			sent.fail(err)
 			return nil
 		}
@@ -97,7 +99,7 @@ func (s *Sender) write(packet []byte, sent *tally) error {
 			s.fit(s.media.MTU()) // an ICMP "too big" came: the kernel knows the path now
 		}
 	default:
-		payload := len(packet) - headerSize(packet)
+		payload := len(b) - packet.HeaderLength(b)
 		sent.packets++
 		sent.octets += uint64(payload)
 		if sent.again {

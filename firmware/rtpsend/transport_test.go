@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/pion/rtcp"
+
+	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
 )
 
 // A diary is a Path that writes down what it hears.
@@ -274,7 +276,7 @@ func TestArrivalsGoOnWhereTheReferenceTimeBeginsAnew(t *testing.T) {
 
 func TestSDPTellsOfTheExtensions(t *testing.T) {
 	r := newRigWith(t, Config{TransportID: 5, CaptureTimeID: 4})
-	for _, want := range []string{"RTP/AVPF 96\r\n", "a=extmap:5 " + TransportURI + "\r\n", "a=rtcp-fb:96 transport-cc\r\n", "a=extmap:4 " + CaptureTimeURI + "\r\n"} {
+	for _, want := range []string{"RTP/AVPF 96\r\n", "a=extmap:5 " + packet.TransportURI + "\r\n", "a=rtcp-fb:96 transport-cc\r\n", "a=extmap:4 " + packet.CaptureTimeURI + "\r\n"} {
 		if !strings.Contains(r.SDP(), want) {
 			t.Errorf("SDP lacks %q:\n%s", want, r.SDP())
 		}
