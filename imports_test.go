@@ -63,6 +63,10 @@ func importRules() []importRule {
 		// Inside firmware.
 		{of: "./firmware/rtpsend/...", ban: "./firmware/...", allow: "./firmware/rtpsend/... ./firmware/rtpvp8",
 			reason: "leaves meet in firmware, not in each other"},
+		{of: "./firmware/rtpsend/udp ./firmware/rtpsend/packet", ban: "./...", allow: "./firmware/rtpsend/udp ./firmware/rtpsend/packet",
+			reason: "the Sender uses sockets and packets, they do not know it"},
+		{of: "./firmware/rtpsend/packet", ban: "net",
+			reason: "it is pure: values in, bytes out"},
 		{of: "./firmware/gateway/...", ban: "./firmware/...", allow: "./firmware/gateway/... ./firmware/atomicfile",
 			reason: "leaves meet in firmware, not in each other"},
 		{of: "./firmware/pipeline/...", ban: "./firmware/...",

@@ -25,8 +25,8 @@ func (s *Sender) Close() error {
 	err := s.end()
 	late.Stop()
 	err = errors.Join(err, closeMedia(), s.reports.Close())
-	if s.echoes.conn != nil {
-		err = errors.Join(err, s.echoes.conn.Close())
+	if s.echo != nil {
+		err = errors.Join(err, s.echo.Close())
 	}
 	s.sending.Unlock()
 	s.running.Wait()

@@ -3,10 +3,8 @@
 package rtpsend
 
 import (
-	"encoding/binary"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"os/exec"
 	"slices"
@@ -16,6 +14,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/krazycam/krazycam/firmware/rtpsend/udp"
 )
 
 // fakeHost answers each request after a while.
@@ -33,14 +33,14 @@ func (f *fakeHost) Send(b []byte) error {
 	f.mu.Lock()
 	f.asked = append(f.asked, f.now()-time.Hour)
 	f.mu.Unlock()
-	if len(b) != echoSize || b[0] != echoRequest4 || b[1] != 0 {
+	if len(b) != 16 || b[0] != 8 || b[1] != 0 {
 		f.t.Errorf("request % x", b)
 	}
 	if f.after == 0 {
 		return nil
 	}
 	answer := slices.Clone(b)
-	answer[0] = echoReply4
+	answer[0] = 0 // an answer, RFC 792
 	time.AfterFunc(f.after, func() {
 		select {
 		case f.in <- answer:
@@ -74,7 +74,7 @@ func (f *fakeHost) requests() int {
 func newEchoRig(t *testing.T, after time.Duration, cfg Config) (*rig, *fakeHost) {
 	r := newRigWith(t, cfg)
 	f := &fakeHost{t: t, after: after, now: r.cfg.Monotonic, in: make(chan []byte), closed: make(chan struct{})}
-	r.echoes = newEcho(f, false)
+	r.echo = udp.NewEcho(f, false)
 	return r, f
 }
 
@@ -148,52 +148,15 @@ func TestEchoRequestsLeaveOnlyWhileTheyAreOfUse(t *testing.T) {
 
 func TestHostThatNeverAnswersIsSeldomAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		const echoTries, silentInterval = 50, 10 * time.Second // as in udp
 		r, f := newEchoRig(t, 0, Config{})
 		r.stream(t, 2*time.Minute)
 		r.Close()
-		if n := f.requests(); n < echoPatience || n > echoPatience+15 {
-			t.Errorf("%d requests in 2 minutes, want %d and one each %v", n, echoPatience, echoSeldom)
+		if n := f.requests(); n < echoTries || n > echoTries+15 {
+			t.Errorf("%d requests in 2 minutes, want %d and one each %v", n, echoTries, silentInterval)
 		}
 		if n := r.Stats().Echoes; n != 0 {
 			t.Errorf("%d answers of nobody", n)
-		}
-	})
-}
-
-// asked gives an echo that waits for the answers to 3 of 70 requests.
-func asked() *Sender {
-	s := &Sender{cfg: Config{Monotonic: func() time.Duration { return time.Hour }}}
-	s.departures.path = deaf{}
-	s.echoes.token = [8]byte{1, 2, 3, 4, 5, 6, 7, 8}
-	s.echoes.sequence = 70
-	for _, n := range []uint16{66, 67, 69} {
-		s.echoes.requests[n%echoesKept] = request{at: time.Minute, open: true}
-	}
-	return s
-}
-
-// FuzzEchoAnswer: only an answer to an open request counts, once.
-func FuzzEchoAnswer(f *testing.F) {
-	good := []byte{0, 0, 0, 0, 9, 9, 0, 67, 1, 2, 3, 4, 5, 6, 7, 8}
-	for at, values := range [][]byte{{0, 1, 8, 129}, {0, 1}, 7: {67, 66, 69, 68, 70, 3, 131}, 8: {1, 0}} {
-		for _, v := range values {
-			b := slices.Clone(good)
-			b[at] = v
-			f.Add(b)
-		}
-	}
-	f.Add(good[:8])
-	f.Add(append(slices.Clone(good), 0))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		s := asked()
-		s.echoed(time.Hour, b)
-		s.echoed(time.Hour, b)
-		want := uint64(0)
-		if len(b) == echoSize && b[0] == 0 && b[1] == 0 && string(b[8:]) == string(good[8:]) && slices.Contains([]uint16{66, 67, 69}, binary.BigEndian.Uint16(b[6:])) {
-			want = 1
-		}
-		if got := s.Stats().Echoes; got != want {
-			t.Errorf("% x counts %d times, want %d", b, got, want)
 		}
 	})
 }
@@ -238,12 +201,5 @@ func TestKernelAnswersEchoesAcrossTheLink(t *testing.T) {
 				t.Error("no packet left")
 			}
 		})
-	}
-}
-
-func TestEchoSocketOfAnInterfaceThatIsNotThere(t *testing.T) {
-	if s, err := dialEcho(netip.MustParseAddr("fe80::1%nowhere")); err == nil {
-		s.Close()
-		t.Error("opened a socket to an interface that is not there")
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
+	"github.com/krazycam/krazycam/firmware/rtpsend/udp"
 )
 
 // play sends frames at the clip's pace and returns early when until says so.
@@ -87,7 +88,7 @@ func TestFFmpegDecodesEveryFrameBitExactAndTsharkFindsNoFault(t *testing.T) {
 	if equal != clipFrames || len(got) != clipFrames {
 		t.Errorf("ffmpeg decoded %d frames, %d of them equal to the file's %d", len(got), equal, len(want))
 	}
-	if stats.Packets <= 36 || stats.SendErrors != (SendErrors{}) {
+	if stats.Packets <= 36 || stats.SendErrors != (udp.Errors{}) {
 		t.Errorf("%+v: want the sequence number to wrap and no errors", stats)
 	}
 	t.Run("tshark", func(t *testing.T) {

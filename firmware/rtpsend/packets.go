@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
+	"github.com/krazycam/krazycam/firmware/rtpsend/udp"
+	"github.com/krazycam/krazycam/firmware/rtpvp8"
 )
 
 // queue cuts a frame into packets behind those that wait. It is their last chance to
@@ -74,4 +76,30 @@ func (s *Sender) number(b []byte) {
 	if s.cfg.TransportID != 0 {
 		packet.SetTransportNumber(b, uint16(s.departures.number()))
 	}
+}
+
+// fit makes packets small enough for a path of mtu bytes; 0 is no news. sending is
+// held, or nobody sends yet.
+func (s *Sender) fit(mtu int) {
+	if mtu == 0 {
+		return
+	}
+	room := max(mtu, udp.MinMTU) - s.below - packet.HeaderSize - s.overhead()
+	room = min(room, rtpvp8.MaxPayload-s.overhead())
+	if s.payload != 0 && room != s.payload {
+		s.cfg.Log.Info("packets fit the path", "mtu", mtu, "payload", room)
+	}
+	s.payload = room
+}
+
+// overhead is what a payload grows by before it is sent.
+func (s *Sender) overhead() int {
+	n := 0
+	if s.cfg.RTX {
+		n += packet.RTXHeaderSize
+	}
+	if s.cfg.cloak != nil {
+		n += s.cfg.cloak.tag
+	}
+	return n
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/krazycam/krazycam/firmware/rtpsend/udp"
 )
 
 func TestPacketsShrinkWhenThePathRefusesThemAndAKeyFrameFollows(t *testing.T) {
@@ -50,7 +52,7 @@ func TestPayloadLeavesRoomForWhatIsAdded(t *testing.T) {
 		{"WireGuard", Config{}, 1420, 1380},
 		{"RTX", Config{RTX: true}, 1500, 1438},
 		{"SRTP with AES-GCM in a tunnel", Config{SRTP: testKeys(ProfileGCM, 1)}, 1280, 1224},
-		{"a forged ICMP packet", Config{}, 68, leastMTU - 40},
+		{"a forged ICMP packet", Config{}, 68, udp.MinMTU - 40},
 		{"nothing known", Config{}, 0, 1440},
 	} {
 		r := newRigWith(t, c.cfg)

@@ -29,10 +29,10 @@ func (s *Sender) startReports() {
 	s.mu.Unlock()
 	s.running.Add(2)
 	go s.run()
-	if s.echoes.conn != nil {
-		s.ask() // before the stream can make a queue
+	if s.echo != nil {
+		s.askForEcho() // before the stream can make a queue
 		s.running.Add(1)
-		go s.echo()
+		go s.exchangeEchoes()
 	}
 	go s.pump()
 }
@@ -104,7 +104,7 @@ func (s *Sender) sendReport(bye *rtcp.Goodbye) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
-		s.stats.ReportErrors.count(err)
+		s.stats.ReportErrors.Count(err)
 		return
 	}
 	s.stats.ReportsSent++

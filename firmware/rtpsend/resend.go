@@ -152,7 +152,7 @@ func (s *Sender) sendAgain(b []byte, sent *tally) error {
 	err := s.write(b, &again)
 	sent.resends.Sent += again.packets
 	sent.resends.Octets += again.octets
-	sent.errors.add(again.errors)
+	sent.errors.Add(again.errors)
 	if again.last != nil {
 		sent.last = again.last
 	}

@@ -29,6 +29,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
+	"github.com/krazycam/krazycam/firmware/rtpsend/udp"
 )
 
 // DefaultBandwidth is the session's bandwidth, in bit/s, if the Config names none.
@@ -84,16 +85,16 @@ func Open(cfg Config) (*Sender, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, fmt.Errorf("rtpsend: %w", err)
 	}
-	media, reports, err := openSockets(&cfg)
+	media, reports, err := udp.Open(udp.Config{
+		RTP: cfg.RTP, RTCP: cfg.RTCP, LocalRTCPPort: cfg.LocalRTCPPort, Queue: cfg.socketQueue(), Log: cfg.Log,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("rtpsend: %w", err)
 	}
 	s := newSender(cfg, media, reports)
 	if cfg.Echo {
-		if conn, err := dialEcho(cfg.RTP.Addr()); err != nil { // reports have to do
-			cfg.Log.Debug("no echo requests", "because", err)
-		} else {
-			s.echoes = newEcho(conn, cfg.RTP.Addr().Is6())
+		if s.echo, err = udp.OpenEcho(cfg.RTP.Addr()); err != nil { // reports have to do
+			cfg.Log.Debug("no echo requests", "error", err)
 		}
 	}
 	return s, nil
@@ -174,12 +175,12 @@ func (c *Config) randomize() {
 	}
 }
 
-// queue is how many bytes may wait in this machine; 0: a file has time.
-func (c *Config) queue() int {
+// socketQueue is how many bytes may wait in this machine; 0: a file has time.
+func (c *Config) socketQueue() int {
 	if c.Unpaced {
 		return 0
 	}
-	return queueOf(c.Bandwidth)
+	return udp.QueueFor(c.Bandwidth)
 }
 
 // mux tells that RTP and RTCP share a port.

@@ -11,15 +11,26 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
+	"github.com/krazycam/krazycam/firmware/rtpsend/udp"
 	"github.com/krazycam/krazycam/firmware/rtpvp8"
 )
+
+// An rtpConn takes RTP packets; *udp.RTPConn is one. Renew is called at most once a second
+// while packets do not leave for want of a route.
+type rtpConn interface {
+	Write(packet []byte) (int, error)
+	MTU() int // bytes of an IP packet on the path, as far as the kernel knows; 0: not known
+	Renew() error
+	Close() error
+}
 
 // A Sender is one stream to one receiver. Send belongs to one goroutine; all other
 // methods may be called from any.
 type Sender struct {
 	cfg     Config
-	media   mediaConn
-	reports reportConn
+	media   rtpConn
+	reports udp.RTCPConn
+	echo    *udp.Echo // nil: nobody is asked; set before the first frame, then owned by exchangeEchoes
 
 	closed  atomic.Bool
 	done    chan struct{}  // closed by Close
@@ -37,7 +48,6 @@ type Sender struct {
 	rtxSequence uint16
 	rtxPacket   [packet.MaxSize]byte
 	departures  departures
-	echoes      echo          // conn is set before the first frame; the rest is owned by echo
 	below       int           // bytes of IP and UDP headers below a packet
 	outage      bool          // packets do not leave, or did not a moment ago
 	failed      time.Duration // when a frame last met a send error
@@ -64,7 +74,7 @@ type Sender struct {
 	in [maxReport + 1]byte // owned by run
 }
 
-func newSender(cfg Config, media mediaConn, reports reportConn) *Sender {
+func newSender(cfg Config, media rtpConn, reports udp.RTCPConn) *Sender {
 	s := &Sender{
 		cfg: cfg, media: media, reports: reports, done: make(chan struct{}), awake: make(chan struct{}, 1),
 		packetizer:  rtpvp8.NewPacketizer(rtpvp8.MaxPayload, cfg.First.PictureID),
@@ -77,11 +87,8 @@ func newSender(cfg Config, media mediaConn, reports reportConn) *Sender {
 		session:     session{bandwidth: cfg.Bandwidth, members: 1, senders: 1, weSent: true},
 	}
 	s.departures.path = cfg.Path
-	s.below = 40 + udpHeader
-	if cfg.RTP.Addr().Is4() {
-		s.below = 20 + udpHeader
-	}
-	s.fit(ethernetMTU)
+	s.below = udp.HeaderSize(cfg.RTP.Addr())
+	s.fit(udp.EthernetMTU)
 	if media != nil {
 		s.fit(media.MTU())
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
+	"github.com/krazycam/krazycam/firmware/rtpsend/udp"
 )
 
 func TestSequenceAndTimestampWrapAndOnlyTheLastPacketIsMarked(t *testing.T) {
@@ -113,7 +114,7 @@ func TestSendErrorsAreCountedByCauseAndLoggedOnceAnOutage(t *testing.T) {
 			time.Sleep(calm)
 		}
 		got := r.Stats()
-		if want := (SendErrors{Unreachable: 3, Other: 2}); got.SendErrors != want || got.Frames != 3 || got.Packets != 4 {
+		if want := (udp.Errors{Unreachable: 3, Other: 2}); got.SendErrors != want || got.Frames != 3 || got.Packets != 4 {
 			t.Errorf("%+v, want %+v, 3 frames, 4 packets", got, want)
 		}
 		var octets uint64
@@ -165,6 +166,27 @@ func TestDroppedFrameSendsNothingAndSilentSenderSaysNoBye(t *testing.T) {
 	if err := r.Close(); err != nil {
 		t.Errorf("second Close = %v", err)
 	}
+}
+
+func TestUnreachableReceiverRenewsTheSocketOnceASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		defer r.Close()
+		for range 90 { // 3 s at 30 fps
+			r.media.errs = []error{syscall.ENETUNREACH}
+			r.frame(t, false, 100)
+			time.Sleep(time.Second / 30)
+		}
+		if r.media.renewed != 3 {
+			t.Errorf("renewed %d times in 3 s, want 3", r.media.renewed)
+		}
+		r.media.errs = []error{syscall.ECONNREFUSED}
+		time.Sleep(time.Second)
+		r.frame(t, false, 100)
+		if r.media.renewed != 3 {
+			t.Error("renewed although there is a route: the receiver would see another port")
+		}
+	})
 }
 
 // listen is a UDP socket on a loopback address, or skips.

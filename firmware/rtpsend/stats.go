@@ -3,19 +3,23 @@
 
 package rtpsend
 
-import "time"
+import (
+	"time"
+
+	"github.com/krazycam/krazycam/firmware/rtpsend/udp"
+)
 
 // Stats are counters since Open and the receiver's latest figures.
 type Stats struct {
 	Frames     uint64
 	Packets    uint64 // taken by the kernel
 	Octets     uint64 // of RTP payload in them, without headers (RFC 3550 section 6.4.1)
-	SendErrors SendErrors
+	SendErrors udp.Errors
 	Withheld   uint64 // frames that were not sent while the circuit was broken (RFC 8083)
 	Breaks     uint64 // of the circuit
 
 	ReportsSent   uint64 // SR or RR with SDES
-	ReportErrors  SendErrors
+	ReportErrors  udp.Errors
 	ReceiveErrors uint64 // reading the RTCP socket failed
 
 	Reports         uint64        // reception reports about our stream

@@ -5,10 +5,10 @@ package rtpsend
 import (
 	"errors"
 	"net"
-	"syscall"
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
+	"github.com/krazycam/krazycam/firmware/rtpsend/udp"
 )
 
 // calm is how long frames must leave without an error before an outage is over: where
@@ -21,7 +21,7 @@ func (s *Sender) account(now time.Duration, sent *tally) {
 	s.mu.Lock()
 	s.stats.Packets += sent.packets
 	s.stats.Octets += sent.octets
-	s.stats.SendErrors.add(sent.errors)
+	s.stats.SendErrors.Add(sent.errors)
 	s.stats.Resends.add(sent.resends)
 	if sent.errors.Refused > 0 {
 		s.doubt.refuse(now)
@@ -46,7 +46,7 @@ func (s *Sender) account(now time.Duration, sent *tally) {
 
 // renew gives the socket a chance to leave an address that the board lost.
 func (s *Sender) renew(now time.Duration, why error) {
-	if !errors.Is(why, syscall.ENETUNREACH) || now-s.renewed < time.Second {
+	if !udp.IsUnroutable(why) || now-s.renewed < time.Second {
 		return
 	}
 	s.renewed = now
@@ -62,13 +62,13 @@ type tally struct {
 	again           bool          // they were sent before
 	unnumbered      bool          // their transport-wide number is that of the first time
 	packets, octets uint64
-	errors          SendErrors
+	errors          udp.Errors
 	resends         Resends
 	last            error // the latest send error
 }
 
 func (t *tally) fail(err error) {
-	t.errors.count(err)
+	t.errors.Count(err)
 	t.last = err
 }
 
@@ -86,7 +86,7 @@ func (s *Sender) write(b []byte, sent *tally) error {
 		}
 	}
 	_, err := s.media.Write(wire)
-	if errors.Is(err, syscall.ECONNREFUSED) {
+	if udp.IsRefused(err) {
 		sent.fail(err)
 		_, err = s.media.Write(wire)
 	}
@@ -95,7 +95,7 @@ func (s *Sender) write(b []byte, sent *tally) error {
 		return ErrClosed
 	case err != nil:
 		sent.fail(err)
-		if errors.Is(err, syscall.EMSGSIZE) {
+		if udp.IsTooLarge(err) {
 			s.fit(s.media.MTU()) // an ICMP "too big" came: the kernel knows the path now
 		}
 	default:

@@ -1,8 +1,8 @@
-// The socket for echo requests: one of those that Linux gives to whoever is of a group in
-// net.ipv4.ping_group_range, for IPv6 too (icmp(7)). It hears answers to its own requests
-// only. It is not connected, so that an address which changes does not matter.
+// The socket for echo requests. Linux gives such a socket to users of a group in
+// net.ipv4.ping_group_range, for IPv6 too (icmp(7)). It gets the answers to its own requests
+// only. It is not connected, so a change of this machine's address does not matter.
 
-package rtpsend
+package udp
 
 import (
 	"errors"
@@ -23,13 +23,13 @@ type echoSocket struct {
 
 // dialEcho makes one, to the host of a receiver.
 func dialEcho(to netip.Addr) (*echoSocket, error) {
-	family, protocol, network := unix.AF_INET6, unix.IPPROTO_ICMPV6, "udp6"
+	family, protocol, version := unix.AF_INET6, unix.IPPROTO_ICMPV6, network(to)
 	s := &echoSocket{}
 	if to.Is4() {
-		family, protocol, network = unix.AF_INET, unix.IPPROTO_ICMP, "udp4"
+		family, protocol = unix.AF_INET, unix.IPPROTO_ICMP
 		s.to = &unix.SockaddrInet4{Addr: to.As4()}
 	} else {
-		scope, err := zone(to.Zone())
+		scope, err := zoneIndex(to.Zone())
 		if err != nil {
 			return nil, err
 		}
@@ -43,12 +43,12 @@ func dialEcho(to netip.Addr) (*echoSocket, error) {
 	if s.raw, err = s.file.SyscallConn(); err != nil {
 		return nil, errors.Join(err, s.file.Close())
 	}
-	_ = mark(s.raw, network) // the queue of the packets whose delay it is about
+	_ = setTrafficClass(s.raw, version) // the queue of the packets whose delay it is about
 	return s, nil
 }
 
-// zone is the index of an IPv6 zone, which is an interface's name or number.
-func zone(name string) (uint32, error) {
+// zoneIndex is the index of an IPv6 zone, which is an interface's name or number.
+func zoneIndex(name string) (uint32, error) {
 	if name == "" {
 		return 0, nil
 	}
@@ -63,7 +63,7 @@ func (s *echoSocket) Send(request []byte) error {
 	var sent error
 	err := s.raw.Write(func(fd uintptr) bool {
 		sent = unix.Sendto(int(fd), request, 0, s.to)
-		return true // a full queue tells nothing that an answer would not tell
+		return true // where the queue is full, no answer comes, which says the same
 	})
 	return errors.Join(err, sent)
 }
@@ -77,11 +77,3 @@ func (s *echoSocket) Receive(b []byte, wait time.Duration) (int, error) {
 }
 
 func (s *echoSocket) Close() error { return s.file.Close() }
-
-// closedAs gives the end of a file the name that the end of a connection has.
-func closedAs(err error) error {
-	if errors.Is(err, os.ErrClosed) {
-		return net.ErrClosed
-	}
-	return err
-}

@@ -1,4 +1,4 @@
-package rtpsend
+package udp
 
 import (
 	"errors"
@@ -6,49 +6,25 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-func TestUnreachableReceiverRenewsTheSocketOnceASecond(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		defer r.Close()
-		for range 90 { // 3 s at 30 fps
-			r.media.errs = []error{syscall.ENETUNREACH}
-			r.frame(t, false, 100)
-			time.Sleep(time.Second / 30)
-		}
-		if r.media.renewed != 3 {
-			t.Errorf("renewed %d times in 3 s, want 3", r.media.renewed)
-		}
-		r.media.errs = []error{syscall.ECONNREFUSED}
-		time.Sleep(time.Second)
-		r.frame(t, false, 100)
-		if r.media.renewed != 3 {
-			t.Error("renewed although there is a route: the receiver would see another port")
-		}
-	})
-}
-
 func TestRenewKeepsASocketWhoseAddressIsOurs(t *testing.T) {
 	_, to := listen(t, "127.0.0.1")
-	m, err := dialMedia("udp4", to, false, 0)
+	m, err := dialRTP("udp4", to, false, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := m.conn.Load()
-	if err := m.Renew(); err != nil || m.conn.Load() != before {
-		t.Errorf("Renew = %v, replaced %v; want nil, false", err, m.conn.Load() != before)
+	before := m.socket.Load()
+	if err := m.Renew(); err != nil || m.socket.Load() != before {
+		t.Errorf("Renew = %v, replaced %v; want nil, false", err, m.socket.Load() != before)
 	}
 	if err := m.Close(); err != nil {
 		t.Errorf("Close = %v", err)
@@ -58,12 +34,6 @@ func TestRenewKeepsASocketWhoseAddressIsOurs(t *testing.T) {
 	}
 }
 
-// ip changes the namespace that this thread is in.
-func ip(t *testing.T, args ...string) {
-	t.Helper()
-	run(t, exec.Command("ip", args...))
-}
-
 func TestStreamFollowsToANewAddress(t *testing.T) { inNewSpace(t, followNewAddress) }
 
 func followNewAddress(t *testing.T) {
@@ -71,7 +41,7 @@ func followNewAddress(t *testing.T) {
 	ip(t, "addr", "add", "10.9.9.1/24", "dev", "d0")
 	ip(t, "link", "set", "d1", "up")
 	ip(t, "link", "set", "d0", "up")
-	m, err := dialMedia("udp4", netip.MustParseAddrPort("10.9.9.2:5004"), false, 0)
+	m, err := dialRTP("udp4", netip.MustParseAddrPort("10.9.9.2:5004"), false, 0)
 	if err != nil {
 		t.Error(err)
 		return
@@ -90,26 +60,6 @@ func followNewAddress(t *testing.T) {
 	}
 }
 
-// inNewSpace runs f in a network namespace of its own.
-func inNewSpace(t *testing.T, f func(*testing.T)) {
-	t.Helper()
-	need(t, "ip")
-	if os.Geteuid() != 0 {
-		lacking(t, "root, for a network namespace")
-	}
-	done := make(chan struct{})
-	go func() { // on a thread of its own, which ends with it: it cannot go back
-		defer close(done)
-		runtime.LockOSThread()
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			t.Errorf("unshare: %v", err)
-			return
-		}
-		f(t)
-	}()
-	<-done
-}
-
 // The neighbour never answers ARP: packets wait for it in the kernel, and fill the queue.
 func TestCloseInterruptsAWriteThatWaitsForRoom(t *testing.T) {
 	inNewSpace(t, func(t *testing.T) {
@@ -126,12 +76,12 @@ func TestCloseInterruptsAWriteThatWaitsForRoom(t *testing.T) {
 }
 
 func closeWhileWriting(t *testing.T, heard bool) {
-	m, err := dialMedia("udp4", netip.MustParseAddrPort("10.9.8.2:5004"), heard, 0)
+	m, err := dialRTP("udp4", netip.MustParseAddrPort("10.9.8.2:5004"), heard, 0)
 	if err != nil {
 		t.Error(err)
 		return
 	}
-	raw, err := m.conn.Load().SyscallConn()
+	raw, err := m.socket.Load().SyscallConn()
 	if err == nil {
 		err = setOption(raw, unix.SOL_SOCKET, unix.SO_SNDBUF, 4096)
 	}
@@ -165,16 +115,16 @@ func closeWhileWriting(t *testing.T, heard bool) {
 	}
 }
 
-// A socket that epoll watches wakes a thread for each packet: see unpolled.
+// A socket that epoll watches wakes a thread for each packet: see leavePoller.
 func TestOnlyASocketThatIsReadIsInThePoller(t *testing.T) {
 	_, to := listen(t, "127.0.0.1")
 	for _, heard := range []bool{false, true} {
-		m, err := dialMedia("udp4", to, heard, 0)
+		m, err := dialRTP("udp4", to, heard, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer m.Close()
-		raw, err := m.conn.Load().SyscallConn()
+		raw, err := m.socket.Load().SyscallConn()
 		var s unix.Stat_t
 		if err == nil {
 			err = raw.Control(func(fd uintptr) { err = unix.Fstat(int(fd), &s) })

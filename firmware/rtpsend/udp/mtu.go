@@ -1,0 +1,50 @@
+// How large a packet may be on the path to the receiver. Spec: RFC 1191, RFC 8201;
+// ip(7), IP_MTU and IP_MTU_DISCOVER.
+
+package udp
+
+import (
+	"net/netip"
+	"syscall"
+)
+
+const (
+	// EthernetMTU is that of a path of which nothing is known.
+	EthernetMTU = 1500
+
+	// MinMTU is the smallest that the kernel believes in (min_pmtu of route(7)), so
+	// that a forged ICMP packet cannot make packets of a few bytes.
+	MinMTU = 552
+
+	ipv4Header = 20
+	ipv6Header = 40
+	udpHeader  = 8
+)
+
+// HeaderSize is what IP and UDP add to a packet to an address.
+func HeaderSize(to netip.Addr) int {
+	if to.Is4() {
+		return ipv4Header + udpHeader
+	}
+	return ipv6Header + udpHeader
+}
+
+// MTU is the largest IP packet on the path, as far as the kernel knows; 0 if it says nothing.
+func (c *RTPConn) MTU() int {
+	level, option := syscall.IPPROTO_IPV6, syscall.IPV6_MTU
+	if c.network == "udp4" {
+		level, option = syscall.IPPROTO_IP, syscall.IP_MTU
+	}
+	raw, err := c.socket.Load().SyscallConn()
+	if err != nil {
+		return 0
+	}
+	var mtu int
+	if err := raw.Control(func(fd uintptr) { mtu, err = syscall.GetsockoptInt(int(fd), level, option) }); err != nil {
+		return 0
+	}
+	if err != nil {
+		return 0
+	}
+	return mtu
+}
