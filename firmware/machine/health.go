@@ -18,33 +18,33 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kernelLog is where the kernel's log is read, a record for each call.
-const kernelLog = "/dev/kmsg"
+// kernelLogPath is where the kernel's log is read, one record with each call.
+const kernelLogPath = "/dev/kmsg"
 
-// longestRecord is the most bytes of a record: 8 KiB is what the kernel asks readers for.
-const longestRecord = 8 << 10
+const (
+	// reportInterval is how often Watch looks at the machine.
+	reportInterval = time.Minute
+	// recordSizeLimit in bytes: the kernel asks readers for a buffer of 8 KiB.
+	recordSizeLimit = 8 << 10
+	// recordsPerReport bounds the reading: a device that floods the log must not keep us here.
+	recordsPerReport = 4096
+)
 
-// mostRecords bounds one look at the log: a device that floods it must not hold us here.
-const mostRecords = 4096
-
-// reportInterval is how often Watch looks at the machine.
-const reportInterval = time.Minute
-
-// A Health collects complaints of the kernel from one look to the next.
+// A Health collects complaints of the kernel from one report to the next.
 type Health struct {
 	sys  fs.FS // /sys
-	kmsg int   // descriptor of the kernel's log, -1: not ours to read
+	kmsg int   // descriptor of the kernel's log; -1: this process may not read it
 
 	undervoltage bool   // now
-	dips         int    // times the voltage fell
-	usbErrors    int    // lines about USB that are warnings or worse
-	last         string // of them
+	voltageDips  int    // times the voltage fell
+	usbErrors    int    // log lines about USB that are warnings or worse
+	lastUSBError string // the last of them
 }
 
 // OpenHealth looks at what the kernel says from now on. sys is /sys. A log that may not be
 // read is left out: on a PC it is root's.
 func OpenHealth(sys fs.FS) *Health {
-	fd, err := unix.Open(kernelLog, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(kernelLogPath, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return &Health{sys: sys, kmsg: -1}
 	}
@@ -55,7 +55,7 @@ func OpenHealth(sys fs.FS) *Health {
 	return &Health{sys: sys, kmsg: fd}
 }
 
-// Close gives the kernel's log back. It may be called twice.
+// Close closes the kernel's log. It may be called twice.
 func (h *Health) Close() {
 	if h.kmsg >= 0 {
 		_ = unix.Close(h.kmsg) // nothing is lost with it
@@ -63,7 +63,7 @@ func (h *Health) Close() {
 	}
 }
 
-// Watch logs what is wrong, at most one line every minute, until ctx ends; then it closes h.
+// Watch logs what is wrong, at most one line a minute, until ctx ends; then it closes h.
 func (h *Health) Watch(ctx context.Context, log *slog.Logger) {
 	defer h.Close()
 	tick := time.NewTicker(reportInterval)
@@ -73,29 +73,30 @@ func (h *Health) Watch(ctx context.Context, log *slog.Logger) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			h.tell(ctx, log)
+			h.logComplaints(ctx, log)
 		}
 	}
 }
 
-// tell logs what is wrong since the last time, in one line, and nothing if all is well.
-func (h *Health) tell(ctx context.Context, log *slog.Logger) {
-	h.look()
-	if h.undervoltage || h.dips > 0 || h.usbErrors > 0 {
-		log.LogAttrs(ctx, slog.LevelWarn, "the machine complains", slog.Bool("undervoltage", h.undervoltage),
-			slog.Int("voltage-dips", h.dips), slog.Int("usb-errors", h.usbErrors), slog.String("last", h.last))
+// logComplaints logs what went wrong since the last call, in one line, or nothing if all is well.
+func (h *Health) logComplaints(ctx context.Context, log *slog.Logger) {
+	h.undervoltage = hasUndervoltage(h.sys)
+	h.readKernelLog()
+	if h.undervoltage || h.voltageDips > 0 || h.usbErrors > 0 {
+		log.LogAttrs(ctx, slog.LevelWarn, "the machine complains",
+			slog.Bool("undervoltage", h.undervoltage), slog.Int("voltage-dips", h.voltageDips),
+			slog.Int("usb-errors", h.usbErrors), slog.String("last", h.lastUSBError))
 	}
 	*h = Health{sys: h.sys, kmsg: h.kmsg}
 }
 
-// look reads what the kernel says now and has said since the last look.
-func (h *Health) look() {
-	h.undervoltage = undervoltage(h.sys)
+// readKernelLog counts what the kernel has logged since the last call.
+func (h *Health) readKernelLog() {
 	if h.kmsg < 0 {
 		return
 	}
-	record := make([]byte, longestRecord)
-	for range mostRecords {
+	record := make([]byte, recordSizeLimit)
+	for range recordsPerReport {
 		n, err := unix.Read(h.kmsg, record)
 		switch {
 		case errors.Is(err, unix.EINTR), errors.Is(err, unix.EPIPE): // EPIPE: records were lost
@@ -103,12 +104,12 @@ func (h *Health) look() {
 		case err != nil || n == 0:
 			return
 		}
-		h.note(record[:n])
+		h.addRecord(record[:n])
 	}
 }
 
-// undervoltage reads the alarm of a Raspberry Pi's own sensor, false where there is none.
-func undervoltage(sys fs.FS) bool {
+// hasUndervoltage reads the alarm of a Raspberry Pi's own sensor; false where there is none.
+func hasUndervoltage(sys fs.FS) bool {
 	const class = "class/hwmon"
 	entries, err := fs.ReadDir(sys, class)
 	if err != nil {
@@ -125,15 +126,15 @@ func undervoltage(sys fs.FS) bool {
 	return false
 }
 
-// usbSpeakers begin the lines of those who speak about USB.
-var usbSpeakers = []string{"usb ", "usb_", "hub ", "uvcvideo", "xhci", "dwc2", "dwc_otg", "musb"}
+// usbPrefixes begin the log lines of drivers that speak about USB.
+var usbPrefixes = []string{"usb ", "usb_", "hub ", "uvcvideo", "xhci", "dwc2", "dwc_otg", "musb"}
 
-// warning is the syslog level from which on a line about USB counts.
-const warning = 4
+// levelWarning is the syslog level up to which a line about USB counts: lower is more severe.
+const levelWarning = 4
 
-// note takes one record: "priority,sequence,microseconds,flags;text", then lines that
+// addRecord counts one record: "priority,sequence,microseconds,flags;text", then lines that
 // begin with a blank. The lowest three bits of the priority are the level.
-func (h *Health) note(record []byte) {
+func (h *Health) addRecord(record []byte) {
 	head, text, found := bytes.Cut(record, []byte{';'})
 	text, _, _ = bytes.Cut(text, []byte{'\n'})
 	digits, _, _ := bytes.Cut(head, []byte{','})
@@ -143,16 +144,24 @@ func (h *Health) note(record []byte) {
 	}
 	line := string(text)
 	switch {
-	case strings.Contains(strings.ToLower(line), "under-voltage detected"), strings.Contains(strings.ToLower(line), "undervoltage detected"):
-		h.dips++
-	case strings.Contains(line, "over-current"):
-		h.usbErrors, h.last = h.usbErrors+1, line
-	case priority&7 <= warning:
-		for _, speaker := range usbSpeakers {
-			if strings.HasPrefix(line, speaker) {
-				h.usbErrors, h.last = h.usbErrors+1, line
-				return
-			}
+	case isVoltageDip(line):
+		h.voltageDips++
+	case strings.Contains(line, "over-current"), priority&7 <= levelWarning && isAboutUSB(line):
+		h.usbErrors, h.lastUSBError = h.usbErrors+1, line
+	}
+}
+
+// isVoltageDip knows both spellings of the Pi's drivers.
+func isVoltageDip(line string) bool {
+	line = strings.ToLower(line)
+	return strings.Contains(line, "under-voltage detected") || strings.Contains(line, "undervoltage detected")
+}
+
+func isAboutUSB(line string) bool {
+	for _, prefix := range usbPrefixes {
+		if strings.HasPrefix(line, prefix) {
+			return true
 		}
 	}
+	return false
 }

@@ -18,14 +18,23 @@ func TestHealthReadsTheVoltageAlarmOfARaspberryPi(t *testing.T) {
 		sys  fstest.MapFS
 		want bool
 	}{
-		{"alarm", fstest.MapFS{"class/hwmon/hwmon0/name": {Data: []byte("cpu_thermal\n")}, "class/hwmon/hwmon1/name": {Data: []byte("rpi_volt\n")},
-			"class/hwmon/hwmon1/in0_lcrit_alarm": {Data: []byte("1\n")}}, true},
-		{"no alarm", fstest.MapFS{"class/hwmon/hwmon0/name": {Data: []byte("rpi_volt\n")}, "class/hwmon/hwmon0/in0_lcrit_alarm": {Data: []byte("0\n")}}, false},
-		{"another machine's alarm", fstest.MapFS{"class/hwmon/hwmon0/name": {Data: []byte("nct6775\n")}, "class/hwmon/hwmon0/in0_lcrit_alarm": {Data: []byte("1\n")}}, false},
+		{"alarm", fstest.MapFS{
+			"class/hwmon/hwmon0/name":            {Data: []byte("cpu_thermal\n")},
+			"class/hwmon/hwmon1/name":            {Data: []byte("rpi_volt\n")},
+			"class/hwmon/hwmon1/in0_lcrit_alarm": {Data: []byte("1\n")},
+		}, true},
+		{"no alarm", fstest.MapFS{
+			"class/hwmon/hwmon0/name":            {Data: []byte("rpi_volt\n")},
+			"class/hwmon/hwmon0/in0_lcrit_alarm": {Data: []byte("0\n")},
+		}, false},
+		{"another machine's alarm", fstest.MapFS{
+			"class/hwmon/hwmon0/name":            {Data: []byte("nct6775\n")},
+			"class/hwmon/hwmon0/in0_lcrit_alarm": {Data: []byte("1\n")},
+		}, false},
 		{"no sensors", fstest.MapFS{}, false},
 	} {
-		if got := undervoltage(c.sys); got != c.want {
-			t.Errorf("%s: undervoltage = %v, want %v", c.name, got, c.want)
+		if got := hasUndervoltage(c.sys); got != c.want {
+			t.Errorf("%s: hasUndervoltage = %v, want %v", c.name, got, c.want)
 		}
 	}
 }
@@ -48,15 +57,16 @@ func TestHealthNotesWhatTheKernelComplainsAbout(t *testing.T) {
 		{"no record", 0, 0}, {";", 0, 0}, {"", 0, 0},
 	} {
 		var h Health
-		h.note([]byte(c.record))
-		if h.dips != c.dips || h.usbErrors != c.usb {
-			t.Errorf("%q: %d dips, %d errors, want %d, %d", c.record, h.dips, h.usbErrors, c.dips, c.usb)
+		h.addRecord([]byte(c.record))
+		if h.voltageDips != c.dips || h.usbErrors != c.usb {
+			t.Errorf("%q: %d dips, %d errors, want %d, %d", c.record, h.voltageDips, h.usbErrors, c.dips, c.usb)
 		}
 	}
 }
 
 func TestHealthIsOneLineOnlyWhenSomethingIsWrong(t *testing.T) {
-	records := filepath.Join(t.TempDir(), "kmsg") // a pipe, which keeps no records apart: one is written at a time
+	// A pipe keeps no records apart, so one is written at a time.
+	records := filepath.Join(t.TempDir(), "kmsg")
 	if err := unix.Mkfifo(records, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -68,16 +78,18 @@ func TestHealthIsOneLineOnlyWhenSomethingIsWrong(t *testing.T) {
 	defer h.Close()
 	var b bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&b, nil))
-	h.tell(t.Context(), log)
+	h.logComplaints(t.Context(), log)
 	if b.Len() > 0 {
-		t.Errorf("a healthy machine is told: %s", &b)
+		t.Errorf("a healthy machine is reported: %s", &b)
 	}
-	if err := os.WriteFile(records, []byte("3,1,2,-;usb 1-1: device not accepting address 5, error -71\n"), 0); err != nil {
+	record := []byte("3,1,2,-;usb 1-1: device not accepting address 5, error -71\n")
+	if err := os.WriteFile(records, record, 0); err != nil {
 		t.Fatal(err)
 	}
-	h.tell(t.Context(), log)
-	h.tell(t.Context(), log)
-	if got := b.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "usb-errors=1") || !strings.Contains(got, "error -71") {
+	h.logComplaints(t.Context(), log)
+	h.logComplaints(t.Context(), log)
+	got := b.String()
+	if strings.Count(got, "\n") != 1 || !strings.Contains(got, "usb-errors=1") || !strings.Contains(got, "error -71") {
 		t.Errorf("log = %q, want one line about one USB error", got)
 	}
 }
@@ -86,8 +98,8 @@ func FuzzKernelRecord(f *testing.F) {
 	f.Add([]byte("3,702,5000002,-;usb 1-1: x\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var h Health
-		h.note(b)
-		if h.dips+h.usbErrors > 1 || strings.Contains(h.last, "\n") {
+		h.addRecord(b)
+		if h.voltageDips+h.usbErrors > 1 || strings.Contains(h.lastUSBError, "\n") {
 			t.Errorf("%q: %+v", b, h)
 		}
 	})

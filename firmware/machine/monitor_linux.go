@@ -1,4 +1,4 @@
-// How often Go's own monitor thread looks around while a picture is encoded.
+// How often Go's own monitor thread wakes while a picture is encoded.
 
 package machine
 
@@ -9,30 +9,33 @@ import (
 	"strconv"
 )
 
-// monitorSlack is how late the monitor may wake. While any goroutine runs, it wakes each
-// 20 us, 50 times running, before it sleeps longer (sysmon in runtime/proc.go), and a C
-// call of some milliseconds is such a time at 30 pictures a second: about 3 % of
-// camsource's CPU with a file, 8 % at a camera's pace (amd64, 640x480, busy; tried with
-// 2 ms on every thread). A millisecond is what another goroutine may wait on a single
-// core that is encoding.
-const monitorSlack = 1_000_000 // ns
+// monitorTimerSlack is how late the kernel may wake the monitor, in nanoseconds.
+//
+// While any goroutine runs, the monitor wakes every 20 us, 50 times in a row, before it sleeps
+// longer (sysmon in runtime/proc.go). A C call of some milliseconds is such a time, and at 30
+// pictures a second it costs about 3 % of camsource's CPU with a file, 8 % at a camera's pace
+// (amd64, 640x480, busy; tried with 2 ms on every thread). The price of a slack: on a single
+// core that is encoding, another goroutine may wait a millisecond.
+const monitorTimerSlack = 1_000_000
 
 // CalmMonitor makes the kernel wake Go's monitor thread less often, and no other thread:
 // their timers stay exact. It takes root's rights (CAP_SYS_NICE).
 func CalmMonitor() error {
-	tid, err := monitor()
+	tid, err := findMonitorThread()
 	if err != nil {
 		return fmt.Errorf("calm the monitor thread: %w", err)
 	}
-	// proc(5): also of a thread, by its own number.
-	if err := os.WriteFile(fmt.Sprintf("/proc/%d/timerslack_ns", tid), []byte(strconv.Itoa(monitorSlack)), 0); err != nil {
+	// proc(5): there is such a file for a thread, too, by its own number.
+	path := fmt.Sprintf("/proc/%d/timerslack_ns", tid)
+	if err := os.WriteFile(path, []byte(strconv.Itoa(monitorTimerSlack)), 0); err != nil {
 		return fmt.Errorf("calm the monitor thread: %w", err)
 	}
 	return nil
 }
 
-// monitor is the number of Go's monitor thread: the runtime starts it before any other.
-func monitor() (tid int, err error) {
+// findMonitorThread returns the number of Go's monitor thread, which the runtime starts before
+// any other: it is the lowest above that of the process.
+func findMonitorThread() (tid int, err error) {
 	tasks, err := os.ReadDir("/proc/self/task")
 	if err != nil {
 		return 0, err
@@ -44,7 +47,7 @@ func monitor() (tid int, err error) {
 		}
 	}
 	if tid == 0 {
-		return 0, errors.New("there is none, or the kernel's numbers began anew")
+		return 0, errors.New("no thread is younger than the process: the kernel's numbers began anew")
 	}
 	return tid, nil
 }

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// slack of a thread's timers, as the kernel says it.
-func slack(t *testing.T, tid int) string {
+// timerSlack of a thread, as the kernel prints it.
+func timerSlack(t *testing.T, tid int) string {
 	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/timerslack_ns", tid))
 	if err != nil {
@@ -23,11 +23,11 @@ func TestOnlyTheMonitorThreadOfTheProcessIsCalmed(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: run with sudo")
 	}
-	tid, err := monitor()
+	tid, err := findMonitorThread()
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := slack(t, tid)
+	before := timerSlack(t, tid)
 	if err := CalmMonitor(); err != nil {
 		t.Fatal(err)
 	}
@@ -41,10 +41,10 @@ func TestOnlyTheMonitorThreadOfTheProcessIsCalmed(t *testing.T) {
 		fmt.Sscan(task.Name(), &id)
 		want := before
 		if id == tid {
-			want = fmt.Sprint(monitorSlack)
+			want = fmt.Sprint(monitorTimerSlack)
 		}
-		if _, err := os.Stat("/proc/self/task/" + task.Name()); err == nil && slack(t, id) != want {
-			t.Errorf("thread %d: slack %s ns, want %s", id, slack(t, id), want)
+		if _, err := os.Stat("/proc/self/task/" + task.Name()); err == nil && timerSlack(t, id) != want {
+			t.Errorf("thread %d: slack %s ns, want %s", id, timerSlack(t, id), want)
 		}
 	}
 	checkIsMonitor(t, tid)

@@ -1,4 +1,4 @@
-// Priority among processes: a picture is worth more than whatever else a board does.
+// Priority among processes: a picture is more urgent than whatever else a board does.
 
 package machine
 
@@ -11,12 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// BoardNiceness is camsource's on a board: with it, one busy process of niceness 0 on
-// its core leaves it nine tenths (sched(7): weights of 9548 and 1024).
+// BoardNiceness is camsource's on a board. Against one busy process of niceness 0 on the same
+// core it gets nine tenths of the time (sched(7): weights of 9548 and 1024).
 const BoardNiceness = -10
 
-// Renice gives every thread of this process a niceness, -20 (first) to 19; threads
-// that they start later inherit it. Less than now takes root's rights.
+// Renice gives every thread of this process a niceness from -20 (most urgent) to 19. Threads
+// that they start later inherit it. To lower the niceness takes root's rights.
 func Renice(niceness int) error {
 	tasks, err := os.ReadDir("/proc/self/task")
 	if err != nil {
@@ -27,7 +27,8 @@ func Renice(niceness int) error {
 		if err != nil {
 			return fmt.Errorf("renice: thread %q: %w", task.Name(), err)
 		}
-		if err := unix.Setpriority(unix.PRIO_PROCESS, id, niceness); err != nil && !errors.Is(err, unix.ESRCH) { // ended meanwhile
+		err = unix.Setpriority(unix.PRIO_PROCESS, id, niceness)
+		if err != nil && !errors.Is(err, unix.ESRCH) { // ESRCH: the thread has ended meanwhile
 			return fmt.Errorf("renice: thread %d to %d: %w", id, niceness, err)
 		}
 	}
