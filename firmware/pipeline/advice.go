@@ -1,5 +1,5 @@
-// What the network allows, done to encoder and pictures: a rate, or a picture left out while a
-// queue on the path drains. Used by the goroutine that encodes.
+// What the network allows, done to encoder and pictures: a bitrate, or a picture left out while
+// a queue on the path drains. Runs in the goroutine that encodes.
 
 package pipeline
 
@@ -10,36 +10,41 @@ import (
 	"github.com/krazycam/krazycam/v4l2"
 )
 
-// steer makes the encoder keep to what the network allows; hold: the picture at hand is
-// not to be sent at all.
-func (p *Pipeline) steer(enc *encoder.Encoder, sink Sink, at time.Duration) (hold bool, err error) {
-	rate, hold := sink.Advise(v4l2.Now())
-	p.held.picture(at, hold)
-	if hold {
+// followAdvice makes the encoder keep to what the network allows for the picture captured at
+// the given time. held: that picture is not to be sent at all.
+func (p *Pipeline) followAdvice(enc *encoder.Encoder, sink Sink, at time.Duration) (held bool, err error) {
+	bitrate, held := sink.Advise(v4l2.Now())
+	p.heldTime.addPicture(at, held)
+	if held {
 		p.stages.Held.Add(1)
 		return true, nil
 	}
-	if rate == 0 || encoder.Bitrate(rate) == enc.Config().Bitrate {
+	rate := encoder.Bitrate(bitrate)
+	if rate == 0 || rate == enc.Config().Bitrate {
 		return false, nil
 	}
 	p.stages.Rate.Store(int64(rate))
-	if err := p.narrow.follow(enc, encoder.Bitrate(rate)); err != nil {
+	if err := p.keyFrames.followRate(enc, rate); err != nil {
 		return false, err
 	}
-	p.relief.config.Bitrate = encoder.Bitrate(rate)
-	return false, enc.SetBitrate(encoder.Bitrate(rate))
+	p.degradation.config.Bitrate = rate
+	return false, enc.SetBitrate(rate)
 }
 
-// A holding is the time that the network was given to drain. The encoder's clock stands
-// still meanwhile: it would spend the bits of that time on the next picture.
-type holding struct {
-	total time.Duration
-	last  time.Duration // capture time of the latest picture, held or not
+// A heldTime is the time that the network was given to drain. The encoder's clock stands still
+// meanwhile: otherwise it would spend the bits of that time on the next picture.
+type heldTime struct {
+	total  time.Duration
+	lastAt time.Duration // capture time of the last picture, held or not
 }
 
-func (h *holding) picture(at time.Duration, hold bool) {
-	if hold && h.last != 0 {
-		h.total += max(0, at-h.last)
+// addPicture counts the time since the picture before if this one is held.
+func (h *heldTime) addPicture(at time.Duration, held bool) {
+	if held && h.lastAt != 0 {
+		h.total += max(0, at-h.lastAt)
 	}
-	h.last = at
+	h.lastAt = at
 }
+
+// encoderTime is the encoder's time for a picture captured at the given time.
+func (h *heldTime) encoderTime(at time.Duration) time.Duration { return at - h.total }

@@ -20,14 +20,14 @@ import (
 	"github.com/krazycam/krazycam/v4l2"
 )
 
-// A shelf is a Sink that keeps every frame.
-type shelf struct{ frames [][]byte }
+// A frameRecorder is a Sink that keeps every frame.
+type frameRecorder struct{ frames [][]byte }
 
-func (s *shelf) KeyFrameWanted() bool { return false }
+func (s *frameRecorder) KeyFrameWanted() bool { return false }
 
-func (s *shelf) Advise(time.Duration) (int, bool) { return 0, false }
+func (s *frameRecorder) Advise(time.Duration) (int, bool) { return 0, false }
 
-func (s *shelf) Send(frame []byte, _ bool, _ time.Duration) error {
+func (s *frameRecorder) Send(frame []byte, _ bool, _ time.Duration) error {
 	s.frames = append(s.frames, bytes.Clone(frame))
 	return nil
 }
@@ -63,7 +63,8 @@ func bareFrames(t *testing.T, clip string) [][]byte {
 		}
 		return strings.Fields(string(out))
 	}
-	args := append(env("CGO_CFLAGS"), "-I../../encoder", "-o", dir+"/bare", "../../encoder/testdata/bare.c", "../../encoder/vp8.c")
+	const folder = "../../encoder"
+	args := append(env("CGO_CFLAGS"), "-I"+folder, "-o", dir+"/bare", folder+"/testdata/bare.c", folder+"/vp8.c")
 	args = append(append(args, env("CGO_LDFLAGS")...), "-l:libvpx.a", "-lm", "-lpthread")
 	for _, c := range []*exec.Cmd{
 		exec.Command(env("CC")[0], args...),
@@ -104,9 +105,9 @@ func TestFileGivesTheFramesOfABareLibvpxLoop(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer enc.Close()
-	var got shelf
+	var got frameRecorder
 	if err := p.EncodeFile(t.Context(), y, enc, &got); !errors.Is(err, io.EOF) {
-		t.Fatalf("lockstep = %v, want io.EOF at the end of the file", err)
+		t.Fatalf("EncodeFile = %v, want io.EOF at the end of the file", err)
 	}
 	if err := sameFrames(got.frames, want); err != nil {
 		t.Error(err)
@@ -119,7 +120,8 @@ func sameFrames(got, want [][]byte) error {
 	}
 	for i := range got {
 		if !bytes.Equal(got[i], want[i]) {
-			return fmt.Errorf("frame %d of %d differs: %d bytes, the bare loop's has %d", i, len(got), len(got[i]), len(want[i]))
+			return fmt.Errorf("frame %d of %d differs: %d bytes, the bare loop's has %d",
+				i, len(got), len(got[i]), len(want[i]))
 		}
 	}
 	return nil

@@ -1,4 +1,5 @@
-// What became of the buffers of one camera after the other: kept across openings, told with the stages.
+// What became of the buffers of one camera after the other: summed up across openings, logged
+// with the stages. Owns the lock around it, under which only the camera's counters are read.
 
 package pipeline
 
@@ -10,39 +11,42 @@ import (
 	"github.com/krazycam/krazycam/v4l2"
 )
 
-// A counting camera says what it delivered and what it did not, and why.
-type counting interface{ Counters() v4l2.Counters }
+// A countingCamera says what it delivered and what it did not, and why.
+type countingCamera interface{ Counters() v4l2.Counters }
 
-// buffers sums up what the cameras counted since the Source began. The zero value is ready.
-type buffers struct {
-	mu   sync.Mutex
-	past v4l2.Counters // of cameras that were closed
-	open counting      // nil: none, or one that does not count
+// A bufferTotal sums up what the cameras counted since the Source began. The zero value is ready.
+type bufferTotal struct {
+	mu      sync.Mutex
+	before  v4l2.Counters  // of the cameras before the current one
+	current countingCamera // nil: none, or one that does not count
 }
 
-// follow counts what camera counts from now on, beside all before it.
-func (b *buffers) follow(camera Camera) {
+// addCamera makes camera the current one.
+func (b *bufferTotal) addCamera(camera Camera) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.open != nil {
-		b.past = b.past.Plus(b.open.Counters())
+	if b.current != nil {
+		b.before = b.before.Plus(b.current.Counters())
 	}
-	b.open, _ = camera.(counting)
+	b.current, _ = camera.(countingCamera)
 }
 
-func (b *buffers) read() v4l2.Counters {
+// counters returns the sum of all cameras.
+func (b *bufferTotal) counters() v4l2.Counters {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.open == nil {
-		return b.past
+	if b.current == nil {
+		return b.before
 	}
-	return b.past.Plus(b.open.Counters())
+	return b.before.Plus(b.current.Counters())
 }
 
-// tell logs what a camera did wrong since before, nothing if that is nothing. That a newer
-// picture was there already is no fault of the camera, nor is a clock that is ahead.
-func (b *buffers) tell(ctx context.Context, log *slog.Logger, level slog.Level, before v4l2.Counters) (now v4l2.Counters) {
-	now = b.read()
+// logLosses logs what a camera did wrong since before, nothing if that is nothing. A picture
+// left out because a newer one was there already is no fault of the camera, nor is a clock that
+// is ahead.
+func (b *bufferTotal) logLosses(ctx context.Context, log *slog.Logger, level slog.Level,
+	before v4l2.Counters) (now v4l2.Counters) {
+	now = b.counters()
 	since := now.Since(before)
 	if since.Dropped()-since.Older > 0 || since.Missing > 0 {
 		log.Log(ctx, level, "camera left pictures out", "buffers", since)

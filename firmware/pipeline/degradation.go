@@ -1,5 +1,5 @@
-// What the pipeline does about overload: fewer pictures, then smaller ones. Owns the
-// smaller picture (C memory); used by the goroutine that encodes.
+// What the pipeline does about overload: fewer pictures, then smaller ones. Owns the smaller
+// picture (C memory). Runs in the goroutine that encodes.
 
 package pipeline
 
@@ -14,112 +14,106 @@ import (
 	"github.com/krazycam/krazycam/firmware/overload"
 )
 
-// A relief is how one stream is made lighter. The zero relief takes every picture whole.
-type relief struct {
+// A degradation is how far one stream is made cheaper for the board. The zero degradation takes
+// every picture, whole, and looks for no overload.
+type degradation struct {
 	controller *overload.Controller
 	config     encoder.Config // of the first rung
 	rung       overload.Rung
-	small      *encoder.Picture // nil: pictures go to the encoder as they are
-	told       func(overload.Reason, overload.Rung, image.Point)
+	small      *encoder.Picture // what pictures are scaled into; nil: they are encoded as they are
+	report     func(overload.Reason, overload.Rung, image.Point)
 }
 
-// starved stands for the quantizer of a picture that got no bits at all: coarser than any.
-const starved = 127
-
-// ease begins to watch a stream whose pictures come at an interval.
-func (p *Pipeline) ease(interval time.Duration, config encoder.Config) {
-	p.relief.controller = overload.New(interval, config.Width, config.Height)
-	p.relief.config, p.relief.rung = config, p.relief.controller.Rung()
+// beginDegradation begins to watch the load of a stream whose pictures come at an interval.
+func (p *Pipeline) beginDegradation(interval time.Duration, config encoder.Config) {
+	d := &p.degradation
+	d.controller = overload.New(interval, config.Width, config.Height)
+	d.config, d.rung = config, d.controller.Rung()
 }
 
-// unease ends it: the next stream begins with all pictures, whole.
-func (p *Pipeline) unease() {
-	p.share.n.Store(0)
-	if p.relief.small != nil {
-		p.relief.small.Close()
+// endDegradation ends it: the next stream begins with all pictures, whole.
+func (p *Pipeline) endDegradation() {
+	p.share.divisor.Store(0)
+	if p.degradation.small != nil {
+		p.degradation.small.Close()
 	}
-	p.relief = relief{told: p.relief.told}
+	p.degradation = degradation{report: p.degradation.report}
 }
 
-// fit gives what to encode of a picture.
-func (r *relief) fit(picture *image.YCbCr) (*image.YCbCr, error) {
-	if r.small == nil {
-		return picture, nil
+// shrinkPicture returns what to encode of a picture: the picture itself, or smaller.
+func (d *degradation) shrinkPicture(pixels *image.YCbCr) (*image.YCbCr, error) {
+	if d.small == nil {
+		return pixels, nil
 	}
-	return &r.small.YCbCr, convert.Scale(&r.small.YCbCr, picture)
+	return &d.small.YCbCr, convert.Scale(&d.small.YCbCr, pixels)
 }
 
-// An outcome is what one picture took. Sending is not in it: a network that is slow
-// is not helped by encoding less often.
-type outcome struct {
-	encoded          time.Duration // when it was, CLOCK_MONOTONIC
-	busy, converting time.Duration // in the stage that encodes, in the one before
-	every            time.Duration // between the camera's pictures at present
-	quantizer        int           // 0 to 127
-}
-
-// observe tells the controller about the last picture and does what it decides.
-func (p *Pipeline) observe(enc *encoder.Encoder) error {
-	r := &p.relief
-	if r.controller == nil {
+// reviewLoad gives the controller the last result and does what it decides.
+func (p *Pipeline) reviewLoad(enc *encoder.Encoder) error {
+	d := &p.degradation
+	if d.controller == nil {
 		return nil
 	}
-	o := p.last
-	r.controller.Pace(o.every)
-	why := r.controller.Observe(o.encoded, busiest(o.busy, o.converting, runtime.GOMAXPROCS(0)), o.quantizer)
+	r := p.lastResult
+	d.controller.Pace(r.interval)
+	busy := limitingTime(r.encodeTime, r.convertTime, runtime.GOMAXPROCS(0))
+	why := d.controller.Observe(r.encodedAt, busy, r.quantizer)
 	if why == "" {
 		return nil
 	}
-	if err := r.follow(enc, r.controller.Rung()); err != nil {
+	if err := d.applyRung(enc, d.controller.Rung()); err != nil {
 		return fmt.Errorf("overload: %w", err)
 	}
-	p.share.n.Store(int32(r.rung.Divisor))
-	if r.told != nil {
-		r.told(why, r.rung, image.Pt(r.size(r.rung)))
+	p.share.divisor.Store(int32(d.rung.Divisor))
+	if d.report != nil {
+		d.report(why, d.rung, d.sizeOn(d.rung))
 	}
 	return nil
 }
 
-// busiest is the time of the stage that limits the rate: the two share a single core.
-func busiest(encoding, converting time.Duration, cores int) time.Duration {
+// limitingTime is the time of the stage that limits the frame rate. On a single core the two
+// stages share it, so their times add up.
+func limitingTime(encodeTime, convertTime time.Duration, cores int) time.Duration {
 	if cores == 1 {
-		return encoding + converting
+		return encodeTime + convertTime
 	}
-	return max(encoding, converting)
+	return max(encodeTime, convertTime)
 }
 
-// size of a rung's pictures: even, as some players want it.
-func (r *relief) size(rung overload.Rung) (width, height int) {
+// sizeOn is the size of a rung's pictures. It is even, as some players want it.
+func (d *degradation) sizeOn(rung overload.Rung) image.Point {
 	if rung.Shrink == 1 {
-		return r.config.Width, r.config.Height
+		return image.Pt(d.config.Width, d.config.Height)
 	}
-	return r.config.Width / rung.Shrink &^ 1, r.config.Height / rung.Shrink &^ 1
+	return image.Pt(d.config.Width/rung.Shrink&^1, d.config.Height/rung.Shrink&^1)
 }
 
-// follow makes encoder and smaller picture what the rung wants.
-func (r *relief) follow(enc *encoder.Encoder, rung overload.Rung) error {
-	c := r.config
+// applyRung makes encoder and smaller picture what the rung wants. If it fails, the rung before
+// stands.
+func (d *degradation) applyRung(enc *encoder.Encoder, rung overload.Rung) error {
+	size := d.sizeOn(rung)
+	c := d.config
 	c.FPS = max(1, c.FPS/rung.Divisor)
-	c.Width, c.Height = r.size(rung)
-	small := r.small
-	if rung.Shrink != r.rung.Shrink {
+	c.Width, c.Height = size.X, size.Y
+	small := d.small
+	if rung.Shrink != d.rung.Shrink {
 		small = nil
 		if rung.Shrink > 1 {
 			var err error
-			if small, err = encoder.NewPicture(c.Width, c.Height); err != nil {
+			if small, err = encoder.NewPicture(size.X, size.Y); err != nil {
 				return err
 			}
 		}
 	}
 	if err := enc.Reconfigure(c); err != nil {
-		if small != nil && small != r.small {
+		if small != nil && small != d.small {
 			small.Close()
 		}
 		return err
 	}
-	if r.small != nil && r.small != small {
-		r.small.Close()
+	if d.small != nil && d.small != small {
+		d.small.Close()
 	}
-	r.small, r.rung = small, rung
+	d.small, d.rung = small, rung
 	return nil
 }

@@ -14,46 +14,50 @@ import (
 
 var qvga = pixfmt.Layout{Format: pixfmt.YUYV, Width: 320, Height: 240, Stride: 640, Size: 320 * 240 * 2}
 
-// A board is a pipeline without goroutines, whose processor takes as long as the test says.
-type board struct {
+// A simulatedBoard is a pipeline without goroutines, whose processor takes as long as the test says.
+type simulatedBoard struct {
 	*testing.T
 	p     *Pipeline
 	enc   *encoder.Encoder
-	sink  *shelf
+	sink  *frameRecorder
 	now   time.Duration
-	steps []string
+	steps []overload.Reason
 	sizes []image.Point // of key frames
 }
 
-func newBoard(t *testing.T) *board {
-	b := &board{T: t, sink: &shelf{}}
+func newBoard(t *testing.T) *simulatedBoard {
+	b := &simulatedBoard{T: t, sink: &frameRecorder{}}
 	b.p, b.enc = newTestPipeline(t, qvga)
-	b.p.live.Store(true)
-	b.p.relief.told = func(why overload.Reason, _ overload.Rung, _ image.Point) { b.steps = append(b.steps, string(why)) }
-	b.p.ease(time.Second/30, b.enc.Config())
+	b.p.active.Store(true)
+	b.p.degradation.report = func(why overload.Reason, _ overload.Rung, _ image.Point) {
+		b.steps = append(b.steps, why)
+	}
+	b.p.beginDegradation(time.Second/30, b.enc.Config())
 	return b
 }
 
 // runs lets the camera give pictures for a while; whole is how long one of full size takes.
-func (b *board) runs(d, whole time.Duration) {
+func (b *simulatedBoard) runs(d, whole time.Duration) {
 	b.Helper()
 	for end := b.now + d; b.now < end; b.now += time.Second / 30 {
-		if err := b.p.take(buffer(qvga, b.now)); err != nil {
+		if err := b.p.convertBuffer(buffer(qvga, b.now)); err != nil {
 			b.Fatal(err)
 		}
 		if len(b.p.ready) == 0 {
 			continue
 		}
-		s := <-b.p.ready
-		picture, err := b.p.relief.fit(&s.picture.YCbCr)
+		pic := <-b.p.ready
+		pixels, err := b.p.degradation.shrinkPicture(&pic.pixels.YCbCr)
 		if err == nil {
-			err = b.p.frame(b.enc, picture, s.at, b.sink)
+			err = b.p.sendFrame(b.enc, pixels, pic.at, b.sink)
 		}
-		b.p.free <- s
-		shrink := b.p.relief.rung.Shrink
-		b.p.last = outcome{encoded: b.now, busy: whole / time.Duration(shrink*shrink), every: s.every, quantizer: 40}
+		b.p.free <- pic
+		shrink := b.p.degradation.rung.Shrink
+		b.p.lastResult = result{
+			encodedAt: b.now, encodeTime: whole / time.Duration(shrink*shrink), interval: pic.interval, quantizer: 40,
+		}
 		if err == nil {
-			err = b.p.observe(b.enc)
+			err = b.p.reviewLoad(b.enc)
 		}
 		if err != nil {
 			b.Fatal(err)
@@ -84,23 +88,24 @@ func TestSlowBoardGivesUpRateThenSizeAndComesBack(t *testing.T) {
 		t.Errorf("sizes of the key frames (-want +got):\n%s", diff)
 	}
 	// Down to half rate, down to half size, then a third of the rate whole, half, all.
-	if diff := cmp.Diff([]string{string(overload.Load), string(overload.Load), string(overload.Better), string(overload.Better), string(overload.Better)}, b.steps); diff != "" {
+	steps := []overload.Reason{overload.Load, overload.Load, overload.Better, overload.Better, overload.Better}
+	if diff := cmp.Diff(steps, b.steps); diff != "" {
 		t.Errorf("steps (-want +got):\n%s", diff)
 	}
-	if n := b.p.share.n.Load(); n != 1 || b.p.relief.small != nil {
-		t.Errorf("in the end one of %d pictures, small one %v; want all, whole", n, b.p.relief.small)
+	if n := b.p.share.divisor.Load(); n != 1 || b.p.degradation.small != nil {
+		t.Errorf("in the end one of %d pictures, small one %v; want all, whole", n, b.p.degradation.small)
 	}
 }
 
 func TestNextStreamBeginsWithAllPicturesWhole(t *testing.T) {
 	b := newBoard(t)
 	b.runs(10*time.Second, 300*time.Millisecond)
-	if b.p.relief.small == nil {
+	if b.p.degradation.small == nil {
 		t.Fatal("the board was not slow enough for a smaller picture")
 	}
-	b.p.unease()
-	if b.p.relief.small != nil || b.p.share.n.Load() > 1 || b.p.relief.told == nil {
-		t.Errorf("after the stream: %+v, one of %d pictures", b.p.relief, b.p.share.n.Load())
+	b.p.endDegradation()
+	if b.p.degradation.small != nil || b.p.share.divisor.Load() > 1 || b.p.degradation.report == nil {
+		t.Errorf("after the stream: %+v, one of %d pictures", b.p.degradation, b.p.share.divisor.Load())
 	}
 }
 
@@ -109,8 +114,8 @@ func TestOneCoreAddsUpItsStages(t *testing.T) {
 		cores int
 		want  time.Duration
 	}{{1, 30}, {2, 20}, {4, 20}} {
-		if got := busiest(20, 10, c.cores); got != c.want {
-			t.Errorf("busiest(20, 10) on %d cores = %d, want %d", c.cores, got, c.want)
+		if got := limitingTime(20, 10, c.cores); got != c.want {
+			t.Errorf("limitingTime(20, 10) on %d cores = %d, want %d", c.cores, got, c.want)
 		}
 	}
 }

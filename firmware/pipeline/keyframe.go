@@ -4,19 +4,22 @@ package pipeline
 
 import "github.com/krazycam/krazycam/encoder"
 
-// A narrowness tells a path that turned out to carry less than the owner's rate, where
-// key frames must be small, from a stream that only begins with less.
-type narrowness struct {
-	owner, last encoder.Bitrate // last: as advised before; 0: not yet
-	is          bool
+// A keyFrameSize tells a path that turned out to carry less than the owner's rate, where key
+// frames must be small, from a stream that only begins with less.
+type keyFrameSize struct {
+	ownerRate, lastRate encoder.Bitrate // lastRate: the network's advice before; 0: none yet
+	small               bool
 }
 
-func (n *narrowness) follow(enc *encoder.Encoder, rate encoder.Bitrate) error {
-	is := rate < n.owner && (n.is || n.last != 0 && rate < n.last)
-	n.last = rate
-	if is == n.is {
+// followRate changes the encoder's limit of a key frame when the advised rate calls for it. Key
+// frames become small when the rate falls, and stay so until it is the owner's again.
+func (k *keyFrameSize) followRate(enc *encoder.Encoder, rate encoder.Bitrate) error {
+	fell := k.lastRate != 0 && rate < k.lastRate
+	small := rate < k.ownerRate && (k.small || fell)
+	k.lastRate = rate
+	if small == k.small {
 		return nil
 	}
-	n.is = is
-	return enc.Set(encoder.MaxIntra, enc.Config().MaxIntra(is))
+	k.small = small
+	return enc.Set(encoder.MaxIntra, enc.Config().MaxIntra(small))
 }

@@ -15,20 +15,20 @@ import (
 	"github.com/krazycam/krazycam/v4l2"
 )
 
-// A stopwatch is a Sink that notes how old each picture is when its frame is there.
-type stopwatch struct{ age []time.Duration }
+// An ageRecorder is a Sink that notes how old each picture is when its frame is there.
+type ageRecorder struct{ age []time.Duration }
 
-func (s *stopwatch) KeyFrameWanted() bool { return false }
+func (s *ageRecorder) KeyFrameWanted() bool { return false }
 
-func (s *stopwatch) Advise(time.Duration) (int, bool) { return 0, false }
+func (s *ageRecorder) Advise(time.Duration) (int, bool) { return 0, false }
 
-func (s *stopwatch) Send(_ []byte, _ bool, at time.Duration) error {
+func (s *ageRecorder) Send(_ []byte, _ bool, at time.Duration) error {
 	s.age = append(s.age, v4l2.Now()-at)
 	return nil
 }
 
-// live runs the pipeline on the pattern at 640x480 for a while and gives the ages.
-func live(t *testing.T, d time.Duration) []time.Duration {
+// measureAges runs the pipeline on the pattern at 640x480 for a while and gives the ages.
+func measureAges(t *testing.T, d time.Duration) []time.Duration {
 	t.Helper()
 	camera, err := v4l2.NewPattern(640, 480, 30)
 	if err != nil {
@@ -49,7 +49,7 @@ func live(t *testing.T, d time.Duration) []time.Duration {
 	context.AfterFunc(ctx, func() { camera.Close() })
 	captured := make(chan error, 1)
 	go func() { captured <- p.Capture(camera, nil) }()
-	var s stopwatch
+	var s ageRecorder
 	if err := p.Encode(ctx, enc, &s); err != nil {
 		t.Error(err)
 	}
@@ -81,23 +81,23 @@ func p99(d []time.Duration) time.Duration {
 	return d[len(d)*99/100]
 }
 
-// quiet is the p99 below which this machine counts as idle before the busy processes come. On
-// a machine that does something else already, the ratio says nothing.
-const quiet = 8 * time.Millisecond
+// idleAgeLimit is the p99 below which this machine counts as idle before the busy processes
+// come. On a machine that does something else already, the ratio says nothing.
+const idleAgeLimit = 8 * time.Millisecond
 
 func TestStreamStaysLiveWithABusyProcessOnEachCore(t *testing.T) {
 	const spell, turns = 4 * time.Second, 3
 	var idle, busy, first []time.Duration
 	var late []time.Duration // p99 of each turn at a board's niceness: one bad second must not decide
 	for range turns {        // in turns: what else the machine does hits all
-		idle = append(idle, live(t, spell)...)
+		idle = append(idle, measureAges(t, spell)...)
 		stop := busyCores(t)
-		busy = append(busy, live(t, spell)...)
+		busy = append(busy, measureAges(t, spell)...)
 		if os.Geteuid() == 0 { // as on a board
 			if err := machine.Renice(machine.BoardNiceness); err != nil {
 				t.Fatal(err)
 			}
-			ages := live(t, spell)
+			ages := measureAges(t, spell)
 			first = append(first, ages...)
 			if len(ages) > 0 {
 				late = append(late, p99(ages))
@@ -109,20 +109,25 @@ func TestStreamStaysLiveWithABusyProcessOnEachCore(t *testing.T) {
 		stop()
 	}
 	calm := p99(idle)
-	for name, ages := range map[string][]time.Duration{"": busy, fmt.Sprintf(", niceness %d as on a board", machine.BoardNiceness): first} {
+	atBoardNiceness := fmt.Sprintf(", niceness %d as on a board", machine.BoardNiceness)
+	for name, ages := range map[string][]time.Duration{"": busy, atBoardNiceness: first} {
 		if len(ages) == 0 {
 			continue
 		}
 		worst := p99(ages)
-		t.Logf("FIGURE p99 age of a picture when its frame is there, 640x480, a busy process on each of %d cores%s: %.2f ms, %.2f times the %.2f ms of an idle machine (median %.2f against %.2f ms)",
-			runtime.NumCPU(), name, ms(worst), float64(worst)/float64(calm), ms(calm), ms(ages[len(ages)/2]), ms(idle[len(idle)/2]))
+		t.Logf("FIGURE p99 age of a picture when its frame is there, 640x480, a busy process on each of %d cores%s: "+
+			"%.2f ms, %.2f times the %.2f ms of an idle machine (median %.2f against %.2f ms)",
+			runtime.NumCPU(), name, ms(worst), float64(worst)/float64(calm), ms(calm),
+			ms(ages[len(ages)/2]), ms(idle[len(idle)/2]))
 		if len(ages) < len(idle)/4 { // the controller may have cut the rate to a third
-			t.Errorf("%d frames with busy cores%s, want at least a quarter of the %d of an idle machine", len(ages), name, len(idle))
+			t.Errorf("%d frames with busy cores%s, want at least a quarter of the %d of an idle machine",
+				len(ages), name, len(idle))
 		}
 	}
 	slices.Sort(late)
-	if len(late) > 0 && calm < quiet && late[len(late)/2] > 4*calm {
-		t.Errorf("p99 of each turn is %v with busy cores at a board's niceness, want 4 times the %v of an idle machine at most in most of them", late, calm)
+	if len(late) > 0 && calm < idleAgeLimit && late[len(late)/2] > 4*calm {
+		t.Errorf("p99 of each turn is %v with busy cores at a board's niceness, "+
+			"want 4 times the %v of an idle machine at most in most of them", late, calm)
 	}
 }
 

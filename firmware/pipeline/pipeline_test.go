@@ -13,19 +13,19 @@ import (
 
 var vga = pixfmt.Layout{Format: pixfmt.YUYV, Width: 640, Height: 480, Stride: 1280, Size: 640 * 480 * 2}
 
-// A notebook is a Sink that remembers capture times and asks for no key frame.
-type notebook struct {
+// A timeRecorder is a Sink that remembers capture times and asks for no key frame.
+type timeRecorder struct {
 	at   []time.Duration
 	keys int
 	got  chan time.Duration
 	hold chan struct{} // Send waits for it, if not nil
 }
 
-func (n *notebook) KeyFrameWanted() bool { return false }
+func (n *timeRecorder) KeyFrameWanted() bool { return false }
 
-func (n *notebook) Advise(time.Duration) (int, bool) { return 0, false }
+func (n *timeRecorder) Advise(time.Duration) (int, bool) { return 0, false }
 
-func (n *notebook) Send(frame []byte, key bool, at time.Duration) error {
+func (n *timeRecorder) Send(frame []byte, key bool, at time.Duration) error {
 	if n.hold != nil {
 		<-n.hold
 	}
@@ -45,7 +45,9 @@ func newTestPipeline(t *testing.T, l pixfmt.Layout) (*Pipeline, *encoder.Encoder
 	if err != nil {
 		t.Fatal(err)
 	}
-	enc, err := encoder.New(encoder.Config{Width: l.Width, Height: l.Height, FPS: 30, Bitrate: 600_000, Speed: -12, Threads: 1})
+	enc, err := encoder.New(encoder.Config{
+		Width: l.Width, Height: l.Height, FPS: 30, Bitrate: 600_000, Speed: -12, Threads: 1,
+	})
 	if err != nil {
 		p.Close()
 		t.Fatal(err)
@@ -60,16 +62,16 @@ func buffer(l pixfmt.Layout, at time.Duration) v4l2.Buffer {
 
 func TestNewestPictureWinsAndTheLossIsCounted(t *testing.T) {
 	p, enc := newTestPipeline(t, vga)
-	sink := &notebook{got: make(chan time.Duration, 10), hold: make(chan struct{})}
+	sink := &timeRecorder{got: make(chan time.Duration, 10), hold: make(chan struct{})}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- p.Encode(ctx, enc, sink) }()
-	for !p.live.Load() {
+	for !p.active.Load() {
 		time.Sleep(time.Millisecond)
 	}
 	take := func(at time.Duration) {
 		t.Helper()
-		if err := p.take(buffer(vga, at)); err != nil {
+		if err := p.convertBuffer(buffer(vga, at)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -96,7 +98,7 @@ func TestNewestPictureWinsAndTheLossIsCounted(t *testing.T) {
 
 func TestNothingIsConvertedWithoutAStream(t *testing.T) {
 	p, _ := newTestPipeline(t, vga)
-	if err := p.take(buffer(vga, 1)); err != nil {
+	if err := p.convertBuffer(buffer(vga, 1)); err != nil {
 		t.Fatal(err)
 	}
 	if len(p.ready) != 0 || p.stages.Convert.Count() != 0 {
@@ -106,19 +108,19 @@ func TestNothingIsConvertedWithoutAStream(t *testing.T) {
 
 func TestStreamBeginsWithAFreshPicture(t *testing.T) {
 	p, enc := newTestPipeline(t, vga)
-	p.live.Store(true)
-	if err := p.take(buffer(vga, 1)); err != nil { // as at the very end of the stream before
+	p.active.Store(true)
+	if err := p.convertBuffer(buffer(vga, 1)); err != nil { // as at the very end of the stream before
 		t.Fatal(err)
 	}
-	p.live.Store(false)
-	sink := &notebook{got: make(chan time.Duration, 10)}
+	p.active.Store(false)
+	sink := &timeRecorder{got: make(chan time.Duration, 10)}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- p.Encode(ctx, enc, sink) }()
-	for !p.live.Load() {
+	for !p.active.Load() {
 		time.Sleep(time.Millisecond)
 	}
-	if err := p.take(buffer(vga, 2)); err != nil {
+	if err := p.convertBuffer(buffer(vga, 2)); err != nil {
 		t.Fatal(err)
 	}
 	if at := <-sink.got; at != 2 {
@@ -131,40 +133,41 @@ func TestStreamBeginsWithAFreshPicture(t *testing.T) {
 	}
 }
 
-// A shut sink takes no frame.
-type shut struct{ notebook }
+// A closedSink takes no frame.
+type closedSink struct{ timeRecorder }
 
-func (*shut) Send([]byte, bool, time.Duration) error { return errors.New("sink is closed") }
+func (*closedSink) Send([]byte, bool, time.Duration) error { return errors.New("sink is closed") }
 
 func TestPictureWhoseFrameIsRefusedIsFreeAgain(t *testing.T) {
 	p, enc := newTestPipeline(t, vga)
 	done := make(chan error, 1)
-	go func() { done <- p.Encode(t.Context(), enc, &shut{}) }()
-	for !p.live.Load() {
+	go func() { done <- p.Encode(t.Context(), enc, &closedSink{}) }()
+	for !p.active.Load() {
 		time.Sleep(time.Millisecond)
 	}
-	if err := p.take(buffer(vga, 1)); err != nil {
+	if err := p.convertBuffer(buffer(vga, 1)); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-done; err == nil || len(p.free) != shots {
-		t.Errorf("encode = %v with %d pictures free, want the sink's error and all %d back", err, len(p.free), shots)
+	if err := <-done; err == nil || len(p.free) != pictureCount {
+		t.Errorf("Encode = %v with %d pictures free, want the sink's error and all %d back",
+			err, len(p.free), pictureCount)
 	}
 }
 
 func TestBadJPEGIsCountedAndSkipped(t *testing.T) {
 	l := pixfmt.Layout{Format: pixfmt.MJPG, Width: 640, Height: 480, Size: 640 * 480 * 2}
 	p, _ := newTestPipeline(t, l)
-	p.live.Store(true)
+	p.active.Store(true)
 	b := buffer(l, 1)
 	b.Bytes = []byte{0xff, 0xd8, 0xff, 0xd9}
-	if err := p.take(b); err != nil {
-		t.Errorf("take = %v, want nil: the next buffer is a new chance", err)
+	if err := p.convertBuffer(b); err != nil {
+		t.Errorf("convertBuffer = %v, want nil: the next buffer is a new chance", err)
 	}
 	if got := p.stages.Unreadable.Load(); got != 1 {
 		t.Errorf("Unreadable = %d, want 1", got)
 	}
-	if len(p.free) != shots {
-		t.Errorf("%d pictures free, want all %d back", len(p.free), shots)
+	if len(p.free) != pictureCount {
+		t.Errorf("%d pictures free, want all %d back", len(p.free), pictureCount)
 	}
 }
 
@@ -172,30 +175,30 @@ func TestAdoptTakesAnotherFormatOfTheSameSizeOnly(t *testing.T) {
 	p, _ := newTestPipeline(t, vga)
 	mjpg := pixfmt.Layout{Format: pixfmt.MJPG, Width: 640, Height: 480, Size: 1 << 20}
 	if err := p.Adopt(mjpg, time.Second/30); err != nil {
-		t.Errorf("adopt(%v) = %v, want nil", mjpg, err)
+		t.Errorf("Adopt(%v) = %v, want nil", mjpg, err)
 	}
 	small := pixfmt.Layout{Format: pixfmt.YUYV, Width: 320, Height: 240, Stride: 640, Size: 320 * 240 * 2}
 	if err := p.Adopt(small, time.Second/30); !errors.Is(err, ErrSize) {
-		t.Errorf("adopt(%v) = %v, want ErrSize", small, err)
+		t.Errorf("Adopt(%v) = %v, want ErrSize", small, err)
 	}
 }
 
 func TestNoAllocationForAPicture(t *testing.T) {
 	p, enc := newTestPipeline(t, vga)
-	p.live.Store(true)
+	p.active.Store(true)
 	b, at := buffer(vga, 0), time.Duration(0)
-	sink := &notebook{at: make([]time.Duration, 0, 10_000)}
+	sink := &timeRecorder{at: make([]time.Duration, 0, 10_000)}
 	allocs := testing.AllocsPerRun(200, func() {
 		at += 33 * time.Millisecond
 		b.At = at
-		if err := p.take(b); err != nil {
+		if err := p.convertBuffer(b); err != nil {
 			t.Fatal(err)
 		}
-		s := <-p.ready
-		if err := p.frame(enc, &s.picture.YCbCr, s.at, sink); err != nil {
+		pic := <-p.ready
+		if err := p.sendFrame(enc, &pic.pixels.YCbCr, pic.at, sink); err != nil {
 			t.Fatal(err)
 		}
-		p.free <- s
+		p.free <- pic
 	})
 	if allocs != 0 {
 		t.Errorf("%v allocations for a picture through convert, encode and hand-over, want 0", allocs)

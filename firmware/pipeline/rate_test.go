@@ -30,12 +30,12 @@ func TestRateLeavesOutWhatTheOwnerDidNotAskFor(t *testing.T) {
 			r, got := newRate(interval, c.fps), 0
 			for i := range 10 * c.camera {
 				at := time.Hour + time.Duration(i)*interval + time.Duration(i%2)*c.jitter
-				if !r.surplus(at) {
+				if !r.leavesOut(at) {
 					got++
 				}
 			}
-			if got < c.want-1 || got > c.want+1 || r.fps() != c.encoder {
-				t.Errorf("%d pictures, encoder at %d fps; want %d, %d", got, r.fps(), c.want, c.encoder)
+			if got < c.want-1 || got > c.want+1 || r.encoderFPS() != c.encoder {
+				t.Errorf("%d pictures, encoder at %d fps; want %d, %d", got, r.encoderFPS(), c.want, c.encoder)
 			}
 		})
 	}
@@ -44,10 +44,10 @@ func TestRateLeavesOutWhatTheOwnerDidNotAskFor(t *testing.T) {
 func TestRateGoesOnAfterAPauseAndABackwardClock(t *testing.T) {
 	r := newRate(time.Second/30, 5)
 	for _, at := range []time.Duration{time.Hour, 2 * time.Hour, time.Minute} {
-		if r.surplus(at) {
+		if r.leavesOut(at) {
 			t.Errorf("the first buffer at %v is left out", at)
 		}
-		if !r.surplus(at + time.Second/30) {
+		if !r.leavesOut(at + time.Second/30) {
 			t.Errorf("the second buffer after %v is taken", at)
 		}
 	}
@@ -62,27 +62,29 @@ func TestFastCameraDoesNotExceedTheBitrate(t *testing.T) {
 	const limit, seconds = 300_000, 10
 	p, _ := newTestPipeline(t, l)
 	p.rate = newRate(time.Second/30, 5)
-	enc, err := encoder.New(encoder.Config{Width: 320, Height: 240, FPS: p.rate.fps(), Bitrate: limit, Speed: -12, Threads: 1})
+	enc, err := encoder.New(encoder.Config{
+		Width: 320, Height: 240, FPS: p.FPS(), Bitrate: limit, Speed: -12, Threads: 1,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer enc.Close()
-	p.live.Store(true)
-	b, sink := buffer(l, 0), &notebook{}
+	p.active.Store(true)
+	b, sink := buffer(l, 0), &timeRecorder{}
 	for i := range 30 * seconds {
 		for j := range b.Bytes[:320*240] {
 			b.Bytes[j] = byte(j/7 + j/320*3 + i*5 + int((uint32(j)*2654435761+uint32(i*40503>>3))>>13)&31)
 		}
 		b.At = time.Hour + time.Duration(i)*time.Second/30
-		if err := p.take(b); err != nil {
+		if err := p.convertBuffer(b); err != nil {
 			t.Fatal(err)
 		}
 		select {
-		case s := <-p.ready:
-			if err := p.frame(enc, &s.picture.YCbCr, s.at, sink); err != nil {
+		case pic := <-p.ready:
+			if err := p.sendFrame(enc, &pic.pixels.YCbCr, pic.at, sink); err != nil {
 				t.Fatal(err)
 			}
-			p.free <- s
+			p.free <- pic
 		default:
 		}
 	}

@@ -7,20 +7,21 @@ import (
 	"time"
 )
 
-// A share says which pictures are converted at all: one of every n. One goroutine
-// sets n, another asks.
+// A share takes one of every divisor pictures. The goroutine that encodes sets the divisor, the
+// one that captures asks.
 type share struct {
-	n       atomic.Int32 // 0 is 1
-	counted int32
-	last    time.Duration // capture time
-	every   time.Duration // between pictures, smoothed; 0 before the first
+	divisor  atomic.Int32 // 0 counts as 1
+	count    int32        // of pictures
+	lastAt   time.Duration
+	interval time.Duration // between pictures, smoothed; 0 before the first
 }
 
-// skip tells whether to leave out the picture captured at the given time.
-func (s *share) skip(at time.Duration) bool {
-	s.every += (min(max(at-s.last, 0), time.Second) - s.every) / 8 // smooth: one late picture is no slow camera
-	s.last = at
-	n := s.n.Load()
-	s.counted++
-	return n > 1 && s.counted%n != 0
+// leavesOut says whether to leave out the picture captured at the given time.
+func (s *share) leavesOut(at time.Duration) bool {
+	// Smoothed over about eight pictures: a single late one does not make a slow camera.
+	s.interval += (min(max(at-s.lastAt, 0), time.Second) - s.interval) / 8
+	s.lastAt = at
+	divisor := s.divisor.Load()
+	s.count++
+	return divisor > 1 && s.count%divisor != 0
 }

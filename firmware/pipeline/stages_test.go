@@ -11,9 +11,10 @@ import (
 func TestCameraOfWhichNothingCanBeReadIsLogged(t *testing.T) {
 	var log bytes.Buffer
 	s := &Stages{}
-	before := s.read(0)
+	before := s.takeSnapshot(0)
 	s.Unreadable.Add(30)
-	before.log(t.Context(), slog.New(slog.NewTextHandler(&log, nil)), slog.LevelInfo, s.read(time.Second))
+	s.takeSnapshot(time.Second).logSince(
+		t.Context(), slog.New(slog.NewTextHandler(&log, nil)), slog.LevelInfo, before)
 	if !strings.Contains(log.String(), "unreadable=30") {
 		t.Errorf("logged %q, want the 30 buffers that held no JPEG", &log)
 	}

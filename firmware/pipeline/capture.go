@@ -1,0 +1,92 @@
+// The first half: buffers of the camera become pictures. Runs in the goroutine that captures.
+
+package pipeline
+
+import (
+	"errors"
+	"time"
+
+	"github.com/krazycam/krazycam/encoder/convert"
+	"github.com/krazycam/krazycam/v4l2"
+)
+
+// bufferTimeout is how long a camera may give no buffer before it counts as hung: longer than
+// the longest exposure of a webcam in the dark (about 0.5 s).
+const bufferTimeout = 2 * time.Second
+
+// Capture turns buffers into pictures until the camera fails, which is its error. After the
+// first buffer it calls first, unless that is nil. It does not close the camera.
+func (p *Pipeline) Capture(c Camera, first func()) error {
+	p.stages.buffers.addCamera(c)
+	for {
+		if err := c.Next(bufferTimeout, p.takeBuffer); err != nil {
+			return err
+		}
+		if first != nil {
+			first()
+			first = nil
+		}
+	}
+}
+
+// convertBuffer makes a picture of one buffer, unless nobody wants pictures now or this one is
+// to be left out.
+func (p *Pipeline) convertBuffer(b v4l2.Buffer) error {
+	start := v4l2.Now()
+	p.lastBuffer = start
+	if !p.active.Load() {
+		return nil
+	}
+	if p.rate.leavesOut(b.At) {
+		p.stages.Surplus.Add(1)
+		return nil
+	}
+	if p.share.leavesOut(b.At) {
+		p.stages.Shed.Add(1)
+		return nil
+	}
+	pic := p.takeFreePicture()
+	if err := p.converter.Convert(&pic.pixels.YCbCr, b.Bytes); err != nil {
+		p.free <- pic
+		if errors.Is(err, convert.ErrBadJPEG) {
+			p.stages.Unreadable.Add(1)
+			return nil // the next buffer is a new chance
+		}
+		return err
+	}
+	pic.at = b.At
+	pic.interval = p.share.interval
+	pic.convertTime = p.stages.Convert.addSince(start) - start
+	p.stages.Wait.add(start - b.At)
+	p.offerPicture(pic)
+	return nil
+}
+
+// takeFreePicture returns a picture to write into. With three of them, of which each other
+// stage holds one, there always is one, if only the one that waits.
+func (p *Pipeline) takeFreePicture() *picture {
+	select {
+	case pic := <-p.free:
+		return pic
+	case pic := <-p.ready:
+		p.stages.Replaced.Add(1)
+		return pic
+	}
+}
+
+// offerPicture puts a picture before the encoder, in place of one that still waits.
+func (p *Pipeline) offerPicture(pic *picture) {
+	for {
+		select {
+		case p.ready <- pic:
+			return
+		default:
+		}
+		select {
+		case old := <-p.ready:
+			p.stages.Replaced.Add(1)
+			p.free <- old
+		default: // the encoder was faster
+		}
+	}
+}
