@@ -92,7 +92,7 @@ func playChain(t *testing.T, k *wire.SRTP, frames int) (got Stats, sent rtpsend.
 		<-tick.C
 	}
 	starved = time.Since(began) > time.Duration(frames)*interval+300*time.Millisecond
-	time.Sleep(2 * gapPatience)
+	time.Sleep(2 * gapTimeout)
 	return r.Stats(), s.Stats(), starved
 }
 
@@ -120,7 +120,8 @@ func TestOurOwnChainHealsFivePercentLoss(t *testing.T) {
 			if got.Feedback == 0 || sent.TransportFeedback < got.Feedback*8/10 {
 				t.Errorf("%d messages about arrivals sent, %d heard", got.Feedback, sent.TransportFeedback)
 			}
-			if got.Healed == 0 || sent.Resends.Sent == 0 || got.Malformed != 0 || sent.Ignored.Malformed+sent.Ignored.Forged != 0 {
+			if got.Healed == 0 || sent.Resends.Sent == 0 || got.Malformed != 0 ||
+				sent.Ignored.Malformed+sent.Ignored.Forged != 0 {
 				t.Errorf("%+v\n%+v: want packets healed and nothing malformed or forged", got, sent)
 			}
 		})

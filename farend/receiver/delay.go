@@ -1,4 +1,4 @@
-// From capture to arrival without synchronised clocks.
+// The delay from capture to arrival, without synchronised clocks.
 
 package receiver
 
@@ -6,15 +6,15 @@ import "time"
 
 // A delayEstimate says how long ago a frame was captured when it was whole.
 //
-// A sender report maps RTP timestamps, which are capture times, to the sender's
-// clock. The offset between that clock and ours is taken as the smallest (arrival
-// of a report - its NTP time), so the estimate leaves out what the fastest report
-// took on its way: about 0.1 ms on a LAN, half the round trip time on a long link.
-// Queues, jitter, encoding and sending are in it.
+// A sender report maps RTP timestamps, which are capture times, to the sender's clock. The
+// offset between that clock and ours is taken as the smallest (arrival of a report - its NTP
+// time), so the estimate leaves out what the fastest report took on its way: about 0.1 ms on
+// a LAN, half the round trip time on a long link. Queues, jitter, encoding and sending are in
+// it.
 //
-// The smallest of the last one to two minutes, not of all time: two free-running
-// crystals drift apart by up to 100 ppm, which is 6 ms a minute. A clock that is
-// set while the stream runs, as a board's is after its start, begins a new estimate.
+// It is the smallest of the last one to two minutes, not of all time: two free-running
+// crystals drift apart by up to 100 ppm, which is 6 ms a minute. A clock that is set while the
+// stream runs, as a board's is after its start, begins a new estimate.
 type delayEstimate struct {
 	ntp       uint64 // of the last report, 32.32 s
 	timestamp uint32 // RTP time that belongs to it
@@ -26,13 +26,13 @@ type delayEstimate struct {
 
 const (
 	offsetWindow = time.Minute
-	clockStep    = time.Second // more than any queue, less than any clock that was set
+	clockStepMin = time.Second // more than any queue, less than any clock that was set
 )
 
-// report takes a sender report that arrived at (our clock, any origin).
-func (d *delayEstimate) report(ntp uint64, timestamp uint32, at time.Duration) {
+// takeReport takes a sender report that arrived at (our clock, any origin).
+func (d *delayEstimate) takeReport(ntp uint64, timestamp uint32, at time.Duration) {
 	offset := at - ntpDuration(ntp)
-	switch stepped := d.known && (offset-d.offset()).Abs() > clockStep; {
+	switch stepped := d.known && (offset-d.smallestOffset()).Abs() > clockStepMin; {
 	case !d.known || stepped:
 		d.windowAt, d.smallest = at, [2]time.Duration{offset, offset}
 	case at-d.windowAt >= offsetWindow:
@@ -43,19 +43,19 @@ func (d *delayEstimate) report(ntp uint64, timestamp uint32, at time.Duration) {
 	d.ntp, d.timestamp, d.known = ntp, timestamp, true
 }
 
-func (d *delayEstimate) offset() time.Duration { return min(d.smallest[0], d.smallest[1]) }
+func (d *delayEstimate) smallestOffset() time.Duration { return min(d.smallest[0], d.smallest[1]) }
 
-// of gives the delay of a frame that was whole at; false before the first report.
-func (d *delayEstimate) of(timestamp uint32, at time.Duration) (time.Duration, bool) {
+// delayOf gives the delay of a frame that was whole at; false before the first report.
+func (d *delayEstimate) delayOf(timestamp uint32, at time.Duration) (time.Duration, bool) {
 	if !d.known {
 		return 0, false
 	}
-	captured := ntpDuration(d.ntp) + time.Duration(int32(timestamp-d.timestamp))*time.Second/clockRate
-	return at - captured - d.offset(), true
+	sinceReport := time.Duration(int32(timestamp-d.timestamp)) * time.Second / clockRate
+	return at - (ntpDuration(d.ntp) + sinceReport) - d.smallestOffset(), true
 }
 
-// ntpDuration is 32.32 s since 1900 as a Duration. It wraps nowhere a sender can
-// go: 2^32 s are 136 years, a Duration holds 292.
+// ntpDuration is 32.32 s since 1900 as a Duration. It wraps nowhere a sender can go: 2^32 s
+// are 136 years, a Duration holds 292.
 func ntpDuration(ntp uint64) time.Duration {
 	return time.Duration(ntp>>32)*time.Second + time.Duration((ntp&0xffffffff)*1e9>>32)
 }

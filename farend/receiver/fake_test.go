@@ -48,11 +48,11 @@ type bench struct {
 	t       *testing.T
 	rtcpOut *socket
 	clock   time.Time
-	sender
+	playedSender
 }
 
-// sender makes the packets of a source.
-type sender struct {
+// playedSender makes the packets of a sender.
+type playedSender struct {
 	ssrc       uint32
 	seq        uint16
 	packetizer *rtpvp8.Packetizer
@@ -65,7 +65,7 @@ const sizeOfFrame = 3000
 
 func newBench(t *testing.T, ivfDir string) *bench {
 	b := &bench{t: t, rtcpOut: &socket{}, clock: time.Unix(1_800_000_000, 0)}
-	b.sender = sender{ssrc: 0x1234, seq: 65533, packetizer: rtpvp8.NewPacketizer(1200, 32767)}
+	b.playedSender = playedSender{ssrc: 0x1234, seq: 65533, packetizer: rtpvp8.NewPacketizer(1200, 32767)}
 	b.Receiver = New(Config{
 		RTP: &socket{}, RTCP: b.rtcpOut, IVFDir: ivfDir,
 		Now: func() time.Time { return b.clock }, Random: func() float64 { return 0.5 },
@@ -78,14 +78,14 @@ func newBench(t *testing.T, ivfDir string) *bench {
 
 // wait moves the clock in the receiver's own steps.
 func (b *bench) wait(d time.Duration) {
-	for range int(d / tickEvery) {
-		b.clock = b.clock.Add(tickEvery)
-		b.tick()
+	for range int(d / dueInterval) {
+		b.clock = b.clock.Add(dueInterval)
+		b.sendDue()
 	}
 }
 
 // frame makes the datagrams of a VP8 frame of 320x240.
-func (s *sender) frame(key bool, ts uint32) [][]byte {
+func (s *playedSender) frame(key bool, ts uint32) [][]byte {
 	f := make([]byte, sizeOfFrame)
 	f[0] = 1
 	if key {
@@ -97,7 +97,8 @@ func (s *sender) frame(key bool, ts uint32) [][]byte {
 		payload := make([]byte, 1200)
 		var n int
 		n, last = s.packetizer.Next(payload)
-		p := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 96, SequenceNumber: s.seq, Timestamp: ts, SSRC: s.ssrc, Marker: last}, Payload: payload[:n]}
+		p := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 96, SequenceNumber: s.seq, Timestamp: ts,
+			SSRC: s.ssrc, Marker: last}, Payload: payload[:n]}
 		s.seq++
 		b, err := p.Marshal()
 		if err != nil {
@@ -131,7 +132,8 @@ func (b *bench) control(packets ...rtcp.Packet) {
 
 // report is a sender report whose NTP time is t.
 func (b *bench) report(ntp uint64, ts uint32) {
-	b.control(&rtcp.SenderReport{SSRC: b.sender.ssrc, NTPTime: ntp, RTPTime: ts}, rtcp.NewCNAMESourceDescription(b.sender.ssrc, "x"))
+	b.control(&rtcp.SenderReport{SSRC: b.playedSender.ssrc, NTPTime: ntp, RTPTime: ts},
+		rtcp.NewCNAMESourceDescription(b.playedSender.ssrc, "x"))
 }
 
 func contextWithStop(t *testing.T) (context.Context, func()) {

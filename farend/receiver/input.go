@@ -1,5 +1,5 @@
-// What comes from the network: RTP and RTCP of a stranger until the SSRC is
-// learned, and not to be trusted then either.
+// What comes from the network: RTP and RTCP of a stranger until the SSRC is learned, and not
+// to be trusted then either.
 
 package receiver
 
@@ -19,15 +19,15 @@ import (
 func (r *Receiver) takeRTP(b []byte, _ net.Addr) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.begun {
+	if !r.granted {
 		r.stats.Unasked++
 		return
 	}
 	size := len(b)
-	b, ok, again := r.cloak.openRTP(b)
+	b, ok, repeated := r.srtp.openRTP(b)
 	switch {
-	case again:
-		r.stats.Again++
+	case repeated:
+		r.stats.Repeated++
 		return
 	case !ok:
 		r.stats.Forged++
@@ -38,95 +38,101 @@ func (r *Receiver) takeRTP(b []byte, _ net.Addr) {
 		r.stats.Malformed++
 		return
 	}
-	now := r.now()
-	s := r.sourceOf(p.SSRC, now)
-	if s == nil || s.sequence.started && p.PayloadType != s.payloadType {
+	now := r.elapsed()
+	if s := r.findSender(p.SSRC, now); s == nil || !s.takePacket(&p, size, r.ssrc, now) {
 		r.stats.Foreign++
-		return
+	}
+}
+
+// takePacket says whether the packet belongs to the stream. size is that of the datagram.
+func (s *sender) takePacket(p *rtp.Packet, size int, ourSSRC uint32, now time.Duration) bool {
+	if s.sequence.started && p.PayloadType != s.payloadType {
+		return false
 	}
 	if !s.sequence.started {
-		s.payloadType, s.began = p.PayloadType, now
+		s.payloadType, s.beganAt = p.PayloadType, now
 	}
 	started, highest := s.sequence.started, s.sequence.highest
-	if !s.sequence.take(p.SequenceNumber) {
-		r.stats.Foreign++
-		return
+	if !s.sequence.takeNumber(p.SequenceNumber) {
+		return false
 	}
-	if started && s.missing.arrived(p.SequenceNumber, highest, now) {
+	if started && s.gaps.takeNumber(p.SequenceNumber, highest, now) {
 		s.healed++
 	}
 	s.packetAt = now
-	s.arrivals.note(&p, r.ssrc, now)
+	s.arrivals.addPacket(p, ourSSRC, now)
 	s.bytes += uint64(size)
-	s.sequence.arrived(ticks(now), p.Timestamp)
-	// The Assembler counts what it cannot read; there is nobody to tell.
+	s.sequence.updateJitter(ticks(now), p.Timestamp)
+	// The Assembler counts what it cannot read; nobody else needs the error.
 	_ = s.assembler.Push(p.SequenceNumber, p.Timestamp, p.Marker, p.Payload)
+	return true
 }
 
-// sourceOf gives the source of ssrc: the one we have, or a new one if there is none
+// findSender gives the sender with this SSRC: the one we have, or a new one if there is none
 // or it is gone. Nil: another one is alive.
-func (r *Receiver) sourceOf(ssrc uint32, now time.Duration) *source {
-	s := r.source
+func (r *Receiver) findSender(ssrc uint32, now time.Duration) *sender {
+	s := r.sender
 	switch {
-	case s != nil && s.ssrc == ssrc && !s.bye:
+	case s != nil && s.ssrc == ssrc && !s.saidBye:
 		return s
 	case s != nil && s.ssrc == ssrc: // what was on its way when it said BYE
 		return nil
-	case s != nil && s.alive(now):
+	case s != nil && s.isAlive(now):
 		return nil
 	}
-	r.drop()
-	s = &source{ssrc: ssrc, packetAt: now, began: now}
-	s.assembler = rtpvp8.NewAssembler(reorder, func(f rtpvp8.Frame) { r.takeFrame(s, f) })
-	r.rate, r.rateOf, r.rateAt = 0, 0, now
-	r.source, r.reportAt = s, now+r.randomized(r.interval()/2) // RFC 3550 6.2: half of it before the first
+	r.dropSender()
+	s = &sender{ssrc: ssrc, packetAt: now, beganAt: now}
+	s.assembler = rtpvp8.NewAssembler(reorderWindow, func(f rtpvp8.Frame) { r.takeFrame(s, f) })
+	r.rate, r.rateBytes, r.rateAt = 0, 0, now
+	r.sender = s
+	r.reportDueAt = now + r.randomizeInterval(r.reportInterval()/2) // RFC 3550 6.2: half of it before the first
 	return s
 }
 
 // takeFrame counts and records a whole frame. It runs within Push and Flush.
-func (r *Receiver) takeFrame(s *source, f rtpvp8.Frame) {
-	now := r.now()
+func (r *Receiver) takeFrame(s *sender, f rtpvp8.Frame) {
+	now := r.elapsed()
 	s.frames++
 	s.width, s.height = f.Width, f.Height
 	if f.Key {
 		s.keyFrames++
 	}
-	if d, known := s.delay.of(f.Timestamp, now); known {
-		s.delays += d
-		s.delayed++
+	if d, known := s.delay.delayOf(f.Timestamp, now); known {
+		s.delaySum += d
+		s.delayCount++
 	}
 	if f.Damaged { // a decoder could only show rubbish until the next key frame
 		s.damaged++
 		return
 	}
-	s.goodAt, s.good = now, true
-	if r.config.IVFDir == "" || r.problem != nil {
+	s.goodFrameAt, s.hasGoodFrame = now, true
+	if r.config.IVFDir == "" || r.recordError != nil {
 		return
 	}
-	if err := r.keep(s, f); err != nil {
-		r.failRecord(err)
+	if err := r.recordFrame(s, f); err != nil {
+		r.stopRecording(err)
 	}
 }
 
-func (r *Receiver) keep(s *source, f rtpvp8.Frame) (err error) {
+func (r *Receiver) recordFrame(s *sender, f rtpvp8.Frame) (err error) {
 	if s.record == nil { // f is a key frame: all before it are damaged
 		name := fmt.Sprintf("%s-%08x.ivf", r.config.Now().UTC().Format("20060102-150405.000"), s.ssrc)
 		if s.record, err = createIVF(filepath.Join(r.config.IVFDir, name), f.Width, f.Height); err != nil {
 			return err
 		}
 	}
-	return s.record.write(f.Bytes, f.Timestamp)
+	return s.record.writeFrame(f.Bytes, f.Timestamp)
 }
 
 // takeRTCP takes one datagram, usually a compound packet; b is the caller's.
 func (r *Receiver) takeRTCP(b []byte, from net.Addr) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.begun {
+	if !r.granted {
 		r.stats.Unasked++
 		return
 	}
-	b, ok := r.cloak.openRTCP(b)
+	b, ok := r.srtp.openRTCP(b)
 	if !ok {
 		r.stats.Forged++
 		return
@@ -147,8 +153,8 @@ func (r *Receiver) takeRTCP(b []byte, from net.Addr) {
 }
 
 func (r *Receiver) takeSenderReport(p *rtcp.SenderReport, from net.Addr) {
-	now := r.now()
-	s := r.sourceOf(p.SSRC, now)
+	now := r.elapsed()
+	s := r.findSender(p.SSRC, now)
 	if s == nil {
 		r.stats.Foreign++
 		return
@@ -156,15 +162,16 @@ func (r *Receiver) takeSenderReport(p *rtcp.SenderReport, from net.Addr) {
 	r.stats.SenderReports++
 	r.replyTo = from
 	s.reportMiddle, s.reportAt = uint32(p.NTPTime>>16), now
-	s.delay.report(p.NTPTime, p.RTPTime, now)
+	s.delay.takeReport(p.NTPTime, p.RTPTime, now)
 }
 
 func (r *Receiver) takeBye(p *rtcp.Goodbye) {
 	for _, ssrc := range p.Sources {
-		if r.source != nil && r.source.ssrc == ssrc {
-			r.source.assembler.Flush()
-			r.source.bye = true
-			r.config.Log.Info("receiver: the source said BYE", "ssrc", ssrc, "reason", fmt.Sprintf("%.60q", p.Reason))
+		if r.sender != nil && r.sender.ssrc == ssrc {
+			r.sender.assembler.Flush()
+			r.sender.saidBye = true
+			r.config.Log.Info("receiver: the source said BYE",
+				"ssrc", ssrc, "reason", fmt.Sprintf("%.60q", p.Reason))
 		}
 	}
 }

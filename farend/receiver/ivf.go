@@ -1,5 +1,5 @@
-// IVF: the plainest file of VP8 frames, which every VP8 tool reads. A 32-byte
-// header, then each frame behind its size and time.
+// IVF: the simplest file of VP8 frames, which every VP8 tool reads. A 32-byte header, then
+// each frame behind its size and time.
 // Layout: libvpx, ivfenc.c and ivfdec.c.
 
 package receiver
@@ -10,8 +10,8 @@ import (
 	"os"
 )
 
-// ivf owns its file. A frame is one write, so a crash loses at most the last one;
-// only the header's count of frames is then wrong, which players ignore.
+// ivf owns its file. A frame is one write, so a crash loses at most the last one; only the
+// header's count of frames is then wrong, which players ignore.
 type ivf struct {
 	file   *os.File
 	last   uint32 // RTP timestamp of the last frame
@@ -22,9 +22,8 @@ type ivf struct {
 }
 
 const (
-	ivfHeader      = 32
-	ivfFrameHeader = 12
-	ivfCountAt     = 24
+	ivfHeaderSize    = 32
+	ivfCountPosition = 24
 )
 
 // createIVF never replaces a file.
@@ -33,22 +32,22 @@ func createIVF(path string, width, height int) (*ivf, error) {
 	if err != nil {
 		return nil, fmt.Errorf("record: %w", err)
 	}
-	b := append(make([]byte, 0, ivfHeader), "DKIF\x00\x00\x20\x00VP80"...)
+	b := append(make([]byte, 0, ivfHeaderSize), "DKIF\x00\x00\x20\x00VP80"...)
 	b = binary.LittleEndian.AppendUint16(b, uint16(width))
 	b = binary.LittleEndian.AppendUint16(b, uint16(height))
 	b = binary.LittleEndian.AppendUint32(b, clockRate) // units in a second
 	b = binary.LittleEndian.AppendUint32(b, 1)
-	b = append(b, make([]byte, ivfHeader-len(b))...)
+	b = append(b, make([]byte, ivfHeaderSize-len(b))...)
 	if _, err := f.Write(b); err != nil {
 		_ = f.Close()
 		return nil, fmt.Errorf("record: %w", err)
 	}
-	return &ivf{file: f, end: ivfHeader}, nil
+	return &ivf{file: f, end: ivfHeaderSize}, nil
 }
 
-// write appends a frame; its bytes are copied. After an error the file ends with
-// the last whole frame.
-func (v *ivf) write(frame []byte, timestamp uint32) error {
+// writeFrame appends a frame; its bytes are copied. After an error the file ends with the last
+// whole frame.
+func (v *ivf) writeFrame(frame []byte, timestamp uint32) error {
 	if v.frames == 0 {
 		v.last = timestamp
 	}
@@ -66,9 +65,9 @@ func (v *ivf) write(frame []byte, timestamp uint32) error {
 	return nil
 }
 
-// close writes the count of frames into the header.
-func (v *ivf) close() error {
-	_, err := v.file.WriteAt(binary.LittleEndian.AppendUint32(nil, v.frames), ivfCountAt)
+// closeFile writes the count of frames into the header.
+func (v *ivf) closeFile() error {
+	_, err := v.file.WriteAt(binary.LittleEndian.AppendUint32(nil, v.frames), ivfCountPosition)
 	if closeErr := v.file.Close(); err == nil {
 		err = closeErr
 	}

@@ -15,7 +15,8 @@ func readIVF(t *testing.T, path string) (frames int, ticks uint64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(b[:4]) != "DKIF" || string(b[8:12]) != "VP80" || binary.LittleEndian.Uint16(b[12:]) != 320 || binary.LittleEndian.Uint16(b[14:]) != 240 {
+	if string(b[:4]) != "DKIF" || string(b[8:12]) != "VP80" || binary.LittleEndian.Uint16(b[12:]) != 320 ||
+		binary.LittleEndian.Uint16(b[14:]) != 240 {
 		t.Errorf("header % x", b[:32])
 	}
 	count := int(binary.LittleEndian.Uint32(b[24:]))
@@ -36,14 +37,14 @@ func TestIVFIsWholeAfterACrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range uint32(3) {
-		if err := v.write([]byte{1, 2, 3}, 4294960000+i*3000); err != nil {
+		if err := v.writeFrame([]byte{1, 2, 3}, 4294960000+i*3000); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if b, err := os.ReadFile(path); err != nil || len(b) != 32+3*15 { // not closed yet
 		t.Errorf("%d bytes, %v, want all three frames in the file", len(b), err)
 	}
-	if err := v.close(); err != nil {
+	if err := v.closeFile(); err != nil {
 		t.Error(err)
 	}
 	if frames, ticks := readIVF(t, path); frames != 3 || ticks != 6000 {

@@ -1,5 +1,5 @@
-// The receiver: two sockets and what was learned of the one stream that is granted.
-// Packets are taken in input.go, reports are sent in report.go.
+// The receiver: two sockets and what was learned of the one stream that is granted. Packets
+// are taken in input.go, reports are sent in report.go.
 
 package receiver
 
@@ -25,22 +25,20 @@ var errClosed = fmt.Errorf("receiver: %w", net.ErrClosed)
 const clockRate = 90000
 
 const (
-	// silence is when a source that sends nothing any more counts as gone, and
-	// another SSRC may take its place. A camera in the dark may go down to 5 fps.
-	silence = 2 * time.Second
-	// tickEvery drives reports and gaps; a gap is given up after gapPatience: asked for
-	// after 20 ms and again after 80, it heals over a round trip of 100 ms.
-	tickEvery   = 20 * time.Millisecond
-	gapPatience = 200 * time.Millisecond
+	// dueInterval is how often the receiver looks for what is due: reports, feedback, gaps.
+	dueInterval = 20 * time.Millisecond
+
+	// gapTimeout is when a missing packet is given up. It is requested after 20 ms and again
+	// after 80, so that it heals over a round trip of 100 ms.
+	gapTimeout = 200 * time.Millisecond
 )
 
-// Config is what a receiver works with. The sockets are required and
-// become the receiver's.
+// Config is what a receiver works with. The sockets are required and become the receiver's.
 type Config struct {
 	RTP, RTCP net.PacketConn
-	IVFDir    string           // one file for each source; "": none
+	IVFDir    string           // one file for each sender; "": none
 	Now       func() time.Time // default time.Now
-	Random    func() float64   // default math/rand
+	Random    func() float64   // from 0 to 1, 1 excluded; default math/rand
 	Log       *slog.Logger
 }
 
@@ -51,18 +49,20 @@ type Receiver struct {
 	ssrc   uint32 // ours
 	origin time.Time
 
-	mu       sync.Mutex
-	closed   bool
-	begun    bool // a stream is granted
-	cloak    *cloak
-	source   *source
-	stats    Stats // of this grant; what source still counts is added by Stats
-	problem  error // why it cannot record
-	replyTo  net.Addr
-	reportAt time.Duration
-	rateAt   time.Duration // when rateOf was counted
-	rateOf   uint64
-	rate     float64 // bit/s, measured between reports
+	// mu guards all below. RTCP is sent under it, since a UDP write does not block, and rare
+	// events are logged: nothing of ours is called back.
+	mu          sync.Mutex
+	closed      bool
+	granted     bool
+	srtp        *srtpContext
+	sender      *sender
+	stats       Stats // of this grant; what sender still counts is added by Stats
+	recordError error // why it cannot record
+	replyTo     net.Addr
+	reportDueAt time.Duration
+	rateAt      time.Duration // when rateBytes was counted
+	rateBytes   uint64
+	rate        float64 // bit/s, measured between reports
 }
 
 // New does not read before Run.
@@ -81,13 +81,13 @@ func New(c Config) *Receiver {
 	return r
 }
 
-// Run reads both sockets until ctx ends, then says BYE and closes them. An error
-// is a socket's.
+// Run reads both sockets until ctx ends, then says BYE and closes them. An error is a
+// socket's.
 func (r *Receiver) Run(ctx context.Context) error {
 	ended := make(chan error, 2)
-	go func() { ended <- r.read(r.config.RTP, r.takeRTP) }()
-	go func() { ended <- r.read(r.config.RTCP, r.takeRTCP) }()
-	ticker := time.NewTicker(tickEvery)
+	go func() { ended <- r.readSocket(r.config.RTP, r.takeRTP) }()
+	go func() { ended <- r.readSocket(r.config.RTCP, r.takeRTCP) }()
+	ticker := time.NewTicker(dueInterval)
 	defer ticker.Stop()
 	var err error
 	running := 2
@@ -95,7 +95,7 @@ func (r *Receiver) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 		case <-ticker.C:
-			r.tick()
+			r.sendDue()
 		case err = <-ended:
 			running--
 		}
@@ -112,11 +112,11 @@ func (r *Receiver) Run(ctx context.Context) error {
 	return err
 }
 
-// maxFailures in a row end a socket. A single one need not: Windows reports on
-// receiving that an earlier report could not be delivered.
-const maxFailures = 100
+// readFailuresMax in a row end a socket. A single one need not: Windows reports on receiving
+// that an earlier report could not be delivered.
+const readFailuresMax = 100
 
-func (r *Receiver) read(conn net.PacketConn, take func([]byte, net.Addr)) error {
+func (r *Receiver) readSocket(conn net.PacketConn, take func([]byte, net.Addr)) error {
 	packet := make([]byte, 64<<10)
 	for failures := 0; ; {
 		n, from, err := conn.ReadFrom(packet)
@@ -126,7 +126,7 @@ func (r *Receiver) read(conn net.PacketConn, take func([]byte, net.Addr)) error 
 			take(packet[:n], from)
 		case errors.Is(err, net.ErrClosed):
 			return nil
-		case failures == maxFailures:
+		case failures == readFailuresMax:
 			return fmt.Errorf("receiver: %v: %w", conn.LocalAddr(), err)
 		default:
 			failures++
@@ -134,10 +134,10 @@ func (r *Receiver) read(conn net.PacketConn, take func([]byte, net.Addr)) error 
 	}
 }
 
-// now is the time since the receiver was made, by a clock that nobody sets.
-func (r *Receiver) now() time.Duration { return r.config.Now().Sub(r.origin) }
+// elapsed is the time since the receiver was made, by a clock that nobody sets.
+func (r *Receiver) elapsed() time.Duration { return r.config.Now().Sub(r.origin) }
 
-// Ports tells where the receiver listens.
+// Ports says where the receiver listens.
 func (r *Receiver) Ports() (rtp, rtcp int) {
 	port := func(a net.Addr) int {
 		udp, ok := a.(*net.UDPAddr)
@@ -149,10 +149,10 @@ func (r *Receiver) Ports() (rtp, rtcp int) {
 	return port(r.config.RTP.LocalAddr()), port(r.config.RTCP.LocalAddr())
 }
 
-// Begin opens the receiver for a stream, encrypted with k unless that is nil. Errors:
-// one that wraps net.ErrClosed, ErrActive, wire.ErrKeys.
+// Begin opens the receiver for a stream, encrypted with k unless that is nil. Errors: one that
+// wraps net.ErrClosed, ErrActive, wire.ErrKeys.
 func (r *Receiver) Begin(k *wire.SRTP) error {
-	cloak, err := newCloak(k)
+	srtp, err := newSRTPContext(k)
 	if err != nil {
 		return err
 	}
@@ -161,25 +161,25 @@ func (r *Receiver) Begin(k *wire.SRTP) error {
 	switch {
 	case r.closed:
 		return errClosed
-	case r.begun:
+	case r.granted:
 		return ErrActive
 	}
-	r.begun, r.problem, r.source, r.replyTo, r.cloak = true, nil, nil, nil, cloak
+	r.granted, r.recordError, r.sender, r.replyTo, r.srtp = true, nil, nil, nil, srtp
 	r.stats = Stats{Unasked: r.stats.Unasked, Grant: r.stats.Grant + 1}
 	return nil
 }
 
-// End says BYE to the source and closes its record. What comes later is counted as
-// unasked. The numbers stay readable until the next Begin.
+// End says BYE to the sender and closes its record. What comes later is counted as unasked.
+// The numbers stay readable until the next Begin.
 func (r *Receiver) End() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.begun {
+	if !r.granted {
 		return
 	}
-	r.sayBye()
-	r.drop()
-	r.begun = false
+	r.sendBye()
+	r.dropSender()
+	r.granted = false
 }
 
 // Captured says what arrives: RTP packets; frames that a decoder can show. An error wraps
@@ -190,34 +190,34 @@ func (r *Receiver) Captured() (packets, frames bool, err error) {
 	if r.closed {
 		return false, false, errClosed
 	}
-	if r.problem != nil {
-		return false, false, r.problem
+	if r.recordError != nil {
+		return false, false, r.recordError
 	}
-	if r.source == nil {
+	if r.sender == nil {
 		return false, false, nil
 	}
-	now := r.now()
-	packets = r.source.sequence.started && now-r.source.packetAt <= silence
-	frames = r.source.good && now-r.source.goodAt <= silence
+	now := r.elapsed()
+	packets = r.sender.sequence.started && now-r.sender.packetAt <= senderTimeout
+	frames = r.sender.hasGoodFrame && now-r.sender.goodFrameAt <= senderTimeout
 	return packets, frames, nil
 }
 
-// drop forgets the source but keeps its numbers.
-func (r *Receiver) drop() {
-	if r.source == nil {
+// dropSender forgets the sender but keeps its numbers.
+func (r *Receiver) dropSender() {
+	if r.sender == nil {
 		return
 	}
-	r.source.assembler.Flush()
-	r.source.addTo(&r.stats)
-	if r.source.record != nil {
-		if err := r.source.record.close(); err != nil {
-			r.failRecord(err)
+	r.sender.assembler.Flush()
+	r.sender.addStats(&r.stats)
+	if r.sender.record != nil {
+		if err := r.sender.record.closeFile(); err != nil {
+			r.stopRecording(err)
 		}
 	}
-	r.source = nil
+	r.sender = nil
 }
 
-func (r *Receiver) failRecord(err error) {
-	r.problem = err
-	r.config.Log.Error("receiver: the stream is not recorded any more", "err", err)
+func (r *Receiver) stopRecording(err error) {
+	r.recordError = err
+	r.config.Log.Error("receiver: the stream is not recorded any more", "error", err)
 }

@@ -20,8 +20,9 @@ func TestReceiverCountsFramesAcrossTheWrapAndRecordsThem(t *testing.T) {
 		b.wait(40 * time.Millisecond)
 	}
 	got := b.Stats()
-	if got.State != "streaming" || got.Frames != 30 || got.KeyFrames != 1 || got.Packets != 90 || got.Expected != 90 ||
-		got.Lost != 0 || got.Reordered != 0 || got.Damaged != 0 || got.Width != 320 || got.Height != 240 || got.PLIs != 0 {
+	if got.State != "streaming" || got.Frames != 30 || got.KeyFrames != 1 || got.Packets != 90 ||
+		got.Expected != 90 || got.Lost != 0 || got.Reordered != 0 || got.Damaged != 0 ||
+		got.Width != 320 || got.Height != 240 || got.PLIs != 0 {
 		t.Errorf("Stats = %+v", got)
 	}
 	if packets, frames, err := b.Captured(); err != nil || !frames || !packets {
@@ -65,7 +66,7 @@ func TestReceiverAsksForAKeyFrameAfterLossAndStopsAskingWhenItComes(t *testing.T
 	b.rtcpOut.take(t)
 	b.send(b.frame(false, 3000), 1) // the middle packet is lost
 	b.send(b.frame(false, 6000))
-	b.wait(gapPatience + 2*tickEvery)
+	b.wait(gapTimeout + 2*dueInterval)
 	plis := 0
 	for _, p := range b.rtcpOut.take(t) {
 		if pli, ok := p.(*rtcp.PictureLossIndication); ok && pli.MediaSSRC == 0x1234 {
@@ -104,12 +105,12 @@ func TestReceiverPutsPacketsInOrder(t *testing.T) {
 func TestReceiverKeepsToOneSourceUntilItIsGone(t *testing.T) {
 	b := newBench(t, "")
 	b.send(b.frame(true, 0))
-	other := sender{ssrc: 0x9999, seq: 7, packetizer: rtpvp8.NewPacketizer(1200, 0)}
+	other := playedSender{ssrc: 0x9999, seq: 7, packetizer: rtpvp8.NewPacketizer(1200, 0)}
 	b.send(other.frame(true, 0))
 	if got := b.Stats(); got.SSRC != 0x1234 || got.Foreign != 3 || got.Frames != 1 {
 		t.Errorf("Stats = %+v, want the second source left out", got)
 	}
-	b.wait(silence + time.Second)
+	b.wait(senderTimeout + time.Second)
 	if got := b.Stats(); got.State != "silent" {
 		t.Errorf("State = %q, want silent", got.State)
 	}
@@ -121,7 +122,7 @@ func TestReceiverKeepsToOneSourceUntilItIsGone(t *testing.T) {
 		t.Errorf("Stats = %+v, want the second source after the first, counts added", got)
 	}
 	b.control(&rtcp.Goodbye{Sources: []uint32{0x9999}})
-	third := sender{ssrc: 3, packetizer: rtpvp8.NewPacketizer(1200, 0)}
+	third := playedSender{ssrc: 3, packetizer: rtpvp8.NewPacketizer(1200, 0)}
 	b.send(third.frame(true, 0))
 	if got := b.Stats(); got.SSRC != 3 || got.Frames != 3 {
 		t.Errorf("Stats = %+v, want the third source at once after BYE", got)
@@ -133,7 +134,7 @@ func TestReceiverReportsAsRFC3550Wants(t *testing.T) {
 	b.report(0x11223344_55667788, 0)
 	b.send(b.frame(true, 0))
 	for i := range 300 { // 10 s at 30 fps, 3,000 B: 720 kbit/s
-		b.wait(2 * tickEvery)
+		b.wait(2 * dueInterval)
 		b.send(b.frame(false, uint32(i)*3000))
 	}
 	blocks := 0
@@ -143,7 +144,8 @@ func TestReceiverReportsAsRFC3550Wants(t *testing.T) {
 			continue
 		}
 		blocks++
-		if len(rr.Reports) != 1 || rr.Reports[0].SSRC != 0x1234 || rr.Reports[0].LastSenderReport != 0x33445566 || rr.Reports[0].Delay == 0 || rr.Reports[0].FractionLost != 0 {
+		if len(rr.Reports) != 1 || rr.Reports[0].SSRC != 0x1234 || rr.Reports[0].LastSenderReport != 0x33445566 ||
+			rr.Reports[0].Delay == 0 || rr.Reports[0].FractionLost != 0 {
 			t.Errorf("RR = %+v", rr)
 		}
 	}
@@ -164,10 +166,16 @@ func TestReceiverReportsAsRFC3550Wants(t *testing.T) {
 
 func TestIntervalFollowsTheBandwidth(t *testing.T) {
 	b := newBench(t, "")
-	for rate, want := range map[float64]time.Duration{0: 5 * time.Second, 100_000: 3600 * time.Millisecond, 60_000: 5 * time.Second,
-		600_000: 600 * time.Millisecond, 5_000_000: 500 * time.Millisecond, 4_000: 9386666666} {
+	for rate, want := range map[float64]time.Duration{
+		0:         5 * time.Second,
+		4_000:     9386666666,
+		60_000:    5 * time.Second,
+		100_000:   3600 * time.Millisecond,
+		600_000:   600 * time.Millisecond,
+		5_000_000: 500 * time.Millisecond,
+	} {
 		b.rate = rate
-		if got := b.interval(); got.Round(time.Millisecond) != want.Round(time.Millisecond) {
+		if got := b.reportInterval(); got.Round(time.Millisecond) != want.Round(time.Millisecond) {
 			t.Errorf("interval at %v bit/s = %v, want %v", rate, got, want)
 		}
 	}
@@ -182,8 +190,8 @@ func TestReceiverEstimatesDelayWithoutSynchronisedClocks(t *testing.T) {
 	// Captured 60 ms after the report was sent, whole 105 ms after that: 45 ms, less the report's 5 ms.
 	b.send(b.frame(true, 90000+60*90))
 	got := b.Stats()
-	if got.Delayed != 1 || got.Delays.Round(time.Millisecond) != 40*time.Millisecond {
-		t.Errorf("delay = %v of %d frames, want 40 ms of 1", got.Delays, got.Delayed)
+	if got.DelayCount != 1 || got.DelaySum.Round(time.Millisecond) != 40*time.Millisecond {
+		t.Errorf("delay = %v of %d frames, want 40 ms of 1", got.DelaySum, got.DelayCount)
 	}
 }
 
@@ -219,7 +227,7 @@ func TestReceiverReadsSocketsAndClosesThem(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	s := sender{ssrc: 1, packetizer: rtpvp8.NewPacketizer(1200, 0)}
+	s := playedSender{ssrc: 1, packetizer: rtpvp8.NewPacketizer(1200, 0)}
 	for deadline := time.Now().Add(5 * time.Second); r.Stats().Frames == 0 && time.Now().Before(deadline); {
 		for _, p := range s.frame(true, 0) {
 			_, _ = out.Write(p)
@@ -239,7 +247,7 @@ func TestReceiverReadsSocketsAndClosesThem(t *testing.T) {
 }
 
 func FuzzRTP(f *testing.F) {
-	s := sender{ssrc: 1, packetizer: rtpvp8.NewPacketizer(1200, 0)}
+	s := playedSender{ssrc: 1, packetizer: rtpvp8.NewPacketizer(1200, 0)}
 	for _, p := range s.frame(true, 0) {
 		f.Add(p, p)
 	}
@@ -247,7 +255,7 @@ func FuzzRTP(f *testing.F) {
 		b := newBench(t, "")
 		b.takeRTP(p, source1)
 		b.takeRTP(q, source1)
-		b.wait(gapPatience * 2)
+		b.wait(gapTimeout * 2)
 		b.takeRTP(p, source1)
 		b.End()
 		if got := b.Stats(); got.Packets > 3 || got.Frames > 3 {
@@ -257,14 +265,15 @@ func FuzzRTP(f *testing.F) {
 }
 
 func FuzzRTCP(f *testing.F) {
-	sr, _ := rtcp.Marshal([]rtcp.Packet{&rtcp.SenderReport{SSRC: 0x1234, NTPTime: 1 << 40}, &rtcp.Goodbye{Sources: []uint32{0x1234}}})
+	sr, _ := rtcp.Marshal([]rtcp.Packet{&rtcp.SenderReport{SSRC: 0x1234, NTPTime: 1 << 40},
+		&rtcp.Goodbye{Sources: []uint32{0x1234}}})
 	f.Add(sr, sr)
 	f.Fuzz(func(t *testing.T, p, q []byte) {
 		b := newBench(t, "")
 		b.takeRTCP(p, source1)
 		b.send(b.frame(true, 0))
 		b.takeRTCP(q, source1)
-		b.wait(gapPatience * 2)
+		b.wait(gapTimeout * 2)
 		b.rtcpOut.take(t) // what we answer is RTCP again, whatever came
 	})
 }

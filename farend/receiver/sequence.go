@@ -1,5 +1,5 @@
-// Counting packets, loss and jitter of one source as RFC 3550 A.1, A.3 and A.8
-// prescribe. No clock and no socket.
+// Packets, loss and jitter of one sender, counted as RFC 3550 A.1, A.3 and A.8 prescribe. No
+// clock and no socket.
 
 package receiver
 
@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// RFC 3550 A.1: a jump of less than maxDropout is loss, one back of less than
-// maxMisorder is disorder, all else a source that starts over, once a second
-// packet confirms it.
+// RFC 3550 A.1: a jump forward of less than dropoutMax is loss, one back of less than
+// misorderMax is disorder; all else is a sender that starts over, once a second packet
+// confirms it.
 const (
-	maxDropout  = 3000
-	maxMisorder = 100
-	noBadSeq    = 1 << 16 // no 16-bit number
+	dropoutMax  = 3000
+	misorderMax = 100
+	noBadNumber = 1 << 16 // no 16-bit number
 )
 
-// sequence is RFC 3550's "source" structure. Its zero value is ready.
+// sequence is what RFC 3550 keeps for each source. Its zero value is ready.
 type sequence struct {
 	started       bool
 	highest       uint16
@@ -26,7 +26,7 @@ type sequence struct {
 	bad           uint32
 	received      uint64 // duplicates and late ones included, as A.3 wants it
 	reordered     uint64
-	past          uint64 // packets expected before the source started over
+	past          uint64 // packets expected before the sender started over
 	expectedPrior uint64
 	receivedPrior uint64
 
@@ -35,22 +35,22 @@ type sequence struct {
 	timed   bool // transit is known
 }
 
-// take notes a packet and tells whether it belongs to the stream.
-func (s *sequence) take(seq uint16) bool {
+// takeNumber notes a packet and says whether it belongs to the stream.
+func (s *sequence) takeNumber(seq uint16) bool {
 	delta := seq - s.highest
 	switch {
 	case !s.started:
-		s.restart(seq)
+		s.startAt(seq)
 	case delta == 0: // twice
-	case delta < maxDropout:
+	case delta < dropoutMax:
 		if seq < s.highest {
 			s.cycles += 1 << 16
 		}
 		s.highest = seq
-	case delta <= 0xffff-maxMisorder+1 && uint32(seq) == s.bad:
+	case delta <= 0xffff-misorderMax+1 && uint32(seq) == s.bad:
 		s.past += s.expectedSinceBase()
-		s.restart(seq)
-	case delta <= 0xffff-maxMisorder+1:
+		s.startAt(seq)
+	case delta <= 0xffff-misorderMax+1:
 		s.bad = uint32(seq + 1)
 		return false
 	default:
@@ -60,8 +60,8 @@ func (s *sequence) take(seq uint16) bool {
 	return true
 }
 
-func (s *sequence) restart(seq uint16) {
-	s.started, s.highest, s.cycles, s.base, s.bad = true, seq, 0, uint64(seq), noBadSeq
+func (s *sequence) startAt(seq uint16) {
+	s.started, s.highest, s.cycles, s.base, s.bad = true, seq, 0, uint64(seq), noBadNumber
 }
 
 func (s *sequence) expectedSinceBase() uint64 {
@@ -71,32 +71,32 @@ func (s *sequence) expectedSinceBase() uint64 {
 	return s.cycles + uint64(s.highest) - s.base + 1
 }
 
-func (s *sequence) expected() uint64 { return s.past + s.expectedSinceBase() }
+func (s *sequence) expectedCount() uint64 { return s.past + s.expectedSinceBase() }
 
-// lost may be negative: a packet that came twice counts twice (A.3).
-func (s *sequence) lost() int64 { return int64(s.expected()) - int64(s.received) }
+// lostCount may be negative: a packet that came twice counts twice (A.3).
+func (s *sequence) lostCount() int64 { return int64(s.expectedCount()) - int64(s.received) }
 
-// report gives the numbers of a report block, and starts the next interval.
-func (s *sequence) report() (fraction uint8, lost, highest uint32) {
-	expected := s.expected() - s.expectedPrior
+// endInterval gives the numbers of a report block, and begins the next interval.
+func (s *sequence) endInterval() (fraction uint8, lost, highest uint32) {
+	expected := s.expectedCount() - s.expectedPrior
 	missing := int64(expected) - int64(s.received-s.receivedPrior)
-	s.expectedPrior, s.receivedPrior = s.expected(), s.received
+	s.expectedPrior, s.receivedPrior = s.expectedCount(), s.received
 	if expected > 0 && missing > 0 {
 		fraction = uint8(min(missing*256/int64(expected), 255))
 	}
 	// 24 bits with a sign.
-	total := min(max(s.lost(), -1<<23), 1<<23-1)
+	total := min(max(s.lostCount(), -1<<23), 1<<23-1)
 	return fraction, uint32(total) & 0xffffff, uint32(s.cycles) | uint32(s.highest)
 }
 
-// ticks is a time in 1/90000 s, modulo 2^32. Seconds and the rest are converted one
-// by one: ns x 90,000 would wrap after 57 hours, which looked like one huge jitter.
+// ticks is a time in 1/90000 s, modulo 2^32. Seconds and the rest are converted one by one: ns
+// x 90,000 would wrap after 57 hours, which looked like one huge jitter.
 func ticks(d time.Duration) uint32 {
 	return uint32(d/time.Second*clockRate + d%time.Second*clockRate/time.Second)
 }
 
-// arrived updates the jitter: arrival and timestamp are in the same units.
-func (s *sequence) arrived(arrival, timestamp uint32) {
+// updateJitter takes a packet's arrival and timestamp, both in 1/90000 s.
+func (s *sequence) updateJitter(arrival, timestamp uint32) {
 	transit := arrival - timestamp
 	d := int32(transit - s.transit)
 	if s.timed {

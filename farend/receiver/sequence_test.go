@@ -27,15 +27,18 @@ func TestSequenceCountsAsAppendixAWants(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var s sequence
 			for _, seq := range c.seqs {
-				s.take(seq)
+				s.takeNumber(seq)
 			}
-			if s.expected() != c.expected || s.lost() != c.lost || s.reordered != c.reordered {
-				t.Errorf("expected %d lost %d reordered %d, want %d %d %d", s.expected(), s.lost(), s.reordered, c.expected, c.lost, c.reordered)
+			if s.expectedCount() != c.expected || s.lostCount() != c.lost || s.reordered != c.reordered {
+				t.Errorf("expected %d lost %d reordered %d, want %d %d %d", s.expectedCount(), s.lostCount(),
+					s.reordered, c.expected, c.lost, c.reordered)
 			}
-			if fraction, total, highest := s.report(); fraction != c.fraction || highest != c.highest || total != c.total {
-				t.Errorf("report = %d %#x %#x, want %d %#x %#x", fraction, total, highest, c.fraction, c.total, c.highest)
+			if fraction, total, highest := s.endInterval(); fraction != c.fraction || highest != c.highest ||
+				total != c.total {
+				t.Errorf("report = %d %#x %#x, want %d %#x %#x", fraction, total, highest, c.fraction, c.total,
+					c.highest)
 			}
-			if fraction, _, _ := s.report(); fraction != 0 {
+			if fraction, _, _ := s.endInterval(); fraction != 0 {
 				t.Errorf("fraction of an empty interval = %d, want 0", fraction)
 			}
 		})
@@ -45,7 +48,7 @@ func TestSequenceCountsAsAppendixAWants(t *testing.T) {
 func TestJitterIsTheSmoothedDifferenceOfTransits(t *testing.T) {
 	var s sequence
 	for i := range uint32(1000) { // every second packet 160 ticks late
-		s.arrived(0xfffffff0+i*3000+i%2*160, i*3000)
+		s.updateJitter(0xfffffff0+i*3000+i%2*160, i*3000)
 	}
 	if s.jitter < 158 || s.jitter > 160 {
 		t.Errorf("jitter = %v ticks, want 160", s.jitter)

@@ -14,7 +14,8 @@ import (
 
 func TestReceiverOpensWhatTheSourceSealedAndNothingElse(t *testing.T) {
 	for profile, kind := range map[string]srtp.ProtectionProfile{
-		wire.ProfileGCM: srtp.ProtectionProfileAeadAes128Gcm, wire.ProfileCM: srtp.ProtectionProfileAes128CmHmacSha1_80,
+		wire.ProfileGCM: srtp.ProtectionProfileAeadAes128Gcm,
+		wire.ProfileCM:  srtp.ProtectionProfileAes128CmHmacSha1_80,
 	} {
 		n := wire.KeySize(profile)
 		k := &wire.SRTP{Profile: profile, Source: bytes.Repeat([]byte{1}, n), Receiver: bytes.Repeat([]byte{2}, n)}
@@ -41,7 +42,7 @@ func TestReceiverOpensWhatTheSourceSealedAndNothingElse(t *testing.T) {
 			}
 			return sealed
 		}
-		raw, err := rtcp.Marshal([]rtcp.Packet{&rtcp.SenderReport{SSRC: b.sender.ssrc, NTPTime: 1 << 32}})
+		raw, err := rtcp.Marshal([]rtcp.Packet{&rtcp.SenderReport{SSRC: b.playedSender.ssrc, NTPTime: 1 << 32}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -58,7 +59,8 @@ func TestReceiverOpensWhatTheSourceSealedAndNothingElse(t *testing.T) {
 		b.send(b.frame(false, 3000)) // in the clear
 		b.wait(3 * time.Second)
 		got := b.Stats()
-		if got.Frames != 1 || got.Packets != 3 || got.SenderReports != 1 || got.Forged != 2+3 || got.Again != 3 || got.Malformed != 0 {
+		if got.Frames != 1 || got.Packets != 3 || got.SenderReports != 1 || got.Forged != 2+3 || got.Repeated != 3 ||
+			got.Malformed != 0 {
 			t.Errorf("%s: %+v, want one frame, one report, 5 forged and 3 again", profile, got)
 		}
 		if len(b.rtcpOut.sent) == 0 {
@@ -75,7 +77,8 @@ func TestReceiverOpensWhatTheSourceSealedAndNothingElse(t *testing.T) {
 func TestReceiverRefusesKeysThatDoNotFit(t *testing.T) {
 	b := newBench(t, "")
 	b.End()
-	if err := b.Begin(&wire.SRTP{Profile: wire.ProfileGCM, Source: make([]byte, 30), Receiver: make([]byte, 28)}); err == nil {
+	if err := b.Begin(&wire.SRTP{Profile: wire.ProfileGCM, Source: make([]byte, 30),
+		Receiver: make([]byte, 28)}); err == nil {
 		t.Error("Begin took a key of 30 bytes for AES-GCM")
 	}
 }
@@ -83,7 +86,7 @@ func TestReceiverRefusesKeysThatDoNotFit(t *testing.T) {
 // FuzzSealed has no key: nothing that comes is a packet.
 func FuzzSealed(f *testing.F) {
 	k := &wire.SRTP{Profile: wire.ProfileGCM, Source: make([]byte, 28), Receiver: bytes.Repeat([]byte{1}, 28)}
-	s := sender{ssrc: 1, packetizer: rtpvp8.NewPacketizer(1200, 0)}
+	s := playedSender{ssrc: 1, packetizer: rtpvp8.NewPacketizer(1200, 0)}
 	f.Add(s.frame(true, 0)[0])
 	f.Add([]byte{0x80, 200, 0, 1, 0, 0, 0, 1})
 	f.Fuzz(func(t *testing.T, b []byte) {

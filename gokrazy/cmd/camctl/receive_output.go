@@ -122,8 +122,8 @@ func rates(before, s receiver.Stats, seconds float64) second {
 	if expected := s.Expected - before.Expected; expected > 0 && s.Lost > before.Lost {
 		row.Loss = float64(s.Lost-before.Lost) / float64(expected)
 	}
-	if n := s.Delayed - before.Delayed; n > 0 {
-		ms := milliseconds((s.Delays - before.Delays) / time.Duration(n))
+	if n := s.DelayCount - before.DelayCount; n > 0 {
+		ms := milliseconds((s.DelaySum - before.DelaySum) / time.Duration(n))
 		row.DelayMS = &ms
 	}
 	return row
@@ -149,8 +149,8 @@ func sum(a, b receiver.Stats) receiver.Stats {
 	b.NACKs += a.NACKs
 	b.Healed += a.Healed
 	b.Forged += a.Forged
-	b.Delays += a.Delays
-	b.Delayed += a.Delayed
+	b.DelaySum += a.DelaySum
+	b.DelayCount += a.DelayCount
 	return b
 }
 

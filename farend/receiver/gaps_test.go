@@ -12,7 +12,7 @@ import (
 func (b *bench) asked() (seqs []uint16) {
 	b.t.Helper()
 	for _, p := range b.rtcpOut.take(b.t) {
-		if n, ok := p.(*rtcp.TransportLayerNack); ok && n.MediaSSRC == b.sender.ssrc {
+		if n, ok := p.(*rtcp.TransportLayerNack); ok && n.MediaSSRC == b.playedSender.ssrc {
 			for _, pair := range n.Nacks {
 				seqs = append(seqs, pair.PacketList()...)
 			}
@@ -27,11 +27,11 @@ func TestReceiverAsksForMissingPacketsAndIsHealedAcrossTheWrap(t *testing.T) {
 	b.send(b.frame(true, 0))
 	f := b.frame(false, 3000) // 0, 1, 2: the sender began at 65533
 	b.send(f, 0, 1)
-	b.wait(tickEvery)
+	b.wait(dueInterval)
 	if got := b.asked(); !slices.Equal(got, []uint16{0, 1}) {
 		t.Errorf("asked for %v, want 0 and 1", got)
 	}
-	b.wait(2 * tickEvery)
+	b.wait(2 * dueInterval)
 	b.send(f[:2])
 	got := b.Stats()
 	if got.Frames != 2 || got.NACKs != 2 || got.Healed != 2 || got.Lost != 0 || got.LostFrames != 0 || got.PLIs != 0 {
@@ -58,33 +58,33 @@ func TestReceiverAsksThreeTimesThenGivesUpAndWantsAKeyFrame(t *testing.T) {
 }
 
 func TestGapsOlderThanTheWindowAreForgotten(t *testing.T) {
-	var m missing
-	m.arrived(5, 3, 0)
-	for s := uint16(6); s < 5+reorder; s++ {
-		m.arrived(s, s-1, time.Millisecond)
+	var l gapList
+	l.takeNumber(5, 3, 0)
+	for s := uint16(6); s < 5+reorderWindow; s++ {
+		l.takeNumber(s, s-1, time.Millisecond)
 	}
-	if len(m) != 0 {
-		t.Errorf("%v after %d more packets, want none", m, reorder)
+	if len(l) != 0 {
+		t.Errorf("%v after %d more packets, want none", l, reorderWindow)
 	}
-	m.arrived(5000, 5+reorder, 0)
-	if n := len(m); n >= reorder {
-		t.Errorf("%d gaps after a jump, want fewer than the window's %d", n, reorder)
+	l.takeNumber(5000, 5+reorderWindow, 0)
+	if n := len(l); n >= reorderWindow {
+		t.Errorf("%d gaps after a jump, want fewer than the window's %d", n, reorderWindow)
 	}
-	if got := m.due(time.Hour); len(got) != len(m) {
-		t.Errorf("%d of %d are due", len(got), len(m))
+	if got := l.takeDue(time.Hour); len(got) != len(l) {
+		t.Errorf("%d of %d are due", len(got), len(l))
 	}
-	if last, any := m.late(time.Hour, time.Second); !any || last != 4999 || len(m) != 0 {
-		t.Errorf("late = %d, %v, %v left, want 4999 and none", last, any, m)
+	if last, any := l.dropLate(time.Hour, time.Second); !any || last != 4999 || len(l) != 0 {
+		t.Errorf("dropLate = %d, %v, %v left, want 4999 and none", last, any, l)
 	}
 }
 
 func TestOvertakenPacketsAreNotAskedFor(t *testing.T) {
-	var m missing
-	m.arrived(2, 0, 0)
-	if got := m.due(askAfter - 1); len(got) != 0 {
+	var l gapList
+	l.takeNumber(2, 0, 0)
+	if got := l.takeDue(nackDelay - 1); len(got) != 0 {
 		t.Errorf("asked for %v at once", got)
 	}
-	if m.arrived(1, 2, askAfter-1); len(m) != 0 {
-		t.Errorf("%v is missing, want none", m)
+	if l.takeNumber(1, 2, nackDelay-1); len(l) != 0 {
+		t.Errorf("%v is missing, want none", l)
 	}
 }

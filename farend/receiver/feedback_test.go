@@ -76,7 +76,8 @@ func TestArrivalsOfNumberedPacketsAreTold(t *testing.T) {
 	}
 	b.wait(60 * time.Millisecond)
 	messages, arrived := statuses(b.rtcpOut.take(t))
-	want := map[uint16]bool{65534: true, 65535: true, 0: true, 1: true, 2: false, 3: true, 4: true, 5: true, 6: true, 7: true, 8: true, 9: true}
+	want := map[uint16]bool{65534: true, 65535: true, 0: true, 1: true, 2: false, 3: true, 4: true, 5: true, 6: true,
+		7: true, 8: true, 9: true}
 	if diff := cmp.Diff(want, arrived); diff != "" {
 		t.Errorf("(-sent +told):\n%s", diff)
 	}
