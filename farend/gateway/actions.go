@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// leasePeriods is the source's own limit (three periods without a good answer)
-	// and one period for the last request on its way.
+	// leasePeriods is the source's own limit (three periods without a good answer) and one
+	// period for the last request on its way.
 	leasePeriods = 4
 	// receiveTimeout is when "not yet" becomes "not received before timeout".
 	receiveTimeout = 10 * time.Second
@@ -32,21 +32,21 @@ type State struct {
 	Since       time.Time
 }
 
-// State ends a stream whose lease ran out, and tells which one is granted.
+// State ends a stream whose lease ran out, and says which one is granted.
 func (g *Gateway) State() State {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.expire()
+	g.endExpiredLease()
 	if g.active == nil {
 		return State{}
 	}
 	return State{Active: true, Utilization: g.active.id, Since: g.active.since}
 }
 
-func (g *Gateway) act(r request, host string) (wire.Answer, *wire.Refusal) {
+func (g *Gateway) handleAction(r request, host string) (wire.Answer, *wire.Refusal) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.expire()
+	g.endExpiredLease()
 	switch r.action {
 	case wire.ActionNewUtilizationID:
 		return g.newUtilizationID(r)
@@ -60,19 +60,19 @@ func (g *Gateway) act(r request, host string) (wire.Answer, *wire.Refusal) {
 	return wire.Answer{}, refuse(wire.CodeUnknownAction, "unknown action")
 }
 
-// expire frees the server from a source that went away without a word.
-func (g *Gateway) expire() {
+// endExpiredLease frees the server from a source that went away without a word.
+func (g *Gateway) endExpiredLease() {
 	period := g.config.KeepAlive
 	if period == 0 {
 		period = wire.DefaultKeepAlive
 	}
 	if g.active != nil && g.config.Now().Sub(g.active.lastSeen) > leasePeriods*period {
 		g.config.Log.Info("gateway: the lease ran out", "utilization_id", g.active.id.String())
-		g.end()
+		g.endStream()
 	}
 }
 
-func (g *Gateway) end() {
+func (g *Gateway) endStream() {
 	g.active = nil
 	g.config.Server.End()
 }
@@ -83,7 +83,7 @@ func (g *Gateway) checkKey(r request) *wire.Refusal {
 		return refuse(wire.CodeNoKey, "no key argument")
 	case g.config.Key == "":
 		return refuse(wire.CodeKeyUnset, "API key not configured")
-	case !g.rightKey(r.key):
+	case !g.isOurKey(r.key):
 		return refuse(wire.CodeKeyInvalid, "API key not valid")
 	}
 	return nil
@@ -93,7 +93,7 @@ func (g *Gateway) checkID(r request) *wire.Refusal {
 	if r.utilization.IsZero() {
 		return refuse(wire.CodeNoUtilization, "no utilization_id argument")
 	}
-	if _, known := g.ids.keyOf(r.utilization); !known {
+	if _, known := g.ids.keyHashOf(r.utilization); !known {
 		return refuse(wire.CodeUtilizationInvalid, "utilization identifier not valid")
 	}
 	return nil
@@ -103,9 +103,9 @@ func (g *Gateway) newUtilizationID(r request) (wire.Answer, *wire.Refusal) {
 	if why := g.checkKey(r); why != nil {
 		return wire.Answer{}, why
 	}
-	id, err := g.ids.create(g.key)
+	id, err := g.ids.createID(g.keyHash)
 	if err != nil {
-		g.config.Log.Error("gateway: utilization ids", "err", err)
+		g.config.Log.Error("gateway: utilization ids", "error", err)
 		return wire.Answer{}, refuse(wire.CodeStatusFailed, "cannot save the utilization identifier")
 	}
 	g.config.Log.Info("gateway: new utilization_id", "utilization_id", id.String())
@@ -119,7 +119,7 @@ func (g *Gateway) startStream(r request, host string) (wire.Answer, *wire.Refusa
 	if why := g.checkID(r); why != nil {
 		return wire.Answer{}, why
 	}
-	if key, _ := g.ids.keyOf(r.utilization); key != g.key {
+	if key, _ := g.ids.keyHashOf(r.utilization); key != g.keyHash {
 		return wire.Answer{}, refuse(wire.CodeKeyMismatch, "utilization identifier and API key not compatible")
 	}
 	if r.width == 0 || r.height == 0 {
@@ -128,7 +128,7 @@ func (g *Gateway) startStream(r request, host string) (wire.Answer, *wire.Refusa
 	if g.active != nil {
 		return wire.Answer{}, refuse(wire.CodeAlreadyActive, "stream already active")
 	}
-	keys, why := g.keysFor(r)
+	keys, why := g.makeKeys(r)
 	if why != nil {
 		return wire.Answer{}, why
 	}
@@ -136,12 +136,13 @@ func (g *Gateway) startStream(r request, host string) (wire.Answer, *wire.Refusa
 	case errors.Is(err, net.ErrClosed):
 		return wire.Answer{}, refuse(wire.CodeServerUnreachable, "video server cannot be reached")
 	case err != nil:
-		g.config.Log.Error("gateway: begin", "err", err)
+		g.config.Log.Error("gateway: begin", "error", err)
 		return wire.Answer{}, refuse(wire.CodeNoListener, "cannot initialise the stream listener")
 	}
 	now := g.config.Now()
 	g.active = &grant{id: r.utilization, since: now, lastSeen: now}
-	g.config.Log.Info("gateway: granted", "utilization_id", r.utilization.String(), "width", r.width, "height", r.height)
+	g.config.Log.Info("gateway: granted",
+		"utilization_id", r.utilization.String(), "width", r.width, "height", r.height)
 	if g.config.Host != "" {
 		host = g.config.Host
 	}
@@ -168,19 +169,19 @@ func (g *Gateway) validateStream(r request) (wire.Answer, *wire.Refusal) {
 	case errors.Is(err, net.ErrClosed):
 		return wire.Answer{}, refuse(wire.CodeServerUnreachable, "video server cannot be reached")
 	case err != nil:
-		g.config.Log.Error("gateway: capture", "err", err)
+		g.config.Log.Error("gateway: capture", "error", err)
 		return wire.Answer{}, refuse(wire.CodeNotCaptured, "cannot capture the stream")
 	case frames:
-		return validation(validationCaptured, "stream captured")
+		return validationAnswer(validationCaptured, "stream captured")
 	case packets:
-		return validation(validationNoFrame, "packets arrive, but no whole frame")
+		return validationAnswer(validationNoFrame, "packets arrive, but no whole frame")
 	case now.Sub(g.active.since) > receiveTimeout:
 		return wire.Answer{}, refuse(wire.CodeNotReceived, "stream not received before timeout")
 	}
-	return validation(validationNothing, "nothing arrives yet")
+	return validationAnswer(validationNothing, "nothing arrives yet")
 }
 
-func validation(code int, text string) (wire.Answer, *wire.Refusal) {
+func validationAnswer(code int, text string) (wire.Answer, *wire.Refusal) {
 	return wire.Answer{Validation: wire.NewInt(code), Explanation: wire.Text(text)}, nil
 }
 
@@ -189,7 +190,7 @@ func (g *Gateway) stopStream(r request) (wire.Answer, *wire.Refusal) {
 		return wire.Answer{}, why
 	}
 	g.config.Log.Info("gateway: stopped", "utilization_id", r.utilization.String())
-	g.end()
+	g.endStream()
 	return wire.Answer{OK: "stream stopped successfully"}, nil
 }
 

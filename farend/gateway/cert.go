@@ -22,8 +22,8 @@ import (
 	"github.com/krazycam/krazycam/firmware/atomicfile"
 )
 
-// The files in the state directory. The certificate is its own CA: its text goes
-// into a board's gateway.ca.
+// The files in the state directory. The certificate is its own CA: its text goes into a
+// board's gateway.ca.
 const (
 	certFile = "gateway-cert.pem"
 	keyFile  = "gateway-key.pem"
@@ -32,8 +32,8 @@ const (
 // CertificatePath is where SelfSigned keeps what a board must trust.
 func CertificatePath(dir string) string { return filepath.Join(dir, certFile) }
 
-// SelfSigned loads the certificate in dir, or makes one for the hosts (names and
-// addresses). One that exists is kept, whatever hosts says: boards have pinned it.
+// SelfSigned loads the certificate in dir, or makes one for the hosts (names and addresses).
+// One that exists is kept, whatever hosts says: boards have pinned it.
 func SelfSigned(dir string, hosts []string, now time.Time) (tls.Certificate, error) {
 	certPath, keyPath := CertificatePath(dir), filepath.Join(dir, keyFile)
 	pair, err := tls.LoadX509KeyPair(certPath, keyPath)

@@ -79,8 +79,10 @@ func (d *desk) newID() string {
 func TestGatewayGrantsValidatesAndStops(t *testing.T) {
 	d := newDesk(t, Config{Key: "k", KeepAlive: 30 * time.Second})
 	id := d.newID()
-	answer := d.want(fmt.Sprintf(`{"action":"start_stream","key":"k","utilization_id":%q,"width":640,"height":"480","codec":"VP8"}`, id), 0)
-	if answer["url"] != "desk.example" || answer["rtp_port"] != 5004.0 || answer["rtcp_port"] != 5005.0 || answer["keepalive_s"] != 30.0 {
+	start := `{"action":"start_stream","key":"k","utilization_id":%q,"width":640,"height":"480","codec":"VP8"}`
+	answer := d.want(fmt.Sprintf(start, id), 0)
+	if answer["url"] != "desk.example" || answer["rtp_port"] != 5004.0 || answer["rtcp_port"] != 5005.0 ||
+		answer["keepalive_s"] != 30.0 {
 		t.Errorf("start_stream = %v", answer)
 	}
 	validate := fmt.Sprintf(`{"action":"validate_stream","utilization_id":%q}`, id)
@@ -120,18 +122,25 @@ func TestGatewayRefusesWithTheCodeOfTheTable(t *testing.T) {
 		name, body string
 		code       int
 	}{
-		{"nothing", ``, 4001}, {"no JSON", `<html>`, 4001}, {"a list", `[]`, 4001}, {"no action", `{}`, 4001}, {"an action that is no text", `{"action":1}`, 4001},
-		{"a flood", `{"action":"` + strings.Repeat("x", maxRequest) + `"}`, 4001},
+		{"nothing", ``, 4001}, {"no JSON", `<html>`, 4001}, {"a list", `[]`, 4001}, {"no action", `{}`, 4001},
+		{"an action that is no text", `{"action":1}`, 4001},
+		{"a flood", `{"action":"` + strings.Repeat("x", requestMax) + `"}`, 4001},
 		{"an unknown action", `{"action":"get_data"}`, 5011},
 		{"no key", `{"action":"new_utilization_id"}`, 4002}, {"no key on start", `{` + start + `}`, 4002},
 		{"a key that is no text", `{"action":"new_utilization_id","key":{}}`, 4002},
-		{"a wrong key", `{"action":"new_utilization_id","key":"x"}`, 4011}, {"a wrong key on start", `{` + start + `,"key":"kk","width":1,"height":1}`, 4011},
-		{"no id", `{"action":"start_stream","key":"k","width":640,"height":480}`, 4003}, {"no id on validate", `{"action":"validate_stream"}`, 4003},
-		{"no id on stop", `{"action":"stop_stream","utilization_id":null}`, 4003}, {"an id that is a list", `{"action":"stop_stream","utilization_id":[]}`, 4003},
+		{"a wrong key", `{"action":"new_utilization_id","key":"x"}`, 4011},
+		{"a wrong key on start", `{` + start + `,"key":"kk","width":1,"height":1}`, 4011},
+		{"no id", `{"action":"start_stream","key":"k","width":640,"height":480}`, 4003},
+		{"no id on validate", `{"action":"validate_stream"}`, 4003},
+		{"no id on stop", `{"action":"stop_stream","utilization_id":null}`, 4003},
+		{"an id that is a list", `{"action":"stop_stream","utilization_id":[]}`, 4003},
 		{"an unknown id", `{"action":"start_stream","key":"k","utilization_id":7,"width":640,"height":480}`, 4012},
-		{"an unknown id on validate", `{"action":"validate_stream","utilization_id":"x"}`, 4012}, {"an unknown id on stop", `{"action":"stop_stream","utilization_id":"x"}`, 4012},
-		{"no size", `{` + start + `,"key":"k"}`, 4004}, {"half a size", `{` + start + `,"key":"k","width":640}`, 4004},
-		{"a size of nothing", `{` + start + `,"key":"k","width":0,"height":480}`, 4004}, {"a size too large", `{` + start + `,"key":"k","width":16384,"height":480}`, 4004},
+		{"an unknown id on validate", `{"action":"validate_stream","utilization_id":"x"}`, 4012},
+		{"an unknown id on stop", `{"action":"stop_stream","utilization_id":"x"}`, 4012},
+		{"no size", `{` + start + `,"key":"k"}`, 4004},
+		{"half a size", `{` + start + `,"key":"k","width":640}`, 4004},
+		{"a size of nothing", `{` + start + `,"key":"k","width":0,"height":480}`, 4004},
+		{"a size too large", `{` + start + `,"key":"k","width":16384,"height":480}`, 4004},
 		{"a stream that does not run", fmt.Sprintf(`{"action":"validate_stream","utilization_id":%q}`, id), 4092},
 		{"a start", `{` + start + `,"key":"k","width":640,"height":480}`, 0},
 		{"a start while it runs", `{` + start + `,"key":"k","width":640,"height":480}`, 4091},
@@ -156,7 +165,8 @@ func TestGatewayReportsItsServersFaults(t *testing.T) {
 	for err, code := range map[error]int{net.ErrClosed: 5031, errors.New("another stream is active"): 5001} {
 		d := newDesk(t, Config{Key: "k"})
 		d.server.begin = err
-		body := fmt.Sprintf(`{"action":"start_stream","key":"k","utilization_id":%q,"width":640,"height":480}`, d.newID())
+		body := fmt.Sprintf(`{"action":"start_stream","key":"k","utilization_id":%q,"width":640,"height":480}`,
+			d.newID())
 		d.want(body, code)
 		d.server.begin = nil
 		d.want(body, 0)
@@ -209,14 +219,14 @@ func TestGatewayKnowsItsIDsAfterARestartAndWhoseTheyAre(t *testing.T) {
 
 func TestGatewayBoundsItsIDs(t *testing.T) {
 	var k ids
-	first, _ := k.create("k")
-	for range maxIDs {
-		if _, err := k.create("k"); err != nil {
+	first, _ := k.createID("k")
+	for range idsMax {
+		if _, err := k.createID("k"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, known := k.keyOf(first); known || len(k.list) != maxIDs {
-		t.Errorf("%d ids, the first known: %v; want %d and the oldest gone", len(k.list), known, maxIDs)
+	if _, known := k.keyHashOf(first); known || len(k.list) != idsMax {
+		t.Errorf("%d ids, the first known: %v; want %d and the oldest gone", len(k.list), known, idsMax)
 	}
 }
 

@@ -1,5 +1,5 @@
-// The utilization ids that were given out, with the key each belongs to. They
-// outlive a restart, so that a board need not ask anew.
+// The utilization ids that were given out, with the key that each belongs to. They outlive a
+// restart, so that a board need not ask for a new one.
 
 package gateway
 
@@ -16,15 +16,17 @@ import (
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
-// maxIDs bounds the file: a board keeps its id, so a thousand are years of boards,
-// or a source with a defect that asks for one after the other.
-const maxIDs = 1000
+// idsMax bounds the file: a board keeps its id, so a thousand are years of boards, or a source
+// with a defect that asks for one after the other.
+const idsMax = 1000
 
+// issued is one id as the file has it.
 type issued struct {
-	ID  wire.ID `json:"id"`
-	Key string  `json:"key_sha256"`
+	ID      wire.ID `json:"id"`
+	KeyHash string  `json:"key_sha256"`
 }
 
+// ids are all that are known.
 type ids struct {
 	path string // "": in memory only
 	list []issued
@@ -48,9 +50,9 @@ func loadIDs(dir string) (*ids, error) {
 	return known, nil
 }
 
-// create makes an id that nobody can guess, since it alone stops a stream.
-func (k *ids) create(key string) (wire.ID, error) {
-	list := append(k.list[max(0, len(k.list)-maxIDs+1):], issued{wire.TextID(rand.Text()), key})
+// createID makes an id that nobody can guess, since it alone stops a stream.
+func (k *ids) createID(keyHash string) (wire.ID, error) {
+	list := append(k.list[max(0, len(k.list)-idsMax+1):], issued{wire.TextID(rand.Text()), keyHash})
 	if k.path != "" {
 		b, err := json.MarshalIndent(list, "", " ")
 		if err == nil {
@@ -64,11 +66,11 @@ func (k *ids) create(key string) (wire.ID, error) {
 	return list[len(list)-1].ID, nil
 }
 
-// keyOf gives the hash of the key for which id was made.
-func (k *ids) keyOf(id wire.ID) (key string, known bool) {
+// keyHashOf gives the hash of the key for which id was made.
+func (k *ids) keyHashOf(id wire.ID) (keyHash string, known bool) {
 	for _, one := range k.list {
 		if one.ID == id {
-			return one.Key, true
+			return one.KeyHash, true
 		}
 	}
 	return "", false

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	source "github.com/krazycam/krazycam/firmware/gateway"
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
 // fastClock makes a second last a millisecond.
@@ -66,7 +67,9 @@ const patient = 10 * time.Second
 
 func runSession(t *testing.T, url, ca string, timeout time.Duration) *running {
 	t.Helper()
-	client, err := source.NewClient(source.ClientConfig{URL: url, Key: "k", AllowHTTP: true, CA: ca, Timeout: timeout})
+	client, err := source.NewClient(source.ClientConfig{
+		URL: url, Key: "k", AllowHTTP: true, CA: ca, Timeout: timeout,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +149,8 @@ func TestSessionTakesTheStreamBackAfterAPowerCut(t *testing.T) {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- session.Run(ctx, 640, 480, &stream{}) }()
-	for deadline := time.Now().Add(5 * time.Second); session.State().Phase != source.PhaseStreaming; time.Sleep(time.Millisecond) {
+	deadline := time.Now().Add(5 * time.Second)
+	for ; session.State().Phase != source.PhaseStreaming; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("State = %+v, want streaming", session.State())
 		}
@@ -170,8 +174,7 @@ func TestSessionAsksForAKeyFrameUntilFramesArrive(t *testing.T) {
 }
 
 func TestSessionSurvivesEveryRefusal(t *testing.T) {
-	for _, code := range []int{4001, 4002, 4003, 4004, 4005, 4006, 4011, 4012, 4013, 4051, 4052, 4053, 4081, 4091, 4092, 4093, 4151,
-		5001, 5002, 5003, 5004, 5005, 5011, 5031} {
+	for _, code := range append(wire.Codes(), 5005) {
 		refuse := true
 		var mu sync.Mutex
 		d := newDesk(t, Config{Key: "k", Host: "192.0.2.9"})
@@ -190,7 +193,8 @@ func TestSessionSurvivesEveryRefusal(t *testing.T) {
 		}))
 		r := runSession(t, s.URL, "", patient)
 		r.until(t, "refused with "+strconv.Itoa(code), func() bool { return r.State().Problem != "" })
-		if p := r.State().Problem; !strings.Contains(p, "("+strconv.Itoa(code)+")") && !strings.Contains(p, "another source") {
+		if p := r.State().Problem; !strings.Contains(p, "("+strconv.Itoa(code)+")") &&
+			!strings.Contains(p, "another source") {
 			t.Errorf("%d: Problem = %q", code, p)
 		}
 		if did := r.log(); len(did) != 0 {
@@ -200,7 +204,8 @@ func TestSessionSurvivesEveryRefusal(t *testing.T) {
 		refuse = false
 		mu.Unlock()
 		r.Wake()
-		r.until(t, "streaming after "+strconv.Itoa(code), func() bool { return r.State().Phase == source.PhaseStreaming })
+		r.until(t, "streaming after "+strconv.Itoa(code),
+			func() bool { return r.State().Phase == source.PhaseStreaming })
 		if err := r.stop(); err != nil {
 			t.Error(err)
 		}
@@ -214,16 +219,17 @@ func TestSessionNeverStreamsForWhatIsNoHonestGateway(t *testing.T) {
 		start string
 		want  error
 	}{
-		"HTML":                {`<html>`, source.ErrBadAnswer},
-		"half an answer":      {`{"url":"192.0.2.9","rtp_port":50`, source.ErrBadAnswer},
-		"never an answer":     {``, source.ErrSilent},
-		"loopback":            {`{"url":"127.0.0.1","rtp_port":5004,"rtcp_port":5005}`, source.ErrDestination},
-		"loopback by URL":     {`{"url":"http://[::1]/","rtp_port":5004,"rtcp_port":5005}`, source.ErrDestination},
-		"multicast":           {`{"url":"224.0.0.251","rtp_port":5004,"rtcp_port":5005}`, source.ErrDestination},
-		"broadcast":           {`{"url":"255.255.255.255","rtp_port":5004,"rtcp_port":5005}`, source.ErrDestination},
-		"port 22":             {`{"url":"192.0.2.9","rtp_port":22,"rtcp_port":5005}`, source.ErrDestination},
-		"one port for both":   {`{"url":"192.0.2.9","rtp_port":5004,"rtcp_port":5004}`, source.ErrDestination},
-		"an endless host":     {`{"url":"` + strings.Repeat("a.", 200) + `","rtp_port":5004,"rtcp_port":5005}`, source.ErrBadAnswer},
+		"HTML":              {`<html>`, source.ErrBadAnswer},
+		"half an answer":    {`{"url":"192.0.2.9","rtp_port":50`, source.ErrBadAnswer},
+		"never an answer":   {``, source.ErrSilent},
+		"loopback":          {`{"url":"127.0.0.1","rtp_port":5004,"rtcp_port":5005}`, source.ErrDestination},
+		"loopback by URL":   {`{"url":"http://[::1]/","rtp_port":5004,"rtcp_port":5005}`, source.ErrDestination},
+		"multicast":         {`{"url":"224.0.0.251","rtp_port":5004,"rtcp_port":5005}`, source.ErrDestination},
+		"broadcast":         {`{"url":"255.255.255.255","rtp_port":5004,"rtcp_port":5005}`, source.ErrDestination},
+		"port 22":           {`{"url":"192.0.2.9","rtp_port":22,"rtcp_port":5005}`, source.ErrDestination},
+		"one port for both": {`{"url":"192.0.2.9","rtp_port":5004,"rtcp_port":5004}`, source.ErrDestination},
+		"an endless host": {`{"url":"` + strings.Repeat("a.", 200) + `","rtp_port":5004,"rtcp_port":5005}`,
+			source.ErrBadAnswer},
 		"an answer to choke":  {`{"url":"` + strings.Repeat("a", 1<<20) + `"}`, source.ErrBadAnswer},
 		"a port of nonsense":  {`{"url":"192.0.2.9","rtp_port":{},"rtcp_port":5005}`, source.ErrBadAnswer},
 		"a nest of 10000 [[[": {strings.Repeat("[", 10000), source.ErrBadAnswer},

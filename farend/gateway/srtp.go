@@ -8,13 +8,14 @@ import (
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
-// keysFor makes new keys for a source that can use them, or says why not.
-func (g *Gateway) keysFor(r request) (*wire.SRTP, *wire.Refusal) {
+// makeKeys makes new keys for a source that can use them, or says why not.
+func (g *Gateway) makeKeys(r request) (*wire.SRTP, *wire.Refusal) {
 	if !g.config.SRTP {
 		return nil, nil
 	}
 	if !r.secure {
-		return nil, refuse(wire.CodeNoDescriptor, "this gateway grants SRTP only, and keys travel over https only")
+		return nil, refuse(wire.CodeNoDescriptor,
+			"this gateway grants SRTP only, and keys travel over https only")
 	}
 	for _, profile := range r.profiles {
 		if n := wire.KeySize(profile); n > 0 {
@@ -24,5 +25,6 @@ func (g *Gateway) keysFor(r request) (*wire.SRTP, *wire.Refusal) {
 			return k, nil
 		}
 	}
-	return nil, refuse(wire.CodeNoDescriptor, "this gateway grants SRTP only: the source offers no profile that it knows")
+	return nil, refuse(wire.CodeNoDescriptor,
+		"this gateway grants SRTP only: the source offers no profile that it knows")
 }

@@ -32,7 +32,8 @@ func TestGatewayGrantsNewKeysToWhoCanUseThemOverHTTPSOnly(t *testing.T) {
 	d := newDesk(t, Config{Key: "k", SRTP: true})
 	id := d.newID()
 	start := func(srtp string) string {
-		return fmt.Sprintf(`{"action":"start_stream","key":"k","utilization_id":%q,"width":640,"height":480%s}`, id, srtp)
+		return fmt.Sprintf(`{"action":"start_stream","key":"k","utilization_id":%q,"width":640,"height":480%s}`,
+			id, srtp)
 	}
 	d.want(start(`,"srtp":["AEAD_AES_128_GCM"]`), wire.CodeNoDescriptor) // plain http
 	for _, none := range []string{``, `,"srtp":[]`, `,"srtp":["F8_128_HMAC_SHA1_80"]`, `,"srtp":7`} {
@@ -48,12 +49,14 @@ func TestGatewayGrantsNewKeysToWhoCanUseThemOverHTTPSOnly(t *testing.T) {
 		got := d.postTLS(start(`,"srtp":["X","` + profile + `"]`))
 		for _, name := range []string{"srtp_key", "srtcp_key"} {
 			text, _ := got[name].(string)
-			if b, err := base64.StdEncoding.DecodeString(text); err != nil || len(b) != n || seen[text] || bytes.Count(b, b[:1]) == n {
+			if b, err := base64.StdEncoding.DecodeString(text); err != nil || len(b) != n || seen[text] ||
+				bytes.Count(b, b[:1]) == n {
 				t.Errorf("%s: %s = %q, %v", profile, name, text, err)
 			}
 			seen[text] = true
 		}
-		if got["srtp_profile"] != profile || d.server.keys == nil || base64.StdEncoding.EncodeToString(d.server.keys.Source) != got["srtp_key"] {
+		if got["srtp_profile"] != profile || d.server.keys == nil ||
+			base64.StdEncoding.EncodeToString(d.server.keys.Source) != got["srtp_key"] {
 			t.Errorf("start_stream = %v, the server has %v", got, d.server.keys)
 		}
 		d.want(fmt.Sprintf(`{"action":"stop_stream","utilization_id":%q}`, id), 0)
