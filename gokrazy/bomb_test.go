@@ -10,6 +10,8 @@ import (
 	"testing"
 )
 
+const mib = 1 << 20
+
 // bomb is an ELF file whose section names are zeros of the given size, packed.
 func bomb(t *testing.T, size int) []byte {
 	t.Helper()

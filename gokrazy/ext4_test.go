@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/binary"
+	"errors"
 	"flag"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -31,7 +33,7 @@ func emptyExt4(t *testing.T) []byte {
 		// What a kernel since 3.18 knows; the machine's own mke2fs.conf must not decide.
 		features = "none,has_journal,ext_attr,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,huge_file,dir_nlink,extra_isize,metadata_csum"
 	)
-	file := newCard(t, card.PermSize)
+	file := newFile(t, card.PermSize)
 	cmd := exec.Command("mke2fs", "-q", "-F",
 		"-O", features, "-b", strconv.Itoa(permBlock), "-I", "256", "-m", "0", "-i", "16384",
 		"-J", "size=4", "-L", "perm", "-U", id, "-r", "1",
@@ -46,6 +48,19 @@ func emptyExt4(t *testing.T) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// newFile is a file of zeros.
+func newFile(t *testing.T, size int64) string {
+	t.Helper()
+	f, err := os.Create(filepath.Join(t.TempDir(), "perm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(f.Truncate(size), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return f.Name()
 }
 
 // packBlocks is what writePerm unpacks.
@@ -86,7 +101,7 @@ func TestPermIsWhatMke2fsMakes(t *testing.T) {
 		}
 		t.Skip("perm.ext4.gz is written: build again")
 	}
-	file, err := os.OpenFile(newCard(t, card.PermSize), os.O_RDWR, 0)
+	file, err := os.OpenFile(newFile(t, card.PermSize), os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

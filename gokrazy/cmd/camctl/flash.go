@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/krazycam/krazycam/firmware/config"
-	"github.com/krazycam/krazycam/gokrazy"
+	"github.com/krazycam/krazycam/gokrazy/flash"
 )
 
 func newFlashCommand() *cobra.Command {
@@ -29,7 +29,7 @@ func newFlashCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		done, err := gokrazy.Flash(cmd.Context(), gokrazy.FlashJob{
+		done, err := flash.Card(cmd.Context(), flash.Job{
 			Image: args[0], Target: args[1], Seed: seed, Sure: sure, Progress: progress(cmd.ErrOrStderr()),
 		})
 		if err != nil {

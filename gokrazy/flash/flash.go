@@ -1,6 +1,10 @@
-// Writing an image to a card. Everything that can be refused is refused before
-// the first byte, and what was written is read back: worn cards lie.
-package gokrazy
+// Package flash writes an image and a seed to a card.
+//
+// It runs on the owner's machine. Everything that can be refused is refused before
+// the first byte, and what was written is read back: worn cards lie. It owns the files
+// that it opens, and closes them. Sizes are in bytes. Tests flash into a file, so
+// neither a card nor root is needed.
+package flash
 
 import (
 	"bytes"
@@ -17,7 +21,7 @@ import (
 	"github.com/krazycam/krazycam/gokrazy/card"
 )
 
-// Refusals of Flash.
+// Refusals of Card.
 var (
 	ErrTooSmall     = errors.New("card is smaller than the image")
 	ErrInUse        = errors.New("card is in use")
@@ -31,72 +35,72 @@ var errUnfinished = errors.New("the card is not usable now: flash it again")
 
 const (
 	mib = 1 << 20
-	// flashBlock is what is written at once: a multiple of the erase blocks of cards.
-	flashBlock = 4 * mib
-	// flashSync bounds what waits in memory: without it all of the image would, the
+	// blockSize is what is written at once: a multiple of the erase blocks of cards.
+	blockSize = 4 * mib
+	// syncEvery bounds what waits in memory: without it all of the image would, the
 	// progress would be the memory's, and Ctrl-C would wait minutes for the card.
-	flashSync = 8 * flashBlock
+	syncEvery = 8 * blockSize
 )
 
-// A FlashJob says what to write where.
-type FlashJob struct {
+// A Job says what to write and where.
+type Job struct {
 	Image    string
 	Target   string // block device or existing file
 	Seed     []byte // nil: the image's own
-	Sure     bool   // also to what is not removable
+	Sure     bool   // write even to a disk that is built in
 	Progress func(step string, done, total int64)
 }
 
-// Flashed says what was written.
-type Flashed struct {
+// A Result says what was written.
+type Result struct {
 	Target string `json:"target"`
 	Bytes  int64  `json:"bytes"`
 	SHA256 string `json:"sha256"` // of the image, as read back from the card
 	Seed   bool   `json:"seed"`
 }
 
-// Flash writes an image and then its seed. It blocks until the card has it all.
+// Card writes an image and then its seed. It blocks until the card has it all.
 // The backup partition table stays where the image ends: nothing here needs it
 // at the end of the card.
-func Flash(ctx context.Context, job FlashJob) (done Flashed, err error) {
+func Card(ctx context.Context, job Job) (done Result, err error) {
 	image, err := os.Open(job.Image)
 	if err != nil {
-		return Flashed{}, fmt.Errorf("flash: %w", err)
+		return Result{}, fmt.Errorf("flash: %w", err)
 	}
 	defer image.Close()
 	size, err := image.Seek(0, io.SeekEnd)
 	if err != nil {
-		return Flashed{}, fmt.Errorf("flash: %s: %w", job.Image, err)
+		return Result{}, fmt.Errorf("flash: %s: %w", job.Image, err)
 	}
 	if err := card.CheckSeed(image, size, job.Seed); err != nil {
-		return Flashed{}, fmt.Errorf("flash: %s: %w", job.Image, err)
+		return Result{}, fmt.Errorf("flash: %s: %w", job.Image, err)
 	}
 	if err := checkTarget(job, image); err != nil {
-		return Flashed{}, fmt.Errorf("flash: %w", err)
+		return Result{}, fmt.Errorf("flash: %w", err)
 	}
 	target, err := os.OpenFile(job.Target, os.O_RDWR|exclusive, 0)
 	if errors.Is(err, syscall.EBUSY) {
 		err = fmt.Errorf("%w: %w", ErrInUse, err)
 	}
 	if err != nil {
-		return Flashed{}, fmt.Errorf("flash: %w", err)
+		return Result{}, fmt.Errorf("flash: %w", err)
 	}
 	defer func() { err = errors.Join(err, target.Close()) }()
 	room, err := target.Seek(0, io.SeekEnd)
 	if err != nil {
-		return Flashed{}, fmt.Errorf("flash: size of %s: %w", job.Target, err)
+		return Result{}, fmt.Errorf("flash: size of %s: %w", job.Target, err)
 	}
 	if room < size {
-		return Flashed{}, fmt.Errorf("flash: %w: %s has %d bytes, %s has %d", ErrTooSmall, job.Target, room, job.Image, size)
+		return Result{}, fmt.Errorf("flash: %w: %s has %d bytes, %s has %d", ErrTooSmall, job.Target, room, job.Image, size)
 	}
 	sum, err := copyAndCompare(ctx, job, target, image, size)
 	if err != nil {
-		return Flashed{}, fmt.Errorf("flash: %s: %w", job.Target, err)
+		return Result{}, fmt.Errorf("flash: %s: %w", job.Target, err)
 	}
-	done = Flashed{Target: job.Target, Bytes: size, SHA256: sum}
+	done = Result{Target: job.Target, Bytes: size, SHA256: sum}
 	if job.Seed != nil {
 		if err := seedAndCompare(target, size, job.Seed); err != nil {
-			return Flashed{}, fmt.Errorf("flash: %s: seed: %w", job.Target, err)
+			return Result{}, fmt.Errorf("flash: %s: seed: %w", job.Target, err)
 		}
 		done.Seed = true
 	}
@@ -105,7 +109,7 @@ func Flash(ctx context.Context, job FlashJob) (done Flashed, err error) {
 
 // copyAndCompare writes, waits until the card has it, forgets the machine's own
 // copy and reads the card.
-func copyAndCompare(ctx context.Context, job FlashJob, target *os.File, image io.ReaderAt, size int64) (string, error) {
+func copyAndCompare(ctx context.Context, job Job, target *os.File, image io.ReaderAt, size int64) (string, error) {
 	written, err := copyImage(ctx, job, target, image, size)
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", err, errUnfinished)
@@ -131,7 +135,7 @@ func copyAndCompare(ctx context.Context, job FlashJob, target *os.File, image io
 // copyImage writes the image and gives its SHA-256. The first block, which holds
 // the partition table, is blank until all others are on the card: no board boots,
 // and no computer shows, half an image.
-func copyImage(ctx context.Context, job FlashJob, target *os.File, image io.ReaderAt, size int64) ([]byte, error) {
+func copyImage(ctx context.Context, job Job, target *os.File, image io.ReaderAt, size int64) ([]byte, error) {
 	sum := sha256.New()
 	var first []byte
 	err := eachBlock(ctx, image, size, func(b []byte, at int64) error {
@@ -143,7 +147,7 @@ func copyImage(ctx context.Context, job FlashJob, target *os.File, image io.Read
 		if _, err := target.WriteAt(b, at); err != nil {
 			return fmt.Errorf("write %d bytes at %d: %w", len(b), at, err)
 		}
-		if at%flashSync == 0 {
+		if at%syncEvery == 0 {
 			if err := target.Sync(); err != nil {
 				return fmt.Errorf("write up to %d: %w", at, err)
 			}
@@ -194,12 +198,12 @@ func compareSeed(target io.ReaderAt, size int64, seed []byte) error {
 
 // eachBlock reads size bytes in order; use may change the bytes, but not keep them.
 func eachBlock(ctx context.Context, r io.ReaderAt, size int64, use func(b []byte, at int64) error) error {
-	block := make([]byte, flashBlock)
-	for at := int64(0); at < size; at += flashBlock {
+	block := make([]byte, blockSize)
+	for at := int64(0); at < size; at += blockSize {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		b := block[:min(flashBlock, size-at)]
+		b := block[:min(blockSize, size-at)]
 		if _, err := r.ReadAt(b, at); err != nil {
 			return fmt.Errorf("read %d bytes at %d: %w", len(b), at, err)
 		}
@@ -210,7 +214,7 @@ func eachBlock(ctx context.Context, r io.ReaderAt, size int64, use func(b []byte
 	return nil
 }
 
-func (j FlashJob) report(step string, done, total int64) {
+func (j Job) report(step string, done, total int64) {
 	if j.Progress != nil {
 		j.Progress(step, done, total)
 	}
@@ -218,7 +222,7 @@ func (j FlashJob) report(step string, done, total int64) {
 
 // checkTarget refuses the image itself, and a device that is mounted, holds the
 // image, or is part of this machine.
-func checkTarget(job FlashJob, image *os.File) error {
+func checkTarget(job Job, image *os.File) error {
 	info, err := os.Stat(job.Target)
 	if err != nil {
 		return err

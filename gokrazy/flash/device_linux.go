@@ -1,6 +1,7 @@
 // What Linux knows of a block device: what is mounted from it, whether it can be
 // taken out. Sources: proc_pid_mountinfo(5), Documentation/ABI/stable/sysfs-block.
-package gokrazy
+
+package flash
 
 import (
 	"fmt"
@@ -17,7 +18,7 @@ import (
 const exclusive = unix.O_EXCL
 
 // checkDevice looks at a block device before it is opened for writing.
-func checkDevice(job FlashJob) error {
+func checkDevice(job Job) error {
 	var target, image unix.Stat_t
 	if err := unix.Stat(job.Target, &target); err != nil {
 		return fmt.Errorf("%s: %w", job.Target, err)
@@ -36,7 +37,7 @@ func checkDevice(job FlashJob) error {
 func deviceNumber(n uint64) string { return fmt.Sprintf("%d:%d", unix.Major(n), unix.Minor(n)) }
 
 // checkBlock decides with sys as /sys and mounts as mountinfo.
-func checkBlock(sys fs.FS, mounts, device, holder string, job FlashJob) error {
+func checkBlock(sys fs.FS, mounts, device, holder string, job Job) error {
 	whole, err := wholeDisk(sys, device)
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrNotACard, job.Target, err)

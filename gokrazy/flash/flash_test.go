@@ -1,9 +1,11 @@
-package gokrazy
+package flash
 
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -30,7 +32,7 @@ func newCard(t *testing.T, size int64) string {
 
 const smallSize = 16 * mib
 
-// smallImage has what Flash looks at: a table and a boot partition with a place
+// smallImage has what Card looks at: a table and a boot partition with a place
 // for a seed. The rest is noise.
 func smallImage(t *testing.T) (path, sum string) {
 	t.Helper()
@@ -46,11 +48,16 @@ func smallImage(t *testing.T) (path, sum string) {
 	if err := errors.Join(noiseErr, disk.WriteTable(f, table), disk.WriteFAT(io.NewOffsetWriter(f, mib), disk.FATOptions{Size: 8 * mib}, boot)); err != nil {
 		t.Fatal(err)
 	}
-	sum, err = hashFile(context.Background(), f)
+	return path, hashOf(t, path)
+}
+
+func hashOf(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return path, sum
+	return fmt.Sprintf("%x", sha256.Sum256(b))
 }
 
 // readBackSeed gives the seed with what fills its place.
@@ -80,7 +87,7 @@ func TestFlashWritesReadsBackAndSeeds(t *testing.T) {
 	image, sum := smallImage(t)
 	target := newCard(t, smallSize+10*mib)
 	var steps []string
-	done, err := Flash(context.Background(), FlashJob{
+	done, err := Card(context.Background(), Job{
 		Image: image, Target: target, Seed: []byte(`{}`),
 		Progress: func(step string, done, total int64) {
 			if len(steps) == 0 || steps[len(steps)-1] != step {
@@ -113,22 +120,22 @@ func TestFlashRefusesBeforeTheFirstByte(t *testing.T) {
 	small := newCard(t, smallSize-1)
 	for _, c := range []struct {
 		name string
-		job  FlashJob
+		job  Job
 		is   error
 		want string
 	}{
-		{"a card that is too small", FlashJob{Target: small}, ErrTooSmall, "has 16777215 bytes, "},
-		{"the image itself", FlashJob{Target: image}, ErrInUse, "is the image itself"},
-		{"a character device", FlashJob{Target: os.DevNull}, ErrNotACard, os.DevNull},
-		{"a folder", FlashJob{Target: t.TempDir()}, ErrNotACard, ""},
-		{"a seed that is too long", FlashJob{Target: small, Seed: make([]byte, card.SeedSize)}, card.ErrSeedTooLong, "can hold 16383"},
-		{"no card", FlashJob{Target: filepath.Join(t.TempDir(), "none")}, os.ErrNotExist, ""},
-		{"no image", FlashJob{Target: small, Image: small}, disk.ErrDamaged, "GPT"},
+		{"a card that is too small", Job{Target: small}, ErrTooSmall, "has 16777215 bytes, "},
+		{"the image itself", Job{Target: image}, ErrInUse, "is the image itself"},
+		{"a character device", Job{Target: os.DevNull}, ErrNotACard, os.DevNull},
+		{"a folder", Job{Target: t.TempDir()}, ErrNotACard, ""},
+		{"a seed that is too long", Job{Target: small, Seed: make([]byte, card.SeedSize)}, card.ErrSeedTooLong, "can hold 16383"},
+		{"no card", Job{Target: filepath.Join(t.TempDir(), "none")}, os.ErrNotExist, ""},
+		{"no image", Job{Target: small, Image: small}, disk.ErrDamaged, "GPT"},
 	} {
 		if c.job.Image == "" {
 			c.job.Image = image
 		}
-		_, err := Flash(context.Background(), c.job)
+		_, err := Card(context.Background(), c.job)
 		if err == nil || !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want %v and %q in it", c.name, err, c.is, c.want)
 		}
@@ -136,13 +143,8 @@ func TestFlashRefusesBeforeTheFirstByte(t *testing.T) {
 	if b, err := os.ReadFile(small); err != nil || !bytes.Equal(b, make([]byte, smallSize-1)) {
 		t.Errorf("the card that was refused changed: %v", err)
 	}
-	f, err := os.Open(image)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if got, err := hashFile(context.Background(), f); err != nil || got != sum {
-		t.Errorf("the image changed: %v", err)
+	if hashOf(t, image) != sum {
+		t.Error("the image changed")
 	}
 }
 
@@ -155,7 +157,7 @@ func TestFlashThatIsInterruptedLeavesNothingThatLooksLikeACard(t *testing.T) {
 	}{{"reading back", true}, {"writing", false}} {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
-		_, err := Flash(ctx, FlashJob{Image: image, Target: target, Seed: []byte("{}"), Progress: func(step string, _, _ int64) {
+		_, err := Card(ctx, Job{Image: image, Target: target, Seed: []byte("{}"), Progress: func(step string, _, _ int64) {
 			if step == c.step {
 				cancel()
 			}
