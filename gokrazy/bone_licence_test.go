@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/krazycam/krazycam/gokrazy/card"
+	"github.com/krazycam/krazycam/gokrazy/image/imagetest"
 )
 
 func TestBootPartitionOfABoneHoldsTheTextsThatDebianNames(t *testing.T) {
@@ -25,8 +26,8 @@ func TestBootPartitionOfABoneHoldsTheTextsThatDebianNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	named := regexp.MustCompile(`/usr/share/common-licenses/([A-Za-z0-9.-]*[A-Za-z0-9])`)
-	kernel, firmware := boneSources(t)
-	for _, source := range []Source{kernel, firmware} {
+	kernel, firmware := imagetest.BonePackages(t)
+	for _, source := range []imagetest.Package{kernel, firmware} {
 		b, err := fs.ReadFile(boot, path.Join(card.LicenceFolder, source.Name+".txt"))
 		if err != nil {
 			t.Errorf("%s: %v", source.Name, err)

@@ -10,96 +10,23 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/krazycam/krazycam/gokrazy/card"
+	"github.com/krazycam/krazycam/gokrazy/image/imagetest"
 )
-
-// boneSources are the folders that scripts/parts fetched.
-func boneSources(t testing.TB) (kernel, firmware Source) {
-	t.Helper()
-	pins, err := os.ReadFile("../scripts/pins")
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := exec.Command("../scripts/parts", "bbb").Output()
-	if err != nil {
-		if os.Getenv("KRAZYCAM_REQUIRE_ALL") != "" {
-			t.Fatalf("scripts/parts bbb: %v", err)
-		}
-		t.Skipf("needs the Debian packages of board bbb: scripts/parts bbb: %v", err)
-	}
-	flags := strings.Fields(string(out))
-	if len(flags) != 4 || flags[0] != "--kernel" || flags[2] != "--boot-firmware" {
-		t.Fatalf("scripts/parts prints %q", out)
-	}
-	kernel, firmware = Source{Folder: flags[1]}, Source{Folder: flags[3]}
-	for line := range strings.Lines(string(pins)) {
-		switch f := strings.Fields(line); {
-		case strings.HasPrefix(line, "linux-image-"):
-			kernel.Name, kernel.Version, kernel.SHA256 = f[0], f[2], f[3]
-		case strings.HasPrefix(line, "u-boot-omap"):
-			firmware.Name, firmware.Version, firmware.SHA256 = f[0], f[2], f[3]
-		}
-	}
-	return kernel, firmware
-}
-
-var buildBonePrograms = sync.OnceValue(func() error {
-	f := fakePrograms{fakeFolder()}
-	build := func(name, pkg, ldflags, cgo string) error {
-		cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-tags", "gokrazy,netgo,osusergo", "-ldflags", ldflags, "-o", filepath.Join(f.folder, name), pkg)
-		cmd.Dir = f.folder
-		cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=arm", "GOARM=7", "CGO_ENABLED="+cgo, "CC=arm-linux-gnueabihf-gcc", "GOFLAGS=", "CGO_CFLAGS=", "CGO_LDFLAGS=", "GOWORK=off")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return errors.Join(err, errors.New(string(out)))
-		}
-		return nil
-	}
-	return errors.Join(
-		build("plain32", "./src/plain", "-s -w -buildid=", "0"),
-		build("cgo32", "./src/cgo", "-s -w -buildid= -linkmode external -extldflags -static", "1"))
-})
-
-// boneParts is everything that an image of board bbb needs; the folder of programs is
-// new, those of kernel and boot firmware are the cache's.
-func boneParts(t testing.TB) Parts {
-	t.Helper()
-	needTool(t, "arm-linux-gnueabihf-gcc")
-	programs(t) // makes the folder and the source of the small programs
-	if err := buildBonePrograms(); err != nil {
-		t.Fatal(err)
-	}
-	p := Parts{
-		Programs: t.TempDir(),
-		Licences: func(string, string) ([]byte, error) { return []byte("do what you like\n"), nil },
-	}
-	p.Kernel, p.Firmware = boneSources(t)
-	for _, want := range append(rootPrograms, struct {
-		path string
-		cgo  bool
-	}{preinit, false}) {
-		kind := "plain32"
-		if want.cgo {
-			kind = "cgo32"
-		}
-		copyProgram(t, kind, p.Programs, filepath.Base(want.path))
-	}
-	return p
-}
 
 // boneImage is a copy of an image that is built once for all tests.
 func boneImage(t testing.TB) Result {
 	t.Helper()
-	kept := filepath.Join(fakeFolder(), "bbb.img")
+	kept := filepath.Join(imagetest.Folder(), "bbb.img")
 	if _, err := os.Stat(kept + ".json"); err != nil {
 		r := buildBone(t, boneParts(t), kept)
 		b, err := json.Marshal(r)
 		if err != nil {
 			t.Fatal(err)
 		}
-		put(t, b, kept+".json")
+		imagetest.Put(t, b, kept+".json")
 	}
 	b, err := os.ReadFile(kept + ".json")
 	if err != nil {
@@ -109,8 +36,7 @@ func boneImage(t testing.TB) Result {
 	if err := json.Unmarshal(b, &r); err != nil {
 		t.Fatal(err)
 	}
-	r.Image = filepath.Join(t.TempDir(), "bbb.img")
-	cloneImage(t, r.Image, kept)
+	r.Image = imagetest.Clone(t, kept)
 	return r
 }
 
@@ -153,7 +79,7 @@ func TestBoneImageIsReadBackAsItWasBuilt(t *testing.T) {
 		}
 	}
 	for tool, args := range map[string][]string{"sgdisk": {"-v", built.Image}, "fsck.fat": {"-n", extract(t, built.Image, card.Boot)}} {
-		needTool(t, tool)
+		imagetest.Need(t, tool)
 		if out, err := exec.Command(tool, args...).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", tool, err, out)
 		}
@@ -210,25 +136,25 @@ func TestBoneIsRefusedWithPartsThatDoNotFit(t *testing.T) {
 		text  string
 	}{
 		{"no preinit", func(t *testing.T, p *Parts) { remove(t, p.Programs, preinit) }, ErrMissing, "build it with scripts/build armv7"},
-		{"a program for the Pi", func(t *testing.T, p *Parts) { copyProgram(t, plainProgram, p.Programs, "init") }, ErrUnfit, "made for EM_AARCH64, board bbb is EM_ARM"},
+		{"a program for the Pi", func(t *testing.T, p *Parts) { imagetest.CopyProgram(t, imagetest.Plain, p.Programs, "init") }, ErrUnfit, "made for EM_AARCH64, board bbb is EM_ARM"},
 		{"no U-Boot", func(t *testing.T, p *Parts) { p.Firmware.Folder = t.TempDir() }, ErrMissing, "MLO"},
 		{"a loader that reaches into the boot partition", func(t *testing.T, p *Parts) {
 			own := t.TempDir()
-			put(t, []byte("x"), own, "MLO")
-			put(t, make([]byte, card.BootStart), own, "u-boot.img")
+			imagetest.Put(t, []byte("x"), own, "MLO")
+			imagetest.Put(t, make([]byte, card.BootStart), own, "u-boot.img")
 			p.Firmware.Folder = own
 		}, ErrUnfit, "the boot partition begins at 4194304"},
 		{"a loader that reaches into the next", func(t *testing.T, p *Parts) {
 			own := t.TempDir()
-			put(t, make([]byte, 300<<10), own, "MLO")
-			put(t, []byte("x"), own, "u-boot.img")
+			imagetest.Put(t, make([]byte, 300<<10), own, "MLO")
+			imagetest.Put(t, []byte("x"), own, "u-boot.img")
 			p.Firmware.Folder = own
 		}, ErrUnfit, "u-boot.img at byte 393216"},
 		{"another kernel than its modules", func(t *testing.T, p *Parts) {
 			own := t.TempDir()
-			put(t, fakeZImage(t, "Linux version 7.0.0-armmp (x)"), own, "vmlinuz")
-			put(t, []byte("x"), own, "am335x-boneblack.dtb")
-			put(t, []byte("x"), own, "am335x-bonegreen.dtb")
+			imagetest.Put(t, fakeZImage(t, "Linux version 7.0.0-armmp (x)"), own, "vmlinuz")
+			imagetest.Put(t, []byte("x"), own, "am335x-boneblack.dtb")
+			imagetest.Put(t, []byte("x"), own, "am335x-bonegreen.dtb")
 			p.Kernel.Folder = own
 		}, ErrMissing, "modules of kernel 7.0.0-armmp"},
 	} {

@@ -10,25 +10,16 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/krazycam/krazycam/board"
 	"github.com/krazycam/krazycam/gokrazy/card"
+	"github.com/krazycam/krazycam/gokrazy/image/imagetest"
 )
 
-func boneBoard(t testing.TB) board.Board {
-	t.Helper()
-	b, err := board.ByName("bbb")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
 func TestBootScriptIsWhatMkimageWrites(t *testing.T) {
-	needTool(t, "mkimage")
+	imagetest.Need(t, "mkimage")
 	dir := t.TempDir()
 	for name, text := range map[string]string{"the board's own": boneBoard(t).Config, "empty line": "\n", "odd length": "echo 1"} {
 		source, want := filepath.Join(dir, "boot.cmd"), filepath.Join(dir, "boot.scr")
-		put(t, []byte(text), source)
+		imagetest.Put(t, []byte(text), source)
 		cmd := exec.Command("mkimage", "-A", "arm", "-T", "script", "-C", "none", "-d", source, want)
 		cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=0")
 		if out, err := cmd.CombinedOutput(); err != nil {
@@ -45,9 +36,9 @@ func TestBootScriptIsWhatMkimageWrites(t *testing.T) {
 }
 
 func TestDumpimageAcceptsTheBootScript(t *testing.T) {
-	needTool(t, "dumpimage")
+	imagetest.Need(t, "dumpimage")
 	file := filepath.Join(t.TempDir(), "boot.scr")
-	put(t, bootScript(boneBoard(t).Config), file)
+	imagetest.Put(t, bootScript(boneBoard(t).Config), file)
 	out, err := exec.Command("dumpimage", "-l", file).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "ARM Linux Script (uncompressed)") {
 		t.Errorf("dumpimage -l: %v: %s", err, out)
@@ -57,7 +48,7 @@ func TestDumpimageAcceptsTheBootScript(t *testing.T) {
 // The board's own U-Boot never runs here, but its commands and its default environment are
 // texts in it: what the script uses must be among them.
 func TestLoaderOfABoneKnowsWhatTheBootScriptUses(t *testing.T) {
-	_, firmware := boneSources(t)
+	_, firmware := imagetest.BonePackages(t)
 	loader, err := os.ReadFile(filepath.Join(firmware.Folder, "u-boot.img"))
 	if err != nil {
 		t.Fatal(err)

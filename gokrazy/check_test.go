@@ -8,12 +8,13 @@ import (
 	"testing"
 
 	"github.com/krazycam/krazycam/gokrazy/card"
+	"github.com/krazycam/krazycam/gokrazy/image/imagetest"
 )
 
 // TestGatherRefuses has a doctored part for everything that an image must not be
 // handed out with.
 func TestGatherRefuses(t *testing.T) {
-	modules := filepath.Join("lib/modules", fakeRelease)
+	modules := filepath.Join("lib/modules", imagetest.Release)
 	uvc := filepath.Join(modules, "kernel/drivers/media/usb/uvc/uvcvideo.ko")
 	for _, c := range []struct {
 		name   string
@@ -23,23 +24,23 @@ func TestGatherRefuses(t *testing.T) {
 	}{
 		{"no camsource", func(t *testing.T, p *Parts) { remove(t, p.Programs, "camsource") }, ErrMissing, "camsource: build it with scripts/build arm64"},
 		{"no init", func(t *testing.T, p *Parts) { remove(t, p.Programs, "init") }, ErrMissing, "init: build it"},
-		{"camsource for another architecture", func(t *testing.T, p *Parts) { copyProgram(t, foreignProgram, p.Programs, "camsource") }, ErrUnfit, "made for EM_X86_64, board rpi is EM_AARCH64"},
-		{"camsource without cgo", func(t *testing.T, p *Parts) { copyProgram(t, plainProgram, p.Programs, "camsource") }, ErrUnfit, "without cgo, so without codecs"},
-		{"camsource that needs a loader", func(t *testing.T, p *Parts) { copyProgram(t, dynamicProgram, p.Programs, "camsource") }, ErrUnfit, "not static (needs libc.so.6)"},
-		{"init with cgo", func(t *testing.T, p *Parts) { copyProgram(t, cgoProgram, p.Programs, "init") }, ErrUnfit, "built with cgo"},
-		{"init without the board's tag", func(t *testing.T, p *Parts) { copyProgram(t, bareProgram, p.Programs, "init") }, ErrUnfit, "without -tags gokrazy"},
-		{"a script instead of a program", func(t *testing.T, p *Parts) { put(t, []byte("#!/bin/sh\n"), p.Programs, "ntp") }, errNotAProgram, "ntp"},
+		{"camsource for another architecture", func(t *testing.T, p *Parts) { imagetest.CopyProgram(t, imagetest.Foreign, p.Programs, "camsource") }, ErrUnfit, "made for EM_X86_64, board rpi is EM_AARCH64"},
+		{"camsource without cgo", func(t *testing.T, p *Parts) { imagetest.CopyProgram(t, imagetest.Plain, p.Programs, "camsource") }, ErrUnfit, "without cgo, so without codecs"},
+		{"camsource that needs a loader", func(t *testing.T, p *Parts) { imagetest.CopyProgram(t, imagetest.Dynamic, p.Programs, "camsource") }, ErrUnfit, "not static (needs libc.so.6)"},
+		{"init with cgo", func(t *testing.T, p *Parts) { imagetest.CopyProgram(t, imagetest.Cgo, p.Programs, "init") }, ErrUnfit, "built with cgo"},
+		{"init without the board's tag", func(t *testing.T, p *Parts) { imagetest.CopyProgram(t, imagetest.Bare, p.Programs, "init") }, ErrUnfit, "without -tags gokrazy"},
+		{"a script instead of a program", func(t *testing.T, p *Parts) { imagetest.Put(t, []byte("#!/bin/sh\n"), p.Programs, "ntp") }, errNotAProgram, "ntp"},
 		{"a program cut short", func(t *testing.T, p *Parts) { cut(t, 5000, p.Programs, "dhcp") }, errNotAProgram, "dhcp"},
 		{"no kernel", func(t *testing.T, p *Parts) { remove(t, p.Kernel.Folder, "vmlinuz") }, ErrMissing, "vmlinuz"},
-		{"a kernel without release", func(t *testing.T, p *Parts) { put(t, []byte("Linux version %s"), p.Kernel.Folder, "vmlinuz") }, errNoRelease, "vmlinuz"},
-		{"modules of another kernel in the right folder", func(t *testing.T, p *Parts) { put(t, fakeModule("6.1.0-other"), p.Kernel.Folder, uvc) }, ErrUnfit, "made for kernel 6.1.0-other, the kernel is 6.1.0-fake"},
+		{"a kernel without release", func(t *testing.T, p *Parts) { imagetest.Put(t, []byte("Linux version %s"), p.Kernel.Folder, "vmlinuz") }, errNoRelease, "vmlinuz"},
+		{"modules of another kernel in the right folder", func(t *testing.T, p *Parts) { imagetest.Put(t, imagetest.Module("6.1.0-other"), p.Kernel.Folder, uvc) }, ErrUnfit, "made for kernel 6.1.0-other, the kernel is 6.1.0-fake"},
 		{"no modules for this kernel", func(t *testing.T, p *Parts) {
-			put(t, []byte("Linux version 7.0.0-new x"), p.Kernel.Folder, "vmlinuz")
+			imagetest.Put(t, []byte("Linux version 7.0.0-new x"), p.Kernel.Folder, "vmlinuz")
 		}, ErrMissing, "modules of kernel 7.0.0-new"},
 		{"a module missing", func(t *testing.T, p *Parts) { remove(t, p.Kernel.Folder, uvc) }, ErrMissing, "uvcvideo.ko"},
-		{"a module that is no module", func(t *testing.T, p *Parts) { put(t, []byte("x"), p.Kernel.Folder, uvc) }, nil, "not a kernel module"},
+		{"a module that is no module", func(t *testing.T, p *Parts) { imagetest.Put(t, []byte("x"), p.Kernel.Folder, uvc) }, nil, "not a kernel module"},
 		{"a module that needs one behind it", func(t *testing.T, p *Parts) {
-			put(t, []byte("kernel/drivers/media/common/videobuf2/videobuf2-common.ko: kernel/drivers/media/usb/uvc/uvcvideo.ko\n"), p.Kernel.Folder, modules, "modules.dep")
+			imagetest.Put(t, []byte("kernel/drivers/media/common/videobuf2/videobuf2-common.ko: kernel/drivers/media/usb/uvc/uvcvideo.ko\n"), p.Kernel.Folder, modules, "modules.dep")
 		}, ErrUnfit, "needs uvcvideo.ko before it"},
 		{"no boot firmware", func(t *testing.T, p *Parts) { remove(t, p.Firmware.Folder, "start4.elf") }, ErrMissing, "boot file start4.elf"},
 		{"boot firmware without a licence", func(t *testing.T, p *Parts) { remove(t, p.Firmware.Folder, "LICENSE.broadcom") }, ErrMissing, "no LICENSE"},
@@ -66,7 +67,7 @@ func TestGatherTakesWholeParts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.release != fakeRelease || len(m.programs) != 6 || len(m.modules) != 7 {
+	if m.release != imagetest.Release || len(m.programs) != 6 || len(m.modules) != 7 {
 		t.Errorf("release %q, %d programs, %d modules", m.release, len(m.programs), len(m.modules))
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/krazycam/krazycam/gokrazy/card"
+	"github.com/krazycam/krazycam/gokrazy/image/imagetest"
 )
 
 // go test ./gokrazy -run TestPermIsWhatMke2fsMakes -update
@@ -27,7 +28,7 @@ const permTool = "mke2fs 1.47.0"
 // or a random number decides.
 func emptyExt4(t *testing.T) []byte {
 	t.Helper()
-	needTool(t, "mke2fs")
+	imagetest.Need(t, "mke2fs")
 	const (
 		id = "60c24cc1-f3f9-427a-8199-5b1ce00101ff"
 		// What a kernel since 3.18 knows; the machine's own mke2fs.conf must not decide.
@@ -86,7 +87,7 @@ func packBlocks(t *testing.T, b []byte) []byte {
 }
 
 func TestPermIsWhatMke2fsMakes(t *testing.T) {
-	needTool(t, "mke2fs")
+	imagetest.Need(t, "mke2fs")
 	about, err := exec.Command("mke2fs", "-V").CombinedOutput()
 	if err != nil {
 		t.Fatal(err)

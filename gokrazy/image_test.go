@@ -17,6 +17,7 @@ import (
 	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
+	"github.com/krazycam/krazycam/gokrazy/image/imagetest"
 )
 
 var noLog = slog.New(slog.DiscardHandler)
@@ -35,24 +36,14 @@ func buildImage(t testing.TB, p Parts) Result {
 func fakeImage(t testing.TB) Result {
 	t.Helper()
 	r := readOnlyImage(t)
-	own := filepath.Join(t.TempDir(), "cam.img")
-	cloneImage(t, own, r.Image)
-	r.Image = own
+	r.Image = imagetest.Clone(t, r.Image)
 	return r
-}
-
-// cloneImage copies a file; its holes stay holes.
-func cloneImage(t testing.TB, to, from string) {
-	t.Helper()
-	if out, err := exec.Command("cp", "--sparse=always", from, to).CombinedOutput(); err != nil {
-		t.Fatalf("copy %s: %v: %s", from, err, out)
-	}
 }
 
 // readOnlyImage is the same without the copy.
 func readOnlyImage(t testing.TB) Result {
 	t.Helper()
-	path := filepath.Join(fakeFolder(), "cam.img")
+	path := filepath.Join(imagetest.Folder(), "cam.img")
 	if b, err := os.ReadFile(path + ".json"); err == nil {
 		var r Result
 		if err := json.Unmarshal(b, &r); err != nil {
@@ -68,7 +59,7 @@ func readOnlyImage(t testing.TB) Result {
 	if err != nil {
 		t.Fatal(err)
 	}
-	put(t, b, path+".json")
+	imagetest.Put(t, b, path+".json")
 	return r
 }
 
@@ -96,7 +87,7 @@ func TestIndependentToolsAcceptTheImage(t *testing.T) {
 		{"unsquashfs", card.RootA, []string{"-lls"}},
 		{"e2fsck", card.Perm, []string{"-f", "-n"}},
 	} {
-		needTool(t, c.tool)
+		imagetest.Need(t, c.tool)
 		file := r.Image
 		if c.partition >= 0 {
 			file = extract(t, r.Image, c.partition)

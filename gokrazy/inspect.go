@@ -185,7 +185,7 @@ func (r *Report) addRoot(slot *Slot, section *io.SectionReader) error {
 	if err != nil {
 		return err
 	}
-	if name, err := readLimited(root, "etc/gokrazy/board", maxText); err == nil {
+	if name, err := readLimited(root, card.BoardFile, maxText); err == nil {
 		r.Board = strings.TrimSpace(string(name))
 	}
 	releases, err := root.ReadDir("lib/modules")

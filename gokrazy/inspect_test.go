@@ -12,6 +12,7 @@ import (
 
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
+	"github.com/krazycam/krazycam/gokrazy/image/imagetest"
 )
 
 func inspectFile(t *testing.T, path string) (Report, error) {
@@ -37,7 +38,7 @@ func TestInspectReadsBackWhatWasBuilt(t *testing.T) {
 	if len(r.Problems) != 0 {
 		t.Errorf("problems: %q", r.Problems)
 	}
-	if r.SHA256 != built.SHA256 || r.Board != "rpi" || r.Kernel != fakeRelease || r.Seed != SeedBlank {
+	if r.SHA256 != built.SHA256 || r.Board != "rpi" || r.Kernel != imagetest.Release || r.Seed != SeedBlank {
 		t.Errorf("%+v", r)
 	}
 	if len(r.Slots) != 2 || !r.Slots[0].Active || r.Slots[1].Active || !r.Slots[1].Empty || len(r.Slots[0].Programs) != 6 {
@@ -164,8 +165,8 @@ func TestInspectRefusesWhatIsNoImage(t *testing.T) {
 
 func FuzzReadProgram(f *testing.F) {
 	f.Add([]byte("\x7fELF\x02\x01\x01"), uint32(0))
-	f.Add(fakeModule(fakeRelease), uint32(40))
-	whole := fakeModule(fakeRelease)
+	f.Add(imagetest.Module(imagetest.Release), uint32(40))
+	whole := imagetest.Module(imagetest.Release)
 	f.Fuzz(func(t *testing.T, b []byte, at uint32) {
 		// Once as it is, once as a patch on a file that is right.
 		patched := bytes.Clone(whole)

@@ -45,19 +45,19 @@ func (r *Report) judge() {
 }
 
 func (r *Report) judgePrograms(b board.Board, slot Slot) {
-	for _, want := range rootPrograms {
+	for _, want := range card.RootPrograms() {
 		found := false
 		for _, p := range slot.Programs {
-			if p.Path != want.path {
+			if p.Path != want.Path {
 				continue
 			}
 			found = true
-			if err := checkProgram(b, p, want.cgo); err != nil {
+			if err := checkProgram(b, p, want.Cgo); err != nil {
 				r.problem("root %s: %s: %v", slot.Name, p.Path, err)
 			}
 		}
 		if !found {
-			r.problem("root %s: %s is missing", slot.Name, want.path)
+			r.problem("root %s: %s is missing", slot.Name, want.Path)
 		}
 	}
 }

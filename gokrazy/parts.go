@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 )
 
@@ -35,19 +36,6 @@ type Source struct {
 	Version string
 	SHA256  string // of the Debian package
 	Sum     string // of the Go module, as go.sum has it
-}
-
-// rootPrograms says where each program lies in the root, and which is cgo's.
-var rootPrograms = []struct {
-	path string
-	cgo  bool
-}{
-	{"gokrazy/init", false},
-	{"gokrazy/dhcp", false},
-	{"gokrazy/ntp", false},
-	{"gokrazy/heartbeat", false},
-	{"gokrazy/randomd", false},
-	{"user/camsource", true},
 }
 
 // material is Parts, read.
@@ -79,12 +67,12 @@ func gather(b board.Board, p Parts) (material, error) {
 }
 
 func (m *material) readPrograms(b board.Board, p Parts) error {
-	for _, want := range rootPrograms {
-		bytes, err := m.readOne(b, filepath.Join(p.Programs, path.Base(want.path)), want.path, want.cgo)
+	for _, want := range card.RootPrograms() {
+		bytes, err := m.readOne(b, filepath.Join(p.Programs, path.Base(want.Path)), want.Path, want.Cgo)
 		if err != nil {
 			return err
 		}
-		m.programs = append(m.programs, disk.Entry{Path: want.path, Mode: 0o755, Bytes: bytes})
+		m.programs = append(m.programs, disk.Entry{Path: want.Path, Mode: 0o755, Bytes: bytes})
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/krazycam/krazycam/board"
 	"github.com/krazycam/krazycam/firmware/config"
+	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 )
 
@@ -45,7 +46,7 @@ func rootEntries(b board.Board, m material, sbomSum string) ([]disk.Entry, error
 		{"etc/hostname", []byte("krazycam")}, // gokrazy takes every byte of it
 		{"etc/http-port.txt", []byte("80")},
 		{"etc/https-port.txt", []byte("443")},
-		{"etc/gokrazy/board", []byte(b.Name + "\n")},
+		{card.BoardFile, []byte(b.Name + "\n")},
 		{"etc/gokrazy/mountdevices.json", []byte("null\n")},
 		{"etc/gokrazy/sbom.json", sbom},
 		{"etc/ssl/ca-bundle.pem", caBundle()},

@@ -5,6 +5,8 @@ import (
 	"os"
 	"runtime/debug"
 	"testing"
+
+	"github.com/krazycam/krazycam/gokrazy/image/imagetest"
 )
 
 func TestBillListsModulesCodecsAndKernel(t *testing.T) {
@@ -29,7 +31,7 @@ func TestBillListsModulesCodecsAndKernel(t *testing.T) {
 		have[c.Name] = c.Version
 	}
 	for name, want := range map[string]string{
-		"linux": fakeRelease, "libvpx": "1.12.0-1", "libturbojpeg0-dev": "2.1.5", "example.com/kernel": "v1.0.0", "example.com/firmware": "v2.0.0",
+		"linux": imagetest.Release, "libvpx": "1.12.0-1", "libturbojpeg0-dev": "2.1.5", "example.com/kernel": "v1.0.0", "example.com/firmware": "v2.0.0",
 	} {
 		if have[name] != want {
 			t.Errorf("%s is %q, want %q", name, have[name], want)

@@ -8,13 +8,15 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/krazycam/krazycam/gokrazy/image/imagetest"
 )
 
 // fakeZImage packs a text as the kernel's build packs a kernel, behind the decoy that
 // every zImage has: the unpacking program's own text of xz's magic.
 func fakeZImage(t testing.TB, text string) []byte {
 	t.Helper()
-	needTool(t, "xz")
+	imagetest.Need(t, "xz")
 	cmd := exec.Command("xz", "--check=crc32", "--arm", "--lzma2=dict=32MiB", "--stdout")
 	cmd.Stdin = bytes.NewReader([]byte(text))
 	packed, err := cmd.Output()
