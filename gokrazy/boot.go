@@ -44,7 +44,7 @@ func bootEntries(b board.Board, p Parts, m material) ([]disk.Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := sourceList(b, p, m)
+	list, err := provenance(b, p, m)
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ type Report struct {
 	Slots      []Slot            `json:"slots"`
 	Problems   []string          `json:"problems"` // what would not work on the board
 
-	sources SourceReport // as far as the image has one
+	provenance card.Provenance // as far as the image has one
 }
 
 // What a Report says of the seed.

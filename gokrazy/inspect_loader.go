@@ -43,9 +43,9 @@ func (r *Report) addLoader(boot fs.FS) error {
 		return err
 	}
 	r.Loader = board.UBoot
-	if list, err := readLimited(boot, card.SourcesName, maxSources); err == nil {
-		// A list that cannot be read is the affair of Sources, not of a boot.
-		_ = json.Unmarshal(list, &r.sources)
+	if list, err := readLimited(boot, card.SourcesName, maxProvenance); err == nil {
+		// A list that cannot be read is the affair of ReadProvenance, not of a boot.
+		_ = json.Unmarshal(list, &r.provenance)
 	}
 	if !isBootScript(script) {
 		r.problem("%s is none for U-Boot, or damaged", card.BootScriptName)
@@ -92,18 +92,15 @@ func (r *Report) addRaw(image io.ReaderAt) error {
 
 // loaderSize is what the list of sources says, 0 if it says nothing that can be.
 func (r *Report) loaderSize(raw board.Raw, most int) int {
-	for _, part := range r.sources.Parts {
+	for _, part := range r.provenance.Parts {
 		for _, f := range part.Files {
-			if f.Path == rawPath(raw) && f.Size > 0 && f.Size <= int64(most) {
+			if f.Path == card.SectorPath(raw.Sector, raw.Name) && f.Size > 0 && f.Size <= int64(most) {
 				return int(f.Size)
 			}
 		}
 	}
 	return 0
 }
-
-// rawPath is how the list of sources calls a loader.
-func rawPath(raw board.Raw) string { return fmt.Sprintf("%s:%d/%s", inRaw, raw.Sector, raw.Name) }
 
 // judgeLoader looks for a boot partition of another kind, and for loaders that are
 // not there.

@@ -74,12 +74,12 @@ func (m *material) readLicences(_ board.Board, p Parts) error {
 		}
 		add(moduleLicence(linked.path), text)
 	}
-	for _, source := range []Source{p.Kernel, p.Firmware} {
-		text, err := FolderLicence(source.Folder)
+	for _, pkg := range []Package{p.Kernel, p.Firmware} {
+		text, err := FolderLicence(pkg.Folder)
 		if err != nil {
-			return fmt.Errorf("licence of %s: %w", source.Folder, err)
+			return fmt.Errorf("licence of %s: %w", pkg.Folder, err)
 		}
-		add(partLicence(source.Name), text)
+		add(partLicence(pkg.Name), text)
 	}
 	texts, err := codecLicences.ReadDir("licences")
 	if err != nil {

@@ -19,9 +19,9 @@ import (
 
 // Parts names the files that an image is made of.
 type Parts struct {
-	Programs string // folder with init, dhcp, ntp, heartbeat, randomd and camsource; preinit if the board has an initramfs
-	Kernel   Source // folder with vmlinuz, device trees, overlays, lib/modules
-	Firmware Source // folder with the boot firmware
+	Programs string  // folder with init, dhcp, ntp, heartbeat, randomd and camsource; preinit if the board has an initramfs
+	Kernel   Package // folder with vmlinuz, device trees, overlays, lib/modules
+	Firmware Package // folder with the boot firmware
 	// Licences gives the licence text of a Go module that is linked into one of
 	// the programs; "std" is Go itself.
 	Licences func(modulePath, version string) ([]byte, error)
@@ -29,8 +29,8 @@ type Parts struct {
 	Defaults []byte // a configuration without secrets that counts where a board's own says nothing; may be nil
 }
 
-// A Source is a folder and the version it is known by.
-type Source struct {
+// A Package is a Go module or a Debian package, unpacked.
+type Package struct {
 	Folder  string
 	Name    string // of the Go module or the Debian package
 	Version string

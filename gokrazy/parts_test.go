@@ -45,6 +45,6 @@ func boneParts(t testing.TB) Parts {
 
 func toParts(p imagetest.Parts) Parts {
 	return Parts{
-		Programs: p.Programs, Kernel: Source(p.Kernel), Firmware: Source(p.Firmware), Licences: imagetest.Licences,
+		Programs: p.Programs, Kernel: Package(p.Kernel), Firmware: Package(p.Firmware), Licences: imagetest.Licences,
 	}
 }

@@ -25,10 +25,10 @@ func bill(b board.Board, p Parts, m material) ([]byte, error) {
 		c.Hashes = moduleHash(linked.sum)
 		all = append(all, c)
 	}
-	for _, source := range []Source{p.Kernel, p.Firmware} {
-		if source.SHA256 == "" { // a Debian package stands in scripts/pins
-			c := library(source.Name, source.Version, "pkg:golang/"+source.Name+"@"+source.Version, partLicence(source.Name))
-			c.Hashes = moduleHash(source.Sum)
+	for _, pkg := range []Package{p.Kernel, p.Firmware} {
+		if pkg.SHA256 == "" { // a Debian package stands in scripts/pins
+			c := library(pkg.Name, pkg.Version, "pkg:golang/"+pkg.Name+"@"+pkg.Version, partLicence(pkg.Name))
+			c.Hashes = moduleHash(pkg.Sum)
 			all = append(all, c)
 		}
 	}

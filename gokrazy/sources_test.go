@@ -19,12 +19,12 @@ func TestSourcesSayWhereEachPartOfABoneIsFrom(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	states := func() map[string]FileState {
-		r, err := Sources(context.Background(), f, card.ImageSize)
+	states := func() map[string]card.FileState {
+		r, err := ReadProvenance(context.Background(), f, card.ImageSize)
 		if err != nil {
 			t.Fatal(err)
 		}
-		all := map[string]FileState{}
+		all := map[string]card.FileState{}
 		for _, part := range r.Parts {
 			if part.Version == "" || part.SHA256 == "" || !strings.Contains(part.Source, part.Version) || strings.Contains(part.Source, "VERSION") {
 				t.Errorf("%s %s, sha256 %q, source %q", part.Name, part.Version, part.SHA256, part.Source)
@@ -37,17 +37,17 @@ func TestSourcesSayWhereEachPartOfABoneIsFrom(t *testing.T) {
 	}
 	got := states()
 	for _, want := range []string{"boot:vmlinuz", "boot:initrd.bin", "boot:am335x-boneblack.dtb", "boot:am335x-bonegreen.dtb", "sector:256/MLO", "sector:768/u-boot.img"} {
-		if got[want] != FileSame {
+		if got[want] != card.FileSame {
 			t.Errorf("%s is %q", want, got[want])
 		}
 	}
-	if got["initrd:kernel/drivers/media/usb/uvc/uvcvideo.ko"] != FileInside {
+	if got["initrd:kernel/drivers/media/usb/uvc/uvcvideo.ko"] != card.FileInside {
 		t.Errorf("no uvcvideo.ko in %v", got)
 	}
 	if _, err := f.WriteAt([]byte{0xff}, 256*disk.SectorSize+1000); err != nil {
 		t.Fatal(err)
 	}
-	if state := states()["sector:256/MLO"]; state != FileDiffers {
+	if state := states()["sector:256/MLO"]; state != card.FileDiffers {
 		t.Errorf("a changed MLO is %q", state)
 	}
 }
@@ -58,7 +58,7 @@ func TestSourcesOfAPiNameItsModules(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	r, err := Sources(context.Background(), f, card.ImageSize)
+	r, err := ReadProvenance(context.Background(), f, card.ImageSize)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func TestSourcesOfAPiNameItsModules(t *testing.T) {
 	}
 	for _, part := range r.Parts {
 		for _, file := range part.Files {
-			if file.State != FileSame {
+			if file.State != card.FileSame {
 				t.Errorf("%s: %s is %s", part.Name, file.Path, file.State)
 			}
 		}
@@ -75,14 +75,14 @@ func TestSourcesOfAPiNameItsModules(t *testing.T) {
 }
 
 // The list may be a stranger's: it names sectors and sizes.
-func FuzzSourceState(f *testing.F) {
+func FuzzFileState(f *testing.F) {
 	f.Add("sector:256/MLO", int64(110_248))
 	f.Add("sector:-1", int64(1))
 	f.Add("sector:8191", int64(1<<62))
 	f.Add("boot:../x", int64(1))
 	f.Fuzz(func(t *testing.T, path string, size int64) {
-		look := sourceReader{r: bytes.NewReader(binary.LittleEndian.AppendUint64(nil, 7)), boot: os.DirFS(t.TempDir())}
-		if state := look.state(SourceFile{Path: path, Size: size}); state != FileMissing && state != FileInside {
+		look := fileReader{r: bytes.NewReader(binary.LittleEndian.AppendUint64(nil, 7)), boot: os.DirFS(t.TempDir())}
+		if state := look.state(card.File{Path: path, Size: size}); state != card.FileMissing && state != card.FileInside {
 			t.Errorf("%q, %d bytes: %s", path, size, state)
 		}
 	})

@@ -80,10 +80,10 @@ func makeImage(cmd *cobra.Command, f imageFlags) (gokrazy.Result, error) {
 		return gokrazy.Result{}, err
 	}
 	ctx := cmd.Context()
-	if parts.Kernel, err = findSource(ctx, b.Kernel, f.kernel, parts.Pins); err != nil {
+	if parts.Kernel, err = findPackage(ctx, b.Kernel, f.kernel, parts.Pins); err != nil {
 		return gokrazy.Result{}, err
 	}
-	if parts.Firmware, err = findSource(ctx, b.BootFirmware, f.firmware, parts.Pins); err != nil {
+	if parts.Firmware, err = findPackage(ctx, b.BootFirmware, f.firmware, parts.Pins); err != nil {
 		return gokrazy.Result{}, err
 	}
 	if parts.Licences, err = licences(ctx); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/krazycam/krazycam/gokrazy"
+	"github.com/krazycam/krazycam/gokrazy/card"
 )
 
 // errNotThose means that the image holds other files than its list of sources says.
@@ -36,7 +37,7 @@ func newSourcesCommand() *cobra.Command {
 		if err != nil {
 			return fmt.Errorf("size of %s: %w", args[0], err)
 		}
-		report, err := gokrazy.Sources(cmd.Context(), f, size)
+		report, err := gokrazy.ReadProvenance(cmd.Context(), f, size)
 		if err != nil {
 			return fmt.Errorf("%s: %w", args[0], err)
 		}
@@ -54,7 +55,7 @@ func newSourcesCommand() *cobra.Command {
 }
 
 // printSources shows the files as sha256sum would.
-func printSources(out io.Writer, r gokrazy.SourceReport) {
+func printSources(out io.Writer, r card.Provenance) {
 	fmt.Fprintf(out, "board %s, kernel %s\n", printable(r.Board), printable(r.Release))
 	for _, p := range r.Parts {
 		fmt.Fprintf(out, "\n%s %s\n", printable(p.Name), printable(p.Version))
@@ -67,7 +68,7 @@ func printSources(out io.Writer, r gokrazy.SourceReport) {
 		fmt.Fprintf(out, "source: %s\n", printable(p.Source))
 		for _, f := range p.Files {
 			fmt.Fprintf(out, "%s  %s", printable(f.SHA256), printable(f.Path))
-			if f.State != gokrazy.FileSame && f.State != gokrazy.FileInside {
+			if f.State != card.FileSame && f.State != card.FileInside {
 				fmt.Fprintf(out, "  %s", f.State)
 			}
 			fmt.Fprintln(out)
@@ -75,11 +76,11 @@ func printSources(out io.Writer, r gokrazy.SourceReport) {
 	}
 }
 
-func changed(r gokrazy.SourceReport) int {
+func changed(r card.Provenance) int {
 	n := 0
 	for _, p := range r.Parts {
 		for _, f := range p.Files {
-			if f.State == gokrazy.FileDiffers || f.State == gokrazy.FileMissing {
+			if f.State == card.FileDiffers || f.State == card.FileMissing {
 				n++
 			}
 		}

@@ -1,0 +1,56 @@
+// SourcesName on the boot partition: from which packages kernel, modules and boot
+// firmware come, and where their source is. It goes wherever the image goes, as the
+// GPL asks of whoever hands binaries on.
+
+package card
+
+import "fmt"
+
+// A Provenance is the content of that file, as JSON.
+type Provenance struct {
+	Board   string `json:"board"`
+	Release string `json:"release"` // of the kernel
+	Parts   []Part `json:"parts"`
+}
+
+// A Part is what came out of one package.
+type Part struct {
+	Name    string `json:"name"`             // Debian package or Go module
+	Version string `json:"version"`          // of it
+	SHA256  string `json:"sha256,omitempty"` // of the Debian package
+	Sum     string `json:"sum,omitempty"`    // of the Go module, as go.sum has it
+	Source  string `json:"source"`           // where the corresponding source is
+	Files   []File `json:"files"`
+}
+
+// A File is one file of a part.
+type File struct {
+	Path   string    `json:"path"` // one of the Ins, a colon, a name: boot:vmlinuz
+	Size   int64     `json:"size"`
+	SHA256 string    `json:"sha256"`
+	State  FileState `json:"state,omitempty"` // not on the card: what a reader found out
+}
+
+// Where a File lies.
+const (
+	InBoot    = "boot"   // boot partition
+	InSectors = "sector" // outside any partition; see SectorPath
+	InRoot    = "root"   // the active root
+	InInitrd  = "initrd" // the initramfs, itself a file of the boot partition
+)
+
+// SectorPath is the Path of a loader that lies outside any partition.
+func SectorPath(sector int64, name string) string {
+	return fmt.Sprintf("%s:%d/%s", InSectors, sector, name)
+}
+
+// A FileState compares a file in the image with what the list says of it.
+type FileState string
+
+// The states.
+const (
+	FileSame    FileState = "same"
+	FileDiffers FileState = "differs"
+	FileMissing FileState = "missing"
+	FileInside  FileState = "inside" // in the initramfs, which was compared as a whole
+)
