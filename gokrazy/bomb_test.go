@@ -45,7 +45,7 @@ func TestReadProgramDoesNotUnpackABomb(t *testing.T) {
 	b := bomb(t, 256*mib)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	_, err := readProgram("user/bomb", b)
+	_, err := ReadProgram("user/bomb", b)
 	runtime.ReadMemStats(&after)
 	if err == nil {
 		t.Error("no error")

@@ -4,6 +4,7 @@
 package gokrazy
 
 import (
+	"bytes"
 	"encoding/binary"
 	"hash/crc32"
 )
@@ -32,4 +33,15 @@ func bootScript(text string) []byte {
 	copy(h[28:], []byte{uImageLinux, uImageARM, uImageScript, 0}) // 0: not compressed
 	be.PutUint32(h[4:], crc32.ChecksumIEEE(h))                    // of the header with this field 0
 	return append(h, data...)
+}
+
+// IsBootScript checks both sums of a boot script, as U-Boot does.
+func IsBootScript(b []byte) bool {
+	if len(b) < uImageHeader || binary.BigEndian.Uint32(b) != uImageMagic {
+		return false
+	}
+	head := bytes.Clone(b[:uImageHeader])
+	clear(head[4:8])
+	return crc32.ChecksumIEEE(head) == binary.BigEndian.Uint32(b[4:]) &&
+		crc32.ChecksumIEEE(b[uImageHeader:]) == binary.BigEndian.Uint32(b[24:])
 }

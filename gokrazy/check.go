@@ -19,9 +19,10 @@ var (
 	ErrUnfit   = errors.New("does not fit")
 )
 
-// checkProgram refuses a program that the board could not start, or that would
-// start there without what it needs.
-func checkProgram(b board.Board, p Program, cgo bool) error {
+// CheckProgram refuses a program that the board could not start, or that would
+// start there without what it needs: an ErrUnfit. With cgo it must have been built with
+// cgo, without cgo it must not.
+func CheckProgram(b board.Board, p Program, cgo bool) error {
 	switch {
 	case p.Machine != b.Machine:
 		return fmt.Errorf("%w: made for %s, board %s is %s: build it with scripts/build %s", ErrUnfit, p.Machine, b.Name, b.Machine, b.Arch)

@@ -71,7 +71,7 @@ func Build(ctx context.Context, b board.Board, p Parts, path string, log *slog.L
 		if err := writeImage(f, boot, m.raw, root); err != nil {
 			return err
 		}
-		r.SHA256, err = hashFile(ctx, f)
+		r.SHA256, err = SHA256(ctx, io.NewSectionReader(f, 0, card.ImageSize))
 		return err
 	})
 	if err != nil {
@@ -137,10 +137,10 @@ func replaceFile(path string, fill func(*os.File) error) error {
 	return nil
 }
 
-// hashFile reads all of r from the start.
-func hashFile(ctx context.Context, r io.ReaderAt) (string, error) {
+// SHA256 reads r to its end and gives the sum in hexadecimal.
+func SHA256(ctx context.Context, r io.Reader) (string, error) {
 	h := sha256.New()
-	if _, err := io.Copy(h, contextReader{ctx, io.NewSectionReader(r, 0, 1<<62)}); err != nil {
+	if _, err := io.Copy(h, contextReader{ctx, r}); err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil

@@ -16,9 +16,9 @@ const maxKernel = 128 << 20
 
 var errNoRelease = errors.New("no release in it")
 
-// kernelRelease finds what uname -r will say in a plain or gzipped kernel or a zImage:
+// KernelRelease finds what uname -r will say in a plain or gzipped kernel or a zImage:
 // "6.12.47-v8". The kernel's banner begins "Linux version ".
-func kernelRelease(vmlinuz []byte) (string, error) {
+func KernelRelease(vmlinuz []byte) (string, error) {
 	const banner = "Linux version "
 	if bytes.HasPrefix(vmlinuz, []byte{0x1f, 0x8b}) {
 		z, err := gzip.NewReader(bytes.NewReader(vmlinuz))
@@ -52,7 +52,7 @@ func kernelRelease(vmlinuz []byte) (string, error) {
 // moduleRelease reads the release from a module's vermagic, "6.12.47-v8 SMP
 // preempt mod_unload aarch64".
 func moduleRelease(b []byte) (release string, err error) {
-	defer func() { // as in readProgram
+	defer func() { // as in ReadProgram
 		if thrown := recover(); thrown != nil {
 			err = fmt.Errorf("not a kernel module: %v", thrown)
 		}

@@ -86,11 +86,11 @@ func (m *material) readOne(b board.Board, file, place string, cgo bool) ([]byte,
 	if err != nil {
 		return nil, err
 	}
-	about, err := readProgram(place, bytes)
+	about, err := ReadProgram(place, bytes)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	if err := checkProgram(b, about, cgo); err != nil {
+	if err := CheckProgram(b, about, cgo); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	m.about = append(m.about, about)
@@ -103,7 +103,7 @@ func (m *material) readKernel(b board.Board, p Parts) error {
 	if m.kernel, err = os.ReadFile(file); err != nil {
 		return fmt.Errorf("%w kernel: %w", ErrMissing, err)
 	}
-	if m.release, err = kernelRelease(m.kernel); err != nil {
+	if m.release, err = KernelRelease(m.kernel); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	return nil

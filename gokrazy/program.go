@@ -35,10 +35,10 @@ type Program struct {
 // errNotAProgram is about a file that is no Go program for Linux.
 var errNotAProgram = errors.New("not a Go program for Linux")
 
-// readProgram looks into an ELF file. The standard library does not promise that
+// ReadProgram looks into an ELF file that lies at path in a root. The standard library does not promise that
 // debug/elf survives a hostile file, and images of strangers are looked at: what
 // it throws becomes an error here.
-func readProgram(path string, b []byte) (p Program, err error) {
+func ReadProgram(path string, b []byte) (p Program, err error) {
 	defer func() {
 		if thrown := recover(); thrown != nil {
 			err = fmt.Errorf("%s: %w: %v", path, errNotAProgram, thrown)

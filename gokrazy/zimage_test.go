@@ -31,8 +31,8 @@ func fakeZImage(t testing.TB, text string) []byte {
 
 func TestKernelReleaseLooksIntoAZImage(t *testing.T) {
 	image := fakeZImage(t, "code\x00Linux version %s\x00Linux version 6.1.0-50-armmp (somebody) #1 SMP")
-	if got, err := kernelRelease(image); got != "6.1.0-50-armmp" || err != nil {
-		t.Errorf("kernelRelease = %q, %v", got, err)
+	if got, err := KernelRelease(image); got != "6.1.0-50-armmp" || err != nil {
+		t.Errorf("KernelRelease = %q, %v", got, err)
 	}
 }
 
@@ -45,8 +45,8 @@ func TestDamagedZImageIsAnErrorAndNoPanic(t *testing.T) {
 		"ends in the data":       func(b []byte) []byte { return b[:at+xzHeader+16] },
 		"checksum of the header": func(b []byte) []byte { b[at+xzHeader+5] ^= 1; return b },
 	} {
-		if got, err := kernelRelease(change(bytes.Clone(good))); err == nil {
-			t.Errorf("%s: kernelRelease = %q", name, got)
+		if got, err := KernelRelease(change(bytes.Clone(good))); err == nil {
+			t.Errorf("%s: KernelRelease = %q", name, got)
 		}
 	}
 	if _, err := unpackZImage(good[:at]); !errors.Is(err, errNoXZ) {
@@ -87,11 +87,11 @@ func TestReleaseOfDebiansKernel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	release, err := kernelRelease(b)
+	release, err := KernelRelease(b)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(p.Kernel.Folder, "lib/modules", release, "modules.builtin")); err != nil {
-		t.Errorf("kernelRelease = %q: %v", release, err)
+		t.Errorf("KernelRelease = %q: %v", release, err)
 	}
 }

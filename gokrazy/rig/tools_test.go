@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/krazycam/krazycam/gokrazy"
+	"github.com/krazycam/krazycam/gokrazy/inspect"
 )
 
 // requireTools skips a test whose external programs are not installed, or fails it if
@@ -58,7 +58,7 @@ func problems(t *testing.T, image string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	report, err := gokrazy.Inspect(context.Background(), f, size)
+	report, err := inspect.Image(context.Background(), f, size)
 	if err != nil {
 		t.Fatal(err)
 	}

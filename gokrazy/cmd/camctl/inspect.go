@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/krazycam/krazycam/gokrazy"
+	"github.com/krazycam/krazycam/gokrazy/inspect"
 )
 
 func newInspectCommand() *cobra.Command {
@@ -32,7 +33,7 @@ func newInspectCommand() *cobra.Command {
 		if err != nil {
 			return fmt.Errorf("size of %s: %w", args[0], err)
 		}
-		report, err := gokrazy.Inspect(cmd.Context(), f, size)
+		report, err := inspect.Image(cmd.Context(), f, size)
 		if err != nil {
 			return fmt.Errorf("%s: %w", args[0], err)
 		}
@@ -51,7 +52,7 @@ func newInspectCommand() *cobra.Command {
 
 // printReport shows all that came out of the image through printable: it may be
 // a stranger's.
-func printReport(out io.Writer, r gokrazy.Report) error {
+func printReport(out io.Writer, r inspect.Report) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "board\t%s\nkernel\t%s\ncommand line\t%s\nseed\t%s\nsize\t%d\nsha256\t%s\n",
 		printable(r.Board), printable(r.Kernel), printable(r.Cmdline), r.Seed, r.Size, r.SHA256)
@@ -80,7 +81,7 @@ func printReport(out io.Writer, r gokrazy.Report) error {
 	return w.Flush()
 }
 
-func slotState(s gokrazy.Slot) string {
+func slotState(s inspect.Slot) string {
 	var words []string
 	if s.Active {
 		words = append(words, "active")

@@ -12,6 +12,7 @@ import (
 
 	"github.com/krazycam/krazycam/gokrazy"
 	"github.com/krazycam/krazycam/gokrazy/card"
+	"github.com/krazycam/krazycam/gokrazy/inspect"
 )
 
 // errNotThose means that the image holds other files than its list of sources says.
@@ -37,7 +38,7 @@ func newSourcesCommand() *cobra.Command {
 		if err != nil {
 			return fmt.Errorf("size of %s: %w", args[0], err)
 		}
-		report, err := gokrazy.ReadProvenance(cmd.Context(), f, size)
+		report, err := inspect.Provenance(cmd.Context(), f, size)
 		if err != nil {
 			return fmt.Errorf("%s: %w", args[0], err)
 		}

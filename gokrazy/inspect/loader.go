@@ -1,20 +1,20 @@
-// Reading an image back: what starts its kernel.
-package gokrazy
+// What starts the kernel of an image.
+
+package inspect
 
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"slices"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/gokrazy"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 )
@@ -22,9 +22,9 @@ import (
 // maxScript is more than any boot script.
 const maxScript = 64 << 10
 
-// A RawReport is a loader that lies outside any partition. Its length is that of the
+// A RawLoader is a loader that lies outside any partition. Its length is that of the
 // list of sources; where that has none, Size ends with the last byte that is not zero.
-type RawReport struct {
+type RawLoader struct {
 	Name   string `json:"name"`
 	Sector int64  `json:"sector"`
 	Size   int64  `json:"size"`
@@ -44,27 +44,16 @@ func (r *Report) addLoader(boot fs.FS) error {
 	}
 	r.Loader = board.UBoot
 	if list, err := readLimited(boot, card.SourcesName, maxProvenance); err == nil {
-		// A list that cannot be read is the affair of ReadProvenance, not of a boot.
+		// A list that cannot be read is the affair of Provenance, not of a boot.
 		_ = json.Unmarshal(list, &r.provenance)
 	}
-	if !isBootScript(script) {
+	if !gokrazy.IsBootScript(script) {
 		r.problem("%s is none for U-Boot, or damaged", card.BootScriptName)
 	}
 	if _, err := fs.Stat(boot, card.InitrdName); err != nil {
 		r.problem("%s: %v", card.InitrdName, err)
 	}
 	return nil
-}
-
-// isBootScript checks both sums, as U-Boot does.
-func isBootScript(b []byte) bool {
-	if len(b) < uImageHeader || binary.BigEndian.Uint32(b) != uImageMagic {
-		return false
-	}
-	head := bytes.Clone(b[:uImageHeader])
-	clear(head[4:8])
-	return crc32.ChecksumIEEE(head) == binary.BigEndian.Uint32(b[4:]) &&
-		crc32.ChecksumIEEE(b[uImageHeader:]) == binary.BigEndian.Uint32(b[24:])
 }
 
 // addRaw looks where the board's loaders belong.
@@ -84,7 +73,7 @@ func (r *Report) addRaw(image io.ReaderAt) error {
 		loader = loader[:max(len(bytes.TrimRight(loader, "\x00")), r.loaderSize(raw, len(loader)))]
 		sum := sha256.Sum256(loader)
 		empty := len(bytes.TrimRight(loader, "\x00")) == 0
-		r.Raw = append(r.Raw, RawReport{raw.Name, raw.Sector, int64(len(loader)), hex.EncodeToString(sum[:]), empty})
+		r.Raw = append(r.Raw, RawLoader{raw.Name, raw.Sector, int64(len(loader)), hex.EncodeToString(sum[:]), empty})
 	}
 	slices.Reverse(r.Raw)
 	return nil

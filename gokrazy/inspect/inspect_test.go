@@ -1,4 +1,4 @@
-package gokrazy
+package inspect
 
 import (
 	"bytes"
@@ -15,6 +15,8 @@ import (
 	"github.com/krazycam/krazycam/gokrazy/image/imagetest"
 )
 
+const mib = 1 << 20
+
 func inspectFile(t *testing.T, path string) (Report, error) {
 	t.Helper()
 	f, err := os.Open(path)
@@ -26,11 +28,11 @@ func inspectFile(t *testing.T, path string) (Report, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Inspect(context.Background(), f, size)
+	return Image(context.Background(), f, size)
 }
 
 func TestInspectReadsBackWhatWasBuilt(t *testing.T) {
-	built := readOnlyImage(t)
+	built := piImage(t)
 	r, err := inspectFile(t, built.Image)
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +61,7 @@ func TestInspectReadsBackWhatWasBuilt(t *testing.T) {
 }
 
 func TestInspectNeverShowsTheSeed(t *testing.T) {
-	built := fakeImage(t)
+	built := ownImage(t)
 	if err := card.WriteSeed(built.Image, []byte(`{"gateway":{"key":"sesame"}}`)); err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +79,7 @@ func TestInspectNeverShowsTheSeed(t *testing.T) {
 
 // A card of 64 GB took ten minutes and had a sum that nothing else has.
 func TestInspectLooksAtTheImageOnACardAndNoFurther(t *testing.T) {
-	built := fakeImage(t)
+	built := ownImage(t)
 	if err := os.Truncate(built.Image, card.ImageSize+100*mib); err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +93,7 @@ func TestInspectLooksAtTheImageOnACardAndNoFurther(t *testing.T) {
 }
 
 func TestInspectTakesABootPartitionWithoutASeed(t *testing.T) {
-	built := fakeImage(t)
+	built := ownImage(t)
 	f, err := os.OpenFile(built.Image, os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +118,7 @@ func TestInspectTakesABootPartitionWithoutASeed(t *testing.T) {
 }
 
 func TestInspectNamesWhatDoesNotFit(t *testing.T) {
-	built := fakeImage(t)
+	built := ownImage(t)
 	f, err := os.OpenFile(built.Image, os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -153,41 +155,12 @@ func TestInspectNamesWhatDoesNotFit(t *testing.T) {
 
 func TestInspectRefusesWhatIsNoImage(t *testing.T) {
 	for _, size := range []int64{0, 1, 512, 4096, 1 << 20} {
-		if _, err := Inspect(context.Background(), bytes.NewReader(make([]byte, size)), size); err == nil {
+		if _, err := Image(context.Background(), bytes.NewReader(make([]byte, size)), size); err == nil {
 			t.Errorf("%d zero bytes were taken for an image", size)
 		}
 	}
-	_, err := Inspect(context.Background(), bytes.NewReader(make([]byte, 1<<20)), 1<<20)
+	_, err := Image(context.Background(), bytes.NewReader(make([]byte, 1<<20)), 1<<20)
 	if !errors.Is(err, disk.ErrDamaged) {
 		t.Errorf("error %v, want ErrDamaged", err)
 	}
-}
-
-func FuzzReadProgram(f *testing.F) {
-	f.Add([]byte("\x7fELF\x02\x01\x01"), uint32(0))
-	f.Add(imagetest.Module(imagetest.Release), uint32(40))
-	whole := imagetest.Module(imagetest.Release)
-	f.Fuzz(func(t *testing.T, b []byte, at uint32) {
-		// Once as it is, once as a patch on a file that is right.
-		patched := bytes.Clone(whole)
-		copy(patched[min(int(at), len(patched)):], b)
-		for _, elf := range [][]byte{b, patched} {
-			if p, err := readProgram("p", elf); err == nil && p.Go == "" {
-				t.Errorf("taken for a Go program: %+v", p)
-			}
-			if release, err := moduleRelease(elf); err != nil && release != "" {
-				t.Errorf("release %q with error %v", release, err)
-			}
-		}
-	})
-}
-
-func FuzzKernelRelease(f *testing.F) {
-	f.Add([]byte("Linux version 6.1.0 (x)"))
-	f.Add([]byte("\x1f\x8b\x08\x00"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if release, err := kernelRelease(b); err == nil && (release == "" || strings.ContainsAny(release, " /\n")) {
-			t.Errorf("release %q", release)
-		}
-	})
 }

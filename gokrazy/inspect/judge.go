@@ -1,6 +1,7 @@
-// What of an image cannot work together, in words for its owner. The same rules
-// as in check.go, applied to what was read back.
-package gokrazy
+// What of an image cannot work together, in words for its owner. The same rules as in
+// image's check.go, applied to what was read back.
+
+package inspect
 
 import (
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/gokrazy"
 	"github.com/krazycam/krazycam/gokrazy/card"
 )
 
@@ -52,7 +54,7 @@ func (r *Report) judgePrograms(b board.Board, slot Slot) {
 				continue
 			}
 			found = true
-			if err := checkProgram(b, p, want.Cgo); err != nil {
+			if err := gokrazy.CheckProgram(b, p, want.Cgo); err != nil {
 				r.problem("root %s: %s: %v", slot.Name, p.Path, err)
 			}
 		}

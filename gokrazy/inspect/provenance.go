@@ -1,7 +1,7 @@
-// Reading an image back: the list of where its kernel, modules and boot firmware come
-// from, compared with the files that it names.
+// The list of where kernel, modules and boot firmware of an image come from, compared
+// with the files that it names.
 
-package gokrazy
+package inspect
 
 import (
 	"context"
@@ -22,10 +22,10 @@ import (
 // maxProvenance is for 400 files of 150 bytes each, and as much again.
 const maxProvenance = 1 << 20
 
-// ReadProvenance reads the list in the image at the beginning of r, an image or a card of
+// Provenance reads the list in the image at the beginning of r, an image or a card of
 // size bytes, and compares each file with it. A file that differs is no error: an
 // owner may have changed it, and then the list does not tell its source.
-func ReadProvenance(ctx context.Context, r io.ReaderAt, size int64) (card.Provenance, error) {
+func Provenance(ctx context.Context, r io.ReaderAt, size int64) (card.Provenance, error) {
 	boot, _, err := card.OpenBoot(r, size)
 	if err != nil {
 		return card.Provenance{}, fmt.Errorf("sources: %w", err)

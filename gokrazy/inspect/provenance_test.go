@@ -1,4 +1,4 @@
-package gokrazy
+package inspect
 
 import (
 	"bytes"
@@ -20,7 +20,7 @@ func TestSourcesSayWhereEachPartOfABoneIsFrom(t *testing.T) {
 	}
 	defer f.Close()
 	states := func() map[string]card.FileState {
-		r, err := ReadProvenance(context.Background(), f, card.ImageSize)
+		r, err := Provenance(context.Background(), f, card.ImageSize)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -53,12 +53,12 @@ func TestSourcesSayWhereEachPartOfABoneIsFrom(t *testing.T) {
 }
 
 func TestSourcesOfAPiNameItsModules(t *testing.T) {
-	f, err := os.Open(readOnlyImage(t).Image)
+	f, err := os.Open(piImage(t).Image)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	r, err := ReadProvenance(context.Background(), f, card.ImageSize)
+	r, err := Provenance(context.Background(), f, card.ImageSize)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,11 @@
-// Reading an image or a card back: what is on it, and what of it does not fit
-// together. The image may be a stranger's: package disk sets the limits.
-package gokrazy
+// Package inspect reads an image or a card back: what is on it, where that comes from,
+// and what of it does not fit together.
+//
+// It runs on the owner's machine, changes nothing, and owns nothing: the caller opens
+// and closes. It judges by the rules that package image makes an image by. The image may
+// be a stranger's: package disk sets the limits, and what is unpacked here has its own.
+// Sizes are in bytes.
+package inspect
 
 import (
 	"context"
@@ -13,6 +18,7 @@ import (
 	"strings"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/gokrazy"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 )
@@ -20,24 +26,26 @@ import (
 const (
 	// maxProgram is more than any program of ours: camsource has 12 MB.
 	maxProgram = 128 << 20
+	// maxKernel is more than any kernel, module or file of boot firmware.
+	maxKernel = 128 << 20
 	// maxText is for command line and board name.
 	maxText = 64 << 10
 )
 
 // A Report is what an image holds.
 type Report struct {
-	Size       int64             `json:"size"`   // up to the end of the image: a card has more
-	SHA256     string            `json:"sha256"` // of these bytes
-	Disk       string            `json:"disk"`   // GUID
-	Board      string            `json:"board"`  // "" if the root does not say
-	Kernel     string            `json:"kernel"` // release
-	Cmdline    string            `json:"cmdline"`
-	Loader     board.Loader      `json:"loader"`        // what the boot partition is made for
-	Raw        []RawReport       `json:"raw,omitempty"` // loaders outside any partition
-	Seed       string            `json:"seed"`          // SeedBlank, SeedPresent or SeedMissing, never what it says
-	Partitions []PartitionReport `json:"partitions"`
-	Slots      []Slot            `json:"slots"`
-	Problems   []string          `json:"problems"` // what would not work on the board
+	Size       int64        `json:"size"`   // up to the end of the image: a card has more
+	SHA256     string       `json:"sha256"` // of these bytes
+	Disk       string       `json:"disk"`   // GUID
+	Board      string       `json:"board"`  // "" if the root does not say
+	Kernel     string       `json:"kernel"` // release
+	Cmdline    string       `json:"cmdline"`
+	Loader     board.Loader `json:"loader"`        // what the boot partition is made for
+	Raw        []RawLoader  `json:"raw,omitempty"` // loaders outside any partition
+	Seed       string       `json:"seed"`          // SeedBlank, SeedPresent or SeedMissing, never what it says
+	Partitions []Partition  `json:"partitions"`
+	Slots      []Slot       `json:"slots"`
+	Problems   []string     `json:"problems"` // what would not work on the board
 
 	provenance card.Provenance // as far as the image has one
 }
@@ -49,8 +57,8 @@ const (
 	SeedMissing = "missing" // the owner deleted it, which the board takes for blank
 )
 
-// A PartitionReport is one partition and the file system in it.
-type PartitionReport struct {
+// A Partition is one partition and the file system in it.
+type Partition struct {
 	Number int    `json:"number"`
 	Name   string `json:"name"`
 	ID     string `json:"id"`
@@ -63,15 +71,15 @@ type PartitionReport struct {
 
 // A Slot is a root with what is in it.
 type Slot struct {
-	Name     string    `json:"name"`   // A or B
-	Active   bool      `json:"active"` // the command line names it
-	Empty    bool      `json:"empty"`
-	Modules  []string  `json:"modules"` // kernel releases that it has modules for
-	Programs []Program `json:"programs"`
+	Name     string            `json:"name"`   // A or B
+	Active   bool              `json:"active"` // the command line names it
+	Empty    bool              `json:"empty"`
+	Modules  []string          `json:"modules"` // kernel releases that it has modules for
+	Programs []gokrazy.Program `json:"programs"`
 }
 
-// Inspect reads the image at the beginning of r, an image or a card of size bytes.
-func Inspect(ctx context.Context, r io.ReaderAt, size int64) (Report, error) {
+// Image reads the image at the beginning of r, an image or a card of size bytes.
+func Image(ctx context.Context, r io.ReaderAt, size int64) (Report, error) {
 	table, err := disk.ReadTable(r, size)
 	if err != nil {
 		return Report{}, fmt.Errorf("inspect: %w", err)
@@ -80,14 +88,14 @@ func Inspect(ctx context.Context, r io.ReaderAt, size int64) (Report, error) {
 		return Report{}, fmt.Errorf("inspect: %d partitions, an image of ours has %d: %w", len(table.Partitions), card.Partitions, disk.ErrDamaged)
 	}
 	out := Report{Size: table.Size, Disk: table.Disk.String(), Problems: []string{}}
-	if out.SHA256, err = hashFile(ctx, io.NewSectionReader(r, 0, table.Size)); err != nil {
+	if out.SHA256, err = gokrazy.SHA256(ctx, io.NewSectionReader(r, 0, table.Size)); err != nil {
 		return Report{}, fmt.Errorf("inspect: %w", err)
 	}
 	for i, p := range table.Partitions {
 		section := io.NewSectionReader(r, p.Start, p.Size)
-		about := PartitionReport{Number: i + 1, Name: p.Name, ID: p.ID.String(), Start: p.Start, Size: p.Size}
+		about := Partition{Number: i + 1, Name: p.Name, ID: p.ID.String(), Start: p.Start, Size: p.Size}
 		about.Holds, about.Used = recognize(section)
-		if about.SHA256, err = hashFile(ctx, io.NewSectionReader(section, 0, about.Used)); err != nil {
+		if about.SHA256, err = gokrazy.SHA256(ctx, io.NewSectionReader(section, 0, about.Used)); err != nil {
 			return Report{}, fmt.Errorf("inspect: partition %d: %w", i+1, err)
 		}
 		out.Partitions = append(out.Partitions, about)
@@ -131,7 +139,7 @@ func (r *Report) addPartition(i int, section *io.SectionReader) error {
 	case card.Boot:
 		return r.addBoot(section)
 	case card.RootA, card.RootB:
-		slot := Slot{Name: string(rune('A' + i - card.RootA)), Modules: []string{}, Programs: []Program{}}
+		slot := Slot{Name: string(rune('A' + i - card.RootA)), Modules: []string{}, Programs: []gokrazy.Program{}}
 		if m := rootArgument.FindStringSubmatch(r.Cmdline); m != nil {
 			slot.Active = m[2] == strconv.Itoa(i)
 		}
@@ -173,7 +181,7 @@ func (r *Report) addBoot(section *io.SectionReader) error {
 	if err != nil {
 		return err
 	}
-	r.Kernel, err = kernelRelease(kernel)
+	r.Kernel, err = gokrazy.KernelRelease(kernel)
 	if err != nil {
 		return err
 	}
@@ -209,7 +217,7 @@ func (r *Report) addRoot(slot *Slot, section *io.SectionReader) error {
 			if err != nil {
 				return err
 			}
-			program, err := readProgram(path.Join(folder, f.Name()), b)
+			program, err := gokrazy.ReadProgram(path.Join(folder, f.Name()), b)
 			if err != nil {
 				r.problem("root %s: %v", slot.Name, err)
 			}
