@@ -14,22 +14,10 @@ import (
 	"testing"
 )
 
-// packagesToMend have more than one package comment or none: files whose header is not set off
-// from the package clause. A package that is mended leaves this list.
-func packagesToMend() []string {
-	return []string{"./gokrazy", "./gokrazy/cmd/camctl"}
-}
-
 func TestEachPackageHasOnePackageComment(t *testing.T) {
-	exceptions := packagesToMend()
 	for _, pkg := range ourFolders(t) {
-		complaint := judgePackageComment(packageComments(t, pkg))
-		excepted := slices.Contains(exceptions, pkg)
-		switch {
-		case complaint != "" && !excepted:
+		if complaint := judgePackageComment(packageComments(t, pkg)); complaint != "" {
 			t.Errorf("%s: %s", pkg, complaint)
-		case complaint == "" && excepted:
-			t.Errorf("%s has one package comment now: take it off the list", pkg)
 		}
 	}
 }

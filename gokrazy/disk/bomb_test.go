@@ -1,4 +1,5 @@
 // Images that are small and would unpack to more than a machine has.
+
 package disk
 
 import (

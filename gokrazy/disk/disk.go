@@ -1,6 +1,6 @@
 // Package disk writes and reads what is on a card: partition tables, FAT16 and
 // squashfs. Bytes in a file, no policy: which files and partitions a board needs
-// is decided in package gokrazy.
+// is decided in packages image and card.
 //
 // Everything written here is a function of its input alone: no clock, no random
 // number, no order of a map, so that one commit gives one image. Everything read

@@ -1,7 +1,7 @@
 // Package initramfs packs the archive that a kernel with its storage drivers in
 // modules starts from: /init and the modules, in the order in which they load.
 //
-// It runs on the owner's machine, between the kernel package and package gokrazy,
+// It runs on the owner's machine, between the kernel package and package image,
 // which puts the result on the boot partition; cmd/preinit is the /init that reads
 // it on the board. It owns nothing. The bytes are a function of the input: no
 // clock, no order of a map. What is read here comes from a distribution's package:

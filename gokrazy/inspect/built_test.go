@@ -11,24 +11,24 @@ import (
 	"testing"
 
 	"github.com/krazycam/krazycam/board"
-	"github.com/krazycam/krazycam/gokrazy"
+	"github.com/krazycam/krazycam/gokrazy/image"
 	"github.com/krazycam/krazycam/gokrazy/image/imagetest"
 )
 
 func TestMain(m *testing.M) { imagetest.Main(m) }
 
 // build makes an image for the board of that name.
-func build(t testing.TB, name string, p imagetest.Parts, path string) gokrazy.Result {
+func build(t testing.TB, name string, p imagetest.Parts, path string) image.Result {
 	t.Helper()
 	b, err := board.ByName(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	parts := gokrazy.Parts{
-		Programs: p.Programs, Kernel: gokrazy.Package(p.Kernel), Firmware: gokrazy.Package(p.Firmware),
+	parts := image.Parts{
+		Programs: p.Programs, Kernel: image.Package(p.Kernel), Firmware: image.Package(p.Firmware),
 		Licences: imagetest.Licences, Pins: []byte(imagetest.Pins),
 	}
-	r, err := gokrazy.Build(context.Background(), b, parts, path, slog.New(slog.DiscardHandler))
+	r, err := image.Build(context.Background(), b, parts, path, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func build(t testing.TB, name string, p imagetest.Parts, path string) gokrazy.Re
 }
 
 // builtImage is an image that is built by the first test that asks. It must not be changed.
-func builtImage(t testing.TB, name string, parts func(testing.TB) imagetest.Parts) (r gokrazy.Result) {
+func builtImage(t testing.TB, name string, parts func(testing.TB) imagetest.Parts) (r image.Result) {
 	t.Helper()
 	path := filepath.Join(imagetest.Folder(), name+".img")
 	b, err := os.ReadFile(path + ".json")
@@ -54,13 +54,13 @@ func builtImage(t testing.TB, name string, parts func(testing.TB) imagetest.Part
 }
 
 // piImage is an image for board rpi. It must not be changed.
-func piImage(t testing.TB) gokrazy.Result {
+func piImage(t testing.TB) image.Result {
 	t.Helper()
 	return builtImage(t, "rpi", imagetest.Pi)
 }
 
 // ownImage is a copy of the same.
-func ownImage(t testing.TB) gokrazy.Result {
+func ownImage(t testing.TB) image.Result {
 	t.Helper()
 	r := piImage(t)
 	r.Image = imagetest.Clone(t, r.Image)
@@ -68,7 +68,7 @@ func ownImage(t testing.TB) gokrazy.Result {
 }
 
 // boneImage is a copy of an image for board bbb.
-func boneImage(t testing.TB) gokrazy.Result {
+func boneImage(t testing.TB) image.Result {
 	t.Helper()
 	r := builtImage(t, "bbb", imagetest.Bone)
 	r.Image = imagetest.Clone(t, r.Image)

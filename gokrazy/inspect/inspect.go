@@ -18,9 +18,9 @@ import (
 	"strings"
 
 	"github.com/krazycam/krazycam/board"
-	"github.com/krazycam/krazycam/gokrazy"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
+	"github.com/krazycam/krazycam/gokrazy/image"
 )
 
 const (
@@ -71,11 +71,11 @@ type Partition struct {
 
 // A Slot is a root with what is in it.
 type Slot struct {
-	Name     string            `json:"name"`   // A or B
-	Active   bool              `json:"active"` // the command line names it
-	Empty    bool              `json:"empty"`
-	Modules  []string          `json:"modules"` // kernel releases that it has modules for
-	Programs []gokrazy.Program `json:"programs"`
+	Name     string          `json:"name"`   // A or B
+	Active   bool            `json:"active"` // the command line names it
+	Empty    bool            `json:"empty"`
+	Modules  []string        `json:"modules"` // kernel releases that it has modules for
+	Programs []image.Program `json:"programs"`
 }
 
 // Image reads the image at the beginning of r, an image or a card of size bytes.
@@ -88,14 +88,14 @@ func Image(ctx context.Context, r io.ReaderAt, size int64) (Report, error) {
 		return Report{}, fmt.Errorf("inspect: %d partitions, an image of ours has %d: %w", len(table.Partitions), card.Partitions, disk.ErrDamaged)
 	}
 	out := Report{Size: table.Size, Disk: table.Disk.String(), Problems: []string{}}
-	if out.SHA256, err = gokrazy.SHA256(ctx, io.NewSectionReader(r, 0, table.Size)); err != nil {
+	if out.SHA256, err = image.SHA256(ctx, io.NewSectionReader(r, 0, table.Size)); err != nil {
 		return Report{}, fmt.Errorf("inspect: %w", err)
 	}
 	for i, p := range table.Partitions {
 		section := io.NewSectionReader(r, p.Start, p.Size)
 		about := Partition{Number: i + 1, Name: p.Name, ID: p.ID.String(), Start: p.Start, Size: p.Size}
 		about.Holds, about.Used = recognize(section)
-		if about.SHA256, err = gokrazy.SHA256(ctx, io.NewSectionReader(section, 0, about.Used)); err != nil {
+		if about.SHA256, err = image.SHA256(ctx, io.NewSectionReader(section, 0, about.Used)); err != nil {
 			return Report{}, fmt.Errorf("inspect: partition %d: %w", i+1, err)
 		}
 		out.Partitions = append(out.Partitions, about)
@@ -139,7 +139,7 @@ func (r *Report) addPartition(i int, section *io.SectionReader) error {
 	case card.Boot:
 		return r.addBoot(section)
 	case card.RootA, card.RootB:
-		slot := Slot{Name: string(rune('A' + i - card.RootA)), Modules: []string{}, Programs: []gokrazy.Program{}}
+		slot := Slot{Name: string(rune('A' + i - card.RootA)), Modules: []string{}, Programs: []image.Program{}}
 		if m := rootArgument.FindStringSubmatch(r.Cmdline); m != nil {
 			slot.Active = m[2] == strconv.Itoa(i)
 		}
@@ -181,7 +181,7 @@ func (r *Report) addBoot(section *io.SectionReader) error {
 	if err != nil {
 		return err
 	}
-	r.Kernel, err = gokrazy.KernelRelease(kernel)
+	r.Kernel, err = image.KernelRelease(kernel)
 	if err != nil {
 		return err
 	}
@@ -217,7 +217,7 @@ func (r *Report) addRoot(slot *Slot, section *io.SectionReader) error {
 			if err != nil {
 				return err
 			}
-			program, err := gokrazy.ReadProgram(path.Join(folder, f.Name()), b)
+			program, err := image.ReadProgram(path.Join(folder, f.Name()), b)
 			if err != nil {
 				r.problem("root %s: %v", slot.Name, err)
 			}

@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"github.com/krazycam/krazycam/board"
-	"github.com/krazycam/krazycam/gokrazy"
 	"github.com/krazycam/krazycam/gokrazy/card"
+	"github.com/krazycam/krazycam/gokrazy/image"
 )
 
 func (r *Report) problem(format string, args ...any) {
@@ -54,7 +54,7 @@ func (r *Report) judgePrograms(b board.Board, slot Slot) {
 				continue
 			}
 			found = true
-			if err := gokrazy.CheckProgram(b, p, want.Cgo); err != nil {
+			if err := image.CheckProgram(b, p, want.Cgo); err != nil {
 				r.problem("root %s: %s: %v", slot.Name, p.Path, err)
 			}
 		}

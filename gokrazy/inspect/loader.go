@@ -14,9 +14,9 @@ import (
 	"slices"
 
 	"github.com/krazycam/krazycam/board"
-	"github.com/krazycam/krazycam/gokrazy"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
+	"github.com/krazycam/krazycam/gokrazy/image"
 )
 
 // maxScript is more than any boot script.
@@ -47,7 +47,7 @@ func (r *Report) addLoader(boot fs.FS) error {
 		// A list that cannot be read is the affair of Provenance, not of a boot.
 		_ = json.Unmarshal(list, &r.provenance)
 	}
-	if !gokrazy.IsBootScript(script) {
+	if !image.IsBootScript(script) {
 		r.problem("%s is none for U-Boot, or damaged", card.BootScriptName)
 	}
 	if _, err := fs.Stat(boot, card.InitrdName); err != nil {

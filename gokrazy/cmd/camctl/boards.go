@@ -1,4 +1,5 @@
 // camctl boards: the boards an image can be made for, and their models.
+
 package main
 
 import (

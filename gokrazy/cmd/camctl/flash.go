@@ -1,4 +1,5 @@
 // camctl flash: writes an image and a seed to a card.
+
 package main
 
 import (

@@ -1,4 +1,5 @@
 // camctl image: makes an image out of programs, kernel and boot firmware.
+
 package main
 
 import (
@@ -15,7 +16,7 @@ import (
 
 	"github.com/krazycam/krazycam/board"
 	"github.com/krazycam/krazycam/firmware/config"
-	"github.com/krazycam/krazycam/gokrazy"
+	"github.com/krazycam/krazycam/gokrazy/image"
 )
 
 type imageFlags struct {
@@ -64,32 +65,32 @@ func newImageCommand() *cobra.Command {
 	return cmd
 }
 
-func makeImage(cmd *cobra.Command, f imageFlags) (gokrazy.Result, error) {
+func makeImage(cmd *cobra.Command, f imageFlags) (image.Result, error) {
 	b, err := board.ByName(f.board)
 	if err != nil {
-		return gokrazy.Result{}, usageError{err}
+		return image.Result{}, usageError{err}
 	}
-	parts := gokrazy.Parts{Programs: f.programs}
+	parts := image.Parts{Programs: f.programs}
 	if parts.Programs == "" {
 		parts.Programs = filepath.Join("out", b.Arch)
 	}
 	if parts.Defaults, err = readDefaults(f.config); err != nil {
-		return gokrazy.Result{}, err
+		return image.Result{}, err
 	}
 	if parts.Pins, err = os.ReadFile(f.pins); err != nil && (cmd.Flags().Changed("pins") || !errors.Is(err, os.ErrNotExist)) {
-		return gokrazy.Result{}, err
+		return image.Result{}, err
 	}
 	ctx := cmd.Context()
 	if parts.Kernel, err = findPackage(ctx, b.Kernel, f.kernel, parts.Pins); err != nil {
-		return gokrazy.Result{}, err
+		return image.Result{}, err
 	}
 	if parts.Firmware, err = findPackage(ctx, b.BootFirmware, f.firmware, parts.Pins); err != nil {
-		return gokrazy.Result{}, err
+		return image.Result{}, err
 	}
 	if parts.Licences, err = licences(ctx); err != nil {
-		return gokrazy.Result{}, err
+		return image.Result{}, err
 	}
-	return gokrazy.Build(ctx, b, parts, f.out, newLog(cmd))
+	return image.Build(ctx, b, parts, f.out, newLog(cmd))
 }
 
 // readDefaults refuses a key: an image is something that can be published.
@@ -126,7 +127,7 @@ func licences(ctx context.Context) (func(modulePath, version string) ([]byte, er
 	if err := errors.Join(json.Unmarshal(env, &folders), json.Unmarshal(own, &main)); err != nil {
 		return nil, fmt.Errorf("go env, go list: %w", err)
 	}
-	return gokrazy.ModuleCacheLicences(folders.GOROOT, folders.GOMODCACHE, main.Path, main.Dir), nil
+	return image.ModuleCacheLicences(folders.GOROOT, folders.GOMODCACHE, main.Path, main.Dir), nil
 }
 
 // goCommand runs the go command in this repository.

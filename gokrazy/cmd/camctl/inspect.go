@@ -1,4 +1,5 @@
 // camctl inspect: what an image or a card holds, without changing it.
+
 package main
 
 import (
@@ -12,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/krazycam/krazycam/gokrazy"
+	"github.com/krazycam/krazycam/gokrazy/image"
 	"github.com/krazycam/krazycam/gokrazy/inspect"
 )
 
@@ -95,7 +96,7 @@ func slotState(s inspect.Slot) string {
 	return strings.Join(words, ", ")
 }
 
-func linked(p gokrazy.Program) string {
+func linked(p image.Program) string {
 	if p.Static {
 		return "static"
 	}

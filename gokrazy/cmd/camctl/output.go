@@ -1,4 +1,5 @@
 // What all verbs share on stdout and stderr: --json and the log.
+
 package main
 
 import (

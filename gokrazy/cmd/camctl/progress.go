@@ -1,4 +1,5 @@
 // How far long work is: a bar on a terminal, a line for each tenth anywhere else.
+
 package main
 
 import (

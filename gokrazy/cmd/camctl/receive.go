@@ -1,5 +1,6 @@
 // camctl receive: gateway and receiver on the desk. Owns all goroutines while it
 // runs. What it opens is in receive_setup.go, what it prints in receive_output.go.
+
 package main
 
 import (

@@ -1,4 +1,5 @@
 // What camctl receive prints: a ready line, a line a second, the sums at the end.
+
 package main
 
 import (

@@ -1,4 +1,5 @@
 // What camctl receive opens: sockets, listener, certificate, state directory.
+
 package main
 
 import (

@@ -1,5 +1,6 @@
 // camctl sources: what of an image is under the GPL or a vendor's licence, in which
 // version, and where its source is.
+
 package main
 
 import (
@@ -10,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/krazycam/krazycam/gokrazy"
 	"github.com/krazycam/krazycam/gokrazy/card"
+	"github.com/krazycam/krazycam/gokrazy/image"
 	"github.com/krazycam/krazycam/gokrazy/inspect"
 )
 
@@ -24,7 +25,7 @@ func newSourcesCommand() *cobra.Command {
 		Short: "Says where kernel, modules and boot firmware come from, and where their source is",
 		Long: "Lists kernel, device trees, modules and boot firmware of an image or a card with version,\n" +
 			"checksum and the place of the corresponding source, and compares each file with the list.\n" +
-			"Everything else in an image stands in its bill of materials, IMAGE" + gokrazy.SBOMSuffix + ".",
+			"Everything else in an image stands in its bill of materials, IMAGE" + image.SBOMSuffix + ".",
 		Args: cobra.ExactArgs(1),
 	}
 	asJSON := addJSONFlag(cmd)

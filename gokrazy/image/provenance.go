@@ -1,7 +1,7 @@
 // Where the kernel, its modules and the boot firmware of an image come from: the file
 // card.SourcesName.
 
-package gokrazy
+package image
 
 import (
 	"crypto/sha256"

@@ -2,7 +2,8 @@
 // on its version, on the environment, and on the machine: the hash of names is
 // signed on amd64 and unsigned on arm64. So its eleven blocks that are not zero
 // are kept in a file. How that was made: ext4_test.go.
-package gokrazy
+
+package image
 
 import (
 	"bytes"

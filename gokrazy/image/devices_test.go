@@ -1,7 +1,7 @@
 // What the BeagleBone's own device trees ask for, against the kernel and the initramfs of
 // the image: a driver that is missing there is the one fault that QEMU cannot show.
 
-package gokrazy
+package image
 
 import (
 	"bytes"

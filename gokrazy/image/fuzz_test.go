@@ -1,4 +1,4 @@
-package gokrazy
+package image
 
 import (
 	"bytes"

@@ -1,7 +1,8 @@
 // The boot script as U-Boot wants it: a text behind the 64 bytes of a legacy image
 // header, as `mkimage -A arm -T script -C none` writes it.
 // Spec: U-Boot's include/image.h (struct legacy_img_hdr); test: mkimage, dumpimage.
-package gokrazy
+
+package image
 
 import (
 	"bytes"

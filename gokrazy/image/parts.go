@@ -1,6 +1,7 @@
 // What goes into an image, as it lies on the machine that builds it: programs,
 // kernel, boot firmware. Read here, checked in check.go.
-package gokrazy
+
+package image
 
 import (
 	"errors"

@@ -1,6 +1,7 @@
 // The root: what gokrazy's Boot expects of it, our programs, the kernel modules
 // of a webcam. It is read-only on the board.
-package gokrazy
+
+package image
 
 import (
 	"bytes"

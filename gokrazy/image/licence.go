@@ -1,5 +1,6 @@
 // The licence texts on the boot partition: of everything that is in the image.
-package gokrazy
+
+package image
 
 import (
 	"embed"

@@ -2,7 +2,8 @@
 // in every program, the C libraries, kernel and boot firmware, each with the file of
 // its licence on the boot partition. It has no serial number and no time: one commit,
 // one list.
-package gokrazy
+
+package image
 
 import (
 	"bytes"

@@ -1,6 +1,7 @@
 // What lies between the partition table and the first partition: the loaders of a
 // board whose boot ROM counts sectors.
-package gokrazy
+
+package image
 
 import (
 	"errors"

@@ -1,7 +1,7 @@
 // The licences of what Debian made: its copyright files say where the long texts are on a
 // Debian system, and a card is none.
 
-package gokrazy
+package image
 
 import (
 	"path"

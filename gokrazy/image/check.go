@@ -1,6 +1,7 @@
 // What an image must not be handed out with. Each refusal is one line that says
 // what to do; it costs seconds here and a walk to the board later.
-package gokrazy
+
+package image
 
 import (
 	"cmp"

@@ -1,6 +1,7 @@
 // What a program says about itself: architecture, linkage, and the Go build
 // information inside it. Used before an image is handed out and to read one back.
-package gokrazy
+
+package image
 
 import (
 	"bytes"

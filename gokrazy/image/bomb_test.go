@@ -1,5 +1,6 @@
 // A program that is small and would unpack to more than a machine has.
-package gokrazy
+
+package image
 
 import (
 	"bytes"

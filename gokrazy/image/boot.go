@@ -1,6 +1,7 @@
 // The boot partition: kernel, device trees, boot firmware, command line, the
 // place for a seed, licence texts.
-package gokrazy
+
+package image
 
 import (
 	"fmt"

@@ -1,5 +1,6 @@
 // The kernel's own words: its release, and for which release a module was made.
-package gokrazy
+
+package image
 
 import (
 	"bytes"

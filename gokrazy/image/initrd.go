@@ -1,5 +1,6 @@
 // The initramfs of a board whose kernel has its storage drivers in modules.
-package gokrazy
+
+package image
 
 import (
 	"bytes"

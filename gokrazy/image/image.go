@@ -1,11 +1,12 @@
-// Package gokrazy makes an image from a board's description and its parts, reads
-// one back, writes it to a card, and boots it in a virtual machine.
+// Package image makes an image from a board's description and its parts, and a bill of
+// materials beside it.
 //
 // It runs on the owner's machine, never on a board, needs no root rights and no
 // loop devices. An image is a function of its parts: no clock, no random number,
 // no name of this machine gets into it. Sizes are in bytes. The package owns the
-// files it is asked to make, each under another name until it is whole.
-package gokrazy
+// files it is asked to make, each under another name until it is whole. Its tests
+// need compilers for ARM and file system tools, no emulator.
+package image
 
 import (
 	"context"

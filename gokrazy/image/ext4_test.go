@@ -1,4 +1,4 @@
-package gokrazy
+package image
 
 import (
 	"bytes"
@@ -18,7 +18,7 @@ import (
 	"github.com/krazycam/krazycam/gokrazy/image/imagetest"
 )
 
-// go test ./gokrazy -run TestPermIsWhatMke2fsMakes -update
+// go test ./gokrazy/image -run TestPermIsWhatMke2fsMakes -update
 var update = flag.Bool("update", false, "write perm.ext4.gz anew, with this machine's mke2fs")
 
 // perm.ext4.gz was made with this version, on amd64.

@@ -1,5 +1,6 @@
 // Board bbb: its image of real kernel and loaders, and small programs in place of ours.
-package gokrazy
+
+package image
 
 import (
 	"errors"

@@ -3,7 +3,8 @@
 // the clear says that.
 // Spec: arch/arm/boot/compressed/head.S (zImage), scripts/xz_wrap.sh, and "The .xz
 // File Format" 1.1.0, sections 2.1.1 and 3.1.
-package gokrazy
+
+package image
 
 import (
 	"bytes"
