@@ -17,9 +17,9 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/firmware/atomicfile"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 )
@@ -63,12 +63,15 @@ func Build(ctx context.Context, b board.Board, p Parts, path string, log *slog.L
 	if err != nil {
 		return Result{}, fmt.Errorf("image: %w", err)
 	}
-	r := Result{Image: path, SBOM: path + SBOMSuffix, Board: b.Name, Size: card.ImageSize, Kernel: m.release, Root: int64(len(root)), Modules: m.moduleCount(), Initrd: m.initrd.size()}
+	r := Result{
+		Image: path, SBOM: path + SBOMSuffix, Board: b.Name, Size: card.ImageSize, Kernel: m.release,
+		Root: int64(len(root)), Modules: m.moduleCount(), Initrd: m.initrd.size(),
+	}
 	for _, e := range boot {
 		r.Boot += int64(len(e.Bytes))
 	}
 	log.Info("writing", "image", path, "root", r.Root, "boot", r.Boot)
-	err = replaceFile(path, func(f *os.File) error {
+	err = atomicfile.Replace(path, 0o644, func(f *os.File) error {
 		if err := writeImage(f, boot, m.raw, root); err != nil {
 			return err
 		}
@@ -78,7 +81,7 @@ func Build(ctx context.Context, b board.Board, p Parts, path string, log *slog.L
 	if err != nil {
 		return Result{}, fmt.Errorf("image: %w", err)
 	}
-	err = replaceFile(r.SBOM, func(f *os.File) error { _, err := f.Write(sbom); return err })
+	err = atomicfile.Replace(r.SBOM, 0o644, func(f *os.File) error { _, err := f.Write(sbom); return err })
 	if err != nil {
 		return Result{}, errors.Join(fmt.Errorf("image: %w", err), os.Remove(path))
 	}
@@ -112,30 +115,6 @@ func writeImage(f *os.File, boot []disk.Entry, raw []rawFile, root []byte) error
 		return err
 	}
 	return disk.WriteTable(f, table)
-}
-
-// replaceFile writes a file under another name in the same folder and renames it
-// once fill is done and the bytes are on the disk.
-func replaceFile(path string, fill func(*os.File) error) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	err = fill(f)
-	if err == nil {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Chmod(f.Name(), 0o644) // CreateTemp's is the owner's alone
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
 }
 
 // SHA256 reads r to its end and gives the sum in hexadecimal.
