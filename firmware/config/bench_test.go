@@ -48,7 +48,9 @@ func TestBenchKeysAndFlagsHaveTheSameBoundsAndWords(t *testing.T) {
 
 func TestBenchFlagsReadLists(t *testing.T) {
 	var b Bench
-	for name, text := range map[string]string{"sizes": "64x48, 320x240", "speeds": "-16,-1", "threads": "4", "frames": "20"} {
+	for name, text := range map[string]string{
+		"sizes": "64x48, 320x240", "speeds": "-16,-1", "threads": "4", "frames": "20",
+	} {
 		if err := flagged(t, b.settings(), name).Set(text); err != nil {
 			t.Fatal(err)
 		}

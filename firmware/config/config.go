@@ -1,10 +1,13 @@
-// Package config is the one configuration of a board and of camsource: types,
-// reading, checking, and messages that name key, file and line.
+// Package config is the configuration of a board and of camsource: the settings table, and
+// the reader of krazycam.json, whose errors name key, file and line.
 //
-// The same JSON form is used for /perm/krazycam.json, for the seed file on the
-// boot partition and for the defaults in an image. A zero value always means
-// "not said": the board's table, DHCP or the camera decides. The package owns
-// nothing and starts nothing; rates are in bit/s, sizes in picture elements.
+// The same JSON form is used for /perm/krazycam.json, for the seed on the boot partition and
+// for the defaults in an image. A zero value always means "not said": the board's table, DHCP
+// or the camera decides. The package owns nothing and starts nothing; rates are in bit/s,
+// sizes in pixels.
+//
+// A setting is a field in this file and an entry in table.go: from there come the check of
+// the file, camsource's flag with its help, and the table in docs/configuration.md.
 package config
 
 import (
@@ -18,8 +21,7 @@ import (
 // settings and a chain of CA certificates (about 2 KiB each) fit many times over.
 const MaxBytes = 64 << 10
 
-// Config holds every setting. table.go declares for each field its key in the file, its
-// flag, its range and its help.
+// Config holds every setting. Its zero value says nothing; begin with Default.
 type Config struct {
 	Camera  Camera
 	Stream  Stream
@@ -40,7 +42,7 @@ type Camera struct {
 // Stream says what is encoded, and where it goes without a gateway.
 type Stream struct {
 	Size    Size
-	FPS     int     // pictures a second; 0: the board's own
+	FPS     int     // pictures per second; 0: the board's own
 	Bitrate Bitrate // the owner's upper limit, bit/s; 0: the board's own
 	Speed   int     // of the encoder, -1 to -16, as encoder.Config has it; 0: the board's own
 	Threads int     // of the encoder, 1 to 4; 0: the board's own
@@ -49,11 +51,11 @@ type Stream struct {
 
 	LocalRTCPPort int // from which RTCP is sent and to which a receiver may send it; 0: any free one
 
-	RTX         bool // the receiver takes resends by RFC 4588; a gateway can say so too
-	TWCC        bool // the receiver tells when each packet arrived (transport-wide feedback)
-	CaptureTime bool // each frame bears its capture time (RFC 6051)
+	RTX         bool // the receiver takes resends by RFC 4588; a gateway can say so, too
+	TWCC        bool // the receiver reports when each packet arrived (transport-wide feedback)
+	CaptureTime bool // each frame carries its capture time (RFC 6051)
 
-	Ping bool // ask the receiver's host for echoes, to see a queue on the way; true
+	Ping bool // ask the receiver's host for echoes, to see a queue on the path; Default has true
 
 	Encryption string // "required": nothing is streamed without keys of the gateway; "": as the gateway says
 }
@@ -61,7 +63,7 @@ type Stream struct {
 // Required is the only word that Stream.Encryption knows.
 const Required = "required"
 
-// Gateway says whom to ask for permission, and what its answers may make us do.
+// Gateway says which gateway to ask for permission, and what its answers may make us do.
 type Gateway struct {
 	URL              string   // http or https; "": no gateway
 	Key              string   // API key; a secret, never logged
@@ -71,7 +73,7 @@ type Gateway struct {
 	AllowLoopback    bool     // the receiver may be this machine itself
 }
 
-// Time says whom to ask for the time.
+// Time says which servers give the time.
 type Time struct {
 	NTP []string // host names or addresses; empty: DHCP's, then the program's own
 }
@@ -82,7 +84,7 @@ type Log struct {
 }
 
 // Bench says whether the board measures itself before it streams, and what. What is left
-// out is what `camsource bench` takes without flags.
+// out is as `camsource bench` has it without flags.
 type Bench struct {
 	Once    bool // once for each version of camsource and each change of the settings below
 	Sizes   []Size
@@ -96,33 +98,31 @@ func Default() Config {
 	return Config{Stream: Stream{Ping: true}, Log: Log{Level: slog.LevelInfo}}
 }
 
-// Parse reads b, whose name in messages is file, over the defaults. With an
-// error (of type *Error) it returns the defaults: a broken file must not stop a
-// board.
+// Parse reads b, whose name in errors is file, over the defaults. With an error (of type
+// *Error) it returns the defaults: a broken file must not stop a board.
 func Parse(file string, b []byte) (Config, error) {
 	return Default().With(file, b)
 }
 
 // Load reads the file at path over the defaults. A missing file gives the
 // defaults and an error that satisfies errors.Is(err, fs.ErrNotExist).
-func Load(path string) (Config, error) { return Default().load(path) }
+func Load(path string) (Config, error) { return Default().readFile(path) }
 
 // ImageDefaults is where an image carries what camctl image --config gave it.
 const ImageDefaults = "/etc/krazycam.json"
 
-// LoadBoard reads the file at path over the defaults of the image at defaults,
-// ImageDefaults on a board. Without a file there, or with a broken one, those of
-// this program count. Errors are about path, as Load's are, and come with the
-// image's defaults.
+// LoadBoard reads the file at path over the image's defaults, which are in the file at
+// defaults (ImageDefaults on a board). If that is missing or broken, this program's defaults
+// take its place. Errors are about path, as Load's are, and come with the image's defaults.
 func LoadBoard(defaults, path string) (Config, error) {
 	base, err := Load(defaults)
 	if err != nil { // camctl image has checked it: it is missing
 		base = Default()
 	}
-	return base.load(path)
+	return base.readFile(path)
 }
 
-func (c Config) load(path string) (Config, error) {
+func (c Config) readFile(path string) (Config, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return c, fmt.Errorf("configuration: %w", err)
@@ -143,7 +143,7 @@ type Error struct {
 	Text string // what is wrong and what would be right; never a secret
 }
 
-// Error reads "krazycam.json:4: stream.fps: 0: …".
+// Error reads "krazycam.json:4: stream.fps: must be …".
 func (e *Error) Error() string {
 	if e.Key == "" {
 		return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Text)

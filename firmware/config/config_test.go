@@ -40,9 +40,10 @@ func TestParseReadsEveryKey(t *testing.T) {
 			LocalRTCPPort: 5007, RTX: true, TWCC: true, CaptureTime: true},
 		Gateway: Gateway{URL: "https://gw.example/api", Key: "s3cret", AllowHTTP: true, AllowLoopback: true,
 			AllowedReceivers: []string{"10.0.0.0/8", "video.example.org"}},
-		Time:  Time{NTP: []string{"ntp.example.org", "192.0.2.1"}},
-		Log:   Log{Level: slog.LevelDebug},
-		Bench: Bench{Once: true, Sizes: []Size{{320, 240}, {640, 480}}, Speeds: []int{-8, -12}, Threads: []int{1}, Frames: 100},
+		Time: Time{NTP: []string{"ntp.example.org", "192.0.2.1"}},
+		Log:  Log{Level: slog.LevelDebug},
+		Bench: Bench{Once: true, Sizes: []Size{{320, 240}, {640, 480}}, Speeds: []int{-8, -12}, Threads: []int{1},
+			Frames: 100},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("Parse (-want +got):\n%s", diff)
@@ -68,8 +69,10 @@ func TestParseTakesWhatAnOwnerMayWrite(t *testing.T) {
 
 func TestParseNamesKeyFileAndLine(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
-		{"unknown section", "{\n\"cam\": {}}", `f:2: cam: unknown section (there are bench, camera, gateway, log, stream, time)`},
-		{"unknown key", "{\"camera\": {\n\n\"devise\": \"x\"}}", `f:3: camera.devise: unknown key (there are controls, device, format, power-line)`},
+		{"unknown section", "{\n\"cam\": {}}",
+			`f:2: cam: unknown section (there are bench, camera, gateway, log, stream, time)`},
+		{"unknown key", "{\"camera\": {\n\n\"devise\": \"x\"}}",
+			`f:3: camera.devise: unknown key (there are controls, device, format, power-line)`},
 		{"wrong case", `{"Camera": {}}`, `f:1: Camera: unknown section`},
 		{"the same key twice", "{\"stream\": {\"fps\": 1,\n\"fps\": 2}}", `f:2: stream.fps: said twice`},
 		{"the same section twice", "{\"log\": {},\n\"log\": {}}", `f:2: log: said twice`},
@@ -79,19 +82,25 @@ func TestParseNamesKeyFileAndLine(t *testing.T) {
 		{"a section that is text", `{"camera": "x"}`, `f:1: camera: must be an object in { }`},
 		{"a list at the top", `[]`, `f:1: must be an object in { }`},
 		{"a format nobody knows", `{"camera": {"format": "H264"}}`, `camera.format: "H264" must be one of`},
-		{"controls as a list", `{"camera": {"controls": []}}`, `f:1: camera.controls: must be an object, such as {"brightness": 128}`},
+		{"controls as a list", `{"camera": {"controls": []}}`,
+			`f:1: camera.controls: must be an object, such as {"brightness": 128}`},
 		{"half a control", `{"camera": {"controls": {"gain": 0.5}}}`, `f:1: camera.controls: gain: must be a whole number`},
-		{"a control of 33 bits", `{"camera": {"controls": {"gain": 4294967296}}}`, `gain: must be a whole number of at most 32 bits`},
+		{"a control of 33 bits", `{"camera": {"controls": {"gain": 4294967296}}}`,
+			`gain: must be a whole number of at most 32 bits`},
 		{"a control as text", `{"camera": {"controls": {"gain": "high"}}}`, `gain: must be a whole number`},
-		{"a control in a control", "{\"camera\": {\"controls\": {\n\"gain\": {}}}}", `f:2: camera.controls.gain: must be a plain value`},
-		{"a control said twice", "{\"camera\": {\"controls\": {\"gain\": 1,\n\"gain\": 2}}}", `f:2: camera.controls.gain: said twice`},
-		{"a control as a person would say it", `{"camera": {"controls": {"White Balance": 1}}}`, `"White Balance" must be a name such as`},
+		{"a control in a control", "{\"camera\": {\"controls\": {\n\"gain\": {}}}}",
+			`f:2: camera.controls.gain: must be a plain value`},
+		{"a control said twice", "{\"camera\": {\"controls\": {\"gain\": 1,\n\"gain\": 2}}}",
+			`f:2: camera.controls.gain: said twice`},
+		{"a control as a person would say it", `{"camera": {"controls": {"White Balance": 1}}}`,
+			`"White Balance" must be a name such as`},
 		{"a mains frequency nobody has", `{"camera": {"power-line": "55"}}`, `camera.power-line: "55" must be one of`},
 		{"no pictures", "{\"stream\": {\n \"fps\":\n 0}}", `f:3: stream.fps: must be a whole number from 1 to 120`},
 		{"half a picture", `{"stream": {"fps": 7.5}}`, `stream.fps: must be a whole number`},
 		{"a rate as text", `{"stream": {"fps": "30"}}`, `stream.fps: must be a whole number`},
 		{"a size with odd sides", `{"stream": {"size": "641x480"}}`, `stream.size: "641x480" must have even sides`},
-		{"a speed that lets libvpx choose", `{"stream": {"speed": 4}}`, `stream.speed: must be a whole number from -16 to -1`},
+		{"a speed that lets libvpx choose", `{"stream": {"speed": 4}}`,
+			`stream.speed: must be a whole number from -16 to -1`},
 		{"no thread", `{"stream": {"threads": 0}}`, `stream.threads: must be a whole number from 1 to 4`},
 		{"a bitrate of nothing", `{"stream": {"bitrate": true}}`, `stream.bitrate: must be a bitrate`},
 		{"an encryption nobody knows", `{"stream": {"encryption": "yes"}}`, `stream.encryption: "yes" must be one of`},
@@ -105,7 +114,8 @@ func TestParseNamesKeyFileAndLine(t *testing.T) {
 		{"an option instead of a host", `{"time": {"ntp": ["-x"]}}`, `time.ntp: "-x" must be a host name`},
 		{"a range that is none", `{"gateway": {"allowed-receivers": ["10.0.0.0/33"]}}`, `"10.0.0.0/33" must be an address`},
 		{"a CA that is no PEM", `{"gateway": {"ca": "/etc/ca.pem"}}`, `gateway.ca: must be PEM text`},
-		{"a private key as CA", `{"gateway": {"ca": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"}}`, `not a certificate`},
+		{"a private key as CA", `{"gateway": {"ca": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"}}`,
+			`not a certificate`},
 		{"a level nobody knows", `{"log": {"level": "loud"}}`, `log.level: "loud" must be one of debug, info, warn, error`},
 		{"nothing at all", " \n ", `f:1: empty: write at least {}`},
 		{"a file cut short", "{\"log\":\n{\"level\": \"info\"\n\n", `f:2: log: not JSON: the file ends too early`},
@@ -199,10 +209,13 @@ func TestSizeAndBitrateAreFlags(t *testing.T) {
 	if err := errors.Join(size.Set("640x480"), rate.Set("600k")); err != nil {
 		t.Fatal(err)
 	}
-	if stream.Size != (Size{640, 480}) || size.String() != "640x480" || stream.Bitrate != 600_000 || rate.String() != "600k" {
+	if stream.Size != (Size{640, 480}) || size.String() != "640x480" || stream.Bitrate != 600_000 ||
+		rate.String() != "600k" {
 		t.Errorf("flags = %v, %v", stream.Size, stream.Bitrate)
 	}
-	for _, text := range []string{"", "640", "640x", "x480", "-2x16", "640x480x2", "14x16", "5000x16", "640X480", "+640x480"} {
+	for _, text := range []string{
+		"", "640", "640x", "x480", "-2x16", "640x480x2", "14x16", "5000x16", "640X480", "+640x480",
+	} {
 		if err := size.Set(text); err == nil {
 			t.Errorf("size.Set(%q) = nil, want an error", text)
 		}
@@ -215,7 +228,8 @@ func TestSizeAndBitrateAreFlags(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(whole))
 	f.Add([]byte(`{"time": {"ntp": ["a", 1, null]}}`))
-	f.Add([]byte(`{"bench": {"sizes": ["16x16", "4096x4096"], "speeds": [-17, -1.5], "threads": [5, null], "frames": 1e5}}`))
+	f.Add([]byte(`{"bench": {"sizes": ["16x16", "4096x4096"], "speeds": [-17, -1.5],
+		"threads": [5, null], "frames": 1e5}}`))
 	f.Add([]byte(`{"stream": {"speed": -17, "threads": 0, "bitrate": 1e6}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c, err := Parse("f", b)
@@ -246,7 +260,8 @@ func TestLoadBoardReadsTheFileOverTheImagesDefaults(t *testing.T) {
 		rate                 Bitrate
 		fails                bool
 	}{
-		{"the file's word counts, the rest is the image's", image, file("a.json", `{"stream": {"fps": 15}}`), 15, 300_000, false},
+		{"the file's word counts, the rest is the image's",
+			image, file("a.json", `{"stream": {"fps": 15}}`), 15, 300_000, false},
 		{"no file: the image's", image, filepath.Join(dir, "gone.json"), 10, 300_000, true},
 		{"a broken file: the image's", image, file("b.json", `{"stream": {"fps": 0}}`), 10, 300_000, true},
 		{"an image without any", filepath.Join(dir, "gone.json"), file("c.json", `{"stream": {"fps": 15}}`), 15, 0, false},

@@ -30,7 +30,7 @@ func list[T any](to *[]T, low, high int, words string, one func(*T) Value) Value
 	take := func(value any) error {
 		values, ok := value.([]any)
 		if !ok || len(values) < low || len(values) > high {
-			return t.refuse()
+			return t.wrongForm()
 		}
 		all := make([]T, len(values))
 		for i, v := range values {
@@ -61,7 +61,7 @@ func numbers(to *map[string]int64, example string) Value {
 	take := func(value any) error {
 		members, ok := value.(map[string]any)
 		if !ok {
-			return t.refuse()
+			return t.wrongForm()
 		}
 		all := make(map[string]int64, len(members))
 		for _, name := range slices.Sorted(maps.Keys(members)) {

@@ -28,9 +28,9 @@ func (c Config) With(file string, b []byte) (Config, error) {
 	p.d.UseNumber()
 	next := c
 	for _, section := range next.Sections() {
-		p.sections[section.Name] = section.values()
+		p.sections[section.Name] = section.valuesByKey()
 	}
-	if err := p.document(); err != nil {
+	if err := p.readDocument(); err != nil {
 		return c, err
 	}
 	return next, nil
@@ -44,8 +44,8 @@ type parser struct {
 	seen     map[string]bool
 }
 
-// values of a section by their keys.
-func (s Section) values() map[string]Value {
+// valuesByKey finds the values of a section.
+func (s Section) valuesByKey() map[string]Value {
 	all := map[string]Value{}
 	for _, setting := range s.Settings {
 		all[setting.Key] = setting.Value
@@ -53,73 +53,73 @@ func (s Section) values() map[string]Value {
 	return all
 }
 
-// fail blames the line of the token that was read last.
-func (p *parser) fail(key, format string, a ...any) error {
-	return p.failAt(p.d.InputOffset(), key, fmt.Sprintf(format, a...))
+// errorHere blames the line of the token that was read last.
+func (p *parser) errorHere(key, format string, a ...any) error {
+	return p.errorAt(p.d.InputOffset(), key, fmt.Sprintf(format, a...))
 }
 
-func (p *parser) failAt(offset int64, key, text string) error {
+func (p *parser) errorAt(offset int64, key, text string) error {
 	offset = min(max(offset, 0), int64(len(p.text)))
 	return &Error{File: p.file, Line: 1 + bytes.Count(p.text[:offset], []byte("\n")), Key: key, Text: text}
 }
 
-func (p *parser) document() error {
+func (p *parser) readDocument() error {
 	if len(p.text) > MaxBytes {
-		return p.failAt(0, "", fmt.Sprintf("longer than %d bytes", MaxBytes))
+		return p.errorAt(0, "", fmt.Sprintf("longer than %d bytes", MaxBytes))
 	}
 	if !utf8.Valid(p.text) {
-		return p.failAt(firstInvalid(p.text), "", "not UTF-8 text")
+		return p.errorAt(firstInvalid(p.text), "", "not UTF-8 text")
 	}
 	if len(bytes.TrimSpace(p.text)) == 0 {
-		return p.failAt(0, "", "empty: write at least {}")
+		return p.errorAt(0, "", "empty: write at least {}")
 	}
-	if err := p.object("", p.section); err != nil {
+	if err := p.readObject("", p.readSection); err != nil {
 		return err
 	}
 	if _, err := p.d.Token(); !errors.Is(err, io.EOF) {
-		return p.fail("", "text after the closing }")
+		return p.errorHere("", "text after the closing }")
 	}
 	return nil
 }
 
-// section reads one of the top level's values.
-func (p *parser) section(name string) error {
+// readSection reads one of the top level's values.
+func (p *parser) readSection(name string) error {
 	keys, known := p.sections[name]
 	if !known {
-		return p.fail(name, "unknown section (there are %s)", names(p.sections))
+		return p.errorHere(name, "unknown section (there are %s)", names(p.sections))
 	}
-	return p.object(name, func(key string) error {
+	return p.readObject(name, func(key string) error {
 		setting, known := keys[strings.TrimPrefix(key, name+".")]
 		if !known {
-			return p.fail(key, "unknown key (there are %s)", names(keys))
+			return p.errorHere(key, "unknown key (there are %s)", names(keys))
 		}
-		value, err := p.value(key)
+		value, err := p.readValue(key)
 		if err != nil {
 			return err
 		}
 		if err := setting.take(value); err != nil {
-			return p.fail(key, "%v", err)
+			return p.errorHere(key, "%v", err)
 		}
 		return nil
 	})
 }
 
-// object reads { … } and calls member for each key with its dotted name.
-func (p *parser) object(name string, member func(key string) error) error {
-	t, err := p.token(name)
+// readObject reads { … } and calls member for each key with its dotted name.
+func (p *parser) readObject(name string, member func(key string) error) error {
+	t, err := p.readToken(name)
 	if err != nil {
 		return err
 	}
 	if t != json.Delim('{') {
-		return p.fail(name, "must be an object in { }")
+		return p.errorHere(name, "must be an object in { }")
 	}
-	return p.members(name, member)
+	return p.readMembers(name, member)
 }
 
-// members reads up to the closing }.
-func (p *parser) members(name string, member func(key string) error) error {
+// readMembers reads up to the closing }.
+func (p *parser) readMembers(name string, member func(key string) error) error {
 	for {
-		t, err := p.token(name)
+		t, err := p.readToken(name)
 		if err != nil {
 			return err
 		}
@@ -129,7 +129,7 @@ func (p *parser) members(name string, member func(key string) error) error {
 		}
 		key := strings.TrimPrefix(name+"."+word, ".")
 		if p.seen[key] {
-			return p.fail(key, "said twice")
+			return p.errorHere(key, "said twice")
 		}
 		p.seen[key] = true
 		if err := member(key); err != nil {
@@ -138,20 +138,20 @@ func (p *parser) members(name string, member func(key string) error) error {
 	}
 }
 
-// value reads a string, number, bool, or a list or an object of them.
-func (p *parser) value(key string) (any, error) {
-	t, err := p.token(key)
+// readValue reads a string, number, bool, or a list or an object of them.
+func (p *parser) readValue(key string) (any, error) {
+	t, err := p.readToken(key)
 	switch {
 	case err != nil:
 		return nil, err
 	case t == json.Delim('['):
-		return p.list(key)
+		return p.readList(key)
 	case t == json.Delim('{'):
 		members := map[string]any{}
-		err := p.members(key, func(name string) error {
-			t, err := p.token(name)
+		err := p.readMembers(key, func(name string) error {
+			t, err := p.readToken(name)
 			if _, nested := t.(json.Delim); nested {
-				err = p.fail(name, "must be a plain value")
+				err = p.errorHere(name, "must be a plain value")
 			}
 			members[strings.TrimPrefix(name, key+".")] = t
 			return err
@@ -161,11 +161,11 @@ func (p *parser) value(key string) (any, error) {
 	return t, nil
 }
 
-// list reads up to the closing ].
-func (p *parser) list(key string) (any, error) {
+// readList reads up to the closing ].
+func (p *parser) readList(key string) (any, error) {
 	items := []any{}
 	for {
-		t, err := p.token(key)
+		t, err := p.readToken(key)
 		if err != nil {
 			return nil, err
 		}
@@ -173,13 +173,13 @@ func (p *parser) list(key string) (any, error) {
 			return items, nil
 		}
 		if _, nested := t.(json.Delim); nested {
-			return nil, p.fail(key, "a list holds plain values only")
+			return nil, p.errorHere(key, "a list holds plain values only")
 		}
 		items = append(items, t)
 	}
 }
 
-func (p *parser) token(key string) (json.Token, error) {
+func (p *parser) readToken(key string) (json.Token, error) {
 	t, err := p.d.Token()
 	if err == nil {
 		return t, nil
@@ -187,11 +187,11 @@ func (p *parser) token(key string) (json.Token, error) {
 	var syntax *json.SyntaxError
 	switch {
 	case errors.As(err, &syntax):
-		return nil, p.failAt(syntax.Offset, key, "not JSON: "+syntax.Error())
+		return nil, p.errorAt(syntax.Offset, key, "not JSON: "+syntax.Error())
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, p.failAt(int64(len(bytes.TrimRight(p.text, " \t\r\n"))), key, "not JSON: the file ends too early")
+		return nil, p.errorAt(int64(len(bytes.TrimRight(p.text, " \t\r\n"))), key, "not JSON: the file ends too early")
 	}
-	return nil, p.fail(key, "not JSON: %v", err)
+	return nil, p.errorHere(key, "not JSON: %v", err)
 }
 
 func firstInvalid(b []byte) int64 {

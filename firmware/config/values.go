@@ -70,11 +70,11 @@ func (t Type) fromText(s string) any {
 	return s
 }
 
-// refuse is the error about a value of the wrong form.
-func (t Type) refuse() error { return fmt.Errorf("must be %s", t.Form) }
+// wrongForm is the error about a value of the wrong form.
+func (t Type) wrongForm() error { return fmt.Errorf("must be %s", t.Form) }
 
-// refuseText repeats the wrong value.
-func (t Type) refuseText(s string) error { return fmt.Errorf("%q must be %s", s, t.Form) }
+// wrongText repeats the wrong value.
+func (t Type) wrongText(s string) error { return fmt.Errorf("%q must be %s", s, t.Form) }
 
 var errNotText = errors.New(`must be text in " "`)
 
@@ -88,9 +88,9 @@ func text(to *string, f form) Value {
 		}
 		switch err := f.check(s); {
 		case errors.Is(err, errForm) && f.quiet:
-			return t.refuse()
+			return t.wrongForm()
 		case errors.Is(err, errForm):
-			return t.refuseText(s)
+			return t.wrongText(s)
 		case err != nil:
 			return err
 		}
@@ -109,7 +109,7 @@ func choice(to *string, words ...string) Value {
 		case !ok:
 			return errNotText
 		case s != "" && !slices.Contains(words, s):
-			return t.refuseText(s)
+			return t.wrongText(s)
 		}
 		*to = s
 		return nil
@@ -127,7 +127,7 @@ func level(to *slog.Level) Value {
 			return err
 		}
 		if to.UnmarshalText([]byte(word)) != nil {
-			return v.refuseText(word)
+			return v.wrongText(word)
 		}
 		return nil
 	}
@@ -142,7 +142,7 @@ func number(to *int, low, high int) Value {
 		n, ok := value.(json.Number)
 		i, err := strconv.Atoi(n.String())
 		if !ok || err != nil || i < low || i > high {
-			return t.refuse()
+			return t.wrongForm()
 		}
 		*to = i
 		return nil
@@ -162,7 +162,7 @@ func toggle(to *bool) Value {
 	take := func(value any) error {
 		b, ok := value.(bool)
 		if !ok {
-			return t.refuse()
+			return t.wrongForm()
 		}
 		*to = b
 		return nil
@@ -199,7 +199,7 @@ func bitrate(to *Bitrate) Value {
 		case json.Number:
 			s = v.String()
 		default:
-			return t.refuse()
+			return t.wrongForm()
 		}
 		parsed, err := ParseBitrate(s)
 		if err != nil {
