@@ -18,9 +18,9 @@ const (
 	SourceUser = 2001
 	// VideoGroup owns /dev/video* on a board; 44 is Debian's number for it.
 	VideoGroup = 44
-	// RestartWish is the file by which camsource asks init to restart the board for the sake
-	// of a camera that nothing else brings back. It is gone after a restart.
-	RestartWish = "/run/camsource/restart"
+	// RestartRequest is the file by which camsource asks init to restart the board, because
+	// nothing else brings the camera back. It is gone after a restart.
+	RestartRequest = "/run/camsource/restart"
 	// ModuleLoader is the environment variable by which an initramfs tells the root's
 	// init which process still loads kernel modules; 0 if none could be started.
 	ModuleLoader = "KRAZYCAM_MODULE_LOADER"

@@ -114,7 +114,10 @@ func checkBars(t *testing.T, what string, encoded []byte) {
 		t.Errorf("%s: stamp %+v, %v, want one of %d", what, s, ok, barsPictures)
 	}
 	off, misread := 0.0, make([]float64, len(misreadings)) // means of all areas and colours
-	for _, row := range []image.Rectangle{image.Rect(0, stamp.Height, barsWidth, graysBegin), image.Rect(0, graysBegin, barsWidth, barsHeight)} {
+	for _, row := range []image.Rectangle{
+		image.Rect(0, stamp.Height, barsWidth, graysBegin),
+		image.Rect(0, graysBegin, barsWidth, barsHeight),
+	} {
 		for x := 0; x < barsWidth; x += barWidth {
 			area := image.Rect(x, row.Min.Y, x+barWidth, row.Max.Y).Inset(20)
 			sent, got := bar(area.Min.X, area.Min.Y), mean(picture, area)
@@ -129,7 +132,8 @@ func checkBars(t *testing.T, what string, encoded []byte) {
 			t.Errorf("%s: colours are %.1f of 255 off, %.1f if it were shown as %s", what, off, misread[i], r.name)
 		}
 	}
-	t.Logf("FIGURE Chromium through Janus: colours as sent (BT.601, limited range) within %.1f of 255, a picture of 2 Mbit/s", off)
+	t.Logf("FIGURE Chromium through Janus: colours as sent (BT.601, limited range) within %.1f of 255, "+
+		"a picture of 2 Mbit/s", off)
 }
 
 // distance is the mean of the three colours' differences.

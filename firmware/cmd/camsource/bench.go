@@ -38,7 +38,7 @@ func newBenchCommand() *cobra.Command {
 			"  camsource bench --compare a.json b.json                 what b changed against a",
 	}
 	o := addBenchOptions(cmd)
-	cmd.Args = o.check
+	cmd.Args = o.checkArguments
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if o.compare != "" {
 			return compareBenches(cmd.OutOrStdout(), o.compare, args[0])
@@ -119,8 +119,8 @@ func addBenchOptions(cmd *cobra.Command) *benchOptions {
 	return o
 }
 
-// check finds what flags alone do not show. --compare has its second file behind it.
-func (o *benchOptions) check(cmd *cobra.Command, args []string) error {
+// checkArguments finds what flags alone do not show. --compare has its second file behind it.
+func (o *benchOptions) checkArguments(cmd *cobra.Command, args []string) error {
 	switch c := o.config; {
 	case o.compare != "" && len(args) != 1:
 		return fmt.Errorf("%w: --compare takes two files: --compare A.json B.json", errUsage)

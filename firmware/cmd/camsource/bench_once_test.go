@@ -107,17 +107,19 @@ func TestBoardGoesOnWhereThePowerFailed(t *testing.T) {
 	}
 	second := starts(t, path)(wish(-8, -12, -16))
 	r := result(t, second)
-	if len(r.Rows) != 3 || r.Rows[0].Kbit != 12345 || r.Rows[2].Speed != -16 || r.Interrupted || r.Attempt != nil || r.Recommended == nil {
+	if len(r.Rows) != 3 || r.Rows[0].Kbit != 12345 || r.Rows[2].Speed != -16 || r.Interrupted || r.Attempt != nil ||
+		r.Recommended == nil {
 		t.Errorf("result after the second start: %+v", r)
 	}
-	if strings.Contains(second, "bench: 1 of 3") || !strings.Contains(second, "before: 1\n") || !strings.Contains(second, "bench: 2 of 3") {
+	if strings.Contains(second, "bench: 1 of 3") || !strings.Contains(second, "before: 1\n") ||
+		!strings.Contains(second, "bench: 2 of 3") {
 		t.Errorf("second start:\n%s\nwant it to say that it goes on", second)
 	}
 }
 
 func TestBoardGivesABenchUpThatAlwaysEndsIt(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "bench.json")
-	for range mostTries {
+	for range maxStarts {
 		ctx, cancel := context.WithCancel(t.Context())
 		u := &unplug{at: "loading", cancel: cancel}
 		benchOnce(ctx, wish(-12), path, u)
@@ -126,8 +128,9 @@ func TestBoardGivesABenchUpThatAlwaysEndsIt(t *testing.T) {
 		}
 	}
 	start := starts(t, path)
-	if s := start(wish(-12)); !strings.HasPrefix(s, "bench: given up: 3 starts ended in 64x48 speed -12 threads 1") || strings.Count(s, "\n") != 1 {
-		t.Errorf("after %d starts without a row:\n%s", mostTries, s)
+	if s := start(wish(-12)); !strings.HasPrefix(s, "bench: given up: 3 starts ended in 64x48 speed -12 threads 1") ||
+		strings.Count(s, "\n") != 1 {
+		t.Errorf("after %d starts without a row:\n%s", maxStarts, s)
 	}
 	if s := start(wish(-16)); !strings.Contains(s, "bench: 1 of 1") {
 		t.Errorf("another wish after that:\n%s", s)

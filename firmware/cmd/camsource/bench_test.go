@@ -23,7 +23,8 @@ func TestBenchMeasuresKeepsAndCompares(t *testing.T) {
 	}
 	out, _, err = call(t, append([]string{"bench", "--json", "--format", "MJPG", "--out", b}, quick...)...)
 	var report map[string]any
-	if err := errors.Join(err, json.Unmarshal([]byte(out), &report)); err != nil || report["rows"] == nil || report["start"] == nil {
+	if err := errors.Join(err, json.Unmarshal([]byte(out), &report)); err != nil || report["rows"] == nil ||
+		report["start"] == nil {
 		t.Errorf("bench --json printed %v (%v)", out, err)
 	}
 	if _, _, err := call(t, "bench", "--compare", a, b); err == nil || !strings.Contains(err.Error(), "both have") {
@@ -37,15 +38,16 @@ func TestBenchMeasuresKeepsAndCompares(t *testing.T) {
 
 func TestBenchRefusesAWrongCommandLine(t *testing.T) {
 	for _, args := range [][]string{
-		{"--colour"}, {"extra"}, {"--frames", "0"}, {"--fps", "0"}, {"--sizes", "big"}, {"--speeds", "x"}, {"--format", "RGBX"},
-		{"--compare", "a.json"}, {"--compare", "a.json", "b.json", "c.json"}, {"--bitrate", "7"},
+		{"--colour"}, {"extra"}, {"--frames", "0"}, {"--fps", "0"}, {"--sizes", "big"}, {"--speeds", "x"},
+		{"--format", "RGBX"}, {"--compare", "a.json"}, {"--compare", "a.json", "b.json", "c.json"}, {"--bitrate", "7"},
 	} {
 		_, _, err := call(t, append([]string{"bench"}, args...)...)
 		if !errors.Is(err, errUsage) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("bench %v: %v, want a usage error of one line", args, err)
 		}
 	}
-	if _, _, err := call(t, "bench", "--compare", "/nowhere/a.json", "/nowhere/b.json"); err == nil || errors.Is(err, errUsage) {
+	_, _, err := call(t, "bench", "--compare", "/nowhere/a.json", "/nowhere/b.json")
+	if err == nil || errors.Is(err, errUsage) {
 		t.Errorf("files that are not there: %v, want an error that is no usage error", err)
 	}
 	if out, _, err := call(t, "bench", "--help"); err != nil || !strings.Contains(out, "--compare") {

@@ -12,7 +12,7 @@ const (
 
 	benchFile = "" // `camsource bench --out` is there
 
-	restartWish = "" // nobody restarts a PC for a camera
+	restartRequest = "" // nobody restarts a PC for a camera
 )
 
 func console() io.Writer { return io.Discard }

@@ -69,19 +69,19 @@ func printCameras(w io.Writer, c config.Config, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	l, err := list(devices, c)
+	l, err := listCameras(devices, c)
 	switch {
 	case asJSON:
 		return json.NewEncoder(w).Encode(l)
 	case err != nil && len(devices) == 0:
 		return err
 	}
-	return l.print(w)
+	return l.printTable(w)
 }
 
-// list says which of the devices c would take and in which mode. The listing is whole with
-// an error too: v4l2.ErrNoCamera if none fits.
-func list(devices []v4l2.Device, c config.Config) (listing, error) {
+// listCameras says which of the devices c would take and in which mode. The listing is
+// complete with an error, too: v4l2.ErrNoCamera if none fits.
+func listCameras(devices []v4l2.Device, c config.Config) (listing, error) {
 	l := listing{Cameras: make([]listedCamera, len(devices))}
 	wanted, err := camera.Request(c)
 	if err != nil {
@@ -103,9 +103,9 @@ func list(devices []v4l2.Device, c config.Config) (listing, error) {
 	return l, nil
 }
 
-// print writes a table with a line for each size, and below it which camera would be
+// printTable writes a table with a line for each size, and below it which camera would be
 // taken and why.
-func (l listing) print(w io.Writer) error {
+func (l listing) printTable(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "\tNODE\tCAMERA\tUSB PORT\tSERIAL\tFORMAT\tSIZE\tPICTURES/S")
 	for _, c := range l.Cameras {
@@ -114,8 +114,7 @@ func (l listing) print(w io.Writer) error {
 			mark = "*"
 		}
 		first := fmt.Sprintf("%s\t%s\t%s\t%s\t%s", mark, c.Path, c.Name, c.Port, c.Serial)
-		lines := lines(c.Device)
-		for _, line := range lines {
+		for _, line := range modeColumns(c.Device) {
 			fmt.Fprintf(t, "%s\t%s\n", first, line)
 			first = "\t\t\t\t"
 		}
@@ -127,13 +126,13 @@ func (l listing) print(w io.Writer) error {
 	return err
 }
 
-// verdict is a person's sentence about which camera would be taken.
+// verdict says in a sentence which camera would be taken.
 func (l listing) verdict() string {
 	for _, c := range l.Cameras {
 		switch {
 		case !c.Taken:
 		case c.Mode == nil:
-			return fmt.Sprintf("* would be taken: it is %s. No mode can be named: %s", l.Why, problem(c.Device))
+			return fmt.Sprintf("* would be taken: it is %s. No mode can be named: %s", l.Why, whyNoOffer(c.Device))
 		default:
 			return fmt.Sprintf("* would be taken: it is %s.\n  It would be asked for %s.", l.Why, c.Mode.Why)
 		}
@@ -141,24 +140,24 @@ func (l listing) verdict() string {
 	return "None would be taken: " + l.Why
 }
 
-// problem is why a device offers nothing.
-func problem(d v4l2.Device) string {
+// whyNoOffer is why a device offers nothing.
+func whyNoOffer(d v4l2.Device) string {
 	if d.Problem != "" {
 		return d.Problem
 	}
 	return "it offers no format that can be read"
 }
 
-// lines are the last three columns of a device: one line for each format and size.
-func lines(d v4l2.Device) []string {
+// modeColumns are the last three columns of a device: one line for each format and size.
+func modeColumns(d v4l2.Device) []string {
 	if len(d.Offers) == 0 {
-		return []string{"-\t-\t" + problem(d)}
+		return []string{"-\t-\t" + whyNoOffer(d)}
 	}
 	var all []string
 	for _, o := range d.Offers {
 		format := o.Format.String()
 		for _, s := range o.Sizes {
-			all = append(all, fmt.Sprintf("%s\t%s\t%s", format, s, rates(s)))
+			all = append(all, fmt.Sprintf("%s\t%s\t%s", format, s, rateColumn(s)))
 			format = ""
 		}
 		if len(o.Sizes) == 0 {
@@ -168,16 +167,16 @@ func lines(d v4l2.Device) []string {
 	return all
 }
 
-// rates are pictures a second, the fastest first: "30 15 10", of a range "60 to 5".
-func rates(s v4l2.Size) string {
+// rateColumn has the pictures per second, the fastest first: "30 15 10", of a range "60 to 5".
+func rateColumn(s v4l2.Size) string {
 	var words []string
 	for _, d := range slices.Sorted(slices.Values(s.Intervals)) {
-		words = append(words, rate(d))
+		words = append(words, rateText(d))
 	}
 	if s.Shortest > 0 {
-		words = append(words, rate(s.Shortest), "to", rate(s.Longest))
+		words = append(words, rateText(s.Shortest), "to", rateText(s.Longest))
 	}
 	return strings.Join(words, " ")
 }
 
-func rate(interval time.Duration) string { return fmt.Sprintf("%.4g", 1/interval.Seconds()) }
+func rateText(interval time.Duration) string { return fmt.Sprintf("%.4g", 1/interval.Seconds()) }

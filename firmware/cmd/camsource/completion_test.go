@@ -67,7 +67,8 @@ func TestTabCompletesVerbsFlagsAndFiles(t *testing.T) {
 
 func TestEachShellHasItsScript(t *testing.T) {
 	for shell, want := range map[string]string{
-		"bash": "complete -o default", "zsh": "#compdef camsource", "fish": "complete -c camsource", "powershell": "Register-ArgumentCompleter",
+		"bash": "complete -o default", "zsh": "#compdef camsource", "fish": "complete -c camsource",
+		"powershell": "Register-ArgumentCompleter",
 	} {
 		out, _, err := call(t, "completion", shell)
 		if err != nil || !strings.Contains(out, want) {
@@ -87,13 +88,17 @@ func TestBashCompletesByTheScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The function is that of the package bash-completion, without its care for : and =.
-	const ask = `_get_comp_words_by_ref() { words=("${COMP_WORDS[@]}") cword=$COMP_CWORD cur=${words[cword]} prev=${words[cword-1]}; }
+	const ask = `_get_comp_words_by_ref() {
+	words=("${COMP_WORDS[@]}") cword=$COMP_CWORD
+	cur=${words[cword]} prev=${words[cword-1]}
+}
 source "$1"; shift; COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMP_LINE="$*" COMP_POINT=1000 COMP_TYPE=9
 __start_camsource; printf '%s\n' "${COMPREPLY[@]}"`
 	cmd := exec.Command("bash", "-c", ask, "bash", file(t, "completion", script), "camsource", "--rt")
 	cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(program(t))+":"+os.Getenv("PATH"))
 	out, err := cmd.CombinedOutput()
-	if got := strings.Fields(string(out)); err != nil || !slices.Contains(got, "--rtcp") || slices.Contains(got, "--camera") {
+	got := strings.Fields(string(out))
+	if err != nil || !slices.Contains(got, "--rtcp") || slices.Contains(got, "--camera") {
 		t.Errorf("bash offers %q (%v), want --rtp, --rtcp, --rtx", got, err)
 	}
 }

@@ -22,8 +22,9 @@ type viewing struct {
 	Waited float64 // ms from the first request to Janus until a picture was on the page
 	Stats  struct {
 		PacketsLost, FramesDecoded, KeyFramesDecoded, FrameWidth, FrameHeight, FramesDropped, FreezeCount int
-		JitterBufferDelay, TotalFreezesDuration                                                           float64 // s, of all pictures
 		JitterBufferEmittedCount                                                                          int
+
+		JitterBufferDelay, TotalFreezesDuration float64 // s, of all pictures
 	}
 	First, Last string // PNG in base64
 }
@@ -57,16 +58,20 @@ func TestProcessSendsNoMoreThanChromiumBehindJanusCanTake(t *testing.T) {
 	y.bridge("pattern")
 	began := time.Now()
 	v := y.browse(200, "narrow")["narrow"]
-	t.Logf("FIGURE Chromium behind 400 kbit/s, camsource allowed 600: %d pictures decoded after %.1f s, %d packets lost, %.1f s frozen",
+	t.Logf("FIGURE Chromium behind 400 kbit/s, camsource allowed 600: "+
+		"%d pictures decoded after %.1f s, %d packets lost, %.1f s frozen",
 		v.Stats.FramesDecoded, time.Since(began).Seconds(), v.Stats.PacketsLost, v.Stats.TotalFreezesDuration)
 }
 
 func checkViewing(t *testing.T, name string, v viewing) {
 	t.Helper()
 	s := v.Stats
-	t.Logf("FIGURE Chromium through Janus, %s viewer: first picture after %.0f ms, %d pictures decoded, %d packets lost, %d freezes, %.0f ms in the jitter buffer",
-		name, v.Waited, s.FramesDecoded, s.PacketsLost, s.FreezeCount, 1000*s.JitterBufferDelay/float64(max(1, s.JitterBufferEmittedCount)))
-	if s.FramesDecoded < 60 || s.PacketsLost != 0 || s.KeyFramesDecoded < 1 || s.FrameWidth != 640 || s.FrameHeight != 480 {
+	t.Logf("FIGURE Chromium through Janus, %s viewer: first picture after %.0f ms, %d pictures decoded, "+
+		"%d packets lost, %d freezes, %.0f ms in the jitter buffer",
+		name, v.Waited, s.FramesDecoded, s.PacketsLost, s.FreezeCount,
+		1000*s.JitterBufferDelay/float64(max(1, s.JitterBufferEmittedCount)))
+	if s.FramesDecoded < 60 || s.PacketsLost != 0 || s.KeyFramesDecoded < 1 || s.FrameWidth != 640 ||
+		s.FrameHeight != 480 {
 		t.Errorf("%s viewer: %+v, want 60 pictures of 640x480 decoded, a key frame among them, and none lost", name, s)
 	}
 	for which, picture := range map[string]string{"first": v.First, "last": v.Last} {
@@ -96,7 +101,8 @@ func checkKeyFrames(t *testing.T, record string) {
 		}
 	}
 	for _, key := range sent {
-		if key > asked[0] && !slices.ContainsFunc(asked, func(at time.Duration) bool { return key >= at && key <= at+prompt }) {
+		if key > asked[0] &&
+			!slices.ContainsFunc(asked, func(at time.Duration) bool { return key >= at && key <= at+prompt }) {
 			t.Errorf("a key frame %v after the first PLI was not asked for", key-asked[0])
 		}
 	}
@@ -106,8 +112,10 @@ func checkKeyFrames(t *testing.T, record string) {
 // wishes are the times of PLIs and of key frames.
 func wishes(t *testing.T, record string) (asked, sent []time.Duration) {
 	t.Helper()
-	out, err := exec.Command("tshark", "-r", record, "-d", "udp.port==5004,rtp", "-d", "udp.port==5005,rtcp", "-d", "rtp.pt==96,vp8",
-		"-Y", "vp8.keyframe.width || rtcp.psfb.fmt==1", "-T", "fields", "-e", "frame.time_relative", "-e", "vp8.keyframe.width").Output()
+	out, err := exec.Command("tshark", "-r", record,
+		"-d", "udp.port==5004,rtp", "-d", "udp.port==5005,rtcp", "-d", "rtp.pt==96,vp8",
+		"-Y", "vp8.keyframe.width || rtcp.psfb.fmt==1",
+		"-T", "fields", "-e", "frame.time_relative", "-e", "vp8.keyframe.width").Output()
 	if err != nil {
 		t.Fatalf("tshark: %v", err)
 	}

@@ -52,7 +52,10 @@ func (y *yard) bridge(source string, flags ...string) {
 	y.await("Janus' web server", func() bool {
 		return strings.Contains(y.output(y.theirs, "ss", "-ltnH"), ":8088")
 	})
-	y.run(y.ours, y.log("camsource"), append([]string{program(y.t), "--camera", source, "--rtp", firstAddress + ":5004", "--rtcp", firstAddress + ":5005"}, flags...)...)
+	y.run(y.ours, y.log("camsource"),
+		append([]string{
+			program(y.t), "--camera", source, "--rtp", firstAddress + ":5004", "--rtcp", firstAddress + ":5005",
+		}, flags...)...)
 	y.await("the stream", func() bool { return strings.Contains(y.said("camsource"), "camsource READY ") })
 }
 
@@ -81,7 +84,9 @@ func (y *yard) configureJanus() (flags []string) {
 		to := filepath.Join(dir, filepath.Base(f))
 		if filepath.Base(f) == "janus.jcfg" {
 			flags = []string{"--configs-folder", dir, "--config", to}
-			b = []byte(strings.Replace(string(b), "general: {", fmt.Sprintf("general: {\n\tplugins_folder = %q\n\ttransports_folder = %q", parts[0]+"/plugins", parts[0]+"/transports"), 1))
+			b = []byte(strings.Replace(string(b), "general: {",
+				fmt.Sprintf("general: {\n\tplugins_folder = %q\n\ttransports_folder = %q",
+					parts[0]+"/plugins", parts[0]+"/transports"), 1))
 		}
 		if err := os.WriteFile(to, b, 0o644); err != nil {
 			t.Fatal(err)
@@ -95,13 +100,16 @@ func (y *yard) configureJanus() (flags []string) {
 func (y *yard) browse(pictures int, viewers ...string) map[string]viewing {
 	y.t.Helper()
 	reports, page := y.serve()
-	profile, err := os.MkdirTemp("", "krazycam-chromium-") // not TempDir: a helper of Chromium's may write while that is removed
+	// Not TempDir: a helper process of Chromium may write while that is removed.
+	profile, err := os.MkdirTemp("", "krazycam-chromium-")
 	if err != nil {
 		y.t.Fatal(err)
 	}
 	defer os.RemoveAll(profile)
-	stop := y.run(y.browser, y.log("chromium"), "chromium", "--no-sandbox", "--headless=new", "--disable-gpu", "--disable-breakpad", "--disable-dev-shm-usage", "--user-data-dir="+profile,
-		fmt.Sprintf("%s?janus=http://%s:8088/janus&id=1&pictures=%d&viewers=%s", page, janusAddress, pictures, strings.Join(viewers, ",")))
+	stop := y.run(y.browser, y.log("chromium"), "chromium", "--no-sandbox", "--headless=new", "--disable-gpu",
+		"--disable-breakpad", "--disable-dev-shm-usage", "--user-data-dir="+profile,
+		fmt.Sprintf("%s?janus=http://%s:8088/janus&id=1&pictures=%d&viewers=%s", page, janusAddress, pictures,
+			strings.Join(viewers, ",")))
 	defer stop()
 	all := map[string]viewing{}
 	limit := time.After(2 * time.Minute)
@@ -125,7 +133,8 @@ func (y *yard) serve() (reports chan viewing, page string) {
 	reports = make(chan viewing, 10)
 	pages := http.NewServeMux()
 	pages.Handle("GET /", http.FileServer(http.Dir(manual)))
-	pages.HandleFunc("GET /probe.html", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, "testdata/probe.html") })
+	pages.HandleFunc("GET /probe.html",
+		func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, "testdata/probe.html") })
 	pages.HandleFunc("POST /report/{who}", func(_ http.ResponseWriter, r *http.Request) {
 		v := viewing{who: r.PathValue("who")}
 		if err := json.NewDecoder(r.Body).Decode(&v); err != nil {

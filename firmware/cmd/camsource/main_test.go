@@ -66,23 +66,32 @@ func TestBadInputIsOneLineThatSaysWhatToDo(t *testing.T) {
 		{"an argument too many", []string{"cam0"}, true, `unexpected "cam0"`},
 		{"help for a verb that does not exist", []string{"help", "cam0"}, true, `unexpected "cam0"`},
 		{"a receiver without a port", []string{"--rtp", "127.0.0.1", "--rtcp", "127.0.0.1:10"}, true, "--rtp: "},
-		{"a speed that lets libvpx choose", append([]string{"--speed", "4"}, to...), true, "--speed: must be a whole number from -16 to -1"},
+		{"a speed that lets libvpx choose", append([]string{"--speed", "4"}, to...), true,
+			"--speed: must be a whole number from -16 to -1"},
 		{"no thread", append([]string{"--threads", "0"}, to...), true, "--threads: must be a whole number from 1 to 4"},
 		{"a size that is none", append([]string{"--size", "640"}, to...), true, "WIDTHxHEIGHT"},
 		{"a bitrate that is none", append([]string{"--bitrate", "fast"}, to...), true, "600k"},
 		{"no pictures at all", append([]string{"--fps", "-1"}, to...), true, "--fps"},
 		{"unpaced camera", append([]string{"--pace=false"}, to...), true, "--camera FILE.y4m"},
-		{"unpaced through a gateway", []string{"--pace=false", "--camera", "x.y4m", "--gateway", "https://g.example/", "--key", "k"}, true, "give --rtp and --rtcp"},
-		{"gateway without a key", []string{"--camera", "pattern", "--gateway", "https://g.example/"}, false, "gateway.key is missing"},
+		{"unpaced through a gateway",
+			[]string{"--pace=false", "--camera", "x.y4m", "--gateway", "https://g.example/", "--key", "k"},
+			true, "give --rtp and --rtcp"},
+		{"gateway without a key", []string{"--camera", "pattern", "--gateway", "https://g.example/"}, false,
+			"gateway.key is missing"},
 		{"no such camera", append([]string{"--camera", "/dev/video99"}, to...), false, "no such camera"},
 		{"a node that is no camera", append([]string{"--camera", "/dev/null"}, to...), false, "not a capture node"},
 		{"a file that is not there", append([]string{"--camera", "gone.y4m"}, to...), false, "no such file"},
 		{"a file that is no y4m", append([]string{"--camera", file(t, "x.y4m", "RIFF")}, to...), false, "y4m"},
 		{"configuration missing", []string{"--config", "gone.json"}, false, "gone.json"},
-		{"unknown configuration key", []string{"--config", file(t, "k.json", "{\n\"stream\": {\"colour\": 1}}")}, false, "k.json:2: stream.colour"},
-		{"wrong configuration value", []string{"--config", file(t, "v.json", `{"stream": {"fps": 0}}`)}, false, "v.json:1: stream.fps"},
-		{"key over plain http", []string{"--camera", "pattern", "--gateway", "http://127.0.0.1:9/", "--key", "k"}, false, "allow-http"},
-		{"receiver that does not resolve", []string{"--camera", "pattern", "--rtp", "nowhere..invalid:9", "--rtcp", "nowhere..invalid:10"}, false, "stream.rtp"},
+		{"unknown configuration key", []string{"--config", file(t, "k.json", "{\n\"stream\": {\"colour\": 1}}")}, false,
+			"k.json:2: stream.colour"},
+		{"wrong configuration value", []string{"--config", file(t, "v.json", `{"stream": {"fps": 0}}`)}, false,
+			"v.json:1: stream.fps"},
+		{"key over plain http", []string{"--camera", "pattern", "--gateway", "http://127.0.0.1:9/", "--key", "k"}, false,
+			"allow-http"},
+		{"receiver that does not resolve",
+			[]string{"--camera", "pattern", "--rtp", "nowhere..invalid:9", "--rtcp", "nowhere..invalid:10"},
+			false, "stream.rtp"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, _, err := call(t, c.args...)
@@ -100,13 +109,16 @@ func TestBadInputIsOneLineThatSaysWhatToDo(t *testing.T) {
 }
 
 func TestFlagsOverrideTheConfigurationFile(t *testing.T) {
-	path := file(t, "krazycam.json", `{"stream": {"size": "1280x720", "fps": 15, "bitrate": "1M"}, "gateway": {"url": "https://g.example/", "key": "k"}}`)
+	path := file(t, "krazycam.json",
+		`{"stream": {"size": "1280x720", "fps": 15, "bitrate": "1M"},
+		  "gateway": {"url": "https://g.example/", "key": "k"}}`)
 	o, err := parsed(t, "--config", path, "--fps", "10", "--camera", "C920")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := o.config.Stream
-	if s.Size.String() != "1280x720" || s.FPS != 10 || s.Bitrate != 1_000_000 || o.config.Camera.Device != "C920" || o.config.Gateway.Key != "k" {
+	if s.Size.String() != "1280x720" || s.FPS != 10 || s.Bitrate != 1_000_000 || o.config.Camera.Device != "C920" ||
+		o.config.Gateway.Key != "k" {
 		t.Errorf("parse gave %+v, want the file's size, bitrate and key, the flags' fps and camera", o.config)
 	}
 }
@@ -144,7 +156,7 @@ func TestSpeedAndThreadsReachTheEncoder(t *testing.T) {
 
 func TestAGatewayOfThisMachineNeedsFlagsOnly(t *testing.T) {
 	o, err := parsed(t, "--gateway", "http://127.0.0.1:8080/", "--key", "k", "--allow-http", "--allow-loopback")
-	if err := errors.Join(err, o.check()); err != nil || !o.config.Gateway.AllowLoopback {
+	if err := errors.Join(err, o.checkTogether()); err != nil || !o.config.Gateway.AllowLoopback {
 		t.Errorf("%+v: %v", o.config.Gateway, err)
 	}
 }
@@ -156,12 +168,13 @@ func TestBoardSurvivesAConfigurationThatCannotWork(t *testing.T) {
 		{Stream: config.Stream{RTP: "192.0.2.1:5004"}},
 	} {
 		o := options{config: c, pace: true}
-		o.fill()
-		err := o.check()
+		o.fillFromBoard()
+		err := o.checkTogether()
 		if err == nil {
 			t.Errorf("%+v is taken", c)
 		}
-		if got := o.survive(err, true); got != nil || o.warning != err || o.config.Gateway.URL+o.config.Stream.RTP != "" {
+		if got := o.surviveOnBoard(err, true); got != nil || o.warning != err ||
+			o.config.Gateway.URL+o.config.Stream.RTP != "" {
 			t.Errorf("survive = %v with warning %v and %+v, want the defaults and the reason", got, o.warning, o.config)
 		}
 	}

@@ -48,7 +48,7 @@ func addOptions(cmd *cobra.Command) *options {
 // resolve reads the configuration file, puts the flags over it, and the board's own values
 // where neither says anything.
 func (o *options) resolve() error {
-	if err := o.load(o.file); err != nil {
+	if err := o.readFile(o.file); err != nil {
 		return err
 	}
 	if _, ok := o.given["gateway"]; ok { // whoever names a gateway wants it asked, not the file's receiver
@@ -57,13 +57,13 @@ func (o *options) resolve() error {
 	if err := o.given.override(&o.config, false); err != nil {
 		return err
 	}
-	o.fill()
+	o.fillFromBoard()
 	return nil
 }
 
-// load reads the configuration file. On a board a file that is missing or broken leaves the
+// readFile reads the configuration file. On a board a file that is missing or broken leaves the
 // defaults and a warning: a board must not die of it.
-func (o *options) load(path string) error {
+func (o *options) readFile(path string) error {
 	if path == "" {
 		return nil
 	}
@@ -82,8 +82,8 @@ func (o *options) load(path string) error {
 	return nil
 }
 
-// fill takes from the board's model what nobody said.
-func (o *options) fill() {
+// fillFromBoard takes from the board's model what nobody said.
+func (o *options) fillFromBoard() {
 	s, m := &o.config.Stream, o.model
 	if s.Size == (config.Size{}) {
 		s.Size = config.Size{Width: m.Width, Height: m.Height}
@@ -94,8 +94,8 @@ func (o *options) fill() {
 	s.Threads = cmp.Or(s.Threads, m.Threads)
 }
 
-// check finds what only all settings together show.
-func (o *options) check() error {
+// checkTogether finds what only all settings together show.
+func (o *options) checkTogether() error {
 	s := o.config.Stream
 	switch {
 	case (s.RTP == "") != (s.RTCP == ""):
@@ -112,14 +112,14 @@ func (o *options) check() error {
 	return nil
 }
 
-// survive turns what is wrong with a board's configuration into a warning and the
+// surviveOnBoard turns what is wrong with a board's configuration into a warning and the
 // defaults: if camsource ended, supervision would start it every second, for years.
-func (o *options) survive(err error, board bool) error {
+func (o *options) surviveOnBoard(err error, board bool) error {
 	if err == nil || !board {
 		return err
 	}
 	o.warning, o.config = err, config.Default()
-	o.fill()
+	o.fillFromBoard()
 	return nil
 }
 

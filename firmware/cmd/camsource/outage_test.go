@@ -55,10 +55,15 @@ func (y *yard) reach(n, before int, limit time.Duration) time.Duration {
 
 // receiver starts GStreamer's.
 func (y *yard) receiver() (stop func()) {
-	return y.run(y.theirs, y, "gst-launch-1.0", "-v", "rtpbin", "name=b", "latency=100", "rtp-profile=avpf", "do-retransmission=true",
-		"udpsrc", "port=5004", "caps=application/x-rtp,media=video,encoding-name=VP8,payload=96,clock-rate=90000,rtcp-fb-nack=(boolean)true,rtcp-fb-nack-pli=(boolean)true", "!",
-		"b.recv_rtp_sink_0", "b.", "!", "rtpvp8depay", "request-keyframe=true", "!", "vp8dec", "!", "fakesink", "silent=false", "sync=false",
-		"udpsrc", "port=5005", "!", "b.recv_rtcp_sink_0", "b.send_rtcp_src_0", "!", "udpsink", "host=10.79.0.1", "port=5007", "sync=false", "async=false")
+	return y.run(y.theirs, y, "gst-launch-1.0", "-v", "rtpbin", "name=b", "latency=100", "rtp-profile=avpf",
+		"do-retransmission=true",
+		"udpsrc", "port=5004",
+		"caps=application/x-rtp,media=video,encoding-name=VP8,payload=96,clock-rate=90000,"+
+			"rtcp-fb-nack=(boolean)true,rtcp-fb-nack-pli=(boolean)true", "!",
+		"b.recv_rtp_sink_0", "b.", "!", "rtpvp8depay", "request-keyframe=true", "!", "vp8dec", "!", "fakesink",
+		"silent=false", "sync=false",
+		"udpsrc", "port=5005", "!", "b.recv_rtcp_sink_0", "b.send_rtcp_src_0", "!", "udpsink", "host=10.79.0.1",
+		"port=5007", "sync=false", "async=false")
 }
 
 // stream starts both ends and waits until pictures flow.
@@ -67,7 +72,8 @@ func (y *yard) stream() {
 	y.hosts(firstAddress)
 	y.t.Cleanup(func() { _ = os.RemoveAll(filepath.Join("/etc/netns", y.ours)) })
 	y.stopReceiver = y.receiver()
-	y.run(y.ours, nil, program(y.t), "--camera", "pattern", "--size", "320x240", "--rtp", "receiver.test:5004", "--rtcp", "receiver.test:5005", "--local-rtcp-port", "5007")
+	y.run(y.ours, nil, program(y.t), "--camera", "pattern", "--size", "320x240", "--rtp", "receiver.test:5004",
+		"--rtcp", "receiver.test:5005", "--local-rtcp-port", "5007")
 	y.reach(90, 0, 30*time.Second)
 }
 

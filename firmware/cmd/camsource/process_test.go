@@ -48,7 +48,8 @@ func TestProcessStreamsGivesUpRootAndSaysGoodbye(t *testing.T) {
 	}
 	media, reports := sink(t), sink(t)
 	sdp := filepath.Join(t.TempDir(), "s.sdp")
-	cmd := exec.Command(program(t), "--camera", "pattern", "--rtp", media.LocalAddr().String(), "--rtcp", reports.LocalAddr().String(), "--sdp", sdp)
+	cmd := exec.Command(program(t), "--camera", "pattern", "--sdp", sdp,
+		"--rtp", media.LocalAddr().String(), "--rtcp", reports.LocalAddr().String())
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +68,8 @@ func TestProcessStreamsGivesUpRootAndSaysGoodbye(t *testing.T) {
 	}()
 	select {
 	case line := <-ready:
-		if want := fmt.Sprintf("rtp=%v rtcp=%v size=640x480", media.LocalAddr(), reports.LocalAddr()); !strings.Contains(line, want) {
+		want := fmt.Sprintf("rtp=%v rtcp=%v size=640x480", media.LocalAddr(), reports.LocalAddr())
+		if !strings.Contains(line, want) {
 			t.Errorf("machine line %q lacks %q", line, want)
 		}
 		if !regexp.MustCompile(` rss=[1-9]\d{3,5}kB$`).MatchString(line) {
@@ -104,7 +106,8 @@ func sayMemory(t *testing.T, pid int) {
 	}
 	for line := range strings.Lines(string(b)) {
 		if kind, kib, ok := strings.Cut(line, ":"); ok && (kind == "VmRSS" || kind == "VmHWM") {
-			t.Logf("FIGURE camsource on amd64, 640x480@30, %s: %s", map[string]string{"VmRSS": "resident memory", "VmHWM": "at most"}[kind], strings.TrimSpace(kib))
+			t.Logf("FIGURE camsource on amd64, 640x480@30, %s: %s",
+				map[string]string{"VmRSS": "resident memory", "VmHWM": "at most"}[kind], strings.TrimSpace(kib))
 		}
 	}
 }
@@ -118,7 +121,8 @@ func checkRights(t *testing.T, pid int) {
 	}
 	id := fmt.Sprint(board.SourceUser)
 	want := map[string]string{
-		"Uid:": strings.Repeat(id+" ", 4), "Gid:": strings.Repeat(id+" ", 4), "Groups:": fmt.Sprint(board.VideoGroup), "CapEff:": "0000000000000000",
+		"Uid:": strings.Repeat(id+" ", 4), "Gid:": strings.Repeat(id+" ", 4), "Groups:": fmt.Sprint(board.VideoGroup),
+		"CapEff:": "0000000000000000",
 	}
 	for _, task := range tasks { // each thread, those of C too
 		b, err := os.ReadFile(task)
@@ -134,7 +138,8 @@ func checkRights(t *testing.T, pid int) {
 	}
 }
 
-// checkGoodbye reads RTCP until the BYE (payload type 203, RFC 3550 section 6.6), which must be the last part of a compound.
+// checkGoodbye reads RTCP until the BYE (payload type 203, RFC 3550 section 6.6), which must be
+// the last part of a compound.
 func checkGoodbye(t *testing.T, reports *net.UDPConn) {
 	t.Helper()
 	if err := reports.SetReadDeadline(time.Now().Add(time.Second)); err != nil {

@@ -48,7 +48,8 @@ func TestProcessWithAGatewayThatDoesNotGrantSaysOneLineAndGoesOn(t *testing.T) {
 	all = append(all, bad{"HTML", badGateway(t, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "<!DOCTYPE html>\n<html>Welcome</html>")
 	}), `"` + gateway.ErrBadAnswer.Error() + `"`})
-	all = append(all, bad{"elsewhere", badGateway(t, http.RedirectHandler("https://other.example/", http.StatusFound).ServeHTTP), `"` + gateway.ErrRedirect.Error() + `"`})
+	elsewhere := http.RedirectHandler("https://other.example/", http.StatusFound)
+	all = append(all, bad{"elsewhere", badGateway(t, elsewhere.ServeHTTP), `"` + gateway.ErrRedirect.Error() + `"`})
 	silent, closed := listenTCP(t), listenTCP(t)
 	closed.Close()
 	all = append(all, bad{"never answering", "http://" + silent.Addr().String(), `"` + gateway.ErrSilent.Error() + `"`})
@@ -84,7 +85,8 @@ func runUntilTrouble(t *testing.T, path, url string) (lines []string, code int) 
 	t.Helper()
 	allow := file(t, "krazycam.json", `{"gateway": {"allow-http": true, "key": "sesame"}}`)
 	state := filepath.Join(t.TempDir(), "state")
-	if err := os.Chmod(filepath.Dir(filepath.Dir(state)), 0o755); err != nil { // else only root gets there, and camsource ceases to be it
+	// Else only root gets there, and camsource ceases to be it.
+	if err := os.Chmod(filepath.Dir(filepath.Dir(state)), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(path, "--config", allow, "--camera", "pattern", "--gateway", url, "--state", state)

@@ -44,7 +44,7 @@ func newStreamCommand(dropRights func() error) *cobra.Command {
 		if err := o.resolve(); err != nil {
 			return err
 		}
-		if err := o.survive(o.check(), onBoard); err != nil {
+		if err := o.surviveOnBoard(o.checkTogether(), onBoard); err != nil {
 			return err
 		}
 		return runStream(cmd.Context(), o, cmd.ErrOrStderr(), dropRights)
@@ -123,7 +123,7 @@ func newSource(o *options, log *slog.Logger, lines io.Writer) *firmware.Source {
 	return &firmware.Source{
 		Config: o.config, Unpaced: !o.pace, Patient: onBoard,
 		Speed: o.config.Stream.Speed, Threads: o.config.Stream.Threads, RawRate: o.model.RawRate,
-		State: o.state, Restart: restartWish, Name: "camsource@" + host, Built: built(), Log: log,
+		State: o.state, Restart: restartRequest, Name: "camsource@" + host, Built: built(), Log: log,
 		Ready: func(fields string) { fmt.Fprintf(lines, "camsource READY %s rss=%dkB\n", fields, resident()) },
 	}
 }

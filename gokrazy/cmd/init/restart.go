@@ -26,7 +26,7 @@ const (
 // watchRestartWish makes the folder in which camsource may leave its wish and looks for it
 // until ctx ends.
 func watchRestartWish(ctx context.Context, log *slog.Logger) {
-	if err := ownFolder(filepath.Dir(board.RestartWish), board.SourceUser); err != nil {
+	if err := ownFolder(filepath.Dir(board.RestartRequest), board.SourceUser); err != nil {
 		log.Error("camsource cannot wish for a restart", "error", err)
 		return
 	}
@@ -39,7 +39,7 @@ func watchRestartWish(ctx context.Context, log *slog.Logger) {
 				return
 			case <-tick.C:
 			}
-			if !restartDue(board.RestartWish, uptime()) {
+			if !restartDue(board.RestartRequest, uptime()) {
 				continue
 			}
 			log.Error("the camera does not come back: restarting the board")
