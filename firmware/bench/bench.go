@@ -1,11 +1,11 @@
 // Package bench measures what this machine can encode: sizes, speeds and threads in,
 // rates, CPU of each stage, latency and picture quality out, and the setting to use.
 //
-// It is what `camsource bench` runs on a board, beside the pipeline: the same stages
-// (encoder/convert, encoder, rtpsend) one after the other in one goroutine, over
-// buffers in memory, as fast as they go. It owns the buffers and, while it runs, an
-// encoder and two UDP sockets on loopback. CPU is the whole process's, the threads of
-// libvpx included; times are in milliseconds, rates in bit/s unless a name says kbit.
+// `camsource bench` runs it, without the pipeline: the same stages (encoder/convert, encoder,
+// rtpsend) one after the other in one goroutine, over buffers in memory, as fast as they go.
+// It owns the buffers and, while it runs, an encoder and two UDP sockets on loopback. CPU is
+// that of the whole process, libvpx's threads included; times are in milliseconds, rates in
+// bit/s unless a name says kbit.
 package bench
 
 import (
@@ -40,16 +40,17 @@ type Config struct {
 	Bitrate encoder.Bitrate // at 640x480; others get it in proportion to the square root of their pixels
 	Version string          // of the program, for the report
 
-	// Progress is told in a person's words what is done, several times a minute.
+	// Progress is called with a sentence for a person, several times a minute.
 	Progress func(string)
 	// Measured is called after each row with the report so far.
 	Measured func(Report) error
 }
 
-// Defaults measures in a few minutes what an owner of a board chooses from.
+// Defaults takes a few minutes on a PC and covers what an owner of a board chooses from.
 func Defaults() Config {
 	c := Config{
-		Format: pixfmt.YUYV, Sizes: []Size{{320, 240}, {640, 480}, {1280, 720}}, Speeds: []int{-4, -8, -12, -16},
+		Format: pixfmt.YUYV,
+		Sizes:  []Size{{320, 240}, {640, 480}, {1280, 720}}, Speeds: []int{-4, -8, -12, -16},
 		Threads: []int{1}, Frames: 300, FPS: 30, Bitrate: 600_000,
 	}
 	if runtime.NumCPU() > 1 {
@@ -58,8 +59,8 @@ func Defaults() Config {
 	return c
 }
 
-// Ask puts what a configuration names in the place of what is there.
-func (c *Config) Ask(b config.Bench) {
+// Override takes what a configuration says in the place of what is there.
+func (c *Config) Override(b config.Bench) {
 	if len(b.Sizes) > 0 {
 		c.Sizes = nil
 		for _, s := range b.Sizes {
@@ -77,13 +78,14 @@ func (c *Config) Ask(b config.Bench) {
 	}
 }
 
-// rows are all that is asked for, in the order in which they are measured.
-func (c Config) rows() (all []Row) {
+// wantedRows are all rows in the order in which they are measured, without results.
+func (c Config) wantedRows() (all []Row) {
 	for _, size := range c.Sizes {
 		for _, speed := range c.Speeds {
 			for _, threads := range c.Threads {
 				all = append(all, Row{
-					Size: size, Format: c.Format.String(), Speed: speed, Threads: threads, Bitrate: int(c.bitrate(size)), Frames: c.Frames,
+					Size: size, Format: c.Format.String(), Speed: speed, Threads: threads,
+					Bitrate: int(c.bitrateOf(size)), Frames: c.Frames,
 				})
 			}
 		}
@@ -91,47 +93,47 @@ func (c Config) rows() (all []Row) {
 	return all
 }
 
-// Begin gives kept if this program measured it on this machine and its rows are those,
-// or the first of those, that c asks for: it is whole then, or Interrupted and for Resume
-// to go on with, at the row of its Attempt. Of anything else it gives a report without rows.
+// Begin gives kept if this program measured it on this machine and its rows are those, or
+// the first of those, that c asks for. It is then either complete, or Interrupted: Resume goes
+// on with it, at the row of its Attempt. Otherwise Begin gives a report without rows.
 func (c Config) Begin(kept Report) Report {
 	fresh := newReport(c)
-	rows := c.rows()
+	rows := c.wantedRows()
 	if !kept.sameRun(fresh) || len(kept.Rows) > len(rows) {
 		kept = fresh
 	}
 	for i, row := range kept.Rows {
-		if row.wish() != rows[i] {
+		if row.withoutResult() != rows[i] {
 			kept = fresh
 			break
 		}
 	}
-	kept.attempt(rows[len(kept.Rows):])
+	kept.setAttempt(rows[len(kept.Rows):])
 	return kept
 }
 
-// bitrate is what a size gets.
-func (c Config) bitrate(s Size) encoder.Bitrate {
+// bitrateOf scales the bitrate by the root of a size's pixels.
+func (c Config) bitrateOf(s Size) encoder.Bitrate {
 	share := math.Sqrt(float64(s.Width*s.Height) / (640 * 480))
 	return min(max(encoder.Bitrate(float64(c.Bitrate)*share), encoder.MinBitrate), encoder.MaxBitrate)
 }
 
-// Run measures until all is done or ctx ends; then the report holds what was measured
-// so far and says that it is not whole.
+// Run measures until all is done or ctx ends. In the second case the report holds what was
+// measured so far and is Interrupted.
 func Run(ctx context.Context, c Config) (Report, error) { return c.Resume(ctx, newReport(c)) }
 
-// Resume goes on behind the rows of r, which is one that Begin gave.
+// Resume goes on after the rows of r, which Begin gave.
 func (c Config) Resume(ctx context.Context, r Report) (Report, error) {
 	var loaded *clip
 	var size Size
-	rows := c.rows()
+	rows := c.wantedRows()
 	for i := len(r.Rows); i < len(rows); i++ {
 		row := rows[i]
-		r.attempt(rows[i:])
+		r.setAttempt(rows[i:])
 		if loaded == nil || row.Size != size {
 			c.Progress(fmt.Sprintf("loading %v as %v", row.Size, c.Format))
 			var err error
-			if loaded, err = load(c.Input, c.Format, row.Size, c.Frames); err != nil {
+			if loaded, err = loadClip(c.Input, c.Format, row.Size, c.Frames); err != nil {
 				return r, err
 			}
 			size = row.Size
@@ -140,17 +142,18 @@ func (c Config) Resume(ctx context.Context, r Report) (Report, error) {
 		if err := c.measure(ctx, loaded, &row, what); err != nil || ctx.Err() != nil {
 			return r, err
 		}
-		r.add(row)
-		r.attempt(rows[i+1:])
-		if c.Measured != nil { // first: who reads of a row may pull the plug
+		r.addRow(row)
+		r.setAttempt(rows[i+1:])
+		if c.Measured != nil { // before Progress: somebody who reads of a row may pull the plug
 			if err := c.Measured(r); err != nil {
 				return r, err
 			}
 		}
-		c.Progress(fmt.Sprintf("%s: %.0f fps, %.2f ms CPU, p99 %.2f ms, %.2f dB", what, row.FPS, row.CPU.All, row.Latency.P99, row.PSNR))
+		c.Progress(fmt.Sprintf("%s: %.0f fps, %.2f ms CPU, p99 %.2f ms, %.2f dB",
+			what, row.FPS, row.CPU.All, row.Latency.P99, row.PSNR))
 	}
 	return r, nil
 }
 
-// still is how often Progress hears of a row that is being measured.
-const still = 5 * time.Second
+// progressInterval is how often Progress is called while a row is being measured.
+const progressInterval = 5 * time.Second

@@ -31,7 +31,7 @@ func small(t *testing.T) Config {
 func y4m(t *testing.T, size Size, n int) string {
 	t.Helper()
 	b := []byte("YUV4MPEG2 W" + strings.Replace(size.String(), "x", " H", 1) + " F30:1 C420jpeg\n")
-	err := drawn(size, n, func(p *image.YCbCr, _ []byte) error {
+	err := drawPictures(size, n, func(p *image.YCbCr, _ []byte) error {
 		b = append(append(append(append(b, "FRAME\n"...), p.Y...), p.Cb...), p.Cr...)
 		return nil
 	})
@@ -48,7 +48,8 @@ func y4m(t *testing.T, size Size, n int) string {
 func TestEachFormatAndInputGivesARowThatAddsUp(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "clip.mjpeg")
 	var jpegs bytes.Buffer
-	if err := drawn(Size{160, 120}, 25, func(p *image.YCbCr, _ []byte) error { return jpeg.Encode(&jpegs, p, nil) }); err != nil {
+	write := func(p *image.YCbCr, _ []byte) error { return jpeg.Encode(&jpegs, p, nil) }
+	if err := drawPictures(Size{160, 120}, 25, write); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(file, jpegs.Bytes(), 0o600); err != nil {
@@ -65,10 +66,12 @@ func TestEachFormatAndInputGivesARowThatAddsUp(t *testing.T) {
 				t.Fatalf("%s as %v: %d rows, %d saved, %v", input, format, len(r.Rows), saved, err)
 			}
 			row := r.Rows[0]
-			if row.Frames != 20 || row.FPS <= 0 || row.PSNR < 25 || row.PSNR > 60 || row.Kbit <= 0 || row.Format != format.String() {
+			if row.Frames != 20 || row.FPS <= 0 || row.PSNR < 25 || row.PSNR > 60 || row.Kbit <= 0 ||
+				row.Format != format.String() {
 				t.Errorf("%s as %v: %+v", input, format, row)
 			}
-			if sum := row.CPU.Convert + row.CPU.Encode + row.CPU.Send; sum < row.CPU.All*0.999 || sum > row.CPU.All*1.001 || row.CPU.Encode <= 0 {
+			sum := row.CPU.Convert + row.CPU.Encode + row.CPU.Send
+			if sum < row.CPU.All*0.999 || sum > row.CPU.All*1.001 || row.CPU.Encode <= 0 {
 				t.Errorf("%s as %v: stages %+v do not add up", input, format, row.CPU)
 			}
 			if row.Latency.P50 <= 0 || row.Latency.P99 < row.Latency.P50 {
@@ -126,9 +129,10 @@ func TestBeginTakesOnlyWhatIsAPartOfTheWish(t *testing.T) {
 		c := c
 		x.change(&c)
 		got := c.Begin(x.kept)
-		left := len(c.rows()) - x.rows
+		left := len(c.wantedRows()) - x.rows
 		if len(got.Rows) != x.rows || got.Interrupted != (left > 0) || (got.Attempt != nil) != (left > 0) {
-			t.Errorf("%s: %d rows, interrupted %v, attempt %+v; want %d", x.name, len(got.Rows), got.Interrupted, got.Attempt, x.rows)
+			t.Errorf("%s: %d rows, interrupted %v, attempt %+v; want %d",
+				x.name, len(got.Rows), got.Interrupted, got.Attempt, x.rows)
 		}
 	}
 }
@@ -136,8 +140,11 @@ func TestBeginTakesOnlyWhatIsAPartOfTheWish(t *testing.T) {
 func TestConfigurationTakesWhatTheEncoderTakes(t *testing.T) {
 	for speed := -18; speed <= 1; speed++ {
 		for threads := 1; threads <= 6; threads++ {
-			asked, wrong := config.Parse("f", fmt.Appendf(nil, `{"bench": {"sizes": ["64x48"], "speeds": [%d], "threads": [%d]}}`, speed, threads))
-			e, err := encoder.New(encoder.Config{Width: 64, Height: 48, FPS: 30, Bitrate: 100_000, Speed: speed, Threads: threads})
+			asked, wrong := config.Parse("f",
+				fmt.Appendf(nil, `{"bench": {"sizes": ["64x48"], "speeds": [%d], "threads": [%d]}}`, speed, threads))
+			e, err := encoder.New(encoder.Config{
+				Width: 64, Height: 48, FPS: 30, Bitrate: 100_000, Speed: speed, Threads: threads,
+			})
 			if err == nil {
 				e.Close()
 			}
@@ -145,8 +152,10 @@ func TestConfigurationTakesWhatTheEncoderTakes(t *testing.T) {
 				t.Errorf("speed %d, threads %d: the configuration says %v, the encoder %v", speed, threads, wrong, err)
 			}
 			var c Config
-			if c.Ask(asked.Bench); wrong == nil && (len(c.rows()) != 1 || c.rows()[0].Speed != speed || c.rows()[0].Threads != threads) {
-				t.Errorf("speed %d, threads %d: rows %+v", speed, threads, c.rows())
+			c.Override(asked.Bench)
+			rows := c.wantedRows()
+			if wrong == nil && (len(rows) != 1 || rows[0].Speed != speed || rows[0].Threads != threads) {
+				t.Errorf("speed %d, threads %d: rows %+v", speed, threads, rows)
 			}
 		}
 	}
@@ -174,7 +183,7 @@ func TestWrongInputsAreErrors(t *testing.T) {
 
 func TestPackedPicturesConvertBack(t *testing.T) {
 	for _, format := range []pixfmt.FourCC{pixfmt.YUYV, pixfmt.YU12} {
-		c, err := load("", format, Size{64, 48}, 3)
+		c, err := loadClip("", format, Size{64, 48}, 3)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -184,7 +193,7 @@ func TestPackedPicturesConvertBack(t *testing.T) {
 		}
 		defer conv.Close()
 		n := 0
-		err = drawn(Size{64, 48}, 3, func(want *image.YCbCr, _ []byte) error {
+		err = drawPictures(Size{64, 48}, 3, func(want *image.YCbCr, _ []byte) error {
 			got := image.NewYCbCr(want.Rect, want.SubsampleRatio)
 			if err := conv.Convert(got, c.buffers[n]); err != nil {
 				return err
@@ -205,12 +214,12 @@ func TestClipIsPlayedToAndFro(t *testing.T) {
 	c := &clip{buffers: [][]byte{{0}, {1}, {2}}}
 	var got []byte
 	for n := range 9 {
-		got = append(got, c.buffer(n)...)
+		got = append(got, c.bufferAt(n)...)
 	}
 	if diff := cmp.Diff([]byte{0, 1, 2, 1, 0, 1, 2, 1, 0}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if one := (&clip{buffers: [][]byte{{7}}}).buffer(5); one[0] != 7 {
+	if one := (&clip{buffers: [][]byte{{7}}}).bufferAt(5); one[0] != 7 {
 		t.Errorf("a clip of one: %v", one)
 	}
 }
@@ -224,17 +233,19 @@ func TestMachineIsReadFromSysfs(t *testing.T) {
 		"sys/devices/platform/soc/soc:firmware/get_throttled":  {Data: []byte("50005\n")},
 		"proc/device-tree/model":                               {Data: []byte("Raspberry Pi 3 Model B Rev 1.2\x00")},
 	}
-	if got, want := machine(pi).String(), "52 °C, 600 MHz, throttled: 50005"; got != want {
+	if got, want := machineState(pi).String(), "52 °C, 600 MHz, throttled: 50005"; got != want {
 		t.Errorf("machine = %q, want %q", got, want)
 	}
-	if got := model(pi); got != "Raspberry Pi 3 Model B Rev 1.2" {
+	if got := modelName(pi); got != "Raspberry Pi 3 Model B Rev 1.2" {
 		t.Errorf("model = %q", got)
 	}
-	pc := fstest.MapFS{"proc/cpuinfo": {Data: []byte("model name\t: A CPU\ncpu MHz\t\t: 2400.5\n\nmodel name\t: A CPU\ncpu MHz\t\t: 1800.0\n")}}
-	if got, want := machine(pc), (Machine{MHz: 1800}); got != want {
+	const cpuinfo = "model name\t: A CPU\ncpu MHz\t\t: 2400.5\n\nmodel name\t: A CPU\ncpu MHz\t\t: 1800.0\n"
+	pc := fstest.MapFS{"proc/cpuinfo": {Data: []byte(cpuinfo)}}
+	if got, want := machineState(pc), (Machine{MHz: 1800}); got != want {
 		t.Errorf("machine = %+v, want %+v", got, want)
 	}
-	if got, want := machine(fstest.MapFS{}).String()+", "+model(fstest.MapFS{}), "temperature unknown, clock unknown, unknown"; got != want {
+	const want = "temperature unknown, clock unknown, unknown"
+	if got := machineState(fstest.MapFS{}).String() + ", " + modelName(fstest.MapFS{}); got != want {
 		t.Errorf("a machine that tells nothing: %q, want %q", got, want)
 	}
 }

@@ -23,16 +23,17 @@ type clip struct {
 }
 
 const (
-	// hold is how many bytes of buffers are kept: a Pi with 512 MB has room for them.
-	hold = 64 << 20
-	// leastBuffers keeps a clip moving.
-	leastBuffers = 8
-	// quality of JPEGs made here: about what webcams send, 50 to 80 kB at 640x480.
-	quality = 80
+	// maxBufferBytes is how much of a clip is kept: a Pi with 512 MB has room for it.
+	maxBufferBytes = 64 << 20
+	// minBuffers keeps a clip moving.
+	minBuffers = 8
+	// jpegQuality is about that of webcams: 50 to 80 kB at 640x480.
+	jpegQuality = 80
 )
 
-// buffer number n, to and fro: no cut where the clip ends.
-func (c *clip) buffer(n int) []byte {
+// bufferAt gives buffer number n of a clip that is played to and fro, so that there is no cut
+// where it ends.
+func (c *clip) bufferAt(n int) []byte {
 	last := len(c.buffers) - 1
 	if last == 0 {
 		return c.buffers[0]
@@ -41,8 +42,8 @@ func (c *clip) buffer(n int) []byte {
 	return c.buffers[min(n, 2*last-n)]
 }
 
-// load makes at most n buffers of a format and size of what path holds; "" is a pattern.
-func load(path string, format pixfmt.FourCC, size Size, n int) (*clip, error) {
+// loadClip makes at most n buffers of a format and size from the file at path; "" is a pattern.
+func loadClip(path string, format pixfmt.FourCC, size Size, n int) (*clip, error) {
 	layout, err := pixfmt.New(format, size.Width, size.Height, 0)
 	if err != nil {
 		return nil, err
@@ -52,9 +53,9 @@ func load(path string, format pixfmt.FourCC, size Size, n int) (*clip, error) {
 		return nil, err
 	}
 	c := &clip{layout: layout}
-	n = min(n, max(hold/layout.Size, leastBuffers))
-	err = pictures(path, size, n, func(p *image.YCbCr, file []byte) error {
-		if p.Rect.Dx() == size.Width && p.Rect.Dy() == size.Height && format == pixfmt.MJPG && file != nil {
+	n = min(n, max(maxBufferBytes/layout.Size, minBuffers))
+	err = eachPicture(path, size, n, func(p *image.YCbCr, file []byte) error {
+		if format == pixfmt.MJPG && file != nil && p.Rect.Dx() == size.Width && p.Rect.Dy() == size.Height {
 			c.buffers = append(c.buffers, file) // the camera's own
 			return nil
 		}
@@ -72,20 +73,20 @@ func load(path string, format pixfmt.FourCC, size Size, n int) (*clip, error) {
 	return c, err
 }
 
-// pictures hands n pictures to use, and for an MJPEG file each one's JPEG.
-func pictures(path string, size Size, n int, use func(p *image.YCbCr, file []byte) error) error {
+// eachPicture hands n pictures to use, and for an MJPEG file the JPEG of each.
+func eachPicture(path string, size Size, n int, use func(p *image.YCbCr, file []byte) error) error {
 	switch {
 	case path == "":
-		return drawn(size, n, use)
+		return drawPictures(size, n, use)
 	case strings.HasSuffix(path, ".y4m"):
-		return fromY4M(path, n, use)
+		return readY4M(path, n, use)
 	case strings.HasSuffix(path, ".mjpeg"):
-		return fromMJPEG(path, n, use)
+		return readMJPEG(path, n, use)
 	}
 	return fmt.Errorf("%s: want FILE.y4m or FILE.mjpeg", path)
 }
 
-func fromY4M(path string, n int, use func(*image.YCbCr, []byte) error) error {
+func readY4M(path string, n int, use func(*image.YCbCr, []byte) error) error {
 	y, err := v4l2.OpenY4M(path, false)
 	if err != nil {
 		return err
@@ -105,8 +106,8 @@ func fromY4M(path string, n int, use func(*image.YCbCr, []byte) error) error {
 	return nil
 }
 
-// fromMJPEG reads JPEGs that follow each other without anything between.
-func fromMJPEG(path string, n int, use func(*image.YCbCr, []byte) error) error {
+// readMJPEG reads JPEGs that follow each other without anything between.
+func readMJPEG(path string, n int, use func(*image.YCbCr, []byte) error) error {
 	file, err := os.ReadFile(path)
 	if err != nil {
 		return err

@@ -10,21 +10,21 @@ import (
 	"strings"
 )
 
-// A Machine is where and in what state a measurement ran. What a machine does not
-// tell is zero.
+// A Machine is the state of the machine that a measurement ran on. What it does not report
+// is zero.
 type Machine struct {
 	Celsius   float64 `json:"celsius,omitempty"`   // of the hottest zone
 	MHz       float64 `json:"mhz,omitempty"`       // of the slowest core
 	Throttled string  `json:"throttled,omitempty"` // a Raspberry Pi's own bits: 0 is never
 }
 
-func readMachine() Machine { return machine(os.DirFS("/")) }
+func readMachine() Machine { return machineState(os.DirFS("/")) }
 
-func machine(root fs.FS) (m Machine) {
-	for _, t := range numbers(root, "sys/class/thermal/thermal_zone*/temp") {
+func machineState(root fs.FS) (m Machine) {
+	for _, t := range readNumbers(root, "sys/class/thermal/thermal_zone*/temp") {
 		m.Celsius = max(m.Celsius, t/1000)
 	}
-	for _, khz := range numbers(root, "sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq") {
+	for _, khz := range readNumbers(root, "sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq") {
 		if m.MHz == 0 || khz/1000 < m.MHz {
 			m.MHz = khz / 1000
 		}
@@ -32,25 +32,25 @@ func machine(root fs.FS) (m Machine) {
 	if m.MHz == 0 {
 		m.MHz = cpuinfoMHz(root)
 	}
-	m.Throttled = text(root, "sys/devices/platform/soc/soc:firmware/get_throttled")
+	m.Throttled = readText(root, "sys/devices/platform/soc/soc:firmware/get_throttled")
 	return m
 }
 
-// numbers reads every file that matches.
-func numbers(root fs.FS, pattern string) (list []float64) {
+// readNumbers reads every file that matches.
+func readNumbers(root fs.FS, pattern string) (list []float64) {
 	paths, err := fs.Glob(root, pattern)
 	if err != nil {
 		return nil
 	}
 	for _, p := range paths {
-		if n, err := strconv.ParseFloat(text(root, p), 64); err == nil {
+		if n, err := strconv.ParseFloat(readText(root, p), 64); err == nil {
 			list = append(list, n)
 		}
 	}
 	return list
 }
 
-func text(root fs.FS, path string) string {
+func readText(root fs.FS, path string) string {
 	b, err := fs.ReadFile(root, path)
 	if err != nil {
 		return ""
@@ -60,7 +60,7 @@ func text(root fs.FS, path string) string {
 
 // cpuinfoMHz is the slowest "cpu MHz" of a PC without cpufreq.
 func cpuinfoMHz(root fs.FS) (slowest float64) {
-	for line := range strings.Lines(text(root, "proc/cpuinfo")) {
+	for line := range strings.Lines(readText(root, "proc/cpuinfo")) {
 		key, value, _ := strings.Cut(line, ":")
 		if strings.TrimSpace(key) != "cpu MHz" {
 			continue
@@ -72,12 +72,12 @@ func cpuinfoMHz(root fs.FS) (slowest float64) {
 	return slowest
 }
 
-// model is what the boot firmware or the processor calls itself.
-func model(root fs.FS) string {
-	if m := text(root, "proc/device-tree/model"); m != "" {
+// modelName is what the boot firmware or the processor calls itself.
+func modelName(root fs.FS) string {
+	if m := readText(root, "proc/device-tree/model"); m != "" {
 		return m
 	}
-	for line := range strings.Lines(text(root, "proc/cpuinfo")) {
+	for line := range strings.Lines(readText(root, "proc/cpuinfo")) {
 		if key, value, _ := strings.Cut(line, ":"); strings.TrimSpace(key) == "model name" {
 			return strings.TrimSpace(value)
 		}

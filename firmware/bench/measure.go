@@ -21,8 +21,8 @@ import (
 	"github.com/krazycam/krazycam/v4l2"
 )
 
-// warmUp pictures are not timed: caches and the rate control settle, and the first
-// key frame takes five times a frame.
+// warmUp pictures are not timed: caches and the rate control settle, and the first key frame
+// takes five times as long as another frame.
 const warmUp = 10
 
 // A rig is the stages of one row.
@@ -59,38 +59,42 @@ func (r *rig) close() {
 	}
 }
 
-func (r *rig) convert(n int) error { return r.converter.Convert(&r.picture.YCbCr, r.clip.buffer(n)) }
+func (r *rig) convertBuffer(n int) error {
+	return r.converter.Convert(&r.picture.YCbCr, r.clip.bufferAt(n))
+}
 
-func (r *rig) encode(n int) (encoder.Frame, error) {
+func (r *rig) encodePicture(n int) (encoder.Frame, error) {
 	return r.encoder.Encode(&r.picture.YCbCr, time.Duration(n)*r.interval, false)
 }
 
-// measure fills in what a setting gives; after ctx has ended it is not whole.
+// measure fills in the results of a row. They are not complete if ctx ended meanwhile.
 func (c Config) measure(ctx context.Context, cl *clip, row *Row, what string) error {
 	e := encoder.Config{
-		Width: row.Size.Width, Height: row.Size.Height, FPS: c.FPS, Bitrate: encoder.Bitrate(row.Bitrate), Speed: row.Speed, Threads: row.Threads,
+		Width: row.Size.Width, Height: row.Size.Height, FPS: c.FPS,
+		Bitrate: encoder.Bitrate(row.Bitrate), Speed: row.Speed, Threads: row.Threads,
 	}
-	told := v4l2.Now()
-	tell := func(pass string, n int) {
-		if now := v4l2.Now(); now-told >= still {
-			told = now
+	reported := v4l2.Now()
+	report := func(pass string, n int) {
+		if now := v4l2.Now(); now-reported >= progressInterval {
+			reported = now
 			c.Progress(fmt.Sprintf("%s: %s %d of %d pictures", what, pass, n, c.Frames))
 		}
 	}
-	if err := c.timed(ctx, cl, e, row, func(n int) { tell("timed", n) }); err != nil || ctx.Err() != nil {
+	err := c.measureTimes(ctx, cl, e, row, func(n int) { report("timed", n) })
+	if err != nil || ctx.Err() != nil {
 		return err
 	}
-	return c.judged(ctx, cl, e, row, func(n int) { tell("judged", n) })
+	return c.measureQuality(ctx, cl, e, row, func(n int) { report("judged", n) })
 }
 
-// timed fills in all but the quality.
-func (c Config) timed(ctx context.Context, cl *clip, e encoder.Config, row *Row, tell func(int)) error {
+// measureTimes fills in all but the quality.
+func (c Config) measureTimes(ctx context.Context, cl *clip, e encoder.Config, row *Row, report func(int)) error {
 	r, err := newRig(cl, e)
 	if err != nil {
 		return err
 	}
 	defer r.close()
-	sink, closeSink, err := nowhere()
+	sink, closeSink, err := openSink()
 	if err != nil {
 		return err
 	}
@@ -101,12 +105,12 @@ func (c Config) timed(ctx context.Context, cl *clip, e encoder.Config, row *Row,
 		if n == warmUp {
 			t, start = timing{latency: t.latency[:0]}, v4l2.Now()
 		}
-		if err := t.picture(r, sink, n); err != nil {
+		if err := t.timePicture(r, sink, n); err != nil {
 			return err
 		}
-		tell(n)
+		report(n)
 	}
-	t.fill(row, v4l2.Now()-start, e.FPS)
+	t.fillRow(row, v4l2.Now()-start, e.FPS)
 	return nil
 }
 
@@ -117,19 +121,19 @@ type timing struct {
 	bytes, dropped int
 }
 
-// picture takes one through all stages.
-func (t *timing) picture(r *rig, sink *rtpsend.Sender, n int) error {
+// timePicture takes picture n through all stages.
+func (t *timing) timePicture(r *rig, sink *rtpsend.Sender, n int) error {
 	start, cpu := v4l2.Now(), processCPU()
 	spent := func(stage int) {
 		now := processCPU()
 		t.cpu[stage] += now - cpu
 		cpu = now
 	}
-	if err := r.convert(n); err != nil {
+	if err := r.convertBuffer(n); err != nil {
 		return err
 	}
 	spent(0)
-	f, err := r.encode(n)
+	f, err := r.encodePicture(n)
 	if err != nil {
 		return err
 	}
@@ -146,7 +150,7 @@ func (t *timing) picture(r *rig, sink *rtpsend.Sender, n int) error {
 	return nil
 }
 
-func (t *timing) fill(row *Row, took time.Duration, fps int) {
+func (t *timing) fillRow(row *Row, took time.Duration, fps int) {
 	n := float64(len(t.latency))
 	if n == 0 {
 		return
@@ -154,16 +158,22 @@ func (t *timing) fill(row *Row, took time.Duration, fps int) {
 	each := func(d time.Duration) float64 { return milliseconds(d) / n }
 	row.Frames, row.Dropped = len(t.latency), t.dropped
 	row.FPS = n / took.Seconds()
-	row.CPU = CPU{Convert: each(t.cpu[0]), Encode: each(t.cpu[1]), Send: each(t.cpu[2]), All: each(t.cpu[0] + t.cpu[1] + t.cpu[2])}
+	row.CPU = CPU{
+		Convert: each(t.cpu[0]), Encode: each(t.cpu[1]), Send: each(t.cpu[2]),
+		All: each(t.cpu[0] + t.cpu[1] + t.cpu[2]),
+	}
 	row.Kbit = float64(t.bytes) * 8 * float64(fps) / n / 1000
 	slices.Sort(t.latency)
-	row.Latency = Latency{P50: milliseconds(t.latency[len(t.latency)/2]), P99: milliseconds(t.latency[len(t.latency)*99/100])}
+	row.Latency = Latency{
+		P50: milliseconds(t.latency[len(t.latency)/2]),
+		P99: milliseconds(t.latency[len(t.latency)*99/100]),
+	}
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// judged fills in the mean PSNR over the same pictures.
-func (c Config) judged(ctx context.Context, cl *clip, e encoder.Config, row *Row, tell func(int)) error {
+// measureQuality fills in the mean PSNR over the same pictures.
+func (c Config) measureQuality(ctx context.Context, cl *clip, e encoder.Config, row *Row, report func(int)) error {
 	r, err := newRig(cl, e)
 	if err != nil {
 		return err
@@ -171,10 +181,10 @@ func (c Config) judged(ctx context.Context, cl *clip, e encoder.Config, row *Row
 	defer r.close()
 	sum, count := 0.0, 0
 	for n := 0; n < c.Frames+warmUp && ctx.Err() == nil; n++ {
-		if err := r.convert(n); err != nil {
+		if err := r.convertBuffer(n); err != nil {
 			return err
 		}
-		f, err := r.encode(n)
+		f, err := r.encodePicture(n)
 		if err != nil {
 			return err
 		}
@@ -185,16 +195,15 @@ func (c Config) judged(ctx context.Context, cl *clip, e encoder.Config, row *Row
 		if n >= warmUp && len(f.Bytes) > 0 {
 			sum, count = sum+db, count+1
 		}
-		tell(n)
+		report(n)
 	}
 	row.PSNR = math.Round(sum/float64(max(count, 1))*100) / 100
 	return nil
 }
 
-// nowhere is a sender to two sockets that nobody reads: the kernel drops what comes
-// when their queues are full, so that a packet costs what it costs on a wire, but for
-// the driver.
-func nowhere() (*rtpsend.Sender, func(), error) {
+// openSink gives a sender to two sockets that nobody reads. The kernel drops what comes when
+// their queues are full, so a packet costs what it costs on a wire, except for the driver.
+func openSink() (*rtpsend.Sender, func(), error) {
 	var conns [2]net.PacketConn
 	closeAll := func() {
 		for _, c := range conns {
@@ -213,7 +222,8 @@ func nowhere() (*rtpsend.Sender, func(), error) {
 		conns[i], to[i] = c, c.LocalAddr().(*net.UDPAddr).AddrPort()
 	}
 	s, err := rtpsend.Open(rtpsend.Config{
-		RTP: to[0], RTCP: to[1], CNAME: "camsource@bench", Monotonic: v4l2.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		RTP: to[0], RTCP: to[1], CNAME: "camsource@bench", Monotonic: v4l2.Now,
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if err != nil {
 		closeAll()

@@ -1,5 +1,5 @@
-// From pictures to what a camera sends: the way back of encoder/convert, in plain Go,
-// because no clock runs. And the pattern for a board without a file.
+// From pictures to what a camera sends: the reverse of encoder/convert, in plain Go, because
+// it is not timed. And the pattern for a board without a file.
 
 package bench
 
@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"image"
 	"image/jpeg"
+	"slices"
 
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 )
@@ -19,13 +20,15 @@ func Formats() []pixfmt.FourCC { return []pixfmt.FourCC{pixfmt.YUYV, pixfmt.MJPG
 func packer(f pixfmt.FourCC) (func(*image.YCbCr) ([]byte, error), error) {
 	switch f {
 	case pixfmt.YU12:
-		return func(p *image.YCbCr) ([]byte, error) { return append(append(bytes.Clone(p.Y), p.Cb...), p.Cr...), nil }, nil
+		return func(p *image.YCbCr) ([]byte, error) {
+			return slices.Concat(p.Y, p.Cb, p.Cr), nil
+		}, nil
 	case pixfmt.YUYV:
 		return func(p *image.YCbCr) ([]byte, error) { return packYUYV(p), nil }, nil
 	case pixfmt.MJPG:
 		return func(p *image.YCbCr) ([]byte, error) {
 			var b bytes.Buffer
-			err := jpeg.Encode(&b, p, &jpeg.Options{Quality: quality})
+			err := jpeg.Encode(&b, p, &jpeg.Options{Quality: jpegQuality})
 			return b.Bytes(), err
 		}, nil
 	}
@@ -45,9 +48,9 @@ func packYUYV(p *image.YCbCr) []byte {
 	return b
 }
 
-// drawn hands n pictures of a slope that slides behind a square that crosses it, with
-// noise in the lowest two bits, as a sensor has it: without, an encoder has no work.
-func drawn(size Size, n int, use func(*image.YCbCr, []byte) error) error {
+// drawPictures hands n pictures to use: a slope that slides behind a square that crosses it,
+// with noise in the lowest two bits, as a sensor has it. Without noise an encoder has no work.
+func drawPictures(size Size, n int, use func(*image.YCbCr, []byte) error) error {
 	p := image.NewYCbCr(image.Rect(0, 0, size.Width, size.Height), image.YCbCrSubsampleRatio420)
 	for i := range p.Cb {
 		p.Cb[i], p.Cr[i] = uint8(96+i%p.CStride*64/p.CStride), uint8(112+i/p.CStride%64/2)
@@ -59,7 +62,8 @@ func drawn(size Size, n int, use func(*image.YCbCr, []byte) error) error {
 			for x := range row {
 				noise = noise*1664525 + 1013904223
 				v := 60 + (x+2*i)%256/2 + y*40/size.Height
-				if dx, dy := x-3*i%size.Width, y-size.Height/3; dx >= 0 && dx < size.Width/6 && dy >= 0 && dy < size.Height/4 {
+				dx, dy := x-3*i%size.Width, y-size.Height/3
+				if dx >= 0 && dx < size.Width/6 && dy >= 0 && dy < size.Height/4 {
 					v = 200
 				}
 				row[x] = uint8(v) + uint8(noise>>30)

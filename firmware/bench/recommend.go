@@ -11,22 +11,21 @@ import (
 )
 
 const (
-	// headroom is the share of the time between pictures that a picture may take on
-	// average: at 85 % the overload controller cuts the frame rate, and a scene with
-	// motion takes a third more than a quiet one (measured: 1500 against 600 kbit/s, +24 %).
-	headroom = 0.6
-	// worthIt is the dB that a slower setting must bring.
-	worthIt = 0.2
+	// maxLoad is the share of the time between pictures that a picture may take on average:
+	// at 85 % the overload controller cuts the frame rate, and a scene with motion takes a
+	// third more than a quiet one (measured: 1500 against 600 kbit/s, +24 %).
+	maxLoad = 0.6
+	// minGain is the dB that a slower setting must bring to be recommended.
+	minGain = 0.2
 )
 
-// recommend picks the largest size that this machine encodes at fps with headroom to
-// spare, and for it the cheapest setting whose picture is as good as any; nil if there
-// is none.
+// recommend picks the largest size that this machine encodes at fps within maxLoad, and for
+// it the cheapest setting whose picture is as good as any. It gives nil if there is none.
 func recommend(rows []Row, fps int) *Row {
 	interval := 1000 / float64(fps)
 	var fit []Row
 	for _, r := range rows {
-		if r.FPS > 0 && 1000/r.FPS <= headroom*interval && r.Latency.P99 <= interval {
+		if r.FPS > 0 && 1000/r.FPS <= maxLoad*interval && r.Latency.P99 <= interval {
 			fit = append(fit, r)
 		}
 	}
@@ -37,7 +36,7 @@ func recommend(rows []Row, fps int) *Row {
 	most := pixels(slices.MaxFunc(fit, func(a, b Row) int { return cmp.Compare(pixels(a), pixels(b)) }))
 	fit = slices.DeleteFunc(fit, func(r Row) bool { return pixels(r) < most })
 	best := slices.MaxFunc(fit, func(a, b Row) int { return cmp.Compare(a.PSNR, b.PSNR) }).PSNR
-	fit = slices.DeleteFunc(fit, func(r Row) bool { return r.PSNR < best-worthIt })
+	fit = slices.DeleteFunc(fit, func(r Row) bool { return r.PSNR < best-minGain })
 	cheapest := slices.MinFunc(fit, func(a, b Row) int { return cmp.Compare(a.CPU.All, b.CPU.All) })
 	return &cheapest
 }
@@ -47,14 +46,14 @@ func (r Report) advice() string {
 	if r.Recommended == nil {
 		fastest := slices.MaxFunc(r.Rows, func(a, b Row) int { return cmp.Compare(a.FPS, b.FPS) })
 		return fmt.Sprintf("recommended: nothing here keeps up with %d fps; %v speed %d threads %d would with %d", r.FPS,
-			fastest.Size, fastest.Speed, fastest.Threads, max(1, int(headroom*fastest.FPS)))
+			fastest.Size, fastest.Speed, fastest.Threads, max(1, int(maxLoad*fastest.FPS)))
 	}
 	b := r.Recommended
 	return fmt.Sprintf("recommended: %v at %d fps, speed %d, threads %d: a picture takes %.0f %% of its time, p99 %.0f %%",
 		b.Size, r.FPS, b.Speed, b.Threads, 100*float64(r.FPS)/b.FPS, b.Latency.P99*float64(r.FPS)/10)
 }
 
-// Compare writes the ratio of b to a for each setting that both have; what makes the
+// Compare writes the ratio of b to a for each setting that both have. What makes the
 // comparison doubtful comes first.
 func Compare(w io.Writer, a, b Report) error {
 	for _, d := range []struct{ what, a, b string }{
@@ -75,8 +74,10 @@ func Compare(w io.Writer, a, b Report) error {
 		}
 		common++
 		y := b.Rows[i]
-		fmt.Fprintf(t, "%v\t%s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t%+.2f dB\t\n", x.Size, x.Format, x.Speed, x.Threads, ratio(y.FPS, x.FPS), ratio(y.CPU.All, x.CPU.All),
-			ratio(y.Latency.P50, x.Latency.P50), ratio(y.Latency.P99, x.Latency.P99), ratio(y.Kbit, x.Kbit), y.PSNR-x.PSNR)
+		fmt.Fprintf(t, "%v\t%s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t%+.2f dB\t\n",
+			x.Size, x.Format, x.Speed, x.Threads, ratio(y.FPS, x.FPS), ratio(y.CPU.All, x.CPU.All),
+			ratio(y.Latency.P50, x.Latency.P50), ratio(y.Latency.P99, x.Latency.P99),
+			ratio(y.Kbit, x.Kbit), y.PSNR-x.PSNR)
 	}
 	if common == 0 {
 		return fmt.Errorf("compare: no size, format, speed and threads that both have")
@@ -96,8 +97,8 @@ func (r Row) setting() Row {
 	return Row{Size: r.Size, Format: r.Format, Speed: r.Speed, Threads: r.Threads, Bitrate: r.Bitrate}
 }
 
-// wish is what was asked for.
-func (r Row) wish() Row {
+// withoutResult is what was asked for.
+func (r Row) withoutResult() Row {
 	w := r.setting()
 	w.Frames = r.Frames
 	return w

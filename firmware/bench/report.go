@@ -74,24 +74,25 @@ func newReport(c Config) Report {
 		input = filepath.Base(c.Input)
 	}
 	return Report{
-		Version: c.Version, Model: model(os.DirFS("/")), Arch: runtime.GOARCH, CPUs: runtime.NumCPU(),
+		Version: c.Version, Model: modelName(os.DirFS("/")), Arch: runtime.GOARCH, CPUs: runtime.NumCPU(),
 		When: time.Now().UTC().Truncate(time.Second), Input: input, FPS: c.FPS, Start: readMachine(), Rows: []Row{},
 	}
 }
 
-func (r *Report) add(row Row) {
+func (r *Report) addRow(row Row) {
 	r.Rows = append(r.Rows, row)
 	r.End = readMachine()
 	r.Recommended = recommend(r.Rows, r.FPS)
 }
 
-// sameRun tells whether rows of both may stand in one table.
+// sameRun says whether rows of both may stand in one table.
 func (r Report) sameRun(o Report) bool {
-	return r.Version == o.Version && r.Model == o.Model && r.Arch == o.Arch && r.CPUs == o.CPUs && r.Input == o.Input && r.FPS == o.FPS
+	return r.Version == o.Version && r.Model == o.Model && r.Arch == o.Arch && r.CPUs == o.CPUs &&
+		r.Input == o.Input && r.FPS == o.FPS
 }
 
-// attempt says what is left to be measured.
-func (r *Report) attempt(left []Row) {
+// setAttempt says what is left to be measured.
+func (r *Report) setAttempt(left []Row) {
 	r.Interrupted = len(left) > 0
 	switch {
 	case !r.Interrupted:
@@ -129,10 +130,13 @@ func Load(path string) (r Report, err error) {
 func (r Report) Print(w io.Writer) error {
 	fmt.Fprintf(w, "%s, %d cores, %s, camsource %s, %s\n", r.Model, r.CPUs, r.Arch, r.Version, r.Input)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "size\tformat\tspeed\tthreads\tfps\tCPU ms\tconvert\tencode\tsend\tp50 ms\tp99 ms\tkbit/s\tPSNR-Y dB\t")
+	fmt.Fprintln(t,
+		"size\tformat\tspeed\tthreads\tfps\tCPU ms\tconvert\tencode\tsend\tp50 ms\tp99 ms\tkbit/s\tPSNR-Y dB\t")
 	for _, row := range r.Rows {
-		fmt.Fprintf(t, "%v\t%s\t%d\t%d\t%.1f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.0f\t%.2f\t\n", row.Size, row.Format, row.Speed, row.Threads,
-			row.FPS, row.CPU.All, row.CPU.Convert, row.CPU.Encode, row.CPU.Send, row.Latency.P50, row.Latency.P99, row.Kbit, row.PSNR)
+		fmt.Fprintf(t, "%v\t%s\t%d\t%d\t%.1f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.0f\t%.2f\t\n",
+			row.Size, row.Format, row.Speed, row.Threads, row.FPS,
+			row.CPU.All, row.CPU.Convert, row.CPU.Encode, row.CPU.Send,
+			row.Latency.P50, row.Latency.P99, row.Kbit, row.PSNR)
 	}
 	if err := t.Flush(); err != nil {
 		return err

@@ -11,7 +11,8 @@ import (
 
 // row at 640x480 unless changed: a picture takes ms, p99 is twice that.
 func row(ms, psnr float64, change ...func(*Row)) Row {
-	r := Row{Size: Size{640, 480}, Format: "YUYV", Speed: -12, Threads: 1, FPS: 1000 / ms, CPU: CPU{Encode: ms, All: ms}, Latency: Latency{ms, 1.5 * ms}, Kbit: 600, PSNR: psnr}
+	r := Row{Size: Size{640, 480}, Format: "YUYV", Speed: -12, Threads: 1, FPS: 1000 / ms,
+		CPU: CPU{Encode: ms, All: ms}, Latency: Latency{ms, 1.5 * ms}, Kbit: 600, PSNR: psnr}
 	for _, f := range change {
 		f(&r)
 	}
@@ -50,8 +51,8 @@ func ptr(r Row) *Row { return &r }
 func TestResultFileComesBackAndCompares(t *testing.T) {
 	dir := t.TempDir()
 	a := Report{Model: "board", Input: "pattern", FPS: 30}
-	a.add(row(5, 40))
-	a.add(row(8, 40.1, slow))
+	a.addRow(row(5, 40))
+	a.addRow(row(8, 40.1, slow))
 	a.End = Machine{}
 	path := filepath.Join(dir, "a.json")
 	if err := a.Save(path); err != nil {
@@ -86,17 +87,19 @@ func TestResultFileComesBackAndCompares(t *testing.T) {
 
 func TestTableSaysWhatToUse(t *testing.T) {
 	r := Report{Model: "board", Input: "pattern", FPS: 30}
-	r.add(row(5, 40))
+	r.addRow(row(5, 40))
 	var out strings.Builder
 	if err := r.Print(&out); err != nil {
 		t.Fatal(err)
 	}
-	if want := "recommended: 640x480 at 30 fps, speed -12, threads 1: a picture takes 15 % of its time, p99 22 %"; !strings.Contains(out.String(), want) {
+	want := "recommended: 640x480 at 30 fps, speed -12, threads 1: a picture takes 15 % of its time, p99 22 %"
+	if !strings.Contains(out.String(), want) {
 		t.Errorf("table lacks %q:\n%s", want, out.String())
 	}
 	r = Report{FPS: 30}
-	r.add(row(40, 40))
-	if got, want := r.advice(), "recommended: nothing here keeps up with 30 fps; 640x480 speed -12 threads 1 would with 15"; got != want {
+	r.addRow(row(40, 40))
+	want = "recommended: nothing here keeps up with 30 fps; 640x480 speed -12 threads 1 would with 15"
+	if got := r.advice(); got != want {
 		t.Errorf("advice = %q, want %q", got, want)
 	}
 }

@@ -45,17 +45,26 @@ func TestLadderIsWalkedAsTheBoardAllows(t *testing.T) {
 	}{
 		{"a board with room changes nothing in a day", []spell{{24 * time.Hour, 10 * ms, 40}}, nil},
 		{"80 percent is not too much", []spell{{time.Hour, 26 * ms, 40}}, nil},
-		{"one slow second is forgiven", []spell{{10 * time.Second, 10 * ms, 40}, {time.Second, 60 * ms, 40}, {time.Hour, 10 * ms, 40}}, nil},
-		{"a start that is busy for six seconds costs nothing", []spell{{6 * time.Second, 60 * ms, 40}, {time.Hour, 10 * ms, 40}}, nil},
-		{"90 percent halves the rate once two seconds after the start showed it", []spell{{time.Hour, 30 * ms, 40}}, [][3]int{{7, 2, 1}}},
+		{"one slow second is forgiven",
+			[]spell{{10 * time.Second, 10 * ms, 40}, {time.Second, 60 * ms, 40}, {time.Hour, 10 * ms, 40}}, nil},
+		{"a start that is busy for six seconds costs nothing",
+			[]spell{{6 * time.Second, 60 * ms, 40}, {time.Hour, 10 * ms, 40}}, nil},
+		{"90 percent halves the rate once two seconds after the start showed it", []spell{{time.Hour, 30 * ms, 40}},
+			[][3]int{{7, 2, 1}}},
 		{"twice too slow goes to a third at once", []spell{{time.Hour, 70 * ms, 40}}, [][3]int{{7, 3, 1}}},
 		{"four times too slow takes half the size, half the rate", []spell{{time.Hour, 140 * ms, 40}}, [][3]int{{7, 2, 2}}},
 		{"a hopeless board goes to the end and stays there", []spell{{time.Hour, 5 * time.Second, 40}}, [][3]int{{7, 3, 4}}},
-		{"a busy minute costs 40 s of half the rate", []spell{{time.Minute, 30 * ms, 40}, {time.Hour, 10 * ms, 40}}, [][3]int{{7, 2, 1}, {60, 1, 1}}},
-		{"what would be too much above is not tried", []spell{{20 * time.Second, 30 * ms, 40}, {5 * time.Hour, 28200 * time.Microsecond, 40}}, [][3]int{{7, 2, 1}}},
-		{"several rungs are climbed one at a time", []spell{{10 * time.Second, 70 * ms, 40}, {time.Hour, 10 * ms, 40}}, [][3]int{{7, 3, 1}, {47, 2, 1}, {88, 1, 1}}},
-		{"a bitrate that is too small halves the rate after five seconds", []spell{{30 * time.Second, 10 * ms, 110}, {time.Hour, 10 * ms, 60}}, [][3]int{{5, 2, 1}, {10, 3, 1}, {15, 2, 2}, {21, 3, 2}, {26, 3, 4}}},
-		{"fine frames bring the rate back", []spell{{6 * time.Second, 10 * ms, 110}, {10 * time.Minute, 10 * ms, 20}}, [][3]int{{5, 2, 1}, {45, 1, 1}}},
+		{"a busy minute costs 40 s of half the rate", []spell{{time.Minute, 30 * ms, 40}, {time.Hour, 10 * ms, 40}},
+			[][3]int{{7, 2, 1}, {60, 1, 1}}},
+		{"what would be too much above is not tried",
+			[]spell{{20 * time.Second, 30 * ms, 40}, {5 * time.Hour, 28200 * time.Microsecond, 40}}, [][3]int{{7, 2, 1}}},
+		{"several rungs are climbed one at a time", []spell{{10 * time.Second, 70 * ms, 40}, {time.Hour, 10 * ms, 40}},
+			[][3]int{{7, 3, 1}, {47, 2, 1}, {88, 1, 1}}},
+		{"a bitrate that is too small halves the rate after five seconds",
+			[]spell{{30 * time.Second, 10 * ms, 110}, {time.Hour, 10 * ms, 60}},
+			[][3]int{{5, 2, 1}, {10, 3, 1}, {15, 2, 2}, {21, 3, 2}, {26, 3, 4}}},
+		{"fine frames bring the rate back", []spell{{6 * time.Second, 10 * ms, 110}, {10 * time.Minute, 10 * ms, 20}},
+			[][3]int{{5, 2, 1}, {45, 1, 1}}},
 	}
 	for _, c := range cases {
 		if diff := cmp.Diff(c.want, replay(New(time.Second/30, 640, 480), c.spells)); diff != "" {
@@ -103,13 +112,13 @@ func TestOutageOfTheCameraIsNoVerdict(t *testing.T) {
 
 func TestCameraThatSlowsInTheDarkIsNoOverload(t *testing.T) {
 	c := New(time.Second/30, 640, 480)
-	c.Pace(time.Second / 15)
+	c.SetInterval(time.Second / 15)
 	for now := time.Duration(0); now < time.Minute; now += time.Second / 15 {
 		if why := c.Observe(now, 40*ms, 40); why != "" {
 			t.Fatalf("40 ms of 67 made it step after %v: %s", now, why)
 		}
 	}
-	c.Pace(time.Millisecond) // a burst is no reason to hurry
+	c.SetInterval(time.Millisecond) // a burst is no reason to hurry
 	if c.interval != time.Second/30 {
 		t.Errorf("interval is %v, want the nominal one", c.interval)
 	}

@@ -55,7 +55,7 @@ func (p *Pipeline) reviewLoad(enc *encoder.Encoder) error {
 		return nil
 	}
 	r := p.lastResult
-	d.controller.Pace(r.interval)
+	d.controller.SetInterval(r.interval)
 	busy := limitingTime(r.encodeTime, r.convertTime, runtime.GOMAXPROCS(0))
 	why := d.controller.Observe(r.encodedAt, busy, r.quantizer)
 	if why == "" {

@@ -55,7 +55,7 @@ func runBench(ctx context.Context, o *benchOptions, stdout, stderr io.Writer) er
 	if err := o.given.override(&c, true); err != nil {
 		return err
 	}
-	o.config.Ask(c.Bench)
+	o.config.Override(c.Bench)
 	o.config.Version = version
 	o.config.Progress = func(s string) { fmt.Fprintln(stderr, "bench:", s) }
 	if o.out != "" {

@@ -15,7 +15,7 @@ import (
 // wish is for next to nothing, one row for each speed.
 func wish(speeds ...int) bench.Config {
 	c := bench.Defaults()
-	c.Ask(config.Bench{Sizes: []config.Size{{Width: 64, Height: 48}}, Speeds: speeds, Threads: []int{1}, Frames: 20})
+	c.Override(config.Bench{Sizes: []config.Size{{Width: 64, Height: 48}}, Speeds: speeds, Threads: []int{1}, Frames: 20})
 	return c
 }
 

@@ -66,7 +66,7 @@ func runStream(ctx context.Context, o *options, stderr io.Writer, dropRights fun
 	}
 	if o.config.Bench.Once && onBoard {
 		c := bench.Defaults()
-		c.Ask(o.config.Bench)
+		c.Override(o.config.Bench)
 		benchOnce(ctx, c, benchFile, lines)
 	}
 	if ctx.Err() != nil {
