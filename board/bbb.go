@@ -1,22 +1,25 @@
-// The board bbb: one armv7 image for BeagleBone Black and Green (TI AM335x) with
-// Debian's kernel and U-Boot. Nothing in here was seen on a board yet: what only
-// one can settle stands in docs/beaglebone-black.md.
+// The board bbb: one armv7 image for BeagleBone Black and Green (TI AM335x) with Debian's
+// kernel and U-Boot. Nothing in here was tried on a real board yet:
+// docs/beaglebone-black.md lists what only a board can show.
 
 package board
 
-// Estimated for one Cortex-A8 at 1 GHz from 16.4 million instructions a frame of
-// 640x480 at speed -12 and 13.8 at -16 (qemu-user, own armv7 NEON build): 30 to 49
-// fps at -12, encoder only. The same core unpacks the JPEG, converts, sends and
-// serves USB, and how much that takes nobody knows. Hence half the usual rate: the
-// encoder then needs 26 to 42 % of the core.
+// The values are estimates for one Cortex-A8 at 1 GHz. A frame of 640x480 takes 16.4 million
+// instructions at speed -12 and 13.8 million at -16 (qemu-user, own armv7 NEON build): 30 to
+// 49 fps at -12, encoder only. The same core unpacks the JPEG, converts, sends and serves USB;
+// how much that takes is not known. Hence half the usual rate: the encoder then needs 26 to
+// 42 % of the core.
 const (
 	estimateBone = "36 to 58 fps on its one core, encoder only; computed, not measured"
-	sourceBone   = "size, rate, speed, bit rate and what USB carries are estimates (encoder at -16: 13.8 million instructions a frame); names: device trees of the kernel"
+	sourceBone   = "size, rate, speed, bit rate and what USB carries are estimates " +
+		"(encoder at -16: 13.8 million instructions a frame); names: device trees of the kernel"
 
-	boneFPS     = 15
-	boneBitrate = 400_000 // half the frames of vgaBitrate, each a little larger: they differ more from the one before
-	// One isochronous packet a microframe: 1024 bytes, 8000 times a second. More than one
-	// is what musb is not trusted with. So 640x480@15 comes as MJPG (YUYV has 9.2 MB/s),
+	boneFPS = 15
+	// boneBitrate is for half the frames of vgaBitrate. Each is a little larger, because it
+	// differs more from the one before.
+	boneBitrate = 400_000
+	// boneRawRate is one isochronous packet a microframe: 1024 bytes, 8000 times a second.
+	// musb is not trusted with more than one. So 640x480@15 comes as MJPG (YUYV has 9.2 MB/s),
 	// 320x240@30 as YUYV (4.6 MB/s).
 	boneRawRate = 1024 * 8000
 	boneSpeed   = -16 // 0.84 of the instructions of -12, the picture within 0.2 dB
@@ -33,11 +36,13 @@ func beagleBone() Board {
 
 		Kernel: Origin{
 			Package: "linux-image-*-armmp", // Debian counts the kernel's ABI in the name
-			Source:  "Debian source package linux VERSION: apt-get source linux=VERSION, or snapshot.debian.org/package/linux/VERSION",
+			Source: "Debian source package linux VERSION: apt-get source linux=VERSION, " +
+				"or snapshot.debian.org/package/linux/VERSION",
 		},
 		BootFirmware: Origin{
 			Package: "u-boot-omap",
-			Source:  "Debian source package u-boot VERSION: apt-get source u-boot=VERSION, or snapshot.debian.org/package/u-boot/VERSION",
+			Source: "Debian source package u-boot VERSION: apt-get source u-boot=VERSION, " +
+				"or snapshot.debian.org/package/u-boot/VERSION",
 		},
 
 		BootFiles: []string{"am335x-boneblack.dtb", "am335x-bonegreen.dtb"},
@@ -47,12 +52,12 @@ func beagleBone() Board {
 		// The build is am335x_evm's, the only one that has the Green's device tree too.
 		Raw:    []Raw{{"MLO", 256}, {"u-boot.img", 768}},
 		Config: boneScript,
-		// The first is the serial port of QEMU's virt machine, which has no second one:
-		// so the image that is tested is the image that ships.
+		// The first is the only serial port of QEMU's virt machine: with it the image that is
+		// tested is the image that ships.
 		Console: []string{"ttyAMA0", "ttyO0,115200"},
 
-		// Debian's kernel tries out its ciphers at each start: 1.9 of the 2.7 s before the
-		// initramfs in QEMU. The board uses none of them.
+		// Debian's kernel tests its ciphers at each start: 1.9 of the 2.7 s before the initramfs
+		// in QEMU. The board uses none of them.
 		Arguments: []string{"cryptomgr.notests"},
 
 		EarlyModules: []string{
@@ -62,8 +67,8 @@ func beagleBone() Board {
 			"squashfs", "crc32c_generic", "ext4", "vfat", "nls_cp437", "nls_ascii",
 		},
 		LateModules: []string{
-			// Ethernet, its MDIO bus and PHY. The switch waits for ever for the selector of
-			// the PHY's mode, which no symbol binds it to.
+			// Ethernet, its MDIO bus and PHY. Without phy-gmii-sel, which selects the PHY's mode,
+			// the switch waits for ever; modprobe does not know that it needs it.
 			"phy-gmii-sel", "davinci_mdio", "smsc", "ti_cpsw_new", "virtio_net",
 			"omap-rng",                                      // TLS needs random numbers
 			"cppi41", "phy-am335x", "musb_dsps", "xhci-pci", // USB and its DMA
@@ -75,7 +80,8 @@ func beagleBone() Board {
 func boneModels() []Model {
 	model := func(name, match string) Model {
 		return Model{
-			Name: name, Match: match, Width: 640, Height: 480, FPS: boneFPS, RawRate: boneRawRate, Bitrate: boneBitrate,
+			Name: name, Match: match,
+			Width: 640, Height: 480, FPS: boneFPS, RawRate: boneRawRate, Bitrate: boneBitrate,
 			Speed: boneSpeed, Threads: 1, Estimate: estimateBone, Source: sourceBone,
 		}
 	}
@@ -85,16 +91,16 @@ func boneModels() []Model {
 	}
 }
 
-// boneScript is what U-Boot runs. Only commands that Debian's builds for am335x_evm
-// and qemu_arm both have: no setexpr. cmdline.txt begins with "console=", so that env
-// import takes all of it as one variable, and gokrazy can go on editing one file.
+// boneScript is what U-Boot runs. It uses only commands that Debian's builds for am335x_evm
+// and qemu_arm both have: no setexpr. cmdline.txt begins with "console=", so that env import
+// takes all of it as one variable, and gokrazy can go on editing one file.
 //
-// Board am335x is any BeagleBone; fdtfile comes from its EEPROM, and where that is
-// blank, or names a relative, the Black's device tree is the best guess. On QEMU's machine the device tree
-// is U-Boot's own, which has it from QEMU.
+// Board am335x is any BeagleBone. fdtfile comes from its EEPROM; where that is blank or names
+// a relative, the Black's device tree is the best guess. On QEMU's machine the device tree is
+// U-Boot's own, which has it from QEMU.
 //
-// What fails ends in a reset and not in U-Boot's next boot target: that would be
-// whatever the board's eMMC holds.
+// A failure ends in a reset and not in U-Boot's next boot target, which would be whatever the
+// board's eMMC holds.
 const boneScript = `echo "krazycam: ${board} ${fdtfile} boots from ${devtype} ${devnum}:${distro_bootpart}"
 load ${devtype} ${devnum}:${distro_bootpart} ${loadaddr} cmdline.txt
 env import -t ${loadaddr} ${filesize} console
@@ -102,7 +108,8 @@ setenv bootargs "console=${console}"
 setenv bootfdt ${fdtcontroladdr}
 if test "${board}" = "am335x"; then
   setenv bootfdt ${fdt_addr_r}
-  load ${devtype} ${devnum}:${distro_bootpart} ${bootfdt} ${fdtfile} || load ${devtype} ${devnum}:${distro_bootpart} ${bootfdt} am335x-boneblack.dtb
+  load ${devtype} ${devnum}:${distro_bootpart} ${bootfdt} ${fdtfile} ` +
+	`|| load ${devtype} ${devnum}:${distro_bootpart} ${bootfdt} am335x-boneblack.dtb
 fi
 load ${devtype} ${devnum}:${distro_bootpart} ${kernel_addr_r} vmlinuz
 load ${devtype} ${devnum}:${distro_bootpart} ${ramdisk_addr_r} initrd.bin

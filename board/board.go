@@ -1,7 +1,7 @@
-// Package board says which boards there are and what differs between them: data
-// with a source beside each value, and the detection of the model that a program
-// runs on. It is vocabulary: it imports nothing of ours, opens no file, starts
-// nothing. Rates are in bit/s, sizes in picture elements and bytes.
+// Package board says which boards there are and what differs between them: data with a source
+// beside each value, and the detection of the model that a program runs on. It is vocabulary:
+// it imports nothing of ours, opens no file, starts nothing. Rates are in bit/s, sizes in
+// pixels and bytes.
 //
 // A value marked as an estimate was computed, not measured on that model.
 package board
@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// SourceUser is the user and group id of camsource on a board. Any id does
-	// that is not root's and that nobody else on the board has.
+	// SourceUser is the user and group id of camsource on a board: any that is not root's and
+	// that nobody else on the board has.
 	SourceUser = 2001
 	// VideoGroup owns /dev/video* on a board; 44 is Debian's number for it.
 	VideoGroup = 44
@@ -50,14 +50,14 @@ type Board struct {
 
 	Arguments []string // more arguments of the kernel
 
-	// EarlyModules are loaded by the initramfs before it mounts the root, LateModules
-	// after it; both without the modules that they need. Without any there is no
+	// EarlyModules are loaded by the initramfs before it mounts the root, LateModules after
+	// it. Both lists leave out the modules that these need. If both are empty there is no
 	// initramfs.
 	EarlyModules, LateModules []string
 	// Modules are in the root and loaded in this order by init, as paths below
 	// /lib/modules/RELEASE.
 	Modules []string
-	// MoreModules go into the root too; gokrazy itself loads them.
+	// MoreModules go into the root, too; gokrazy itself loads them.
 	MoreModules []string
 }
 
@@ -84,14 +84,14 @@ const (
 	UBoot      Loader = "U-Boot"                     // runs boot.scr from the boot partition
 )
 
-// A Raw is a file whose place on the card is a number of the boot ROM or of the
-// loader before it.
+// A Raw is a file whose place on the card is built into the boot ROM or into the loader before
+// it.
 type Raw struct {
 	Name   string // in the folder of the boot firmware
 	Sector int64  // of 512 bytes
 }
 
-// A Model is one kind of board that an image runs on, with the settings that its
+// A Model is one kind of board that an image runs on, with the values of settings that its
 // owner did not choose.
 type Model struct {
 	Name     string // for a person
@@ -99,7 +99,7 @@ type Model struct {
 	Width    int
 	Height   int
 	FPS      int
-	RawRate  int    // bytes/s of uncompressed video that USB is trusted with; above it a camera gives MJPG; 0: what any USB 2 is
+	RawRate  int    // bytes/s of uncompressed video that USB is trusted with, above it MJPG; 0: as for any USB 2
 	Bitrate  int    // bit/s
 	Speed    int    // libvpx cpu-used; negative: fixed, -12 is the fastest that still pays
 	Threads  int    // of the encoder

@@ -64,7 +64,8 @@ func TestUVCModulesComeAfterWhatTheyNeed(t *testing.T) {
 	// depends= of each module of Linux 6.12, from modules.dep.
 	needs := map[string][]string{
 		"videobuf2-v4l2.ko": {"videobuf2-common.ko"}, "videobuf2-memops.ko": {"videobuf2-common.ko"},
-		"videobuf2-vmalloc.ko": {"videobuf2-memops.ko"}, "uvcvideo.ko": {"videobuf2-vmalloc.ko", "uvc.ko", "videobuf2-v4l2.ko"},
+		"videobuf2-vmalloc.ko": {"videobuf2-memops.ko"},
+		"uvcvideo.ko":          {"videobuf2-vmalloc.ko", "uvc.ko", "videobuf2-v4l2.ko"},
 	}
 	var loaded []string
 	for _, m := range UVCModules() {
@@ -103,7 +104,8 @@ func TestCommandLineOfABoneCanBeImportedByUBoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	// boot.scr imports one variable, console; the kernel's last console is the board's.
-	if n := len(b.Console); n == 0 || b.Console[n-1] != "ttyO0,115200" || !strings.Contains(b.Config, "env import -t ${loadaddr} ${filesize} console\n") {
+	if n := len(b.Console); n == 0 || b.Console[n-1] != "ttyO0,115200" ||
+		!strings.Contains(b.Config, "env import -t ${loadaddr} ${filesize} console\n") {
 		t.Errorf("consoles %q, script:\n%s", b.Console, b.Config)
 	}
 	if strings.Contains(b.Config, "setexpr") {

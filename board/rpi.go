@@ -12,8 +12,8 @@ const (
 	estimatePi5 = "faster than a Pi 4; not computed, not measured"
 	estimatePi0 = "a Pi 3's core at 1.0 instead of 1.2 GHz: 45 to 64 fps; computed, not measured"
 
-	// One thread at VGA: libvpx's VP8 threads spin, and with a second one p99 of a
-	// frame rose from 8 to 70..100 ms on a busy machine.
+	// One thread at VGA: libvpx's VP8 threads wait busily, and with a second one the p99 of a
+	// frame rose from 8 ms to between 70 and 100 ms on a busy machine.
 	sourceThreads = "one thread at VGA: measured on amd64, libvpx 1.12; names: device trees of the kernel"
 )
 
@@ -28,11 +28,13 @@ func raspberryPi() Board {
 
 		Kernel: Origin{
 			Module: "github.com/gokrazy/kernel.rpi",
-			Source: "github.com/gokrazy/kernel.rpi@VERSION, folder _build: upstream-url.txt names the tar file of github.com/raspberrypi/linux, beside it patches and configuration",
+			Source: "github.com/gokrazy/kernel.rpi@VERSION, folder _build: upstream-url.txt names the tar file " +
+				"of github.com/raspberrypi/linux, beside it patches and configuration",
 		},
 		BootFirmware: Origin{
 			Module: "github.com/gokrazy/firmware",
-			Source: "none is published: Broadcom's binaries, from github.com/raspberrypi/firmware by way of github.com/gokrazy/firmware@VERSION",
+			Source: "none is published: Broadcom's binaries, from github.com/raspberrypi/firmware " +
+				"by way of github.com/gokrazy/firmware@VERSION",
 		},
 
 		Loader: PiFirmware,
@@ -74,9 +76,9 @@ func piModels() []Model {
 // piConfig is read by the boot firmware. Spec: Raspberry Pi documentation,
 // "config.txt".
 //
-// With Bluetooth off, serial0 is the full PL011 UART on pins 8 and 10 of every
-// model. Else Pi 3 and Zero 2 W have the mini UART there, whose rate hangs on the
-// GPU's clock: enable_uart then nails that clock to 250 MHz.
+// With Bluetooth off, serial0 is the full PL011 UART on pins 8 and 10 of every model. With
+// Bluetooth on, Pi 3 and Zero 2 W have the mini UART there, whose rate depends on the GPU's
+// clock; enable_uart then fixes that clock at 250 MHz.
 const piConfig = `# krazycam: read by the Raspberry Pi's boot firmware
 arm_64bit=1
 kernel=vmlinuz
