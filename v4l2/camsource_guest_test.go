@@ -1,7 +1,7 @@
 //go:build vm
 
 // The program camsource beside a driver: exit code and the one line on stderr. Runs inside
-// the VM that camsource_test.go boots, where there is nothing else: no libc, no loader, no shell.
+// the VM that vivid_test.go boots, where there is nothing else: no libc, no loader, no shell.
 
 package v4l2
 
@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // camsource runs it until it ends by itself.
@@ -66,10 +68,22 @@ func TestProgramEndsWithOneLineThatSaysWhatIsWrong(t *testing.T) {
 	if err := c.Next(5*time.Second, ignore); err != nil {
 		t.Errorf("the one who has the camera: %v", err)
 	}
-	if err := os.Remove("/dev/video0"); err != nil {
-		t.Fatal(err)
-	}
+	defer removeNode(t, "/dev/video0")()
 	mustEnd(t, "no camera at all", "", ErrNoCamera.Error())
+}
+
+// removeNode takes a device file away and returns what puts it back for the tests behind this one.
+func removeNode(t *testing.T, path string) (restore func()) {
+	t.Helper()
+	var node unix.Stat_t
+	if err := errors.Join(unix.Stat(path, &node), os.Remove(path)); err != nil {
+		t.Fatalf("take %s away: %v", path, err)
+	}
+	return func() {
+		if err := unix.Mknod(path, node.Mode, int(node.Rdev)); err != nil {
+			t.Errorf("put %s back: %v", path, err)
+		}
+	}
 }
 
 // mustEnd complains unless camsource fails with exit code 1 and one line with want.
