@@ -6,6 +6,8 @@ package rtpsend
 import (
 	"sync"
 	"time"
+
+	"github.com/krazycam/krazycam/firmware/rtpsend/feedback"
 )
 
 // A Path hears what leaves and what the receiver tells of it. Sizes are bytes of IP
@@ -252,4 +254,64 @@ func (d *departures) miss(now time.Duration, p *departure) {
 		}
 		d.path.Missing(now, p.at)
 	}
+}
+
+// hearArrivals hands a message on to the path, packet by packet; false: it is not what it says.
+func (d *departures) hearArrivals(now time.Duration, message *feedback.Arrivals) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fedAt = now
+	var newest *departure
+	for {
+		packet, more, ok := message.Next()
+		if !ok || !more {
+			if newest != nil {
+				d.age = now - newest.at
+				if d.usually == 0 {
+					d.usually = d.age
+				}
+				d.usually = min(d.age, d.usually+drift) // routes change
+				d.path.Feedback(now, newest.at, int(d.total-newest.upTo))
+			}
+			return ok
+		}
+		n := d.numbered(packet.Number)
+		p := d.at(n)
+		switch {
+		case p == nil || p.told: // told before, or not ours to know
+		case packet.Received:
+			p.told, d.passed = true, max(d.passed, n+1)
+			if p.again { // it may be the answer to a request that arrived, a round trip later
+				continue
+			}
+			if p.missing && p.media { // it was late
+				d.lost = max(0, d.lost-1./lossMemory)
+			}
+			newest = p
+			d.path.Arrived(p.at, d.unwrapped(packet.At), p.size)
+		default:
+			d.miss(now, p)
+		}
+	}
+}
+
+// numbered is the latest packet's number that ends in these 16 bits; that of one which
+// did not leave if there is none. mu is held.
+func (d *departures) numbered(number uint16) uint64 {
+	age := uint64(uint16(d.n) - number)
+	if age == 0 || age > d.n {
+		return d.n
+	}
+	return d.n - age
+}
+
+// unwrapped puts an arrival behind the one before it: the reference time begins anew
+// after 12 days. mu is held.
+func (d *departures) unwrapped(arrived time.Duration) time.Duration {
+	const period = feedback.ArrivalPeriod
+	for arrived+d.epoch < d.latest-period/2 {
+		d.epoch += period
+	}
+	d.latest = arrived + d.epoch
+	return d.latest
 }

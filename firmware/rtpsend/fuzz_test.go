@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/krazycam/krazycam/firmware/rtpsend/feedback"
 	"github.com/pion/rtcp"
 )
 
@@ -39,7 +40,7 @@ func FuzzNACK(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 1, 0x12, 0x34, 0x56, 0x78, 0xff, 0xff, 0xff, 0xff})
 	hear := heard(f)
 	f.Fuzz(func(t *testing.T, body []byte) {
-		if len(body) > maxReport-rtcpHeaderSize {
+		if len(body) > maxReport-feedback.HeaderSize {
 			return
 		}
 		b := part(rtcp.TypeTransportSpecificFeedback, rtcp.FormatTLN, body)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/krazycam/krazycam/firmware/rtpsend/feedback"
 )
 
 // lossy sends n frames of a packet each, of which the receiver asks for one of every; 0: of none.
@@ -311,13 +312,13 @@ func TestCopiesUnderSRTPAreNotMissing(t *testing.T) {
 		}
 	}
 	frame() // bears 4: what was sent again bore 1
-	f, ok := openFeedback(marshal(t, told(0, 1, -1, 41, 61, 300)))
-	if !ok || !r.departures.fedBack(at, &f) {
+	f, ok := feedback.Parse(marshal(t, told(0, 1, -1, 41, 61, 300)))
+	if !ok || !r.departures.hearArrivals(at, &f.Arrived) {
 		t.Fatal("the feedback is not what it says")
 	}
 	r.departures.answered(101)
 	lost, lines := r.departures.lost, len(path.lines)
-	if f, ok = openFeedback(marshal(t, told(1, 320))); !ok || !r.departures.fedBack(at, &f) || r.departures.lost != lost || lost == 0 {
+	if f, ok = feedback.Parse(marshal(t, told(1, 320))); !ok || !r.departures.hearArrivals(at, &f.Arrived) || r.departures.lost != lost || lost == 0 {
 		t.Errorf("an answer that arrived makes a share of %v lost of %v", r.departures.lost, lost)
 	}
 	if more := path.lines[lines:]; len(more) != 0 {

@@ -4,7 +4,6 @@
 package rtpsend
 
 import (
-	"encoding/binary"
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
@@ -18,9 +17,6 @@ const (
 	// maxWanted is how many packets can be asked for between two resends: a NACK of
 	// one Ethernet frame could ask for 6,000.
 	maxWanted = 256
-
-	// nackSize is the fixed part of a NACK: header and two SSRCs.
-	nackSize = rtcpHeaderSize + 4 + 4
 )
 
 // Resends are packets that the receiver asked for, and what became of them.
@@ -55,30 +51,6 @@ func newResendBucket(bandwidth int) bucket {
 type wanted struct {
 	list [maxWanted]uint16
 	n    int
-}
-
-// takeNACK notes the packets that a generic NACK names; false: it is none. It
-// allocates nothing: this is what a receiver on a bad link sends most. mu is held.
-func (s *Sender) takeNACK(b []byte, now time.Duration) bool {
-	if len(b) < nackSize+4 {
-		return false
-	}
-	if binary.BigEndian.Uint32(b[8:]) != s.SSRC() {
-		s.stats.Ignored.OtherSSRC++
-		return true
-	}
-	s.stats.NACKs++
-	for b = b[nackSize:]; len(b) >= 4; b = b[4:] {
-		first, more := binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
-		s.want(first, now)
-		for i := range uint16(16) { // section 6.2.1: bit i stands for first+i+1
-			if more>>i&1 != 0 {
-				s.want(first+i+1, now)
-			}
-		}
-	}
-	s.wakeUp()
-	return true
 }
 
 func (s *Sender) want(sequence uint16, now time.Duration) {

@@ -174,7 +174,7 @@ func TestResendsAndFramesAllocateNothing(t *testing.T) {
 		if _, err := r.flush(at, &sent); err != nil {
 			t.Fatal(err)
 		}
-		r.take(request, at)
+		r.read(request, at)
 		if err := r.resend(at, &sent); err != nil {
 			t.Fatal(err)
 		}

@@ -64,7 +64,7 @@ type Sender struct {
 	counted   [2]uint64 // packets sent by the last report and by the one before
 	keyFrames keyFrames
 	quota     quota
-	fir       firSeen
+	fir       lastFIR
 	wanted    wanted
 	breaker   breaker
 	doubt     doubt

@@ -12,6 +12,7 @@ import (
 	"github.com/pion/rtp"
 	"github.com/pion/srtp/v3"
 
+	"github.com/krazycam/krazycam/firmware/rtpsend/feedback"
 	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
 )
 
@@ -112,7 +113,7 @@ func (c *cloak) sealRTCP(packet []byte) ([]byte, error) {
 // openRTCP decrypts what the receiver sent; it fails for what is not the receiver's,
 // was changed on its way, or came before. The result is the cloak's until the next call.
 func (c *cloak) openRTCP(b []byte) ([]byte, error) {
-	if len(b) < rtcpHeaderSize+4 {
+	if len(b) < feedback.HeaderSize+4 {
 		return nil, fmt.Errorf("SRTCP of %d bytes has no SSRC", len(b))
 	}
 	return c.theirs.DecryptRTCP(c.opened[:0], b, &c.control)

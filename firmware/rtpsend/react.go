@@ -1,0 +1,119 @@
+// What the receiver's RTCP changes. The values come from feedback; nothing is parsed here.
+// All functions expect mu to be held.
+
+package rtpsend
+
+import (
+	"time"
+
+	"github.com/krazycam/krazycam/firmware/rtpsend/feedback"
+)
+
+// lastFIR is the latest FIR: a repeat has the number of the one it repeats.
+type lastFIR struct {
+	any    bool
+	sender uint32
+	number uint8
+}
+
+// noteHeard takes a datagram of size bytes: the receiver is there.
+func (s *Sender) noteHeard(now time.Duration, size int) {
+	s.session.members = 2 // we and the receiver
+	s.breaker.heard(now)
+	s.doubt.hear(now)
+	s.average(size)
+}
+
+// react acts on one message; not ok: it is not what its type says.
+func (s *Sender) react(m *feedback.Message, ok bool, now time.Duration) {
+	ignored := &s.stats.Ignored
+	switch {
+	case m.Kind == feedback.Other:
+		ignored.OtherType++
+	case m.Kind == feedback.Transport && s.cfg.TransportID == 0: // nothing of ours bears such a number
+		ignored.OtherType++
+	case !ok:
+		ignored.Malformed++
+	case m.Kind == feedback.Reports:
+		for i := range m.Reports {
+			s.reactToReport(&m.Reports[i], now)
+		}
+	case m.Kind == feedback.IntraRequest:
+		for _, e := range m.Intra {
+			s.reactToIntraRequest(m.Sender, e)
+		}
+	case m.Kind == feedback.MaxBitrate:
+		s.reactToBitrate(m.Bitrate, now)
+	case m.Kind == feedback.Goodbye:
+		s.stats.BYEs++
+		s.session.members = 1
+	case m.Kind == feedback.Description: // who the receiver is changes nothing
+	case m.Media != s.SSRC():
+		ignored.OtherSSRC++
+	case m.Kind == feedback.PictureLoss:
+		s.stats.PLIs++
+		s.keyFrames.requestByReceiver()
+	case m.Kind == feedback.Nack:
+		s.reactToNack(m.Missing, now)
+	case m.Kind == feedback.Transport:
+		s.stats.TransportFeedback++
+		if !s.departures.hearArrivals(now, &m.Arrived) {
+			ignored.Malformed++
+		}
+	}
+}
+
+// reactToReport keeps the figures about our stream.
+func (s *Sender) reactToReport(r *feedback.Report, now time.Duration) {
+	if r.SSRC != s.SSRC() {
+		s.stats.Ignored.OtherSSRC++
+		return
+	}
+	s.stats.Reports++
+	s.doubt.owes = true
+	s.stats.Loss, s.stats.Lost = r.Loss, r.Lost
+	s.stats.Jitter = ofTicks(r.Jitter)
+	s.stats.HighestSequence = r.HighestSequence
+	s.departures.reported(now, uint16(r.HighestSequence), r.Loss)
+	s.broke(s.breaker.report(now, r.HighestSequence, r.Loss, s.stats.RTT, s.stats.Packets, s.stats.Octets))
+	if r.LastSR == 0 { // none has reached the receiver yet
+		return
+	}
+	if rtt, ok := s.srs.roundTrip(now, r.LastSR, r.Delay); ok {
+		s.stats.RTT = rtt
+	}
+}
+
+// reactToIntraRequest asks for a key frame, once for each number.
+func (s *Sender) reactToIntraRequest(sender uint32, e feedback.FullIntra) {
+	fir := lastFIR{any: true, sender: sender, number: e.Number}
+	switch {
+	case e.Media != s.SSRC():
+		s.stats.Ignored.OtherSSRC++
+	case s.fir == fir:
+		s.stats.FIRRepeats++
+	default:
+		s.fir = fir
+		s.stats.FIRs++
+		s.keyFrames.requestByReceiver()
+	}
+}
+
+// reactToBitrate passes an estimate on to the path.
+func (s *Sender) reactToBitrate(b feedback.Bitrate, now time.Duration) {
+	if !b.IsAbout(s.SSRC()) {
+		s.stats.Ignored.OtherSSRC++
+		return
+	}
+	s.stats.Estimates++
+	s.departures.estimated(now, b.Most)
+}
+
+// reactToNack notes the packets that the receiver misses.
+func (s *Sender) reactToNack(missing feedback.Sequences, now time.Duration) {
+	s.stats.NACKs++
+	for sequence := range missing.All() {
+		s.want(sequence, now)
+	}
+	s.wakeUp()
+}
