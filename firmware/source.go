@@ -28,17 +28,15 @@ import (
 
 // A Source is one camera that streams to one far end.
 type Source struct {
-	Config  config.Config
-	Unpaced bool      // a file as fast as the encoder goes, once
-	Patient bool      // wait for a camera that is not there, from the start
-	Speed   int       // libvpx's cpu-used, negative
-	Threads int       // of libvpx
-	RawRate int       // as in v4l2.Request
-	Built   time.Time // of this program: no right clock reads less
-	State   string    // folder that keeps the utilization id, or "" to forget it
-	Restart string    // file that asks the machine for a restart, the camera's last rescue, or "" if nobody listens
-	Name    string    // CNAME of the RTP session (RFC 3550 section 6.5.1)
-	SDP     io.Writer // gets the description of each stream that begins, or nil
+	Config  config.Config // complete: with what the board decides where the owner says nothing
+	Unpaced bool          // a file as fast as the encoder goes, once
+	Patient bool          // wait for a camera that is not there, from the start
+	RawRate int           // as in v4l2.Request
+	Built   time.Time     // of this program: no right clock reads less
+	State   string        // folder that keeps the utilization id, or "" to forget it
+	Restart string        // file that asks the machine for a restart, the camera's last rescue, or "" if nobody listens
+	Name    string        // CNAME of the RTP session (RFC 3550 section 6.5.1)
+	SDP     io.Writer     // gets the description of each stream that begins, or nil
 	Log     *slog.Logger
 
 	// Opened is called once, when the camera is open: the moment to give up

@@ -85,9 +85,11 @@ func (d *desk) source(t *testing.T) *Source {
 	t.Helper()
 	c := config.Default()
 	c.Camera.Device = "pattern"
-	c.Stream = config.Stream{Size: config.Size{Width: 320, Height: 240}, FPS: 30, Bitrate: 400_000}
+	c.Stream = config.Stream{
+		Size: config.Size{Width: 320, Height: 240}, FPS: 30, Bitrate: 400_000, Speed: -12, Threads: 1,
+	}
 	c.Gateway = config.Gateway{URL: d.url, Key: "k", AllowHTTP: true, AllowLoopback: true}
-	return &Source{Config: c, Speed: -12, Threads: 1, State: t.TempDir(), Name: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	return &Source{Config: c, State: t.TempDir(), Name: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
 }
 
 // start runs a source until stop is called, which returns how long that took.
@@ -147,7 +149,7 @@ func TestUtilizationIDOutlivesTheProgram(t *testing.T) {
 	s := d.source(t)
 	for range 2 {
 		frames := d.receiver.Stats().Frames
-		stop := start(t, &Source{Config: s.Config, Speed: -12, Threads: 1, State: s.State, Name: "test", Log: s.Log})
+		stop := start(t, &Source{Config: s.Config, State: s.State, Name: "test", Log: s.Log})
 		eventually(t, "frames", 10*time.Second, func() bool { return d.receiver.Stats().Frames != frames && d.gateway.State().Active })
 		stop()
 	}

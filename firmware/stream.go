@@ -153,9 +153,10 @@ func (st *stream) announce(g gateway.Grant, ssrc uint32, age time.Duration) {
 
 // newEncoder makes an encoder whose first frame is a key frame.
 func (s *Source) newEncoder(p *pipeline.Pipeline) (*encoder.Encoder, error) {
+	c := s.Config.Stream
 	return encoder.New(encoder.Config{
 		Width: p.Size().X, Height: p.Size().Y, FPS: p.FPS(),
-		Bitrate: encoder.Bitrate(s.Config.Stream.Bitrate), Speed: s.Speed, Threads: s.Threads,
+		Bitrate: encoder.Bitrate(c.Bitrate), Speed: c.Speed, Threads: c.Threads,
 	})
 }
 

@@ -71,8 +71,8 @@ func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left
 
 func TestBeginThatFailsFreesItsEncoder(t *testing.T) {
 	p, _ := newTestPipeline(t, vga, &pipeline.Stages{})
-	c := config.Config{Stream: config.Stream{FPS: 30, Bitrate: 600_000}}
-	s := &Source{Config: c, SDP: fullDisk{}, Speed: -12, Threads: 1, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	c := config.Config{Stream: config.Stream{FPS: 30, Bitrate: 600_000, Speed: -12, Threads: 1}}
+	s := &Source{Config: c, SDP: fullDisk{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	st := &stream{source: s, pipeline: p}
 	g := gateway.Grant{RTP: netip.MustParseAddrPort("127.0.0.1:9"), RTCP: netip.MustParseAddrPort("127.0.0.1:10")}
 	fail := func(n int) {

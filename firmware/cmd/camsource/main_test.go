@@ -148,7 +148,7 @@ func TestSpeedAndThreadsReachTheEncoder(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s := newSource(o, nil, io.Discard); s.Speed != c.speed || s.Threads != c.threads {
+		if s := newSource(o, nil, io.Discard).Config.Stream; s.Speed != c.speed || s.Threads != c.threads {
 			t.Errorf("%v: speed %d, %d threads; want %d, %d", c.flags, s.Speed, s.Threads, c.speed, c.threads)
 		}
 	}

@@ -121,8 +121,7 @@ func newSource(o *options, log *slog.Logger, lines io.Writer) *firmware.Source {
 		host = "krazycam"
 	}
 	return &firmware.Source{
-		Config: o.config, Unpaced: !o.pace, Patient: onBoard,
-		Speed: o.config.Stream.Speed, Threads: o.config.Stream.Threads, RawRate: o.model.RawRate,
+		Config: o.config, Unpaced: !o.pace, Patient: onBoard, RawRate: o.model.RawRate,
 		State: o.state, Restart: restartRequest, Name: "camsource@" + host, Built: built(), Log: log,
 		Ready: func(fields string) { fmt.Fprintf(lines, "camsource READY %s rss=%dkB\n", fields, resident()) },
 	}
