@@ -43,8 +43,8 @@ func Parse(s string) (FourCC, error) {
 	return f, nil
 }
 
-// String gives the four characters, without the space that fills a short code;
-// what is not printable ASCII comes out as a hexadecimal number.
+// String returns the four characters, without the space that fills a short code, or a
+// hexadecimal number if they are not printable ASCII.
 func (f FourCC) String() string {
 	b := []byte{byte(f), byte(f >> 8), byte(f >> 16), byte(f >> 24)}
 	for _, c := range b {
@@ -55,10 +55,10 @@ func (f FourCC) String() string {
 	return strings.TrimRight(string(b), " ")
 }
 
-// MarshalText makes JSON say "YUYV" instead of a number.
+// MarshalText makes JSON hold "YUYV" instead of a number.
 func (f FourCC) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
 
-// UnmarshalText is the way back of MarshalText.
+// UnmarshalText reads what MarshalText writes.
 func (f *FourCC) UnmarshalText(text []byte) error {
 	v, err := Parse(string(text))
 	if err != nil {

@@ -1,5 +1,5 @@
-// Where the samples of a picture lie in a buffer: strides, offsets, sizes.
-// Arithmetic only; the sums are in layout_test.go.
+// Where the samples of a picture lie in a buffer: strides, offsets, sizes. Arithmetic only;
+// pixfmt_test.go has the sums.
 
 package pixfmt
 
@@ -16,8 +16,8 @@ type Layout struct {
 	// Stride is the bytes of one row of the first plane, padding included; 0 if
 	// the format is compressed.
 	Stride int
-	// Size is the least number of bytes that holds a whole picture; for a
-	// compressed format the most that one can take.
+	// Size is the minimum number of bytes that holds a whole picture; for a
+	// compressed format the maximum that one can take.
 	Size int
 }
 
@@ -44,7 +44,7 @@ func New(f FourCC, width, height, stride int) (Layout, error) {
 	if stride == 0 {
 		l.Stride = l.rowBytes()
 	}
-	l.Size = l.need()
+	l.Size = l.requiredSize()
 	return l, l.Check()
 }
 
@@ -57,7 +57,8 @@ func (l Layout) Check() error {
 	}
 	if l.Format.Compressed() {
 		if l.Stride != 0 || l.Size <= 0 {
-			return fmt.Errorf("layout %v: stride %d size %d: a compressed buffer has no stride and a positive size", l, l.Stride, l.Size)
+			return fmt.Errorf("layout %v: stride %d size %d: a compressed buffer has no stride and a positive size",
+				l, l.Stride, l.Size)
 		}
 		return nil
 	}
@@ -65,8 +66,8 @@ func (l Layout) Check() error {
 	if l.Stride < l.rowBytes() || l.Stride > 4*MaxSide || l.Format == YU12 && l.Stride%2 != 0 {
 		return fmt.Errorf("layout %v: stride %d: a row is %d bytes", l, l.Stride, l.rowBytes())
 	}
-	if l.Size < l.need() {
-		return fmt.Errorf("layout %v: size %d: a picture is %d bytes", l, l.Size, l.need())
+	if l.Size < l.requiredSize() {
+		return fmt.Errorf("layout %v: size %d: a picture is %d bytes", l, l.Size, l.requiredSize())
 	}
 	return nil
 }
@@ -90,7 +91,7 @@ func (l Layout) Planes() (p [3]Plane, n int) {
 	return [3]Plane{}, 0
 }
 
-// String gives a person's words: "YUYV 640x480".
+// String returns, for example, "YUYV 640x480".
 func (l Layout) String() string { return fmt.Sprintf("%v %dx%d", l.Format, l.Width, l.Height) }
 
 func (l Layout) checkSides() error {
@@ -114,8 +115,8 @@ func (l Layout) rowBytes() int {
 	return l.Width
 }
 
-// need is where the last plane ends, its last row padded like the others.
-func (l Layout) need() int {
+// requiredSize is the offset at which the last plane ends, its last row padded like the others.
+func (l Layout) requiredSize() int {
 	p, n := l.Planes()
 	if n == 0 {
 		return 0

@@ -55,7 +55,8 @@ func TestNewLaysPlanesOut(t *testing.T) {
 	}{
 		{"packed 4:2:2 takes two bytes a pixel", YUYV, 640, 480, 0, 614400, []Plane{{0, 1280, 480}}},
 		{"padding counts in every row, the last too", UYVY, 640, 480, 1344, 645120, []Plane{{0, 1344, 480}}},
-		{"NV12 has half as many rows of pairs", NV12, 640, 360, 0, 345600, []Plane{{0, 640, 360}, {230400, 640, 180}}},
+		{"NV12 has half as many rows of pairs", NV12, 640, 360, 0, 345600,
+			[]Plane{{0, 640, 360}, {230400, 640, 180}}},
 		{"YU12's chroma rows are half a stride", YU12, 320, 240, 0, 115200,
 			[]Plane{{0, 320, 240}, {76800, 160, 120}, {96000, 160, 120}}},
 		{"YU12 with padding", YU12, 320, 240, 384, 138240,
