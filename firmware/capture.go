@@ -136,7 +136,7 @@ func details(c pipeline.Camera) []any {
 	if !ok {
 		return nil
 	}
-	return []any{"colours", d.Colours().String(), "mode", d.Why()}
+	return []any{"colours", d.Colours().String(), "mode", d.ExplainChoice()}
 }
 
 // complain tells what could not be set, each sentence once in the life of the Source:

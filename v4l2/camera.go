@@ -1,5 +1,5 @@
-// Camera: opening, negotiating, closing. next.go has the way of each buffer.
-// Without hardware: v4l2test plays the Driver.
+// Camera: open, negotiate, close. next.go delivers the buffers. Without hardware: v4l2test
+// plays the Driver.
 
 package v4l2
 
@@ -19,29 +19,30 @@ import (
 	"github.com/krazycam/krazycam/v4l2/usb"
 )
 
-// What Open takes where a Request says 0.
+// What Open uses where a Request says 0.
 const (
 	DefaultWidth  = 640
 	DefaultHeight = 480
 	DefaultFPS    = 30
 )
 
-// bufferCount is how many buffers the driver gets: one being filled, one ready, one
-// in use's hands, one to spare for a late consumer. The library's 256 would let a
-// stall queue up seconds of old pictures.
+// bufferCount is how many buffers the driver gets: one that it fills, one that is ready, one
+// that use reads, one to spare for a late consumer. The library's 256 would let a stall queue
+// up seconds of old pictures.
 const bufferCount = 4
 
-// A Request says which camera is wanted and what it should deliver. Zero fields
-// leave the choice to Open. Size and rate are wishes: Layout and Interval say
-// what the driver made of them.
+// A Request says which camera is wanted and what it should deliver. Zero fields leave the
+// choice to Open. A driver may deliver another size and rate than requested: Camera.Layout
+// and Camera.Interval say which.
 type Request struct {
 	Device        string // "", /dev/video0, video0, part of the card's name, serial number or USB port
 	Width, Height int    // pixels
 	FPS           int
 	Format        pixfmt.FourCC // 0: Choose decides
 	RawRate       int           // bytes/s of uncompressed pictures that the bus is trusted with; 0: what USB 2 is
-	// Controls are set at each opening: by name as in ControlName, a switch is 0 or 1, a
-	// menu the number of its entry. What cannot be set is no error, see Complaints.
+	// Controls are set whenever the camera is opened. The key is a name as from ControlName;
+	// the value of a switch is 0 or 1, that of a menu the number of its entry. A control that
+	// cannot be set is no error, see Complaints.
 	Controls map[string]int64
 }
 
@@ -65,28 +66,28 @@ type Camera struct {
 
 	complaints []string
 
-	closing atomic.Bool
-	drops   counters
+	closing  atomic.Bool
+	counters counters
 
-	mu       sync.Mutex // one Next at a time; Close waits for it
-	got      Filled     // the one being looked at, here because it would escape
-	held     Filled     // the newest valid one, ours until Requeue
-	sequence sequence
+	mu        sync.Mutex // one Next at a time; Close waits for it
+	candidate Filled     // the one being judged, here because a local one would escape
+	newest    Filled     // the newest valid one, ours until Requeue
+	sequence  sequence
 }
 
 // Open opens the camera that r names, negotiates and starts the stream. Branch on
 // ErrNoCamera, ErrBusy, ErrNotCapture and fs.ErrPermission.
 func Open(r Request) (*Camera, error) {
-	path, err := find(r.Device)
+	path, err := findNode(r.Device)
 	if err != nil {
-		if r.Device == "" { // any would have done
+		if r.Device == "" { // any camera would have been right
 			return nil, err
 		}
 		return nil, fmt.Errorf("camera named %q: %w", r.Device, err)
 	}
 	node, err := openNode(path)
 	if err != nil {
-		return nil, fmt.Errorf("camera %s: %w", path, explain(err))
+		return nil, fmt.Errorf("camera %s: %w", path, explainErrno(err))
 	}
 	node.id.Port, node.id.Serial = usb.Identify(os.DirFS(sysfs), filepath.Base(path))
 	return OpenDriver(node, r)
@@ -98,17 +99,17 @@ func OpenDriver(d Driver, r Request) (*Camera, error) {
 	c := &Camera{dev: d, id: d.Identity()}
 	if err := c.negotiate(r); err != nil {
 		_ = d.Close() // the first error is the one to report
-		return nil, fmt.Errorf("camera %s (%s): %w", c.id.Path, c.id.Name, explain(err))
+		return nil, fmt.Errorf("camera %s (%s): %w", c.id.Path, c.id.Name, explainErrno(err))
 	}
 	c.complaints = applyControls(d, r.Controls)
 	return c, nil
 }
 
-// negotiate tries the ranked choices until one runs. It goes on to the next only
-// if the bus has no room for one (ENOSPC: other devices have reserved it) or the
-// driver turned it into something that we cannot read.
+// negotiate tries the ranked choices until one runs. It tries the next one only if the bus
+// has no room (ENOSPC: other devices have reserved it) or the driver answered with a format
+// that we cannot read.
 func (c *Camera) negotiate(r Request) error {
-	offers, err := c.dev.Offers()
+	offers, err := c.dev.ListOffers()
 	if err != nil {
 		return fmt.Errorf("list formats: %w", err)
 	}
@@ -117,24 +118,24 @@ func (c *Camera) negotiate(r Request) error {
 	if r.Format != 0 {
 		err = fmt.Errorf("format %v: it does not offer that", r.Format)
 	}
-	passed := "" // over the first choice, which is what an owner wonders about
+	skipped := "" // why the first choice does not run, for the owner
 	for _, choice := range choices {
-		if err = c.start(choice); err == nil {
-			c.choice.Why += passed
+		if err = c.startChoice(choice); err == nil {
+			c.choice.Why += skipped
 			return nil
 		}
 		if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, errLayout) {
 			return err
 		}
-		if passed == "" {
-			passed = "; instead of " + passedOver(choice, err)
+		if skipped == "" {
+			skipped = "; instead of " + explainSkipped(choice, err)
 		}
 	}
 	return err
 }
 
-// passedOver says in a person's words why a choice did not run.
-func passedOver(c Choice, err error) string {
+// explainSkipped says for an owner why a choice did not run.
+func explainSkipped(c Choice, err error) string {
 	words := fmt.Sprintf("%v %dx%d, ", c.Format, c.Width, c.Height)
 	if errors.Is(err, unix.ENOSPC) {
 		return words + "for which the bus has no room beside what else is on it"
@@ -142,10 +143,10 @@ func passedOver(c Choice, err error) string {
 	return words + "which the driver does not give"
 }
 
-// errLayout is the cause when the driver's answer to SetFormat is of no use.
+// errLayout means that the driver's answer to SetFormat cannot be used.
 var errLayout = errors.New("the driver answered with another format")
 
-func (c *Camera) start(choice Choice) error {
+func (c *Camera) startChoice(choice Choice) error {
 	layout, err := c.dev.SetFormat(choice.Format, choice.Width, choice.Height)
 	if err != nil {
 		return fmt.Errorf("set %v %dx%d: %w", choice.Format, choice.Width, choice.Height, err)
@@ -170,9 +171,9 @@ func (c *Camera) start(choice Choice) error {
 	return nil
 }
 
-// Close stops the stream and gives the device back. It interrupts a waiting Next,
-// which returns ErrClosed, and waits for a use that is still at work: do not call
-// it from within use. Only the first call does anything.
+// Close stops the stream and closes the device. It interrupts a waiting Next, which returns
+// ErrClosed, and waits until a running use has returned: do not call it from within use. Only
+// the first call does anything.
 func (c *Camera) Close() error {
 	if c.closing.Swap(true) {
 		return nil
@@ -187,8 +188,7 @@ func (c *Camera) Close() error {
 	return nil
 }
 
-// withoutGone drops the complaint that an unplugged camera cannot be stopped: the
-// kernel has done it.
+// withoutGone drops the error of stopping an unplugged camera: the kernel has stopped it.
 func withoutGone(err error) error {
 	if errors.Is(err, unix.ENODEV) {
 		return nil
@@ -196,7 +196,7 @@ func withoutGone(err error) error {
 	return err
 }
 
-// Layout is what the driver delivers; it does not change while the camera is open.
+// Layout is that of every buffer; it does not change while the camera is open.
 func (c *Camera) Layout() pixfmt.Layout { return c.layout }
 
 // Interval is the nominal time between two pictures, as the driver says it. In low
@@ -206,25 +206,25 @@ func (c *Camera) Interval() time.Duration { return c.interval }
 // Identity says which camera it is.
 func (c *Camera) Identity() Identity { return c.id }
 
-// Why says in a person's words why this format, size and rate was chosen.
-func (c *Camera) Why() string { return c.choice.Why }
+// ExplainChoice says for an owner why this format, size and rate was chosen.
+func (c *Camera) ExplainChoice() string { return c.choice.Why }
 
-// Colours is what the samples mean, as the driver says it.
+// Colours says how samples stand for colours, as the driver reports it.
 func (c *Camera) Colours() Colours { return c.dev.Colours() }
 
-// Complaints are one sentence for each control that could not be set.
+// Complaints has one sentence for each control that could not be set.
 func (c *Camera) Complaints() []string { return c.complaints }
 
-// Counters is what was delivered and what was not, since Open.
-func (c *Camera) Counters() Counters { return c.drops.read() }
+// Counters counts what was delivered and what was dropped, since Open.
+func (c *Camera) Counters() Counters { return c.counters.snapshot() }
 
-// String is a person's words: "Virtual UVC /dev/video0 MJPG 640x480 30 fps".
+// String returns, for example, "Virtual UVC /dev/video0 MJPG 640x480 30 fps".
 func (c *Camera) String() string {
-	return fmt.Sprintf("%s %s %v %s", c.id.Name, c.id.Path, c.layout, rate(c.interval))
+	return fmt.Sprintf("%s %s %v %s", c.id.Name, c.id.Path, c.layout, formatRate(c.interval))
 }
 
-// rate words an interval: "30 fps", "29.97 fps".
-func rate(interval time.Duration) string {
+// formatRate writes an interval as a rate: "30 fps", "29.97 fps".
+func formatRate(interval time.Duration) string {
 	return fmt.Sprintf("%.4g fps", 1/interval.Seconds())
 }
 

@@ -33,8 +33,10 @@ func TestOpenTellsWhatIsWrong(t *testing.T) {
 		set  func(*v4l2test.Device)
 		want error
 	}{
-		{"another program streams, seen by S_FMT", func(d *v4l2test.Device) { d.SetFormatErr = []error{unix.EBUSY} }, v4l2.ErrBusy},
-		{"another program streams, seen by REQBUFS", func(d *v4l2test.Device) { d.StartErr = []error{unix.EBUSY} }, v4l2.ErrBusy},
+		{"another program streams, seen by S_FMT",
+			func(d *v4l2test.Device) { d.SetFormatErr = []error{unix.EBUSY} }, v4l2.ErrBusy},
+		{"another program streams, seen by REQBUFS", func(d *v4l2test.Device) { d.StartErr = []error{unix.EBUSY} },
+			v4l2.ErrBusy},
 		{"unplugged meanwhile", func(d *v4l2test.Device) { d.StartErr = []error{unix.ENODEV} }, v4l2.ErrGone},
 		{"not allowed", func(d *v4l2test.Device) { d.SetFormatErr = []error{unix.EACCES} }, fs.ErrPermission},
 		{"offers nothing that we read", func(d *v4l2test.Device) { d.Formats = nil }, v4l2.ErrNotCapture},
@@ -61,8 +63,10 @@ func TestOpenStepsDownWhenTheBusIsFull(t *testing.T) {
 	if got, want := c.Layout().String(), "MJPG 640x480"; got != want {
 		t.Errorf("Layout = %v, want %v", got, want)
 	}
-	if got, want := c.Why(), "MJPG 640x480 at 30/s: compressed, light on the bus; instead of YUYV 640x480, for which the bus has no room beside what else is on it"; got != want {
-		t.Errorf("Why() = %q, want %q", got, want)
+	want := "MJPG 640x480 at 30/s: compressed, light on the bus; " +
+		"instead of YUYV 640x480, for which the bus has no room beside what else is on it"
+	if got := c.ExplainChoice(); got != want {
+		t.Errorf("ExplainChoice() = %q, want %q", got, want)
 	}
 }
 
@@ -73,8 +77,9 @@ func TestOpenPassesOverAFormatThatTheDriverExchanges(t *testing.T) {
 	if got := c.Layout(); got != d.Layout {
 		t.Errorf("Layout = %v, want %v", got, d.Layout)
 	}
-	if got := c.Why(); !strings.HasSuffix(got, "; instead of YUYV 640x480, which the driver does not give") {
-		t.Errorf("Why() = %q, want the reason", got)
+	if got := c.ExplainChoice(); !strings.HasSuffix(got,
+		"; instead of YUYV 640x480, which the driver does not give") {
+		t.Errorf("ExplainChoice() = %q, want the reason", got)
 	}
 }
 

@@ -91,7 +91,8 @@ func mustEnd(t *testing.T, name, camera, want string) {
 	t.Helper()
 	code, said := camsource(t, camera)
 	t.Logf("%s: exit code %d, %q", name, code, said)
-	if code != 1 || strings.Count(said, "\n") != 1 || !strings.HasPrefix(said, "camsource: ") || !strings.Contains(said, want) {
+	if code != 1 || strings.Count(said, "\n") != 1 || !strings.HasPrefix(said, "camsource: ") ||
+		!strings.Contains(said, want) {
 		t.Errorf("%s: exit code %d, %q, want 1 and one line with %q", name, code, said, want)
 	}
 }

@@ -11,11 +11,11 @@ import (
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 )
 
-// maxRawRate is how many bytes per second of uncompressed pictures are taken over
-// the bus. A high-speed isochronous endpoint carries at most 3 transactions of
-// 1024 bytes in each of 8000 microframes = 24.6 MB/s (USB 2.0 section 5.6.3), less
-// what other devices on the bus have reserved. 640x480 YUYV at 30/s takes 18.4 MB/s
-// and fits; 1280x720 at 30/s takes 55.3 MB/s and does not.
+// maxRawRate is the maximum bytes per second of uncompressed pictures over the bus. A
+// high-speed isochronous endpoint carries at most 3 transactions of 1024 bytes in each of
+// 8000 microframes = 24.6 MB/s (USB 2.0 section 5.6.3), less what other devices on the bus
+// have reserved. 640x480 YUYV at 30/s takes 18.4 MB/s and fits; 1280x720 at 30/s takes
+// 55.3 MB/s and does not.
 const maxRawRate = 20_000_000
 
 // rateSlack lets 29.97 count as 30.
@@ -37,8 +37,8 @@ type Size struct {
 	StepX     int             `json:"step_x,omitempty"`
 	StepY     int             `json:"step_y,omitempty"`
 	Intervals []time.Duration `json:"intervals_ns,omitempty"` // none: the driver does not say, or it is a range
-	// A range of rates: any interval between the two, or only those in steps from the
-	// shortest. All 0 if there is none.
+	// A range of rates: any interval between Shortest and Longest, or only those in steps
+	// of StepInterval from Shortest. All are 0 if there is no range.
 	Shortest     time.Duration `json:"min_interval_ns,omitempty"`
 	Longest      time.Duration `json:"max_interval_ns,omitempty"`
 	StepInterval time.Duration `json:"step_interval_ns,omitempty"`
@@ -49,19 +49,23 @@ type Choice struct {
 	Format        pixfmt.FourCC
 	Width, Height int
 	Interval      time.Duration
-	Why           string // a person's words
+	Why           string // for an owner
 	raw           bool   // uncompressed and within the request's RawRate
-	miss          int    // how far the size is from the wish, see nearest
-	tooSlow       bool   // slower than the wish, or than the best of its size
+	sizeRank      int    // how far the size is from the requested one, see nearestSize
+	tooSlow       bool   // slower than the requested rate, or than the best of its size
 }
 
-// Choose ranks what a camera offers against a request, best first. Size comes
-// first: the one asked for, else the largest within it, else the smallest beyond.
-// Then the rate: one that is fast enough. Then the format: uncompressed where the bus
-// can carry it (no decoding, no JPEG noise under the VP8), the one that needs least
-// conversion first; MJPG where it cannot. If the request names a format, only that
-// one is taken. Slower rates of each size follow, for a bus that has no room for the best:
-// fewer pictures of the size asked for come before smaller ones. An empty result means that no offered format is one of pixfmt's.
+// Choose ranks what a camera offers against a request, best first:
+//
+//   - by size: the requested one, else the largest within it, else the smallest beyond it;
+//   - by rate: one that is fast enough;
+//   - by format: uncompressed where the bus can carry it (no decoding, no JPEG noise under the
+//     VP8), the one that needs the least conversion first, and MJPG where it cannot. If the
+//     request names a format, only that one is chosen.
+//
+// Slower rates of each size follow, for a bus that has no room for the best: fewer pictures of
+// the requested size come before smaller ones. An empty result means that pixfmt knows none of
+// the offered formats.
 func Choose(r Request, offers []Offer) []Choice {
 	r = r.withDefaults()
 	var all []Choice
@@ -89,10 +93,10 @@ func Choose(r Request, offers []Offer) []Choice {
 
 func compareChoices(a, b Choice) int {
 	return cmp.Or(
-		cmp.Compare(a.miss, b.miss),
+		cmp.Compare(a.sizeRank, b.sizeRank),
 		compareBool(!a.tooSlow, !b.tooSlow),
 		compareBool(a.raw || a.Format.Compressed(), b.raw || b.Format.Compressed()),
-		cmp.Compare(conversion(a.Format), conversion(b.Format)),
+		cmp.Compare(conversionRank(a.Format), conversionRank(b.Format)),
 		cmp.Compare(a.Interval, b.Interval),
 	)
 }
@@ -108,15 +112,16 @@ func compareBool(a, b bool) int {
 	return 1
 }
 
-// conversion ranks formats by the work that turns them into a picture: none,
-// splitting one plane, splitting and halving chroma, decoding.
-func conversion(f pixfmt.FourCC) int {
-	return slices.Index([]pixfmt.FourCC{pixfmt.YU12, pixfmt.NV12, pixfmt.YUYV, pixfmt.UYVY, pixfmt.MJPG}, f)
+// conversionRank ranks formats by the work that turns them into a picture: none, split one
+// plane, split and halve chroma, decode.
+func conversionRank(f pixfmt.FourCC) int {
+	ranks := []pixfmt.FourCC{pixfmt.YU12, pixfmt.NV12, pixfmt.YUYV, pixfmt.UYVY, pixfmt.MJPG}
+	return slices.Index(ranks, f)
 }
 
 func newChoice(r Request, f pixfmt.FourCC, s Size, interval time.Duration, tooSlow bool) Choice {
 	c := Choice{Format: f, Interval: interval, tooSlow: tooSlow}
-	c.Width, c.Height, c.miss = nearest(r, s)
+	c.Width, c.Height, c.sizeRank = nearestSize(r, s)
 	fps := time.Second.Seconds() / c.Interval.Seconds()
 	c.Why = fmt.Sprintf("%v %dx%d at %.4g/s", f, c.Width, c.Height, fps)
 	if f.Compressed() {
@@ -129,7 +134,7 @@ func newChoice(r Request, f pixfmt.FourCC, s Size, interval time.Duration, tooSl
 			c.Why += fmt.Sprintf(", more than the %.0f MB/s that the bus is trusted with", float64(r.RawRate)/1e6)
 		}
 	}
-	if c.miss != 0 {
+	if c.sizeRank != 0 {
 		c.Why += fmt.Sprintf("; nearest to %dx%d", r.Width, r.Height)
 	}
 	if c.tooSlow {
@@ -145,44 +150,44 @@ func bitsPerPixel(f pixfmt.FourCC) int {
 	return 16
 }
 
-// nearest picks a size out of s and says how far it is from the wish: 0 is the
-// wish itself, sizes within it come next, the largest first, then those beyond it,
-// the smallest first.
-func nearest(r Request, s Size) (width, height, miss int) {
-	width = fit(r.Width, s.MinWidth, s.Width, s.StepX)
-	height = fit(r.Height, s.MinHeight, s.Height, s.StepY)
-	const beyond = pixfmt.MaxSide * pixfmt.MaxSide
+// nearestSize picks a size out of s and ranks it by its distance from the requested one: 0 is
+// that itself, sizes within it come next, the largest first, then those beyond it, the
+// smallest first.
+func nearestSize(r Request, s Size) (width, height, rank int) {
+	width = nearestInRange(r.Width, s.MinWidth, s.Width, s.StepX)
+	height = nearestInRange(r.Height, s.MinHeight, s.Height, s.StepY)
+	const maxArea = pixfmt.MaxSide * pixfmt.MaxSide
 	switch area := min(width, pixfmt.MaxSide) * min(height, pixfmt.MaxSide); {
 	case width == r.Width && height == r.Height:
-		miss = 0
+		rank = 0
 	case width <= r.Width && height <= r.Height:
-		miss = max(1, beyond-area)
+		rank = max(1, maxArea-area)
 	default:
-		miss = beyond + area
+		rank = maxArea + area
 	}
-	return width, height, miss
+	return width, height, rank
 }
 
-// fit is the largest value of the range that is not above the wish, or its least.
-func fit(want, least, most, step int) int {
+// nearestInRange is the largest value of the range that is not above want, or its minimum.
+func nearestInRange(want, least, most, step int) int {
 	if want >= most || least >= most {
 		return most
 	}
 	if want <= least {
 		return least
 	}
-	return floor(want, least, step)
+	return roundDownToStep(want, least, step)
 }
 
-// nearestInterval picks the rate within rateSlack of the wish; else the next faster
-// one, since whoever reads can leave pictures out; else the fastest there is. Where the
-// driver offers none, it is asked for the wish.
+// nearestInterval picks the rate within rateSlack of fps; else the next faster one, since the
+// reader can leave pictures out; else the fastest there is. If the driver offers no rate, it is
+// asked for fps itself.
 func nearestInterval(fps int, s Size) (interval time.Duration, tooSlow bool) {
 	want := time.Second / time.Duration(fps)
 	slack := time.Duration(float64(want) * rateSlack)
 	offered := s.Intervals
-	if s.Shortest > 0 { // of a range these two are all that can be nearest
-		within := floor(min(max(want, s.Shortest), s.Longest), s.Shortest, s.StepInterval)
+	if s.Shortest > 0 { // of a range only these two can be nearest
+		within := roundDownToStep(min(max(want, s.Shortest), s.Longest), s.Shortest, s.StepInterval)
 		offered = append(slices.Clone(offered), within, min(within+s.StepInterval, s.Longest))
 	}
 	var slower, faster time.Duration

@@ -19,12 +19,12 @@ func Now() time.Duration {
 	return time.Duration(ts.Nano())
 }
 
-// A pacer tells a drawn or recorded source which picture is due, like a camera that
-// runs whether or not somebody looks.
+// A pacer says which picture of a drawn or recorded source is due, as of a camera that runs
+// whether or not it is read.
 type pacer struct {
 	interval time.Duration
-	count    uint32 // pictures in all
-	paced    bool
+	count    uint32 // pictures in the source
+	paced    bool   // false: every picture is due at once
 	now      func() time.Duration
 	sleep    func(d time.Duration, stop <-chan struct{}) // returns early when stop closes
 
@@ -38,17 +38,20 @@ type pacer struct {
 }
 
 func newPacer(interval time.Duration, count uint32, paced bool) *pacer {
-	return &pacer{interval: interval, count: count, paced: paced, now: Now, sleep: sleeper(), stop: make(chan struct{})}
+	return &pacer{
+		interval: interval, count: count, paced: paced,
+		now: Now, sleep: newSleep(), stop: make(chan struct{}),
+	}
 }
 
-// endless is a count that no run reaches: 30 pictures a second for four years.
-const endless = math.MaxUint32
+// endlessCount is a count that no run reaches: 30 pictures a second for four years.
+const endlessCount = math.MaxUint32
 
-// due waits for the next picture and says which one it is, when it was taken, and how many
-// were skipped because the caller came too late. Errors: io.EOF after the last
-// picture, ErrSilent, ErrClosed. The caller holds p.mu.
-func (p *pacer) due(timeout time.Duration) (index uint32, at time.Duration, skipped uint32, err error) {
-	if p.stopped() {
+// awaitPicture waits for the next picture and returns its index, its capture time, and how many
+// were skipped because the caller came too late. Errors: io.EOF after the last picture,
+// ErrSilent, ErrClosed. The caller holds p.mu.
+func (p *pacer) awaitPicture(timeout time.Duration) (index uint32, at time.Duration, skipped uint32, err error) {
+	if p.isStopped() {
 		return 0, 0, 0, ErrClosed
 	}
 	now := p.now()
@@ -62,23 +65,23 @@ func (p *pacer) due(timeout time.Duration) (index uint32, at time.Duration, skip
 	if p.paced {
 		newest := min(int64((now-p.start)/p.interval), int64(p.count)-1)
 		index = uint32(max(newest, int64(index)))
-		if err := p.await(p.time(index)-now, timeout); err != nil {
+		if err := p.sleepUntilDue(p.captureTime(index)-now, timeout); err != nil {
 			return 0, 0, 0, fmt.Errorf("wait %v for picture %d: %w", timeout, index, err)
 		}
 	}
 	skipped = index - p.next
 	p.next = index + 1
-	return index, p.time(index), skipped, nil
+	return index, p.captureTime(index), skipped, nil
 }
 
-// await sleeps for d, but not longer than timeout.
-func (p *pacer) await(d, timeout time.Duration) error {
+// sleepUntilDue sleeps for d, but not longer than timeout.
+func (p *pacer) sleepUntilDue(d, timeout time.Duration) error {
 	if d <= 0 {
 		return nil
 	}
 	p.sleep(min(d, timeout), p.stop)
 	switch {
-	case p.stopped():
+	case p.isStopped():
 		return ErrClosed
 	case d > timeout:
 		return ErrSilent
@@ -86,13 +89,13 @@ func (p *pacer) await(d, timeout time.Duration) error {
 	return nil
 }
 
-// time is when a picture is taken. Without pace that runs ahead of the clock: the
-// encoder's rate control is to see the source's rate, not the disk's.
-func (p *pacer) time(index uint32) time.Duration {
+// captureTime is the time stamp of a picture. Without pace it runs ahead of the clock: the
+// encoder's rate control must see the source's rate, not the disk's.
+func (p *pacer) captureTime(index uint32) time.Duration {
 	return p.start + time.Duration(index)*p.interval
 }
 
-func (p *pacer) stopped() bool {
+func (p *pacer) isStopped() bool {
 	select {
 	case <-p.stop:
 		return true
@@ -101,9 +104,9 @@ func (p *pacer) stopped() bool {
 	}
 }
 
-// end makes due return ErrClosed, at once if it waits. Once nobody is within the
-// source any more it calls release, the first time only.
-func (p *pacer) end(release func() error) error {
+// shutDown makes awaitPicture return ErrClosed, at once if it waits. Once no Next is running
+// any more it calls release, the first time only.
+func (p *pacer) shutDown(release func() error) error {
 	var err error
 	p.close.Do(func() {
 		close(p.stop)
@@ -114,9 +117,9 @@ func (p *pacer) end(release func() error) error {
 	return err
 }
 
-// sleeper returns a sleep that uses one timer over and over, so that a paced source
+// newSleep returns a sleep that uses one timer again and again, so that a paced source
 // allocates nothing for a picture.
-func sleeper() func(time.Duration, <-chan struct{}) {
+func newSleep() func(time.Duration, <-chan struct{}) {
 	timer := time.NewTimer(0)
 	return func(d time.Duration, stop <-chan struct{}) {
 		timer.Reset(d)

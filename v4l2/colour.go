@@ -1,4 +1,4 @@
-// What the samples of a buffer mean as colours, as the driver says it. Sources: V4L2
+// How the samples of a buffer stand for colours, as the driver reports it. Sources: V4L2
 // "Colorspaces", with the defaults of V4L2_MAP_YCBCR_ENC_DEFAULT and
 // V4L2_MAP_QUANTIZATION_DEFAULT in videodev2.h; for JPEG: JFIF 1.02.
 
@@ -10,7 +10,7 @@ import (
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 )
 
-// Colours is how the samples of a buffer stand for colours. Nothing here changes them: a
+// Colours says how the samples of a buffer stand for colours. Nothing here changes samples: a
 // picture keeps the range that its buffer had.
 type Colours struct {
 	Space     string // primaries: "sRGB", "Rec. 709"; "unknown"
@@ -18,17 +18,20 @@ type Colours struct {
 	FullRange bool   // luma from 0 to 255 instead of 16 to 235
 }
 
-// String is a person's words: "sRGB, matrix 601, full range".
+// String returns, for example, "sRGB, matrix 601, full range".
 func (c Colours) String() string {
-	scope := "limited"
+	lumaRange := "limited"
 	if c.FullRange {
-		scope = "full"
+		lumaRange = "full"
 	}
-	return fmt.Sprintf("%s, matrix %s, %s range", c.Space, c.Matrix, scope)
+	return fmt.Sprintf("%s, matrix %s, %s range", c.Space, c.Matrix, lumaRange)
 }
 
-// spaces are V4L2_COLORSPACE_… by number; 0 is "default", which a driver must not answer with.
-var spaces = [...]string{"unknown", "SMPTE 170M", "SMPTE 240M", "Rec. 709", "unknown", "470 System M", "470 System BG", "JPEG", "sRGB", "opRGB", "BT.2020", "unknown", "DCI-P3"}
+// colourSpaces are V4L2_COLORSPACE_… by number; 0 is "default", which a driver must not answer.
+var colourSpaces = [...]string{
+	"unknown", "SMPTE 170M", "SMPTE 240M", "Rec. 709", "unknown", "470 System M", "470 System BG",
+	"JPEG", "sRGB", "opRGB", "BT.2020", "unknown", "DCI-P3",
+}
 
 const (
 	space240M  = 2
@@ -48,14 +51,15 @@ const (
 	rangeNotSet = 0
 )
 
-// coloursOf reads the driver's answer. A JPEG is JFIF whatever the driver says: matrix 601,
-// full range; uvcvideo leaves that out.
+// coloursOf reads the driver's answer. A JPEG is JFIF whatever the driver reports: matrix 601,
+// full range; uvcvideo does not report that.
 func coloursOf(p *pixFormat) Colours {
-	c := Colours{Space: spaces[0], Matrix: matrixOf(p.encoding, p.colorspace)}
-	if int(p.colorspace) < len(spaces) {
-		c.Space = spaces[p.colorspace]
+	c := Colours{Space: colourSpaces[0], Matrix: matrixOf(p.encoding, p.colorspace)}
+	if int(p.colorspace) < len(colourSpaces) {
+		c.Space = colourSpaces[p.colorspace]
 	}
-	c.FullRange = p.quantization == rangeFull || p.quantization == rangeNotSet && p.colorspace == spaceJPEG
+	c.FullRange = p.quantization == rangeFull ||
+		p.quantization == rangeNotSet && p.colorspace == spaceJPEG
 	if pixfmt.FourCC(p.pixelFormat).Compressed() {
 		c.Matrix, c.FullRange = "601", true
 	}
@@ -63,8 +67,10 @@ func coloursOf(p *pixFormat) Colours {
 }
 
 func matrixOf(encoding, space uint32) string {
-	if encoding == 0 { // by the space's own rule
-		encoding = map[uint32]uint32{space709: matrix709, spaceDCIP3: matrix709, space2020: matrix2020, space240M: matrix240M}[space]
+	if encoding == 0 { // the default of the space
+		encoding = map[uint32]uint32{
+			space709: matrix709, spaceDCIP3: matrix709, space2020: matrix2020, space240M: matrix240M,
+		}[space]
 	}
 	switch encoding {
 	case matrix709, matrixXV709:

@@ -22,7 +22,8 @@ func TestColoursAreWhatTheDriverSaysOrItsDefaultMeans(t *testing.T) {
 		{"a number that nobody knows", pixfmt.YUYV, 99, 99, 99, "unknown, matrix 601, limited range"},
 		{"no answer", pixfmt.YUYV, 0, 0, 0, "unknown, matrix 601, limited range"},
 	} {
-		got := coloursOf(&pixFormat{pixelFormat: uint32(c.format), colorspace: c.space, encoding: c.encoding, quantization: c.quantization})
+		got := coloursOf(&pixFormat{pixelFormat: uint32(c.format), colorspace: c.space, encoding: c.encoding,
+			quantization: c.quantization})
 		if got.String() != c.want {
 			t.Errorf("%s: %v, want %s", c.name, got, c.want)
 		}

@@ -1,5 +1,5 @@
-// Controls: what a camera lets one set, by name, and the two that matter without being
-// asked for. Sources: VIDIOC_QUERYCTRL (with VIDIOC_QUERY_EXT_CTRL), VIDIOC_G_CTRL, "Camera
+// Controls: what can be set on a camera, by name, and the two that matter even if the owner
+// sets none. Sources: VIDIOC_QUERYCTRL (with VIDIOC_QUERY_EXT_CTRL), VIDIOC_G_CTRL, "Camera
 // Control Reference".
 
 package v4l2
@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What kinds of control there are, V4L2_CTRL_TYPE_…; the others hold no number.
+// Kinds of control, V4L2_CTRL_TYPE_…; the others hold no number.
 const (
 	controlInteger     = 1
 	controlSwitch      = 2
@@ -28,23 +28,23 @@ const (
 	controlDisabled = 0x0001     // V4L2_CTRL_FLAG_DISABLED
 	controlReadOnly = 0x0004     // V4L2_CTRL_FLAG_READ_ONLY
 
-	// mostControls bounds the listing, should a driver never end it.
-	mostControls = 1024
+	// maxControls bounds the listing, in case a driver never ends it.
+	maxControls = 1024
 )
 
 const (
-	// exposurePriority is V4L2_CID_EXPOSURE_AUTO_PRIORITY: with 1, which many cameras have
-	// from the factory, the picture rate falls to 5 or 10 a second in low light.
+	// exposurePriority is V4L2_CID_EXPOSURE_AUTO_PRIORITY: with 1, the factory setting of many
+	// cameras, the picture rate falls to 5 or 10 a second in low light.
 	exposurePriority = 0x009a0903
-	// powerLine is V4L2_CID_POWER_LINE_FREQUENCY.
-	powerLine = 0x00980918
+	// powerLineFrequency is V4L2_CID_POWER_LINE_FREQUENCY.
+	powerLineFrequency = 0x00980918
 )
 
 // PowerLineControl is the name of the control against the flicker of lamps: 0 off, 1 for
 // 50 Hz, 2 for 60 Hz, 3 automatic.
 const PowerLineControl = "power_line_frequency"
 
-// A Control is one thing that can be set.
+// A Control is one setting of a camera.
 type Control struct {
 	ID       uint32 `json:"id"`
 	Name     string `json:"name"` // see ControlName
@@ -62,23 +62,23 @@ func ControlName(words string) string {
 	return strings.Join(parts, "_")
 }
 
-// ownName keeps the names of the two that this file knows from changing with the kernel:
-// before 5.15 the first was "Exposure, Auto Priority".
-func ownName(id uint32, words string) string {
+// stableName names the two controls that this file knows the same for every kernel: before
+// 5.15 the first was "Exposure, Auto Priority".
+func stableName(id uint32, words string) string {
 	switch id {
 	case exposurePriority:
 		return "exposure_dynamic_framerate"
-	case powerLine:
+	case powerLineFrequency:
 		return PowerLineControl
 	}
 	return ControlName(words)
 }
 
-// Controls lists what the node lets one set.
-func (n *node) Controls() ([]Control, error) {
+// ListControls lists what can be set on the node.
+func (n *node) ListControls() ([]Control, error) {
 	var all []Control
 	q := new(queryExtControl)
-	for range mostControls {
+	for range maxControls {
 		q.id |= controlNext
 		err := ioctl(n.fd, vidiocQueryExt, unsafe.Pointer(q))
 		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOTTY) {
@@ -95,13 +95,13 @@ func (n *node) Controls() ([]Control, error) {
 			q.minimum, q.maximum = 0, 1
 			fallthrough
 		case controlInteger, controlSwitch, controlMenu, controlIntegerMenu:
-			all = append(all, Control{q.id, ownName(q.id, text(q.name[:])), q.minimum, q.maximum, q.standard})
+			all = append(all, Control{q.id, stableName(q.id, cString(q.name[:])), q.minimum, q.maximum, q.standard})
 		}
 	}
 	return all, nil
 }
 
-// SetControl sets one of them.
+// SetControl sets a control that ListControls listed.
 func (n *node) SetControl(id uint32, value int64) error {
 	if value < math.MinInt32 || value > math.MaxInt32 {
 		return fmt.Errorf("S_CTRL %#x: %d has more than 32 bits", id, value)
@@ -112,14 +112,14 @@ func (n *node) SetControl(id uint32, value int64) error {
 	return nil
 }
 
-// applyControls sets what is wanted, and exposure priority to 0 if nobody said
-// otherwise. It returns a sentence for each that could not be set. A manual value is
-// refused while its automatic control is on, and their numbers are in no order that
-// helps: what failed is tried once more at the end.
+// applyControls sets the wanted controls, and exposure priority to 0 unless it is one of them.
+// It returns a sentence for each control that could not be set. A camera refuses a manual value
+// while the automatic control for it is on, and the order of the control numbers says nothing
+// about that: what failed is tried once more at the end.
 func applyControls(d Driver, wanted map[string]int64) []string {
-	there, err := d.Controls()
+	there, err := d.ListControls()
 	if err != nil {
-		return []string{fmt.Sprintf("controls cannot be listed: %v", explain(err))}
+		return []string{fmt.Sprintf("controls cannot be listed: %v", explainErrno(err))}
 	}
 	var complaints []string
 	var again []func() error
@@ -129,7 +129,7 @@ func applyControls(d Driver, wanted map[string]int64) []string {
 				return fmt.Errorf("control %s: %d is not within %d to %d", c.Name, value, c.Least, c.Most)
 			}
 			if err := d.SetControl(c.ID, value); err != nil {
-				return fmt.Errorf("control %s: %w", c.Name, explain(err))
+				return fmt.Errorf("control %s: %w", c.Name, explainErrno(err))
 			}
 			return nil
 		}
@@ -150,7 +150,8 @@ func applyControls(d Driver, wanted map[string]int64) []string {
 	}
 	for _, name := range slices.Sorted(maps.Keys(wanted)) {
 		if !slices.ContainsFunc(there, func(c Control) bool { return c.Name == name }) {
-			complaints = append(complaints, fmt.Sprintf("control %s: this camera has none of that name (camsource cameras --json lists them)", name))
+			complaints = append(complaints, fmt.Sprintf(
+				"control %s: this camera has none of that name (camsource cameras --json lists them)", name))
 		}
 	}
 	return complaints

@@ -13,7 +13,8 @@ import (
 
 func TestControlNameIsWrittenAsPersonsWriteIt(t *testing.T) {
 	for words, want := range map[string]string{
-		"White Balance, Automatic": "white_balance_automatic", "Brightness": "brightness", " Gain (dB) ": "gain_db", "": "",
+		"White Balance, Automatic": "white_balance_automatic", "Brightness": "brightness", " Gain (dB) ": "gain_db",
+		"": "",
 	} {
 		if got := v4l2.ControlName(words); got != want {
 			t.Errorf("ControlName(%q) = %q, want %q", words, got, want)
@@ -37,24 +38,28 @@ func TestControlsAreSetAtEachOpening(t *testing.T) {
 		complaints []string // the beginning of each
 	}{
 		{"low light does not cost pictures, unasked", knobs, nil, nil, []string{"exposure_dynamic_framerate=0"}, nil},
-		{"unless the owner wants that", knobs, map[string]int64{"exposure_dynamic_framerate": 1}, nil, []string{"exposure_dynamic_framerate=1"}, nil},
+		{"unless the owner wants that", knobs, map[string]int64{"exposure_dynamic_framerate": 1}, nil,
+			[]string{"exposure_dynamic_framerate=1"}, nil},
 		{"a camera without controls", nil, nil, nil, nil, nil},
-		{"one that is not there is told, the others are set", knobs[:1], map[string]int64{"brightness": 7, "zoom": 1}, nil,
+		{"one that is not there is told, the others are set", knobs[:1],
+			map[string]int64{"brightness": 7, "zoom": 1}, nil,
 			[]string{"brightness=7"}, []string{"control zoom: this camera has none of that name"}},
 		{"a value outside the range is told", knobs[:1], map[string]int64{"brightness": 256}, nil, nil,
 			[]string{"control brightness: 256 is not within 0 to 255"}},
-		{"a manual value comes after its automatic was switched off", knobs, map[string]int64{"exposure_time_absolute": 100, "auto_exposure": 1}, []error{unix.EACCES},
+		{"a manual value comes after its automatic was switched off", knobs,
+			map[string]int64{"exposure_time_absolute": 100, "auto_exposure": 1}, []error{unix.EACCES},
 			[]string{"exposure_dynamic_framerate=0", "auto_exposure=1", "exposure_time_absolute=100"}, nil},
-		{"a camera that refuses is told", knobs[:1], map[string]int64{"brightness": 7}, []error{unix.EPIPE, unix.EPIPE}, nil,
+		{"a camera that refuses is told", knobs[:1], map[string]int64{"brightness": 7},
+			[]error{unix.EPIPE, unix.EPIPE}, nil,
 			[]string{"control brightness: broken pipe"}},
 	}
 	for _, c := range cases {
 		d := v4l2test.New(t)
-		d.Knobs, d.SetControlErr = c.knobs, c.errs
+		d.ControlList, d.SetControlErr = c.knobs, c.errs
 		r := small
 		r.Controls = c.wanted
 		cam := open(t, d, r)
-		if diff := cmp.Diff(c.set, d.Set); diff != "" {
+		if diff := cmp.Diff(c.set, d.SetLog); diff != "" {
 			t.Errorf("%s: set (-want +got):\n%s", c.name, diff)
 		}
 		got := cam.Complaints()

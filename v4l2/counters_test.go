@@ -11,16 +11,16 @@ func TestCountersHaveAFieldANameAndASumForEachCause(t *testing.T) {
 	var c counters
 	for why := range causes {
 		for range why + 1 {
-			c.add(why)
+			c.countBuffer(why)
 		}
 	}
-	got := c.read()
+	got := c.snapshot()
 	if n := reflect.TypeFor[Counters]().NumField(); n != int(causes) {
 		t.Errorf("%d fields for %d causes", n, causes)
 	}
-	for why, field := range got.fields() {
-		if *field != uint64(why)+1 || names[why] == "" {
-			t.Errorf("cause %d, %q: %d, want %d", why, names[why], *field, why+1)
+	for why, field := range got.causeFields() {
+		if *field != uint64(why)+1 || causeNames[why] == "" {
+			t.Errorf("cause %d, %q: %d, want %d", why, causeNames[why], *field, why+1)
 		}
 	}
 	twice := got.Plus(got)

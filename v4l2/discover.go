@@ -1,5 +1,5 @@
-// Which cameras are there: sysfs is read instead of udev, which the board lacks.
-// The nodes are /sys/class/video4linux/videoN, their names in the file name there.
+// Which cameras this machine has, from sysfs: a board has no udev. The nodes are
+// /sys/class/video4linux/videoN; the file name there holds the camera's name.
 
 package v4l2
 
@@ -21,10 +21,10 @@ import (
 const (
 	sysfs      = "/sys"
 	videoClass = "class/video4linux" // below sysfs
-	dev        = "/dev"
+	devFolder  = "/dev"
 )
 
-// A Device is a camera that Discover found, or a node that it could not look into.
+// A Device is a camera that Discover found, or a node that it could not open.
 type Device struct {
 	Identity
 	Offers   []Offer   `json:"formats,omitempty"`  // none if it could not be opened
@@ -32,7 +32,8 @@ type Device struct {
 	Problem  string    `json:"problem,omitempty"`  // why it could not be opened
 }
 
-// String is a person's line: "/dev/video0 Virtual UVC (usb-…): MJPG 640x480 320x240; YUYV 640x480".
+// String returns, for example,
+// "/dev/video0 Virtual UVC (usb-…): MJPG 640x480 320x240; YUYV 640x480".
 func (d Device) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s", d.Path, d.Name)
@@ -50,20 +51,20 @@ func (d Device) String() string {
 	return b.String()
 }
 
-// String is a person's words: "MJPG 640x480@30 1280x720@30".
+// String returns, for example, "MJPG 640x480@30 1280x720@30".
 func (o Offer) String() string {
 	var b strings.Builder
 	b.WriteString(o.Format.String())
 	for _, s := range o.Sizes {
 		fmt.Fprintf(&b, " %v", s)
-		if shortest := s.shortest(); shortest > 0 {
+		if shortest := s.shortestInterval(); shortest > 0 {
 			fmt.Fprintf(&b, "@%.4g", 1/shortest.Seconds())
 		}
 	}
 	return b.String()
 }
 
-// String is a person's words: "640x480", "48x32 to 1920x1080".
+// String returns, for example, "640x480" or "48x32 to 1920x1080".
 func (s Size) String() string {
 	words := fmt.Sprintf("%dx%d", s.Width, s.Height)
 	if s.MinWidth != s.Width || s.MinHeight != s.Height {
@@ -72,8 +73,8 @@ func (s Size) String() string {
 	return words
 }
 
-// shortest is the shortest interval of a size, 0 if none is told.
-func (s Size) shortest() time.Duration {
+// shortestInterval is the shortest interval of a size, 0 if the driver reports none.
+func (s Size) shortestInterval() time.Duration {
 	if len(s.Intervals) > 0 {
 		return slices.Min(s.Intervals)
 	}
@@ -83,15 +84,16 @@ func (s Size) shortest() time.Duration {
 // Discover lists the cameras of this machine by number: the nodes that can capture,
 // with what they offer, and those that could not be opened. No camera is not an error.
 func Discover() ([]Device, error) {
-	nodes, err := scan(os.DirFS(sysfs))
+	nodes, err := listNodes(os.DirFS(sysfs))
 	if err != nil {
 		return nil, fmt.Errorf("discover cameras in %s/%s: %w", sysfs, videoClass, err)
 	}
-	return probeAll(nodes, probe), nil
+	return probeNodes(nodes, probeNode), nil
 }
 
-// scan reads the nodes that sysfs lists, by number: path, name, and what USB says.
-func scan(sys fs.FS) ([]Identity, error) {
+// listNodes reads the nodes that sysfs lists, by number: path, name, USB port and serial
+// number.
+func listNodes(sys fs.FS) ([]Identity, error) {
 	entries, err := fs.ReadDir(sys, videoClass)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // no driver for any camera is loaded
@@ -101,27 +103,27 @@ func scan(sys fs.FS) ([]Identity, error) {
 	}
 	var nodes []Identity
 	for _, e := range entries {
-		if _, ok := number(e.Name()); !ok {
+		if _, ok := nodeNumber(e.Name()); !ok {
 			continue // v4l-subdev0, vbi0, radio0
 		}
 		name, err := fs.ReadFile(sys, path.Join(videoClass, e.Name(), "name"))
 		if err != nil {
 			continue // unplugged a moment ago
 		}
-		id := Identity{Path: path.Join(dev, e.Name()), Name: strings.TrimSpace(string(name))}
+		id := Identity{Path: path.Join(devFolder, e.Name()), Name: strings.TrimSpace(string(name))}
 		id.Port, id.Serial = usb.Identify(sys, e.Name())
 		nodes = append(nodes, id)
 	}
 	slices.SortFunc(nodes, func(a, b Identity) int {
-		x, _ := number(path.Base(a.Path))
-		y, _ := number(path.Base(b.Path))
+		x, _ := nodeNumber(path.Base(a.Path))
+		y, _ := nodeNumber(path.Base(b.Path))
 		return cmp.Compare(x, y)
 	})
 	return nodes, nil
 }
 
-// number is the N of videoN.
-func number(name string) (n int, ok bool) {
+// nodeNumber is the N of videoN.
+func nodeNumber(name string) (n int, ok bool) {
 	digits, ok := strings.CutPrefix(name, "video")
 	if !ok {
 		return 0, false
@@ -130,23 +132,24 @@ func number(name string) (n int, ok bool) {
 	return n, err == nil
 }
 
-// probe opens a node and asks what it is and offers.
-func probe(path string) (Device, error) {
+// probeNode opens a node and asks what it is and offers.
+func probeNode(path string) (Device, error) {
 	n, err := openNode(path)
 	if err != nil {
-		return Device{}, explain(err)
+		return Device{}, explainErrno(err)
 	}
-	defer n.Close() // nothing was changed
+	defer n.Close() // nothing was written: its error says nothing
 	d := Device{Identity: n.Identity()}
-	if d.Offers, err = n.Offers(); err != nil {
+	if d.Offers, err = n.ListOffers(); err != nil {
 		return d, err
 	}
-	d.Controls, err = n.Controls()
+	d.Controls, err = n.ListControls()
 	return d, err
 }
 
-// probeAll leaves out what cannot capture: metadata, output and codec nodes.
-func probeAll(nodes []Identity, probe func(path string) (Device, error)) []Device {
+// probeNodes probes each node and leaves out those that cannot capture: metadata, output and
+// codec nodes.
+func probeNodes(nodes []Identity, probe func(path string) (Device, error)) []Device {
 	var all []Device
 	for _, node := range nodes {
 		d, err := probe(node.Path)

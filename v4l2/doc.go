@@ -1,6 +1,6 @@
-// Package v4l2 is where pictures come in: from a Linux camera (Open), from a y4m
-// file (OpenY4M) or from a drawn pattern (NewPattern). All three hand a Buffer to
-// the caller of Next, the newest there is, and count what they dropped and why.
+// Package v4l2 delivers pictures from a Linux camera (Open), from a y4m file (OpenY4M) or
+// from a drawn pattern (NewPattern). All three hand the newest Buffer to the caller of Next,
+// and count by cause what they dropped.
 //
 // It is the first stage of the flow. A Camera owns a descriptor, an eventfd and
 // the mappings of the driver's buffers; a Y4M owns one mapping; a Pattern owns Go
@@ -9,8 +9,8 @@
 //
 // The device is opened and configured through blackjack/webcam, all in webcam.go. What
 // the library lacks or does wrong is done beside it on the same descriptor: node.go
-// tells what and why. Tests need no device: v4l2test plays
-// one through the interface Driver.
+// lists what and why. Tests need no device: v4l2test plays one through the interface
+// Driver.
 //
 // Times are CLOCK_MONOTONIC since boot (see Now), lengths bytes.
 //

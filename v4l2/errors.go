@@ -10,9 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What can be wrong with a camera. All errors of this package that have such a
-// cause can be told apart with errors.Is; the kernel's own errno stays in the
-// chain beside it.
+// What can be wrong with a camera. errors.Is finds these causes in all errors of this package;
+// the kernel's errno stays in the chain beside them.
 var (
 	ErrNoCamera   = errors.New("no such camera")
 	ErrBusy       = errors.New("camera busy: another program uses it")
@@ -22,19 +21,20 @@ var (
 	ErrClosed     = errors.New("camera closed")
 )
 
-// errPermission words what the kernel calls EACCES so that an owner knows what to do.
+// errPermission explains EACCES so that an owner knows what to do.
 var errPermission = fmt.Errorf("this user may not open it; the group video may: %w", fs.ErrPermission)
 
-// explain puts the sentinel that fits in front of an errno; what has none stays.
-func explain(err error) error {
+// explainErrno puts the sentinel that fits in front of an errno. An error without one stays as
+// it is.
+func explainErrno(err error) error {
 	for _, known := range [...]struct {
 		errno    error
 		sentinel error
 	}{
 		{unix.EBUSY, ErrBusy},
 		{unix.ENOENT, ErrNoCamera},
-		{unix.ENXIO, ErrNoCamera},    // a node whose driver has left
-		{unix.ENOTTY, ErrNotCapture}, // a file that knows no V4L2 call
+		{unix.ENXIO, ErrNoCamera},    // a node whose driver was removed
+		{unix.ENOTTY, ErrNotCapture}, // a file without V4L2 calls
 		{unix.ENOSYS, ErrNotCapture}, // the same under user-mode emulation
 		{unix.EACCES, errPermission},
 		{unix.EPERM, errPermission},
@@ -48,12 +48,12 @@ func explain(err error) error {
 	return err
 }
 
-// explainStream is explain for a stream that runs. There EINVAL means that it was stopped
-// underneath: a camera that is pulled between poll and DQBUF says that instead of ENODEV
-// (seen once in 50 times, uvcvideo of Linux 6.1).
-func explainStream(err error) error {
+// explainStreamErrno is explainErrno for a stream that runs. There EINVAL means that the kernel
+// stopped the stream: a camera that is unplugged between poll and DQBUF returns that instead of
+// ENODEV (seen once in 50 times, uvcvideo of Linux 6.1).
+func explainStreamErrno(err error) error {
 	if errors.Is(err, unix.EINVAL) {
 		return fmt.Errorf("%w: %w", ErrGone, err)
 	}
-	return explain(err)
+	return explainErrno(err)
 }

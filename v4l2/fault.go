@@ -8,22 +8,22 @@ import (
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 )
 
-// jpegTail is how far before the end of a buffer the end marker may stand: some
-// cameras add a few bytes of their own behind it.
-const jpegTail = 512
+// maxJPEGTail is how many bytes before the end of a buffer the end marker may be: some cameras
+// add a few bytes of their own behind it.
+const maxJPEGTail = 512
 
-// fault says why f cannot be used, or delivered if it can.
-func fault(l pixfmt.Layout, f *Filled) cause {
+// judgeBuffer returns why f cannot be used, or delivered if it can.
+func judgeBuffer(l pixfmt.Layout, f *Filled) cause {
 	switch {
 	case f.Damaged:
 		return damaged
 	case len(f.Bytes) == 0:
 		return empty
 	case l.Format.Compressed():
-		if !wholeJPEG(f.Bytes) {
+		if !isWholeJPEG(f.Bytes) {
 			return truncated
 		}
-		if width, height, ok := jpegSize(f.Bytes); ok && (width != l.Width || height != l.Height) {
+		if width, height, ok := readJPEGSize(f.Bytes); ok && (width != l.Width || height != l.Height) {
 			return resized
 		}
 	case len(f.Bytes) < l.Size:
@@ -32,11 +32,11 @@ func fault(l pixfmt.Layout, f *Filled) cause {
 	return delivered
 }
 
-// wholeJPEG looks for the start marker SOI and the end marker EOI (ITU-T T.81
-// annex B.1.1.3). A camera that loses USB packets delivers half a JPEG as a good
-// buffer; a decoder fills the rest with grey. Within the coded data FF is always
-// followed by 00 or a restart marker, so FF D9 near the end can only be EOI.
-func wholeJPEG(b []byte) bool {
+// isWholeJPEG looks for the start marker SOI and the end marker EOI (ITU-T T.81 annex B.1.1.3).
+// A camera that loses USB packets delivers half a JPEG as a good buffer; a decoder fills the
+// rest with grey. Within the coded data FF is always followed by 00 or a restart marker, so
+// FF D9 near the end can only be EOI.
+func isWholeJPEG(b []byte) bool {
 	if len(b) < 4 || b[0] != 0xff || b[1] != 0xd8 {
 		return false
 	}
@@ -44,7 +44,7 @@ func wholeJPEG(b []byte) bool {
 	for end > 0 && b[end-1] == 0 { // padding
 		end--
 	}
-	for i := end - 2; i >= max(2, end-jpegTail); i-- {
+	for i := end - 2; i >= max(2, end-maxJPEGTail); i-- {
 		if b[i] == 0xff && b[i+1] == 0xd9 {
 			return true
 		}
@@ -52,17 +52,16 @@ func wholeJPEG(b []byte) bool {
 	return false
 }
 
-// jpegSegments is the most segments that are looked at before the frame header: a camera
-// writes about six.
-const jpegSegments = 64
+// maxJPEGSegments is how many segments are read before the frame header at most: a camera writes
+// about six.
+const maxJPEGSegments = 64
 
-// jpegSize reads the size out of the frame header SOF (ITU-T T.81 annex B.2.2: marker,
-// length 2, precision 1, height 2, width 2). A camera that fell back to another size
-// says so nowhere else. ok false means that there is none where one should be, which
-// is for the decoder to judge.
-func jpegSize(b []byte) (width, height int, ok bool) {
+// readJPEGSize reads the size from the frame header SOF (ITU-T T.81 annex B.2.2: marker, length 2,
+// precision 1, height 2, width 2). A camera that fell back to another size reports it nowhere
+// else. ok is false if there is no header where one should be: the decoder judges that.
+func readJPEGSize(b []byte) (width, height int, ok bool) {
 	at := 2
-	for range jpegSegments {
+	for range maxJPEGSegments {
 		if at+9 > len(b) || b[at] != 0xff {
 			return 0, 0, false
 		}

@@ -1,7 +1,7 @@
 //go:build vm
 
-// Each fault of a virtual USB webcam, through the kernel's own uvcvideo, and what our
-// counters said. Runs inside the VM that uvc_test.go boots.
+// Each fault of a virtual USB webcam, through the kernel's own uvcvideo, and what our counters
+// show. Runs inside the VM that uvc_test.go boots.
 
 package v4l2
 
@@ -18,16 +18,16 @@ import (
 
 var huffmanTable = []byte{0xff, 0xc4}
 
-// faulty streams for half a second with a fault and then until the healed camera has
-// delivered again. It returns the counters, and whether the last picture of the faulty time
-// had Huffman tables. kind is how the camera sends.
-func faulty(t *testing.T, kind string, r Request, fault string) (got Counters, tables bool) {
+// streamWithFault streams with a fault for half a second, and then until the healed camera has
+// delivered again. It returns the counters, and whether the last picture with the fault had
+// Huffman tables. kind is how the camera sends.
+func streamWithFault(t *testing.T, kind string, r Request, fault string) (got Counters, tables bool) {
 	t.Helper()
 	c := mustOpen(t, r)
 	if err := c.Next(5*time.Second, ignore); err != nil {
 		t.Fatal(err)
 	}
-	host("fault " + fault)
+	askHost("fault " + fault)
 	for began := Now(); Now()-began < 500*time.Millisecond; {
 		err := c.Next(100*time.Millisecond, func(b Buffer) error {
 			tables = bytes.Contains(b.Bytes[:1024], huffmanTable)
@@ -37,7 +37,7 @@ func faulty(t *testing.T, kind string, r Request, fault string) (got Counters, t
 			t.Fatalf("%s: %v", fault, err)
 		}
 	}
-	host("heal")
+	askHost("heal")
 	good := 0
 	for began := Now(); good < 3 && Now()-began < 10*time.Second; {
 		if err := c.Next(time.Second, ignore); err == nil {
@@ -48,19 +48,20 @@ func faulty(t *testing.T, kind string, r Request, fault string) (got Counters, t
 		t.Errorf("%s: no pictures once healed", fault)
 	}
 	got = c.Counters()
-	figure(t, "uvcvideo", "%s %v %s: %s", kind, c.Layout(), strings.TrimPrefix(fault, "fault "), said(got))
+	figure(t, "uvcvideo", "%s %v %s: %s", kind, c.Layout(), strings.TrimPrefix(fault, "fault "), describeCounters(got))
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}
 	return got, tables
 }
 
-// spoiled repeats faulty until it did what is wanted, three times at most: what holds the
-// host up for half a second can let a fault pass before a picture met it.
-func spoiled(t *testing.T, kind string, r Request, fault string, did func(got Counters, tables bool) bool) (got Counters, tables bool) {
+// retryFault repeats streamWithFault until did returns true, three times at most: if the host
+// stands still for half a second, the fault can be over before it met a picture.
+func retryFault(t *testing.T, kind string, r Request, fault string,
+	did func(got Counters, tables bool) bool) (got Counters, tables bool) {
 	t.Helper()
 	for range 3 {
-		if got, tables = faulty(t, kind, r, fault); did(got, tables) {
+		if got, tables = streamWithFault(t, kind, r, fault); did(got, tables) {
 			break
 		}
 	}
@@ -73,7 +74,7 @@ var (
 )
 
 func TestFaultsOfAPictureAreCountedByCause(t *testing.T) {
-	appear(t)
+	awaitCamera(t)
 	for _, c := range []struct {
 		name  string
 		r     Request
@@ -82,27 +83,29 @@ func TestFaultsOfAPictureAreCountedByCause(t *testing.T) {
 	}{
 		{"half a JPEG comes as a good buffer", mjpg, "half", func(c Counters) uint64 { return c.Truncated }},
 		{"an empty picture is a gap", mjpg, "empty", func(c Counters) uint64 { return c.Missing + c.Empty }},
-		{"uvcvideo keeps a picture with the error bit to itself", mjpg, "errorbit", func(c Counters) uint64 { return c.Missing }},
-		{"a JPEG of another size comes as a good buffer", mjpg, "resize", func(c Counters) uint64 { return c.Resized }},
+		{"uvcvideo keeps a picture with the error bit to itself", mjpg, "errorbit",
+			func(c Counters) uint64 { return c.Missing }},
+		{"a JPEG of another size comes as a good buffer", mjpg, "resize",
+			func(c Counters) uint64 { return c.Resized }},
 		{"uvcvideo keeps half a YUYV picture to itself", yuyv, "half", func(c Counters) uint64 { return c.Missing }},
 		{"a YUYV picture of another size", yuyv, "resize", func(c Counters) uint64 { return c.Missing + c.Short }},
 		{"no bytes of YUYV", yuyv, "empty", func(c Counters) uint64 { return c.Missing + c.Empty }},
 	} {
 		counted := func(got Counters, _ bool) bool { return c.count(got) > 0 }
-		if got, _ := spoiled(t, "bulk", c.r, c.fault, counted); c.count(got) == 0 {
+		if got, _ := retryFault(t, "bulk", c.r, c.fault, counted); c.count(got) == 0 {
 			t.Errorf("%s: %+v", c.name, got)
 		}
 	}
 	bad := func(c Counters) uint64 { return c.Damaged + c.Short + c.Empty + c.Truncated + c.Resized }
 	without := func(_ Counters, tables bool) bool { return !tables }
-	if got, tables := spoiled(t, "bulk", mjpg, "nohuffman", without); tables || bad(got) > 0 {
+	if got, tables := retryFault(t, "bulk", mjpg, "nohuffman", without); tables || bad(got) > 0 {
 		t.Errorf("a JPEG without Huffman tables: tables = %v, %+v, want delivered as it is", tables, got)
 	}
 }
 
 // With nodrop=1 uvcvideo passes damaged pictures on, flagged.
 func TestFaultsThatTheDriverPassesOnAreDroppedByItsFlag(t *testing.T) {
-	appear(t)
+	awaitCamera(t)
 	nodrop(t, "1")
 	for _, c := range []struct {
 		r     Request
@@ -113,7 +116,7 @@ func TestFaultsThatTheDriverPassesOnAreDroppedByItsFlag(t *testing.T) {
 		{yuyv, "half", func(c Counters) uint64 { return c.Damaged + c.Short }},
 	} {
 		counted := func(got Counters, _ bool) bool { return c.count(got) > 0 }
-		if got, _ := spoiled(t, "bulk, nodrop=1,", c.r, c.fault, counted); c.count(got) == 0 {
+		if got, _ := retryFault(t, "bulk, nodrop=1,", c.r, c.fault, counted); c.count(got) == 0 {
 			t.Errorf("%v %s: %+v", c.r.Format, c.fault, got)
 		}
 	}
@@ -126,30 +129,31 @@ func nodrop(t *testing.T, value string) {
 	if err := os.WriteFile("/sys/module/uvcvideo/parameters/nodrop", []byte(value), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	host("unplug")
+	askHost("unplug")
 	for began := Now(); Now()-began < 10*time.Second; time.Sleep(5 * time.Millisecond) {
 		if all, _ := Discover(); len(all) == 0 {
 			break
 		}
 	}
-	host("plug")
-	appear(t)
+	askHost("plug")
+	awaitCamera(t)
 }
 
 func TestFaultStalledEndpointIsToldAndMendedByOpeningAgain(t *testing.T) {
-	appear(t)
+	awaitCamera(t)
 	c := mustOpen(t, mjpg)
-	host("fault stall")
+	askHost("fault stall")
 	began := Now()
 	var err error
 	for err == nil && Now()-began < 20*time.Second {
 		err = c.Next(time.Second, ignore)
 	}
-	figure(t, "uvcvideo", "stalled endpoint: told after %v; %s", (Now() - began).Round(time.Millisecond), said(c.Counters()))
+	figure(t, "uvcvideo", "stalled endpoint: told after %v; %s", (Now() - began).Round(time.Millisecond),
+		describeCounters(c.Counters()))
 	if !errors.Is(err, ErrSilent) && !errors.Is(err, ErrGone) {
 		t.Errorf("Next = %v, want ErrSilent or ErrGone", err)
 	}
-	host("heal")
+	askHost("heal")
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}
@@ -160,8 +164,8 @@ func TestFaultStalledEndpointIsToldAndMendedByOpeningAgain(t *testing.T) {
 }
 
 func TestFaultFiftyRefusedStreamsLeaveNothingBehind(t *testing.T) {
-	appear(t)
-	host("fault refuse")
+	awaitCamera(t)
+	askHost("fault refuse")
 	for began := Now(); ; { // the host hears of it a moment later
 		c, err := Open(mjpg)
 		if err != nil {
@@ -172,7 +176,7 @@ func TestFaultFiftyRefusedStreamsLeaveNothingBehind(t *testing.T) {
 			t.Fatal("the camera refuses nothing")
 		}
 	}
-	before := holding()
+	before := countResources()
 	for range 50 {
 		if c, err := Open(mjpg); err == nil {
 			c.Close()
@@ -180,7 +184,7 @@ func TestFaultFiftyRefusedStreamsLeaveNothingBehind(t *testing.T) {
 		}
 	}
 	mustHoldNoMoreThan(t, before)
-	host("heal")
+	askHost("heal")
 	var c *Camera
 	var err error
 	for began := Now(); Now()-began < 5*time.Second; {
@@ -194,5 +198,5 @@ func TestFaultFiftyRefusedStreamsLeaveNothingBehind(t *testing.T) {
 	if err := errors.Join(c.Next(5*time.Second, ignore), c.Close()); err != nil {
 		t.Error(err)
 	}
-	figure(t, "uvcvideo", "50 refused STREAMONs: nothing left over; then %s", said(c.Counters()))
+	figure(t, "uvcvideo", "50 refused STREAMONs: nothing left over; then %s", describeCounters(c.Counters()))
 }

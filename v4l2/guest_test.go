@@ -21,8 +21,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestMain makes a kernel without anything else into a place to run tests. The kernel
-// hands its parameter KRAZYCAM_VM_TESTS on as an environment variable.
+// TestMain sets up what tests need on a kernel without any other program. The kernel passes its
+// parameter KRAZYCAM_VM_TESTS on as an environment variable.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	err := prepareGuest()
@@ -79,15 +79,15 @@ func mustOpen(t *testing.T, r Request) *Camera {
 
 func ignore(Buffer) error { return nil }
 
-// figure says what a fault did, for scripts/test to collect: the driver, the machine, and
-// what our counters said.
+// figure prints what a fault did, for scripts/test to collect: the driver, the machine, and our
+// counters.
 func figure(t *testing.T, driver, format string, args ...any) {
 	t.Helper()
 	t.Logf("FIGURE %s, Linux on %s: %s", driver, runtime.GOARCH, fmt.Sprintf(format, args...))
 }
 
-// said words the counters that are not 0: "delivered 12, truncated 9".
-func said(c Counters) string {
+// describeCounters lists the counters that are not 0: "delivered 12, truncated 9".
+func describeCounters(c Counters) string {
 	var words []string
 	for v, i := reflect.ValueOf(c), 0; i < v.NumField(); i++ {
 		if n := v.Field(i).Uint(); n > 0 {
@@ -97,7 +97,7 @@ func said(c Counters) string {
 	return cmp.Or(strings.Join(words, ", "), "nothing delivered")
 }
 
-// mapped tells whether b lies in memory that is the driver's own.
+// mapped says whether b lies in the driver's own memory.
 func mapped(b []byte) bool {
 	maps, _ := os.ReadFile("/proc/self/maps")
 	at := uint64(uintptr(unsafe.Pointer(unsafe.SliceData(b))))
@@ -110,38 +110,38 @@ func mapped(b []byte) bool {
 	return false
 }
 
-// held is what a process holds on to.
-type held struct {
+// heldResources counts the resources that a process must give back.
+type heldResources struct {
 	descriptors, mappings, goroutines int
 	heap                              uint64 // bytes, after a collection
 }
 
-// holding counts what this process holds on to now.
-func holding() held {
+// countResources counts those of this process.
+func countResources() heldResources {
 	fds, _ := os.ReadDir("/proc/self/fd")
 	maps, _ := os.ReadFile("/proc/self/maps")
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return held{len(fds), strings.Count(string(maps), "/dev/video"), runtime.NumGoroutine(), m.HeapAlloc}
+	return heldResources{len(fds), strings.Count(string(maps), "/dev/video"), runtime.NumGoroutine(), m.HeapAlloc}
 }
 
-// mustHoldNoMoreThan complains if something was left over since before.
-func mustHoldNoMoreThan(t *testing.T, before held) {
+// mustHoldNoMoreThan fails the test if this process holds more than before.
+func mustHoldNoMoreThan(t *testing.T, before heldResources) {
 	t.Helper()
 	const slack = 64 << 10 // bytes: what the log of a test keeps; a driver's buffer is larger
-	now := holding()
+	now := countResources()
 	t.Logf("held before: %+v, now: %+v", before, now)
-	if now.descriptors != before.descriptors || now.mappings != before.mappings || now.goroutines != before.goroutines || now.heap > before.heap+slack {
+	if now.descriptors != before.descriptors || now.mappings != before.mappings ||
+		now.goroutines != before.goroutines || now.heap > before.heap+slack {
 		t.Errorf("held = %+v, want no more than %+v", now, before)
 	}
 }
 
-// stall leaves a stream alone for 1.5 s, three times, and looks how old the picture
-// after it is. An emulated machine on a busy host may take a break of its own
-// between stamp and look, so the best of three counts; without the age rule all
-// three are older than a second.
-func stall(t *testing.T, c *Camera, driver string) {
+// measureStall does not read a stream for 1.5 s, three times, and checks the age of the picture
+// after each pause. An emulated machine on a busy host may stand still between time stamp and
+// check, so the best of three counts; without the age rule all three are older than a second.
+func measureStall(t *testing.T, c *Camera, driver string) {
 	t.Helper()
 	best := time.Hour
 	for range 3 {
@@ -159,7 +159,7 @@ func stall(t *testing.T, c *Camera, driver string) {
 		}
 	}
 	figure(t, driver, "stall of 1.5 s: the next picture is %v old (best of 3; two intervals are %v); %s",
-		best.Round(time.Microsecond), 2*c.Interval(), said(c.Counters()))
+		best.Round(time.Microsecond), 2*c.Interval(), describeCounters(c.Counters()))
 	if best > 2*c.Interval() {
 		t.Errorf("age = %v, want at most two intervals of %v", best, c.Interval())
 	}

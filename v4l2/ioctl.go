@@ -1,6 +1,6 @@
-// The V4L2 calls that blackjack/webcam lacks or gets wrong, on its descriptor.
-// Layouts are those of videodev2.h for 64-bit and for 32-bit with 32-bit time
-// (unix.Timeval makes the difference); node_test.go holds their sizes.
+// The V4L2 calls that blackjack/webcam lacks or does wrong, on its descriptor. Layouts are those
+// of videodev2.h for 64-bit and for 32-bit with 32-bit time (unix.Timeval makes the
+// difference); node_test.go has their sizes.
 
 package v4l2
 
@@ -121,9 +121,9 @@ const (
 	vidiocGParm         = iocRead | iocWrite | unsafe.Sizeof(streamParm{})<<16 | 'V'<<8 | 21
 )
 
-// ioctl makes one call. EINTR is tried again: Go's own preemption signal causes it.
-// The pointer becomes a uintptr within the call's own argument list, the one place
-// where the garbage collector allows it (package unsafe, rule 4).
+// ioctl makes one call, again after EINTR, which Go's own preemption signal causes. The pointer
+// becomes a uintptr in the argument list of the call, the one place where the garbage collector
+// allows it (package unsafe, rule 4).
 func ioctl(fd int, call uintptr, argument unsafe.Pointer) error {
 	for {
 		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), call, uintptr(argument))

@@ -41,7 +41,7 @@ func asCamsource(t *testing.T, f func() error) error {
 
 // Opening again mends none of these; each rung of the ladder mends what it is there for.
 func TestFaultThatOnlyUSBCanMendIsMended(t *testing.T) {
-	port := appear(t).Port
+	port := awaitCamera(t).Port
 	if err := asCamsource(t, func() error { return usb.Reset(port) }); !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("reset by a user whom nobody gave the device to: %v, want ErrPermission", err)
 	}
@@ -53,7 +53,7 @@ func TestFaultThatOnlyUSBCanMendIsMended(t *testing.T) {
 		{"authorisation", "hang until configured", func() error { return usb.Reauthorise(t.Context(), port) }},
 		{"port power", "hang until reset", func() error { return usb.CyclePower(t.Context(), port) }},
 	} {
-		host(c.fault)
+		askHost(c.fault)
 		for range 2 {
 			camera, err := Open(mjpg)
 			for err == nil {
@@ -75,7 +75,8 @@ func TestFaultThatOnlyUSBCanMendIsMended(t *testing.T) {
 		}
 		mended := Now()
 		camera, _ := firstPicture(t, mjpg)
-		figure(t, "uvcvideo", "camera that hangs mended by USB %s, as user %d: that took %v, the first picture came %v after it began",
+		figure(t, "uvcvideo",
+			"camera that hangs mended by USB %s, as user %d: that took %v, the first picture came %v after it began",
 			c.name, camsourceUser, (mended - began).Round(time.Millisecond), (Now() - began).Round(time.Millisecond))
 		if err := camera.Close(); err != nil {
 			t.Error(err)
@@ -85,8 +86,8 @@ func TestFaultThatOnlyUSBCanMendIsMended(t *testing.T) {
 
 // The last one: the second camera stays.
 func TestFaultlessSecondCameraIsIsochronousAndChosenByWhatItIs(t *testing.T) {
-	first := appear(t)
-	host("second")
+	first := awaitCamera(t)
+	askHost("second")
 	var all []Device
 	for began := Now(); len(all) < 2 && Now()-began < 20*time.Second; time.Sleep(20 * time.Millisecond) {
 		all, _ = Discover()
@@ -115,12 +116,13 @@ func TestFaultlessSecondCameraIsIsochronousAndChosenByWhatItIs(t *testing.T) {
 				}
 			}
 		}
-		figure(t, "uvcvideo", "two cameras, one chosen by %q: isochronous %s; bulk %s", device, said(c.Counters()), said(one.Counters()))
+		figure(t, "uvcvideo", "two cameras, one chosen by %q: isochronous %s; bulk %s", device, describeCounters(c.Counters()),
+			describeCounters(one.Counters()))
 		if err := c.Close(); err != nil {
 			t.Error(err)
 		}
 	}
-	host("unplug")
+	askHost("unplug")
 	var err error
 	for began := Now(); err == nil && Now()-began < 20*time.Second; {
 		err = one.Next(5*time.Second, ignore)

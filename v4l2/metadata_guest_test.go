@@ -31,7 +31,8 @@ func metadata(t *testing.T, path string, use func()) []byte {
 			t.Fatalf("%s %s: %v", path, what, err)
 		}
 	}
-	must("REQBUFS", ioctl(fd, vidiocReqBufs, unsafe.Pointer(&requestBuffers{count: 2, kind: typeMetadata, memory: memoryMmap})))
+	must("REQBUFS", ioctl(fd, vidiocReqBufs,
+		unsafe.Pointer(&requestBuffers{count: 2, kind: typeMetadata, memory: memoryMmap})))
 	b := &bufferInfo{kind: typeMetadata, memory: memoryMmap}
 	must("QUERYBUF", ioctl(fd, vidiocQueryBuf, unsafe.Pointer(b)))
 	m, err := unix.Mmap(fd, int64(b.offset), int(b.length), unix.PROT_READ, unix.MAP_SHARED)
@@ -54,7 +55,7 @@ func metadata(t *testing.T, path string, use func()) []byte {
 }
 
 func TestUVCMetadataNodeSpeaksBesideTheCamera(t *testing.T) {
-	appear(t)
+	awaitCamera(t)
 	c := mustOpen(t, Request{Width: 320, Height: 240, Format: pixfmt.MJPG})
 	got := metadata(t, "/dev/video1", func() {
 		if err := c.Next(5*time.Second, ignore); err != nil {

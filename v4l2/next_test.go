@@ -61,7 +61,8 @@ func TestNextHandsOutPicturesInOrder(t *testing.T) {
 	for want := byte(1); want <= 2; want++ {
 		got, b := next(t, c)
 		if got != want || b.Sequence != uint32(want-1) || len(b.Bytes) != 153600 || b.Layout != c.Layout() {
-			t.Errorf("picture %d: first byte %d, sequence %d, %d bytes of %v", want, got, b.Sequence, len(b.Bytes), b.Layout)
+			t.Errorf("picture %d: first byte %d, sequence %d, %d bytes of %v", want, got, b.Sequence, len(b.Bytes),
+				b.Layout)
 		}
 		if b.At != d.Now() {
 			t.Errorf("picture %d: At = %v, want %v", want, b.At, d.Now())
@@ -74,7 +75,8 @@ func TestNextHandsOutPicturesInOrder(t *testing.T) {
 
 func TestNextDrainsToTheNewest(t *testing.T) {
 	d := v4l2test.New(t,
-		v4l2test.Step{Buf: whole(1)}, v4l2test.Step{Buf: whole(2), After: second / 100}, v4l2test.Step{Buf: whole(3), After: second / 100})
+		v4l2test.Step{Buf: whole(1)}, v4l2test.Step{Buf: whole(2), After: second / 100},
+		v4l2test.Step{Buf: whole(3), After: second / 100})
 	c := open(t, d, small)
 	d.Advance(second / 15)
 	if got, _ := next(t, c); got != 3 {
@@ -86,7 +88,8 @@ func TestNextDrainsToTheNewest(t *testing.T) {
 }
 
 func TestNextKeepsTheNewestValidBufferWhenANewerIsBad(t *testing.T) {
-	d := v4l2test.New(t, v4l2test.Step{Buf: whole(1)}, v4l2test.Step{Buf: whole(2), Damaged: true, After: second / 100})
+	d := v4l2test.New(t, v4l2test.Step{Buf: whole(1)},
+		v4l2test.Step{Buf: whole(2), Damaged: true, After: second / 100})
 	c := open(t, d, small)
 	d.Advance(second / 20)
 	if got, _ := next(t, c); got != 1 {
@@ -114,7 +117,7 @@ func TestNextNeverDeliversAnOldPictureAfterAStall(t *testing.T) {
 
 func TestNextNeverDeliversAnOldPictureAfterAStallWithinItsWait(t *testing.T) {
 	d := v4l2test.New(t, v4l2test.Step{Buf: whole(7), Repeat: 60})
-	d.Late = []time.Duration{0, 1500 * time.Millisecond} // the process was stopped while it waited
+	d.WaitDelays = []time.Duration{0, 1500 * time.Millisecond} // the process was stopped while it waited
 	c := open(t, d, small)
 	next(t, c)
 	for range 60 - 1 - 46 { // the others fell into the stall
@@ -130,7 +133,7 @@ func TestNextNeverDeliversAnOldPictureAfterAStallWithinItsWait(t *testing.T) {
 // In low light a picture is older than two nominal intervals when it is finished.
 func TestNextDeliversLongExposuresAfterOneThatCameLate(t *testing.T) {
 	d := v4l2test.New(t, v4l2test.Step{Buf: whole(7), After: second / 5, Age: second / 5, Repeat: 20})
-	d.Late = []time.Duration{0, second / 2}
+	d.WaitDelays = []time.Duration{0, second / 2}
 	c := open(t, d, small)
 	for range 20 - 3 { // three came at once after that half second
 		next(t, c)
@@ -158,14 +161,19 @@ func TestNextDropsBadBuffersByCause(t *testing.T) {
 		bad    v4l2test.Step
 		want   v4l2.Counters
 	}{
-		{"error flag", pixfmt.YUYV, v4l2test.Step{Buf: whole(1), Damaged: true}, v4l2.Counters{Delivered: 1, Damaged: 1}},
+		{"error flag", pixfmt.YUYV, v4l2test.Step{Buf: whole(1), Damaged: true},
+			v4l2.Counters{Delivered: 1, Damaged: 1}},
 		{"one byte short", pixfmt.YUYV, v4l2test.Step{Buf: whole(1)[1:]}, v4l2.Counters{Delivered: 1, Short: 1}},
 		{"nothing in it", pixfmt.YUYV, v4l2test.Step{}, v4l2.Counters{Delivered: 1, Empty: 1}},
 		{"empty JPEG", pixfmt.MJPG, v4l2test.Step{}, v4l2.Counters{Delivered: 1, Empty: 1}},
-		{"JPEG without end marker", pixfmt.MJPG, v4l2test.Step{Buf: jpeg()[:6]}, v4l2.Counters{Delivered: 1, Truncated: 1}},
-		{"JPEG without start marker", pixfmt.MJPG, v4l2test.Step{Buf: jpeg()[1:]}, v4l2.Counters{Delivered: 1, Truncated: 1}},
-		{"JPEG of zeros", pixfmt.MJPG, v4l2test.Step{Buf: make([]byte, 5000)}, v4l2.Counters{Delivered: 1, Truncated: 1}},
-		{"gap before it", pixfmt.YUYV, v4l2test.Step{Damaged: true, Buf: whole(1), Skip: 3}, v4l2.Counters{Delivered: 1, Damaged: 1}},
+		{"JPEG without end marker", pixfmt.MJPG, v4l2test.Step{Buf: jpeg()[:6]},
+			v4l2.Counters{Delivered: 1, Truncated: 1}},
+		{"JPEG without start marker", pixfmt.MJPG, v4l2test.Step{Buf: jpeg()[1:]},
+			v4l2.Counters{Delivered: 1, Truncated: 1}},
+		{"JPEG of zeros", pixfmt.MJPG, v4l2test.Step{Buf: make([]byte, 5000)},
+			v4l2.Counters{Delivered: 1, Truncated: 1}},
+		{"gap before it", pixfmt.YUYV, v4l2test.Step{Damaged: true, Buf: whole(1), Skip: 3},
+			v4l2.Counters{Delivered: 1, Damaged: 1}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -208,7 +216,8 @@ func TestNextCountsGapsInTheSequence(t *testing.T) {
 }
 
 func TestNextClampsStampsOfTheFuture(t *testing.T) {
-	d := v4l2test.New(t, v4l2test.Step{Buf: whole(1), Age: -20 * time.Millisecond}, v4l2test.Step{Buf: whole(2), NoClock: true})
+	d := v4l2test.New(t, v4l2test.Step{Buf: whole(1), Age: -20 * time.Millisecond},
+		v4l2test.Step{Buf: whole(2), NoClock: true})
 	c := open(t, d, small)
 	for range 2 {
 		if _, b := next(t, c); b.At != d.Now() {
@@ -237,7 +246,8 @@ func TestNextTellsWhatIsWrong(t *testing.T) {
 		want error
 		also error
 	}{
-		{"unplugged, seen by poll", v4l2test.Step{WaitErr: fmt.Errorf("poll says 0x18: %w", v4l2.ErrGone)}, v4l2.ErrGone, nil},
+		{"unplugged, seen by poll", v4l2test.Step{WaitErr: fmt.Errorf("poll says 0x18: %w", v4l2.ErrGone)},
+			v4l2.ErrGone, nil},
 		{"unplugged, seen by DQBUF", v4l2test.Step{Err: unix.ENODEV}, v4l2.ErrGone, unix.ENODEV},
 		{"queue in its error state", v4l2test.Step{Err: unix.EIO}, v4l2.ErrGone, unix.EIO},
 		{"hangs", v4l2test.Step{WaitErr: v4l2.ErrSilent}, v4l2.ErrSilent, nil},

@@ -1,8 +1,7 @@
-// node: a /dev/videoN as a Driver. It owns the descriptor (through the library), an
-// eventfd and the mappings. Sources: the V4L2 pages of each VIDIOC call, poll(2),
-// eventfd(2).
+// node: a /dev/videoN as a Driver. It owns the descriptor (through the library), an eventfd and
+// the mappings. Sources: the V4L2 pages of each VIDIOC call, poll(2), eventfd(2).
 //
-// What it does itself, because blackjack/webcam v0.6.1 does it wrong
+// It does the following itself, because blackjack/webcam v0.6.1 does it wrong
 // (vivid_library_guest_test.go shows each on a real driver):
 //
 //   - (a) SetImageFormat returns the size that was asked for; no stride.
@@ -19,10 +18,10 @@
 //     unplugged camera for a ready one.
 //   - GetSupportedFrameSizes and GetSupportedFramerates leave continuous ranges out.
 //
-// Known and left alone: (g) ReadFrame gives the buffer back before it is read, a call that
-// is not used here; (j) pointers pass through uintptr helpers, which is safe only as long as
-// the compiler inlines them (it does unless told -gcflags=all=-l): those that remain are
-// made when a camera is opened; (k) cameras with the multi-planar interface are not served.
+// Known and not changed: (g) ReadFrame gives the buffer back before it is read; it is not used
+// here. (j) Pointers pass through uintptr functions, which is safe only while the compiler
+// inlines them (it does, except with -gcflags=all=-l); the remaining calls happen when a camera
+// is opened. (k) Cameras with the multi-planar interface do not work.
 
 package v4l2
 
@@ -41,13 +40,13 @@ import (
 
 type node struct {
 	library
-	fd      int
-	event   int // eventfd: readable once Interrupt was called
-	id      Identity
-	colours Colours
-	maps    [][]byte
-	poll    [2]unix.PollFd
-	info    bufferInfo // reused: a local one would escape into the call
+	fd         int
+	event      int // eventfd: can be read once Interrupt was called
+	id         Identity
+	colours    Colours
+	mappings   [][]byte
+	poll       [2]unix.PollFd
+	reusedInfo bufferInfo // for each call: a local one would escape into it
 }
 
 // openNode opens a node and checks that it can capture.
@@ -78,15 +77,15 @@ func (n *node) identify() error {
 	if err := ioctl(n.fd, vidiocQueryCap, unsafe.Pointer(c)); err != nil {
 		return fmt.Errorf("QUERYCAP: %w", err)
 	}
-	n.id.Name, n.id.Bus, n.id.Driver = text(c.card[:]), text(c.busInfo[:]), text(c.driver[:])
+	n.id.Name, n.id.Bus, n.id.Driver = cString(c.card[:]), cString(c.busInfo[:]), cString(c.driver[:])
 	if c.deviceCaps&capCapture == 0 || c.deviceCaps&capStreaming == 0 {
 		return fmt.Errorf("%s, capabilities %#08x: %w", n.id.Name, c.deviceCaps, ErrNotCapture)
 	}
 	return nil
 }
 
-// text cuts a C string at its end.
-func text(b []byte) string {
+// cString returns the characters before the NUL of a C string.
+func cString(b []byte) string {
 	b, _, _ = bytes.Cut(b, []byte{0})
 	return string(bytes.ToValidUTF8(b, []byte("?")))
 }
@@ -106,37 +105,37 @@ func (n *node) SetFormat(f pixfmt.FourCC, width, height int) (pixfmt.Layout, err
 	return layoutOf(&q.union.pix), nil
 }
 
-// Colours of the format that was set last.
+// Colours are those of the format that was set last.
 func (n *node) Colours() Colours { return n.colours }
 
-// layoutOf takes the driver's answer as it is; whether it makes sense is for
-// Layout.Check. A driver may leave stride or size out: then they are the least.
+// layoutOf reads the driver's answer without judging it: that is for Layout.Check. A driver may
+// leave stride or size out: then they are the minimum.
 func layoutOf(p *pixFormat) pixfmt.Layout {
-	given := pixfmt.Layout{
+	answer := pixfmt.Layout{
 		Format: pixfmt.FourCC(p.pixelFormat), Width: int(p.width), Height: int(p.height),
 		Stride: int(p.bytesPerLine), Size: int(p.sizeImage),
 	}
-	if given.Format.Compressed() {
-		given.Stride = 0
+	if answer.Format.Compressed() {
+		answer.Stride = 0
 	}
-	least, err := pixfmt.New(given.Format, given.Width, given.Height, given.Stride)
+	minimum, err := pixfmt.New(answer.Format, answer.Width, answer.Height, answer.Stride)
 	if err != nil {
-		return given
+		return answer
 	}
-	if given.Format.Compressed() && given.Size > 0 {
-		return given
+	if answer.Format.Compressed() && answer.Size > 0 {
+		return answer
 	}
-	return least
+	return minimum
 }
 
 func (n *node) SetInterval(d time.Duration) (time.Duration, error) {
-	// A driver without rates answers ENOTTY, some EINVAL: it then has the one it has.
+	// A driver without rates answers ENOTTY or EINVAL: its rate cannot be set.
 	if err := n.setRate(d); err != nil && !errors.Is(err, unix.ENOTTY) && !errors.Is(err, unix.EINVAL) {
 		return 0, fmt.Errorf("S_PARM: %w", err)
 	}
 	q := &streamParm{kind: typeCapture}
 	if err := ioctl(n.fd, vidiocGParm, unsafe.Pointer(q)); err != nil {
-		return 0, nil // not known
+		return 0, nil // unknown
 	}
 	return fraction(q.numerator, q.denominator), nil
 }
@@ -144,7 +143,7 @@ func (n *node) SetInterval(d time.Duration) (time.Duration, error) {
 func (n *node) Wait(timeout time.Duration) error {
 	deadline := Now() + timeout
 	for {
-		// Milliseconds, rounded up: waking a little late beats spinning at the end.
+		// In milliseconds, rounded up: better wake a little late than spin at the end.
 		left := max(0, deadline-Now())
 		_, err := unix.Poll(n.poll[:], int((left+time.Millisecond-1)/time.Millisecond))
 		device, interrupt := n.poll[0].Revents, n.poll[1].Revents
@@ -168,13 +167,13 @@ func (n *node) Wait(timeout time.Duration) error {
 func (n *node) Interrupt() {
 	var one [8]byte
 	binary.NativeEndian.PutUint64(one[:], 1)
-	_, _ = unix.Write(n.event, one[:]) // fails only when it is set already
+	_, _ = unix.Write(n.event, one[:]) // fails only if it is set already
 }
 
 func (n *node) Close() error {
 	if n.event >= 0 {
-		_ = unix.Close(n.event) // nothing is lost with it
+		_ = unix.Close(n.event) // it holds no data that could be lost
 		n.event = -1
 	}
-	return n.close()
+	return n.closeDevice()
 }

@@ -59,7 +59,8 @@ func TestCallNumbersAreThoseOfTheKernel(t *testing.T) {
 		"ENUM_FRAMEINTERVALS": {0xc034564b, 0xc034564b},
 	}
 	got := map[string]uintptr{
-		"QUERYCAP": vidiocQueryCap, "G_FMT": vidiocGFmt, "REQBUFS": vidiocReqBufs, "QUERYBUF": vidiocQueryBuf, "QBUF": vidiocQBuf,
+		"QUERYCAP": vidiocQueryCap, "G_FMT": vidiocGFmt, "REQBUFS": vidiocReqBufs, "QUERYBUF": vidiocQueryBuf,
+		"QBUF":  vidiocQBuf,
 		"DQBUF": vidiocDQBuf, "STREAMON": vidiocStreamOn, "STREAMOFF": vidiocStreamOff, "G_PARM": vidiocGParm,
 		"ENUM_FRAMESIZES": vidiocEnumSizes, "ENUM_FRAMEINTERVALS": vidiocEnumIntervals,
 	}
@@ -76,13 +77,17 @@ func TestLayoutOfTrustsTheDriverButNotBlindly(t *testing.T) {
 		pix  pixFormat
 		want pixfmt.Layout
 	}{
-		{"padded rows", pixFormat{pixelFormat: uint32(pixfmt.YUYV), width: 640, height: 480, bytesPerLine: 1344, sizeImage: 650000},
+		{"padded rows", pixFormat{pixelFormat: uint32(pixfmt.YUYV), width: 640, height: 480, bytesPerLine: 1344,
+			sizeImage: 650000},
 			pixfmt.Layout{Format: pixfmt.YUYV, Width: 640, Height: 480, Stride: 1344, Size: 645120}},
 		{"no stride told", pixFormat{pixelFormat: uint32(pixfmt.YUYV), width: 640, height: 480},
 			pixfmt.Layout{Format: pixfmt.YUYV, Width: 640, Height: 480, Stride: 1280, Size: 614400}},
-		{"a JPEG with a stride, as some drivers tell", pixFormat{pixelFormat: uint32(pixfmt.MJPG), width: 640, height: 480, bytesPerLine: 640, sizeImage: 400000},
+		{"a JPEG with a stride, as some drivers tell",
+			pixFormat{pixelFormat: uint32(pixfmt.MJPG), width: 640, height: 480, bytesPerLine: 640,
+				sizeImage: 400000},
 			pixfmt.Layout{Format: pixfmt.MJPG, Width: 640, Height: 480, Size: 400000}},
-		{"nonsense stays nonsense, for Check to refuse", pixFormat{pixelFormat: uint32(pixfmt.YUYV), width: 640, height: 480, bytesPerLine: 5, sizeImage: 7},
+		{"nonsense stays nonsense, for Check to refuse",
+			pixFormat{pixelFormat: uint32(pixfmt.YUYV), width: 640, height: 480, bytesPerLine: 5, sizeImage: 7},
 			pixfmt.Layout{Format: pixfmt.YUYV, Width: 640, Height: 480, Stride: 5, Size: 7}},
 	}
 	for _, c := range cases {

@@ -1,5 +1,5 @@
-// What a camera offers: sizes and rates of a format, discrete ones and ranges. The library
-// leaves continuous ranges out, of sizes as of rates. Sources: VIDIOC_ENUM_FRAMESIZES,
+// What a camera offers: sizes and rates of each format, discrete ones and ranges. The library
+// leaves out continuous ranges of sizes and of rates. Sources: VIDIOC_ENUM_FRAMESIZES,
 // VIDIOC_ENUM_FRAMEINTERVALS.
 
 package v4l2
@@ -16,19 +16,19 @@ const (
 	continuous = 2
 	stepwise   = 3
 
-	// mostOffers bounds each listing, should a driver never end it.
-	mostOffers = 256
+	// maxOffers bounds each listing, in case a driver never ends it.
+	maxOffers = 256
 )
 
-// frameSizes is struct v4l2_frmsizeenum. Its union is width and height, or of a range
-// least, most and step of the width, then of the height.
+// frameSizes is struct v4l2_frmsizeenum. Its union is width and height, or for a range the
+// minimum, maximum and step of the width, then of the height.
 type frameSizes struct {
 	index, pixelFormat, kind uint32
 	union                    [6]uint32
 	reserved                 [2]uint32
 }
 
-// frameIntervals is struct v4l2_frmivalenum. Its union is one fraction of a second, or of a
+// frameIntervals is struct v4l2_frmivalenum. Its union is one fraction of a second, or for a
 // range the shortest, the longest and the step.
 type frameIntervals struct {
 	index, pixelFormat, width, height, kind uint32
@@ -36,29 +36,29 @@ type frameIntervals struct {
 	reserved                                [2]uint32
 }
 
-// Offers lists the formats that can become a picture, with sizes and rates.
-func (n *node) Offers() ([]Offer, error) {
+// ListOffers lists the formats that can become a picture, with sizes and rates.
+func (n *node) ListOffers() ([]Offer, error) {
 	var all []Offer
-	for _, f := range n.formats() {
+	for _, f := range n.listFormats() {
 		if f.Known() {
-			all = append(all, Offer{Format: f, Sizes: n.sizes(f)})
+			all = append(all, Offer{Format: f, Sizes: n.listSizes(f)})
 		}
 	}
 	return all, nil
 }
 
-// sizes lists the sizes of a format; of a range there is only one entry. An error ends the
-// listing as EINVAL does: what was listed can be asked for, and the answer is read back.
-func (n *node) sizes(f pixfmt.FourCC) []Size {
+// listSizes lists the sizes of a format; a range is one entry. Any error ends the listing as
+// EINVAL does: the sizes before it can be asked for, and the driver's answer is read back.
+func (n *node) listSizes(f pixfmt.FourCC) []Size {
 	var all []Size
-	for i := range uint32(mostOffers) {
+	for i := range uint32(maxOffers) {
 		q := &frameSizes{index: i, pixelFormat: uint32(f)}
 		if ioctl(n.fd, vidiocEnumSizes, unsafe.Pointer(q)) != nil {
 			break
 		}
-		s, ok := q.size()
+		s, ok := q.readSize()
 		if ok {
-			n.rates(f, &s)
+			n.fillRates(f, &s)
 			all = append(all, s)
 		}
 		if q.kind != discrete {
@@ -68,19 +68,21 @@ func (n *node) sizes(f pixfmt.FourCC) []Size {
 	return all
 }
 
-// rates fills in the rates of a size.
-func (n *node) rates(f pixfmt.FourCC, s *Size) {
-	for i := range uint32(mostOffers) {
-		q := &frameIntervals{index: i, pixelFormat: uint32(f), width: uint32(s.Width), height: uint32(s.Height)}
-		if ioctl(n.fd, vidiocEnumIntervals, unsafe.Pointer(q)) != nil || !q.add(s) {
+// fillRates fills in the rates of a size.
+func (n *node) fillRates(f pixfmt.FourCC, s *Size) {
+	for i := range uint32(maxOffers) {
+		q := &frameIntervals{
+			index: i, pixelFormat: uint32(f), width: uint32(s.Width), height: uint32(s.Height),
+		}
+		if ioctl(n.fd, vidiocEnumIntervals, unsafe.Pointer(q)) != nil || !q.addTo(s) {
 			return
 		}
 	}
 }
 
-// size reads one answer; ok is false if it is nonsense or larger than any Layout. Of a range
-// that reaches beyond, the part within is taken.
-func (q *frameSizes) size() (s Size, ok bool) {
+// readSize reads one answer; ok is false if it makes no sense or is larger than any Layout. A
+// range that reaches beyond is cut.
+func (q *frameSizes) readSize() (s Size, ok bool) {
 	u := q.union
 	switch q.kind {
 	case discrete:
@@ -94,15 +96,15 @@ func (q *frameSizes) size() (s Size, ok bool) {
 		if u[0] > min(u[1], pixfmt.MaxSide) || u[3] > min(u[4], pixfmt.MaxSide) {
 			return Size{}, false
 		}
-		s.Width = floor(int(min(u[1], pixfmt.MaxSide)), s.MinWidth, s.StepX)
-		s.Height = floor(int(min(u[4], pixfmt.MaxSide)), s.MinHeight, s.StepY)
+		s.Width = roundDownToStep(int(min(u[1], pixfmt.MaxSide)), s.MinWidth, s.StepX)
+		s.Height = roundDownToStep(int(min(u[4], pixfmt.MaxSide)), s.MinHeight, s.StepY)
 		ok = true
 	}
 	return s, ok && s.Width > 0 && s.Height > 0
 }
 
-// add adds one answer to the rates of s and tells whether there may be more.
-func (q *frameIntervals) add(s *Size) (more bool) {
+// addTo adds one answer to the rates of s and says whether there may be more.
+func (q *frameIntervals) addTo(s *Size) (more bool) {
 	u := q.union
 	first := fraction(u[0], u[1])
 	switch q.kind {
@@ -123,10 +125,12 @@ func (q *frameIntervals) add(s *Size) (more bool) {
 	return false
 }
 
-// floor is the largest value of a range that begins at least that is not above the wish.
-func floor[N int | time.Duration](want, least, step N) N { return want - (want-least)%max(step, 1) }
+// roundDownToStep is the largest value that is not above want in a range that begins at least.
+func roundDownToStep[N int | time.Duration](want, least, step N) N {
+	return want - (want-least)%max(step, 1)
+}
 
-// fraction is numerator/denominator of a second, 0 if that is no time.
+// fraction is numerator/denominator of a second, 0 if the denominator is.
 func fraction(numerator, denominator uint32) time.Duration {
 	if denominator == 0 {
 		return 0

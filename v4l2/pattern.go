@@ -1,4 +1,4 @@
-// Pattern: a camera that is drawn, for a board without one and for tests.
+// Pattern: a drawn picture that moves, for a board without a camera and for tests.
 
 package v4l2
 
@@ -12,28 +12,27 @@ import (
 const (
 	// patternBits is how many low bits of the picture's number are drawn.
 	patternBits = 16
-	// rampPeriod is the width of the luma wave in pixels.
-	rampPeriod = 256
-	// rampSpeed is how far the wave moves from picture to picture: slow enough for an
+	// rampPeriodPixels is the width of the luma wave in pixels.
+	rampPeriodPixels = 256
+	// rampPixelsPerPicture is how far the wave moves from picture to picture: slow enough for an
 	// encoder's motion search, fast enough to see that it moves.
-	rampSpeed = 2
+	rampPixelsPerPicture = 2
 	// Limited-range luma (ITU-R BT.601): 16 is black, 235 white.
 	black, white = 16, 235
 )
 
-// A Pattern draws a diagonal wave of luma that moves, over chroma that does not. Along
-// the top run 16 blocks, each 1/16 of the width and height: the picture's number
-// modulo 65536 in binary, the highest bit on the left, white for 1. They are large
-// enough to be read back after VP8.
+// A Pattern draws a diagonal wave of luma that moves, over chroma that does not. 16 blocks along
+// the top, each 1/16 of the width and height, show the picture's number modulo 65536 in binary,
+// the highest bit on the left, white for 1. They are large enough to be read back after VP8.
 type Pattern struct {
-	layout  pixfmt.Layout
-	ramp    []byte // one wave and a row more, so that every row is one copy out of it
-	picture []byte
-	drops   counters
+	layout   pixfmt.Layout
+	ramp     []byte // one wave and a row more, so that every row is one copy out of it
+	picture  []byte
+	counters counters
 	*pacer
 }
 
-// NewPattern makes an endless pattern of fps pictures a second.
+// NewPattern returns an endless pattern of fps pictures a second.
 func NewPattern(width, height, fps int) (*Pattern, error) {
 	layout, err := pixfmt.New(pixfmt.YU12, width, height, 0)
 	if err != nil {
@@ -44,13 +43,13 @@ func NewPattern(width, height, fps int) (*Pattern, error) {
 	}
 	p := &Pattern{
 		layout:  layout,
-		ramp:    make([]byte, rampPeriod+width),
+		ramp:    make([]byte, rampPeriodPixels+width),
 		picture: make([]byte, layout.Size),
-		pacer:   newPacer(time.Second/time.Duration(fps), endless, true),
+		pacer:   newPacer(time.Second/time.Duration(fps), endlessCount, true),
 	}
 	for i := range p.ramp {
-		up := i % rampPeriod
-		p.ramp[i] = byte(black + (white-black)*min(up, rampPeriod-up)/(rampPeriod/2))
+		up := i % rampPeriodPixels
+		p.ramp[i] = byte(black + (white-black)*min(up, rampPeriodPixels-up)/(rampPeriodPixels/2))
 	}
 	p.paintChroma()
 	return p, nil
@@ -69,27 +68,26 @@ func (p *Pattern) paintChroma() {
 	}
 }
 
-// Next draws the picture that is due and hands it to use. A caller that is late gets
-// the newest; the bytes are overwritten by the next call. Errors to branch on:
-// ErrSilent, ErrClosed.
+// Next draws the picture that is due and hands it to use. A caller that is late gets the
+// newest; the next call overwrites the bytes. Errors to branch on: ErrSilent, ErrClosed.
 func (p *Pattern) Next(timeout time.Duration, use func(Buffer) error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n, at, skipped, err := p.due(timeout)
+	n, at, skipped, err := p.awaitPicture(timeout)
 	if err != nil {
 		return fmt.Errorf("pattern: %w", err)
 	}
-	p.drops[older].Add(uint64(skipped))
-	p.drops.add(delivered)
-	p.draw(n)
+	p.counters[older].Add(uint64(skipped))
+	p.counters.countBuffer(delivered)
+	p.drawPicture(n)
 	return use(Buffer{Bytes: p.picture, Layout: p.layout, At: at, Sequence: n})
 }
 
-// draw paints the luma of picture n.
-func (p *Pattern) draw(n uint32) {
+// drawPicture paints the luma of picture n.
+func (p *Pattern) drawPicture(n uint32) {
 	width, height := p.layout.Width, p.layout.Height
 	for y := range height {
-		phase := (y + rampSpeed*int(n%rampPeriod)) % rampPeriod
+		phase := (y + rampPixelsPerPicture*int(n%rampPeriodPixels)) % rampPeriodPixels
 		copy(p.picture[y*width:(y+1)*width], p.ramp[phase:])
 	}
 	blockWidth, blockHeight := width/patternBits, height/patternBits
@@ -113,11 +111,13 @@ func (p *Pattern) Layout() pixfmt.Layout { return p.layout }
 // Interval is the time between two pictures.
 func (p *Pattern) Interval() time.Duration { return p.interval }
 
-// Counters is what was delivered and what a late caller missed.
-func (p *Pattern) Counters() Counters { return p.drops.read() }
+// Counters counts what was delivered and what a late caller missed.
+func (p *Pattern) Counters() Counters { return p.counters.snapshot() }
 
-// String is a person's words: "pattern YU12 640x480 30 fps".
-func (p *Pattern) String() string { return fmt.Sprintf("pattern %v %s", p.layout, rate(p.interval)) }
+// String returns, for example, "pattern YU12 640x480 30 fps".
+func (p *Pattern) String() string {
+	return fmt.Sprintf("pattern %v %s", p.layout, formatRate(p.interval))
+}
 
-// Close interrupts a waiting Next and waits for a use that is still at work.
-func (p *Pattern) Close() error { return p.end(func() error { return nil }) }
+// Close interrupts a waiting Next and waits until a running use has returned.
+func (p *Pattern) Close() error { return p.shutDown(func() error { return nil }) }

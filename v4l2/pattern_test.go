@@ -55,7 +55,8 @@ func TestPatternRefusesWhatItCannotDraw(t *testing.T) {
 		name               string
 		width, height, fps int
 	}{
-		{"odd width", 321, 240, 30}, {"too small for the number", 8, 8, 30}, {"no rate", 320, 240, 0}, {"beyond any rate", 320, 240, 5000},
+		{"odd width", 321, 240, 30}, {"too small for the number", 8, 8, 30}, {"no rate", 320, 240, 0},
+		{"beyond any rate", 320, 240, 5000},
 	} {
 		if p, err := NewPattern(c.width, c.height, c.fps); err == nil {
 			t.Errorf("%s: NewPattern(%d, %d, %d) = %v, want an error", c.name, c.width, c.height, c.fps, p)

@@ -38,12 +38,12 @@ func (n *node) allocate(count int) error {
 		if err := ioctl(n.fd, vidiocQueryBuf, unsafe.Pointer(q)); err != nil {
 			return fmt.Errorf("QUERYBUF %d: %w", i, err)
 		}
-		// Only for reading: nobody but the driver has business in there.
+		// Only for reading: nothing but the driver may write there.
 		m, err := unix.Mmap(n.fd, int64(q.offset), int(q.length), unix.PROT_READ, unix.MAP_SHARED)
 		if err != nil {
 			return fmt.Errorf("map buffer %d of %d bytes: %w", i, q.length, err)
 		}
-		n.maps = append(n.maps, m)
+		n.mappings = append(n.mappings, m)
 		if err := n.Requeue(uint32(i)); err != nil {
 			return err
 		}
@@ -61,15 +61,15 @@ func (n *node) requestBuffers(count int) (int, error) {
 }
 
 func (n *node) Dequeue(f *Filled) error {
-	b := &n.info
+	b := &n.reusedInfo
 	*b = bufferInfo{kind: typeCapture, memory: memoryMmap}
 	if err := ioctl(n.fd, vidiocDQBuf, unsafe.Pointer(b)); err != nil {
-		return err // mostly EAGAIN, on every call of Next: no words, no allocation
+		return err // mostly EAGAIN, on every call of Next: wrapping it would allocate
 	}
-	if int(b.index) >= len(n.maps) {
-		return fmt.Errorf("DQBUF: buffer %d of %d", b.index, len(n.maps))
+	if int(b.index) >= len(n.mappings) {
+		return fmt.Errorf("DQBUF: buffer %d of %d", b.index, len(n.mappings))
 	}
-	m := n.maps[b.index]
+	m := n.mappings[b.index]
 	*f = Filled{
 		Index:    b.index,
 		Bytes:    m[:min(int(b.bytesUsed), len(m))],
@@ -77,13 +77,13 @@ func (n *node) Dequeue(f *Filled) error {
 		Damaged:  b.flags&flagError != 0,
 	}
 	if b.flags&flagClockMask == flagClockMonotonic {
-		f.At = max(0, time.Duration(b.timestamp.Nano())) // a clock that wraps comes out below 0: none
+		f.At = max(0, time.Duration(b.timestamp.Nano())) // a clock that wrapped is below 0: no time stamp
 	}
 	return nil
 }
 
 func (n *node) Requeue(index uint32) error {
-	b := &n.info
+	b := &n.reusedInfo
 	*b = bufferInfo{index: index, kind: typeCapture, memory: memoryMmap}
 	if err := ioctl(n.fd, vidiocQBuf, unsafe.Pointer(b)); err != nil {
 		return fmt.Errorf("QBUF %d: %w", index, err)
@@ -91,21 +91,21 @@ func (n *node) Requeue(index uint32) error {
 	return nil
 }
 
-// Stop stops the stream and frees the buffers, in the order that leaves no buffer
-// behind: a mapped one survives REQBUFS(0), and a queued one is written to until
-// STREAMOFF. It does all it can and returns the first error.
+// Stop stops the stream and frees the buffers, in the order that leaves no buffer behind: a
+// mapped one survives REQBUFS(0), and the driver writes to a queued one until STREAMOFF. An
+// error does not end it; it returns the first.
 func (n *node) Stop() error {
 	var first error
 	kind := int32(typeCapture)
 	if err := ioctl(n.fd, vidiocStreamOff, unsafe.Pointer(&kind)); err != nil {
 		first = fmt.Errorf("STREAMOFF: %w", err)
 	}
-	for i, m := range n.maps {
+	for i, m := range n.mappings {
 		if err := unix.Munmap(m); err != nil && first == nil {
 			first = fmt.Errorf("unmap buffer %d: %w", i, err)
 		}
 	}
-	n.maps = nil
+	n.mappings = nil
 	if _, err := n.requestBuffers(0); err != nil && first == nil {
 		first = err
 	}

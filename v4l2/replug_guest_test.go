@@ -45,9 +45,9 @@ func firstPicture(t *testing.T, r Request) (c *Camera, took time.Duration) {
 }
 
 func TestReplugFiftyTimesLeavesNothingBehind(t *testing.T) {
-	appear(t)
+	awaitCamera(t)
 	r := Request{Width: 320, Height: 240, Format: pixfmt.MJPG}
-	var before held
+	var before heldResources
 	var worst, sum, slowestLoss time.Duration
 	late := 0
 	const cycles = 50
@@ -58,7 +58,7 @@ func TestReplugFiftyTimesLeavesNothingBehind(t *testing.T) {
 			late++
 		}
 		began := Now()
-		host("unplug")
+		askHost("unplug")
 		var err error
 		for err == nil && Now()-began < 20*time.Second {
 			err = c.Next(5*time.Second, ignore)
@@ -71,30 +71,36 @@ func TestReplugFiftyTimesLeavesNothingBehind(t *testing.T) {
 			t.Fatalf("cycle %d: Close of an unplugged camera: %v", i, err)
 		}
 		if i == 0 {
-			before = holding() // the first one makes what lasts, such as the poller
+			before = countResources() // the first one makes what lasts, such as the poller
 		}
-		host("plug")
+		askHost("plug")
 	}
-	figure(t, "uvcvideo", "%d unplug and replug cycles: from the node's return to the first picture %v on average, %v at worst, %d times more than 1s; loss told after %v at worst",
-		cycles, (sum / cycles).Round(time.Millisecond), worst.Round(time.Millisecond), late, slowestLoss.Round(time.Millisecond))
+	figure(t, "uvcvideo",
+		"%d unplug and replug cycles: from the node's return to the first picture %v on average, "+
+			"%v at worst, %d times more than 1s; loss told after %v at worst",
+		cycles, (sum / cycles).Round(time.Millisecond), worst.Round(time.Millisecond), late,
+		slowestLoss.Round(time.Millisecond))
 	// An emulated machine on a busy host may take a break of its own, over several cycles
 	// (seen: 1.2 s). What is slow to open a camera again is so in all of them.
 	if late > cycles/4 {
 		t.Errorf("%d times the first picture came more than 1s after the node's return", late)
 	}
 	mustHoldNoMoreThan(t, before)
-	figure(t, "uvcvideo", "left over after %d cycles: no descriptor, mapping or goroutine, heap %+d bytes", cycles, int64(holding().heap)-int64(before.heap))
+	figure(t, "uvcvideo", "left over after %d cycles: no descriptor, mapping or goroutine, heap %+d bytes", cycles,
+		int64(countResources().heap)-int64(before.heap))
 }
 
 // What happens when the driver is taken away and comes back, as a reset by the kernel does it.
 func TestReplugOfTheDriverIsToldAtOnce(t *testing.T) {
-	face := appear(t).Port + ":1.0"
+	face := awaitCamera(t).Port + ":1.0"
 	told, took := time.Hour, time.Hour
 	for range 3 { // the best: an emulated machine may take a break of its own
 		a, b := rebind(t, face)
 		told, took = min(told, a), min(took, b)
 	}
-	figure(t, "uvcvideo", "driver taken away: told after %v; back: first picture %v after the node's return (best of 3)", told.Round(time.Millisecond), took.Round(time.Millisecond))
+	figure(t, "uvcvideo",
+		"driver taken away: told after %v; back: first picture %v after the node's return (best of 3)",
+		told.Round(time.Millisecond), took.Round(time.Millisecond))
 	if told > time.Second || took > time.Second {
 		t.Errorf("told after %v, first picture after %v, want 1s at most", told, took)
 	}
@@ -134,9 +140,9 @@ func rebind(t *testing.T, face string) (told, took time.Duration) {
 
 // The last one: the camera stays in its new port.
 func TestReplugIntoAnotherPortIsTheSameCamera(t *testing.T) {
-	first := appear(t)
+	first := awaitCamera(t)
 	c := mustOpen(t, Request{Device: first.Serial, Width: 320, Height: 240, Format: pixfmt.MJPG})
-	host("move")
+	askHost("move")
 	var err error
 	for began := Now(); err == nil && Now()-began < 20*time.Second; {
 		err = c.Next(5*time.Second, ignore)
@@ -149,8 +155,10 @@ func TestReplugIntoAnotherPortIsTheSameCamera(t *testing.T) {
 	}
 	c, took := firstPicture(t, Request{Device: first.Serial, Width: 320, Height: 240, Format: pixfmt.MJPG})
 	defer c.Close()
-	figure(t, "uvcvideo", "replug from port %s into %s: found by serial %s, first picture %v after its node", first.Port, c.Identity().Port, first.Serial, took.Round(time.Millisecond))
+	figure(t, "uvcvideo", "replug from port %s into %s: found by serial %s, first picture %v after its node",
+		first.Port, c.Identity().Port, first.Serial, took.Round(time.Millisecond))
 	if c.Identity().Port == first.Port || c.Identity().Serial != first.Serial || took > 5*time.Second {
-		t.Errorf("port %s, serial %s after %v; want another port than %s and serial %s within 5s", c.Identity().Port, c.Identity().Serial, took, first.Port, first.Serial)
+		t.Errorf("port %s, serial %s after %v; want another port than %s and serial %s within 5s",
+			c.Identity().Port, c.Identity().Serial, took, first.Port, first.Serial)
 	}
 }

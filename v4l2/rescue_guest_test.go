@@ -82,8 +82,8 @@ func startCamsource(t *testing.T, args ...string) *running {
 	return r
 }
 
-// giveCameras does what init does: video nodes and USB devices are the group's.
-func giveCameras(ctx context.Context) {
+// shareCameras does what init does: it gives video nodes and USB devices to the group.
+func shareCameras(ctx context.Context) {
 	for ; ctx.Err() == nil; time.Sleep(5 * time.Millisecond) {
 		nodes, _ := filepath.Glob("/dev/video*")
 		for _, n := range nodes {
@@ -113,27 +113,29 @@ func raiseLoopback(t *testing.T) {
 }
 
 func TestShareCamsourceMendsAHangAndTellsEachOutageInTwoLines(t *testing.T) {
-	appear(t)
+	awaitCamera(t)
 	raiseLoopback(t)
-	go giveCameras(t.Context())
-	r := startCamsource(t, "--camera", "0001", "--size", "320x240", "--fps", "10", "--rtp", "127.0.0.1:5004", "--rtcp", "127.0.0.1:5005")
+	go shareCameras(t.Context())
+	r := startCamsource(t, "--camera", "0001", "--size", "320x240", "--fps", "10", "--rtp", "127.0.0.1:5004",
+		"--rtcp", "127.0.0.1:5005")
 	r.await("camsource READY")
 	// On a slow host the next rung of the ladder can be due before the camera is up again.
 	for i, c := range []struct{ name, fault, heal, tried string }{
 		{"hangs until its port is reset", "hang until reset", "", `tried="\[USB reset[ \]]`},
 		{"is pulled and plugged in again", "unplug", "plug", `tried=(\[\]|"\[USB reset\]")`},
 	} {
-		host(c.fault)
+		askHost(c.fault)
 		lost := r.await(`msg="camera lost"`)
 		if c.heal != "" {
-			host(c.heal)
+			askHost(c.heal)
 		}
 		back := r.await(`msg="camera back"`)
 		if !regexp.MustCompile(c.tried).MatchString(back) || r.count("camera lost") != i+1 {
 			t.Errorf("%s: %q, then %q, want %s", c.name, lost, back, c.tried)
 		}
 		_, after, _ := strings.Cut(back, "after=")
-		figure(t, "camsource", "a camera that %s: one line when it was lost, one when it is back, after %s", c.name, after)
+		figure(t, "camsource", "a camera that %s: one line when it was lost, one when it is back, after %s", c.name,
+			after)
 	}
 	t.Log(strings.Join(r.log, "\n"))
 }

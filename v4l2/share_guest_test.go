@@ -19,8 +19,8 @@ import (
 )
 
 func TestShareTheSecondCameraStepsDownWhenTheBusIsFull(t *testing.T) {
-	first := appear(t)
-	host("second")
+	first := awaitCamera(t)
+	askHost("second")
 	for began := Now(); ; time.Sleep(20 * time.Millisecond) {
 		if all, _ := Discover(); len(all) == 2 {
 			break
@@ -51,19 +51,20 @@ func TestShareTheSecondCameraStepsDownWhenTheBusIsFull(t *testing.T) {
 	if got := two.Colours(); !got.FullRange {
 		t.Errorf("colours = %v, want JPEG's full range", got)
 	}
-	figure(t, "uvcvideo", "second camera on a full bus: %s; %s beside %s", two.Why(), said(two.Counters()), said(one.Counters()))
+	figure(t, "uvcvideo", "second camera on a full bus: %s; %s beside %s", two.ExplainChoice(),
+		describeCounters(two.Counters()), describeCounters(one.Counters()))
 }
 
 // Here the first camera is isochronous too.
 func TestShareFaultsOfAnIsochronousCameraAreCountedByCause(t *testing.T) {
-	appear(t)
+	awaitCamera(t)
 	for fault, count := range map[string]func(Counters) uint64{
 		"half":     func(c Counters) uint64 { return c.Truncated },
 		"empty":    func(c Counters) uint64 { return c.Missing + c.Empty },
 		"errorbit": func(c Counters) uint64 { return c.Missing },
 		"resize":   func(c Counters) uint64 { return c.Resized },
 	} {
-		if got, _ := faulty(t, "isochronous", mjpg, fault); count(got) == 0 {
+		if got, _ := streamWithFault(t, "isochronous", mjpg, fault); count(got) == 0 {
 			t.Errorf("%s: %+v", fault, got)
 		}
 	}
@@ -77,7 +78,8 @@ func TestShareCamerasAreListedForPersonsAndPrograms(t *testing.T) {
 		`(?m)^ +/dev/video\d +Virtual UVC +1-1 +0001 +MJPG +\d+x\d+ +30 15 10$`,
 		`(?m)^\* +/dev/video\d +Virtual iso +1-2 +second-2 +MJPG +\d+x\d+ +30 15 10$`,
 		`(?m)^ +YUYV +\d+x\d+ +30 15 10$`,
-		`\* would be taken: it is the only camera that is "second-2".\n  It would be asked for YUYV 640x480 at 30/s: uncompressed, 18.4 MB/s.\n$`,
+		`\* would be taken: it is the only camera that is "second-2".\n` +
+			`  It would be asked for YUYV 640x480 at 30/s: uncompressed, 18.4 MB/s.\n$`,
 	} {
 		if !regexp.MustCompile(want).Match(out) {
 			t.Errorf("the table lacks %s", want)
@@ -96,7 +98,8 @@ func TestShareCamerasAreListedForPersonsAndPrograms(t *testing.T) {
 	if err == nil {
 		err = json.Unmarshal(out, &l)
 	}
-	if err != nil || len(l.Cameras) != 2 || l.Taken != "/dev/video0" || !l.Cameras[0].Taken || len(l.Cameras[1].Formats) != 2 || len(l.Cameras[1].Controls) != 1 {
+	if err != nil || len(l.Cameras) != 2 || l.Taken != "/dev/video0" || !l.Cameras[0].Taken ||
+		len(l.Cameras[1].Formats) != 2 || len(l.Cameras[1].Controls) != 1 {
 		t.Errorf("--json: %v, %s", err, out)
 	}
 	figure(t, "camsource cameras", "%d cameras in a table and as JSON of %d bytes", len(l.Cameras), len(out))

@@ -15,11 +15,11 @@ import (
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 )
 
-// host asks the other side of the USB cable for something.
-func host(what string) { fmt.Printf("\nhost: %s\n", what) }
+// askHost asks the host, which plays the camera, for one of the events in uvc_test.go.
+func askHost(what string) { fmt.Printf("\nhost: %s\n", what) }
 
-// appear waits for a camera that was just plugged in.
-func appear(t *testing.T) Device {
+// awaitCamera waits for a camera that was just plugged in.
+func awaitCamera(t *testing.T) Device {
 	t.Helper()
 	for began := Now(); Now()-began < 30*time.Second; time.Sleep(20 * time.Millisecond) {
 		if all, err := Discover(); err != nil {
@@ -33,7 +33,7 @@ func appear(t *testing.T) Device {
 }
 
 func TestUVCIsDiscoveredWithoutItsMetadataNode(t *testing.T) {
-	d := appear(t)
+	d := awaitCamera(t)
 	nodes, _ := filepath.Glob("/dev/video*")
 	t.Logf("%v; nodes %v", d, nodes)
 	all, err := Discover()
@@ -46,7 +46,7 @@ func TestUVCIsDiscoveredWithoutItsMetadataNode(t *testing.T) {
 }
 
 func TestUVCDeliversEachFormat(t *testing.T) {
-	appear(t)
+	awaitCamera(t)
 	for _, r := range []Request{
 		{Width: 320, Height: 240, Format: pixfmt.YUYV},
 		{Width: 320, Height: 240, Format: pixfmt.MJPG},
@@ -54,7 +54,7 @@ func TestUVCDeliversEachFormat(t *testing.T) {
 		{Width: 320, Height: 240}, // chosen
 	} {
 		c := mustOpen(t, r)
-		t.Log(c.Why())
+		t.Log(c.ExplainChoice())
 		var first, last, oldest time.Duration
 		const pictures = 60
 		for i := range pictures {
@@ -72,7 +72,8 @@ func TestUVCDeliversEachFormat(t *testing.T) {
 				t.Fatalf("%v: %v", c, err)
 			}
 		}
-		figure(t, "uvcvideo", "%v (%v): %.1f pictures/s, oldest %v; %s", c.Layout(), c.Colours(), (pictures-1)/(last-first).Seconds(), oldest.Round(time.Microsecond), said(c.Counters()))
+		figure(t, "uvcvideo", "%v (%v): %.1f pictures/s, oldest %v; %s", c.Layout(), c.Colours(),
+			(pictures-1)/(last-first).Seconds(), oldest.Round(time.Microsecond), describeCounters(c.Counters()))
 		if second, err := Open(r); !errors.Is(err, ErrBusy) {
 			t.Errorf("second Open = %v, %v, want ErrBusy", second, err)
 		}
@@ -83,15 +84,15 @@ func TestUVCDeliversEachFormat(t *testing.T) {
 }
 
 func TestUVCNeverDeliversAnOldPictureAfterAStall(t *testing.T) {
-	appear(t)
-	stall(t, mustOpen(t, Request{Width: 320, Height: 240, Format: pixfmt.MJPG}), "uvcvideo")
+	awaitCamera(t)
+	measureStall(t, mustOpen(t, Request{Width: 320, Height: 240, Format: pixfmt.MJPG}), "uvcvideo")
 }
 
 func TestUVCHangIsTold(t *testing.T) {
-	appear(t)
+	awaitCamera(t)
 	c := mustOpen(t, Request{Width: 320, Height: 240, Format: pixfmt.MJPG})
-	host("hang")
-	defer host("heal")
+	askHost("hang")
+	defer askHost("heal")
 	var err error
 	last := Now()
 	for began := Now(); err == nil && Now()-began < 20*time.Second; {
@@ -99,14 +100,15 @@ func TestUVCHangIsTold(t *testing.T) {
 			last = Now()
 		}
 	}
-	figure(t, "uvcvideo", "hang: told %v after the last picture, when asked to wait 1s; %s", (Now() - last).Round(time.Millisecond), said(c.Counters()))
+	figure(t, "uvcvideo", "hang: told %v after the last picture, when asked to wait 1s; %s",
+		(Now() - last).Round(time.Millisecond), describeCounters(c.Counters()))
 	if !errors.Is(err, ErrSilent) {
 		t.Errorf("Next = %v, want ErrSilent", err)
 	}
 }
 
 func TestUVCLowLightCostsNoPicturesUnasked(t *testing.T) {
-	appear(t)
+	awaitCamera(t)
 	for _, wanted := range []map[string]int64{nil, {"exposure_dynamic_framerate": 1}} {
 		c := mustOpen(t, Request{Width: 320, Height: 240, Format: pixfmt.MJPG, Controls: wanted})
 		got, err := c.dev.(*node).cam.GetControl(exposurePriority)

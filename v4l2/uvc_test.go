@@ -57,7 +57,8 @@ func plugWebcams(t *testing.T, m machine, tests, controller, driver string, prog
 	defer os.RemoveAll(dir)
 	w := &webcams{t: t}
 	w.cameras[0] = virtualcam.Model{Isochronous: controller == "usb-ehci"}.New(virtualcam.NewPattern())
-	w.cameras[1] = virtualcam.Model{Name: "Virtual iso", Serial: "second-2", Isochronous: true}.New(virtualcam.NewPattern())
+	second := virtualcam.Model{Name: "Virtual iso", Serial: "second-2", Isochronous: true}
+	w.cameras[1] = second.New(virtualcam.NewPattern())
 	qemu := []string{"-device", controller}
 	for i := range w.sockets {
 		w.sockets[i] = filepath.Join(dir, fmt.Sprint("usb", i))
@@ -66,14 +67,14 @@ func plugWebcams(t *testing.T, m machine, tests, controller, driver string, prog
 	}
 	runGuest(t, guest{
 		machine: m, tests: tests, modules: []string{driver, "uvcvideo"}, programs: programs, qemu: qemu,
-		started: func() { w.plug(0, 0) },
-		line:    w.obey,
+		started: func() { w.plugCamera(0, 0) },
+		line:    w.obeyGuest,
 	})
 	w.ended.Wait()
 }
 
-// plug puts a camera into a port.
-func (w *webcams) plug(camera, port int) {
+// plugCamera plugs a camera into a port.
+func (w *webcams) plugCamera(camera, port int) {
 	conn, done := dial(w.t, w.sockets[port]), make(chan struct{})
 	w.ended.Go(func() {
 		w.t.Logf("camera %d in port %d ended: %v", camera, port, w.cameras[camera].ServeUSBRedir(conn))
@@ -99,31 +100,32 @@ func dial(t *testing.T, socket string) net.Conn {
 // injected are the faults that a test inside the VM can ask for.
 var injected = map[string]virtualcam.Faults{
 	"heal": {}, "hang": {Hang: true}, "fault stall": {Stall: true},
-	"hang until reset": {Hang: true, Until: virtualcam.Reset}, "hang until configured": {Hang: true, Until: virtualcam.Configuration},
-	"fault refuse":   {Refuse: true},
-	"fault errorbit": {ErrorBit: true}, "fault half": {Half: true}, "fault empty": {Empty: true},
+	"hang until reset":      {Hang: true, Until: virtualcam.Reset},
+	"hang until configured": {Hang: true, Until: virtualcam.Configuration},
+	"fault refuse":          {Refuse: true},
+	"fault errorbit":        {ErrorBit: true}, "fault half": {Half: true}, "fault empty": {Empty: true},
 	"fault resize": {Resize: true}, "fault nohuffman": {NoHuffman: true},
 }
 
-// obey does what a test inside the VM asks for.
-func (w *webcams) obey(line string) {
-	wish, ok := strings.CutPrefix(line, "host: ")
+// obeyGuest does what a test inside the VM asks for with a line on the console.
+func (w *webcams) obeyGuest(line string) {
+	request, ok := strings.CutPrefix(line, "host: ")
 	if !ok {
 		return
 	}
 	var err error
-	switch f, known := injected[wish]; {
+	switch f, known := injected[request]; {
 	case known:
 		w.cameras[0].Inject(f)
-	case wish == "unplug":
+	case request == "unplug":
 		err = w.cameras[0].Detach()
-	case wish == "plug":
+	case request == "plug":
 		err = w.cameras[0].Attach()
-	case wish == "second":
-		w.plug(1, 1)
-	case wish == "move":
+	case request == "second":
+		w.plugCamera(1, 1)
+	case request == "move":
 		w.pull[0]()
-		w.plug(0, 1)
+		w.plugCamera(0, 1)
 	default:
 		err = errors.New("nobody here knows what that is")
 	}

@@ -18,7 +18,7 @@ func TestVividLeavesNothingBehindWhenItRefusesToStart(t *testing.T) {
 	if err := c.dev.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	before := holding()
+	before := countResources()
 	for range 50 {
 		inject(t, c, "inject_vidioc_streamon_error", 1)
 		if err := c.dev.Start(bufferCount); !errors.Is(err, unix.EINVAL) {
@@ -32,7 +32,7 @@ func TestVividLeavesNothingBehindWhenItRefusesToStart(t *testing.T) {
 	if err := c.Next(5*time.Second, ignore); err != nil {
 		t.Error(err)
 	}
-	figure(t, "vivid", "50 injected STREAMON errors, each an EINVAL: nothing left over; then %s", said(c.Counters()))
+	figure(t, "vivid", "50 injected STREAMON errors, each an EINVAL: nothing left over; then %s", describeCounters(c.Counters()))
 }
 
 func TestVividDamagedBuffersAreDropped(t *testing.T) {
@@ -43,7 +43,7 @@ func TestVividDamagedBuffersAreDropped(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	figure(t, "vivid", "error flag: %s", said(c.Counters()))
+	figure(t, "vivid", "error flag: %s", describeCounters(c.Counters()))
 	if got := c.Counters().Damaged; got == 0 {
 		t.Error("Damaged = 0, want some")
 	}
@@ -58,7 +58,7 @@ func TestVividDroppedBuffersAreCounted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	figure(t, "vivid", "half of the buffers dropped: %s", said(c.Counters()))
+	figure(t, "vivid", "half of the buffers dropped: %s", describeCounters(c.Counters()))
 	if got := c.Counters().Missing; got == 0 {
 		t.Error("Missing = 0, want some")
 	}
@@ -79,12 +79,13 @@ func TestVividFatalErrorIsToldAndMendedByOpeningAgain(t *testing.T) {
 			t.Errorf("Next = %v, want ErrGone", err)
 		}
 		t.Log(err)
-		told = said(c.Counters())
+		told = describeCounters(c.Counters())
 		if err := c.Close(); err != nil {
 			t.Errorf("Close: %v", err)
 		}
 	}
-	figure(t, "vivid", "3 fatal streaming errors: each told as a camera gone and mended by opening again; the last time %s", told)
+	figure(t, "vivid",
+		"3 fatal streaming errors: each told as a camera gone and mended by opening again; the last time %s", told)
 }
 
 func TestVividFaultsOfTheQueueAreToldAndMendedByOpeningAgain(t *testing.T) {
@@ -104,7 +105,7 @@ func TestVividFaultsOfTheQueueAreToldAndMendedByOpeningAgain(t *testing.T) {
 		if err := c.Next(5*time.Second, ignore); err != nil {
 			t.Errorf("%s: Next after that: %v", name, err)
 		}
-		figure(t, "vivid", "%s: %v; then %s", name, err, said(c.Counters()))
+		figure(t, "vivid", "%s: %v; then %s", name, err, describeCounters(c.Counters()))
 		if err := c.Close(); err != nil {
 			t.Error(err)
 		}
@@ -144,11 +145,13 @@ func TestVividWrapsOfSequenceAndTimeAreDelivered(t *testing.T) {
 		}
 	}
 	got := c.Counters()
-	figure(t, "vivid", "sequence from %#x to %#x, time stamps across 2^31 s: %s", first, last, said(got))
+	figure(t, "vivid", "sequence from %#x to %#x, time stamps across 2^31 s: %s", first, last, describeCounters(got))
 	if first < 1<<32-128 || wraps != 1 || got.Missing > 200 {
-		t.Errorf("sequence from %#x to %#x, %d wraps, %d missing; want one wrap and few missing", first, last, wraps, got.Missing)
+		t.Errorf("sequence from %#x to %#x, %d wraps, %d missing; want one wrap and few missing", first, last,
+			wraps, got.Missing)
 	}
 	if got.Future == 0 || stamps > 0 {
-		t.Errorf("%d stamps of the future clamped, %d delivered that were neither now nor a moment ago", got.Future, stamps)
+		t.Errorf("%d stamps of the future clamped, %d delivered that were neither now nor a moment ago", got.Future,
+			stamps)
 	}
 }

@@ -23,7 +23,7 @@ var wish = Request{Device: "vivid", Width: 320, Height: 180, FPS: 15, Format: pi
 // inject sets one of vivid's fault controls by name.
 func inject(t *testing.T, c *Camera, name string, value int64) {
 	t.Helper()
-	there, err := c.dev.Controls()
+	there, err := c.dev.ListControls()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,13 +69,14 @@ func TestVividIsDiscovered(t *testing.T) {
 
 func TestVividDeliversSixtyPictures(t *testing.T) {
 	c := mustOpen(t, wish)
-	t.Log(c.Why())
+	t.Log(c.ExplainChoice())
 	var last uint32
 	var first, at time.Duration
 	for i := range 60 {
 		err := c.Next(5*time.Second, func(b Buffer) error {
 			if i > 0 && (b.Sequence <= last || b.At <= at) || b.At > Now() || len(b.Bytes) < b.Layout.Size {
-				t.Errorf("picture %d: sequence %d after %d, %v after %v, now %v, %d bytes", i, b.Sequence, last, b.At, at, Now(), len(b.Bytes))
+				t.Errorf("picture %d: sequence %d after %d, %v after %v, now %v, %d bytes", i, b.Sequence, last,
+					b.At, at, Now(), len(b.Bytes))
 			}
 			if i == 0 {
 				first = b.At
@@ -99,7 +100,7 @@ func TestVividDeliversSixtyPictures(t *testing.T) {
 		t.Errorf("allocations for a picture = %v, want 0", allocs)
 	}
 	figure(t, "vivid", "60 pictures in %v at an interval of %v, %v allocations and 0 copies for a picture; %s",
-		(at - first).Round(time.Millisecond), c.Interval(), allocs, said(c.Counters()))
+		(at - first).Round(time.Millisecond), c.Interval(), allocs, describeCounters(c.Counters()))
 }
 
 func TestVividIsBusyForASecondProgram(t *testing.T) {
@@ -116,7 +117,7 @@ func TestVividIsBusyForASecondProgram(t *testing.T) {
 
 func TestVividNeverDeliversAnOldPictureAfterAStall(t *testing.T) {
 	c := mustOpen(t, wish)
-	stall(t, c, "vivid")
+	measureStall(t, c, "vivid")
 	if got := c.Counters().Stale; got == 0 {
 		t.Error("Stale = 0, want some")
 	}
@@ -154,7 +155,7 @@ func TestVividOffersARangeOfSizesThatIsMet(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	offers, err := n.Offers()
+	offers, err := n.ListOffers()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +164,8 @@ func TestVividOffersARangeOfSizesThatIsMet(t *testing.T) {
 		t.Fatalf("choices = %+v of %v, want 700x500", choices, offers)
 	}
 	t.Log(choices[0].Why)
-	if l, err := n.SetFormat(pixfmt.YUYV, choices[0].Width, choices[0].Height); err != nil || l.Width != 700 || l.Height != 500 {
+	if l, err := n.SetFormat(pixfmt.YUYV, choices[0].Width, choices[0].Height); err != nil || l.Width != 700 ||
+		l.Height != 500 {
 		t.Errorf("SetFormat = %+v, %v, want 700x500", l, err)
 	}
 }

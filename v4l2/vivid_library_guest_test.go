@@ -31,7 +31,8 @@ func TestVividAnswersWithItsOwnSize(t *testing.T) {
 	if err != nil || l.Check() != nil || l.Width == 700 {
 		t.Errorf("SetFormat(700, 500) = %+v, %v, want the driver's own size", l, err)
 	}
-	figure(t, "blackjack/webcam alone", "(a) asked 700x500: the driver took %v, the library said %dx%d", l, width, height)
+	figure(t, "blackjack/webcam alone", "(a) asked 700x500: the driver took %v, the library said %dx%d", l, width,
+		height)
 	if int(width) == l.Width {
 		t.Error("the library reads the size back now: SetFormat can do with less beside it")
 	}
@@ -78,8 +79,10 @@ func TestVividShowsWhyTheLibraryDoesNotStartTheStream(t *testing.T) {
 	}
 	inject(t, c, "inject_vidioc_streamon_error", 1)
 	err = w.StartStreaming()
-	mappings := holding().mappings
-	figure(t, "blackjack/webcam alone", "(c) mappings left by a StartStreaming that failed: %d; (h) its error is EINVAL to errors.Is: %v", mappings, errors.Is(err, unix.EINVAL))
+	mappings := countResources().mappings
+	figure(t, "blackjack/webcam alone",
+		"(c) mappings left by a StartStreaming that failed: %d; (h) its error is EINVAL to errors.Is: %v", mappings,
+		errors.Is(err, unix.EINVAL))
 	if errors.Is(err, unix.EINVAL) {
 		t.Error("the library keeps the errno now: webcam.go can do with less beside it")
 	}
@@ -122,7 +125,9 @@ func TestVividShowsWhyTheLibraryGetsFewerBuffers(t *testing.T) {
 		t.Fatal(err)
 	}
 	age := Now() - time.Duration(q.timestamp.Nano())
-	figure(t, "blackjack/webcam alone", "(f) %d buffers, the first picture after 1.5 s is %v old; (e) its GetFrame gives no time to tell that by", buffers, age.Round(time.Millisecond))
+	figure(t, "blackjack/webcam alone",
+		"(f) %d buffers, the first picture after 1.5 s is %v old; (e) its GetFrame gives no time to tell that by",
+		buffers, age.Round(time.Millisecond))
 	if buffers <= bufferCount || age < time.Second {
 		t.Error("the library asks for few buffers now: allocate can do with less beside it")
 	}
@@ -155,7 +160,7 @@ func TestVividDisconnectIsToldAtOnce(t *testing.T) {
 	if !errors.Is(err, ErrGone) {
 		t.Errorf("Next = %v, want ErrGone", err)
 	}
-	figure(t, "vivid", "disconnect: told after %v; %s", (Now() - began).Round(time.Microsecond), said(c.Counters()))
+	figure(t, "vivid", "disconnect: told after %v; %s", (Now() - began).Round(time.Microsecond), describeCounters(c.Counters()))
 	waited := lib.WaitForFrame(5)
 	figure(t, "blackjack/webcam alone", "(i) WaitForFrame on the camera that is gone: %v", waited)
 	if waited != nil {

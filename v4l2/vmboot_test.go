@@ -41,7 +41,7 @@ func debianKernel(t *testing.T, m machine, wanted ...string) (kernel string, mod
 // renames it, so that an interrupted run leaves nothing half done.
 func fetchKernel(t *testing.T, cache string, m machine) {
 	t.Helper()
-	need(t, "apt-get", "apt-cache", "dpkg")
+	needTools(t, "apt-get", "apt-cache", "dpkg")
 	depends := run(t, "", nil, "apt-cache", "depends", "--important", m.image+":"+m.debian)
 	_, name, ok := strings.Cut(depends, "Depends: ")
 	if !ok {

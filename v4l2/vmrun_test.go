@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// need skips a test for lack of a tool, or fails it where everything has to run.
-func need(t *testing.T, tools ...string) {
+// needTools skips a test if a tool is missing, or fails it where every test must run.
+func needTools(t *testing.T, tools ...string) {
 	t.Helper()
 	for _, tool := range tools {
 		if _, err := exec.LookPath(tool); err == nil {
@@ -53,10 +53,13 @@ type machine struct {
 }
 
 var (
-	amd64 = machine{"amd64", "amd64", "linux-image-amd64", "ttyS0", []string{"qemu-system-x86_64", "-M", "pc", "-cpu", "max"}}
-	arm64 = machine{"arm64", "arm64", "linux-image-arm64", "ttyAMA0", []string{"qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a53"}}
+	amd64 = machine{"amd64", "amd64", "linux-image-amd64", "ttyS0",
+		[]string{"qemu-system-x86_64", "-M", "pc", "-cpu", "max"}}
+	arm64 = machine{"arm64", "arm64", "linux-image-arm64", "ttyAMA0",
+		[]string{"qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a53"}}
 	// 32 bits, and a kernel that converts its 64-bit time for us.
-	armv7 = machine{"arm", "armhf", "linux-image-armmp", "ttyAMA0", []string{"qemu-system-arm", "-M", "virt,highmem=off", "-cpu", "cortex-a7"}}
+	armv7 = machine{"arm", "armhf", "linux-image-armmp", "ttyAMA0",
+		[]string{"qemu-system-arm", "-M", "virt,highmem=off", "-cpu", "cortex-a7"}}
 )
 
 // A guest is what runs in a machine.
@@ -78,7 +81,7 @@ func runGuest(t *testing.T, g guest) {
 	if testing.Short() {
 		t.Skip("boots a VM for half a minute: run without -short")
 	}
-	need(t, g.machine.qemu[0], "go")
+	needTools(t, g.machine.qemu[0], "go")
 	dir := t.TempDir()
 	kernel, modules := debianKernel(t, g.machine, g.modules...)
 	run(t, "", []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=" + g.goarch, "GOARM=7", "GOFLAGS="},

@@ -1,5 +1,5 @@
-// The seam to github.com/blackjack/webcam, the only file that knows it: it opens
-// the node, lists its formats, sets format and rate, and closes it.
+// The seam to github.com/blackjack/webcam, the only file that imports it: it opens the node,
+// lists its formats, sets format and rate, and closes it.
 
 package v4l2
 
@@ -27,7 +27,7 @@ func openLibrary(path string) (library, int, error) {
 		if errors.As(err, &errno) {
 			return library{}, 0, err
 		}
-		// The library's own words, for a node without capture or streaming at all.
+		// An error without errno: the node has no capture or no streaming at all.
 		return library{}, 0, fmt.Errorf("%w: %w", ErrNotCapture, err)
 	}
 	fd, err := descriptor(cam)
@@ -48,9 +48,9 @@ func descriptor(cam *webcam.Webcam) (int, error) {
 	return int(v.Uint()), nil
 }
 
-// formats lists what the node delivers. The library keeps no order; ours is that of the
-// codes, so that a listing is stable.
-func (l library) formats() []pixfmt.FourCC {
+// listFormats lists the formats of the node in the order of their codes: the library has no
+// order, and a listing must be stable.
+func (l library) listFormats() []pixfmt.FourCC {
 	var all []pixfmt.FourCC
 	for code := range l.cam.GetSupportedFormats() {
 		all = append(all, pixfmt.FourCC(code))
@@ -59,8 +59,8 @@ func (l library) formats() []pixfmt.FourCC {
 	return all
 }
 
-// setFormat is VIDIOC_S_FMT. What the library returns is what was asked for, not
-// what the driver took (asked 700x500, given 640x480, told 700x500): read it back.
+// setFormat is VIDIOC_S_FMT. The library returns the format that was asked for, not the one that
+// the driver took (asked for 700x500, taken 640x480, returned 700x500): read it back.
 func (l library) setFormat(f pixfmt.FourCC, width, height int) error {
 	_, _, _, err := l.cam.SetImageFormat(webcam.PixelFormat(f), uint32(width), uint32(height))
 	return err
@@ -71,6 +71,6 @@ func (l library) setRate(interval time.Duration) error {
 	return l.cam.SetFramerate(float32(1 / interval.Seconds()))
 }
 
-// close closes the descriptor. The library's own StopStreaming is never needed: it
-// did not start the stream.
-func (l library) close() error { return l.cam.Close() }
+// closeDevice closes the descriptor. The library's StopStreaming is never needed: it did not
+// start the stream.
+func (l library) closeDevice() error { return l.cam.Close() }

@@ -1,4 +1,5 @@
-// Y4M: a recorded camera. The file is mapped to find its pictures, and read one by one.
+// Y4M: a recording in place of a camera. The file is mapped to find its pictures, which are then
+// read one by one.
 
 package v4l2
 
@@ -16,25 +17,25 @@ import (
 
 // A Y4M plays a YUV4MPEG2 file of 8-bit 4:2:0 pictures as YU12 buffers, once.
 //
-// A picture is read into the one buffer, as a camera fills a few again and again.
-// Encoding straight from the mapping saves the copy but meets each page for the first
-// time, which in a virtual machine cost more than the copy: a bare C loop took 0.3 to
-// 0.5 ms less for a picture of 640x480 when it read (encoder/testdata/bare.c).
+// Every picture is read into one buffer, as a camera fills a few again and again. Encoding from
+// the mapping saves the copy but touches each page for the first time, which in a virtual
+// machine cost more than the copy: a bare C loop took 0.3 to 0.5 ms less for a picture of
+// 640x480 when it read (encoder/testdata/bare.c).
 type Y4M struct {
-	path    string
-	header  y4mHeader
-	file    []byte // the mapping, read-only
-	reader  *os.File
-	starts  []int // of each picture in file
-	picture []byte
-	drops   counters
+	path     string
+	header   y4mHeader
+	file     []byte // the mapping, read-only
+	reader   *os.File
+	starts   []int // of each picture in file
+	picture  []byte
+	counters counters
 	*pacer
 }
 
-// OpenY4M maps a file and finds its pictures. With paced, they come at the file's own
-// rate, and a caller that is late gets the newest, as from a camera; without, each
-// comes as soon as it is asked for. A file that another program shortens while it is
-// open ends this program with SIGBUS, as with any mapping.
+// OpenY4M maps a file and finds its pictures. If paced, they come at the file's own rate, and a
+// caller that is late gets the newest, as from a camera; if not, each comes as soon as it is
+// asked for. A file that another program shortens while it is open ends this program with
+// SIGBUS, as with any mapping.
 func OpenY4M(path string, paced bool) (*Y4M, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -71,8 +72,8 @@ func mapFile(f *os.File) ([]byte, error) {
 	return file, nil
 }
 
-// indexY4M reads the header and notes where each picture begins. A picture that is
-// not whole is an error: a measurement on half a file would be a wrong one.
+// indexY4M reads the header and the position of each picture. An incomplete picture is an error:
+// a measurement on half a file would be wrong.
 func indexY4M(file []byte) (y4mHeader, []int, error) {
 	h, at, err := parseY4MHeader(file)
 	if err != nil {
@@ -86,7 +87,8 @@ func indexY4M(file []byte) (y4mHeader, []int, error) {
 		}
 		at += n
 		if len(file)-at < h.layout.Size {
-			return h, nil, fmt.Errorf("picture %d at byte %d: %d bytes left of %d", len(starts), at, len(file)-at, h.layout.Size)
+			return h, nil, fmt.Errorf("picture %d at byte %d: %d bytes left of %d",
+				len(starts), at, len(file)-at, h.layout.Size)
 		}
 		starts = append(starts, at)
 		at += h.layout.Size
@@ -97,20 +99,20 @@ func indexY4M(file []byte) (y4mHeader, []int, error) {
 	return h, starts, nil
 }
 
-// Next hands the next picture to use. The bytes are overwritten by the next call. Errors to branch on: io.EOF after the
-// last picture, ErrSilent, ErrClosed.
+// Next hands the next picture to use. The next call overwrites the bytes. Errors to branch on:
+// io.EOF after the last picture, ErrSilent, ErrClosed.
 func (y *Y4M) Next(timeout time.Duration, use func(Buffer) error) error {
 	y.mu.Lock()
 	defer y.mu.Unlock()
-	i, at, skipped, err := y.due(timeout)
+	i, at, skipped, err := y.awaitPicture(timeout)
 	if err != nil {
 		return fmt.Errorf("y4m %s: %w", y.path, err)
 	}
 	if _, err := y.reader.ReadAt(y.picture, int64(y.starts[i])); err != nil {
 		return fmt.Errorf("y4m %s: picture %d: %w", y.path, i, err)
 	}
-	y.drops[older].Add(uint64(skipped))
-	y.drops.add(delivered)
+	y.counters[older].Add(uint64(skipped))
+	y.counters.countBuffer(delivered)
 	return use(Buffer{Bytes: y.picture, Layout: y.header.layout, At: at, Sequence: i})
 }
 
@@ -129,18 +131,17 @@ func (y *Y4M) Layout() pixfmt.Layout { return y.header.layout }
 // Interval is the file's own time between pictures.
 func (y *Y4M) Interval() time.Duration { return y.header.interval }
 
-// Counters is what was delivered and what a late caller missed.
-func (y *Y4M) Counters() Counters { return y.drops.read() }
+// Counters counts what was delivered and what a late caller missed.
+func (y *Y4M) Counters() Counters { return y.counters.snapshot() }
 
-// String is a person's words: "file face.y4m YU12 640x480 30 fps".
+// String returns, for example, "file face.y4m YU12 640x480 30 fps".
 func (y *Y4M) String() string {
-	return fmt.Sprintf("file %s %v %s", filepath.Base(y.path), y.header.layout, rate(y.header.interval))
+	return fmt.Sprintf("file %s %v %s", filepath.Base(y.path), y.header.layout, formatRate(y.header.interval))
 }
 
-// Close interrupts a waiting Next, waits for a use that is still at work and unmaps
-// the file.
+// Close interrupts a waiting Next, waits until a running use has returned and unmaps the file.
 func (y *Y4M) Close() error {
-	if err := y.end(y.release); err != nil {
+	if err := y.shutDown(y.release); err != nil {
 		return fmt.Errorf("y4m %s: close: %w", y.path, err)
 	}
 	return nil

@@ -59,7 +59,8 @@ func TestY4MPlaysEachPictureOnceAndEnds(t *testing.T) {
 	for i := range 5 {
 		err := y.Next(0, func(b Buffer) error {
 			at := time.Hour + time.Duration(i)*y.Interval()
-			if b.Bytes[0] != byte(i) || b.Bytes[11] != byte(i) || len(b.Bytes) != 12 || b.Sequence != uint32(i) || b.At != at {
+			if b.Bytes[0] != byte(i) || b.Bytes[11] != byte(i) || len(b.Bytes) != 12 || b.Sequence != uint32(i) ||
+				b.At != at {
 				t.Errorf("picture %d: %v, sequence %d at %v, want at %v", i, b.Bytes, b.Sequence, b.At, at)
 			}
 			return nil

@@ -1,6 +1,5 @@
-// The text of a YUV4MPEG2 file: its first line and the line before each picture.
-// The input may be anybody's: lines, sides and rates have limits. Format: yuv4mpeg(5)
-// of mjpegtools.
+// The text of a YUV4MPEG2 file: its first line and the line before each picture. The file may
+// come from anybody, so lines, sides and rates have limits. Format: yuv4mpeg(5) of mjpegtools.
 
 package v4l2
 
@@ -18,7 +17,7 @@ import (
 // maxY4MLine is the longest line that is read: ffmpeg's own take about 100 bytes.
 const maxY4MLine = 1024
 
-// Slowest and fastest rate that a file may have: an hour between pictures, 1000 a second.
+// The slowest and the fastest rate of a file: an hour between pictures, 1000 pictures a second.
 const (
 	longestInterval  = time.Hour
 	shortestInterval = time.Millisecond
@@ -31,9 +30,9 @@ type y4mHeader struct {
 	interval time.Duration
 }
 
-// parseY4MHeader reads the first line and says how many bytes it takes.
+// parseY4MHeader reads the first line and returns its length in bytes.
 func parseY4MHeader(b []byte) (h y4mHeader, n int, err error) {
-	line, n, err := y4mLine(b, "YUV4MPEG2")
+	line, n, err := parseY4MLine(b, "YUV4MPEG2")
 	if err != nil {
 		return h, 0, fmt.Errorf("%w: %w", errNotY4M, err)
 	}
@@ -64,14 +63,15 @@ func parseY4MHeader(b []byte) (h y4mHeader, n int, err error) {
 	return h, n, nil
 }
 
-// parseY4MFrame reads the line before a picture; its parameters do not matter to us.
+// parseY4MFrame reads the line before a picture and returns its length in bytes. The parameters
+// in the line are not needed.
 func parseY4MFrame(b []byte) (n int, err error) {
-	_, n, err = y4mLine(b, "FRAME")
+	_, n, err = parseY4MLine(b, "FRAME")
 	return n, err
 }
 
-// y4mLine returns what follows the word at the start of a line, and the line's length.
-func y4mLine(b []byte, word string) (rest string, n int, err error) {
+// parseY4MLine returns what follows the word at the start of a line, and the line's length.
+func parseY4MLine(b []byte, word string) (rest string, n int, err error) {
 	b = b[:min(len(b), maxY4MLine)]
 	end := bytes.IndexByte(b, '\n')
 	if end < 0 {
@@ -100,13 +100,14 @@ func parseY4MRate(value string) (time.Duration, error) {
 	}
 	interval := time.Duration(seconds) * time.Second / time.Duration(pictures)
 	if interval < shortestInterval || interval > longestInterval {
-		return 0, fmt.Errorf("%v between pictures: want %v to %v", interval, shortestInterval, longestInterval)
+		return 0, fmt.Errorf("%v between pictures: want %v to %v",
+			interval, shortestInterval, longestInterval)
 	}
 	return interval, nil
 }
 
-// checkY4MColours accepts the names of 8-bit 4:2:0. They differ only in where the
-// chroma samples sit, by half a pixel.
+// checkY4MColours accepts the names of 8-bit 4:2:0. They differ only in the position of the
+// chroma samples, by half a pixel.
 func checkY4MColours(value string) error {
 	switch value {
 	case "420", "420jpeg", "420mpeg2", "420paldv":

@@ -1,11 +1,11 @@
-// Package v4l2test plays a capture device for tests: a script of pictures, faults and
-// pauses behind the interface v4l2.Driver, with a clock of its own that jumps, so
-// that a stall of a minute takes no time.
+// Package v4l2test plays a capture device for tests: a script of pictures, faults and pauses
+// behind the interface v4l2.Driver, with a clock of its own that jumps, so that a stall of a
+// minute takes no time.
 //
-// It has as many buffers as were asked for, and like a driver it fills them whether
-// or not somebody looks: when none is queued, the picture is lost and the sequence
-// shows a gap. At the end of the test it complains about steps that were never
-// reached, buffers that nobody gave back, and a device left running or open.
+// It has as many buffers as were asked for, and like a driver it fills them whether or not they
+// are read: if none is queued, the picture is lost and the sequence shows a gap. At the end of
+// the test it reports steps that were never reached, buffers that were not given back, and a
+// device that was left running or open.
 package v4l2test
 
 import (
@@ -20,44 +20,44 @@ import (
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 )
 
-// A Step is one thing that the device does. The zero Step is a picture of no bytes.
+// A Step is one event of the script. The zero Step is a picture of no bytes.
 type Step struct {
 	Buf     []byte        // what the driver fills in; not changed, not kept by the Camera
-	After   time.Duration // since the step before; 0: one interval
+	After   time.Duration // since the previous step; 0: one interval
 	Age     time.Duration // of the time stamp when the buffer is filled; negative: in the future
 	NoClock bool          // no time stamp
 	Skip    uint32        // sequence numbers left out before this one
 	Damaged bool          // the driver's error flag
-	Err     error         // instead of a picture: what Dequeue says, such as unix.ENODEV
-	WaitErr error         // instead of a picture: what Wait says, such as v4l2.ErrGone
+	Err     error         // instead of a picture: what Dequeue returns, such as unix.ENODEV
+	WaitErr error         // instead of a picture: what Wait returns, such as v4l2.ErrGone
 	Hang    bool          // instead of a picture: Wait blocks until Interrupt; one in a script
-	Repeat  int           // how often; 0: once
+	Repeat  int           // number of times; 0: once
 }
 
 // Device is a v4l2.Driver that plays a script. Set the exported fields before it is
 // opened.
 type Device struct {
-	ID       v4l2.Identity
-	Formats  []v4l2.Offer
-	Layout   pixfmt.Layout // what SetFormat answers; zero: what was asked for
-	Interval time.Duration // what SetInterval answers; 0: what was asked for
-	Paint    v4l2.Colours  // what Colours answers
-	// SetFormatErr and StartErr are the answers to the first calls, in order; nil is
-	// a good one, as is every later call.
+	ID            v4l2.Identity
+	Formats       []v4l2.Offer
+	Layout        pixfmt.Layout // what SetFormat answers; zero: what was asked for
+	Interval      time.Duration // what SetInterval answers; 0: what was asked for
+	ColoursAnswer v4l2.Colours  // what Colours answers
+	// SetFormatErr and StartErr are the results of the first calls, in order; every later call
+	// succeeds.
 	SetFormatErr, StartErr []error
 	RequeueErr             error // of every Requeue
-	// Late is how much later than its buffer the first Waits return, in order: the whole
-	// process stood still meanwhile.
-	Late          []time.Duration
-	Knobs         []v4l2.Control
-	Set           []string // what was set, as "name=value", in order
+	// WaitDelays are the times by which the first Waits return later than their buffers, in
+	// order, as if the whole process had been stopped.
+	WaitDelays    []time.Duration
+	ControlList   []v4l2.Control
+	SetLog        []string // what was set, as "name=value", in order
 	SetControlErr []error  // the answers to the first calls, in order
 
 	t     testing.TB
 	steps []Step
 	stop  chan struct{} // closed by Interrupt
 	once  sync.Once
-	hangs chan struct{} // closed when a Wait hangs
+	hangs chan struct{} // closed once a Wait hangs
 
 	now      time.Duration
 	due      time.Duration // of the first step
@@ -83,14 +83,14 @@ type state int
 const (
 	queued state = iota
 	filled
-	outside // with the Camera
+	dequeued // with the Camera
 )
 
-// start is the clock's first reading: not 0, which means "no time stamp".
-const start = time.Hour
+// clockStart is the clock's first time: not 0, which means "no time stamp".
+const clockStart = time.Hour
 
-// New makes a device that offers YUYV and MJPG at 320x240 and 640x480, 30/s, and
-// plays steps once it is started.
+// New returns a device that offers YUYV and MJPG at 320x240 and 640x480, 30/s, and plays steps
+// once it is started.
 func New(t testing.TB, steps ...Step) *Device {
 	interval := []time.Duration{time.Second / 30}
 	sizes := []v4l2.Size{
@@ -104,14 +104,14 @@ func New(t testing.TB, steps ...Step) *Device {
 		steps:   steps,
 		stop:    make(chan struct{}),
 		hangs:   make(chan struct{}),
-		now:     start,
+		now:     clockStart,
 	}
-	t.Cleanup(d.complain)
+	t.Cleanup(d.reportLeftovers)
 	return d
 }
 
-// complain says at the end of a test what was left over.
-func (d *Device) complain() {
+// reportLeftovers fails the test at its end if anything was left over.
+func (d *Device) reportLeftovers() {
 	d.t.Helper()
 	if len(d.steps) > 0 && !d.t.Failed() {
 		d.t.Errorf("v4l2test: %d steps were never reached, the first: %+v", len(d.steps), d.steps[0])
@@ -124,19 +124,19 @@ func (d *Device) complain() {
 	}
 }
 
-// Advance lets time pass, as a consumer does that is busy elsewhere.
+// Advance lets time pass without a call, as a busy consumer does.
 func (d *Device) Advance(by time.Duration) { d.advance(d.now + by) }
 
 // Hanging is closed once a Wait has reached a step that hangs.
 func (d *Device) Hanging() <-chan struct{} { return d.hangs }
 
-// Identity is ID.
+// Identity returns ID.
 func (d *Device) Identity() v4l2.Identity { return d.ID }
 
-// Offers is Formats.
-func (d *Device) Offers() ([]v4l2.Offer, error) { return d.Formats, nil }
+// ListOffers returns Formats.
+func (d *Device) ListOffers() ([]v4l2.Offer, error) { return d.Formats, nil }
 
-// Now is the script's clock.
+// Now returns the time of the script's clock.
 func (d *Device) Now() time.Duration { return d.now }
 
 // SetFormat answers with Layout, or with what was asked for.
@@ -144,18 +144,18 @@ func (d *Device) SetFormat(f pixfmt.FourCC, width, height int) (pixfmt.Layout, e
 	if d.started {
 		return pixfmt.Layout{}, unix.EBUSY
 	}
-	if err := take(&d.SetFormatErr); err != nil {
+	if err := nextAnswer(&d.SetFormatErr); err != nil {
 		return pixfmt.Layout{}, err
 	}
 	d.layout = d.Layout
 	if d.layout == (pixfmt.Layout{}) {
-		d.layout, _ = pixfmt.New(f, width, height, 0) // a wrong one is the Camera's to refuse
+		d.layout, _ = pixfmt.New(f, width, height, 0) // the Camera refuses a wrong one
 	}
 	return d.layout, nil
 }
 
-// Colours is Paint.
-func (d *Device) Colours() v4l2.Colours { return d.Paint }
+// Colours returns ColoursAnswer.
+func (d *Device) Colours() v4l2.Colours { return d.ColoursAnswer }
 
 // SetInterval answers with Interval, or with what was asked for.
 func (d *Device) SetInterval(asked time.Duration) (time.Duration, error) {
@@ -166,17 +166,17 @@ func (d *Device) SetInterval(asked time.Duration) (time.Duration, error) {
 	return d.interval, nil
 }
 
-// Controls is Knobs.
-func (d *Device) Controls() ([]v4l2.Control, error) { return d.Knobs, nil }
+// ListControls returns ControlList.
+func (d *Device) ListControls() ([]v4l2.Control, error) { return d.ControlList, nil }
 
-// SetControl notes what was set.
+// SetControl adds the name and value to SetLog.
 func (d *Device) SetControl(id uint32, value int64) error {
-	for _, k := range d.Knobs {
+	for _, k := range d.ControlList {
 		if k.ID == id {
-			if err := take(&d.SetControlErr); err != nil {
+			if err := nextAnswer(&d.SetControlErr); err != nil {
 				return err
 			}
-			d.Set = append(d.Set, fmt.Sprintf("%s=%d", k.Name, value))
+			d.SetLog = append(d.SetLog, fmt.Sprintf("%s=%d", k.Name, value))
 			return nil
 		}
 	}
@@ -188,7 +188,7 @@ func (d *Device) Start(n int) error {
 	if d.started {
 		d.t.Error("v4l2test: started twice")
 	}
-	if err := take(&d.StartErr); err != nil {
+	if err := nextAnswer(&d.StartErr); err != nil {
 		return err
 	}
 	d.buffers = make([]buffer, n)
@@ -197,14 +197,14 @@ func (d *Device) Start(n int) error {
 	}
 	d.ready = make([]uint32, 0, n)
 	d.started = true
-	d.due = d.now + d.after()
+	d.due = d.now + d.stepDelay()
 	return nil
 }
 
-// Stop ends the stream and complains about buffers that are still outside.
+// Stop ends the stream and reports buffers that were not given back.
 func (d *Device) Stop() error {
 	for i := range d.buffers {
-		if d.buffers[i].state == outside {
+		if d.buffers[i].state == dequeued {
 			d.t.Errorf("v4l2test: buffer %d was never given back", i)
 		}
 	}
@@ -212,7 +212,7 @@ func (d *Device) Stop() error {
 	return nil
 }
 
-// Close ends it all.
+// Close closes the device.
 func (d *Device) Close() error {
 	if d.closed {
 		d.t.Error("v4l2test: closed twice")
@@ -224,8 +224,8 @@ func (d *Device) Close() error {
 // Interrupt ends a hanging Wait and every later one.
 func (d *Device) Interrupt() { d.once.Do(func() { close(d.stop) }) }
 
-// take removes the first of a list of answers; nil when there are no more.
-func take(answers *[]error) error {
+// nextAnswer removes and returns the first of a list of answers; nil if there are no more.
+func nextAnswer(answers *[]error) error {
 	if len(*answers) == 0 {
 		return nil
 	}

@@ -43,7 +43,8 @@ func TestDeviceComplains(t *testing.T) {
 			d.Stop()
 			d.Close()
 		}, ""},
-		{"steps that were never reached", []Step{picture, picture}, func(d *Device) { d.Stop(); d.Close() }, "2 steps were never reached"},
+		{"steps that were never reached", []Step{picture, picture}, func(d *Device) { d.Stop(); d.Close() },
+			"2 steps were never reached"},
 		{"a buffer that was not given back", []Step{picture}, func(d *Device) {
 			d.Wait(time.Second)
 			d.Dequeue(&f)

@@ -1,4 +1,4 @@
-// The script runs: time moves on, buffers fill, faults come due.
+// The running script: the clock advances, buffers are filled, faults happen.
 
 package v4l2test
 
@@ -10,8 +10,8 @@ import (
 	"github.com/krazycam/krazycam/v4l2"
 )
 
-// Wait lets the clock jump to the next step that gives Dequeue or Wait something to
-// say, or by timeout if there is none.
+// Wait lets the clock jump to the next step that gives Dequeue or Wait a result, or by timeout if
+// there is none.
 func (d *Device) Wait(timeout time.Duration) error {
 	select {
 	case <-d.stop:
@@ -25,27 +25,27 @@ func (d *Device) Wait(timeout time.Duration) error {
 			return v4l2.ErrSilent
 		}
 		if d.steps[0].Hang {
-			d.next()
+			d.finishStep()
 			close(d.hangs)
 			<-d.stop
 			return v4l2.ErrClosed
 		}
 		d.advance(d.due)
 	}
-	if len(d.Late) > 0 {
-		d.advance(d.now + d.Late[0])
-		d.Late = d.Late[1:]
+	if len(d.WaitDelays) > 0 {
+		d.advance(d.now + d.WaitDelays[0])
+		d.WaitDelays = d.WaitDelays[1:]
 	}
 	return d.waitErr
 }
 
-// Dequeue gives the oldest filled buffer out.
+// Dequeue returns the oldest filled buffer.
 func (d *Device) Dequeue(f *v4l2.Filled) error {
 	switch {
 	case len(d.ready) > 0:
 		b := &d.buffers[d.ready[0]]
 		d.ready = d.ready[:copy(d.ready, d.ready[1:])]
-		b.state = outside
+		b.state = dequeued
 		*f = b.filled
 		return nil
 	case d.err != nil:
@@ -54,15 +54,15 @@ func (d *Device) Dequeue(f *v4l2.Filled) error {
 	return unix.EAGAIN
 }
 
-// Requeue takes a buffer back. It complains about one that it has not given out.
+// Requeue takes a buffer back. It reports one that was not dequeued.
 func (d *Device) Requeue(index uint32) error {
-	if int(index) >= len(d.buffers) || d.buffers[index].state != outside {
+	if int(index) >= len(d.buffers) || d.buffers[index].state != dequeued {
 		d.t.Errorf("v4l2test: buffer %d was given back but is not outside", index)
 		return unix.EINVAL
 	}
 	b := &d.buffers[index]
 	b.state = queued
-	clear(b.memory) // whoever still reads it shall notice
+	clear(b.memory) // so that a late reader notices
 	return d.RequeueErr
 }
 
@@ -70,26 +70,26 @@ func (d *Device) Requeue(index uint32) error {
 func (d *Device) advance(until time.Duration) {
 	for d.started && len(d.steps) > 0 && d.due <= until && !d.steps[0].Hang {
 		d.now = max(d.now, d.due)
-		d.play(&d.steps[0])
-		d.next()
+		d.playStep(&d.steps[0])
+		d.finishStep()
 	}
 	d.now = max(d.now, until)
 }
 
-// play does what a step says at its time.
-func (d *Device) play(s *Step) {
+// playStep does what a step says at its time.
+func (d *Device) playStep(s *Step) {
 	switch {
 	case s.Err != nil:
 		d.err = s.Err
 	case s.WaitErr != nil:
 		d.waitErr = s.WaitErr
 	default:
-		d.fill(s)
+		d.fillBuffer(s)
 	}
 }
 
-// fill puts a picture into the first queued buffer, or loses it.
-func (d *Device) fill(s *Step) {
+// fillBuffer puts a picture into the first queued buffer, or loses it.
+func (d *Device) fillBuffer(s *Step) {
 	sequence := d.sequence + s.Skip
 	d.sequence = sequence + 1
 	for i := range d.buffers {
@@ -113,18 +113,18 @@ func (d *Device) fill(s *Step) {
 	}
 }
 
-// next goes on to the following step.
-func (d *Device) next() {
+// finishStep moves on to the following step.
+func (d *Device) finishStep() {
 	if d.steps[0].Repeat > 1 {
 		d.steps[0].Repeat--
 	} else {
 		d.steps = d.steps[1:]
 	}
-	d.due += d.after()
+	d.due += d.stepDelay()
 }
 
-// after is the pause before the first step.
-func (d *Device) after() time.Duration {
+// stepDelay is the pause before the first of the remaining steps.
+func (d *Device) stepDelay() time.Duration {
 	if len(d.steps) > 0 && d.steps[0].After > 0 {
 		return d.steps[0].After
 	}

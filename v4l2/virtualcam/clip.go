@@ -76,10 +76,12 @@ func ParseClip(b []byte) (*Clip, error) {
 		}
 		s := Size{h.Width, h.Height}
 		if s.Width > mostSide || s.Height > mostSide || s.Width%2 != 0 || s.Height%2 != 0 {
-			return nil, fmt.Errorf("clip: picture %d is %dx%d, want even and up to %d: %w", i, s.Width, s.Height, mostSide, ErrBadClip)
+			return nil, fmt.Errorf("clip: picture %d is %dx%d, want even and up to %d: %w", i, s.Width, s.Height,
+				mostSide, ErrBadClip)
 		}
 		if i > 0 && s != c.size {
-			return nil, fmt.Errorf("clip: picture %d is %dx%d, those before %dx%d: %w", i, s.Width, s.Height, c.size.Width, c.size.Height, ErrBadClip)
+			return nil, fmt.Errorf("clip: picture %d is %dx%d, those before %dx%d: %w", i, s.Width, s.Height,
+				c.size.Width, c.size.Height, ErrBadClip)
 		}
 		c.size = s
 	}
@@ -90,7 +92,8 @@ func ParseClip(b []byte) (*Clip, error) {
 // which takes about 3 ms each at 320x240 and 12 ms at 640x480.
 func (c *Clip) Stamp() error {
 	if c.size.Width < stamp.Width || c.size.Height < stamp.Height {
-		return fmt.Errorf("clip of %dx%d cannot be stamped, want %dx%d at least", c.size.Width, c.size.Height, stamp.Width, stamp.Height)
+		return fmt.Errorf("clip of %dx%d cannot be stamped, want %dx%d at least", c.size.Width, c.size.Height,
+			stamp.Width, stamp.Height)
 	}
 	header, err := stripsHeader(c.size, stampedQuality)
 	if err != nil {

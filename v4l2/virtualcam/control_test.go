@@ -68,7 +68,8 @@ func TestProbeSettlesOnWhatTheCameraCanDo(t *testing.T) {
 			binary.LittleEndian.PutUint32(p[4:], c.interval)
 			p.settle(all)
 			if p.format() != c.want || p.size(all) != c.size || p.interval() != c.rate {
-				t.Errorf("settled on %v %v every %v, want %v %v every %v", p.format(), p.size(all), p.interval(), c.want, c.size, c.rate)
+				t.Errorf("settled on %v %v every %v, want %v %v every %v", p.format(), p.size(all), p.interval(),
+					c.want, c.size, c.rate)
 			}
 			if got := int(binary.LittleEndian.Uint32(p[18:])); got != c.size.Width*c.size.Height*2 {
 				t.Errorf("most bytes of a picture = %d, want %d", got, c.size.Width*c.size.Height*2)
@@ -111,7 +112,8 @@ func TestControlAnswers(t *testing.T) {
 func TestCommitStartsTheStream(t *testing.T) {
 	c := New(&script{size: 10})
 	now := time.Unix(50, 0)
-	if _, ok := c.control(setup{classToIface, uvcSetCur, selectCommit << 8, streamingInterface, 26}, []byte{0, 0, formatYUYV, 2}, now); !ok {
+	if _, ok := c.control(setup{classToIface, uvcSetCur, selectCommit << 8, streamingInterface, 26},
+		[]byte{0, 0, formatYUYV, 2}, now); !ok {
 		t.Fatal("commit was refused")
 	}
 	if c.probe.format() != pixfmt.YUYV || !c.stream.due(now) {

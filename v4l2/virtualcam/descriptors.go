@@ -71,7 +71,8 @@ func configurationDescriptor(sizes []Size, isochronous bool) []byte {
 			streamingSetting(1, 1), []byte{7, 5, videoEndpoint, 5}, le16(narrowSize), []byte{1},
 			streamingSetting(2, 1), []byte{7, 5, videoEndpoint, 5}, le16(1024|2<<11 /* three of them */), []byte{1})
 	} else {
-		body = concat(body, streamingSetting(0, 1), header, formats, []byte{7, 5, videoEndpoint, 2}, le16(packetSize), []byte{0})
+		body = concat(body, streamingSetting(0, 1), header, formats, []byte{7, 5, videoEndpoint, 2},
+			le16(packetSize), []byte{0})
 	}
 	return concat([]byte{9, 2}, le16(9+len(body)), []byte{2, 1, 0, 0x80, 250}, body)
 }
@@ -82,7 +83,8 @@ func streamingSetting(number, endpoints byte) []byte {
 }
 
 func controlDescriptors() []byte {
-	camera := []byte{17, 0x24, 2, cameraTerminal, 0x01, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0x04 /* exposure priority */, 0}
+	camera := []byte{17, 0x24, 2, cameraTerminal, 0x01, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 2,
+		0x04 /* exposure priority */, 0}
 	output := []byte{9, 0x24, 3, 2, 0x01, 0x01, 0, 1, 0}
 	const headerSize = 13
 	return concat([]byte{9, 4, controlInterface, 0, 0, 14, 1, 0, 0},

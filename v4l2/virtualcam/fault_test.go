@@ -189,7 +189,8 @@ func TestCureTakesTheFaultsBack(t *testing.T) {
 func TestExposurePriorityIsOnUntilTheHostSwitchesItOff(t *testing.T) {
 	c := New(&script{})
 	ask := func(kind, request byte, data ...byte) ([]byte, bool) {
-		s := setup{kind: kind, request: request, value: selectExposurePriority << 8, index: cameraTerminal << 8, length: 1}
+		s := setup{kind: kind, request: request, value: selectExposurePriority << 8, index: cameraTerminal << 8,
+			length: 1}
 		return c.control(s, data, time.Unix(1, 0))
 	}
 	for _, want := range []byte{1, 0} {

@@ -48,7 +48,8 @@ func (r *redirection) startIso(p packet) error {
 	if err := r.send(packet{typeIsoStatus, p.id, []byte{statusSuccess, endpoint}}); err != nil {
 		return err
 	}
-	stop, ended, burst, limit := make(chan struct{}), make(chan struct{}), max(int(p.body[1]), isoBurst), r.packetLimit()
+	stop, ended, burst, limit := make(chan struct{}), make(chan struct{}), max(int(p.body[1]),
+		isoBurst), r.packetLimit()
 	go func() {
 		defer close(ended)
 		if err := r.streamIso(burst, limit, stop); err != nil {

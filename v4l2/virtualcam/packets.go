@@ -97,7 +97,8 @@ func readPacket(r io.Reader, first bool) (packet, error) {
 	case first && p.kind != typeHello:
 		return packet{}, fmt.Errorf("usbredir: first packet of type %d, want hello: %w", p.kind, errProtocol)
 	case n > maxBody || int(n) < fixed(p.kind):
-		return packet{}, fmt.Errorf("usbredir: packet of type %d with %d bytes, want %d to %d: %w", p.kind, n, fixed(p.kind), maxBody, errProtocol)
+		return packet{}, fmt.Errorf("usbredir: packet of type %d with %d bytes, want %d to %d: %w", p.kind, n,
+			fixed(p.kind), maxBody, errProtocol)
 	}
 	p.body = make([]byte, n)
 	if _, err := io.ReadFull(r, p.body); err != nil {

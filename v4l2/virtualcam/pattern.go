@@ -89,7 +89,8 @@ func (p *Pattern) scene(k scene) (*patternScene, error) {
 		return sc, nil
 	}
 	if k.size.Width < stamp.Width || k.size.Height < stamp.Height {
-		return nil, fmt.Errorf("pattern of %dx%d, want %dx%d at least", k.size.Width, k.size.Height, stamp.Width, stamp.Height)
+		return nil, fmt.Errorf("pattern of %dx%d, want %dx%d at least", k.size.Width, k.size.Height, stamp.Width,
+			stamp.Height)
 	}
 	sc := &patternScene{}
 	if k.format == pixfmt.MJPG {
@@ -98,7 +99,8 @@ func (p *Pattern) scene(k scene) (*patternScene, error) {
 			return nil, err
 		}
 		for i := range sc.strips {
-			if sc.strips[i], err = cutStrips(drawPattern(k.size, uint32(i)), stamp.Rows, stripCount(k.size), patternQuality); err != nil {
+			if sc.strips[i], err = cutStrips(drawPattern(k.size, uint32(i)), stamp.Rows, stripCount(k.size),
+				patternQuality); err != nil {
 				return nil, err
 			}
 		}

@@ -69,7 +69,8 @@ func stampedClip(t *testing.T, s Size, n int) *Clip {
 func TestSourcesStampAndGiveTheirPictureBack(t *testing.T) {
 	now := time.UnixMicro(1_700_000_000_123_456)
 	for name, source := range map[string]pictureSource{
-		"pattern": NewPattern(), "clip": stampedClip(t, Size{320, 240}, 3), "large clip": stampedClip(t, Size{640, 480}, 2),
+		"pattern": NewPattern(), "clip": stampedClip(t, Size{320, 240}, 3),
+		"large clip": stampedClip(t, Size{640, 480}, 2),
 	} {
 		for _, s := range source.Sizes() {
 			for n := uint32(1); n < 20; n += 6 {

@@ -70,7 +70,8 @@ func (s *stream) load(source Source, p probe, f Faults, now time.Time) error {
 	}
 	b, err := source.Buffer(p.format(), size, s.number, s.exposed)
 	if err != nil {
-		return fmt.Errorf("virtual camera: picture %d as %v %dx%d: %w", s.number, p.format(), size.Width, size.Height, err)
+		return fmt.Errorf("virtual camera: picture %d as %v %dx%d: %w", s.number, p.format(), size.Width,
+			size.Height, err)
 	}
 	s.picture, s.damaged = f.spoil(p.format(), b), f.ErrorBit
 	if s.picture == nil {

@@ -32,7 +32,8 @@ func settled(source Source) probe {
 
 // A payload must come out whole however the host cuts its transfers.
 func TestPictureSurvivesEveryTransferSize(t *testing.T) {
-	for _, size := range []int{0, 1, payloadSize - payloadHeader - 1, payloadSize - payloadHeader, payloadSize, 3*payloadSize + 5} {
+	for _, size := range []int{0, 1, payloadSize - payloadHeader - 1, payloadSize - payloadHeader, payloadSize,
+		3*payloadSize + 5} {
 		for _, most := range []int{512, 2048, payloadSize, 1 << 20} {
 			t.Run(fmt.Sprintf("%d bytes in transfers of %d", size, most), func(t *testing.T) {
 				var s stream
@@ -127,7 +128,8 @@ func TestFillAnswersInOrderAndWaitsForTheNextPicture(t *testing.T) {
 	}
 	wait, err := c.fill(now)
 	if err != nil || len(order) != 1 || wait != c.probe.interval() {
-		t.Fatalf("first fill answered %v and waits %v (%v), want one answer and %v", order, wait, err, c.probe.interval())
+		t.Fatalf("first fill answered %v and waits %v (%v), want one answer and %v", order, wait, err,
+			c.probe.interval())
 	}
 	c.cancel(1, func() {})
 	if _, err := c.fill(now.Add(wait)); err != nil || len(order) != 2 || order[1] != 2 {

@@ -173,7 +173,8 @@ func (r *redirection) answer(p packet) error {
 		r.setting = 0
 		r.camera.cure(Configuration)
 		// The endpoints must be known before the status arrives.
-		return r.send(interfaceInfo(), r.endpointInfo(), packet{typeConfigurationStatus, p.id, []byte{statusSuccess, p.body[0]}})
+		return r.send(interfaceInfo(), r.endpointInfo(),
+			packet{typeConfigurationStatus, p.id, []byte{statusSuccess, p.body[0]}})
 	case typeGetConfiguration:
 		return r.send(packet{typeConfigurationStatus, p.id, []byte{statusSuccess, 1}})
 	case typeSetAlt:

@@ -70,7 +70,8 @@ func (h *host) expectDevice() {
 }
 
 func bulkRequest(id uint64, size int) packet {
-	return packet{typeBulk, id, []byte{videoEndpoint, 0xee, byte(size), byte(size >> 8), 0, 0, 0, 0, byte(size >> 16), 0}}
+	return packet{typeBulk, id,
+		[]byte{videoEndpoint, 0xee, byte(size), byte(size >> 8), 0, 0, 0, 0, byte(size >> 16), 0}}
 }
 
 func TestConnectionServesControlAndPictures(t *testing.T) {
@@ -84,7 +85,8 @@ func TestConnectionServesControlAndPictures(t *testing.T) {
 	}
 	// QEMU leaves the status of a request unset: 0xee must not come back.
 	h.write(packet{typeControl, 7, []byte{0x80, reqDescriptor, fromDevice, 0xee, 0, descDevice, 0, 0, 64, 0}})
-	if p := h.expect(typeControl); p.id != 7 || p.body[3] != statusSuccess || !bytes.Equal(p.body[10:], deviceDescriptor) {
+	if p := h.expect(typeControl); p.id != 7 || p.body[3] != statusSuccess ||
+		!bytes.Equal(p.body[10:], deviceDescriptor) {
 		t.Errorf("descriptor = %+v", p)
 	}
 	h.write(packet{typeControl, 8, []byte{0x80, reqDescriptor, fromDevice, 0xee, 0, 6, 0, 0, 10, 0}})
@@ -93,7 +95,8 @@ func TestConnectionServesControlAndPictures(t *testing.T) {
 	}
 	h.write(bulkRequest(9, payloadSize))
 	p := h.expect(typeBulk)
-	if p.id != 9 || p.body[1] != statusSuccess || int(p.body[2]) != 100+payloadHeader || len(p.body) != 10+100+payloadHeader {
+	if p.id != 9 || p.body[1] != statusSuccess || int(p.body[2]) != 100+payloadHeader ||
+		len(p.body) != 10+100+payloadHeader {
 		t.Errorf("bulk answer of %d bytes to %d, want 122 to 9", len(p.body), p.id)
 	}
 	h.conn.Close()
@@ -167,9 +170,11 @@ func TestConnectionEndsOnWhatIsNotUSBRedir(t *testing.T) {
 		next  packet
 		want  error
 	}{
-		{"a filter rejects the device", packet{kind: typeHello, body: helloBody(capabilities)}, packet{kind: typeFilterReject}, ErrRejected},
+		{"a filter rejects the device", packet{kind: typeHello, body: helloBody(capabilities)},
+			packet{kind: typeFilterReject}, ErrRejected},
 		{"an unknown packet", packet{kind: typeHello, body: helloBody(capabilities)}, packet{kind: 99}, errProtocol},
-		{"32 bit ids only", packet{kind: typeHello, body: helloBody(capabilities &^ cap64BitIDs)}, packet{}, errProtocol},
+		{"32 bit ids only", packet{kind: typeHello, body: helloBody(capabilities &^ cap64BitIDs)}, packet{},
+			errProtocol},
 		{"no hello", packet{kind: typeReset, body: helloBody(0)}, packet{}, errProtocol},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -212,7 +217,8 @@ func TestReadPacketKeepsItsLimits(t *testing.T) {
 		want error
 	}{
 		{"a body longer than the limit", long, errProtocol},
-		{"a control packet without its fixed part", packet{kind: typeControl, body: make([]byte, 9)}.append(nil), errProtocol},
+		{"a control packet without its fixed part", packet{kind: typeControl, body: make([]byte, 9)}.append(nil),
+			errProtocol},
 		{"half a header", long[:8], io.ErrUnexpectedEOF},
 		{"half a body", packet{kind: typeControl, body: make([]byte, 20)}.append(nil)[:20], io.ErrUnexpectedEOF},
 		{"nothing", nil, io.EOF},
@@ -229,7 +235,8 @@ func TestReadPacketKeepsItsLimits(t *testing.T) {
 func FuzzConnection(f *testing.F) {
 	f.Add(bulkRequest(1, payloadSize).append(packet{kind: typeCancel, id: 1}.append(nil)))
 	f.Add(packet{typeControl, 7, []byte{0x80, reqDescriptor, fromDevice, 0, 0, descDevice, 0, 0, 64, 0}}.append(nil))
-	f.Add(packet{typeControl, 7, append([]byte{1, uvcSetCur, classToIface, 0, 0, selectCommit, 1, 0, 26, 0}, make([]byte, 40)...)}.append(nil))
+	f.Add(packet{typeControl, 7,
+		append([]byte{1, uvcSetCur, classToIface, 0, 0, selectCommit, 1, 0, 26, 0}, make([]byte, 40)...)}.append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c := New(&script{size: 10})
 		r := &redirection{camera: c, conn: nowhere{}}

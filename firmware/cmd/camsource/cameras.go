@@ -94,7 +94,7 @@ func listCameras(devices []v4l2.Device, c config.Config) (listing, error) {
 			l.Cameras[i].Mode = &mode{best.Format.String(), best.Width, best.Height, best.Interval, best.Why}
 		}
 	}
-	taken, why, err := v4l2.Take(devices, wanted.Device)
+	taken, why, err := v4l2.SelectDevice(devices, wanted.Device)
 	if err != nil {
 		l.Why = err.Error()
 		return l, err
