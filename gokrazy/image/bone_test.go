@@ -4,6 +4,8 @@ package image
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -33,13 +35,17 @@ func TestBoneIsRefusedWithPartsThatDoNotFit(t *testing.T) {
 			imagetest.Put(t, []byte("x"), own, "u-boot.img")
 			p.Firmware.Folder = own
 		}, ErrUnfit, "u-boot.img at byte 393216"},
-		{"another kernel than its modules", func(t *testing.T, p *Parts) {
-			own := t.TempDir()
-			imagetest.Put(t, fakeZImage(t, "Linux version 7.0.0-armmp (x)"), own, "vmlinuz")
-			imagetest.Put(t, []byte("x"), own, "am335x-boneblack.dtb")
-			imagetest.Put(t, []byte("x"), own, "am335x-bonegreen.dtb")
-			p.Kernel.Folder = own
-		}, ErrMissing, "modules of kernel 7.0.0-armmp"},
+		{"a kernel that was cut short", func(t *testing.T, p *Parts) {
+			ownKernel(t, p, "6.1.0-armmp")
+			cut(t, 5000, p.Kernel.Folder, "vmlinuz")
+		}, ErrUnfit, "vmlinuz: kernel: zImage: says that it has "},
+		{"a kernel without modules", func(t *testing.T, p *Parts) { ownKernel(t, p) }, ErrMissing, "modules of the kernel"},
+		{"modules for two kernels", func(t *testing.T, p *Parts) {
+			ownKernel(t, p, "6.1.0-armmp", "7.0.0-armmp")
+		}, ErrUnfit, "has modules for 2 kernels, want one"},
+		{"modules of another kernel than their folder is named after", func(t *testing.T, p *Parts) {
+			ownKernel(t, p, "7.0.0-armmp")
+		}, ErrUnfit, "the kernel is 7.0.0-armmp"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := boneParts(t)
@@ -50,4 +56,29 @@ func TestBoneIsRefusedWithPartsThatDoNotFit(t *testing.T) {
 			}
 		})
 	}
+}
+
+// ownKernel gives the parts a folder of their own with the same kernel and device trees.
+// Its modules are there once for each release, in a folder of that name.
+func ownKernel(t *testing.T, p *Parts, releases ...string) {
+	t.Helper()
+	theirs, own := p.Kernel.Folder, t.TempDir()
+	for _, name := range []string{"vmlinuz", "am335x-boneblack.dtb", "am335x-bonegreen.dtb"} {
+		b, err := os.ReadFile(filepath.Join(theirs, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		imagetest.Put(t, b, own, name)
+	}
+	modules, err := filepath.Glob(filepath.Join(theirs, "lib/modules/*"))
+	if err != nil || len(modules) != 1 {
+		t.Fatalf("modules in %s: %q, %v", theirs, modules, err)
+	}
+	for _, release := range releases {
+		link := filepath.Join(own, "lib/modules", release)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(link), 0o755), os.Symlink(modules[0], link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.Kernel.Folder = own
 }

@@ -132,9 +132,7 @@ func readBoneSystem(t *testing.T) boneSystem {
 		t.Fatal(err)
 	}
 	s := boneSystem{initrd: map[string][]byte{}, others: map[string][]byte{}, trees: m.boot}
-	if s.kernel, err = unpackZImage(m.kernel); err != nil {
-		t.Fatal(err)
-	}
+	s.kernel = unpackZImage(t, m.kernel)
 	for _, e := range m.initrd.modules {
 		s.initrd[strings.TrimSuffix(path.Base(e.Path), ".ko")] = e.Bytes
 	}

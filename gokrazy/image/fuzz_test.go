@@ -30,6 +30,7 @@ func FuzzReadProgram(f *testing.F) {
 func FuzzKernelRelease(f *testing.F) {
 	f.Add([]byte("Linux version 6.1.0 (x)"))
 	f.Add([]byte("\x1f\x8b\x08\x00"))
+	f.Add(wholeZImage())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if release, err := KernelRelease(b); err == nil && (release == "" || strings.ContainsAny(release, " /\n")) {
 			t.Errorf("release %q", release)

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -17,8 +19,12 @@ const maxKernel = 128 << 20
 
 var errNoRelease = errors.New("no release in it")
 
-// KernelRelease finds what uname -r will say in a plain or gzipped kernel or a zImage:
-// "6.12.47-v8". The kernel's banner begins "Linux version ".
+// ErrPackedKernel means that a kernel is a zImage, which does not say its release in the
+// clear. Its modules and the list of sources do.
+var ErrPackedKernel = errors.New("a zImage does not say its release")
+
+// KernelRelease finds what uname -r will say in a plain or gzipped kernel: "6.12.47-v8".
+// The kernel's banner begins "Linux version ". Of a whole zImage it says ErrPackedKernel.
 func KernelRelease(vmlinuz []byte) (string, error) {
 	const banner = "Linux version "
 	if bytes.HasPrefix(vmlinuz, []byte{0x1f, 0x8b}) {
@@ -31,10 +37,10 @@ func KernelRelease(vmlinuz []byte) (string, error) {
 		}
 	}
 	if isZImage(vmlinuz) {
-		var err error
-		if vmlinuz, err = unpackZImage(vmlinuz); err != nil {
+		if err := checkZImage(vmlinuz); err != nil {
 			return "", fmt.Errorf("kernel: %w", err)
 		}
+		return "", ErrPackedKernel
 	}
 	for rest := vmlinuz; ; {
 		_, after, found := bytes.Cut(rest, []byte(banner))
@@ -48,6 +54,20 @@ func KernelRelease(vmlinuz []byte) (string, error) {
 		}
 		rest = after
 	}
+}
+
+// modulesRelease is the release of the only kernel that folder has modules for.
+func modulesRelease(folder string) (string, error) {
+	folder = filepath.Join(folder, "lib", "modules")
+	found, err := os.ReadDir(folder)
+	if err != nil {
+		return "", fmt.Errorf("%w modules of the kernel: %w", ErrMissing, err)
+	}
+	if len(found) != 1 {
+		return "", fmt.Errorf("%w: %s has modules for %d kernels, want one: a zImage does not say which of them it is",
+			ErrUnfit, folder, len(found))
+	}
+	return found[0].Name(), nil
 }
 
 // moduleRelease reads the release from a module's vermagic, "6.12.47-v8 SMP

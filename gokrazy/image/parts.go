@@ -104,7 +104,11 @@ func (m *material) readKernel(b board.Board, p Parts) error {
 	if m.kernel, err = os.ReadFile(file); err != nil {
 		return fmt.Errorf("%w kernel: %w", ErrMissing, err)
 	}
-	if m.release, err = KernelRelease(m.kernel); err != nil {
+	m.release, err = KernelRelease(m.kernel)
+	if errors.Is(err, ErrPackedKernel) {
+		m.release, err = modulesRelease(p.Kernel.Folder)
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	return nil

@@ -12,86 +12,74 @@ import (
 	"github.com/krazycam/krazycam/gokrazy/image/imagetest"
 )
 
-// fakeZImage packs a text as the kernel's build packs a kernel, behind the decoy that
-// every zImage has: the unpacking program's own text of xz's magic.
-func fakeZImage(t testing.TB, text string) []byte {
-	t.Helper()
-	imagetest.Need(t, "xz")
-	cmd := exec.Command("xz", "--check=crc32", "--arm", "--lzma2=dict=32MiB", "--stdout")
-	cmd.Stdin = bytes.NewReader([]byte(text))
-	packed, err := cmd.Output()
-	if err != nil {
-		t.Fatal(err)
+// wholeZImage is the header of a zImage and as many bytes as it says that there are.
+func wholeZImage() []byte {
+	b := make([]byte, 4096)
+	for at, word := range map[int]uint32{0x24: zImageMagic, 0x2c: uint32(len(b)), 0x30: zImageOrder} {
+		binary.LittleEndian.PutUint32(b[at:], word)
 	}
-	head := make([]byte, 64)
-	binary.LittleEndian.PutUint32(head[zImageMagicAt:], zImageMagic)
-	head = append(head, "…\xfd7zXZ\x00\x00\x00XZ decompressor ran out of memory"...)
-	return append(append(head, packed...), "end of the zImage"...)
+	return b
 }
 
-func TestKernelReleaseLooksIntoAZImage(t *testing.T) {
-	image := fakeZImage(t, "code\x00Linux version %s\x00Linux version 6.1.0-50-armmp (somebody) #1 SMP")
-	if got, err := KernelRelease(image); got != "6.1.0-50-armmp" || err != nil {
-		t.Errorf("KernelRelease = %q, %v", got, err)
+func TestWholeZImageDoesNotSayItsRelease(t *testing.T) {
+	for name, b := range map[string][]byte{
+		"as it was built":             wholeZImage(),
+		"with a device tree behind":   append(wholeZImage(), "a device tree"...),
+		"with a banner that is plain": append(wholeZImage(), "Linux version 6.1.0 (somebody)"...),
+	} {
+		if got, err := KernelRelease(b); !errors.Is(err, ErrPackedKernel) {
+			t.Errorf("%s: KernelRelease = %q, %v, want %v", name, got, err, ErrPackedKernel)
+		}
 	}
 }
 
 func TestDamagedZImageIsAnErrorAndNoPanic(t *testing.T) {
-	good := fakeZImage(t, "Linux version 6.1.0 (somebody)")
-	at := bytes.LastIndex(good, []byte(xzMagic))
 	for name, change := range map[string]func([]byte) []byte{
-		"no xz at all":           func(b []byte) []byte { return b[:at] },
-		"ends in the headers":    func(b []byte) []byte { return b[:at+xzHeader+3] },
-		"ends in the data":       func(b []byte) []byte { return b[:at+xzHeader+16] },
-		"checksum of the header": func(b []byte) []byte { b[at+xzHeader+5] ^= 1; return b },
+		"cut short by a byte":    func(b []byte) []byte { return b[:len(b)-1] },
+		"ends behind the header": func(b []byte) []byte { return b[:zImageHeader] },
+		"ends in the header":     func(b []byte) []byte { return b[:zImageHeader-1] },
+		"ends before its start":  func(b []byte) []byte { b[0x2b] = 1; return b },
+		"the other order":        func(b []byte) []byte { b[0x30] = 4; return b },
 	} {
-		if got, err := KernelRelease(change(bytes.Clone(good))); err == nil {
-			t.Errorf("%s: KernelRelease = %q", name, got)
+		if got, err := KernelRelease(change(wholeZImage())); err == nil || errors.Is(err, ErrPackedKernel) {
+			t.Errorf("%s: KernelRelease = %q, %v, want an error", name, got, err)
 		}
-	}
-	if _, err := unpackZImage(good[:at]); !errors.Is(err, errNoXZ) {
-		t.Errorf("unpackZImage without xz: %v, want %v", err, errNoXZ)
 	}
 }
 
-func TestXZDictionaryHasALimit(t *testing.T) {
-	for bits, want := range map[byte]bool{0: true, 0x1a: true, 28: true, 29: false, 40: false, 41: false} {
-		if size, ok := xzDictionary(bits); ok != want {
-			t.Errorf("xzDictionary(%d) = %d, %t, want %t", bits, size, ok, want)
+// unpackZImage gives the kernel inside, with xz. The unpacking program has the mark of an
+// xz stream in it, too, as a text.
+func unpackZImage(t *testing.T, b []byte) []byte {
+	t.Helper()
+	imagetest.Need(t, "xz")
+	const mark = "\xfd7zXZ\x00"
+	for {
+		at := bytes.Index(b, []byte(mark))
+		if at < 0 {
+			t.Fatal("no xz stream in the zImage")
 		}
-	}
-	if size, _ := xzDictionary(0x1a); size != 32<<20 {
-		t.Errorf("xzDictionary(0x1a) = %d, want 32 MiB", size)
+		cmd := exec.Command("xz", "--decompress", "--stdout", "--single-stream")
+		cmd.Stdin = bytes.NewReader(b[at:])
+		if kernel, err := cmd.Output(); err == nil {
+			return kernel
+		}
+		b = b[at+len(mark):]
 	}
 }
 
-func FuzzUnpackZImage(f *testing.F) {
-	f.Add([]byte(xzMagic))
-	if _, err := exec.LookPath("xz"); err == nil {
-		f.Add(fakeZImage(f, "Linux version 6.1.0 (somebody)"))
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if len(b) > 1<<16 {
-			t.Skip()
-		}
-		if kernel, err := unpackZImage(b); len(kernel) > maxKernel {
-			t.Errorf("%d bytes, %v", len(kernel), err)
-		}
-	})
-}
-
-// The kernel that the board really gets.
+// The kernel that the board really gets says the release that its image is taken to have.
 func TestReleaseOfDebiansKernel(t *testing.T) {
 	p := boneParts(t)
 	b, err := os.ReadFile(filepath.Join(p.Kernel.Folder, "vmlinuz"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	release, err := KernelRelease(b)
+	says, err := KernelRelease(unpackZImage(t, b))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(p.Kernel.Folder, "lib/modules", release, "modules.builtin")); err != nil {
-		t.Errorf("KernelRelease = %q: %v", release, err)
+	var m material
+	if err := m.readKernel(boneBoard(t), p); err != nil || m.release != says {
+		t.Errorf("release %q, %v; the kernel says %q", m.release, err, says)
 	}
 }

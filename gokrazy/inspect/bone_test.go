@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/krazycam/krazycam/board"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/image/imagetest"
 )
@@ -106,5 +107,32 @@ func TestInspectNoticesABoneThatCannotBoot(t *testing.T) {
 	}
 	if got := strings.Join(r.Problems, "\n"); !strings.Contains(got, "no MLO") || !strings.Contains(got, "boot.scr is none for U-Boot, or damaged") {
 		t.Errorf("problems: %s", got)
+	}
+}
+
+func TestInspectDoesNotGuessTheReleaseOfAKernelThatTheListDoesNotName(t *testing.T) {
+	built := boneImage(t)
+	f, err := os.OpenFile(built.Image, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	boot, start, err := card.OpenBoot(f, card.ImageSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, _, err := boot.Extent(board.KernelName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte("another"), start+at+1<<20); err != nil {
+		t.Fatal(err)
+	}
+	r, err := inspectFile(t, built.Image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(r.Problems, "\n"); r.Kernel != "" || !strings.Contains(got, "its release is unknown") {
+		t.Errorf("kernel %q, problems: %s", r.Kernel, got)
 	}
 }

@@ -9,6 +9,9 @@ package inspect
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -38,7 +41,7 @@ type Report struct {
 	SHA256     string       `json:"sha256"` // of these bytes
 	Disk       string       `json:"disk"`   // GUID
 	Board      string       `json:"board"`  // "" if the root does not say
-	Kernel     string       `json:"kernel"` // release
+	Kernel     string       `json:"kernel"` // release, "" if nothing says it
 	Cmdline    string       `json:"cmdline"`
 	Loader     board.Loader `json:"loader"`        // what the boot partition is made for
 	Raw        []RawLoader  `json:"raw,omitempty"` // loaders outside any partition
@@ -177,15 +180,47 @@ func (r *Report) addBoot(section *io.SectionReader) error {
 	default:
 		r.Seed = SeedPresent
 	}
+	if list, err := readLimited(boot, card.SourcesName, maxProvenance); err == nil {
+		// A list that cannot be read is the affair of Provenance, not of a boot.
+		_ = json.Unmarshal(list, &r.provenance)
+	}
+	if err := r.addKernel(boot); err != nil {
+		return err
+	}
+	return r.addLoader(boot)
+}
+
+// addKernel takes the release of a kernel that does not say it from the list of sources,
+// if the list is about this kernel.
+func (r *Report) addKernel(boot fs.FS) error {
 	kernel, err := readLimited(boot, board.KernelName, maxKernel)
 	if err != nil {
 		return err
 	}
 	r.Kernel, err = image.KernelRelease(kernel)
-	if err != nil {
+	if !errors.Is(err, image.ErrPackedKernel) {
 		return err
 	}
-	return r.addLoader(boot)
+	sum := sha256.Sum256(kernel)
+	listed := r.listed(card.InBoot + ":" + board.KernelName)
+	if listed.SHA256 != hex.EncodeToString(sum[:]) {
+		r.problem("%s is not the kernel that %s names: its release is unknown", board.KernelName, card.SourcesName)
+		return nil
+	}
+	r.Kernel = r.provenance.Release
+	return nil
+}
+
+// listed is what the list of sources says of a file, nothing if it does not name it.
+func (r *Report) listed(path string) card.File {
+	for _, part := range r.provenance.Parts {
+		for _, f := range part.Files {
+			if f.Path == path {
+				return f
+			}
+		}
+	}
+	return card.File{}
 }
 
 func (r *Report) addRoot(slot *Slot, section *io.SectionReader) error {

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -43,10 +42,6 @@ func (r *Report) addLoader(boot fs.FS) error {
 		return err
 	}
 	r.Loader = board.UBoot
-	if list, err := readLimited(boot, card.SourcesName, maxProvenance); err == nil {
-		// A list that cannot be read is the affair of Provenance, not of a boot.
-		_ = json.Unmarshal(list, &r.provenance)
-	}
 	if !image.IsBootScript(script) {
 		r.problem("%s is none for U-Boot, or damaged", card.BootScriptName)
 	}
@@ -81,12 +76,9 @@ func (r *Report) addRaw(image io.ReaderAt) error {
 
 // loaderSize is what the list of sources says, 0 if it says nothing that can be.
 func (r *Report) loaderSize(raw board.Raw, most int) int {
-	for _, part := range r.provenance.Parts {
-		for _, f := range part.Files {
-			if f.Path == card.SectorPath(raw.Sector, raw.Name) && f.Size > 0 && f.Size <= int64(most) {
-				return int(f.Size)
-			}
-		}
+	f := r.listed(card.SectorPath(raw.Sector, raw.Name))
+	if f.Size > 0 && f.Size <= int64(most) {
+		return int(f.Size)
 	}
 	return 0
 }
