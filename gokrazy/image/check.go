@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/gokrazy/initramfs"
 )
 
 // ErrMissing and ErrUnfit are wrapped by every refusal.
@@ -42,12 +43,12 @@ func CheckProgram(b board.Board, p Program, cgo bool) error {
 // checkModule refuses a module that the kernel would refuse: "disagrees about
 // version of symbol", seen only on the board's console.
 func checkModule(name string, b []byte, release string) error {
-	made, err := moduleRelease(b)
+	info, err := initramfs.ParseModinfo(b)
 	if err != nil {
-		return fmt.Errorf("module %s: %w", name, err)
+		return fmt.Errorf("%s: not a kernel module: %w", name, err)
 	}
-	if made != release {
-		return fmt.Errorf("module %s: %w: made for kernel %s, the kernel is %s", name, ErrUnfit, made, release)
+	if info.Release != release {
+		return fmt.Errorf("module %s: %w: made for kernel %s, the kernel is %s", name, ErrUnfit, info.Release, release)
 	}
 	return nil
 }

@@ -20,9 +20,6 @@ func FuzzReadProgram(f *testing.F) {
 			if p, err := ReadProgram("p", elf); err == nil && p.Go == "" {
 				t.Errorf("taken for a Go program: %+v", p)
 			}
-			if release, err := moduleRelease(elf); err != nil && release != "" {
-				t.Errorf("release %q with error %v", release, err)
-			}
 		}
 	})
 }

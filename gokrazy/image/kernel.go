@@ -1,11 +1,10 @@
-// The kernel's own words: its release, and for which release a module was made.
+// The kernel's release: its own word, or that of its modules.
 
 package image
 
 import (
 	"bytes"
 	"compress/gzip"
-	"debug/elf"
 	"errors"
 	"fmt"
 	"io"
@@ -68,33 +67,4 @@ func modulesRelease(folder string) (string, error) {
 			ErrUnfit, folder, len(found))
 	}
 	return found[0].Name(), nil
-}
-
-// moduleRelease reads the release from a module's vermagic, "6.12.47-v8 SMP
-// preempt mod_unload aarch64".
-func moduleRelease(b []byte) (release string, err error) {
-	defer func() { // as in ReadProgram
-		if thrown := recover(); thrown != nil {
-			err = fmt.Errorf("not a kernel module: %v", thrown)
-		}
-	}()
-	f, err := elf.NewFile(bytes.NewReader(b))
-	if err != nil {
-		return "", fmt.Errorf("not a kernel module: %w", err)
-	}
-	section := f.Section(".modinfo")
-	if section == nil {
-		return "", fmt.Errorf("kernel module: no .modinfo: %w", errNoRelease)
-	}
-	info, err := section.Data()
-	if err != nil {
-		return "", fmt.Errorf("kernel module: .modinfo: %w", err)
-	}
-	for field := range bytes.SplitSeq(info, []byte{0}) {
-		if value, found := bytes.CutPrefix(field, []byte("vermagic=")); found {
-			release, _, _ = strings.Cut(string(value), " ")
-			return release, nil
-		}
-	}
-	return "", fmt.Errorf("kernel module: no vermagic: %w", errNoRelease)
 }
