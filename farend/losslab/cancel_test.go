@@ -24,10 +24,12 @@ func TestLossLabLeavesNothingBehindWhenItIsInterrupted(t *testing.T) {
 			t.Fatalf("%s: Run = %v, want the context's error", sender, err)
 		}
 	}
-	if got, mine := output(t, exec.Command("ip", "netns")), fmt.Sprintf("-%d-", os.Getpid()); strings.Contains(got, mine) {
+	if got, mine := output(t, exec.Command("ip", "netns")),
+		fmt.Sprintf("-%d-", os.Getpid()); strings.Contains(got, mine) {
 		t.Errorf("namespaces are left: %s", got)
 	}
-	if left := output(t, exec.Command("ps", "-o", "args=", "--ppid", fmt.Sprint(os.Getpid()))); strings.Contains(left, "gst-launch") || strings.Contains(left, setup.Camsource) {
+	left := output(t, exec.Command("ps", "-o", "args=", "--ppid", fmt.Sprint(os.Getpid())))
+	if strings.Contains(left, "gst-launch") || strings.Contains(left, setup.Camsource) {
 		t.Errorf("programs are left:\n%s", left)
 	}
 }
@@ -35,8 +37,9 @@ func TestLossLabLeavesNothingBehindWhenItIsInterrupted(t *testing.T) {
 func TestLossLabSaysWhatASenderThatDiesSaid(t *testing.T) {
 	s := find(t, "clean").Lasting(5 * time.Second)
 	setup := setUp(t, []Scenario{s})
-	setup.More = []string{"--no-such-flag"}
-	if _, err := Run(t.Context(), setup, s, Camsource, 1); err == nil || !strings.Contains(err.Error(), "no-such-flag") {
+	setup.CamsourceFlags = []string{"--no-such-flag"}
+	if _, err := Run(t.Context(), setup, s, Camsource, 1); err == nil ||
+		!strings.Contains(err.Error(), "no-such-flag") {
 		t.Errorf("Run = %v, want camsource's own words", err)
 	}
 }

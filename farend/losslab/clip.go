@@ -1,6 +1,6 @@
 //go:build linux
 
-// Clip: a film whose pictures bear their number.
+// The clip: a film whose pictures bear their number.
 
 package losslab
 
@@ -17,15 +17,15 @@ import (
 
 // The size and pace of every run.
 const (
-	width, height = 640, 480
-	fps           = 30
-	pictureBytes  = width * height * 3 / 2
-	interval      = time.Second / fps
+	width, height   = 640, 480
+	fps             = 30
+	pictureBytes    = width * height * 3 / 2
+	pictureInterval = time.Second / fps
 )
 
-// WriteClip writes n pictures of the y4m file from, each with its number from 0 on, to
-// the file to. A clip that is too short is played forth and back: a jump would be a
-// scene cut, which costs an encoder more than anything that it filmed.
+// WriteClip writes n pictures of the y4m file from, each with its number from 0 on, to the file
+// to. A film that is too short is played forth and back: a jump would be a scene cut, which
+// costs an encoder more than anything that was filmed.
 func WriteClip(from, to string, n int) (err error) {
 	in, err := v4l2.OpenY4M(from, false)
 	if err != nil {
@@ -48,16 +48,16 @@ func WriteClip(from, to string, n int) (err error) {
 	fmt.Fprintf(w, "YUV4MPEG2 W%d H%d F%d:1 Ip A1:1 C420jpeg\n", width, height, fps)
 	picture := make([]byte, pictureBytes)
 	for i := range n {
-		copy(picture, in.Picture(forthAndBack(i, in.Len())))
+		copy(picture, in.Picture(forthAndBackIndex(i, in.Len())))
 		stamp.New(uint32(i), time.Time{}).Draw(picture, width, 1)
-		_, _ = io.WriteString(w, "FRAME\n") // Flush tells of errors
+		_, _ = io.WriteString(w, "FRAME\n") // Flush returns the error
 		_, _ = w.Write(picture)
 	}
 	return w.Flush()
 }
 
-// forthAndBack is which of length pictures is shown as the i-th.
-func forthAndBack(i, length int) int {
+// forthAndBackIndex says which of length pictures is shown as the i-th.
+func forthAndBackIndex(i, length int) int {
 	if length == 1 {
 		return 0
 	}

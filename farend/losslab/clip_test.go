@@ -47,7 +47,11 @@ func TestClipIsPlayedForthAndBackWithANumberInEachPicture(t *testing.T) {
 	raw.Write(make([]byte, pictureBytes+5)) // a black picture, and half a picture
 	var numbers []int
 	sums := map[uint64]bool{}
-	if err := readPictures(&raw, time.Now, func(p Picture) { numbers = append(numbers, p.Number); sums[p.Sum] = true }); err != nil {
+	if err := readPictures(&raw, time.Now, func(p Picture) {
+		numbers = append(numbers,
+			p.Number)
+		sums[p.Sum] = true
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if want := []int{0, 1, 2, 3, 4, 5, -1}; !slices.Equal(numbers, want) || len(sums) != len(want) {
@@ -66,7 +70,7 @@ func TestClipOfAnotherSizeIsRefused(t *testing.T) {
 }
 
 func TestForthAndBackOfOnePicture(t *testing.T) {
-	if got := forthAndBack(7, 1); got != 0 {
+	if got := forthAndBackIndex(7, 1); got != 0 {
 		t.Errorf("forthAndBack(7, 1) = %d, want 0", got)
 	}
 }

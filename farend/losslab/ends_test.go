@@ -29,22 +29,24 @@ func TestTWCCIsAskedOfACamsourceThatKnowsItAndInItsScenarioOnly(t *testing.T) {
 		{"with TWCC", Setup{Camsource: knows}, Scenario{TWCC: true}, false, "--twcc"},
 		{"of an older one", Setup{Camsource: old}, Scenario{TWCC: true}, false, ""},
 		{"in another scenario", Setup{Camsource: knows}, Scenario{}, false, ""},
-		{"given by hand", Setup{Camsource: old, More: []string{"--twcc"}}, Scenario{TWCC: true}, false, "--twcc"},
+		{"given by hand", Setup{Camsource: old, CamsourceFlags: []string{"--twcc"}}, Scenario{TWCC: true}, false,
+			"--twcc"},
 		{"with RTX", Setup{Camsource: knows}, Scenario{TWCC: true}, true, "--rtx --twcc"},
 	} {
-		got, err := c.setup.flags(c.in, c.rtx)
+		got, err := c.setup.camsourceFlags(c.in, c.rtx)
 		if err != nil || strings.Join(got, " ") != c.want {
 			t.Errorf("%s: flags = %q, %v, want %q", c.name, got, err, c.want)
 		}
 	}
-	if _, err := (Setup{Camsource: "/nonexistent"}).flags(Scenario{TWCC: true}, false); err == nil {
+	if _, err := (Setup{Camsource: "/nonexistent"}).camsourceFlags(Scenario{TWCC: true}, false); err == nil {
 		t.Error("a program that is not there was asked")
 	}
 }
 
 func TestReceiverOffersWhatTheScenarioHas(t *testing.T) {
 	has := func(s Scenario, rtx bool, word string) bool {
-		return slices.ContainsFunc(receiver(s, rtx), func(arg string) bool { return strings.Contains(arg, word) })
+		return slices.ContainsFunc(receiverCommand(s, rtx),
+			func(arg string) bool { return strings.Contains(arg, word) })
 	}
 	for _, c := range []struct {
 		name string

@@ -1,6 +1,6 @@
 //go:build linux
 
-// Feedback: what the receiver told the sender. Pure.
+// What the receiver reported to the sender. Pure.
 // Spec: RFC 3550 section 6.4, RFC 4585 section 6, draft-holmer-rmcat-transport-wide-cc-extensions-01.
 
 package losslab
@@ -9,14 +9,14 @@ import "github.com/pion/rtcp"
 
 // Feedback counts what reached the sender.
 type Feedback struct {
-	Reports int `json:"reports"` // receiver's
-	NACKs   int `json:"nacks"`   // packets that were asked for
+	Reports int `json:"reports"` // receiver reports
+	NACKs   int `json:"nacks"`   // packets that were requested
 	PLIs    int `json:"plis"`
 	TWCCs   int `json:"twccs"`
 }
 
-// feedbackOf counts the RTCP that came in at the sender's end.
-func feedbackOf(packets []Packet) (f Feedback) {
+// countFeedback counts the RTCP that came in at the sender's end.
+func countFeedback(packets []Packet) (f Feedback) {
 	for _, p := range packets {
 		if p.Out {
 			continue

@@ -1,7 +1,7 @@
 //go:build linux
 
-// Flow: one direction of a relay. Two goroutines: one reads and decides, one lets the
-// packets go when their time has come.
+// A flow: one direction of a relay. Two goroutines: one reads packets and draws their fate, one
+// forwards them when their time has come.
 
 package losslab
 
@@ -13,61 +13,63 @@ import (
 	"time"
 )
 
-// A held packet waits for its time. order keeps packets of the same time in line.
-type held struct {
+// A heldPacket waits for its time. order keeps packets of the same time in line.
+type heldPacket struct {
 	at    time.Time
 	order uint64
 	from  netip.AddrPort
 	bytes []byte
 }
 
-type waiting []held
+// packetQueue is a heap, the packet that is due first on top.
+type packetQueue []heldPacket
 
-func (w waiting) Len() int { return len(w) }
-func (w waiting) Less(i, j int) bool {
+func (w packetQueue) Len() int { return len(w) }
+func (w packetQueue) Less(i, j int) bool {
 	return w[i].at.Before(w[j].at) || w[i].at.Equal(w[j].at) && w[i].order < w[j].order
 }
-func (w waiting) Swap(i, j int) { w[i], w[j] = w[j], w[i] }
-func (w *waiting) Push(x any)   { *w = append(*w, x.(held)) }
-func (w *waiting) Pop() any {
+func (w packetQueue) Swap(i, j int) { w[i], w[j] = w[j], w[i] }
+func (w *packetQueue) Push(x any)   { *w = append(*w, x.(heldPacket)) }
+func (w *packetQueue) Pop() any {
 	old := *w
 	last := old[len(old)-1]
 	*w = old[:len(old)-1]
 	return last
 }
 
-// A flow reads from in and gives each copy of a packet to out after its wait.
+// A flow reads from in and forwards each copy of a packet after its wait.
 type flow struct {
-	in   *net.UDPConn
-	fate *fates
-	out  func(b []byte, from netip.AddrPort)
-	seen func(from netip.AddrPort) // each packet, lost or not; nil: nobody asks
+	in         *net.UDPConn
+	fates      *fates
+	forward    func(b []byte, from netip.AddrPort)
+	noteSender func(from netip.AddrPort) // called for each packet, lost or not; may be nil
 
 	mu    sync.Mutex
-	queue waiting
+	queue packetQueue
 	wake  chan struct{}
 	quit  chan struct{}
 	ended sync.WaitGroup
 }
 
-func newFlow(in *net.UDPConn, fate *fates, out func([]byte, netip.AddrPort)) *flow {
-	return &flow{in: in, fate: fate, out: out, wake: make(chan struct{}, 1), quit: make(chan struct{})}
+func newFlow(in *net.UDPConn, fates *fates, forward func([]byte, netip.AddrPort)) *flow {
+	return &flow{in: in, fates: fates, forward: forward, wake: make(chan struct{}, 1), quit: make(chan struct{})}
 }
 
-func (f *flow) start() {
+// startReading starts both goroutines.
+func (f *flow) startReading() {
 	f.ended.Add(2)
-	go f.read()
-	go f.release()
+	go f.readPackets()
+	go f.releasePackets()
 }
 
-// close ends the flow and its socket; what still waits is dropped.
-func (f *flow) close() {
+// closeFlow ends the flow and its socket; what still waits is dropped.
+func (f *flow) closeFlow() {
 	close(f.quit)
 	_ = f.in.Close() // wakes the reader
 	f.ended.Wait()
 }
 
-func (f *flow) read() {
+func (f *flow) readPackets() {
 	defer f.ended.Done()
 	var first time.Time
 	var order uint64
@@ -81,13 +83,13 @@ func (f *flow) read() {
 		if first.IsZero() {
 			first = now
 		}
-		if f.seen != nil {
-			f.seen(from)
+		if f.noteSender != nil {
+			f.noteSender(from)
 		}
 		f.mu.Lock()
-		for _, wait := range f.fate.next(now.Sub(first)) {
+		for _, wait := range f.fates.drawWaits(now.Sub(first)) {
 			order++
-			heap.Push(&f.queue, held{now.Add(wait), order, from, append([]byte(nil), b[:n]...)})
+			heap.Push(&f.queue, heldPacket{now.Add(wait), order, from, append([]byte(nil), b[:n]...)})
 		}
 		f.mu.Unlock()
 		select {
@@ -97,27 +99,27 @@ func (f *flow) read() {
 	}
 }
 
-// due takes the first packet whose time has come; wait is the time until there is one.
-func (f *flow) due(now time.Time) (h held, wait time.Duration, ok bool) {
+// takeDue takes the first packet whose time has come; wait is the time until there is one.
+func (f *flow) takeDue(now time.Time) (h heldPacket, wait time.Duration, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.queue) == 0 {
-		return held{}, time.Hour, false
+		return heldPacket{}, time.Hour, false
 	}
 	if wait := f.queue[0].at.Sub(now); wait > 0 {
-		return held{}, wait, false
+		return heldPacket{}, wait, false
 	}
-	return heap.Pop(&f.queue).(held), 0, true
+	return heap.Pop(&f.queue).(heldPacket), 0, true
 }
 
-func (f *flow) release() {
+func (f *flow) releasePackets() {
 	defer f.ended.Done()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		h, wait, ok := f.due(time.Now())
+		h, wait, ok := f.takeDue(time.Now())
 		if ok {
-			f.out(h.bytes, h.from)
+			f.forward(h.bytes, h.from)
 			continue
 		}
 		timer.Reset(wait)

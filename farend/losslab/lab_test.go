@@ -52,7 +52,7 @@ func setUp(t *testing.T, scenarios []Scenario) Setup {
 	if os.Geteuid() != 0 {
 		lacking(t, "root, for network namespaces")
 	}
-	dir, remove, err := Workplace()
+	dir, remove, err := MakeWorkFolder()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func setUp(t *testing.T, scenarios []Scenario) Setup {
 	s := Setup{Dir: dir, Camsource: filepath.Join(dir, "camsource")}
 	output(t, exec.Command("go", "build", "-o", s.Camsource, "../../firmware/cmd/camsource"))
 	film := output(t, exec.Command("../../scripts/clip", "face", "640x480", "900"))
-	if s.Clip, err = ClipFor(dir, film, scenarios); err != nil {
+	if s.Clip, err = WriteClipFor(dir, film, scenarios); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -69,7 +69,7 @@ func setUp(t *testing.T, scenarios []Scenario) Setup {
 // find is one scenario.
 func find(t *testing.T, name string) Scenario {
 	t.Helper()
-	s, err := Find(name)
+	s, err := FindScenarios(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func run(t *testing.T, setup Setup, s Scenario, sender string, seed int64) Resul
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("FIGURE losslab %s", r.line())
+	t.Logf("FIGURE losslab %s", r.describeRun())
 	return r
 }
 
@@ -114,7 +114,8 @@ func (d demand) check(t *testing.T, r Result) {
 		t.Errorf("no new picture for %.2f s, want at most %.0f", r.Freeze, d.freeze)
 	}
 	if b := r.Bottleneck; b != nil && (b.Over > d.over || b.Back < 0 || b.Back > d.backIn) {
-		t.Errorf("queue over 300 ms for %.1f s, back after %.1f s, want at most %.0f and %.0f", b.Over, b.Back, d.over, d.backIn)
+		t.Errorf("queue over 300 ms for %.1f s, back after %.1f s, want at most %.0f and %.0f", b.Over, b.Back,
+			d.over, d.backIn)
 	}
 	if r.starved() {
 		t.Errorf("%d pictures sent of the %d of the clip: too few to speak of a share", r.Sent, r.Source)
@@ -189,7 +190,7 @@ func notWorse(t *testing.T, ours, theirs []Result) {
 		t.Errorf("p95 of the age of what is shown %.0f ms, with GStreamer's sender %.0f", 1000*o, 1000*g)
 	}
 	freeze := func(r Result) float64 { return r.Freeze }
-	if o, g := mean(ours, freeze), mean(theirs, freeze); o > g+2*interval.Seconds() {
+	if o, g := mean(ours, freeze), mean(theirs, freeze); o > g+2*pictureInterval.Seconds() {
 		t.Errorf("longest freeze %.0f ms, with GStreamer's sender %.0f", 1000*o, 1000*g)
 	}
 }

@@ -11,13 +11,13 @@ import (
 
 // film is a run in which picture i left on time in one packet and was decoded 20 ms later,
 // unless spoil says otherwise.
-func film(n int, spoil func(i int, sent *media, took *time.Duration, p *Picture)) trace {
+func film(n int, spoil func(i int, sent *mediaPacket, took *time.Duration, p *Picture)) trace {
 	t := trace{start: time.Unix(1000, 0)}
 	begin := 500 * ms
 	for i := range n {
-		at := begin + time.Duration(i)*interval
+		at := begin + time.Duration(i)*pictureInterval
 		took := 5 * ms
-		m := media{at: at, size: 2500, whole: []byte(strconv.Itoa(i))}
+		m := mediaPacket{at: at, size: 2500, datagram: []byte(strconv.Itoa(i))}
 		p := Picture{At: t.start.Add(at + 20*ms), Number: i, Sum: uint64(i)}
 		if spoil != nil {
 			spoil(i, &m, &took, &p)
@@ -39,7 +39,7 @@ func film(n int, spoil func(i int, sent *media, took *time.Duration, p *Picture)
 func near(got, want float64) bool { return math.Abs(got-want) < 0.0015 }
 
 func TestMeasureOfAPerfectRun(t *testing.T) {
-	r := measure(Scenario{Length: 2 * second}, film(90, nil))
+	r := measureRun(Scenario{Length: 2 * second}, film(90, nil))
 	if r.Source != 60 || r.Sent != 61 || r.Shown != 61 || r.Decoded != 61 || r.Intact != 61 || r.Lost != 0 {
 		t.Errorf("%+v: want 61 pictures of 60 intervals, all whole", r)
 	}
@@ -55,22 +55,23 @@ func TestMeasureOfAPerfectRun(t *testing.T) {
 }
 
 func TestMeasureTellsMissingDamagedAndChangedPictures(t *testing.T) {
-	r := measure(Scenario{Length: 2 * second}, film(90, func(i int, _ *media, took *time.Duration, p *Picture) {
-		switch {
-		case i >= 10 && i < 20: // lost, nothing came out
-			*took, p.At = -1, time.Time{}
-		case i >= 20 && i < 25: // came out without a number
-			p.Number = -1
-		case i == 30: // its number can be read, the rest is not what was sent
-			p.Sum++
-		case i == 40: // late
-			p.At = p.At.Add(10 * ms)
-		}
-	}))
+	r := measureRun(Scenario{Length: 2 * second}, film(90,
+		func(i int, _ *mediaPacket, took *time.Duration, p *Picture) {
+			switch {
+			case i >= 10 && i < 20: // lost, nothing came out
+				*took, p.At = -1, time.Time{}
+			case i >= 20 && i < 25: // came out without a number
+				p.Number = -1
+			case i == 30: // its number can be read, the rest is not what was sent
+				p.Sum++
+			case i == 40: // late
+				p.At = p.At.Add(10 * ms)
+			}
+		}))
 	if r.Sent != 61 || r.Shown != 51 || r.Decoded != 46 || r.Intact != 45 || r.Lost != 10 {
 		t.Errorf("%+v: want 61 sent, 51 shown, 46 with a number, 45 intact, 10 packets lost", r)
 	}
-	if want := 16 * interval.Seconds(); !near(r.Freeze, want) {
+	if want := 16 * pictureInterval.Seconds(); !near(r.Freeze, want) {
 		t.Errorf("freeze %v, want %v from picture 9 to 25", r.Freeze, want)
 	}
 	if !near(r.P95, 0.020) || !near(r.Max, 0.030) {
@@ -78,7 +79,7 @@ func TestMeasureTellsMissingDamagedAndChangedPictures(t *testing.T) {
 	}
 	// Of 61 the fourth oldest: picture 13, which 25 had to stand for; and no less if 10 to 19
 	// had not even left.
-	if want := 12*interval.Seconds() + 0.020; !near(r.Age95, want) {
+	if want := 12*pictureInterval.Seconds() + 0.020; !near(r.Age95, want) {
 		t.Errorf("age %v, want %v", r.Age95, want)
 	}
 }
@@ -93,14 +94,14 @@ func TestAgeCountsPicturesThatNeverLeft(t *testing.T) {
 			held.decoded = append(held.decoded, whole.decoded[i])
 		}
 	}
-	r := measure(Scenario{Length: 2 * second}, held)
-	if want := 7*interval.Seconds() + 0.020; !near(r.Age95, want) { // picture 13, for which 20 stands
+	r := measureRun(Scenario{Length: 2 * second}, held)
+	if want := 7*pictureInterval.Seconds() + 0.020; !near(r.Age95, want) { // picture 13, for which 20 stands
 		t.Errorf("age %v, want %v", r.Age95, want)
 	}
 }
 
 func TestDelayCountsFromThePlaceInTheFilmNotFromALateFirstPacket(t *testing.T) {
-	r := measure(Scenario{Length: 2 * second}, film(90, func(i int, m *media, _ *time.Duration, p *Picture) {
+	r := measureRun(Scenario{Length: 2 * second}, film(90, func(i int, m *mediaPacket, _ *time.Duration, p *Picture) {
 		if i >= 10 { // the sender keeps everything for 100 ms
 			m.at += 100 * ms
 			p.At = p.At.Add(100 * ms)
@@ -112,7 +113,7 @@ func TestDelayCountsFromThePlaceInTheFilmNotFromALateFirstPacket(t *testing.T) {
 }
 
 func TestAStreamThatEndsIsAFreezeToTheEnd(t *testing.T) {
-	r := measure(Scenario{Length: 2 * second}, film(90, func(i int, _ *media, _ *time.Duration, p *Picture) {
+	r := measureRun(Scenario{Length: 2 * second}, film(90, func(i int, _ *mediaPacket, _ *time.Duration, p *Picture) {
 		if i > 30 {
 			p.At = time.Time{}
 		}
@@ -120,16 +121,17 @@ func TestAStreamThatEndsIsAFreezeToTheEnd(t *testing.T) {
 	if !near(r.Freeze, 0.980) {
 		t.Errorf("freeze %v, want 0.98 s from 1.02 to 2 s", r.Freeze)
 	}
-	if want := 26 * interval.Seconds(); !near(r.Age95, want) { // of 61 the fourth oldest: 34
+	if want := 26 * pictureInterval.Seconds(); !near(r.Age95, want) { // of 61 the fourth oldest: 34
 		t.Errorf("age %v, want %v", r.Age95, want)
 	}
-	if r := measure(Scenario{Length: second}, trace{pictures: []sentPicture{{number: 0}}}); r.Freeze != 1 || r.Shown != 0 {
+	r = measureRun(Scenario{Length: second}, trace{pictures: []sentPicture{{number: 0}}})
+	if r.Freeze != 1 || r.Shown != 0 {
 		t.Errorf("%+v: nothing decoded, want a freeze of the whole second", r)
 	}
 }
 
 func TestBottleneckCountsQueueAndWayBack(t *testing.T) {
-	var sent, came []media
+	var sent, came []mediaPacket
 	for i := range 4000 { // 100 packets of 1000 bytes a second: 800 kbit/s
 		at := time.Duration(i) * 10 * ms
 		if at >= 10*second && at < 24*second && i%2 == 1 { // half of it from 10 to 24 s
@@ -139,12 +141,12 @@ func TestBottleneckCountsQueueAndWayBack(t *testing.T) {
 		if at >= 10*second && at < 12*second { // the queue holds them for half a second
 			took = 505 * ms
 		}
-		m := media{at: at, size: 1000, whole: []byte(strconv.Itoa(i))}
+		m := mediaPacket{at: at, size: 1000, datagram: []byte(strconv.Itoa(i))}
 		sent = append(sent, m)
 		m.at += took
 		came = append(came, m)
 	}
-	b := bottleneck([]Step{{0, 1e6}, {10 * second, 4e5}, {20 * second, 1e6}}, match(sent, came))
+	b := measureBottleneck([]Step{{0, 1e6}, {10 * second, 4e5}, {20 * second, 1e6}}, matchTransits(sent, came))
 	if !near(b.Before/1000, 800) {
 		t.Errorf("before: %v bit/s, want 800 kbit/s", b.Before)
 	}
@@ -156,15 +158,17 @@ func TestBottleneckCountsQueueAndWayBack(t *testing.T) {
 	if b.Back < 4.75 || b.Back > 4.85 {
 		t.Errorf("back after %v s, want 4.8", b.Back)
 	}
-	if b := bottleneck([]Step{{0, 1e6}, {10 * second, 4e5}, {23 * second, 1e6}}, match(sent[:1700], came[:1700])); b.Back != -1 {
+	if b := measureBottleneck([]Step{{0, 1e6}, {10 * second, 4e5}, {23 * second, 1e6}},
+		matchTransits(sent[:1700], came[:1700])); b.Back != -1 {
 		t.Errorf("back after %v s in a run that ended before, want -1", b.Back)
 	}
 }
 
 func TestSeriesPutsEverythingIntoItsBin(t *testing.T) {
-	all := match([]media{packet(0, "a"), packet(190*ms, "b"), packet(250*ms, "c")}, []media{packet(10*ms, "a"), packet(230*ms, "b")})
-	all[1].again = true
-	s := series(time.Second, all, []shown{{at: 450 * ms, delay: 33 * ms}, {at: 5 * second}})
+	all := matchTransits([]mediaPacket{packet(0, "a"), packet(190*ms, "b"), packet(250*ms, "c")},
+		[]mediaPacket{packet(10*ms, "a"), packet(230*ms, "b")})
+	all[1].repeated = true
+	s := makeSeries(time.Second, all, []shownPicture{{at: 450 * ms, delay: 33 * ms}, {at: 5 * second}})
 	if len(s.Sent) != 5 || s.Sent[0] != 80 || s.Sent[1] != 40 || s.Came[0] != 40 || s.Came[1] != 40 {
 		t.Errorf("sent %v, came %v kbit/s, want 80 40 and 40 40 in five bins", s.Sent, s.Came)
 	}

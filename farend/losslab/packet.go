@@ -1,6 +1,6 @@
 //go:build linux
 
-// Packet: what a recorded IPv4 packet says about itself. Pure.
+// A recorded IPv4 packet, and the RTP in it. Pure.
 // Spec: RFC 791, RFC 768, RFC 3550 section 5.1, RFC 4588 section 4.
 
 package losslab
@@ -16,14 +16,14 @@ import (
 // A Packet is one UDP packet at one end of the link.
 type Packet struct {
 	At      time.Time
-	Out     bool   // it left by this end, else it came in
-	Port    uint16 // where it goes to
+	Out     bool   // it left by this end; else it came in
+	Port    uint16 // of the destination
 	Size    int    // bytes of the IP packet
 	Payload []byte // of UDP
 }
 
-// parseIP reads an IPv4 packet with UDP in it; ok is false for anything else and for a
-// fragment. The payload is a part of b.
+// parseIP reads an IPv4 packet with UDP in it; ok is false for anything else and for a fragment.
+// The payload is a part of b.
 func parseIP(b []byte) (p Packet, ok bool) {
 	if len(b) < 20 || b[0]>>4 != 4 || b[9] != 17 {
 		return p, false
@@ -46,18 +46,18 @@ const (
 	rtxType   = 97
 )
 
-// A media packet is an RTP packet of a recording, in the order of the recording.
-type media struct {
-	at      time.Duration // since the run began
-	size    int           // bytes of the IP packet
-	header  rtp.Header
-	payload []byte // VP8 and its descriptor
-	whole   []byte // of UDP, to find it again at the other end
-	again   bool   // it repeats an earlier packet, or is RTX
+// A mediaPacket is an RTP packet of a recording.
+type mediaPacket struct {
+	at       time.Duration // since the run began
+	size     int           // bytes of the IP packet
+	header   rtp.Header
+	payload  []byte // VP8 and its descriptor
+	datagram []byte // of UDP, to find it again at the other end
+	repeated bool   // it repeats an earlier packet, or is RTX
 }
 
-// mediaOf picks the RTP out of a recording. It begins with the first packet's time.
-func mediaOf(packets []Packet, start time.Time) (out []media) {
+// pickMedia picks the RTP out of a recording, in the order of time.
+func pickMedia(packets []Packet, start time.Time) (out []mediaPacket) {
 	type id struct {
 		ssrc uint32
 		seq  uint16
@@ -65,7 +65,7 @@ func mediaOf(packets []Packet, start time.Time) (out []media) {
 	}
 	seen := map[id]bool{}
 	for _, p := range packets {
-		m := media{at: p.At.Sub(start), size: p.Size, whole: p.Payload}
+		m := mediaPacket{at: p.At.Sub(start), size: p.Size, datagram: p.Payload}
 		if p.Port != rtpPort || len(p.Payload) < 12 || p.Payload[0]>>6 != 2 {
 			continue
 		}
@@ -78,10 +78,10 @@ func mediaOf(packets []Packet, start time.Time) (out []media) {
 			m.payload = m.payload[:max(len(m.payload)-int(m.payload[len(m.payload)-1]), 0)]
 		}
 		key := id{m.header.SSRC, m.header.SequenceNumber, m.header.Timestamp}
-		m.again = seen[key] || m.header.PayloadType == rtxType
+		m.repeated = seen[key] || m.header.PayloadType == rtxType
 		seen[key] = true
 		out = append(out, m)
 	}
-	slices.SortStableFunc(out, func(a, b media) int { return int(a.at - b.at) })
+	slices.SortStableFunc(out, func(a, b mediaPacket) int { return int(a.at - b.at) })
 	return out
 }

@@ -72,24 +72,26 @@ func TestMediaOfTellsResendsFromNewPackets(t *testing.T) {
 		rtpBytes(33, 5, 10, 7, 'x'),        // not ours
 		[]byte("short"),
 	} {
-		all = append(all, Packet{At: start.Add(time.Duration(i) * time.Second), Port: rtpPort, Size: len(b) + 28, Payload: b})
+		all = append(all, Packet{At: start.Add(time.Duration(i) * time.Second), Port: rtpPort, Size: len(b) + 28,
+			Payload: b})
 	}
 	all = append(all, Packet{At: start, Port: rtcpPort, Payload: rtpBytes(mediaType, 3, 10, 7)})
-	got := mediaOf(all, start)
+	got := pickMedia(all, start)
 	want := []bool{false, false, true, true, false}
 	if len(got) != len(want) {
 		t.Fatalf("%d packets of media, want %d", len(got), len(want))
 	}
 	for i, m := range got {
-		if m.again != want[i] || m.at != time.Duration(i)*time.Second {
-			t.Errorf("packet %d: again %v at %v, want %v", i, m.again, m.at, want[i])
+		if m.repeated != want[i] || m.at != time.Duration(i)*time.Second {
+			t.Errorf("packet %d: again %v at %v, want %v", i, m.repeated, m.at, want[i])
 		}
 	}
 }
 
 func FuzzPackets(f *testing.F) {
 	f.Add(ip(5004, rtpBytes(mediaType, 1, 2, 3, 4, 5)))
-	f.Add(ip(5004, append([]byte{0xbf, 96, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3}, make([]byte, 80)...))) // padding, extension, CSRCs
+	// padding, extension, CSRCs
+	f.Add(ip(5004, append([]byte{0xbf, 96, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3}, make([]byte, 80)...)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p, ok := parseIP(b)
 		if !ok {
@@ -98,11 +100,11 @@ func FuzzPackets(f *testing.F) {
 		if p.Size > len(b) || len(p.Payload) > p.Size-28 {
 			t.Fatalf("size %d, payload %d bytes of a packet of %d", p.Size, len(p.Payload), len(b))
 		}
-		for _, m := range mediaOf([]Packet{p}, p.At) {
+		for _, m := range pickMedia([]Packet{p}, p.At) {
 			if len(m.payload) > len(p.Payload)-12 {
 				t.Fatalf("%d bytes of payload in a packet of %d", len(m.payload), len(p.Payload))
 			}
-			assemble([]media{m, m})
+			assembleFrames([]mediaPacket{m, m})
 		}
 	})
 }

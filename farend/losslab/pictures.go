@@ -1,6 +1,6 @@
 //go:build linux
 
-// Pictures: what a decoder hands out, one raw picture after the other.
+// The pictures that a decoder puts out, one raw picture after the other.
 
 package losslab
 
@@ -20,7 +20,7 @@ type Picture struct {
 	Sum    uint64 // of its bytes
 }
 
-var sums = crc64.MakeTable(crc64.ECMA)
+var crcTable = crc64.MakeTable(crc64.ECMA)
 
 // readPictures reads raw pictures until the end of r and hands each to use.
 func readPictures(r io.Reader, now func() time.Time, use func(Picture)) error {
@@ -32,7 +32,7 @@ func readPictures(r io.Reader, now func() time.Time, use func(Picture)) error {
 			}
 			return err
 		}
-		p := Picture{At: now(), Number: -1, Sum: crc64.Checksum(b, sums)}
+		p := Picture{At: now(), Number: -1, Sum: crc64.Checksum(b, crcTable)}
 		if s, ok := stamp.Read(b[:width*height], width, 1); ok {
 			p.Number = int(s.Number)
 		}

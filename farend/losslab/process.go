@@ -1,6 +1,6 @@
 //go:build linux
 
-// Process: a program in one of the spaces, which ends with the run.
+// A program in one of the namespaces, which ends with the run.
 
 package losslab
 
@@ -15,24 +15,24 @@ import (
 	"time"
 )
 
-// A process is a program that was started; it has a group of its own, so that a Ctrl-C
+// A process is a program that was started. It has a process group of its own, so that Ctrl-C
 // reaches only the lab, which then ends all in order.
 type process struct {
 	*exec.Cmd
-	done chan struct{} // closed when it has ended
-	err  error         // how, once done
-	said bytes.Buffer  // both outputs, complete once done
+	done   chan struct{} // closed when it has ended
+	err    error         // how, once done
+	output bytes.Buffer  // both outputs, complete once done
 }
 
-// launch starts a program in a space. extra becomes its descriptor 3.
-func launch(space string, args []string, extra *os.File) (*process, error) {
+// startProcess starts a program in a namespace. extra becomes its descriptor 3.
+func startProcess(space string, args []string, extra *os.File) (*process, error) {
 	p := &process{Cmd: exec.Command(args[0], args[1:]...), done: make(chan struct{})}
-	p.Stdout, p.Stderr = &p.said, &p.said
+	p.Stdout, p.Stderr = &p.output, &p.output
 	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if extra != nil {
 		p.ExtraFiles = []*os.File{extra}
 	}
-	if err := inside(space, p.Start); err != nil {
+	if err := inNamespace(space, p.Start); err != nil {
 		return nil, fmt.Errorf("start %s: %w", args[0], err)
 	}
 	go func() {
@@ -42,8 +42,8 @@ func launch(space string, args []string, extra *os.File) (*process, error) {
 	return p, nil
 }
 
-// stop ends the program, kindly first, if it still runs.
-func (p *process) stop() {
+// endProcess ends the program if it still runs: with SIGINT, and after 3 s with SIGKILL.
+func (p *process) endProcess() {
 	_ = p.Process.Signal(syscall.SIGINT)
 	select {
 	case <-p.done:
@@ -53,18 +53,19 @@ func (p *process) stop() {
 	}
 }
 
-// early is the error of a program that must not have ended by now.
-func (p *process) early() error {
-	lines := strings.Split(strings.TrimSpace(p.said.String()), "\n")
-	return fmt.Errorf("%s ended early (%v): %s", filepath.Base(p.Path), p.err, strings.Join(lines[max(0, len(lines)-5):], "\n"))
+// earlyExitError is for a program that should still run.
+func (p *process) earlyExitError() error {
+	lines := strings.Split(strings.TrimSpace(p.output.String()), "\n")
+	return fmt.Errorf("%s ended early (%v): %s", filepath.Base(p.Path), p.err,
+		strings.Join(lines[max(0, len(lines)-5):], "\n"))
 }
 
-// listens waits until the program's space has a UDP socket on each port.
-func (p *process) listens(ports ...uint16) error {
+// awaitPorts waits until the program's namespace has a UDP socket on each port.
+func (p *process) awaitPorts(ports ...uint16) error {
 	for range 200 {
 		select {
 		case <-p.done:
-			return p.early()
+			return p.earlyExitError()
 		case <-time.After(50 * time.Millisecond):
 		}
 		table, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/udp", p.Process.Pid))

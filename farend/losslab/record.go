@@ -1,6 +1,6 @@
 //go:build linux
 
-// Record: runs that are kept, one line of JSON each, and what is drawn from them.
+// Runs that are kept, one line of JSON each, and what is drawn from them.
 
 package losslab
 
@@ -16,13 +16,13 @@ import (
 	"slices"
 )
 
-// kept is the file of a folder that holds the runs; plots and table are drawn from it.
-const kept = "runs.jsonl"
+// runsFile is the file in a folder that holds the runs; plots and table are drawn from it.
+const runsFile = "runs.jsonl"
 
-// Record keeps r in the folder, in the place of the last run of the same scenario,
-// sender and seed, and draws the scenario's plot and the table of all anew.
+// Record keeps r in the folder, in the place of the last run of the same scenario, sender and
+// seed, and draws the scenario's plot and the table of all runs again.
 func Record(folder string, r Result) error {
-	path := filepath.Join(folder, kept)
+	path := filepath.Join(folder, runsFile)
 	b, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -31,22 +31,22 @@ func Record(folder string, r Result) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	all = append(slices.DeleteFunc(all, r.same), r)
-	slices.SortStableFunc(all, before)
+	all = append(slices.DeleteFunc(all, r.isSameRun), r)
+	slices.SortStableFunc(all, compareRuns)
 	var lines, table bytes.Buffer
-	table.WriteString(Heading())
+	table.WriteString(TableHeading())
 	for _, run := range all {
 		if err := run.WriteJSON(&lines); err != nil {
 			return err
 		}
 		table.WriteString(run.String())
 	}
-	s, err := Find(r.Scenario)
+	s, err := FindScenarios(r.Scenario)
 	if err != nil {
 		return err
 	}
 	var plot bytes.Buffer
-	if err := Plot(&plot, s[0], beside(all, r)); err != nil {
+	if err := Plot(&plot, s[0], plottedRuns(all, r)); err != nil {
 		return err
 	}
 	return errors.Join(os.MkdirAll(folder, 0o755), os.WriteFile(path, lines.Bytes(), 0o644),
@@ -68,12 +68,12 @@ func ReadRuns(r io.Reader) (out []Result, err error) {
 	}
 }
 
-func (r Result) same(o Result) bool {
+func (r Result) isSameRun(o Result) bool {
 	return r.Scenario == o.Scenario && r.Sender == o.Sender && r.Seed == o.Seed
 }
 
-// before orders the table: scenarios as in Scenarios, then seeds, then senders.
-func before(a, b Result) int {
+// compareRuns orders the table: scenarios as in Scenarios, then seeds, then senders.
+func compareRuns(a, b Result) int {
 	place := func(r Result) int {
 		return slices.IndexFunc(Scenarios(), func(s Scenario) bool { return s.Name == r.Scenario })
 	}
@@ -86,8 +86,8 @@ func before(a, b Result) int {
 	return bytes.Compare([]byte(a.Sender), []byte(b.Sender))
 }
 
-// beside are the runs of r's scenario with the lowest seed, one for each sender.
-func beside(all []Result, r Result) (out []Result) {
+// plottedRuns are the runs of r's scenario with the lowest seed, one for each sender.
+func plottedRuns(all []Result, r Result) (out []Result) {
 	for _, run := range all { // in the table's order
 		if run.Scenario == r.Scenario && (len(out) == 0 || run.Seed == out[0].Seed) {
 			out = append(out, run)

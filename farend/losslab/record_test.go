@@ -15,7 +15,8 @@ import (
 )
 
 func result(scenario, sender string, seed int64) Result {
-	r := measure(Scenario{Name: scenario, Length: 2 * second, Steps: []Step{{0, 1e6}, {500 * ms, 4e5}, {time.Second, 1e6}}}, film(90, nil))
+	r := measureRun(Scenario{Name: scenario, Length: 2 * second,
+		Steps: []Step{{0, 1e6}, {500 * ms, 4e5}, {time.Second, 1e6}}}, film(90, nil))
 	r.Sender, r.Seed = sender, seed
 	return r
 }
@@ -24,7 +25,8 @@ func TestRecordKeepsOneRunOfAKindAndDrawsBothSenders(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "docs")
 	worse := result("loss5", Camsource, 1)
 	worse.Shown = 1
-	for _, r := range []Result{worse, result("loss5", GStreamer, 1), result("clean", Camsource, 1), result("loss5", Camsource, 2), result("loss5", Camsource, 1)} {
+	for _, r := range []Result{worse, result("loss5", GStreamer, 1), result("clean", Camsource, 1),
+		result("loss5", Camsource, 2), result("loss5", Camsource, 1)} {
 		if err := Record(dir, r); err != nil {
 			t.Fatal(err)
 		}
@@ -36,7 +38,7 @@ func TestRecordKeepsOneRunOfAKindAndDrawsBothSenders(t *testing.T) {
 		}
 		return string(b)
 	}
-	all, err := ReadRuns(strings.NewReader(read(kept)))
+	all, err := ReadRuns(strings.NewReader(read(runsFile)))
 	if err != nil || len(all) != 4 {
 		t.Fatalf("%d runs, %v, want 4", len(all), err)
 	}
@@ -44,13 +46,15 @@ func TestRecordKeepsOneRunOfAKindAndDrawsBothSenders(t *testing.T) {
 	for _, r := range all {
 		order += r.Scenario + " " + r.Sender + ", "
 	}
-	if want := "clean camsource, loss5 camsource, loss5 gstreamer, loss5 camsource, "; order != want || all[1].Shown != 61 {
+	if want := "clean camsource, loss5 camsource, loss5 gstreamer, loss5 camsource, "; order != want ||
+		all[1].Shown != 61 {
 		t.Errorf("order %q, want %q; %d shown in the newer run, want 61", order, want, all[1].Shown)
 	}
 	if n := strings.Count(read("table.txt"), "\n"); n != 5 {
 		t.Errorf("table of %d lines, want heading and 4", n)
 	}
-	if svg := read("loss5.svg"); !strings.Contains(svg, "camsource, seed 1") || !strings.Contains(svg, "gstreamer, seed 1") || strings.Contains(svg, "seed 2") {
+	if svg := read("loss5.svg"); !strings.Contains(svg, "camsource, seed 1") ||
+		!strings.Contains(svg, "gstreamer, seed 1") || strings.Contains(svg, "seed 2") {
 		t.Error("want both senders of seed 1 in the plot, and no other")
 	}
 }
@@ -79,7 +83,7 @@ func TestPlotIsWellFormedAndKeepsCurvesInsideTheirPanel(t *testing.T) {
 		t.Errorf("%d curves, want %d", paths, want)
 	}
 	for _, p := range panels {
-		top := highest(p, []Result{r})
+		top := scaleTop(p, []Result{r})
 		for _, c := range p.curves(r) {
 			for _, v := range c.values {
 				if v > top {
@@ -92,8 +96,8 @@ func TestPlotIsWellFormedAndKeepsCurvesInsideTheirPanel(t *testing.T) {
 
 func TestAHoleInADelayIsNoZero(t *testing.T) {
 	same := func(v float64) float64 { return v }
-	c := curve{values: []float64{5, 0, 7, 8}, holes: true}
-	if got, want := c.path(1, same, same), "M0.0 5.0 H1.0M2.0 7.0 H3.0 L3.0 8.0 H4.0"; got != want {
+	c := curve{values: []float64{5, 0, 7, 8}, zeroIsNone: true}
+	if got, want := c.svgPath(1, same, same), "M0.0 5.0 H1.0M2.0 7.0 H3.0 L3.0 8.0 H4.0"; got != want {
 		t.Errorf("path = %q, want %q", got, want)
 	}
 }

@@ -1,6 +1,6 @@
 //go:build linux
 
-// Reference: the sent stream decoded without loss. It tells which picture is in which
+// The reference: the sent stream decoded without loss, which shows which picture was in which
 // packets.
 
 package losslab
@@ -27,11 +27,11 @@ type sentPicture struct {
 	sum    uint64 // of the decoded picture when nothing is missing
 }
 
-// assemble puts the packets that left the sender together again; of resends of the same
-// number the Assembler knows that they are late.
-func assemble(sent []media) (pictures []sentPicture, ivf []byte) {
+// assembleFrames makes frames of the packets that left the sender. The Assembler ignores resends
+// of the same number, since they are late.
+func assembleFrames(sent []mediaPacket) (pictures []sentPicture, ivf []byte) {
 	first := map[uint32]time.Duration{}
-	var packets []media
+	var packets []mediaPacket
 	for _, m := range sent {
 		if m.header.PayloadType != mediaType {
 			continue
@@ -42,7 +42,7 @@ func assemble(sent []media) (pictures []sentPicture, ivf []byte) {
 		packets = append(packets, m)
 	}
 	var out bytes.Buffer
-	out.Write(ivfHeader())
+	out.Write(makeIVFHeader())
 	a := rtpvp8.NewAssembler(32, func(f rtpvp8.Frame) {
 		pictures = append(pictures, sentPicture{at: first[f.Timestamp], bytes: len(f.Bytes), key: f.Key})
 		h := binary.LittleEndian.AppendUint32(nil, uint32(len(f.Bytes)))
@@ -51,14 +51,15 @@ func assemble(sent []media) (pictures []sentPicture, ivf []byte) {
 		out.Write(f.Bytes)
 	})
 	for _, m := range packets {
-		_ = a.Push(m.header.SequenceNumber, m.header.Timestamp, m.header.Marker, m.payload) // what is no VP8 the counters tell
+		// The Assembler counts what is no VP8; nobody needs the error.
+		_ = a.Push(m.header.SequenceNumber, m.header.Timestamp, m.header.Marker, m.payload)
 	}
 	a.Flush()
 	return pictures, out.Bytes()
 }
 
-// ivfHeader is for the clip's size; a decoder takes the frames' own.
-func ivfHeader() []byte {
+// makeIVFHeader has the clip's size; a decoder takes that of the frames.
+func makeIVFHeader() []byte {
 	h := append([]byte("DKIF\x00\x00\x20\x00VP80"), make([]byte, 20)...)
 	binary.LittleEndian.PutUint16(h[12:], width)
 	binary.LittleEndian.PutUint16(h[14:], height)
@@ -67,14 +68,14 @@ func ivfHeader() []byte {
 	return h
 }
 
-// raw are the elements that make the clip's form out of whatever was decoded.
-var raw = []string{"vp8dec", "!", "videoconvert", "!", "videoscale", "!",
+// rawPictureElements decode VP8 to pictures of the clip's form.
+var rawPictureElements = []string{"vp8dec", "!", "videoconvert", "!", "videoscale", "!",
 	fmt.Sprintf("video/x-raw,format=I420,width=%d,height=%d", width, height)}
 
-// identify decodes what was sent with the receiver's own decoder and gives each picture
-// its number. A sender whose stream does not decode without loss is an error.
-func identify(dir string, sent []media) ([]sentPicture, error) {
-	pictures, ivf := assemble(sent)
+// identifyPictures decodes what was sent with the receiver's own decoder and gives each picture
+// its number. It is an error if a stream without loss does not decode.
+func identifyPictures(dir string, sent []mediaPacket) ([]sentPicture, error) {
+	pictures, ivf := assembleFrames(sent)
 	if len(pictures) == 0 {
 		return nil, fmt.Errorf("reference: no frame in %d packets sent", len(sent))
 	}
@@ -83,7 +84,8 @@ func identify(dir string, sent []media) ([]sentPicture, error) {
 		return nil, err
 	}
 	defer os.Remove(path)
-	args := slices.Concat([]string{"-q", "filesrc", "location=" + path, "!", "ivfparse", "!"}, raw, []string{"!", "fdsink", "fd=1", "sync=false"})
+	args := slices.Concat([]string{"-q", "filesrc", "location=" + path, "!", "ivfparse", "!"}, rawPictureElements,
+		[]string{"!", "fdsink", "fd=1", "sync=false"})
 	c := exec.Command("gst-launch-1.0", args...)
 	out, err := c.StdoutPipe()
 	if err != nil {

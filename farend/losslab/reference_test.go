@@ -7,11 +7,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/rtp"
+
 	"github.com/krazycam/krazycam/firmware/rtpvp8"
 )
 
 // packetsOf cuts n frames of size bytes into packets, 90 ticks of a clock apart.
-func packetsOf(n, size int) (out []media) {
+func packetsOf(n, size int) (out []mediaPacket) {
 	p := rtpvp8.NewPacketizer(1000, 32760)
 	seq := uint16(65530)
 	for i := range n {
@@ -24,8 +26,11 @@ func packetsOf(n, size int) (out []media) {
 		for b, last := make([]byte, 1000), false; !last; seq++ {
 			var k int
 			k, last = p.Next(b)
-			m := media{at: time.Duration(i)*interval + time.Duration(len(out))*time.Microsecond, payload: append([]byte(nil), b[:k]...)}
-			m.header.PayloadType, m.header.SequenceNumber, m.header.Timestamp, m.header.Marker = mediaType, seq, uint32(i*3000), last
+			m := mediaPacket{at: time.Duration(i)*pictureInterval + time.Duration(len(out))*time.Microsecond,
+				payload: append([]byte(nil), b[:k]...)}
+			m.header = rtp.Header{
+				PayloadType: mediaType, SequenceNumber: seq, Timestamp: uint32(i * 3000), Marker: last,
+			}
 			out = append(out, m)
 		}
 	}
@@ -33,24 +38,25 @@ func packetsOf(n, size int) (out []media) {
 }
 
 func TestAssembleTakesEachFrameOnceWhateverWasSentAgain(t *testing.T) {
-	var sent []media
+	var sent []mediaPacket
 	for i, m := range packetsOf(5, 2500) {
 		sent = append(sent, m)
 		if i >= 3 {
 			m = sent[i-3]
-			m.again = true
+			m.repeated = true
 		}
-		if m.again {
+		if m.repeated {
 			sent = append(sent, m)
 		}
 	}
-	pictures, ivf := assemble(sent)
+	pictures, ivf := assembleFrames(sent)
 	if len(pictures) != 5 {
 		t.Fatalf("%d frames, want 5", len(pictures))
 	}
 	at := 32
 	for i, p := range pictures {
-		if p.bytes != 2500 || p.key != (i == 0) || p.at < time.Duration(i)*interval || p.at > time.Duration(i)*interval+ms {
+		if p.bytes != 2500 || p.key != (i == 0) || p.at < time.Duration(i)*pictureInterval ||
+			p.at > time.Duration(i)*pictureInterval+ms {
 			t.Errorf("frame %d: %d bytes, key %v, first packet at %v", i, p.bytes, p.key, p.at)
 		}
 		if n := binary.LittleEndian.Uint32(ivf[at:]); n != 2500 {

@@ -1,8 +1,8 @@
 //go:build linux
 
-// Relay: UDP from one address to another, with losses, delays and duplicates that a seed
-// decides. The kernels of small virtual machines have no netem, and nft's random numbers
-// have no seed.
+// The relay: UDP from one address to another, with losses, delays and duplicates that a seed
+// decides. The kernels of small virtual machines have no netem, and nft's random numbers have no
+// seed.
 
 package losslab
 
@@ -14,18 +14,19 @@ import (
 	"time"
 )
 
-// An Impairment is what a link does to each packet. Packets that wait for different
-// times overtake each other.
+// An Impairment is what a link does to each packet. Packets that wait for different times
+// overtake each other.
 type Impairment struct {
 	Loss      float64       // 0 to 1
 	Duplicate float64       // 0 to 1
 	Delay     time.Duration // on average, one way
 	Jitter    time.Duration // each packet waits Delay ± Jitter, all values alike
-	Clean     time.Duration // no loss before: who lost the first key frame may not ask for it yet
+	// nothing is lost before: a receiver that lost the first key frame could not request it yet
+	LossFree time.Duration
 }
 
-// fates decides about one packet after the other. The n-th packet of a seed has the same
-// fate in each run, whatever happened to those before it.
+// fates decides about one packet after the other. The n-th packet of a seed has the same fate in
+// each run, whatever happened to those before it.
 type fates struct {
 	Impairment
 	random *rand.Rand
@@ -35,12 +36,13 @@ func newFates(i Impairment, seed int64) *fates {
 	return &fates{i, rand.New(rand.NewSource(seed))}
 }
 
-// next tells how long each copy of the next packet waits, age after the first; none: it
-// is lost. It draws as many numbers for each packet, used or not.
-func (f *fates) next(age time.Duration) (waits []time.Duration) {
+// drawWaits says how long each copy of the next packet waits; none: it is lost. age is the time
+// since the first packet. It draws the same number of random numbers for each packet, whether
+// they are used or not.
+func (f *fates) drawWaits(age time.Duration) (waits []time.Duration) {
 	lost, twice := f.random.Float64() < f.Loss, f.random.Float64() < f.Duplicate
-	first, second := f.wait(), f.wait()
-	if lost && age >= f.Clean {
+	first, second := f.drawWait(), f.drawWait()
+	if lost && age >= f.LossFree {
 		return nil
 	}
 	if twice {
@@ -49,13 +51,12 @@ func (f *fates) next(age time.Duration) (waits []time.Duration) {
 	return []time.Duration{first}
 }
 
-func (f *fates) wait() time.Duration {
+func (f *fates) drawWait() time.Duration {
 	return max(f.Delay+time.Duration((2*f.random.Float64()-1)*float64(f.Jitter)), 0)
 }
 
-// A relay carries RTP and RTCP from the sender's side to the receiver and RTCP back. It
-// answers the sender from the address that the sender sends to: anybody else is a
-// stranger to it.
+// A relay carries RTP and RTCP from the sender's side to the receiver and RTCP back. It answers
+// the sender from the address to which the sender sends: camsource ignores any other.
 type relay struct {
 	flows  []*flow
 	sender atomic.Pointer[netip.AddrPort] // where RTCP goes back to
@@ -73,7 +74,7 @@ type relayConfig struct {
 
 func startRelay(c relayConfig) *relay {
 	r := &relay{}
-	// Seeds of their own: how much one flow carries must not decide about another.
+	// Each flow has its own seed: how much one carries must not decide about another.
 	fate := func(n int64) *fates { return newFates(c.impair, 4*c.seed+n) }
 	r.flows = []*flow{
 		newFlow(c.rtp, fate(0), func(b []byte, _ netip.AddrPort) { _, _ = c.out.WriteToUDPAddrPort(b, c.toRTP) }),
@@ -87,17 +88,17 @@ func startRelay(c relayConfig) *relay {
 	if c.answer.IsValid() {
 		r.sender.Store(&c.answer)
 	} else {
-		r.flows[1].seen = func(from netip.AddrPort) { r.sender.Store(&from) }
+		r.flows[1].noteSender = func(from netip.AddrPort) { r.sender.Store(&from) }
 	}
 	for _, f := range r.flows {
-		f.start()
+		f.startReading()
 	}
 	return r
 }
 
-// close ends all flows and waits for them.
-func (r *relay) close() {
+// closeFlows ends all flows and waits for them.
+func (r *relay) closeFlows() {
 	for _, f := range r.flows {
-		f.close()
+		f.closeFlow()
 	}
 }

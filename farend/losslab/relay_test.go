@@ -16,7 +16,7 @@ var bad = Impairment{Loss: 0.05, Duplicate: 0.02, Delay: 30 * time.Millisecond, 
 func draw(i Impairment, seed int64, n int, age time.Duration) (out [][]time.Duration) {
 	f := newFates(i, seed)
 	for range n {
-		out = append(out, f.next(age))
+		out = append(out, f.drawWaits(age))
 	}
 	return out
 }
@@ -31,7 +31,7 @@ func TestFateOfAPacketDependsOnSeedAndPlaceAlone(t *testing.T) {
 		t.Error("two seeds gave one sequence")
 	}
 	clean := bad
-	clean.Clean = time.Hour
+	clean.LossFree = time.Hour
 	for i, waits := range draw(clean, 1, 1000, time.Minute) {
 		if len(one[i]) > 0 && !slices.Equal(waits, one[i]) {
 			t.Fatalf("packet %d waits %v, want %v as with losses", i, waits, one[i])
@@ -59,7 +59,8 @@ func TestSharesAndWaitsAreThoseOfTheImpairment(t *testing.T) {
 	if lost < n*4/100 || lost > n*6/100 || twice < n*1/100 || twice > n*3/100 {
 		t.Errorf("%d lost and %d twice of %d, want about 5 and 2 %%", lost, twice, n)
 	}
-	if least < 20*time.Millisecond || least > 21*time.Millisecond || most > 40*time.Millisecond || most < 39*time.Millisecond {
+	if least < 20*time.Millisecond || least > 21*time.Millisecond || most > 40*time.Millisecond ||
+		most < 39*time.Millisecond {
 		t.Errorf("waits from %v to %v, want 20 to 40 ms", least, most)
 	}
 }
@@ -93,11 +94,12 @@ func take(t *testing.T, c *net.UDPConn, n int) (first []byte, from netip.AddrPor
 
 func TestRelayReordersAndAnswersFromWhereTheSenderSends(t *testing.T) {
 	senderRTP, senderRTCP, receiverRTP, receiverRTCP := listen(t), listen(t), listen(t), listen(t)
-	c := relayConfig{rtp: listen(t), rtcp: listen(t), out: listen(t), back: listen(t), toRTP: addr(receiverRTP), toRTCP: addr(receiverRTCP),
+	c := relayConfig{rtp: listen(t), rtcp: listen(t), out: listen(t), back: listen(t), toRTP: addr(receiverRTP),
+		toRTCP: addr(receiverRTCP),
 		impair: Impairment{Jitter: 20 * time.Millisecond, Delay: 20 * time.Millisecond}, seed: 5}
 	rtp, rtcp, back := addr(c.rtp), addr(c.rtcp), addr(c.back)
 	r := startRelay(c)
-	defer r.close()
+	defer r.closeFlows()
 	const n = 50
 	for i := range n {
 		_, _ = senderRTP.WriteToUDPAddrPort([]byte{byte(i)}, rtp)

@@ -1,6 +1,6 @@
 //go:build linux
 
-// Run: one sender through one scenario.
+// One run: one sender through one scenario.
 
 package losslab
 
@@ -17,99 +17,99 @@ import (
 
 // A Setup is what all runs of a lab have in common.
 type Setup struct {
-	Dir       string   // for what a run keeps for a moment
-	Clip      string   // stamped (WriteClip), longer than the run
-	Camsource string   // the program
-	More      []string // flags for camsource, such as --size
+	Dir            string   // for temporary files
+	Clip           string   // stamped (WriteClip), longer than the run
+	Camsource      string   // the program
+	CamsourceFlags []string // flags for camsource, such as --size
 }
 
-// tail is how long a run goes on after what is counted, so that the last pictures may
+// drainTime is how long a run goes on after the part that is counted, so that the last pictures
 // arrive; a bottleneck's queue adds to it.
-const tail = time.Second
+const drainTime = time.Second
 
-var runs atomic.Int32
+var runCount atomic.Int32
 
 // A trace is what was recorded in one run, on the clock of the run.
 type trace struct {
-	sent, came []media
+	sent, came []mediaPacket
 	feedback   Feedback // that reached the sender
 	pictures   []sentPicture
 	decoded    []Picture
 	start      time.Time
 }
 
-// A stage is a run's surroundings while it lasts; close takes them down in reverse.
-type stage struct {
-	closers []func()
+// A teardown is what ends a run's surroundings, in the reverse order of their start.
+type teardown struct {
+	steps []func()
 }
 
-func (s *stage) onClose(f func()) { s.closers = append(s.closers, f) }
+func (s *teardown) addStep(f func()) { s.steps = append(s.steps, f) }
 
-func (s *stage) close() {
-	for i := len(s.closers) - 1; i >= 0; i-- {
-		s.closers[i]()
+func (s *teardown) runSteps() {
+	for i := len(s.steps) - 1; i >= 0; i-- {
+		s.steps[i]()
 	}
-	s.closers = nil
+	s.steps = nil
 }
 
-// Run sends the clip through the scenario and measures. It blocks for the scenario's
-// length; when ctx ends, it takes everything down and returns ctx's error.
+// Run sends the clip through the scenario and measures. It blocks for the scenario's length;
+// when ctx ends, it ends everything and returns ctx's error.
 func Run(ctx context.Context, setup Setup, s Scenario, sender string, seed int64) (Result, error) {
-	t, err := record(ctx, setup, s, sender, seed)
+	t, err := recordRun(ctx, setup, s, sender, seed)
 	if err != nil {
 		return Result{}, fmt.Errorf("%s, %s, seed %d: %w", s.Name, sender, seed, err)
 	}
-	if t.pictures, err = identify(setup.Dir, t.sent); err != nil {
+	if t.pictures, err = identifyPictures(setup.Dir, t.sent); err != nil {
 		return Result{}, fmt.Errorf("%s, %s, seed %d: %w", s.Name, sender, seed, err)
 	}
-	r := measure(s, t)
+	r := measureRun(s, t)
 	r.Sender, r.Seed = sender, seed
 	return r, nil
 }
 
-func record(ctx context.Context, setup Setup, s Scenario, sender string, seed int64) (trace, error) {
+func recordRun(ctx context.Context, setup Setup, s Scenario, sender string, seed int64) (trace, error) {
 	var t trace
-	var at stage
-	defer at.close()
-	w, err := newNetwork(int(runs.Add(1)))
+	var down teardown
+	defer down.runSteps()
+	w, err := newNetwork(int(runCount.Add(1)))
 	if err != nil {
 		return t, err
 	}
-	at.onClose(w.close)
-	if err := impair(&at, w, s, sender, seed); err != nil {
+	down.addStep(w.removeNamespaces)
+	if err := impairLink(&down, w, s, sender, seed); err != nil {
 		return t, err
 	}
-	out, in, err := sniffers(&at, w)
+	out, in, err := startSniffers(&down, w)
 	if err != nil {
 		return t, err
 	}
 	rtx := sender != Camsource
-	decoder, pictures, err := decode(&at, w, receiver(s, rtx))
+	decoder, pictures, err := startDecoder(&down, w, receiverCommand(s, rtx))
 	if err != nil {
 		return t, err
 	}
-	line, err := setup.line(s, sender)
+	line, err := setup.senderCommand(s, sender)
 	if err != nil {
 		return t, err
 	}
-	from, err := launch(w.sender, line, nil)
+	from, err := startProcess(w.sender, line, nil)
 	if err != nil {
 		return t, err
 	}
-	at.onClose(from.stop)
+	down.addStep(from.endProcess)
 	t.start = time.Now()
-	if err := play(ctx, w, s, from, decoder); err != nil {
+	if err := playSteps(ctx, w, s, from, decoder); err != nil {
 		return t, err
 	}
-	from.stop()
-	decoder.stop()
-	return collect(t, out, in, pictures)
+	from.endProcess()
+	decoder.endProcess()
+	return collectTrace(t, out, in, pictures)
 }
 
-// impair starts what makes the link bad.
-func impair(at *stage, w *network, s Scenario, sender string, seed int64) error {
+// impairLink starts what makes the link bad.
+func impairLink(down *teardown, w *network, s Scenario, sender string, seed int64) error {
 	if len(s.Steps) > 0 {
-		if err := w.narrow(s.Steps[0].Rate, s.Queue); err != nil {
+		if err := w.setBottleneck(s.Steps[0].Rate, s.Queue); err != nil {
 			return err
 		}
 	}
@@ -122,37 +122,37 @@ func impair(at *stage, w *network, s Scenario, sender string, seed int64) error 
 	if sender == GStreamer { // its RTCP leaves from another port than where it listens
 		answer = netip.AddrPortFrom(senderAddr, feedbackPort)
 	}
-	relay, err := w.relay(s.Link, seed, answer)
+	relay, err := w.openRelay(s.Link, seed, answer)
 	if err != nil {
 		return err
 	}
-	at.onClose(relay.close)
+	down.addStep(relay.closeFlows)
 	return nil
 }
 
-// sniffers record both ends.
-func sniffers(at *stage, w *network) (out, in *sniffer, err error) {
-	err = inside(w.sender, func() error { out, err = sniff(senderDevice); return err })
+// startSniffers starts to record both ends.
+func startSniffers(down *teardown, w *network) (out, in *sniffer, err error) {
+	err = inNamespace(w.sender, func() error { out, err = startSniffer(senderDevice); return err })
 	if err != nil {
 		return nil, nil, err
 	}
-	at.onClose(func() { _, _ = out.stop(); _ = out.close() })
-	err = inside(w.receiver, func() error { in, err = sniff(receiverEnd); return err })
+	down.addStep(func() { _, _ = out.stopRecording(); _ = out.closeSocket() })
+	err = inNamespace(w.receiver, func() error { in, err = startSniffer(receiverDevice); return err })
 	if err != nil {
 		return nil, nil, err
 	}
-	at.onClose(func() { _, _ = in.stop(); _ = in.close() })
+	down.addStep(func() { _, _ = in.stopRecording(); _ = in.closeSocket() })
 	return out, in, nil
 }
 
-// decode starts the receiver and returns once it listens. The channel gives all pictures
+// startDecoder starts the receiver and returns once it listens. The channel gives all pictures
 // when it has ended.
-func decode(at *stage, w *network, line []string) (*process, <-chan []Picture, error) {
+func startDecoder(down *teardown, w *network, line []string) (*process, <-chan []Picture, error) {
 	read, write, err := os.Pipe()
 	if err != nil {
 		return nil, nil, err
 	}
-	p, err := launch(w.receiver, line, write)
+	p, err := startProcess(w.receiver, line, write)
 	_ = write.Close()
 	if err != nil {
 		_ = read.Close()
@@ -165,21 +165,21 @@ func decode(at *stage, w *network, line []string) (*process, <-chan []Picture, e
 		_ = readPictures(read, time.Now, func(p Picture) { got = append(got, p) })
 		all <- got
 	}()
-	at.onClose(p.stop)
-	return p, all, p.listens(rtpPort, rtcpPort)
+	down.addStep(p.endProcess)
+	return p, all, p.awaitPorts(rtpPort, rtcpPort)
 }
 
-// play lets the run go on for its length and narrows the bottleneck in time.
-func play(ctx context.Context, w *network, s Scenario, programs ...*process) error {
+// playSteps lets the run go on for its length and sets the bottleneck at each step.
+func playSteps(ctx context.Context, w *network, s Scenario, programs ...*process) error {
 	start := time.Now()
 	until := func(d time.Duration) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-programs[0].done:
-			return programs[0].early()
+			return programs[0].earlyExitError()
 		case <-programs[1].done:
-			return programs[1].early()
+			return programs[1].earlyExitError()
 		case <-time.After(time.Until(start.Add(d))):
 			return nil
 		}
@@ -188,27 +188,27 @@ func play(ctx context.Context, w *network, s Scenario, programs ...*process) err
 		if err := until(step.At); err != nil {
 			return err
 		}
-		if err := w.narrow(step.Rate, s.Queue); err != nil {
+		if err := w.setBottleneck(step.Rate, s.Queue); err != nil {
 			return err
 		}
 	}
-	return until(s.Length + s.Queue + tail)
+	return until(s.Length + s.Queue + drainTime)
 }
 
-// collect ends the recordings.
-func collect(t trace, out, in *sniffer, pictures <-chan []Picture) (trace, error) {
-	sent, err := out.stop()
-	came, err2 := in.stop()
+// collectTrace ends the recordings.
+func collectTrace(t trace, out, in *sniffer, pictures <-chan []Picture) (trace, error) {
+	sent, err := out.stopRecording()
+	came, err2 := in.stopRecording()
 	if err := errors.Join(err, err2); err != nil {
 		return t, err
 	}
-	t.sent, t.came, t.decoded = mediaOf(sent, t.start), mediaOf(came, t.start), <-pictures
-	t.feedback = feedbackOf(sent)
+	t.sent, t.came, t.decoded = pickMedia(sent, t.start), pickMedia(came, t.start), <-pictures
+	t.feedback = countFeedback(sent)
 	return t, nil
 }
 
-// Workplace makes a folder for Setup.Dir that others may read: camsource gives up root.
-func Workplace() (dir string, remove func(), err error) {
+// MakeWorkFolder makes a folder for Setup.Dir that others may read: camsource gives up root.
+func MakeWorkFolder() (dir string, remove func(), err error) {
 	dir, err = os.MkdirTemp("", "losslab-")
 	if err == nil {
 		err = os.Chmod(dir, 0o755)
@@ -216,12 +216,12 @@ func Workplace() (dir string, remove func(), err error) {
 	return dir, func() { _ = os.RemoveAll(dir) }, err
 }
 
-// ClipFor writes the stamped clip that the scenarios need to dir.
-func ClipFor(dir, film string, scenarios []Scenario) (string, error) {
+// WriteClipFor writes the stamped clip that the scenarios need to dir.
+func WriteClipFor(dir, film string, scenarios []Scenario) (string, error) {
 	var longest time.Duration
 	for _, s := range scenarios {
-		longest = max(longest, s.Length+s.Queue+tail)
+		longest = max(longest, s.Length+s.Queue+drainTime)
 	}
 	path := filepath.Join(dir, "clip.y4m")
-	return path, WriteClip(film, path, int((longest+5*time.Second)/interval))
+	return path, WriteClip(film, path, int((longest+5*time.Second)/pictureInterval))
 }

@@ -1,6 +1,6 @@
 //go:build linux
 
-// Scenario: what happens to the link of a run, and what both sides have agreed on.
+// A scenario: what happens to the link of a run, and what both ends agreed on.
 
 package losslab
 
@@ -31,33 +31,42 @@ type Scenario struct {
 	NFTLoss int // percent, without a seed, instead of Link.Loss
 }
 
-// three are the seeds of the runs whose result is chance.
-var three = []int64{1, 2, 3}
+// threeSeeds are for runs whose result depends on chance.
+var threeSeeds = []int64{1, 2, 3}
 
 const second = time.Second
 
-// Scenarios are all that there are, in the order of the table.
+// Scenarios are all, in the order of the table.
 func Scenarios() []Scenario {
 	// The rate before the drop is what a sender that starts low has found in 15 s.
 	steps := []Step{{0, 1_000_000}, {15 * second, 400_000}, {25 * second, 1_000_000}}
 	return []Scenario{
-		{Name: "clean", What: "no loss, no delay", Seeds: []int64{1}, Rate: 600_000, Length: 15 * second},
-		{Name: "loss5", What: "5 % random loss both ways", Link: Impairment{Loss: 0.05, Clean: second}, Seeds: three, Rate: 600_000, Length: 30 * second},
+		{Name: "clean", What: "no loss, no delay",
+			Seeds: []int64{1}, Rate: 600_000, Length: 15 * second},
+		{Name: "loss5", What: "5 % random loss both ways",
+			Link:  Impairment{Loss: 0.05, LossFree: second},
+			Seeds: threeSeeds, Rate: 600_000, Length: 30 * second},
 		{Name: "jitter", What: "30 ms delay, 10 ms jitter, 3 % loss, reordering, both ways",
-			Link:  Impairment{Loss: 0.03, Delay: 30 * time.Millisecond, Jitter: 10 * time.Millisecond, Clean: second},
-			Seeds: three, Rate: 600_000, Length: 30 * second},
-		{Name: "bottleneck-twcc", What: "1000 -> 400 kbit/s for 10 s and back, 2 s queue, TWCC", Seeds: []int64{1}, Rate: 1_000_000,
-			Length: 45 * second, Steps: steps, Queue: 2 * second, TWCC: true},
-		{Name: "bottleneck-avp", What: "1000 -> 400 kbit/s for 10 s and back, 2 s queue, plain AVP", Seeds: []int64{1}, Rate: 1_000_000,
-			Length: 45 * second, Steps: steps, Queue: 2 * second, AVP: true},
-		{Name: "nft5", What: "5 % loss by nft towards the receiver, without a seed", NFTLoss: 5, Seeds: []int64{1}, Rate: 600_000, Length: 30 * second},
+			Link: Impairment{
+				Loss: 0.03, Delay: 30 * time.Millisecond, Jitter: 10 * time.Millisecond, LossFree: second,
+			},
+			Seeds: threeSeeds, Rate: 600_000, Length: 30 * second},
+		{Name: "bottleneck-twcc", What: "1000 -> 400 kbit/s for 10 s and back, 2 s queue, TWCC",
+			Seeds: []int64{1}, Rate: 1_000_000, Length: 45 * second,
+			Steps: steps, Queue: 2 * second, TWCC: true},
+		{Name: "bottleneck-avp", What: "1000 -> 400 kbit/s for 10 s and back, 2 s queue, plain AVP",
+			Seeds: []int64{1}, Rate: 1_000_000, Length: 45 * second,
+			Steps: steps, Queue: 2 * second, AVP: true},
+		{Name: "nft5", What: "5 % loss by nft towards the receiver, without a seed",
+			NFTLoss: 5, Seeds: []int64{1}, Rate: 600_000, Length: 30 * second},
 		{Name: "duplicate", What: "5 % of packets twice, 10 ms jitter, both ways",
-			Link: Impairment{Duplicate: 0.05, Delay: 20 * time.Millisecond, Jitter: 10 * time.Millisecond}, Seeds: []int64{1}, Rate: 600_000, Length: 15 * second},
+			Link:  Impairment{Duplicate: 0.05, Delay: 20 * time.Millisecond, Jitter: 10 * time.Millisecond},
+			Seeds: []int64{1}, Rate: 600_000, Length: 15 * second},
 	}
 }
 
-// Find gives the scenarios of these names.
-func Find(names ...string) ([]Scenario, error) {
+// FindScenarios gives the scenarios of these names.
+func FindScenarios(names ...string) ([]Scenario, error) {
 	var out []Scenario
 	all := Scenarios()
 next:
@@ -75,8 +84,8 @@ next:
 	return out, nil
 }
 
-// Lasting is the scenario with another length. The drop of a bottleneck moves along, so
-// that a third of the run lies before it.
+// Lasting is the scenario with another length. The drop of a bottleneck moves with it, so that a
+// third of the run lies before it.
 func (s Scenario) Lasting(length time.Duration) Scenario {
 	if len(s.Steps) == 3 {
 		drop := min(length/3, s.Steps[1].At)

@@ -9,17 +9,17 @@ import (
 )
 
 func TestFindNamesWhatThereIs(t *testing.T) {
-	got, err := Find("jitter", "clean")
+	got, err := FindScenarios("jitter", "clean")
 	if err != nil || len(got) != 2 || got[0].Name != "jitter" || got[1].Name != "clean" {
 		t.Errorf("Find = %+v, %v", got, err)
 	}
-	if _, err := Find("nothing"); err == nil || !strings.Contains(err.Error(), "bottleneck-avp") {
+	if _, err := FindScenarios("nothing"); err == nil || !strings.Contains(err.Error(), "bottleneck-avp") {
 		t.Errorf("Find of an unknown name = %v, want the names that there are", err)
 	}
 }
 
 func TestAShorterBottleneckIsNarrowAsLong(t *testing.T) {
-	s, err := Find("bottleneck-avp")
+	s, err := FindScenarios("bottleneck-avp")
 	if err != nil {
 		t.Fatal(err)
 	}

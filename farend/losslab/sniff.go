@@ -1,7 +1,7 @@
 //go:build linux
 
-// Sniffer: every packet that passes one end of the link, with the kernel's time of it.
-// Owns one packet socket and one goroutine.
+// A sniffer: every packet that passes one end of the link, with the kernel's time stamp. Owns one
+// packet socket and one goroutine.
 
 package losslab
 
@@ -25,13 +25,14 @@ type sniffer struct {
 	err     error
 }
 
-// sniff records in the caller's namespace (see inside).
-func sniff(device string) (*sniffer, error) {
+// startSniffer records in the caller's namespace (see inNamespace).
+func startSniffer(device string) (*sniffer, error) {
 	i, err := net.InterfaceByName(device)
 	if err != nil {
 		return nil, err
 	}
-	const all = unix.ETH_P_ALL>>8 | unix.ETH_P_ALL<<8&0xff00 // in network order; ETH_P_IP would see no outgoing ones
+	// In network order; with ETH_P_IP the socket would not see outgoing packets.
+	const all = unix.ETH_P_ALL>>8 | unix.ETH_P_ALL<<8&0xff00
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, all)
 	if err != nil {
 		return nil, fmt.Errorf("packet socket: %w", err)
@@ -50,11 +51,11 @@ func sniff(device string) (*sniffer, error) {
 	}
 	s := &sniffer{fd: fd}
 	s.ended.Add(1)
-	go s.run()
+	go s.recordPackets()
 	return s, nil
 }
 
-func (s *sniffer) run() {
+func (s *sniffer) recordPackets() {
 	defer s.ended.Done()
 	b, control := make([]byte, 1<<16), make([]byte, 256)
 	for !s.quit.Load() {
@@ -72,21 +73,22 @@ func (s *sniffer) run() {
 		}
 		if p, ok := parseIP(b[:n]); ok {
 			p.Out = link.Pkttype == unix.PACKET_OUTGOING
-			p.At = kernelTime(control[:controls])
+			p.At = kernelTimeOf(control[:controls])
 			p.Payload = append([]byte(nil), p.Payload...)
 			s.packets = append(s.packets, p)
 		}
 	}
 }
 
-// kernelTime is the time stamp among the control messages of a packet, or now.
-func kernelTime(control []byte) time.Time {
+// kernelTimeOf finds the time stamp among the control messages of a packet; without one it is now.
+func kernelTimeOf(control []byte) time.Time {
 	messages, err := unix.ParseSocketControlMessage(control)
 	if err != nil {
 		return time.Now()
 	}
 	for _, m := range messages {
-		if m.Header.Level == unix.SOL_SOCKET && m.Header.Type == unix.SCM_TIMESTAMPNS && len(m.Data) >= int(unsafe.Sizeof(unix.Timespec{})) {
+		if m.Header.Level == unix.SOL_SOCKET && m.Header.Type == unix.SCM_TIMESTAMPNS &&
+			len(m.Data) >= int(unsafe.Sizeof(unix.Timespec{})) {
 			at := (*unix.Timespec)(unsafe.Pointer(&m.Data[0]))
 			return time.Unix(at.Unix())
 		}
@@ -94,11 +96,11 @@ func kernelTime(control []byte) time.Time {
 	return time.Now()
 }
 
-// stop ends the recording and gives it away.
-func (s *sniffer) stop() ([]Packet, error) {
+// stopRecording ends the recording and returns it.
+func (s *sniffer) stopRecording() ([]Packet, error) {
 	s.quit.Store(true)
 	s.ended.Wait()
 	return s.packets, s.err
 }
 
-func (s *sniffer) close() error { return unix.Close(s.fd) }
+func (s *sniffer) closeSocket() error { return unix.Close(s.fd) }

@@ -39,7 +39,7 @@ type options struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	o, err := parse(os.Args[1:])
+	o, err := parseOptions(os.Args[1:])
 	if errors.Is(err, flag.ErrHelp) {
 		return
 	}
@@ -47,25 +47,27 @@ func main() {
 		fmt.Fprintln(os.Stderr, "losslab:", err)
 		os.Exit(2)
 	}
-	if err := lab(ctx, o, os.Stdout); err != nil {
+	if err := runAll(ctx, o, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "losslab:", err)
 		os.Exit(1)
 	}
 }
 
-func parse(args []string) (options, error) {
+func parseOptions(args []string) (options, error) {
 	var o options
 	f := flag.NewFlagSet("losslab", flag.ContinueOnError)
 	f.Usage = func() { fmt.Fprint(f.Output(), usage); f.PrintDefaults() }
 	seconds := f.Int("seconds", 0, "`length` of each run; default: the scenario's own")
-	sender := f.String("sender", "all", "camsource, camsource-rtx (resends by RFC 4588), gstreamer (does so too) or all")
+	sender := f.String("sender", "all",
+		"camsource, camsource-rtx (resends by RFC 4588), gstreamer (does so too) or all")
 	more := f.String("camsource-flags", "", "more `flags` for camsource, separated by spaces")
 	f.Int64Var(&o.seed, "seed", 0, "run this `seed` only; default: the scenario's own")
 	f.StringVar(&o.setup.Camsource, "camsource", "out/amd64/camsource", "`program` to measure")
 	f.StringVar(&o.film, "film", "", "y4m `file` of 640x480 (scripts/clip)")
 	f.StringVar(&o.json, "json", "", "append each run to this `file`, one line of JSON")
-	f.StringVar(&o.record, "record", "", "keep each run in this `folder` (docs/losslab) and draw its plots and table anew")
-	names, flags := split(args)
+	f.StringVar(&o.record, "record", "",
+		"keep each run in this `folder` (docs/losslab) and draw its plots and table again")
+	names, flags := splitScenarios(args)
 	if err := f.Parse(flags); err != nil {
 		return o, err
 	}
@@ -74,7 +76,7 @@ func parse(args []string) (options, error) {
 		names = []string{"clean", "loss5", "jitter", "bottleneck-twcc", "bottleneck-avp"}
 	}
 	var err error
-	if o.scenarios, err = losslab.Find(names...); err != nil {
+	if o.scenarios, err = losslab.FindScenarios(names...); err != nil {
 		return o, err
 	}
 	if *seconds > 0 {
@@ -82,7 +84,7 @@ func parse(args []string) (options, error) {
 			o.scenarios[i] = s.Lasting(time.Duration(*seconds) * time.Second)
 		}
 	}
-	o.setup.More = strings.Fields(*more)
+	o.setup.CamsourceFlags = strings.Fields(*more)
 	switch *sender {
 	case "all": // of each scenario
 	case losslab.Camsource, losslab.CamsourceRTX, losslab.GStreamer:
@@ -93,37 +95,37 @@ func parse(args []string) (options, error) {
 	return o, nil
 }
 
-// split takes scenarios from before the flags.
-func split(args []string) (names, flags []string) {
+// splitScenarios takes scenarios from before the flags.
+func splitScenarios(args []string) (names, flags []string) {
 	for len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		names, args = append(names, args[0]), args[1:]
 	}
 	return names, args
 }
 
-func lab(ctx context.Context, o options, w io.Writer) error {
-	dir, remove, err := losslab.Workplace()
+func runAll(ctx context.Context, o options, w io.Writer) error {
+	dir, remove, err := losslab.MakeWorkFolder()
 	if err != nil {
 		return err
 	}
 	defer remove()
 	o.setup.Dir = dir
-	if o.setup.Clip, err = losslab.ClipFor(dir, o.film, o.scenarios); err != nil {
+	if o.setup.Clip, err = losslab.WriteClipFor(dir, o.film, o.scenarios); err != nil {
 		return err
 	}
-	fmt.Fprint(w, losslab.Heading())
+	fmt.Fprint(w, losslab.TableHeading())
 	for _, s := range o.scenarios {
 		seeds := s.Seeds
 		if o.seed != 0 {
 			seeds = []int64{o.seed}
 		}
+		senders := s.Senders()
+		if o.sender != "" {
+			senders = []string{o.sender}
+		}
 		for _, seed := range seeds {
-			senders := s.Senders()
-			if o.sender != "" {
-				senders = []string{o.sender}
-			}
 			for _, sender := range senders {
-				if err := one(ctx, o, s, sender, seed, w); err != nil {
+				if err := runOne(ctx, o, s, sender, seed, w); err != nil {
 					return err
 				}
 			}
@@ -132,7 +134,7 @@ func lab(ctx context.Context, o options, w io.Writer) error {
 	return nil
 }
 
-func one(ctx context.Context, o options, s losslab.Scenario, sender string, seed int64, w io.Writer) error {
+func runOne(ctx context.Context, o options, s losslab.Scenario, sender string, seed int64, w io.Writer) error {
 	r, err := losslab.Run(ctx, o.setup, s, sender, seed)
 	if err != nil {
 		return err
