@@ -23,7 +23,8 @@ import (
 var vga = pixfmt.Layout{Format: pixfmt.YUYV, Width: 640, Height: 480, Stride: 1280, Size: 640 * 480 * 2}
 
 // newTestPipeline makes a pipeline and an encoder for it.
-func newTestPipeline(t *testing.T, l pixfmt.Layout, stages *pipeline.Stages) (*pipeline.Pipeline, *encoder.Encoder) {
+func newTestPipeline(t *testing.T, l pixfmt.Layout, stages *pipeline.Stages) (
+	*pipeline.Pipeline, *encoder.Encoder) {
 	t.Helper()
 	p, err := pipeline.New(pipeline.Config{Layout: l, Stages: stages})
 	if err != nil {
@@ -40,19 +41,19 @@ func newTestPipeline(t *testing.T, l pixfmt.Layout, stages *pipeline.Stages) (*p
 	return p, enc
 }
 
-// A dud is a camera that opens and then gives nothing.
-type dud struct {
+// A silentCamera opens and then gives nothing.
+type silentCamera struct {
 	passed *time.Duration // grows by 3.5 s with each try, nil: no time passes
 }
 
-func (d *dud) Layout() pixfmt.Layout   { return vga }
-func (d *dud) Interval() time.Duration { return time.Second / 30 }
-func (d *dud) Close() error            { return nil }
-func (d *dud) String() string          { return "dud" }
+func (d *silentCamera) Layout() pixfmt.Layout   { return vga }
+func (d *silentCamera) Interval() time.Duration { return time.Second / 30 }
+func (d *silentCamera) Close() error            { return nil }
+func (d *silentCamera) String() string          { return "silent" }
 
-func (d *dud) Next(time.Duration, func(v4l2.Buffer) error) error {
+func (d *silentCamera) Next(time.Duration, func(v4l2.Buffer) error) error {
 	if d.passed != nil {
-		*d.passed += 3500 * time.Millisecond // two of them are within patience, three are not
+		*d.passed += 3500 * time.Millisecond // two tries are within outageLimit, three are not
 	}
 	return v4l2.ErrGone
 }
@@ -62,15 +63,18 @@ func TestCameraThatOpensButGivesNothingIsOneOutageThatEnds(t *testing.T) {
 	var log bytes.Buffer
 	opened, passed := 0, time.Duration(0)
 	s := &Source{Patient: true, Log: slog.New(slog.NewTextHandler(&log, nil))}
-	s.open = func() (pipeline.Camera, error) { opened++; return &dud{&passed}, nil }
+	s.openCamera = func() (pipeline.Camera, error) { opened++; return &silentCamera{&passed}, nil }
 	s.clock = func() time.Duration { return v4l2.Now() + passed }
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	if err := s.capture(ctx, p, &dud{&passed}); !errors.Is(err, errAway) || !lost(err) {
-		t.Errorf("capture = %v, want errAway: the stream must not outlive its camera by more than %v", err, patience)
+	err := s.captureThroughOutages(ctx, p, &silentCamera{&passed})
+	if !errors.Is(err, errOutageTooLong) || !cameraMayReturn(err) {
+		t.Errorf("captureThroughOutages = %v, want errOutageTooLong: a stream outlives its camera by at most %v",
+			err, outageLimit)
 	}
 	if opened != 2 || s.stages.Outages.Load() != 1 {
-		t.Errorf("opened %d times again, %d outages; want 2 within %v, and 1", opened, s.stages.Outages.Load(), patience)
+		t.Errorf("opened %d times again, %d outages; want 2 within %v, and 1",
+			opened, s.stages.Outages.Load(), outageLimit)
 	}
 	if got := strings.Count(log.String(), "camera lost"); got != 1 {
 		t.Errorf("%d log lines about one outage:\n%s", got, &log)
@@ -83,27 +87,28 @@ func TestShakyHandOnThePlugIsNoReasonToEnd(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	s := &Source{Patient: true, Log: slog.New(slog.DiscardHandler)}
-	s.open = func() (pipeline.Camera, error) {
+	s.openCamera = func() (pipeline.Camera, error) {
 		if len(replies) == 0 {
 			cancel()
-			return &dud{}, nil
+			return &silentCamera{}, nil
 		}
 		err := replies[0]
 		replies = replies[1:]
 		return nil, err
 	}
-	if err := s.capture(ctx, p, &dud{}); err != nil || len(replies) > 0 {
-		t.Errorf("capture = %v with %d replies to come, want it to look until the camera is back", err, len(replies))
+	if err := s.captureThroughOutages(ctx, p, &silentCamera{}); err != nil || len(replies) > 0 {
+		t.Errorf("captureThroughOutages = %v with %d replies to come, want it to look until the camera is back",
+			err, len(replies))
 	}
 }
 
-// A tallied camera counts what it gives.
-type tallied struct {
+// A countedCamera counts what it gives.
+type countedCamera struct {
 	pipeline.Camera
 	given *int
 }
 
-func (c *tallied) Next(timeout time.Duration, use func(v4l2.Buffer) error) error {
+func (c *countedCamera) Next(timeout time.Duration, use func(v4l2.Buffer) error) error {
 	err := c.Camera.Next(timeout, use)
 	if err == nil {
 		*c.given++
@@ -118,24 +123,27 @@ func TestFileBeginsAnewOneIntervalAfterItsLastPicture(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	s := &Source{Patient: true, Log: slog.New(slog.NewTextHandler(&log, nil)), Config: config.Config{Camera: config.Camera{Device: path}}}
+	s := &Source{
+		Patient: true, Log: slog.New(slog.NewTextHandler(&log, nil)),
+		Config: config.Config{Camera: config.Camera{Device: path}},
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	opened, pictures := 0, 0
-	s.open = func() (pipeline.Camera, error) {
+	s.openCamera = func() (pipeline.Camera, error) {
 		if opened++; opened == 6 {
 			cancel()
 		}
 		c, err := camera.Open(s.Config, 0, true)
-		return &tallied{c, &pictures}, err
+		return &countedCamera{c, &pictures}, err
 	}
-	camera, err := s.open()
+	camera, err := s.openCamera()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p, _ := newTestPipeline(t, camera.Layout(), &pipeline.Stages{})
 	began := time.Now()
-	if err := s.capture(ctx, p, camera); err != nil {
+	if err := s.captureThroughOutages(ctx, p, camera); err != nil {
 		t.Fatal(err)
 	}
 	if took := time.Since(began); took < 5*camera.Interval()-time.Millisecond {
@@ -145,6 +153,6 @@ func TestFileBeginsAnewOneIntervalAfterItsLastPicture(t *testing.T) {
 		t.Errorf("%d pictures of a file of one that was opened six times", pictures)
 	}
 	if log.Len() > 0 || s.stages.Outages.Load() != 0 {
-		t.Errorf("a file that begins anew is told as an outage:\n%s", &log)
+		t.Errorf("a file that begins anew is logged as an outage:\n%s", &log)
 	}
 }

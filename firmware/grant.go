@@ -16,22 +16,25 @@ import (
 	"github.com/krazycam/krazycam/firmware/pipeline"
 )
 
-// talk keeps the stream of a pipeline going until ctx ends or it fails for good.
-func (s *Source) talk(ctx context.Context, p *pipeline.Pipeline, camera string) error {
+// followGrants keeps the stream of a pipeline going, while it is permitted, until ctx ends or it
+// fails for good. camera is its name for the log.
+func (s *Source) followGrants(ctx context.Context, p *pipeline.Pipeline, camera string) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	st := &stream{source: s, pipeline: p, camera: camera, failed: func(err error) { cancel(err) }}
-	err := s.talkAs(ctx, st)
+	follow := s.followGateway
+	if s.Config.Stream.RTP != "" {
+		follow = s.followOwner
+	}
+	err := follow(ctx, st)
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		return cause
 	}
 	return err
 }
 
-func (s *Source) talkAs(ctx context.Context, st *stream) error {
-	if s.Config.Stream.RTP != "" {
-		return s.sendTo(ctx, st)
-	}
+// followGateway streams while the gateway grants it.
+func (s *Source) followGateway(ctx context.Context, st *stream) error {
 	session, err := s.newSession()
 	if err != nil {
 		return err
@@ -39,19 +42,22 @@ func (s *Source) talkAs(ctx context.Context, st *stream) error {
 	st.doubt = session.Doubt
 	machine.WakeOnChange(ctx, session.Wake, s.Log)
 	if err := session.Run(ctx, st.pipeline.Size().X, st.pipeline.Size().Y, st); err != nil {
-		s.Log.Warn("gateway", "because", err) // the session is over all the same
+		s.Log.Warn("gateway", "error", err) // the session is over all the same
 	}
 	return nil
 }
 
-// CheckGateway says what keeps a gateway from being asked at all, before a camera is opened for it.
+// CheckGateway returns what keeps a gateway from being asked at all, before a camera is opened
+// for it.
 func CheckGateway(g config.Gateway) error {
 	_, err := newClient(g, time.Time{})
 	return err
 }
 
 func newClient(g config.Gateway, built time.Time) (*gateway.Client, error) {
-	return gateway.NewClient(gateway.ClientConfig{URL: g.URL, Key: g.Key, AllowHTTP: g.AllowHTTP, CA: g.CA, Built: built})
+	return gateway.NewClient(gateway.ClientConfig{
+		URL: g.URL, Key: g.Key, AllowHTTP: g.AllowHTTP, CA: g.CA, Built: built,
+	})
 }
 
 func (s *Source) newSession() (*gateway.Session, error) {
@@ -62,20 +68,23 @@ func (s *Source) newSession() (*gateway.Session, error) {
 	}
 	c := gateway.SessionConfig{
 		Asker: client, Log: s.Log,
-		Policy: gateway.Policy{AllowLoopback: g.AllowLoopback, Allowed: g.AllowedReceivers, Encrypted: s.Config.Stream.Encryption == config.Required},
+		Policy: gateway.Policy{
+			AllowLoopback: g.AllowLoopback, Allowed: g.AllowedReceivers,
+			Encrypted: s.Config.Stream.Encryption == config.Required,
+		},
 	}
-	if s.State != "" {
-		c.Store = gateway.FileStore{Dir: s.State}
+	if s.StateDir != "" {
+		c.Store = gateway.FileStore{Dir: s.StateDir}
 	}
 	return gateway.NewSession(c), nil
 }
 
-// sendTo streams to the addresses that the owner named, without a gateway. When the
+// followOwner streams to the addresses that the owner named, without a gateway. When the
 // receiver seems to be gone, its name is looked up again.
-func (s *Source) sendTo(ctx context.Context, st *stream) error {
-	g, err := s.direct(ctx)
+func (s *Source) followOwner(ctx context.Context, st *stream) error {
+	g, err := s.resolveOwnersGrant(ctx)
 	if err != nil {
-		return ignore(err, context.Canceled)
+		return ignoreError(err, context.Canceled)
 	}
 	doubts := make(chan struct{}, 1)
 	st.doubt = func() {
@@ -88,21 +97,22 @@ func (s *Source) sendTo(ctx context.Context, st *stream) error {
 		if err := st.Begin(ctx, g); err != nil {
 			return err
 		}
-		g = s.moved(ctx, g, doubts)
+		g = s.awaitNewAddress(ctx, g, doubts)
 		st.End()
 	}
 	return nil
 }
 
-// moved waits until the receiver's name stands for another address than g's, or ctx ends.
-func (s *Source) moved(ctx context.Context, g gateway.Grant, doubts <-chan struct{}) gateway.Grant {
+// awaitNewAddress looks the receiver's name up at each doubt until it stands for another address
+// than g's, or ctx ends, when it returns g.
+func (s *Source) awaitNewAddress(ctx context.Context, g gateway.Grant, doubts <-chan struct{}) gateway.Grant {
 	for {
 		select {
 		case <-ctx.Done():
 			return g
 		case <-doubts:
 		}
-		now, err := s.direct(ctx)
+		now, err := s.resolveOwnersGrant(ctx)
 		if err == nil && (now.RTP != g.RTP || now.RTCP != g.RTCP) {
 			s.Log.Info("the receiver has moved", "from", g.RTP, "to", now.RTP)
 			return now
@@ -110,25 +120,29 @@ func (s *Source) moved(ctx context.Context, g gateway.Grant, doubts <-chan struc
 	}
 }
 
-var errPlain = errors.New("stream.rtp: sends in the clear, which stream.encryption forbids: only a gateway has keys")
+var errUnencrypted = errors.New(
+	"stream.rtp: sends in the clear, which stream.encryption forbids: only a gateway has keys")
 
-// direct makes a grant of --rtp and --rtcp. What the owner names may be any
-// address, loopback too.
-func (s *Source) direct(ctx context.Context) (g gateway.Grant, err error) {
+// resolveOwnersGrant makes a grant of --rtp and --rtcp. What the owner names may be any address,
+// loopback too.
+func (s *Source) resolveOwnersGrant(ctx context.Context) (g gateway.Grant, err error) {
 	if s.Config.Stream.Encryption == config.Required {
-		return g, errPlain
+		return g, errUnencrypted
 	}
-	if g.RTP, err = resolve(ctx, s.Config.Stream.RTP); err != nil {
+	if g.RTP, err = resolveHostPort(ctx, s.Config.Stream.RTP); err != nil {
 		return g, fmt.Errorf("stream.rtp: %w", err)
 	}
-	if g.RTCP, err = resolve(ctx, s.Config.Stream.RTCP); err != nil {
+	if g.RTCP, err = resolveHostPort(ctx, s.Config.Stream.RTCP); err != nil {
 		return g, fmt.Errorf("stream.rtcp: %w", err)
 	}
 	return g, nil
 }
 
-// resolve turns HOST:PORT into an address; IPv4 first, as most cameras' networks are.
-func resolve(ctx context.Context, hostPort string) (netip.AddrPort, error) {
+// resolveTimeout bounds the lookup of one name.
+const resolveTimeout = 10 * time.Second
+
+// resolveHostPort looks HOST:PORT up. IPv4 comes first, as most cameras' networks are IPv4.
+func resolveHostPort(ctx context.Context, hostPort string) (netip.AddrPort, error) {
 	host, port, err := net.SplitHostPort(hostPort)
 	if err != nil {
 		return netip.AddrPort{}, err
@@ -137,7 +151,7 @@ func resolve(ctx context.Context, hostPort string) (netip.AddrPort, error) {
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {

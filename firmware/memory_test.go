@@ -19,22 +19,22 @@ import (
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 )
 
-// A metered sink is a sender that says when the encoder takes up a picture.
-type metered struct {
+// A meteredSink is a sender that says when the encoder takes up a picture.
+type meteredSink struct {
 	*rtpsend.Sender
 	taken chan struct{}
 }
 
-func (m *metered) KeyFrameWanted() bool {
+func (m *meteredSink) KeyFrameWanted() bool {
 	m.taken <- struct{}{}
 	return m.Sender.KeyFrameWanted()
 }
 
-func (m *metered) Advise(time.Duration) (int, bool) { return 0, false }
+func (m *meteredSink) Advise(time.Duration) (int, bool) { return 0, false }
 
-// A reel is a camera of JPEGs, one in fifty broken as the bus breaks some each day. It gives
-// the next one when the encoder has taken up the one before, so that none is replaced.
-type reel struct {
+// A jpegCamera gives JPEGs, one in fifty broken as the bus breaks some every day. It gives the
+// next one when the encoder has taken up the one before, so that none is replaced.
+type jpegCamera struct {
 	whole, broken []byte
 	layout        pixfmt.Layout
 	n, left       int
@@ -42,12 +42,12 @@ type reel struct {
 	taken         chan struct{}
 }
 
-func (r *reel) Layout() pixfmt.Layout   { return r.layout }
-func (r *reel) Interval() time.Duration { return 0 }
-func (r *reel) Close() error            { return nil }
-func (r *reel) String() string          { return "reel" }
+func (r *jpegCamera) Layout() pixfmt.Layout   { return r.layout }
+func (r *jpegCamera) Interval() time.Duration { return 0 }
+func (r *jpegCamera) Close() error            { return nil }
+func (r *jpegCamera) String() string          { return "JPEGs" }
 
-func (r *reel) Next(_ time.Duration, use func(v4l2.Buffer) error) error {
+func (r *jpegCamera) Next(_ time.Duration, use func(v4l2.Buffer) error) error {
 	if r.left == 0 {
 		return io.EOF
 	}
@@ -83,7 +83,8 @@ func unread(t *testing.T, path rtpsend.Path) *rtpsend.Sender {
 		to[i] = c.LocalAddr().(*net.UDPAddr).AddrPort()
 	}
 	s, err := rtpsend.Open(rtpsend.Config{
-		RTP: to[0], RTCP: to[1], CNAME: "test", Path: path, Monotonic: v4l2.Now, Log: slog.New(slog.DiscardHandler),
+		RTP: to[0], RTCP: to[1], CNAME: "test", Path: path, Monotonic: v4l2.Now,
+		Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -102,8 +103,8 @@ func TestHundredThousandFramesLeaveTheMemoryFlat(t *testing.T) {
 	p, enc := newTestPipeline(t, l, &stages)
 	path := newNetwork(600_000, &stages, slog.New(slog.DiscardHandler))
 	taken := make(chan struct{}, 1)
-	sink := &metered{unread(t, path), taken}
-	camera := &reel{whole: jpeg, broken: jpeg[:len(jpeg)/2], layout: l, stages: &stages, taken: taken}
+	sink := &meteredSink{unread(t, path), taken}
+	camera := &jpegCamera{whole: jpeg, broken: jpeg[:len(jpeg)/2], layout: l, stages: &stages, taken: taken}
 	ctx, cancel := context.WithCancel(t.Context())
 	encoded := make(chan error, 1)
 	go func() { encoded <- p.Encode(ctx, enc, sink) }()
@@ -137,5 +138,22 @@ func TestHundredThousandFramesLeaveTheMemoryFlat(t *testing.T) {
 		if try == 4 {
 			t.Fatal("resident memory did not stay within 2 MB of itself in any of four stretches")
 		}
+	}
+}
+
+// Packets and pictures pass through the network's lock thousands of times a minute.
+func TestNetworkAllocatesNothing(t *testing.T) {
+	n := newNetwork(600_000, &pipeline.Stages{}, slog.New(slog.DiscardHandler))
+	now := time.Duration(0)
+	allocs := testing.AllocsPerRun(1000, func() {
+		now += 33 * time.Millisecond
+		n.Advise(now)
+		n.Sent(now, 1200, 1160)
+		n.Arrived(now, now+20*time.Millisecond, 1200)
+		n.Feedback(now+40*time.Millisecond, now, 0)
+		n.Report(now+40*time.Millisecond, 0, now, 0, 1200)
+	})
+	if allocs != 0 {
+		t.Errorf("%v allocations for a picture, a packet and reports about it, want 0", allocs)
 	}
 }

@@ -1,5 +1,5 @@
-// From the loss of a camera to its first new picture: when to try which way to bring it back. Pure but for the ways
-// themselves, which are passed in; time comes from the caller.
+// How to bring a lost camera back beyond opening it again, and when. Time comes from the caller,
+// and so do the steps in a test. Runs in the goroutine that captures.
 
 package firmware
 
@@ -14,128 +14,129 @@ import (
 	"github.com/krazycam/krazycam/v4l2/usb"
 )
 
-// A rung is a way to bring a camera back beyond opening it again.
-type rung struct {
+// A rescueStep is a way to bring a camera back.
+type rescueStep struct {
 	name  string
-	after time.Duration // since the last picture
-	climb func(ctx context.Context, port string) error
+	after time.Duration // since the last picture, or since the round began
+	take  func(ctx context.Context, port string) error
 }
 
-// rungs are tried in this order, each once, while the camera is opened again and again.
-// The first two leave the session at the gateway its chance, see patience: a hang is
-// noticed after 2 s of silence and opened again, silent for 2 s more.
-func rungs() []rung {
-	return []rung{
-		{"USB reset", 4 * time.Second, func(_ context.Context, port string) error { return usb.Reset(port) }},
+// rescueSteps are taken in this order, each once a round, while the camera is opened again and
+// again. A hang is noticed after 2 s of silence; the camera is opened again and silent for 2 s
+// more: hence 4 s. The first two steps come early enough for the session at the gateway to
+// survive, see outageLimit.
+func rescueSteps() []rescueStep {
+	reset := func(_ context.Context, port string) error { return usb.Reset(port) }
+	return []rescueStep{
+		{"USB reset", 4 * time.Second, reset},
 		{"USB authorisation", 7 * time.Second, usb.Reauthorise},
 		{"USB port power", 12 * time.Second, usb.CyclePower},
 	}
 }
 
-// againAfter is the pause before the rungs are climbed once more: a camera that was only
-// unplugged needs none of them, and one that is broken is not mended by haste.
-const againAfter = 5 * time.Minute
+// rescueRound is the time from the beginning of one round of steps to the next: a camera that
+// was only unplugged needs none, and haste does not mend a broken one.
+const rescueRound = 5 * time.Minute
 
-// restartAfter is how long an outage lasts before a restart of the machine is wished for: two
-// climbs of the rungs. Who decides sees to it that there is one an hour at most. Only the loss
-// of a camera that gave pictures since the last restart comes here, so that a board whose
-// camera was taken away restarts once and not for ever.
-const restartAfter = 2 * againAfter
+// restartDelay is how long an outage lasts before a restart of the machine is requested: two
+// rounds. Init grants one an hour at most. Only the loss of a camera that gave pictures since
+// the last restart comes here, so that a board whose camera was taken away restarts once and not
+// again and again.
+const restartDelay = 2 * rescueRound
 
-// A rescue is the state of an outage. The zero rescue is a camera that works.
+// A rescue is the state of an outage. In the zero rescue the camera works.
 type rescue struct {
-	ladder []rung // nil: rungs
-	down   bool
-	since  time.Duration // the last picture, CLOCK_MONOTONIC
-	round  time.Duration // where the rungs are counted from
-	port   string        // where the camera was plugged in; "": unknown, or not on USB
-	next   int
-	tried  []string
-	wish   string // file that asks for a restart; "": nobody would listen
-	wished bool
+	steps       []rescueStep // nil: rescueSteps
+	restartFile string       // requests a restart when it exists; "": nobody would look
+
+	active           bool
+	lastPicture      time.Duration // when the outage began, CLOCK_MONOTONIC
+	roundStart       time.Duration
+	port             string // where the camera was plugged in; "": unknown, or not on USB
+	nextStep         int
+	tried            []string
+	restartRequested bool
 }
 
-// fell says that the camera gave its last picture at seen, and whether that is news.
-func (r *rescue) fell(seen time.Duration, camera pipeline.Camera) bool {
-	if r.down {
+// beginOutage notes that the camera gave its last picture at the given time, and returns whether
+// that is news: false within an outage.
+func (r *rescue) beginOutage(lastPicture time.Duration, camera pipeline.Camera) (isNew bool) {
+	if r.active {
 		return false
 	}
-	if r.ladder == nil {
-		r.ladder = rungs()
+	if r.steps == nil {
+		r.steps = rescueSteps()
 	}
-	*r = rescue{ladder: r.ladder, wish: r.wish, down: true, since: seen, round: seen}
+	*r = rescue{
+		steps: r.steps, restartFile: r.restartFile,
+		active: true, lastPicture: lastPicture, roundStart: lastPicture,
+	}
 	if d, ok := camera.(interface{ Identity() v4l2.Identity }); ok {
 		r.port = d.Identity().Port
 	}
 	return true
 }
 
-// due is the rung to climb at now, nil if it is not time.
-func (r *rescue) due(now time.Duration) *rung {
-	if !r.down || r.port == "" {
-		return nil
-	}
-	if r.next == len(r.ladder) {
-		if now-r.round < againAfter {
-			return nil
-		}
-		r.next, r.round = 0, now
-	}
-	if now-r.round < r.ladder[r.next].after {
-		return nil
-	}
-	r.next++
-	return &r.ladder[r.next-1]
+// endOutage notes that the camera works again.
+func (r *rescue) endOutage() {
+	r.active = false
+	r.withdrawRestart()
 }
 
-// climb does what is due now. What fails is not told: who may do what differs from board to
-// PC, and the outage has its line already.
-func (r *rescue) climb(ctx context.Context, now time.Duration, log *slog.Logger) {
-	r.despair(now, log)
-	step := r.due(now)
+// takeDueSteps takes the step that is due now, if any. A failure is logged at debug level only:
+// who may do what differs from board to PC, and the outage has its line already.
+func (r *rescue) takeDueSteps(ctx context.Context, now time.Duration, log *slog.Logger) {
+	r.requestRestart(now, log)
+	step := r.dueStep(now)
 	if step == nil {
 		return
 	}
-	if err := step.climb(ctx, r.port); err != nil {
-		log.Debug("camera not rescued", "by", step.name, "because", err)
+	if err := step.take(ctx, r.port); err != nil {
+		log.Debug("camera not rescued", "by", step.name, "error", err)
 		return
 	}
 	log.Debug("camera rescue", "by", step.name)
 	r.tried = append(r.tried, step.name)
 }
 
-// despair wishes for a restart when all else has failed for long enough.
-func (r *rescue) despair(now time.Duration, log *slog.Logger) {
-	if r.wish == "" || r.wished || !r.down || r.port == "" || now-r.since < restartAfter {
+// dueStep returns the step to take now and counts it as taken; nil: it is not time.
+func (r *rescue) dueStep(now time.Duration) *rescueStep {
+	if !r.active || r.port == "" {
+		return nil
+	}
+	if r.nextStep == len(r.steps) {
+		if now-r.roundStart < rescueRound {
+			return nil
+		}
+		r.nextStep, r.roundStart = 0, now
+	}
+	if now-r.roundStart < r.steps[r.nextStep].after {
+		return nil
+	}
+	r.nextStep++
+	return &r.steps[r.nextStep-1]
+}
+
+// requestRestart asks the machine for a restart, once an outage, when the steps have failed for
+// restartDelay.
+func (r *rescue) requestRestart(now time.Duration, log *slog.Logger) {
+	possible := r.active && r.port != "" && r.restartFile != ""
+	if !possible || r.restartRequested || now-r.lastPicture < restartDelay {
 		return
 	}
-	r.wished = true
-	if err := os.WriteFile(r.wish, nil, 0o600); err != nil {
-		log.Debug("camera not rescued", "by", "restart", "because", err)
+	r.restartRequested = true
+	if err := os.WriteFile(r.restartFile, nil, 0o600); err != nil {
+		log.Debug("camera not rescued", "by", "restart", "error", err)
 		return
 	}
 	log.Debug("camera rescue", "by", "restart")
 	r.tried = append(r.tried, "restart")
 }
 
-// withdraw takes the wish back, also that of a process before this one.
-func (r *rescue) withdraw() {
-	if r.wish != "" {
-		_ = os.Remove(r.wish) // mostly there is none
+// withdrawRestart takes the request back, also that of a process before this one.
+func (r *rescue) withdrawRestart() {
+	if r.restartFile != "" {
+		_ = os.Remove(r.restartFile) // mostly there is none
 	}
-	r.wished = false
-}
-
-// back returns what to do when the camera gives its first buffer: it ends the outage; nil if
-// there is none.
-func (s *Source) back(camera pipeline.Camera) (first func()) {
-	if !s.rescue.down {
-		return nil
-	}
-	return func() {
-		s.Log.Info("camera back", "camera", camera.String(),
-			"after", (s.now() - s.rescue.since).Round(time.Millisecond), "tried", s.rescue.tried)
-		s.rescue.down = false
-		s.rescue.withdraw()
-	}
+	r.restartRequested = false
 }

@@ -28,33 +28,34 @@ import (
 
 // A Source is one camera that streams to one far end.
 type Source struct {
-	Config  config.Config // complete: with what the board decides where the owner says nothing
-	Unpaced bool          // a file as fast as the encoder goes, once
-	Patient bool          // wait for a camera that is not there, from the start
-	RawRate int           // as in v4l2.Request
-	Built   time.Time     // of this program: no right clock reads less
-	State   string        // folder that keeps the utilization id, or "" to forget it
-	Restart string        // file that asks the machine for a restart, the camera's last rescue, or "" if nobody listens
-	Name    string        // CNAME of the RTP session (RFC 3550 section 6.5.1)
-	SDP     io.Writer     // gets the description of each stream that begins, or nil
-	Log     *slog.Logger
+	Config      config.Config // complete: with what the board decides where the owner says nothing
+	Unpaced     bool          // a file, once, as fast as the encoder goes
+	Patient     bool          // wait for a camera that is not there, from the start
+	RawRate     int           // as in v4l2.Request
+	Built       time.Time     // of this program: a clock that is right reads no less
+	StateDir    string        // keeps the utilization id; "": it is forgotten
+	RestartFile string        // requests a restart of the machine, the last rescue; "": nobody looks
+	CNAME       string        // of the RTP session (RFC 3550 section 6.5.1)
+	SDP         io.Writer     // gets the description of each stream that begins, or nil
+	Log         *slog.Logger
 
-	// Opened is called once, when the camera is open: the moment to give up
-	// rights. An error ends the Source.
+	// Opened is called once, when the camera is open: the moment to give up rights. An error
+	// ends the Source.
 	Opened func() error
-	// Ready is called with the fields of the machine line when the first frame of
-	// a stream was sent.
+	// Ready is called with the fields of the machine line when the first frame of a stream was
+	// sent.
 	Ready func(fields string)
 
-	open   func() (pipeline.Camera, error) // camera.Open, or a test's
-	clock  func() time.Duration            // CLOCK_MONOTONIC; nil: v4l2.Now
-	stages pipeline.Stages
+	openCamera func() (pipeline.Camera, error) // camera.Open, or a test's
+	clock      func() time.Duration            // CLOCK_MONOTONIC; nil: v4l2.Now
+	stages     pipeline.Stages
 
-	rescue     rescue   // of the camera; Run's goroutine alone
-	complaints []string // told already
+	// Of the goroutine that captures.
+	rescue         rescue   // of the camera
+	seenComplaints []string // of cameras about settings, logged already
 }
 
-// pipeline.Stages returns the counters of the source; they live as long as it does.
+// Stages returns the counters of the source; they live as long as it does.
 func (s *Source) Stages() *pipeline.Stages { return &s.stages }
 
 func (s *Source) now() time.Duration {
@@ -64,17 +65,19 @@ func (s *Source) now() time.Duration {
 	return v4l2.Now()
 }
 
-// Run streams until ctx ends, which is no error, or until something fails that
-// cannot mend itself. A file that is not paced ends with its last picture.
+// Run streams until ctx ends, which is no error, or until something fails that waiting does not
+// mend. A file that is not paced ends with its last picture.
 func (s *Source) Run(ctx context.Context) error {
-	if s.open == nil {
-		s.open = func() (pipeline.Camera, error) { return camera.Open(s.Config, s.RawRate, !s.Unpaced) }
+	if s.openCamera == nil {
+		s.openCamera = func() (pipeline.Camera, error) {
+			return camera.Open(s.Config, s.RawRate, !s.Unpaced)
+		}
 	}
-	s.rescue.wish = s.Restart
-	s.rescue.withdraw()
+	s.rescue.restartFile = s.RestartFile
+	s.rescue.withdrawRestart()
 	camera, err := s.awaitCamera(ctx, 0, slog.LevelInfo)
 	if err != nil {
-		return ignore(err, context.Canceled)
+		return ignoreError(err, context.Canceled)
 	}
 	// Before Opened gives up root's rights: Debian keeps the kernel's log from others.
 	health := machine.OpenHealth(os.DirFS("/sys"))
@@ -86,27 +89,33 @@ func (s *Source) Run(ctx context.Context) error {
 	}
 	s.Patient = true // what was there once may come back
 	ctx, cancel := context.WithCancel(ctx)
-	var watch sync.WaitGroup
-	watch.Go(func() { s.stages.Watch(ctx, s.Log) })
-	watch.Go(func() { health.Watch(ctx, s.Log) })
-	defer watch.Wait()
+	var watchers sync.WaitGroup
+	watchers.Go(func() { s.stages.Watch(ctx, s.Log) })
+	watchers.Go(func() { health.Watch(ctx, s.Log) })
+	defer watchers.Wait()
 	defer cancel()
+	return s.streamFromCameras(ctx, camera)
+}
+
+// streamFromCameras streams from a camera and, after an outage that ended its stream, from what
+// comes in its place.
+func (s *Source) streamFromCameras(ctx context.Context, camera pipeline.Camera) error {
 	for {
-		err := s.serve(ctx, camera)
+		err := s.streamFrom(ctx, camera)
 		if ctx.Err() != nil || errors.Is(err, io.EOF) {
 			return nil
 		}
-		if err != nil && !lost(err) {
+		if err != nil && !cameraMayReturn(err) {
 			return err
 		}
 		if camera, err = s.awaitCamera(ctx, 0, slog.LevelInfo); err != nil {
-			return ignore(err, context.Canceled)
+			return ignoreError(err, context.Canceled)
 		}
 	}
 }
 
-// serve streams from an open camera, through its short outages, and closes it.
-func (s *Source) serve(ctx context.Context, camera pipeline.Camera) error {
+// streamFrom streams from an open camera, through its short outages, and closes it.
+func (s *Source) streamFrom(ctx context.Context, camera pipeline.Camera) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	fps := s.Config.Stream.FPS
@@ -114,52 +123,42 @@ func (s *Source) serve(ctx context.Context, camera pipeline.Camera) error {
 		fps = 0
 	}
 	p, err := pipeline.New(pipeline.Config{
-		Layout: camera.Layout(), Interval: camera.Interval(), FPS: fps, Stages: &s.stages, Degraded: s.tellRelief,
+		Layout: camera.Layout(), Interval: camera.Interval(), FPS: fps,
+		Stages: &s.stages, Degraded: s.logDegradation,
 	})
 	if err != nil {
 		return errors.Join(err, camera.Close())
 	}
 	defer p.Close()
 	if s.Unpaced {
-		return errors.Join(s.measure(ctx, p, camera), camera.Close())
+		return errors.Join(s.streamFile(ctx, p, camera), camera.Close())
 	}
-	far := make(chan error, 1)
+	farEnd := make(chan error, 1)
 	go func() {
-		far <- s.talk(ctx, p, camera.String())
+		farEnd <- s.followGrants(ctx, p, camera.String())
 		cancel()
 	}()
-	err = s.capture(ctx, p, camera)
+	err = s.captureThroughOutages(ctx, p, camera)
 	cancel()
-	if farErr := <-far; farErr != nil {
-		return farErr
+	if farEndErr := <-farEnd; farEndErr != nil {
+		return farEndErr
 	}
 	return err
 }
 
-func ignore(err, harmless error) error {
-	if errors.Is(err, harmless) {
-		return nil
-	}
-	return err
-}
-
-// describe writes the SDP of a stream, whole, in one call of Write.
-func (s *Source) describe(sdp string) error {
-	if s.SDP == nil {
-		return nil
-	}
-	if _, err := io.WriteString(s.SDP, sdp); err != nil {
-		return fmt.Errorf("write SDP: %w", err)
-	}
-	return nil
-}
-
-// tellRelief logs each step: it is what an owner sees of a board that is too slow.
-func (s *Source) tellRelief(why overload.Reason, r overload.Rung, size image.Point) {
+// logDegradation logs each step: it is what an owner sees of a board that is too slow.
+func (s *Source) logDegradation(why overload.Reason, rung overload.Rung, size image.Point) {
 	level := slog.LevelWarn
 	if why == overload.Better {
 		level = slog.LevelInfo
 	}
 	s.Log.Log(context.Background(), level, "load changes the stream",
-		"because", why, "one_picture_of", r.Divisor, "size", fmt.Sprintf("%dx%d", size.X, size.Y))
+		"because", why, "one_picture_of", rung.Divisor, "size", fmt.Sprintf("%dx%d", size.X, size.Y))
+}
+
+func ignoreError(err, harmless error) error {
+	if errors.Is(err, harmless) {
+		return nil
+	}
+	return err
 }

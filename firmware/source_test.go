@@ -47,7 +47,8 @@ func newDesk(t *testing.T) *desk {
 	}
 	d := &desk{receiver: receiver.New(receiver.Config{RTP: conn(), RTCP: conn()})}
 	var err error
-	if d.gateway, err = gateway.New(gateway.Config{Key: "k", Server: d.receiver, KeepAlive: 5 * time.Second}); err != nil {
+	d.gateway, err = gateway.New(gateway.Config{Key: "k", Server: d.receiver, KeepAlive: 5 * time.Second})
+	if err != nil {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -89,7 +90,9 @@ func (d *desk) source(t *testing.T) *Source {
 		Size: config.Size{Width: 320, Height: 240}, FPS: 30, Bitrate: 400_000, Speed: -12, Threads: 1,
 	}
 	c.Gateway = config.Gateway{URL: d.url, Key: "k", AllowHTTP: true, AllowLoopback: true}
-	return &Source{Config: c, State: t.TempDir(), Name: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	return &Source{
+		Config: c, StateDir: t.TempDir(), CNAME: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	}
 }
 
 // start runs a source until stop is called, which returns how long that took.
@@ -128,7 +131,8 @@ func TestStreamBeginsWithTheGrantAndEndsWithStop(t *testing.T) {
 	eventually(t, "the gateway is asked", 5*time.Second, func() bool { return d.asked.Load() > 0 })
 	time.Sleep(500 * time.Millisecond) // 15 pictures that nobody may see
 	if st := d.receiver.Stats(); st.Packets+st.Unasked != 0 || s.Stages().Encode.Count() != 0 {
-		t.Errorf("without a grant %d packets came and %d pictures were encoded, want none", st.Packets+st.Unasked, s.Stages().Encode.Count())
+		t.Errorf("without a grant %d packets came and %d pictures were encoded, want none",
+			st.Packets+st.Unasked, s.Stages().Encode.Count())
 	}
 	d.refuse.Store(false)
 	eventually(t, "60 frames", 15*time.Second, func() bool { return d.receiver.Stats().Frames >= 60 })
@@ -149,11 +153,13 @@ func TestUtilizationIDOutlivesTheProgram(t *testing.T) {
 	s := d.source(t)
 	for range 2 {
 		frames := d.receiver.Stats().Frames
-		stop := start(t, &Source{Config: s.Config, State: s.State, Name: "test", Log: s.Log})
-		eventually(t, "frames", 10*time.Second, func() bool { return d.receiver.Stats().Frames != frames && d.gateway.State().Active })
+		stop := start(t, &Source{Config: s.Config, StateDir: s.StateDir, CNAME: "test", Log: s.Log})
+		eventually(t, "frames", 10*time.Second, func() bool {
+			return d.receiver.Stats().Frames != frames && d.gateway.State().Active
+		})
 		stop()
 	}
-	files, err := filepath.Glob(filepath.Join(s.State, "*"))
+	files, err := filepath.Glob(filepath.Join(s.StateDir, "*"))
 	if err != nil || len(files) != 1 {
 		t.Fatalf("state folder holds %v (%v), want the one id", files, err)
 	}
@@ -183,7 +189,7 @@ func TestStreamOutlivesAPulledCable(t *testing.T) {
 	d := newDesk(t)
 	s := d.source(t)
 	var opened, missing atomic.Int32
-	s.open = func() (pipeline.Camera, error) {
+	s.openCamera = func() (pipeline.Camera, error) {
 		if missing.Add(-1) >= 0 {
 			return nil, v4l2.ErrNoCamera
 		}
@@ -220,7 +226,10 @@ func TestHealthOpensTheKernelsLogBeforeRightsAreGivenUp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return slices.ContainsFunc(links, func(l string) bool { target, err := os.Readlink(l); return err == nil && target == "/dev/kmsg" })
+		return slices.ContainsFunc(links, func(l string) bool {
+			target, err := os.Readlink(l)
+			return err == nil && target == "/dev/kmsg"
+		})
 	}
 	probe := machine.OpenHealth(fstest.MapFS{})
 	readable := open()
@@ -228,7 +237,8 @@ func TestHealthOpensTheKernelsLogBeforeRightsAreGivenUp(t *testing.T) {
 		t.Fatal("close left the log open")
 	}
 	refused := errors.New("rights stay")
-	s := &Source{Log: slog.New(slog.DiscardHandler), open: func() (pipeline.Camera, error) { return &dud{}, nil }}
+	s := &Source{Log: slog.New(slog.DiscardHandler)}
+	s.openCamera = func() (pipeline.Camera, error) { return &silentCamera{}, nil }
 	s.Opened = func() error {
 		if open() != readable {
 			t.Errorf("the kernel's log is open: %v, want %v", !readable, readable)

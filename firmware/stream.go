@@ -1,5 +1,5 @@
-// One stream: what a grant permits, from the first packet to BYE. Owns the encoder,
-// the sender with its sockets, and the goroutine that feeds them.
+// One stream: what a grant permits, from the first packet to BYE. Owns the encoder, the sender
+// with its sockets, and the goroutine that feeds them.
 
 package firmware
 
@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/krazycam/krazycam/encoder"
@@ -17,17 +18,23 @@ import (
 	"github.com/krazycam/krazycam/v4l2"
 )
 
-// A stream connects a pipeline to one receiver after the other: it is the
-// gateway.Stream of a session. Begin and End come in turn from one goroutine.
+// lastFrameTimeout is how long the frame on its way may take at the end before the sockets are
+// closed under it. Send waits while the kernel's queue is full, on a stalled Wi-Fi for ever; and
+// of the 2 s between SIGTERM and SIGKILL, stop_stream may need 1.8.
+const lastFrameTimeout = 100 * time.Millisecond
+
+// A stream connects a pipeline to one receiver after the other: it is the gateway.Stream of a
+// session. Begin and End come in turn from one goroutine.
 type stream struct {
 	source   *Source
 	pipeline *pipeline.Pipeline
-	camera   string // in words, for the machine line
+	camera   string      // in words, for the log
+	doubt    func()      // the receiver may be gone; nil: nobody to ask
+	failed   func(error) // called when the encoder fails; nil: nobody wants to know
 
-	doubt  func()          // the receiver may be gone; nil: nobody to ask
-	sender *rtpsend.Sender // what Begin started; nil when nothing runs
-	ended  func() error    // stops it; nil when nothing runs
-	failed func(error)     // called when the encoder fails
+	// What Begin started; nil while nothing runs.
+	sender *rtpsend.Sender
+	stop   func() error
 }
 
 // Begin starts to send to the grant's receiver.
@@ -44,26 +51,42 @@ func (st *stream) Begin(_ context.Context, g gateway.Grant) error {
 		enc.Close()
 		return err
 	}
-	if err := st.source.describe(sender.SDP()); err != nil {
+	if err := st.source.writeSDP(sender.SDP()); err != nil {
 		enc.Close()
 		return errors.Join(err, sender.Close())
 	}
-	end := st.feed(enc, &announcer{Sender: sender, network: network, stream: st, grant: g}, sender.Close)
+	sink := &streamSink{Sender: sender, network: network, stream: st, grant: g}
+	stopEncoding := st.startEncoding(enc, sink, sender.Close)
 	st.sender = sender
-	st.ended = func() error {
+	st.stop = func() error {
 		defer enc.Close()
-		return end()
+		return stopEncoding()
 	}
 	return nil
 }
 
-// grace is how long the frame on its way may take at the end before the sockets are
-// closed under it: Send waits while the kernel's queue is full, which on a Wi-Fi that
-// has stalled is for ever, and of the 2 s at SIGTERM stop_stream may need 1.8.
-const grace = 100 * time.Millisecond
+// KeyFrame makes the next picture a key frame.
+func (st *stream) KeyFrame() {
+	if st.sender != nil {
+		st.sender.ForceKeyFrame()
+	}
+}
 
-// feed encodes for sink until end is called, which closes the sink.
-func (st *stream) feed(enc *encoder.Encoder, sink pipeline.Sink, closeSink func() error) (end func() error) {
+// End sends BYE and returns once no packet will leave any more.
+func (st *stream) End() {
+	if st.stop == nil {
+		return
+	}
+	if err := st.stop(); err != nil {
+		st.source.Log.Warn("stream ended", "error", err)
+	}
+	st.sender, st.stop = nil, nil
+}
+
+// startEncoding encodes for sink, in a goroutine of its own, until stop is called. stop closes
+// the sink and waits for the goroutine.
+func (st *stream) startEncoding(enc *encoder.Encoder, sink pipeline.Sink, closeSink func() error) (
+	stop func() error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
@@ -81,73 +104,57 @@ func (st *stream) feed(enc *encoder.Encoder, sink pipeline.Sink, closeSink func(
 		select {
 		case err := <-done:
 			return errors.Join(err, closeSink())
-		case <-time.After(grace):
+		case <-time.After(lastFrameTimeout):
 			err := closeSink() // ends the Send that waits
 			return errors.Join(<-done, err)
 		}
 	}
 }
 
-// KeyFrame makes the next picture a key frame.
-func (st *stream) KeyFrame() {
-	if st.sender != nil {
-		st.sender.ForceKeyFrame()
-	}
-}
-
-// End sends BYE and returns once no packet will leave any more.
-func (st *stream) End() {
-	if st.ended == nil {
-		return
-	}
-	if err := st.ended(); err != nil {
-		st.source.Log.Warn("stream ended", "because", err)
-	}
-	st.sender, st.ended = nil, nil
-}
-
-// An announcer is the sender of one stream, which says when the first frame is out.
-type announcer struct {
+// A streamSink is where the frames of one stream go: its sender, paced as the network advises.
+// It reports the first frame.
+type streamSink struct {
 	*rtpsend.Sender
-	network *network // nil: the owner's rate, whatever the network says
-	paced   int      // bit/s that packets are paced for; 0: the owner's
-	stream  *stream
-	grant   gateway.Grant
-	said    bool
+	network   *network // nil: the owner's rate, whatever the network says
+	pacedRate int      // bit/s that packets are paced for; 0: the owner's
+	stream    *stream
+	grant     gateway.Grant
+	reported  bool
 }
 
-// Advise asks the network, and paces packets by what it says.
-func (a *announcer) Advise(now time.Duration) (bitrate int, hold bool) {
-	if a.network == nil {
+// Advise asks the network, and paces packets by its answer.
+func (k *streamSink) Advise(now time.Duration) (bitrate int, hold bool) {
+	if k.network == nil {
 		return 0, false
 	}
-	bitrate, hold = a.network.Advise(now)
-	if bitrate != a.paced {
-		a.SetRate(bitrate)
-		a.paced = bitrate
+	bitrate, hold = k.network.Advise(now)
+	if bitrate != k.pacedRate {
+		k.SetRate(bitrate)
+		k.pacedRate = bitrate
 	}
 	return bitrate, hold
 }
 
-// Send sends a frame; after the first it says so to machines.
-func (a *announcer) Send(frame []byte, key bool, at time.Duration) error {
-	if err := a.Sender.Send(frame, key, at); err != nil {
+// Send sends a frame, and reports the first.
+func (k *streamSink) Send(frame []byte, key bool, at time.Duration) error {
+	if err := k.Sender.Send(frame, key, at); err != nil {
 		return err
 	}
-	if !a.said {
-		a.said = true
-		a.stream.announce(a.grant, a.SSRC(), v4l2.Now()-at)
+	if !k.reported {
+		k.reported = true
+		k.stream.reportFirstFrame(k.grant, k.SSRC(), v4l2.Now()-at)
 	}
 	return nil
 }
 
-// announce gives the machine line its fields. uptime is what the boards' boot
-// times are measured with: seconds since the kernel started.
-func (st *stream) announce(g gateway.Grant, ssrc uint32, age time.Duration) {
+// reportFirstFrame logs that the stream runs and gives the machine line its fields. uptime is
+// what the boards' boot times are measured with: seconds since the kernel started.
+func (st *stream) reportFirstFrame(g gateway.Grant, ssrc uint32, age time.Duration) {
 	s, size := st.source, st.pipeline.Size()
 	s.Log.Info("streaming", "to", g.RTP, "camera", st.camera, "first_frame_age", age.Round(time.Microsecond))
 	if s.Ready != nil {
-		s.Ready(fmt.Sprintf("rtp=%v rtcp=%v size=%dx%d ssrc=%08x uptime=%.3f", g.RTP, g.RTCP, size.X, size.Y, ssrc, v4l2.Now().Seconds()))
+		s.Ready(fmt.Sprintf("rtp=%v rtcp=%v size=%dx%d ssrc=%08x uptime=%.3f",
+			g.RTP, g.RTCP, size.X, size.Y, ssrc, v4l2.Now().Seconds()))
 	}
 }
 
@@ -161,44 +168,56 @@ func (s *Source) newEncoder(p *pipeline.Pipeline) (*encoder.Encoder, error) {
 }
 
 func (s *Source) senderConfig(g gateway.Grant) rtpsend.Config {
+	owner := s.Config.Stream
 	c := rtpsend.Config{
-		RTP: g.RTP, RTCP: g.RTCP, SSRC: g.SSRC, CNAME: s.Name, Bandwidth: int(s.Config.Stream.Bitrate), Unpaced: s.Unpaced,
-		Log: s.Log, Monotonic: v4l2.Now, LocalRTCPPort: s.Config.Stream.LocalRTCPPort,
-		Echo: s.Config.Stream.Ping && !s.Unpaced,
+		RTP: g.RTP, RTCP: g.RTCP, LocalRTCPPort: owner.LocalRTCPPort, SSRC: g.SSRC, CNAME: s.CNAME,
+		Bandwidth: int(owner.Bitrate), Unpaced: s.Unpaced, Echo: owner.Ping && !s.Unpaced,
+		Monotonic: v4l2.Now, Log: s.Log,
 	}
-	agree(&c, g.Agreed, s.Config.Stream)
+	applyAgreed(&c, g.Agreed, owner)
 	if g.SRTP != nil {
 		c.SRTP = &rtpsend.Keys{Profile: g.SRTP.Profile, Ours: g.SRTP.Source, Theirs: g.SRTP.Receiver}
 	}
 	return c
 }
 
-// The header extensions' IDs where the owner vouches for the receiver, who reads them in
-// the SDP. A gateway chooses its own.
+// IDs of header extensions where the owner vouches for the receiver, who reads them in the SDP.
+// A gateway chooses its own.
 const (
-	captureTimeID = 4
-	transportID   = 5
+	captureTimeExtensionID = 4
+	transportExtensionID   = 5
 )
 
-// agree switches on what the receiver can do, by the word of its gateway or of the owner.
-func agree(c *rtpsend.Config, g gateway.Agreed, owner config.Stream) {
+// applyAgreed switches on what the receiver can do, by the word of its gateway or of the owner.
+func applyAgreed(c *rtpsend.Config, g gateway.Agreed, owner config.Stream) {
 	c.RTX = g.RTX || owner.RTX
 	c.TransportID, c.CaptureTimeID = g.Transport, g.CaptureTime
-	if c.TransportID == 0 && owner.TWCC && c.CaptureTimeID != transportID {
-		c.TransportID = transportID
+	if c.TransportID == 0 && owner.TWCC && c.CaptureTimeID != transportExtensionID {
+		c.TransportID = transportExtensionID
 	}
-	if c.CaptureTimeID == 0 && owner.CaptureTime && c.TransportID != captureTimeID {
-		c.CaptureTimeID = captureTimeID
+	if c.CaptureTimeID == 0 && owner.CaptureTime && c.TransportID != captureTimeExtensionID {
+		c.CaptureTimeID = captureTimeExtensionID
 	}
 }
 
-// measure streams a file as fast as the encoder goes, once, in lock step.
-func (s *Source) measure(ctx context.Context, p *pipeline.Pipeline, camera pipeline.Camera) error {
-	g, err := s.direct(ctx)
+// writeSDP writes the description of a stream, whole, in one call of Write.
+func (s *Source) writeSDP(sdp string) error {
+	if s.SDP == nil {
+		return nil
+	}
+	if _, err := io.WriteString(s.SDP, sdp); err != nil {
+		return fmt.Errorf("write SDP: %w", err)
+	}
+	return nil
+}
+
+// streamFile sends a file to the owner's addresses as fast as the encoder goes, once, in one
+// goroutine.
+func (s *Source) streamFile(ctx context.Context, p *pipeline.Pipeline, camera pipeline.Camera) error {
+	g, err := s.resolveOwnersGrant(ctx)
 	if err != nil {
 		return err
 	}
-	st := &stream{source: s, pipeline: p, camera: camera.String()}
 	enc, err := s.newEncoder(p)
 	if err != nil {
 		return err
@@ -208,9 +227,10 @@ func (s *Source) measure(ctx context.Context, p *pipeline.Pipeline, camera pipel
 	if err != nil {
 		return err
 	}
-	if err := s.describe(sender.SDP()); err != nil {
+	if err := s.writeSDP(sender.SDP()); err != nil {
 		return errors.Join(err, sender.Close())
 	}
-	err = p.EncodeFile(ctx, camera, enc, &announcer{Sender: sender, stream: st, grant: g})
+	st := &stream{source: s, pipeline: p, camera: camera.String()}
+	err = p.EncodeFile(ctx, camera, enc, &streamSink{Sender: sender, stream: st, grant: g})
 	return errors.Join(err, sender.Close())
 }

@@ -3,7 +3,6 @@ package firmware
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -17,23 +16,23 @@ import (
 	"github.com/krazycam/krazycam/v4l2"
 )
 
-// A stalled link is a pipeline.Sink whose queue is full until it is closed.
-type stalled struct {
+// A stalledSink is a link whose queue is full until it is closed.
+type stalledSink struct {
 	sending chan struct{} // closed by the first Send
 	closed  chan struct{}
 }
 
-func (s *stalled) KeyFrameWanted() bool { return false }
+func (s *stalledSink) KeyFrameWanted() bool { return false }
 
-func (s *stalled) Advise(time.Duration) (int, bool) { return 0, false }
+func (s *stalledSink) Advise(time.Duration) (int, bool) { return 0, false }
 
-func (s *stalled) Send([]byte, bool, time.Duration) error {
+func (s *stalledSink) Send([]byte, bool, time.Duration) error {
 	close(s.sending)
 	<-s.closed
 	return errors.New("sender is closed")
 }
 
-func (s *stalled) Close() error { close(s.closed); return nil }
+func (s *stalledSink) Close() error { close(s.closed); return nil }
 
 func TestEndDoesNotWaitForALinkThatStalled(t *testing.T) {
 	camera, err := v4l2.NewPattern(640, 480, 30)
@@ -41,9 +40,11 @@ func TestEndDoesNotWaitForALinkThatStalled(t *testing.T) {
 		t.Fatal(err)
 	}
 	p, enc := newTestPipeline(t, camera.Layout(), &pipeline.Stages{})
-	st := &stream{pipeline: p, failed: func(err error) { t.Errorf("the stream failed with %v, it was only told to end", err) }}
-	link := &stalled{make(chan struct{}), make(chan struct{})}
-	end := st.feed(enc, link, link.Close)
+	st := &stream{pipeline: p, failed: func(err error) {
+		t.Errorf("the stream failed with %v, it was only asked to end", err)
+	}}
+	link := &stalledSink{make(chan struct{}), make(chan struct{})}
+	end := st.startEncoding(enc, link, link.Close)
 	captured := make(chan error, 1)
 	go func() { captured <- p.Capture(camera, nil) }()
 	t.Cleanup(func() {
@@ -56,8 +57,8 @@ func TestEndDoesNotWaitForALinkThatStalled(t *testing.T) {
 	go func() { done <- end() }()
 	select {
 	case err := <-done: // the link itself never ends
-		if took := time.Since(begin); err != nil || took < grace {
-			t.Errorf("end = %v after %v, want nil after %v", err, took, grace)
+		if took := time.Since(begin); err != nil || took < lastFrameTimeout {
+			t.Errorf("end = %v after %v, want nil after %v", err, took, lastFrameTimeout)
 		}
 	case <-time.After(20 * time.Second):
 		t.Fatal("end still waits for the link after 20 s")
@@ -72,7 +73,7 @@ func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left
 func TestBeginThatFailsFreesItsEncoder(t *testing.T) {
 	p, _ := newTestPipeline(t, vga, &pipeline.Stages{})
 	c := config.Config{Stream: config.Stream{FPS: 30, Bitrate: 600_000, Speed: -12, Threads: 1}}
-	s := &Source{Config: c, SDP: fullDisk{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	s := &Source{Config: c, SDP: fullDisk{}, Log: slog.New(slog.DiscardHandler)}
 	st := &stream{source: s, pipeline: p}
 	g := gateway.Grant{RTP: netip.MustParseAddrPort("127.0.0.1:9"), RTCP: netip.MustParseAddrPort("127.0.0.1:10")}
 	fail := func(n int) {

@@ -57,7 +57,7 @@ func Request(c config.Config) (v4l2.Request, error) {
 	if entry, ok := powerLines[c.Camera.PowerLine]; ok {
 		r.Controls[v4l2.PowerLineControl] = entry
 	}
-	maps.Copy(r.Controls, c.Camera.Controls) // a control named by the owner outweighs the setting of the power line
+	maps.Copy(r.Controls, c.Camera.Controls) // a control's own name outweighs power-line
 	if c.Camera.Format == "" {
 		return r, nil
 	}
