@@ -70,13 +70,16 @@ func fatGeometryOf(b []byte, size int64) (f *fatReader, rootAt, rootSize int64, 
 	case b[510] != 0x55 || b[511] != 0xaa || le.Uint16(b[11:]) != SectorSize:
 		return nil, 0, 0, fmt.Errorf("no FAT with sectors of %d bytes: %w", SectorSize, ErrDamaged)
 	case reserved < 1 || fats < 1 || fats > 2 || g.fatSectors < 1 || rootSize == 0:
-		return nil, 0, 0, fmt.Errorf("%d reserved sectors, %d tables of %d sectors, %d bytes of root folder: %w", reserved, fats, g.fatSectors, rootSize, ErrDamaged)
-	case g.perCluster == 0 || g.perCluster&(g.perCluster-1) != 0 || g.sectors > size/SectorSize || g.firstData >= g.sectors:
+		return nil, 0, 0, fmt.Errorf("%d reserved sectors, %d tables of %d sectors, %d bytes of root folder: %w",
+			reserved, fats, g.fatSectors, rootSize, ErrDamaged)
+	case g.perCluster == 0 || g.perCluster&(g.perCluster-1) != 0 || g.sectors > size/SectorSize ||
+		g.firstData >= g.sectors:
 		return nil, 0, 0, fmt.Errorf("%d sectors, %d a cluster, in %d bytes: %w", g.sectors, g.perCluster, size, ErrDamaged)
 	}
 	g.clusters = (g.sectors - g.firstData) / g.perCluster
 	if g.clusters < fatMinClusters || g.clusters > fatMaxClusters || (g.clusters+2)*2 > g.fatSectors*SectorSize {
-		return nil, 0, 0, fmt.Errorf("%d clusters with a table of %d sectors are not FAT16: %w", g.clusters, g.fatSectors, ErrDamaged)
+		return nil, 0, 0, fmt.Errorf("%d clusters with a table of %d sectors are not FAT16: %w",
+			g.clusters, g.fatSectors, ErrDamaged)
 	}
 	return &fatReader{g: g, fat: make([]byte, (g.clusters+2)*2)}, rootAt, rootSize, nil
 }

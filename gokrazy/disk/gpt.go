@@ -99,7 +99,8 @@ func (t Table) check() error {
 		case p.Start < end:
 			return fmt.Errorf("partition %d begins at %d, before %d where the one before it ends", i+1, p.Start, end)
 		case p.Size > usable-p.Start: // this way round it cannot overflow
-			return fmt.Errorf("partition %d at %d with %d bytes ends behind %d, the end of the disk", i+1, p.Start, p.Size, usable)
+			return fmt.Errorf("partition %d at %d with %d bytes ends behind %d, the end of the disk",
+				i+1, p.Start, p.Size, usable)
 		}
 		end = p.Start + p.Size
 	}
@@ -116,7 +117,8 @@ func (t Table) entries() ([]byte, error) {
 		binary.LittleEndian.PutUint64(e[40:], uint64((p.Start+p.Size)/SectorSize-1))
 		name := utf16Units(p.Name)
 		if len(name) > gptNameUnits {
-			return nil, fmt.Errorf("partition %d: name %q has %d UTF-16 units, can hold %d", i+1, p.Name, len(name), gptNameUnits)
+			return nil, fmt.Errorf("partition %d: name %q has %d UTF-16 units, can hold %d",
+				i+1, p.Name, len(name), gptNameUnits)
 		}
 		for j, unit := range name {
 			binary.LittleEndian.PutUint16(e[56+2*j:], unit)

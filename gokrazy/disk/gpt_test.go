@@ -99,7 +99,8 @@ func TestMBRShowsTheBootPartitionToOldBootROMs(t *testing.T) {
 		t.Fatal(err)
 	}
 	first, second := mbr[446:462], mbr[462:478]
-	if first[0] != 0x80 || first[4] != 0x0c || binary.LittleEndian.Uint32(first[8:]) != 8192 || binary.LittleEndian.Uint32(first[12:]) != 8192 {
+	if first[0] != 0x80 || first[4] != 0x0c || binary.LittleEndian.Uint32(first[8:]) != 8192 ||
+		binary.LittleEndian.Uint32(first[12:]) != 8192 {
 		t.Errorf("entry 1 = % x", first)
 	}
 	if second[4] != 0xee || binary.LittleEndian.Uint32(second[8:]) != 1 {

@@ -69,7 +69,8 @@ func readHeader(r io.ReaderAt, size int64, sector uint64) (Table, uint64, error)
 	case sum != crc32.ChecksumIEEE(h):
 		return Table{}, 0, fmt.Errorf("sector %d: checksum of the header: %w", sector, ErrDamaged)
 	case le.Uint32(h[80:]) != gptEntries || le.Uint32(h[84:]) != gptEntrySize:
-		return Table{}, 0, fmt.Errorf("sector %d: %d entries of %d bytes: %w", sector, le.Uint32(h[80:]), le.Uint32(h[84:]), ErrDamaged)
+		return Table{}, 0, fmt.Errorf("sector %d: %d entries of %d bytes: %w",
+			sector, le.Uint32(h[80:]), le.Uint32(h[84:]), ErrDamaged)
 	case le.Uint64(h[24:]) != sector || entriesAt >= sectors-min(sectors, gptEntrySectors):
 		return Table{}, 0, fmt.Errorf("sector %d: entries at sector %d: %w", sector, entriesAt, ErrDamaged)
 	}

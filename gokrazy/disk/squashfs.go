@@ -218,7 +218,8 @@ func (w *sqfsWriter) finish(root sqfsChild) []byte {
 	super = le.AppendUint16(super, 1) // owners
 	super = le.AppendUint16(super, 4)
 	super = le.AppendUint16(super, 0)
-	for _, v := range []uint64{root.ref, uint64(w.out.Len()), idIndexAt, sqfsNone, inodesAt, foldersAt, sqfsNone, sqfsNone} {
+	for _, v := range []uint64{root.ref, uint64(w.out.Len()), idIndexAt, sqfsNone, inodesAt, foldersAt,
+		sqfsNone, sqfsNone} {
 		super = le.AppendUint64(super, v)
 	}
 	all := w.out.Bytes()

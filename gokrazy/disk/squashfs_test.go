@@ -29,7 +29,8 @@ func exampleRoot() []Entry {
 		{Path: "etc.d/after", Mode: 0o644, Bytes: []byte("sorts behind etc/")},
 	}
 	for i := range 700 {
-		all = append(all, Entry{Path: fmt.Sprintf("lib/modules/module-with-a-long-name-%03d.ko", i), Mode: 0o644, Bytes: []byte{byte(i)}})
+		name := fmt.Sprintf("lib/modules/module-with-a-long-name-%03d.ko", i)
+		all = append(all, Entry{Path: name, Mode: 0o644, Bytes: []byte{byte(i)}})
 	}
 	return all
 }

@@ -30,7 +30,8 @@ func checkDevice(job Job) error {
 	if err != nil {
 		return err
 	}
-	return checkBlock(os.DirFS("/sys"), string(mounts), deviceNumber(uint64(target.Rdev)), deviceNumber(uint64(image.Dev)), job)
+	return checkBlock(os.DirFS("/sys"), string(mounts), deviceNumber(uint64(target.Rdev)),
+		deviceNumber(uint64(image.Dev)), job)
 }
 
 // deviceNumber is "major:minor".
@@ -66,7 +67,8 @@ func checkBlock(sys fs.FS, mounts, device, holder string, job Job) error {
 		return fmt.Errorf("%w: %s: %w", ErrNotACard, job.Target, err)
 	}
 	if strings.TrimSpace(string(removable)) != "1" && !inReader(sys, folder) && !job.Sure {
-		return fmt.Errorf("%w: %s is built in: add --yes if you are sure that nothing on it is needed", ErrNotRemovable, job.Target)
+		return fmt.Errorf("%w: %s is built in: add --yes if you are sure that nothing on it is needed",
+			ErrNotRemovable, job.Target)
 	}
 	return nil
 }

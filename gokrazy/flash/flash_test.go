@@ -42,10 +42,13 @@ func smallImage(t *testing.T) (path, sum string) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	table := disk.Table{Disk: disk.GUID{1}, Size: smallSize, Partitions: []disk.Partition{{Type: disk.TypeEFI, ID: disk.GUID{2}, Start: mib, Size: 8 * mib}}}
+	table := disk.Table{Disk: disk.GUID{1}, Size: smallSize,
+		Partitions: []disk.Partition{{Type: disk.TypeEFI, ID: disk.GUID{2}, Start: mib, Size: 8 * mib}}}
 	boot := []disk.Entry{{Path: card.SeedName, Bytes: card.PaddedSeed(nil, card.SeedSize)}}
 	_, noiseErr := f.WriteAt(bytes.Repeat([]byte("noise"), 100_000), 10*mib)
-	if err := errors.Join(noiseErr, disk.WriteTable(f, table), disk.WriteFAT(io.NewOffsetWriter(f, mib), disk.FATOptions{Size: 8 * mib}, boot)); err != nil {
+	err = errors.Join(noiseErr, disk.WriteTable(f, table),
+		disk.WriteFAT(io.NewOffsetWriter(f, mib), disk.FATOptions{Size: 8 * mib}, boot))
+	if err != nil {
 		t.Fatal(err)
 	}
 	return path, hashOf(t, path)
@@ -128,7 +131,8 @@ func TestFlashRefusesBeforeTheFirstByte(t *testing.T) {
 		{"the image itself", Job{Target: image}, ErrInUse, "is the image itself"},
 		{"a character device", Job{Target: os.DevNull}, ErrNotACard, os.DevNull},
 		{"a folder", Job{Target: t.TempDir()}, ErrNotACard, ""},
-		{"a seed that is too long", Job{Target: small, Seed: make([]byte, card.SeedSize)}, card.ErrSeedTooLong, "can hold 16383"},
+		{"a seed that is too long", Job{Target: small, Seed: make([]byte, card.SeedSize)},
+			card.ErrSeedTooLong, "can hold 16383"},
 		{"no card", Job{Target: filepath.Join(t.TempDir(), "none")}, os.ErrNotExist, ""},
 		{"no image", Job{Target: small, Image: small}, disk.ErrDamaged, "GPT"},
 	} {

@@ -20,8 +20,12 @@ func TestBoneIsRefusedWithPartsThatDoNotFit(t *testing.T) {
 		want  error
 		text  string
 	}{
-		{"no preinit", func(t *testing.T, p *Parts) { remove(t, p.Programs, preinit) }, ErrMissing, "build it with scripts/build armv7"},
-		{"a program for the Pi", func(t *testing.T, p *Parts) { imagetest.CopyProgram(t, imagetest.Plain, p.Programs, "init") }, ErrUnfit, "made for EM_AARCH64, board bbb is EM_ARM"},
+		{"no preinit", func(t *testing.T, p *Parts) {
+			remove(t, p.Programs, preinit)
+		}, ErrMissing, "build it with scripts/build armv7"},
+		{"a program for the Pi", func(t *testing.T, p *Parts) {
+			imagetest.CopyProgram(t, imagetest.Plain, p.Programs, "init")
+		}, ErrUnfit, "made for EM_AARCH64, board bbb is EM_ARM"},
 		{"no U-Boot", func(t *testing.T, p *Parts) { p.Firmware.Folder = t.TempDir() }, ErrMissing, "MLO"},
 		{"a loader that reaches into the boot partition", func(t *testing.T, p *Parts) {
 			own := t.TempDir()

@@ -17,7 +17,8 @@ import (
 func TestBootScriptIsWhatMkimageWrites(t *testing.T) {
 	imagetest.Need(t, "mkimage")
 	dir := t.TempDir()
-	for name, text := range map[string]string{"the board's own": boneBoard(t).Config, "empty line": "\n", "odd length": "echo 1"} {
+	for name, text := range map[string]string{"the board's own": boneBoard(t).Config, "empty line": "\n",
+		"odd length": "echo 1"} {
 		source, want := filepath.Join(dir, "boot.cmd"), filepath.Join(dir, "boot.scr")
 		imagetest.Put(t, []byte(text), source)
 		cmd := exec.Command("mkimage", "-A", "arm", "-T", "script", "-C", "none", "-d", source, want)
@@ -70,7 +71,9 @@ func TestLoaderOfABoneKnowsWhatTheBootScriptUses(t *testing.T) {
 			t.Errorf("u-boot.img does not set %s", v[1])
 		}
 	}
-	for _, want := range []string{"\x00board=am335x\x00", "\x00bootcmd=run findfdt; ", "setenv fdtfile am335x-boneblack.dtb", "setenv fdtfile am335x-bonegreen.dtb", " " + card.BootScriptName + "\x00", "\x00boot_targets=mmc0 "} {
+	for _, want := range []string{"\x00board=am335x\x00", "\x00bootcmd=run findfdt; ",
+		"setenv fdtfile am335x-boneblack.dtb", "setenv fdtfile am335x-bonegreen.dtb",
+		" " + card.BootScriptName + "\x00", "\x00boot_targets=mmc0 "} {
 		if !bytes.Contains(loader, []byte(want)) {
 			t.Errorf("u-boot.img has no %q", want)
 		}

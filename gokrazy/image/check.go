@@ -27,9 +27,11 @@ var (
 func CheckProgram(b board.Board, p Program, cgo bool) error {
 	switch {
 	case p.Machine != b.Machine:
-		return fmt.Errorf("%w: made for %s, board %s is %s: build it with scripts/build %s", ErrUnfit, p.Machine, b.Name, b.Machine, b.Arch)
+		return fmt.Errorf("%w: made for %s, board %s is %s: build it with scripts/build %s",
+			ErrUnfit, p.Machine, b.Name, b.Machine, b.Arch)
 	case !p.Static:
-		return fmt.Errorf("%w: not static (needs %s), a board has no loader: link with -extldflags -static", ErrUnfit, cmp.Or(strings.Join(p.Needs, ", "), "an interpreter"))
+		return fmt.Errorf("%w: not static (needs %s), a board has no loader: link with -extldflags -static",
+			ErrUnfit, cmp.Or(strings.Join(p.Needs, ", "), "an interpreter"))
 	case !slices.Contains(p.Tags, "gokrazy"):
 		return fmt.Errorf("%w: built without -tags gokrazy", ErrUnfit)
 	case cgo && !p.Cgo:
@@ -64,7 +66,8 @@ func checkOrder(modules []string, deps string) error {
 	for i, name := range modules {
 		for _, need := range needs[name] {
 			if !slices.Contains(modules[:i], need) {
-				return fmt.Errorf("module %s: %w: needs %s before it in the board's list", path.Base(name), ErrUnfit, path.Base(need))
+				return fmt.Errorf("module %s: %w: needs %s before it in the board's list",
+					path.Base(name), ErrUnfit, path.Base(need))
 			}
 		}
 	}

@@ -22,28 +22,59 @@ func TestGatherRefuses(t *testing.T) {
 		is     error
 		want   string
 	}{
-		{"no camsource", func(t *testing.T, p *Parts) { remove(t, p.Programs, "camsource") }, ErrMissing, "camsource: build it with scripts/build arm64"},
+		{"no camsource", func(t *testing.T, p *Parts) {
+			remove(t, p.Programs, "camsource")
+		}, ErrMissing, "camsource: build it with scripts/build arm64"},
 		{"no init", func(t *testing.T, p *Parts) { remove(t, p.Programs, "init") }, ErrMissing, "init: build it"},
-		{"camsource for another architecture", func(t *testing.T, p *Parts) { imagetest.CopyProgram(t, imagetest.Foreign, p.Programs, "camsource") }, ErrUnfit, "made for EM_X86_64, board rpi is EM_AARCH64"},
-		{"camsource without cgo", func(t *testing.T, p *Parts) { imagetest.CopyProgram(t, imagetest.Plain, p.Programs, "camsource") }, ErrUnfit, "without cgo, so without codecs"},
-		{"camsource that needs a loader", func(t *testing.T, p *Parts) { imagetest.CopyProgram(t, imagetest.Dynamic, p.Programs, "camsource") }, ErrUnfit, "not static (needs libc.so.6)"},
-		{"init with cgo", func(t *testing.T, p *Parts) { imagetest.CopyProgram(t, imagetest.Cgo, p.Programs, "init") }, ErrUnfit, "built with cgo"},
-		{"init without the board's tag", func(t *testing.T, p *Parts) { imagetest.CopyProgram(t, imagetest.Bare, p.Programs, "init") }, ErrUnfit, "without -tags gokrazy"},
-		{"a script instead of a program", func(t *testing.T, p *Parts) { imagetest.Put(t, []byte("#!/bin/sh\n"), p.Programs, "ntp") }, errNotAProgram, "ntp"},
-		{"a program cut short", func(t *testing.T, p *Parts) { cut(t, 5000, p.Programs, "dhcp") }, errNotAProgram, "dhcp"},
-		{"no kernel", func(t *testing.T, p *Parts) { remove(t, p.Kernel.Folder, "vmlinuz") }, ErrMissing, "vmlinuz"},
-		{"a kernel without release", func(t *testing.T, p *Parts) { imagetest.Put(t, []byte("Linux version %s"), p.Kernel.Folder, "vmlinuz") }, errNoRelease, "vmlinuz"},
-		{"modules of another kernel in the right folder", func(t *testing.T, p *Parts) { imagetest.Put(t, imagetest.Module("6.1.0-other"), p.Kernel.Folder, uvc) }, ErrUnfit, "made for kernel 6.1.0-other, the kernel is 6.1.0-fake"},
+		{"camsource for another architecture", func(t *testing.T, p *Parts) {
+			imagetest.CopyProgram(t, imagetest.Foreign, p.Programs, "camsource")
+		}, ErrUnfit, "made for EM_X86_64, board rpi is EM_AARCH64"},
+		{"camsource without cgo", func(t *testing.T, p *Parts) {
+			imagetest.CopyProgram(t, imagetest.Plain, p.Programs, "camsource")
+		}, ErrUnfit, "without cgo, so without codecs"},
+		{"camsource that needs a loader", func(t *testing.T, p *Parts) {
+			imagetest.CopyProgram(t, imagetest.Dynamic, p.Programs, "camsource")
+		}, ErrUnfit, "not static (needs libc.so.6)"},
+		{"init with cgo", func(t *testing.T, p *Parts) {
+			imagetest.CopyProgram(t, imagetest.Cgo, p.Programs, "init")
+		}, ErrUnfit, "built with cgo"},
+		{"init without the board's tag", func(t *testing.T, p *Parts) {
+			imagetest.CopyProgram(t, imagetest.Bare, p.Programs, "init")
+		}, ErrUnfit, "without -tags gokrazy"},
+		{"a script instead of a program", func(t *testing.T, p *Parts) {
+			imagetest.Put(t, []byte("#!/bin/sh\n"), p.Programs, "ntp")
+		}, errNotAProgram, "ntp"},
+		{"a program cut short", func(t *testing.T, p *Parts) {
+			cut(t, 5000, p.Programs, "dhcp")
+		}, errNotAProgram, "dhcp"},
+		{"no kernel", func(t *testing.T, p *Parts) {
+			remove(t, p.Kernel.Folder, "vmlinuz")
+		}, ErrMissing, "vmlinuz"},
+		{"a kernel without release", func(t *testing.T, p *Parts) {
+			imagetest.Put(t, []byte("Linux version %s"), p.Kernel.Folder, "vmlinuz")
+		}, errNoRelease, "vmlinuz"},
+		{"modules of another kernel in the right folder", func(t *testing.T, p *Parts) {
+			imagetest.Put(t, imagetest.Module("6.1.0-other"), p.Kernel.Folder, uvc)
+		}, ErrUnfit, "made for kernel 6.1.0-other, the kernel is 6.1.0-fake"},
 		{"no modules for this kernel", func(t *testing.T, p *Parts) {
 			imagetest.Put(t, []byte("Linux version 7.0.0-new x"), p.Kernel.Folder, "vmlinuz")
 		}, ErrMissing, "modules of kernel 7.0.0-new"},
-		{"a module missing", func(t *testing.T, p *Parts) { remove(t, p.Kernel.Folder, uvc) }, ErrMissing, "uvcvideo.ko"},
-		{"a module that is no module", func(t *testing.T, p *Parts) { imagetest.Put(t, []byte("x"), p.Kernel.Folder, uvc) }, nil, "not a kernel module"},
+		{"a module missing", func(t *testing.T, p *Parts) {
+			remove(t, p.Kernel.Folder, uvc)
+		}, ErrMissing, "uvcvideo.ko"},
+		{"a module that is no module", func(t *testing.T, p *Parts) {
+			imagetest.Put(t, []byte("x"), p.Kernel.Folder, uvc)
+		}, nil, "not a kernel module"},
 		{"a module that needs one behind it", func(t *testing.T, p *Parts) {
-			imagetest.Put(t, []byte("kernel/drivers/media/common/videobuf2/videobuf2-common.ko: kernel/drivers/media/usb/uvc/uvcvideo.ko\n"), p.Kernel.Folder, modules, "modules.dep")
+			deps := "kernel/drivers/media/common/videobuf2/videobuf2-common.ko: kernel/drivers/media/usb/uvc/uvcvideo.ko\n"
+			imagetest.Put(t, []byte(deps), p.Kernel.Folder, modules, "modules.dep")
 		}, ErrUnfit, "needs uvcvideo.ko before it"},
-		{"no boot firmware", func(t *testing.T, p *Parts) { remove(t, p.Firmware.Folder, "start4.elf") }, ErrMissing, "boot file start4.elf"},
-		{"boot firmware without a licence", func(t *testing.T, p *Parts) { remove(t, p.Firmware.Folder, "LICENSE.broadcom") }, ErrMissing, "no LICENSE"},
+		{"no boot firmware", func(t *testing.T, p *Parts) {
+			remove(t, p.Firmware.Folder, "start4.elf")
+		}, ErrMissing, "boot file start4.elf"},
+		{"boot firmware without a licence", func(t *testing.T, p *Parts) {
+			remove(t, p.Firmware.Folder, "LICENSE.broadcom")
+		}, ErrMissing, "no LICENSE"},
 		{"a Go module without a licence", func(t *testing.T, p *Parts) {
 			p.Licences = func(string, string) ([]byte, error) { return nil, ErrMissing }
 		}, ErrMissing, "licence of"},

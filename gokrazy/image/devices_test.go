@@ -91,7 +91,8 @@ func inKernel(kernel []byte, compatible []string) bool {
 var boneNeeds = map[string]string{
 	"ti,omap3-wdt": "omap_wdt", "ti,am335-sdhci": "sdhci-omap",
 	"ti,am335x-cpsw-switch": "ti_cpsw_new", "ti,cpsw-mdio": "davinci_mdio", "ti,am3352-phy-gmii-sel": "phy-gmii-sel",
-	"ti,musb-am33xx": "musb_dsps", "ti,am335x-usb-phy": "phy-am335x", "ti,am335x-usb-ctrl-module": "phy-am335x-control", "ti,am3359-cppi41": "cppi41",
+	"ti,musb-am33xx": "musb_dsps", "ti,am335x-usb-phy": "phy-am335x",
+	"ti,am335x-usb-ctrl-module": "phy-am335x-control", "ti,am3359-cppi41": "cppi41",
 	"ti,omap4-rng": "omap-rng",
 }
 
@@ -111,7 +112,8 @@ var boneLeavesOut = map[string]string{
 // boneLacks are devices that Debian's kernel has no driver for, or knows under the name of
 // their parents: none of them is in the way of a stream.
 var boneLacks = []string{
-	"arm,cortex-a8", "arm,idle-state", "operating-points-v2-ti-cpu", "ti,omap3-mpu", "ti,emif-am3352", "ti,sram", // clock and sleep stay as U-Boot left them
+	// Clock and sleep stay as U-Boot left them.
+	"arm,cortex-a8", "arm,idle-state", "operating-points-v2-ti-cpu", "ti,omap3-mpu", "ti,emif-am3352", "ti,sram",
 	"ti,am3352-wkup-m3", "ti,am3352-wkup-m3-ipc", "ti,omap4-hwspinlock", "ti,omap4-cm", "ti,clksel",
 	"ti,pruss-intc", "ti,am3356-pru", "ti,am3356-pruss",
 }
@@ -145,7 +147,8 @@ func readBoneSystem(t *testing.T) boneSystem {
 			return err
 		}
 		b, err := os.ReadFile(name)
-		if module := strings.TrimSuffix(path.Base(name), ".ko"); s.initrd[module] == nil && bytes.Contains(b, []byte("alias=of:")) {
+		if module := strings.TrimSuffix(path.Base(name), ".ko"); s.initrd[module] == nil &&
+			bytes.Contains(b, []byte("alias=of:")) {
 			s.others[module] = b
 		}
 		return err

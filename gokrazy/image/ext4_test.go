@@ -32,7 +32,8 @@ func emptyExt4(t *testing.T) []byte {
 	const (
 		id = "60c24cc1-f3f9-427a-8199-5b1ce00101ff"
 		// What a kernel since 3.18 knows; the machine's own mke2fs.conf must not decide.
-		features = "none,has_journal,ext_attr,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,huge_file,dir_nlink,extra_isize,metadata_csum"
+		features = "none,has_journal,ext_attr,dir_index,filetype,extent,64bit,flex_bg,sparse_super," +
+			"large_file,huge_file,dir_nlink,extra_isize,metadata_csum"
 	)
 	file := newFile(t, card.PermSize)
 	cmd := exec.Command("mke2fs", "-q", "-F",
@@ -40,7 +41,8 @@ func emptyExt4(t *testing.T) []byte {
 		"-J", "size=4", "-L", "perm", "-U", id, "-r", "1",
 		"-E", "hash_seed="+id+",lazy_itable_init=0,lazy_journal_init=0,nodiscard,root_owner=0:0", file)
 	// 2026-01-01
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "MKE2FS_CONFIG=/dev/null", "E2FSPROGS_FAKE_TIME=1767225600", "LC_ALL=C"}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "MKE2FS_CONFIG=/dev/null",
+		"E2FSPROGS_FAKE_TIME=1767225600", "LC_ALL=C"}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("mke2fs: %v: %s", err, out)
 	}

@@ -176,7 +176,9 @@ func TestCommandLineHasRoomForTrials(t *testing.T) {
 	if room := len(blank); room < 2*len(" gokrazy.try_boot_inactive=1") {
 		t.Errorf("room for %d bytes of marks", room)
 	}
-	for _, want := range []string{"console=tty1 console=serial0,115200 ", " root=PARTUUID=60c24cc1-f3f9-427a-8199-5b1ce0010001/PARTNROFF=1 ", " init=/gokrazy/init ", " panic=10 oops=panic"} {
+	for _, want := range []string{"console=tty1 console=serial0,115200 ",
+		" root=PARTUUID=60c24cc1-f3f9-427a-8199-5b1ce0010001/PARTNROFF=1 ",
+		" init=/gokrazy/init ", " panic=10 oops=panic"} {
 		if !strings.Contains(args, want) {
 			t.Errorf("no %q in %q", want, args)
 		}
@@ -204,7 +206,8 @@ func TestBootPartitionHoldsEveryLicence(t *testing.T) {
 	for _, e := range m.licences {
 		have[e.Path] = len(e.Bytes) > 0
 	}
-	for _, want := range []string{"go/std", "go/github.com_krazycam_krazycam", "example.com_kernel", "example.com_firmware", "libvpx", "libyuv", "libjpeg-turbo"} {
+	for _, want := range []string{"go/std", "go/github.com_krazycam_krazycam", "example.com_kernel",
+		"example.com_firmware", "libvpx", "libyuv", "libjpeg-turbo"} {
 		if !have["LICENCES/"+want+".txt"] {
 			t.Errorf("no licence text of %s", want)
 		}
@@ -259,7 +262,8 @@ func TestDefaultsOfAnImageLieInItsRootAndNotInTheSeed(t *testing.T) {
 	p := fakeParts(t)
 	p.Defaults = []byte(`{"stream": {"fps": 25}}`)
 	// A card's own seed would throw defaults away that lie there.
-	if b := readSeed(t, buildImage(t, p).Image); len(b) != card.SeedSize || len(bytes.TrimSpace(b)) != 0 || b[card.SeedSize-1] != '\n' {
+	if b := readSeed(t, buildImage(t, p).Image); len(b) != card.SeedSize || len(bytes.TrimSpace(b)) != 0 ||
+		b[card.SeedSize-1] != '\n' {
 		t.Errorf("seed of %d bytes: %q, want a placeholder", len(b), bytes.TrimSpace(b))
 	}
 	m, err := gather(piBoard(t), p)

@@ -39,7 +39,9 @@ func (m *material) readInitrd(b board.Board, p Parts) error {
 	}
 	folder := os.DirFS(modules)
 	var packed bytes.Buffer
-	report, err := initramfs.Build(&packed, initramfs.Config{Init: program, Modules: folder, Early: b.EarlyModules, Late: b.LateModules})
+	report, err := initramfs.Build(&packed, initramfs.Config{
+		Init: program, Modules: folder, Early: b.EarlyModules, Late: b.LateModules,
+	})
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,8 @@ func TestBootPartitionOfABoneHoldsTheTextsThatDebianNames(t *testing.T) {
 		own := texts[path.Join(card.LicenceFolder, pkg.Name+".txt")]
 		all := named.FindAllStringSubmatch(own, -1)
 		for _, n := range all {
-			if _, text, found := strings.Cut(own, "==== LICENSE."+n[1]+" ====\n"); !found || !strings.Contains(text, "TERMS AND CONDITIONS") {
+			if _, text, found := strings.Cut(own, "==== LICENSE."+n[1]+" ====\n"); !found ||
+				!strings.Contains(text, "TERMS AND CONDITIONS") {
 				t.Errorf("%s: Debian's file names %s, and its text is not on the card", pkg.Name, n[1])
 			}
 		}

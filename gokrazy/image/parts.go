@@ -20,7 +20,7 @@ import (
 
 // Parts names the files that an image is made of.
 type Parts struct {
-	Programs string  // folder with init, dhcp, ntp, heartbeat, randomd and camsource; preinit if the board has an initramfs
+	Programs string  // folder with card.RootPrograms, and preinit if the board has an initramfs
 	Kernel   Package // folder with vmlinuz, device trees, overlays, lib/modules
 	Firmware Package // folder with the boot firmware
 	// Licences gives the licence text of a Go module that is linked into one of
@@ -59,7 +59,9 @@ func gather(b board.Board, p Parts) (material, error) {
 	if p.Defaults != nil {
 		m.defaults = p.Defaults
 	}
-	for _, read := range []func(board.Board, Parts) error{m.readPrograms, m.readKernel, m.readModules, m.readBootFiles, m.readRaw, m.readInitrd, m.readLicences} {
+	for _, read := range []func(board.Board, Parts) error{
+		m.readPrograms, m.readKernel, m.readModules, m.readBootFiles, m.readRaw, m.readInitrd, m.readLicences,
+	} {
 		if err := read(b, p); err != nil {
 			return material{}, err
 		}
@@ -148,7 +150,8 @@ func (m *material) readModules(b board.Board, p Parts) error {
 		found = append(found, name)
 		m.modules = append(m.modules, disk.Entry{Path: path.Join("lib/modules", m.release, name), Mode: 0o644, Bytes: bytes})
 	}
-	m.modules = append(m.modules, disk.Entry{Path: path.Join("lib/modules", m.release, "modules.builtin"), Mode: 0o644, Bytes: builtin})
+	m.modules = append(m.modules, disk.Entry{Path: path.Join("lib/modules", m.release, "modules.builtin"),
+		Mode: 0o644, Bytes: builtin})
 	return checkOrder(found, string(deps))
 }
 
@@ -185,7 +188,8 @@ func (m *material) readBootFiles(b board.Board, p Parts) error {
 			}
 		}
 		if len(m.boot) == before {
-			return fmt.Errorf("%w boot file %s: neither in %s nor in %s", ErrMissing, pattern, p.Kernel.Folder, p.Firmware.Folder)
+			return fmt.Errorf("%w boot file %s: neither in %s nor in %s",
+				ErrMissing, pattern, p.Kernel.Folder, p.Firmware.Folder)
 		}
 	}
 	return nil

@@ -41,7 +41,8 @@ func (m *material) readRaw(b board.Board, p Parts) error {
 			return fmt.Errorf("%s at byte %d: %w: what lies before it ends at %d", r.Name, start, ErrUnfit, end)
 		}
 		if end = start + int64(len(bytes)); end > card.BootStart {
-			return fmt.Errorf("%s of %d bytes at byte %d: %w: the boot partition begins at %d", r.Name, len(bytes), start, ErrUnfit, card.BootStart)
+			return fmt.Errorf("%s of %d bytes at byte %d: %w: the boot partition begins at %d",
+				r.Name, len(bytes), start, ErrUnfit, card.BootStart)
 		}
 		m.raw = append(m.raw, rawFile{r.Name, r.Sector, bytes})
 	}

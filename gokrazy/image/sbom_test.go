@@ -31,7 +31,8 @@ func TestBillListsModulesCodecsAndKernel(t *testing.T) {
 		have[c.Name] = c.Version
 	}
 	for name, want := range map[string]string{
-		"linux": imagetest.Release, "libvpx": "1.12.0-1", "libturbojpeg0-dev": "2.1.5", "example.com/kernel": "v1.0.0", "example.com/firmware": "v2.0.0",
+		"linux": imagetest.Release, "libvpx": "1.12.0-1", "libturbojpeg0-dev": "2.1.5",
+		"example.com/kernel": "v1.0.0", "example.com/firmware": "v2.0.0",
 	} {
 		if have[name] != want {
 			t.Errorf("%s is %q, want %q", name, have[name], want)
@@ -46,7 +47,8 @@ func TestBillNamesALicenceOnTheBootPartitionForEachPart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.about[0].modules = append(m.about[0].modules, &debug.Module{Path: "example.com/linked", Version: "v1.0.0", Sum: "h1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="})
+	m.about[0].modules = append(m.about[0].modules, &debug.Module{Path: "example.com/linked",
+		Version: "v1.0.0", Sum: "h1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="})
 	text, err := bill(b, p, m)
 	if err != nil {
 		t.Fatal(err)

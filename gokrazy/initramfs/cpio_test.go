@@ -59,7 +59,8 @@ func TestListReadsBackWhatBuildWrote(t *testing.T) {
 	var got []string
 	for _, f := range files {
 		got = append(got, fmt.Sprintf("%s %o", f.Name, f.Mode))
-		if want, ok := exampleTree["kernel/media/"+strings.TrimLeft(filepath.Base(f.Name), "0123456789-")]; ok && !bytes.Equal(f.Bytes, want.Data) {
+		name := strings.TrimLeft(filepath.Base(f.Name), "0123456789-")
+		if want, ok := exampleTree["kernel/media/"+name]; ok && !bytes.Equal(f.Bytes, want.Data) {
 			t.Errorf("%s has other bytes", f.Name)
 		}
 	}
@@ -80,7 +81,8 @@ func TestCpioUnpacksTheArchive(t *testing.T) {
 	}
 	plain := unpack(t, packed)
 	listing := tool(t, "", plain, "cpio", "-itv", "--quiet")
-	for _, want := range []string{"crw-------   1 root     root       5,   1 Jan  1  1970 dev/console", "-rwxr-xr-x   1 root     root            9 Jan  1  1970 init", "early/000-mc.ko"} {
+	for _, want := range []string{"crw-------   1 root     root       5,   1 Jan  1  1970 dev/console",
+		"-rwxr-xr-x   1 root     root            9 Jan  1  1970 init", "early/000-mc.ko"} {
 		if !strings.Contains(listing, want) {
 			t.Errorf("cpio does not list %q in\n%s", want, listing)
 		}

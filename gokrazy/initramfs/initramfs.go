@@ -113,7 +113,8 @@ func closure(c Config) (early, late []module, r Report, err error) {
 			r.Release = m.info.Release
 		}
 		if m.info.Release != r.Release {
-			return nil, nil, Report{}, fmt.Errorf("module %s is made for kernel %s, others for %s: %w", m.path, m.info.Release, r.Release, ErrDamaged)
+			return nil, nil, Report{}, fmt.Errorf("module %s is made for kernel %s, others for %s: %w",
+				m.path, m.info.Release, r.Release, ErrDamaged)
 		}
 		if i < first {
 			r.Early = append(r.Early, m.path)

@@ -24,20 +24,22 @@ func kernelTree(builtIn, builtInInfo string, modules map[string][]string) fstest
 		"modules.builtin.modinfo": {Data: []byte(strings.ReplaceAll(builtInInfo, " ", "\x00"))},
 	}
 	for name, fields := range modules {
-		tree["kernel/"+name+".ko"] = &fstest.MapFile{Data: exampleModule(append(fields, "vermagic="+release+" SMP mod_unload ARMv7"))}
+		fields = append(fields, "vermagic="+release+" SMP mod_unload ARMv7")
+		tree["kernel/"+name+".ko"] = &fstest.MapFile{Data: exampleModule(fields)}
 	}
 	return tree
 }
 
-var exampleTree = kernelTree("kernel/lib/crc16.ko\nkernel/drivers/mmc/core/mmc_core.ko\n", "edma.license=GPL tracefs.alias=fs-tracefs", map[string][]string{
-	"fs/ext4":           {"depends=jbd2,crc16", "softdep=pre: crypto-crc32c fs-tracefs"},
-	"fs/jbd2":           {"depends="},
-	"crypto/crc32c_gen": {"alias=crypto-crc32c", "alias=crc32c"},
-	"media/uvc-video":   {"depends=video-dev,mc"},
-	"media/video-dev":   {"depends=mc", "softdep=nonesense pre: nothing-there post: late_friend"},
-	"media/mc":          nil,
-	"media/late-friend": {"depends=mc", "softdep=pre: video-dev"}, // a soft circle
-})
+var exampleTree = kernelTree("kernel/lib/crc16.ko\nkernel/drivers/mmc/core/mmc_core.ko\n",
+	"edma.license=GPL tracefs.alias=fs-tracefs", map[string][]string{
+		"fs/ext4":           {"depends=jbd2,crc16", "softdep=pre: crypto-crc32c fs-tracefs"},
+		"fs/jbd2":           {"depends="},
+		"crypto/crc32c_gen": {"alias=crypto-crc32c", "alias=crc32c"},
+		"media/uvc-video":   {"depends=video-dev,mc"},
+		"media/video-dev":   {"depends=mc", "softdep=nonesense pre: nothing-there post: late_friend"},
+		"media/mc":          nil,
+		"media/late-friend": {"depends=mc", "softdep=pre: video-dev"}, // a soft circle
+	})
 
 // names are the modules' names in order.
 func names(paths []string) string {
@@ -51,7 +53,8 @@ func names(paths []string) string {
 func build(t *testing.T, files fs.FS, early, late string) (Report, []byte, error) {
 	t.Helper()
 	var out bytes.Buffer
-	r, err := Build(&out, Config{Init: []byte("\x7fELF init"), Modules: files, Early: strings.Fields(early), Late: strings.Fields(late)})
+	r, err := Build(&out, Config{Init: []byte("\x7fELF init"), Modules: files,
+		Early: strings.Fields(early), Late: strings.Fields(late)})
 	return r, out.Bytes(), err
 }
 
@@ -66,7 +69,8 @@ func TestBuildPutsEveryModuleBehindWhatItNeeds(t *testing.T) {
 	} {
 		r, _, err := build(t, exampleTree, c.early, c.late)
 		if err != nil || names(r.Early) != c.wantEarly || names(r.Late) != c.wantLate {
-			t.Errorf("%s: early %q, late %q, %v, want %q and %q", c.name, names(r.Early), names(r.Late), err, c.wantEarly, c.wantLate)
+			t.Errorf("%s: early %q, late %q, %v, want %q and %q",
+				c.name, names(r.Early), names(r.Late), err, c.wantEarly, c.wantLate)
 		}
 	}
 }
@@ -76,15 +80,18 @@ func TestBuildTakesThePortableBearerOfAnAlias(t *testing.T) {
 		"fs/ext4":          {"softdep=pre: crypto-crc32c"},
 		"arm/crc32-arm-ce": {"alias=crypto-crc32c"}, "crypto/crc32c_generic": {"alias=crypto-crc32c"},
 	}
-	if r, _, err := build(t, kernelTree("", "", modules), "ext4", ""); err != nil || names(r.Early) != "crc32c_generic ext4" {
+	if r, _, err := build(t, kernelTree("", "", modules), "ext4", ""); err != nil ||
+		names(r.Early) != "crc32c_generic ext4" {
 		t.Errorf("with a generic one: %q, %v", names(r.Early), err)
 	}
-	if r, _, err := build(t, kernelTree("", "", modules), "crc32-arm-ce ext4", ""); err != nil || names(r.Early) != "crc32-arm-ce ext4" {
+	if r, _, err := build(t, kernelTree("", "", modules), "crc32-arm-ce ext4", ""); err != nil ||
+		names(r.Early) != "crc32-arm-ce ext4" {
 		t.Errorf("with the board's own choice: %q, %v", names(r.Early), err)
 	}
 	modules["x86/crc32c-intel"] = modules["crypto/crc32c_generic"]
 	delete(modules, "crypto/crc32c_generic")
-	if r, _, err := build(t, kernelTree("", "", modules), "ext4", ""); err != nil || names(r.Early) != "crc32-arm-ce crc32c-intel ext4" {
+	if r, _, err := build(t, kernelTree("", "", modules), "ext4", ""); err != nil ||
+		names(r.Early) != "crc32-arm-ce crc32c-intel ext4" {
 		t.Errorf("without a generic one: %q, %v", names(r.Early), err)
 	}
 }

@@ -47,8 +47,9 @@ func TestLoadOrderIsModprobes(t *testing.T) {
 		all = append(all, name)
 	}
 	slices.Sort(all)
-	asked := []string{"ext4", "uvcvideo", "ti_cpsw_new", "sdhci-omap", "musb_dsps", "xfs", "cifs"} // not btrfs: of several softdep fields modprobe reads one
-	for i := 0; i < len(all); i += 150 {                                                           // modprobe takes 10 ms
+	// not btrfs: of several softdep fields modprobe reads one
+	asked := []string{"ext4", "uvcvideo", "ti_cpsw_new", "sdhci-omap", "musb_dsps", "xfs", "cifs"}
+	for i := 0; i < len(all); i += 150 { // modprobe takes 10 ms
 		asked = append(asked, all[i])
 	}
 	for _, name := range asked {
@@ -58,7 +59,8 @@ func TestLoadOrderIsModprobes(t *testing.T) {
 			continue
 		}
 		var theirs []string
-		for line := range strings.Lines(tool(t, "", nil, "/sbin/modprobe", "-d", base, "-S", release, "--show-depends", "--ignore-install", name)) {
+		for line := range strings.Lines(tool(t, "", nil, "/sbin/modprobe", "-d", base, "-S", release,
+			"--show-depends", "--ignore-install", name)) {
 			if file, ok := strings.CutPrefix(line, "insmod "); ok {
 				theirs = append(theirs, strings.TrimPrefix(strings.Fields(file)[0], ours+"/"))
 			}

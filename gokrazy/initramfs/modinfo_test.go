@@ -37,7 +37,8 @@ func exampleModule(fields []string) []byte {
 
 func TestParseModinfo(t *testing.T) {
 	got, err := ParseModinfo(exampleModule([]string{
-		"license=GPL", "alias=of:N*T*Cti,omap3-wdt", "alias=fs-ext4", "alias=", "depends=udc-core,,usbcore", "parm=x:y", "no value",
+		"license=GPL", "alias=of:N*T*Cti,omap3-wdt", "alias=fs-ext4", "alias=",
+		"depends=udc-core,,usbcore", "parm=x:y", "no value",
 		"softdep=pre: a-b c post: d", "softdep=first pre: e", "vermagic=6.1.0-50-armmp SMP mod_unload",
 	}))
 	want := Modinfo{

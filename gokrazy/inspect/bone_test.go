@@ -25,7 +25,8 @@ func TestBoneImageIsReadBackAsItWasBuilt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Problems) != 0 || r.Board != "bbb" || r.Loader != "U-Boot" || r.Kernel != built.Kernel || len(r.Slots[0].Modules) != 0 {
+	if len(r.Problems) != 0 || r.Board != "bbb" || r.Loader != "U-Boot" || r.Kernel != built.Kernel ||
+		len(r.Slots[0].Modules) != 0 {
 		t.Errorf("%+v", r)
 	}
 	if !strings.HasPrefix(r.Cmdline, "console=") || built.Initrd == 0 || built.Modules < 40 {
@@ -45,7 +46,8 @@ func TestBoneImageIsReadBackAsItWasBuilt(t *testing.T) {
 			t.Errorf("inspect says %+v of %s with %d bytes", raw, name, len(want))
 		}
 	}
-	for tool, args := range map[string][]string{"sgdisk": {"-v", built.Image}, "fsck.fat": {"-n", bootPartition(t, built.Image)}} {
+	for tool, args := range map[string][]string{"sgdisk": {"-v", built.Image},
+		"fsck.fat": {"-n", bootPartition(t, built.Image)}} {
 		imagetest.Need(t, tool)
 		if out, err := exec.Command(tool, args...).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", tool, err, out)
@@ -105,7 +107,8 @@ func TestInspectNoticesABoneThatCannotBoot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Join(r.Problems, "\n"); !strings.Contains(got, "no MLO") || !strings.Contains(got, "boot.scr is none for U-Boot, or damaged") {
+	if got := strings.Join(r.Problems, "\n"); !strings.Contains(got, "no MLO") ||
+		!strings.Contains(got, "boot.scr is none for U-Boot, or damaged") {
 		t.Errorf("problems: %s", got)
 	}
 }

@@ -88,7 +88,8 @@ func Image(ctx context.Context, r io.ReaderAt, size int64) (Report, error) {
 		return Report{}, fmt.Errorf("inspect: %w", err)
 	}
 	if len(table.Partitions) != card.Partitions {
-		return Report{}, fmt.Errorf("inspect: %d partitions, an image of ours has %d: %w", len(table.Partitions), card.Partitions, disk.ErrDamaged)
+		return Report{}, fmt.Errorf("inspect: %d partitions, an image of ours has %d: %w",
+			len(table.Partitions), card.Partitions, disk.ErrDamaged)
 	}
 	out := Report{Size: table.Size, Disk: table.Disk.String(), Problems: []string{}}
 	if out.SHA256, err = image.SHA256(ctx, io.NewSectionReader(r, 0, table.Size)); err != nil {

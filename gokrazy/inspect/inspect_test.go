@@ -128,7 +128,8 @@ func TestInspectNamesWhatDoesNotFit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for file, change := range map[string][2]string{"cmdline.txt": {"PARTNROFF=1", "PARTNROFF=2"}, "vmlinuz": {"6.1.0-fake", "6.1.0-evil"}} {
+	for file, change := range map[string][2]string{"cmdline.txt": {"PARTNROFF=1", "PARTNROFF=2"},
+		"vmlinuz": {"6.1.0-fake", "6.1.0-evil"}} {
 		at, size, err := boot.Extent(file)
 		if err != nil {
 			t.Fatal(err)
@@ -146,7 +147,8 @@ func TestInspectNamesWhatDoesNotFit(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := strings.Join(r.Problems, "\n")
-	for _, want := range []string{"root B is empty, and the command line names it", `modules for kernel ["6.1.0-fake"], the kernel is 6.1.0-evil`} {
+	for _, want := range []string{"root B is empty, and the command line names it",
+		`modules for kernel ["6.1.0-fake"], the kernel is 6.1.0-evil`} {
 		if !strings.Contains(all, want) {
 			t.Errorf("no %q in %q", want, all)
 		}

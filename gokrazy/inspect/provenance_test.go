@@ -26,7 +26,8 @@ func TestSourcesSayWhereEachPartOfABoneIsFrom(t *testing.T) {
 		}
 		all := map[string]card.FileState{}
 		for _, part := range r.Parts {
-			if part.Version == "" || part.SHA256 == "" || !strings.Contains(part.Source, part.Version) || strings.Contains(part.Source, "VERSION") {
+			if part.Version == "" || part.SHA256 == "" || !strings.Contains(part.Source, part.Version) ||
+				strings.Contains(part.Source, "VERSION") {
 				t.Errorf("%s %s, sha256 %q, source %q", part.Name, part.Version, part.SHA256, part.Source)
 			}
 			for _, file := range part.Files {
@@ -36,7 +37,8 @@ func TestSourcesSayWhereEachPartOfABoneIsFrom(t *testing.T) {
 		return all
 	}
 	got := states()
-	for _, want := range []string{"boot:vmlinuz", "boot:initrd.bin", "boot:am335x-boneblack.dtb", "boot:am335x-bonegreen.dtb", "sector:256/MLO", "sector:768/u-boot.img"} {
+	for _, want := range []string{"boot:vmlinuz", "boot:initrd.bin", "boot:am335x-boneblack.dtb",
+		"boot:am335x-bonegreen.dtb", "sector:256/MLO", "sector:768/u-boot.img"} {
 		if got[want] != card.FileSame {
 			t.Errorf("%s is %q", want, got[want])
 		}
@@ -62,7 +64,8 @@ func TestSourcesOfAPiNameItsModules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Parts) != 2 || r.Parts[0].Name != "example.com/kernel" || r.Parts[0].Sum != "h1:kernel=" || r.Parts[1].Sum != "h1:firmware=" || !strings.Contains(r.Parts[1].Source, "v2.0.0") {
+	if len(r.Parts) != 2 || r.Parts[0].Name != "example.com/kernel" || r.Parts[0].Sum != "h1:kernel=" ||
+		r.Parts[1].Sum != "h1:firmware=" || !strings.Contains(r.Parts[1].Source, "v2.0.0") {
 		t.Fatalf("%+v", r)
 	}
 	for _, part := range r.Parts {

@@ -105,7 +105,8 @@ func (b *boardBench) goOn(ctx context.Context, t *testing.T, out string) (progre
 	if err := tool.Wait(); err != nil {
 		t.Fatalf("camctl bench: %v\n%s", err, said.String())
 	}
-	t.Logf("FIGURE bench on the board: from power on (QEMU) to the result, kept by camctl bench: %.1f s", time.Since(m.Started()).Seconds())
+	t.Logf("FIGURE bench on the board: from power on (QEMU) to the result, kept by camctl bench: %.1f s",
+		time.Since(m.Started()).Seconds())
 	if _, err := m.WaitLine(ctx, regexp.MustCompile(`^camsource READY rtp=10\.0\.2\.2:`)); err != nil {
 		t.Error(err)
 	}
@@ -128,7 +129,8 @@ func (b *boardBench) goOn(ctx context.Context, t *testing.T, out string) (progre
 func (b *boardBench) again(ctx context.Context, t *testing.T, out string) (progress string) {
 	t.Helper()
 	temp := t.TempDir()
-	cmd := exec.CommandContext(ctx, "bash", "-o", "pipefail", "-c", `"$0" vm "$1" | "$0" bench - --out "$2"`, b.camctl, b.image, out)
+	cmd := exec.CommandContext(ctx, "bash", "-o", "pipefail", "-c",
+		`"$0" vm "$1" | "$0" bench - --out "$2"`, b.camctl, b.image, out)
 	cmd.Env = append(os.Environ(), "TMPDIR="+temp)
 	var said strings.Builder
 	cmd.Stderr = &said
@@ -220,15 +222,18 @@ func readBench(t *testing.T, b []byte) (r benchResult) {
 // check looks at what an owner would believe.
 func (r benchResult) check(t *testing.T, version string) {
 	t.Helper()
-	if r.Version != version || r.Version == "" || r.Model == "" || r.Model == "unknown" || r.Arch != "arm64" || r.Interrupted {
-		t.Errorf("result of version %q, model %q, %s, interrupted %v; want version %q, a model, arm64, whole", r.Version, r.Model, r.Arch, r.Interrupted, version)
+	if r.Version != version || r.Version == "" || r.Model == "" || r.Model == "unknown" ||
+		r.Arch != "arm64" || r.Interrupted {
+		t.Errorf("result of version %q, model %q, %s, interrupted %v; want version %q, a model, arm64, whole",
+			r.Version, r.Model, r.Arch, r.Interrupted, version)
 	}
 	if len(r.Rows) != benchRows {
 		t.Fatalf("%d rows, want %d", len(r.Rows), benchRows)
 	}
 	for i, row := range r.Rows {
 		size, speed := benchSizes[i/len(benchSpeeds)], benchSpeeds[i%len(benchSpeeds)]
-		if got := fmt.Sprintf("%dx%d", row.Size.Width, row.Size.Height); got != size || row.Speed != speed || row.Threads != 1 || row.Frames != 20 {
+		if got := fmt.Sprintf("%dx%d", row.Size.Width, row.Size.Height); got != size || row.Speed != speed ||
+			row.Threads != 1 || row.Frames != 20 {
 			t.Errorf("row %d is %+v, want %s, speed %d, one thread, 20 pictures", i, row, size, speed)
 		}
 		if row.FPS <= 0 || row.PSNR < 30 || row.PSNR > 60 {
@@ -245,7 +250,8 @@ func TestBoardMeasuresItselfAndGoesOnAfterAPowerCutInVM(t *testing.T) {
 	first, second := filepath.Join(b.dir, "first.json"), filepath.Join(b.dir, "second.json")
 	progress := b.goOn(ctx, t, first)
 	if !strings.Contains(progress, "bench: going on behind ") || strings.Contains(progress, "bench: 1 of 12") ||
-		!strings.Contains(progress, "bench: 12 of 12: 80x64 speed -16 threads 1: ") || !strings.Contains(progress, "\nrecommended: ") {
+		!strings.Contains(progress, "bench: 12 of 12: 80x64 speed -16 threads 1: ") ||
+		!strings.Contains(progress, "\nrecommended: ") {
 		t.Errorf("camctl bench said after the power cut:\n%s", progress)
 	}
 	result, err := os.ReadFile(first)

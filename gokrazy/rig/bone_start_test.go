@@ -55,7 +55,8 @@ func startBone(t *testing.T, image string) (slow []string) {
 	g.startFarEnd(t, nil)
 	var err error
 	g.Machine, err = vm.Start(ctx, vm.Config{
-		Image: image, Snapshot: true, Seed: g.seed(t), Camera: virtualcam.New(g.source), QEMUArgs: []string{"-icount", boneClock},
+		Image: image, Snapshot: true, Seed: g.seed(t), Camera: virtualcam.New(g.source),
+		QEMUArgs: []string{"-icount", boneClock},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +69,8 @@ func startBone(t *testing.T, image string) (slow []string) {
 		most time.Duration
 	}{
 		{"modules for the root", regexp.MustCompile(`preinit READY .* load=(\d+)ms`), "ms", boneEarly},
-		{"from the kernel's start to the first RTP packet", regexp.MustCompile(`camsource READY .*uptime=([0-9.]+)`), "s", boneStart},
+		{"from the kernel's start to the first RTP packet",
+			regexp.MustCompile(`camsource READY .*uptime=([0-9.]+)`), "s", boneStart},
 	} {
 		line, err := g.WaitLine(ctx, step.line)
 		if err != nil {

@@ -70,7 +70,8 @@ func (g *rig) checkEveryFrame(t *testing.T) {
 	if _, err := g.tap.out.WriteToUDPAddrPort(bye, netip.AddrPortFrom(rtp.Addr(), rtp.Port()+1)); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(5 * time.Second); len(ffmpeg.sightings()) < g.tap.counted().frames && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(5 * time.Second); len(ffmpeg.sightings()) < g.tap.counted().frames &&
+		time.Now().Before(deadline); {
 		<-tick.C
 	}
 	decoded, sent := len(ffmpeg.sightings()), g.tap.counted().frames

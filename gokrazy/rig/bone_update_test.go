@@ -192,7 +192,8 @@ func (u *updatedBone) streams(ctx context.Context, t *testing.T, partition, mark
 	if err := json.Unmarshal(u.ask(ctx, t, http.MethodGet, "/", nil), &status); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("FIGURE bbb streams from %s %.0f s after power on, %d of %d MiB are free", partition, time.Since(u.Started()).Seconds(),
+	t.Logf("FIGURE bbb streams from %s %.0f s after power on, %d of %d MiB are free",
+		partition, time.Since(u.Started()).Seconds(),
 		status.Meminfo["MemAvailable"]>>20, status.Meminfo["MemTotal"]>>20)
 	if status.SBOMHash != mark {
 		t.Errorf("root %s is %q, want %q", partition, status.SBOMHash, mark)
@@ -203,7 +204,8 @@ func (u *updatedBone) streams(ctx context.Context, t *testing.T, partition, mark
 func (u *updatedBone) update(ctx context.Context, t *testing.T, root []byte, offset string) {
 	t.Helper()
 	began := time.Now()
-	if got, want := string(u.ask(ctx, t, http.MethodPut, "/update/root", root)), fmt.Sprintf("%x", sha256.Sum256(root)); got != want {
+	got, want := string(u.ask(ctx, t, http.MethodPut, "/update/root", root)), fmt.Sprintf("%x", sha256.Sum256(root))
+	if got != want {
 		t.Fatalf("the board took a root of sha256 %s, it is %s", got, want)
 	}
 	t.Logf("FIGURE bbb took a root of %d bytes in %.1f s", len(root), time.Since(began).Seconds())

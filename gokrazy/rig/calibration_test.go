@@ -41,7 +41,8 @@ func (g *rig) calibrate(t *testing.T) calibration {
 			t.Fatalf("%s: %v", l.Text, err)
 		}
 		c := calibrated(time.Duration(seconds*float64(time.Second)), kernelTimes[g.board])
-		t.Logf("FIGURE %s: calibration: the kernel took %.2f s to process 1, %v here: limits on time and rate are scaled by %.2f",
+		t.Logf("FIGURE %s: calibration: the kernel took %.2f s to process 1, %v here: "+
+			"limits on time and rate are scaled by %.2f",
 			g.board, seconds, kernelTimes[g.board], float64(c))
 		return c
 	}

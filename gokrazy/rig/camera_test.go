@@ -26,7 +26,8 @@ import (
 )
 
 // uvcModules in the order in which the kernel of the image takes them.
-var uvcModules = []string{"videobuf2-common", "videobuf2-v4l2", "uvc", "videobuf2-memops", "videobuf2-vmalloc", "uvcvideo"}
+var uvcModules = []string{"videobuf2-common", "videobuf2-v4l2", "uvc", "videobuf2-memops",
+	"videobuf2-vmalloc", "uvcvideo"}
 
 // guestRoot makes a root file system with the guest and its modules, and gives the kernel.
 func guestRoot(t *testing.T) (packed, kernel []byte) {
@@ -38,7 +39,8 @@ func guestRoot(t *testing.T) (packed, kernel []byte) {
 			t.Fatal(err)
 		}
 	}
-	run(t, []string{"GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=0"}, "go", "build", "-o", filepath.Join(root, "guest"), "./testdata/guest")
+	run(t, []string{"GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=0"}, "go", "build", "-o",
+		filepath.Join(root, "guest"), "./testdata/guest")
 	module := run(t, nil, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/gokrazy/kernel.rpi")
 	for _, name := range uvcModules {
 		found, _ := filepath.Glob(filepath.Join(module, "lib/modules/*/kernel/drivers/media/*/"+name+".ko"))
@@ -56,7 +58,8 @@ func guestRoot(t *testing.T) (packed, kernel []byte) {
 		}
 	}
 	image := filepath.Join(dir, "root.img")
-	run(t, nil, "mksquashfs", root, image, "-comp", "gzip", "-noappend", "-all-root", "-no-xattrs", "-quiet", "-no-progress",
+	run(t, nil, "mksquashfs", root, image, "-comp", "gzip", "-noappend", "-all-root", "-no-xattrs",
+		"-quiet", "-no-progress",
 		"-p", "dev/console c 600 0 0 5 1")
 	packed, err := os.ReadFile(image)
 	if err != nil {
@@ -75,7 +78,8 @@ func guestCard(t *testing.T, arguments string) string {
 	root, kernel := guestRoot(t)
 	const mib, start, size = 1 << 20, 1 << 20, 64 << 20
 	id := disk.GUID{2}
-	cmdline := "quiet root=PARTUUID=" + id.String() + "/PARTNROFF=1 rootwait rootfstype=squashfs ro init=/guest panic=1 -- " + arguments
+	cmdline := "quiet root=PARTUUID=" + id.String() + "/PARTNROFF=1 rootwait rootfstype=squashfs ro " +
+		"init=/guest panic=1 -- " + arguments
 	rootSize := int64(len(root)+mib-1) / mib * mib
 	table := disk.Table{Disk: disk.GUID{1}, Size: start + size + rootSize + mib, Partitions: []disk.Partition{
 		{Type: disk.TypeEFI, ID: id, Start: start, Size: size},
@@ -161,7 +165,8 @@ func (g *guestVM) buffers(n int) sentBuffer {
 			g.t.Fatalf("buffer %d of the guest is none that the camera made", i)
 		}
 		if i > 0 && (b.number > last.number) != (sequence > lastSequence) || b.number == last.number {
-			g.t.Fatalf("buffer with sequence %d holds picture %d, that with %d held %d", sequence, b.number, lastSequence, last.number)
+			g.t.Fatalf("buffer with sequence %d holds picture %d, that with %d held %d",
+				sequence, b.number, lastSequence, last.number)
 		}
 		last, lastSequence = b, sequence
 	}

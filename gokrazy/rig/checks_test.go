@@ -26,7 +26,8 @@ func (g *rig) checkStart(ctx context.Context, t *testing.T) {
 	g.slower = g.calibrate(t)
 	g.decoders = append(g.decoders, <-g.second)
 	since := func(at time.Time) float64 { return at.Sub(g.Started()).Seconds() }
-	t.Logf("FIGURE %s: power on (QEMU) to gateway request %.2f s, to first RTP packet %.2f s, to first decoded picture %.2f s",
+	t.Logf("FIGURE %s: power on (QEMU) to gateway request %.2f s, "+
+		"to first RTP packet %.2f s, to first decoded picture %.2f s",
 		g.board, since(<-g.asked), since(g.tap.counted().first), since(first.at))
 }
 
@@ -43,7 +44,8 @@ func (g *rig) sayLines(t *testing.T) {
 			_, _ = fmt.Sscanf(rss, "%dkB", &memory) // one that cannot be read stays 0
 		}
 	}
-	t.Logf("FIGURE %s: resident memory of camsource when its first frame is sent, %dx%d: %d kB", g.board, rigSize.Width, rigSize.Height, memory)
+	t.Logf("FIGURE %s: resident memory of camsource when its first frame is sent, %dx%d: %d kB",
+		g.board, rigSize.Width, rigSize.Height, memory)
 	if memory < 1000 || memory > rigMaxMemory {
 		t.Errorf("camsource keeps %d kB in memory, want at most %d", memory, rigMaxMemory)
 	}
@@ -76,7 +78,8 @@ func (g *rig) checkStream(ctx context.Context, t *testing.T) {
 	}
 	for _, d := range g.decoders {
 		r, fit := summarize(d.sightings()), d.fitness(t)
-		t.Logf("FIGURE %s 320x240@30, %s: unreadable %d, repeated %d, backwards %d; %v", g.board, d.name, r.unreadable, r.repeated, r.backwards, &fit)
+		t.Logf("FIGURE %s 320x240@30, %s: unreadable %d, repeated %d, backwards %d; %v",
+			g.board, d.name, r.unreadable, r.repeated, r.backwards, &fit)
 		if r.unreadable != 0 || r.backwards != 0 || r.repeated != 0 {
 			t.Errorf("%s: unreadable %d, backwards %d, repeated %d, want 0", d.name, r.unreadable, r.backwards, r.repeated)
 		}
@@ -176,7 +179,8 @@ func (g *rig) replug(ctx context.Context, t *testing.T) (inTime bool) {
 func (g *rig) tshark(t *testing.T, filter, field string) []string {
 	t.Helper()
 	rtp := g.tap.LocalAddr().(*net.UDPAddr).Port
-	out := run(t, nil, "tshark", "-n", "-r", g.capture, "-d", fmt.Sprintf("udp.port==%d,rtp", rtp), "-d", fmt.Sprintf("udp.port==%d,rtcp", g.rtcpPort),
+	out := run(t, nil, "tshark", "-n", "-r", g.capture,
+		"-d", fmt.Sprintf("udp.port==%d,rtp", rtp), "-d", fmt.Sprintf("udp.port==%d,rtcp", g.rtcpPort),
 		"-d", "rtp.pt==96,vp8", "-d", fmt.Sprintf("tcp.port==%d,http", g.gateway), "-Y", filter, "-T", "fields", "-e", field)
 	var values []string
 	for _, line := range strings.Split(out, "\n") {
@@ -210,8 +214,10 @@ func (g *rig) checkWire(t *testing.T) {
 		t.Fatal(err)
 	}
 	allowed := fmt.Sprintf("arp || icmpv6 || dhcp || dns || ntp || tcp.dstport == %d", g.gateway)
-	if early := g.tshark(t, fmt.Sprintf("frame.number < %d && eth.src == 52:54:00:12:34:56 && !(%s)", first, allowed), "_ws.col.Info"); len(early) > 0 {
-		t.Errorf("before the grant the board sent %d packets that are none of %s, the first: %s", len(early), allowed, early[0])
+	filter := fmt.Sprintf("frame.number < %d && eth.src == 52:54:00:12:34:56 && !(%s)", first, allowed)
+	if early := g.tshark(t, filter, "_ws.col.Info"); len(early) > 0 {
+		t.Errorf("before the grant the board sent %d packets that are none of %s, the first: %s",
+			len(early), allowed, early[0])
 	}
 }
 
@@ -223,8 +229,10 @@ func (g *rig) checkEchoes(t *testing.T) {
 	answered := g.tshark(t, "icmp.type == 0 && eth.dst == 52:54:00:12:34:56", "frame.number")
 	receiver := g.tshark(t, "rtp", "ip.dst")[0]
 	t.Logf("FIGURE %s: %d echo requests to the receiver's host, %d answers", g.board, len(asked), len(answered))
-	if len(asked) == 0 || len(answered) == 0 || slices.ContainsFunc(asked, func(to string) bool { return to != receiver }) {
-		t.Errorf("%d echo requests to %v with %d answers, want some, to %s alone", len(asked), slices.Compact(asked), len(answered), receiver)
+	elsewhere := slices.ContainsFunc(asked, func(to string) bool { return to != receiver })
+	if len(asked) == 0 || len(answered) == 0 || elsewhere {
+		t.Errorf("%d echo requests to %v with %d answers, want some, to %s alone",
+			len(asked), slices.Compact(asked), len(answered), receiver)
 	}
 }
 
@@ -255,6 +263,7 @@ func (g *rig) sayWithoutDHCP(t *testing.T) {
 	acked := seconds("dhcp.option.dhcp == 5")
 	request := seconds(fmt.Sprintf("http.request && tcp.dstport == %d", g.gateway))
 	rtp := seconds("rtp")
-	t.Logf("FIGURE %s: init %.2f s, DHCP ACK to gateway request %.2f s, to first RTP packet %.2f s: init to RTP without DHCP %.2f s (DHCP's own packets took %.2f s)",
+	t.Logf("FIGURE %s: init %.2f s, DHCP ACK to gateway request %.2f s, to first RTP packet %.2f s: "+
+		"init to RTP without DHCP %.2f s (DHCP's own packets took %.2f s)",
 		g.board, up-start, request-acked, rtp-acked, up-start+rtp-acked, acked-asked)
 }

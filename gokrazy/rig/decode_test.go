@@ -99,9 +99,11 @@ func startDecoder(t *testing.T, source *rigSource, s virtualcam.Size, name strin
 
 // startGStreamer decodes with a jitter buffer of 20 ms.
 func startGStreamer(t *testing.T, source *rigSource, s virtualcam.Size, port netip.AddrPort) *decoder {
-	return startDecoder(t, source, s, "gst-launch-1.0", "-q", "udpsrc", "address=127.0.0.1", fmt.Sprintf("port=%d", port.Port()),
+	return startDecoder(t, source, s, "gst-launch-1.0", "-q", "udpsrc", "address=127.0.0.1",
+		fmt.Sprintf("port=%d", port.Port()),
 		"caps=application/x-rtp,media=video,encoding-name=VP8,payload=96,clock-rate=90000", "!",
-		"rtpjitterbuffer", "latency=20", "!", "rtpvp8depay", "!", "vp8dec", "!", "video/x-raw,format=I420", "!", "fdsink", "fd=1", "sync=false")
+		"rtpjitterbuffer", "latency=20", "!", "rtpvp8depay", "!", "vp8dec", "!",
+		"video/x-raw,format=I420", "!", "fdsink", "fd=1", "sync=false")
 }
 
 // startFFmpeg decodes what an SDP announces, and returns when it listens. It gives up
@@ -111,11 +113,13 @@ func startGStreamer(t *testing.T, source *rigSource, s virtualcam.Size, port net
 // complains about them ("non monotonically increasing dts").
 func startFFmpeg(t *testing.T, source *rigSource, s virtualcam.Size, port netip.AddrPort) *decoder {
 	sdp := filepath.Join(t.TempDir(), "stream.sdp")
-	text := fmt.Sprintf("v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=rig\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=video %d RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n", port.Port())
+	text := fmt.Sprintf("v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=rig\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"+
+		"m=video %d RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n", port.Port())
 	if err := os.WriteFile(sdp, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d := startDecoder(t, source, s, "ffmpeg", "-nostdin", "-loglevel", "warning", "-protocol_whitelist", "file,udp,rtp", "-threads", "1",
+	d := startDecoder(t, source, s, "ffmpeg", "-nostdin", "-loglevel", "warning",
+		"-protocol_whitelist", "file,udp,rtp", "-threads", "1",
 		"-i", sdp, "-fps_mode", "passthrough", "-enc_time_base", "-1", "-pix_fmt", "yuv420p", "-f", "rawvideo", "pipe:1")
 	waitBound(t, port)
 	return d
@@ -202,7 +206,8 @@ func (d *decoder) firstMadeAfter(ctx context.Context, t time.Time) (sighting, er
 		}
 		select {
 		case <-ctx.Done():
-			return sighting{}, fmt.Errorf("%s gave no picture that was made after %v: %w", d.name, t.Format(time.StampMilli), ctx.Err())
+			return sighting{}, fmt.Errorf("%s gave no picture that was made after %v: %w",
+				d.name, t.Format(time.StampMilli), ctx.Err())
 		case <-tick.C:
 		}
 	}

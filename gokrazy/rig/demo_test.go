@@ -37,7 +37,8 @@ func TestDemoStreamsUntilCtrlCAndLeavesNothingBehindInVM(t *testing.T) {
 	}
 	group := -cmd.Process.Pid
 	defer func() { _ = syscall.Kill(group, syscall.SIGKILL) }()
-	limit := time.AfterFunc(4*time.Minute, func() { _ = syscall.Kill(group, syscall.SIGKILL) }) // a changed tree is built first
+	// a changed tree is built first
+	limit := time.AfterFunc(4*time.Minute, func() { _ = syscall.Kill(group, syscall.SIGKILL) })
 	defer limit.Stop()
 	var seconds []string
 	var ended time.Time
@@ -58,7 +59,8 @@ func TestDemoStreamsUntilCtrlCAndLeavesNothingBehindInVM(t *testing.T) {
 	if len(seconds) < demoSeconds {
 		t.Fatalf("%d seconds of streaming", len(seconds))
 	}
-	t.Logf("FIGURE demo: %s; everything stopped %.1f s after Ctrl-C", strings.Join(strings.Fields(seconds[demoSeconds-1]), " "), time.Since(ended).Seconds())
+	t.Logf("FIGURE demo: %s; everything stopped %.1f s after Ctrl-C",
+		strings.Join(strings.Fields(seconds[demoSeconds-1]), " "), time.Since(ended).Seconds())
 	if took := time.Since(ended); took > 5*time.Second {
 		t.Errorf("it took %v to stop", took)
 	}

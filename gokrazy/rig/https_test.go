@@ -116,7 +116,9 @@ func TestBoardWithoutAClockStreamsOverHTTPSOnceGrantedInVM(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := vm.Start(ctx, vm.Config{Image: image, Snapshot: true, Seed: seed, NoRTC: true, Camera: virtualcam.New(virtualcam.NewPattern())})
+	m, err := vm.Start(ctx, vm.Config{
+		Image: image, Snapshot: true, Seed: seed, NoRTC: true, Camera: virtualcam.New(virtualcam.NewPattern()),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +134,8 @@ func TestBoardWithoutAClockStreamsOverHTTPSOnceGrantedInVM(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	s := desk.receiver.Stats()
-	t.Logf("FIGURE board in 1970, https gateway, no time server: %d frames after %d refusals, %d packets before the grant", s.Frames, refusals, desk.early.Load())
+	t.Logf("FIGURE board in 1970, https gateway, no time server: %d frames after %d refusals, "+
+		"%d packets before the grant", s.Frames, refusals, desk.early.Load())
 	if s.Frames < 60 {
 		t.Errorf("%d frames arrived, want 60; the gateway was asked %d times", s.Frames, desk.asked.Load())
 	}

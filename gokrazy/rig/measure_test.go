@@ -87,7 +87,8 @@ func TestSummaryOfSightings(t *testing.T) {
 	start := time.Unix(100, 0)
 	var all []sighting
 	for i, n := range []uint32{5, 6, 6, 9, 8, 10} {
-		all = append(all, sighting{start.Add(time.Duration(i) * 100 * time.Millisecond), n, time.Duration(i+1) * time.Millisecond, true})
+		all = append(all, sighting{start.Add(time.Duration(i) * 100 * time.Millisecond), n,
+			time.Duration(i+1) * time.Millisecond, true})
 	}
 	all = append(all, sighting{at: start.Add(time.Second)})
 	r := summarize(all)
@@ -129,10 +130,14 @@ func TestFidelityLooksAtEachPlaneBelowTheStamp(t *testing.T) {
 
 // sendWithFFmpeg encodes the source's YUYV pictures at 30 a second and sends RTP to port. late
 // is when the last ten were still to come: some decoders keep a picture or two to themselves.
-func sendWithFFmpeg(ctx context.Context, t *testing.T, source *rigSource, s virtualcam.Size, port, pictures int) (late time.Time) {
+func sendWithFFmpeg(
+	ctx context.Context, t *testing.T, source *rigSource, s virtualcam.Size, port, pictures int,
+) (late time.Time) {
 	t.Helper()
-	cmd := exec.CommandContext(ctx, "ffmpeg", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "yuyv422", "-s", fmt.Sprintf("%dx%d", s.Width, s.Height),
-		"-r", "30", "-i", "pipe:0", "-pix_fmt", "yuv420p", "-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "-8", "-lag-in-frames", "0", "-b:v", "1500k", "-g", "30",
+	cmd := exec.CommandContext(ctx, "ffmpeg", "-loglevel", "error",
+		"-f", "rawvideo", "-pix_fmt", "yuyv422", "-s", fmt.Sprintf("%dx%d", s.Width, s.Height),
+		"-r", "30", "-i", "pipe:0", "-pix_fmt", "yuv420p", "-c:v", "libvpx", "-deadline", "realtime",
+		"-cpu-used", "-8", "-lag-in-frames", "0", "-b:v", "1500k", "-g", "30",
 		"-flush_packets", "1", "-f", "rtp", fmt.Sprintf("rtp://127.0.0.1:%d?pkt_size=1200", port))
 	in, err := cmd.StdinPipe()
 	if err != nil {

@@ -122,7 +122,8 @@ func TestBoardRestartsForACameraThatStaysAwayInVM(t *testing.T) {
 	for m.Boots() < 2 && ctx.Err() == nil {
 		time.Sleep(100 * time.Millisecond)
 	}
-	t.Logf("FIGURE board whose camera stays away: restarted after about %v of its own time, %d boots", up.Round(time.Minute), m.Boots())
+	t.Logf("FIGURE board whose camera stays away: restarted after about %v of its own time, %d boots",
+		up.Round(time.Minute), m.Boots())
 	if up < time.Hour || m.Boots() != 2 {
 		t.Errorf("restarted after %v, %d boots; want not before an hour, and 2", up, m.Boots())
 	}

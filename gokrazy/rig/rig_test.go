@@ -157,7 +157,10 @@ func (g *rig) seed(t *testing.T) []byte {
 func startRig(ctx context.Context, t *testing.T, image string) *rig {
 	t.Helper()
 	requireTools(t, "qemu-system-aarch64", "gst-launch-1.0", "ffmpeg", "tshark")
-	g := &rig{board: strings.TrimSuffix(filepath.Base(image), ".img"), source: stampedFace(t), second: make(chan *decoder, 1), capture: filepath.Join(t.TempDir(), "board.pcap")}
+	g := &rig{
+		board: strings.TrimSuffix(filepath.Base(image), ".img"), source: stampedFace(t),
+		second: make(chan *decoder, 1), capture: filepath.Join(t.TempDir(), "board.pcap"),
+	}
 	gst, ff := freePort(t), freePort(t)
 	g.tap = newTap(t, gst, ff)
 	g.decoders = []*decoder{startGStreamer(t, g.source, rigSize, gst)}

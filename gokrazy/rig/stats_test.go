@@ -65,8 +65,10 @@ func summarize(all []sighting) streamReport {
 
 func (r streamReport) String() string {
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-	return fmt.Sprintf("%d pictures %d to %d, %.1f fps, unreadable %d, repeated %d, backwards %d, missing %d, camera to decoded p50 %.1f p95 %.1f max %.1f ms",
-		r.pictures, r.firstNumber, r.lastSeen, r.fps, r.unreadable, r.repeated, r.backwards, r.missing, ms(r.p50), ms(r.p95), ms(r.longest))
+	return fmt.Sprintf("%d pictures %d to %d, %.1f fps, unreadable %d, repeated %d, backwards %d, missing %d, "+
+		"camera to decoded p50 %.1f p95 %.1f max %.1f ms",
+		r.pictures, r.firstNumber, r.lastSeen, r.fps, r.unreadable, r.repeated, r.backwards, r.missing,
+		ms(r.p50), ms(r.p95), ms(r.longest))
 }
 
 // A fidelity is the squared error of Y, U and V over many pictures, below the stamp.
@@ -137,5 +139,6 @@ func (f *fidelity) planes() (db [3]float64) {
 
 func (f *fidelity) String() string {
 	p := f.planes()
-	return fmt.Sprintf("PSNR of %d pictures Y %.1f U %.1f V %.1f dB, worst Y %.1f U %.1f V %.1f", f.pictures, p[0], p[1], p[2], f.worst[0], f.worst[1], f.worst[2])
+	return fmt.Sprintf("PSNR of %d pictures Y %.1f U %.1f V %.1f dB, worst Y %.1f U %.1f V %.1f",
+		f.pictures, p[0], p[1], p[2], f.worst[0], f.worst[1], f.worst[2])
 }

@@ -36,7 +36,8 @@ func TestBenchKeepsTheFirstWholeResultOfAConsole(t *testing.T) {
 	if err != nil || json.Unmarshal(b, &r) != nil || len(r.Rows) != 1 || r.Rows[0].FPS != 88 {
 		t.Errorf("result file %s (%v)", b, err)
 	}
-	for _, want := range []string{"bench: 1 of 24: 320x240 speed -4 threads 1: 88 fps\n", "not whole", "\nrecommended: 320x240", "\nkept in " + out + "\n"} {
+	for _, want := range []string{"bench: 1 of 24: 320x240 speed -4 threads 1: 88 fps\n", "not whole",
+		"\nrecommended: 320x240", "\nkept in " + out + "\n"} {
 		if !strings.Contains(stderr.String(), want) {
 			t.Errorf("stderr lacks %q:\n%s", want, stderr.String())
 		}
@@ -62,14 +63,16 @@ func TestBenchReadsBehindTheKernelsLinesWhereverTheyStand(t *testing.T) {
 func TestBenchSaysOnceThatABoardBeginsWithoutAResult(t *testing.T) {
 	var progress bytes.Buffer
 	const console = "camsource READY rtp=1\r\ncamsource READY rtp=1\r\ncamsource BENCH {}\r\n"
-	if _, err := awaitBench(strings.NewReader(console), &progress); err != nil || strings.Count(progress.String(), "does the board's krazycam.json say") != 1 {
+	if _, err := awaitBench(strings.NewReader(console), &progress); err != nil ||
+		strings.Count(progress.String(), "does the board's krazycam.json say") != 1 {
 		t.Errorf("%v, progress %q", err, progress.String())
 	}
 }
 
 func TestBenchLooksForTheFoldersOfItsFilesFirst(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	if code := run(t.Context(), []string{"bench", "-", "--out", "/nowhere/r.json"}, &stdout, &stderr); code != exitFailed || !strings.Contains(stderr.String(), "/nowhere") {
+	code := run(t.Context(), []string{"bench", "-", "--out", "/nowhere/r.json"}, &stdout, &stderr)
+	if code != exitFailed || !strings.Contains(stderr.String(), "/nowhere") {
 		t.Errorf("exit code %d, %q", code, stderr.String())
 	}
 }
@@ -94,7 +97,8 @@ func TestBenchSaysWhyThereIsNoResult(t *testing.T) {
 		strings.Repeat("x", maxBenchLine+1):      "too long",
 		"camsource READY rtp=1\nbench: 1 of 2\n": "ended without a result",
 	} {
-		if _, err := awaitBench(strings.NewReader(console), &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := awaitBench(strings.NewReader(console), &bytes.Buffer{}); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("console %.30q: %v, want %q", console, err, want)
 		}
 	}

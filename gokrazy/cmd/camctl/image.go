@@ -39,9 +39,12 @@ func newImageCommand() *cobra.Command {
 	flags.StringVarP(&f.out, "output", "o", "", "the image to write, such as cam.img")
 	flags.StringVar(&f.config, "config", "", "a krazycam.json without secrets that new cards begin with")
 	flags.StringVar(&f.programs, "programs", "", "folder with the board's programs (default out/ARCH)")
-	flags.StringVar(&f.kernel, "kernel", "", "folder with kernel, device trees and modules (default from the Go module, if it is one)")
-	flags.StringVar(&f.firmware, "boot-firmware", "", "folder with the boot firmware (default from the Go module, if it is one)")
-	flags.StringVar(&f.pins, "pins", "scripts/pins", "file with the versions of the C libraries, for the bill of materials")
+	flags.StringVar(&f.kernel, "kernel", "",
+		"folder with kernel, device trees and modules (default from the Go module, if it is one)")
+	flags.StringVar(&f.firmware, "boot-firmware", "",
+		"folder with the boot firmware (default from the Go module, if it is one)")
+	flags.StringVar(&f.pins, "pins", "scripts/pins",
+		"file with the versions of the C libraries, for the bill of materials")
 	for _, name := range []string{"board", "output"} {
 		if err := cmd.MarkFlagRequired(name); err != nil {
 			cobra.CheckErr(err)
@@ -59,7 +62,8 @@ func newImageCommand() *cobra.Command {
 		if *asJSON {
 			return printJSON(cmd, result)
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s: board %s, kernel %s, %d MiB, sha256 %s\n", result.Image, result.Board, result.Kernel, result.Size>>20, result.SHA256)
+		fmt.Fprintf(cmd.OutOrStdout(), "%s: board %s, kernel %s, %d MiB, sha256 %s\n",
+			result.Image, result.Board, result.Kernel, result.Size>>20, result.SHA256)
 		return nil
 	}
 	return cmd
@@ -77,7 +81,8 @@ func makeImage(cmd *cobra.Command, f imageFlags) (image.Result, error) {
 	if parts.Defaults, err = readDefaults(f.config); err != nil {
 		return image.Result{}, err
 	}
-	if parts.Pins, err = os.ReadFile(f.pins); err != nil && (cmd.Flags().Changed("pins") || !errors.Is(err, os.ErrNotExist)) {
+	if parts.Pins, err = os.ReadFile(f.pins); err != nil &&
+		(cmd.Flags().Changed("pins") || !errors.Is(err, os.ErrNotExist)) {
 		return image.Result{}, err
 	}
 	ctx := cmd.Context()
@@ -138,7 +143,8 @@ func goCommand(ctx context.Context, args ...string) ([]byte, error) {
 		return nil, fmt.Errorf("go %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(string(failed.Stderr)))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("go %s: %w: camctl image needs Go and krazycam's repository as the current folder", strings.Join(args, " "), err)
+		return nil, fmt.Errorf("go %s: %w: camctl image needs Go and krazycam's repository as the current folder",
+			strings.Join(args, " "), err)
 	}
 	return out, nil
 }

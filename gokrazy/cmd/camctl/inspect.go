@@ -62,7 +62,8 @@ func printReport(out io.Writer, r inspect.Report) error {
 	}
 	fmt.Fprintln(w, "\npartition\tname\tstart\tsize\tholds\tused\tsha256 of what is used")
 	for _, p := range r.Partitions {
-		fmt.Fprintf(w, "%d\t%s\t%d\t%d\t%s\t%d\t%s\n", p.Number, printable(p.Name), p.Start, p.Size, p.Holds, p.Used, p.SHA256)
+		fmt.Fprintf(w, "%d\t%s\t%d\t%d\t%s\t%d\t%s\n",
+			p.Number, printable(p.Name), p.Start, p.Size, p.Holds, p.Used, p.SHA256)
 	}
 	for _, slot := range r.Slots {
 		fmt.Fprintf(w, "\nroot %s\t%s\n", slot.Name, slotState(slot))
@@ -70,7 +71,8 @@ func printReport(out io.Writer, r inspect.Report) error {
 			fmt.Fprintln(w, "program\tmachine\tlinked\tcgo\tversion\tsize\tsha256")
 		}
 		for _, p := range slot.Programs {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%t\t%s\t%d\t%s\n", printable(p.Path), p.Machine, linked(p), p.Cgo, printable(p.Version), p.Size, p.SHA256)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%t\t%s\t%d\t%s\n",
+				printable(p.Path), p.Machine, linked(p), p.Cgo, printable(p.Version), p.Size, p.SHA256)
 		}
 	}
 	for _, problem := range r.Problems {

@@ -31,9 +31,11 @@ func tinyImage(t *testing.T, dir string) string {
 		t.Fatal(err)
 	}
 	const start, size = 1 << 20, 8 << 20
-	table := disk.Table{Disk: disk.GUID{1}, Size: 16 << 20, Partitions: []disk.Partition{{Type: disk.TypeEFI, ID: disk.GUID{2}, Start: start, Size: size}}}
+	table := disk.Table{Disk: disk.GUID{1}, Size: 16 << 20,
+		Partitions: []disk.Partition{{Type: disk.TypeEFI, ID: disk.GUID{2}, Start: start, Size: size}}}
 	boot := []disk.Entry{{Path: "krazycam.json", Bytes: make([]byte, 16<<10)}}
-	err = errors.Join(f.Truncate(table.Size), disk.WriteTable(f, table), disk.WriteFAT(io.NewOffsetWriter(f, start), disk.FATOptions{Size: size}, boot), f.Close())
+	err = errors.Join(f.Truncate(table.Size), disk.WriteTable(f, table),
+		disk.WriteFAT(io.NewOffsetWriter(f, start), disk.FATOptions{Size: size}, boot), f.Close())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +46,8 @@ func TestExitCodesTellWrongUseFromFailure(t *testing.T) {
 	dir := t.TempDir()
 	broken := filepath.Join(dir, "broken.json")
 	secret := filepath.Join(dir, "secret.json")
-	for file, text := range map[string]string{broken: "{\n\"gatway\": {}\n}", secret: `{"gateway": {"url": "https://a.example", "key": "sesame"}}`} {
+	for file, text := range map[string]string{broken: "{\n\"gatway\": {}\n}",
+		secret: `{"gateway": {"url": "https://a.example", "key": "sesame"}}`} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -65,22 +68,29 @@ func TestExitCodesTellWrongUseFromFailure(t *testing.T) {
 		{"an argument too many", []string{"boards", "x"}, exitUsage, "x"},
 		{"a required flag missing", []string{"image", "-o", out}, exitUsage, `required flag(s) "board" not set`},
 		{"an unknown board", []string{"image", "--board", "pi9", "-o", out}, exitUsage, `unknown board "pi9": there is rpi`},
-		{"no folder for a board of Debian packages", []string{"image", "--board", "bbb", "-o", out, "--pins", broken}, exitUsage, "scripts/image does"},
-		{"sources of something else than an image", []string{"sources", broken}, exitFailed, "broken.json: sources: primary GPT"},
+		{"no folder for a board of Debian packages",
+			[]string{"image", "--board", "bbb", "-o", out, "--pins", broken}, exitUsage, "scripts/image does"},
+		{"sources of something else than an image", []string{"sources", broken}, exitFailed,
+			"broken.json: sources: primary GPT"},
 		{"no image to inspect", []string{"inspect", out}, exitFailed, "cam.img: no such file"},
 		{"something else than an image", []string{"inspect", broken}, exitFailed, "broken.json: inspect: primary GPT"},
 		{"no card", []string{"flash", out, filepath.Join(dir, "card")}, exitFailed, "no such file"},
-		{"an image larger than the card", []string{"flash", image, small}, exitFailed, "card is smaller than the image: " + small + " has 1048576 bytes"},
+		{"an image larger than the card", []string{"flash", image, small}, exitFailed,
+			"card is smaller than the image: " + small + " has 1048576 bytes"},
 		{"no image on the way to a card", []string{"flash", broken, small}, exitFailed, "primary GPT"},
 		{"an unknown key in a VM's seed", []string{"vm", image, "--seed", broken}, exitFailed, "broken.json:2: gatway"},
-		{"an unknown key in an image's defaults", []string{"image", "--board", "rpi", "-o", out, "--config", broken}, exitFailed, "broken.json:2: gatway"},
+		{"an unknown key in an image's defaults",
+			[]string{"image", "--board", "rpi", "-o", out, "--config", broken}, exitFailed, "broken.json:2: gatway"},
 		{"an unknown key in a seed", []string{"flash", "--seed", broken, out, out}, exitFailed, "broken.json:2: "},
-		{"a secret for an image", []string{"image", "--board", "rpi", "-o", out, "--config", secret}, exitFailed, "an image holds no secret"},
-		{"no programs", []string{"image", "--board", "rpi", "-o", out, "--programs", dir, "--pins", broken}, exitFailed, "build it with scripts/build arm64"},
+		{"a secret for an image", []string{"image", "--board", "rpi", "-o", out, "--config", secret},
+			exitFailed, "an image holds no secret"},
+		{"no programs", []string{"image", "--board", "rpi", "-o", out, "--programs", dir, "--pins", broken},
+			exitFailed, "build it with scripts/build arm64"},
 	} {
 		code, stdout, stderr := camctl(t, c.args...)
 		lines := strings.Split(strings.TrimSuffix(stderr, "\n"), "\n")
-		if last := lines[len(lines)-1]; code != c.code || !strings.HasPrefix(last, "camctl") || !strings.Contains(last, c.want) {
+		if last := lines[len(lines)-1]; code != c.code || !strings.HasPrefix(last, "camctl") ||
+			!strings.Contains(last, c.want) {
 			t.Errorf("%s: exit code %d, %q; want %d and %q in it", c.name, code, stderr, c.code, c.want)
 		}
 		if stdout != "" {
@@ -94,7 +104,8 @@ func TestExitCodesTellWrongUseFromFailure(t *testing.T) {
 
 func TestBoardsListsModelsForPeopleAndMachines(t *testing.T) {
 	code, stdout, _ := camctl(t, "boards")
-	for _, want := range []string{"rpi: ", "Raspberry Pi Zero 2 W", "640x480", "bbb: ", "BeagleBone Green", "values: size, rate, speed, bit rate and what USB carries are estimates"} {
+	for _, want := range []string{"rpi: ", "Raspberry Pi Zero 2 W", "640x480", "bbb: ", "BeagleBone Green",
+		"values: size, rate, speed, bit rate and what USB carries are estimates"} {
 		if code != exitDone || !strings.Contains(stdout, want) {
 			t.Errorf("exit code %d, no %q in %q", code, want, stdout)
 		}
@@ -112,7 +123,8 @@ func TestBoardsListsModelsForPeopleAndMachines(t *testing.T) {
 	if err := json.Unmarshal([]byte(stdout), &got); err != nil || code != exitDone {
 		t.Fatalf("exit code %d, %v: %q", code, err, stdout)
 	}
-	if got.Boards[0].Name != "rpi" || len(got.Boards[0].Models) != 8 || got.Boards[0].Models[0].Speed != -12 || got.Boards[0].Models[0].Source == "" {
+	if got.Boards[0].Name != "rpi" || len(got.Boards[0].Models) != 8 ||
+		got.Boards[0].Models[0].Speed != -12 || got.Boards[0].Models[0].Source == "" {
 		t.Errorf("%+v", got)
 	}
 }
@@ -126,7 +138,8 @@ func TestHelpAndCompletionAreThere(t *testing.T) {
 }
 
 func TestTabOffersTheBoards(t *testing.T) {
-	if _, stdout, _ := camctl(t, "__complete", "image", "--board", ""); !strings.HasPrefix(stdout, "rpi\tRaspberry Pi") || !strings.Contains(stdout, "\nbbb\t") {
+	_, stdout, _ := camctl(t, "__complete", "image", "--board", "")
+	if !strings.HasPrefix(stdout, "rpi\tRaspberry Pi") || !strings.Contains(stdout, "\nbbb\t") {
 		t.Errorf("%q", stdout)
 	}
 }

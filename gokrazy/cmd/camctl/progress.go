@@ -62,7 +62,8 @@ func bar(w io.Writer, now func() time.Time) reporter {
 		cells := int(done * barCells / max(total, 1))
 		// 12 + 1 + 22 + 1 + 4 + 39 = 79 columns
 		rest := fmt.Sprintf(" %d of %d MiB%s", done>>20, total>>20, pace(done, total, at.Sub(began)))
-		fmt.Fprintf(w, "%-12s [%-*s] %3d%%%-39s%s", step, barCells, strings.Repeat("#", cells), done*100/max(total, 1), rest, end)
+		fmt.Fprintf(w, "%-12s [%-*s] %3d%%%-39s%s",
+			step, barCells, strings.Repeat("#", cells), done*100/max(total, 1), rest, end)
 	}
 }
 

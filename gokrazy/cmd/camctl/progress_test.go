@@ -41,7 +41,8 @@ func TestBarIsDrawnOverItselfAndEndsEachStepWithALine(t *testing.T) {
 		if !strings.HasPrefix(last, begin+strings.Repeat("#", barCells)+"] 100% 1000 of 1000 MiB") {
 			t.Errorf("last: %q", last)
 		}
-		if !strings.Contains(half, "] ") || !strings.Contains(half, ", 100 MiB/s, 0:05 left") || !strings.Contains(half, "# ") {
+		if !strings.Contains(half, "] ") || !strings.Contains(half, ", 100 MiB/s, 0:05 left") ||
+			!strings.Contains(half, "# ") {
 			t.Errorf("in the middle: %q", half)
 		}
 		for _, d := range drawn {

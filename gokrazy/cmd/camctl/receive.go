@@ -50,9 +50,11 @@ boards' utilization ids are kept in the state directory.`,
 	f.BoolVar(&o.tls, "tls", false, "https, with a certificate that is made once and kept in the state directory")
 	f.StringVar(&o.cert, "cert", "", "https with this PEM certificate")
 	f.StringVar(&o.tlsKey, "tls-key", "", "the key of --cert")
-	f.StringArrayVar(&o.names, "tls-name", nil, "a further host name or address for the certificate that --tls makes; repeatable")
+	f.StringArrayVar(&o.names, "tls-name", nil,
+		"a further host name or address for the certificate that --tls makes; repeatable")
 	f.BoolVar(&o.srtp, "srtp", false, "grant encrypted streams only, with new keys each; needs --tls or --cert")
-	f.DurationVar(&o.keepAlive, "keepalive", 0, "how often a source must ask whether it may go on, 5s to 600s (default: the protocol's 60s)")
+	f.DurationVar(&o.keepAlive, "keepalive", 0,
+		"how often a source must ask whether it may go on, 5s to 600s (default: the protocol's 60s)")
 	o.bindJSON(cmd)
 	cmd.MarkFlagsRequiredTogether("cert", "tls-key")
 	cmd.MarkFlagsMutuallyExclusive("tls", "cert")

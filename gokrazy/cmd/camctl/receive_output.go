@@ -111,9 +111,11 @@ func (p *printer) turn(s receiver.Stats) {
 // rates makes a row of what came between two Stats that are seconds apart.
 func rates(before, s receiver.Stats, seconds float64) second {
 	row := second{
-		State: s.State, Frames: s.Frames, Packets: s.Packets, LostPackets: s.Lost, LostFrames: s.LostFrames, Damaged: s.Damaged,
+		State: s.State, Frames: s.Frames, Packets: s.Packets, LostPackets: s.Lost, LostFrames: s.LostFrames,
+		Damaged:   s.Damaged,
 		KeyFrames: s.KeyFrames, Reordered: s.Reordered, Malformed: s.Malformed, Foreign: s.Foreign, Unasked: s.Unasked,
-		PLIs: s.PLIs, NACKs: s.NACKs, Healed: s.Healed, Forged: s.Forged, Reports: s.Reports, SSRC: s.SSRC, Width: s.Width, Height: s.Height, Record: s.Record, Problem: s.Problem,
+		PLIs: s.PLIs, NACKs: s.NACKs, Healed: s.Healed, Forged: s.Forged, Reports: s.Reports, SSRC: s.SSRC,
+		Width: s.Width, Height: s.Height, Record: s.Record, Problem: s.Problem,
 		JitterMS: milliseconds(s.Jitter),
 	}
 	if seconds > 0 {
@@ -173,5 +175,6 @@ func (p *printer) print(row second) {
 	if row.DelayMS != nil {
 		delay = fmt.Sprintf("%.1f ms", *row.DelayMS)
 	}
-	fmt.Fprintf(w, "%-9s frames %d  fps %.1f  kbit/s %.0f  loss %.2f %%  delay %s\n", row.State, row.Frames, row.FPS, row.Kbps, row.Loss*100, delay)
+	fmt.Fprintf(w, "%-9s frames %d  fps %.1f  kbit/s %.0f  loss %.2f %%  delay %s\n",
+		row.State, row.Frames, row.FPS, row.Kbps, row.Loss*100, delay)
 }

@@ -40,14 +40,17 @@ func openStation(o *receiveOptions, log *slog.Logger) (*station, error) {
 	}
 	closeAll := func() { _, _ = sockets[0].Close(), sockets[1].Close() }
 	s.receiver = receiver.New(receiver.Config{RTP: sockets[0], RTCP: sockets[1], IVFDir: o.ivf, Log: log})
-	s.gateway, err = gateway.New(gateway.Config{Key: o.key, Server: s.receiver, KeepAlive: o.keepAlive, SRTP: o.srtp, StateDir: o.state, Log: log})
+	s.gateway, err = gateway.New(gateway.Config{
+		Key: o.key, Server: s.receiver, KeepAlive: o.keepAlive, SRTP: o.srtp, StateDir: o.state, Log: log,
+	})
 	if err != nil {
 		closeAll()
 		return nil, err
 	}
 	s.http = http.Server{
 		Handler: s.gateway, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-		ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: 30 * time.Second, MaxHeaderBytes: 16 << 10,
+		ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: 30 * time.Second,
+		MaxHeaderBytes: 16 << 10,
 	}
 	if s.listener, err = net.Listen("tcp", o.listen); err != nil {
 		closeAll()
@@ -77,7 +80,9 @@ func (s *station) secure(o *receiveOptions, host string) error {
 			}
 			ca = string(pem)
 		}
-		s.listener = tls.NewListener(s.listener, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
+		s.listener = tls.NewListener(s.listener, &tls.Config{
+			Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12,
+		})
 	}
 	_, port, _ := net.SplitHostPort(s.listener.Addr().String())
 	s.url = scheme + "://" + net.JoinHostPort(reachable[0], port) + "/"

@@ -85,7 +85,8 @@ func sendKeyFrames(t *testing.T, to string, n int) {
 	defer conn.Close()
 	for i := range n {
 		frame := []byte{0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 64, 1, 240, 0, 1, 2, 3}
-		p := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 96, SequenceNumber: uint16(i), Timestamp: uint32(i) * 3000, SSRC: 5, Marker: true}, Payload: frame}
+		p := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 96, SequenceNumber: uint16(i),
+			Timestamp: uint32(i) * 3000, SSRC: 5, Marker: true}, Payload: frame}
 		b, err := p.Marshal()
 		if err != nil {
 			t.Fatal(err)
@@ -196,7 +197,8 @@ func TestReceiveKeepsItsKey(t *testing.T) {
 
 func TestReceiveRefusesWrongArguments(t *testing.T) {
 	for _, args := range [][]string{
-		{"--listen", "8080"}, {"--rtp", "22"}, {"--rtcp", "70000"}, {"--rtp", "5004", "--rtcp", "5004"}, {"--keepalive", "1s"}, {"--cert", "x"}, {"--tls", "--cert", "x", "--tls-key", "y"}, {"--srtp"}, {"x"},
+		{"--listen", "8080"}, {"--rtp", "22"}, {"--rtcp", "70000"}, {"--rtp", "5004", "--rtcp", "5004"},
+		{"--keepalive", "1s"}, {"--cert", "x"}, {"--tls", "--cert", "x", "--tls-key", "y"}, {"--srtp"}, {"x"},
 	} {
 		cmd := newReceiveCommand()
 		cmd.SetArgs(append(args, "--state", filepath.Join(t.TempDir(), "none")))
@@ -223,12 +225,14 @@ func TestReceiveSaysWhichAddressIsTaken(t *testing.T) {
 }
 
 func TestSeedIsAConfiguration(t *testing.T) {
-	for url, ca := range map[string]string{"http://192.0.2.1:8080/": "", "https://192.0.2.1/": "PEM\n", "https://192.0.2.2/": ""} {
+	for url, ca := range map[string]string{"http://192.0.2.1:8080/": "", "https://192.0.2.1/": "PEM\n",
+		"https://192.0.2.2/": ""} {
 		var got struct{ Gateway map[string]any }
 		if err := json.Unmarshal([]byte(seed(url, "k", ca)), &got); err != nil {
 			t.Fatal(err)
 		}
-		if got.Gateway["url"] != url || (got.Gateway["allow-http"] == true) != strings.HasPrefix(url, "http:") || (got.Gateway["ca"] != nil) != (ca != "") {
+		if got.Gateway["url"] != url || (got.Gateway["ca"] != nil) != (ca != "") ||
+			(got.Gateway["allow-http"] == true) != strings.HasPrefix(url, "http:") {
 			t.Errorf("seed = %v", got.Gateway)
 		}
 	}

@@ -82,7 +82,8 @@ func TestSecondSignalEndsAVerbOnlyIfItIsMeant(t *testing.T) {
 			_ = cmd.Wait() // how it ended is looked at
 			close(ended)
 			status := cmd.ProcessState.Sys().(syscall.WaitStatus)
-			if killed := status.Signaled() && status.Signal() == syscall.SIGTERM; killed != c.again || !killed && status.ExitStatus() != 7 {
+			killed := status.Signaled() && status.Signal() == syscall.SIGTERM
+			if killed != c.again || !killed && status.ExitStatus() != 7 {
 				t.Errorf("ended with %v, want killed %v", cmd.ProcessState, c.again)
 			}
 		})

@@ -34,18 +34,21 @@ func newVMCommand() *cobra.Command {
 		Use:   "vm IMAGE",
 		Short: "Boots an image in QEMU with a virtual USB webcam",
 		Long: "Boots an image in QEMU as the board's firmware would, with a virtual USB webcam plugged in.\n" +
-			"The guest reaches this machine as 10.0.2.2. Ends with the VM, on Ctrl-C, or when nobody reads its console any more.\n" +
+			"The guest reaches this machine as 10.0.2.2. Ends with the VM, on Ctrl-C, or when nobody reads\n" +
+			"its console any more.\n" +
 			"Without --snapshot the image changes, as a card would.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.camera, "camera", "pattern", "what the webcam shows: a `FILE` of JPEGs (ffmpeg -f mjpeg), pattern, or none")
+	flags.StringVar(&f.camera, "camera", "pattern",
+		"what the webcam shows: a `FILE` of JPEGs (ffmpeg -f mjpeg), pattern, or none")
 	flags.StringVar(&f.seed, "seed", "", "krazycam.json `FILE` to put onto the boot partition")
 	flags.StringArrayVar(&f.forwards, "forward", nil, "TCP `HOST:GUEST` ports, such as 8443:443; may be repeated")
 	flags.StringVar(&f.serial, "serial", "", "`FILE` for the serial console instead of stdout")
 	flags.BoolVar(&f.snapshot, "snapshot", false, "work on a copy and leave the image as it is")
-	flags.StringVar(&f.uBoot, "u-boot", "", "U-Boot `FILE` for an image of a 32-bit board (default that of Debian's package u-boot-qemu)")
+	flags.StringVar(&f.uBoot, "u-boot", "",
+		"U-Boot `FILE` for an image of a 32-bit board (default that of Debian's package u-boot-qemu)")
 	flags.BoolVar(&f.noRTC, "no-rtc", false, "start in 1970, as a board without a clock")
 	return cmd
 }

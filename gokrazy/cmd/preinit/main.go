@@ -61,7 +61,8 @@ func run(console io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(console, "preinit READY modules=%d failed=%d load=%dms root=%s wait=%dms start=%.3fs up=%.3fs\n",
-		early.loaded, early.failed, early.took.Milliseconds(), root, found.Milliseconds(), started.Seconds(), uptime().Seconds())
+		early.loaded, early.failed, early.took.Milliseconds(), root, found.Milliseconds(),
+		started.Seconds(), uptime().Seconds())
 	return enter(want.init, loader)
 }
 

@@ -90,7 +90,8 @@ func loadLate(console io.Writer) {
 	if err := os.Remove("/" + initramfs.InitName); err != nil {
 		fmt.Fprintf(console, "preinit: memory not freed: %v\n", err)
 	}
-	fmt.Fprintf(console, "preinit LOADED modules=%d failed=%d load=%dms up=%.3fs\n", t.loaded, t.failed, t.took.Milliseconds(), uptime().Seconds())
+	fmt.Fprintf(console, "preinit LOADED modules=%d failed=%d load=%dms up=%.3fs\n",
+		t.loaded, t.failed, t.took.Milliseconds(), uptime().Seconds())
 	if t.failed > 0 {
 		os.Exit(1)
 	}

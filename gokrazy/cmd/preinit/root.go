@@ -95,7 +95,8 @@ func (d disks) find(want rootName) (string, error) {
 	if len(seen) == 0 {
 		seen = []string{"none"}
 	}
-	return "", fmt.Errorf("%w: PARTUUID=%s/PARTNROFF=%d, disks: %s", errNoRoot, want.partition, want.offset, strings.Join(seen, ", "))
+	return "", fmt.Errorf("%w: PARTUUID=%s/PARTNROFF=%d, disks: %s",
+		errNoRoot, want.partition, want.offset, strings.Join(seen, ", "))
 }
 
 // partition gives the number of the wanted partition in a disk's table.

@@ -59,7 +59,8 @@ func enter(init string, loader int) error {
 
 // complain says on the console why the board does not start.
 func complain(console io.Writer, cause error, rest time.Duration) {
-	fmt.Fprintf(console, "\npreinit: THIS BOARD DOES NOT START: %v\npreinit: is the card in, and flashed with a krazycam image? Starting again in %v\n",
+	fmt.Fprintf(console, "\npreinit: THIS BOARD DOES NOT START: %v\n"+
+		"preinit: is the card in, and flashed with a krazycam image? Starting again in %v\n",
 		cause, rest.Round(time.Second))
 }
 

@@ -76,11 +76,13 @@ func bootFiles(t *testing.T) (kernel, initrd, arguments string) {
 	defer f.Close()
 	started := time.Now()
 	init := program(t, ".")
-	r, err := initramfs.Build(f, initramfs.Config{Init: init, Modules: os.DirFS(releases[0]), Early: b.EarlyModules, Late: b.LateModules})
+	r, err := initramfs.Build(f, initramfs.Config{Init: init, Modules: os.DirFS(releases[0]),
+		Early: b.EarlyModules, Late: b.LateModules})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("FIGURE initramfs bbb: %d bytes, %d unpacked, preinit %d, %d modules early, %d late, kernel %s", r.Packed, r.Unpacked, len(init), len(r.Early), len(r.Late), r.Release)
+	t.Logf("FIGURE initramfs bbb: %d bytes, %d unpacked, preinit %d, %d modules early, %d late, kernel %s",
+		r.Packed, r.Unpacked, len(init), len(r.Early), len(r.Late), r.Release)
 	t.Logf("made in %v, built in: %q", time.Since(started).Round(time.Millisecond), r.BuiltIn)
 	return filepath.Join(folder, "vmlinuz"), initrd, strings.Join(b.Arguments, " ")
 }

@@ -31,7 +31,8 @@ func boot(t *testing.T, stop func(line string) bool, args ...string) []string {
 	b := exec.CommandContext(ctx, "qemu-system-arm", slices.Concat([]string{
 		"-M", "virt,highmem=off", "-cpu", "cortex-a7", "-smp", "1", "-m", "512", "-nodefaults", "-no-user-config",
 		"-display", "none", "-serial", "stdio", "-no-reboot", "-kernel", kernel, "-initrd", initrd,
-		"-append", "console=ttyAMA0 root=PARTUUID=" + exampleGUID.String() + "/PARTNROFF=1 init=/gokrazy/init panic=10 oops=panic " + arguments,
+		"-append", "console=ttyAMA0 root=PARTUUID=" + exampleGUID.String() +
+			"/PARTNROFF=1 init=/gokrazy/init panic=10 oops=panic " + arguments,
 	}, args)...)
 	b.WaitDelay = time.Second
 	out, err := b.StdoutPipe()
@@ -94,7 +95,9 @@ func TestBoardStartsItsRootWithModulesOfTheInitramfsInVM(t *testing.T) {
 	}{
 		{"the root is found", regexp.MustCompile(`^preinit READY modules=\d+ failed=0 .* root=/dev/vda2 `), false},
 		{"all late modules load", regexp.MustCompile(`^preinit LOADED modules=\d+ failed=0 `), false},
-		{"init waits for the modules and takes the seed", regexp.MustCompile(`^init READY .* modules=\d+ms seed=taken `), false}, // 0 where they were loaded first
+		// modules=0 where they were loaded first.
+		{"init waits for the modules and takes the seed",
+			regexp.MustCompile(`^init READY .* modules=\d+ms seed=taken `), false},
 		{"the camera is a video node", regexp.MustCompile(`Found UVC 1\.00 device Virtual UVC`), false},
 		{"the kernel frees the packed archive", regexp.MustCompile(`Freeing initrd memory: `), false},
 		{"preinit frees what was unpacked", freed, false},
@@ -107,7 +110,8 @@ func TestBoardStartsItsRootWithModulesOfTheInitramfsInVM(t *testing.T) {
 			all = all && want[i].seen
 		}
 		return all
-	}, append(drive(card(t)), "-netdev", "user,id=n,restrict=on", "-device", "virtio-net-pci,netdev=n", "-device", "qemu-xhci",
+	}, append(drive(card(t)),
+		"-netdev", "user,id=n,restrict=on", "-device", "virtio-net-pci,netdev=n", "-device", "qemu-xhci",
 		"-chardev", "socket,id=camera,server=on,wait=off,path="+socket, "-device", "usb-redir,chardev=camera")...)
 	for _, w := range want {
 		if !w.seen {
@@ -145,13 +149,15 @@ func TestMissingRootIsToldAndBootedAgainInVM(t *testing.T) {
 		overwrite(t, stranger, disk.SectorSize, 16<<10) // the partition table
 		overwrite(t, empty, 36*mib, 4096)               // where root A begins
 		cases = append(cases,
-			fault{"a card of somebody else", drive(stranger), []string{"no such partition on any disk: PARTUUID=60c24cc1-", "disks: vda"}},
+			fault{"a card of somebody else", drive(stranger),
+				[]string{"no such partition on any disk: PARTUUID=60c24cc1-", "disks: vda"}},
 			fault{"a root that is empty", drive(empty), []string{"mount /dev/vda2 as squashfs: "}})
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			lines := strings.Join(boot(t, func(string) bool { return false }, c.args...), "\n")
-			for _, want := range append(c.want, "THIS BOARD DOES NOT START: "+c.want[0], "is the card in", "reboot: Restarting system") {
+			for _, want := range append(c.want, "THIS BOARD DOES NOT START: "+c.want[0], "is the card in",
+				"reboot: Restarting system") {
 				if !strings.Contains(lines, want) {
 					t.Errorf("the console does not say %q", want)
 				}

@@ -19,7 +19,11 @@ import (
 )
 
 // Pins is a file like scripts/pins.
-const Pins = "# comment\nlibvpx source 1.12.0-1 0123\nlibturbojpeg0-dev arm64 2.1.5 4567\nlibturbojpeg0-dev armhf 2.1.5 89ab\n"
+const Pins = `# comment
+libvpx source 1.12.0-1 0123
+libturbojpeg0-dev arm64 2.1.5 4567
+libturbojpeg0-dev armhf 2.1.5 89ab
+`
 
 // Parts are folders that image.Parts can name.
 type Parts struct {
@@ -55,8 +59,12 @@ func Pi(t testing.TB) Parts {
 	dir := t.TempDir()
 	p := Parts{
 		Programs: filepath.Join(dir, "programs"),
-		Kernel:   Package{Folder: filepath.Join(dir, "kernel"), Name: "example.com/kernel", Version: "v1.0.0", Sum: "h1:kernel="},
-		Firmware: Package{Folder: filepath.Join(dir, "firmware"), Name: "example.com/firmware", Version: "v2.0.0", Sum: "h1:firmware="},
+		Kernel: Package{
+			Folder: filepath.Join(dir, "kernel"), Name: "example.com/kernel", Version: "v1.0.0", Sum: "h1:kernel=",
+		},
+		Firmware: Package{
+			Folder: filepath.Join(dir, "firmware"), Name: "example.com/firmware", Version: "v2.0.0", Sum: "h1:firmware=",
+		},
 	}
 	for _, want := range card.RootPrograms() {
 		kind := Plain

@@ -97,7 +97,8 @@ func build(kind Kind, pkg, tags, ldflags, cgo string, env []string) error {
 	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-tags", tags, "-ldflags", ldflags,
 		"-o", filepath.Join(Folder(), string(kind)), pkg)
 	cmd.Dir = Folder()
-	cmd.Env = append(os.Environ(), "GOOS=linux", "CGO_ENABLED="+cgo, "GOFLAGS=", "CGO_CFLAGS=", "CGO_LDFLAGS=", "GOWORK=off")
+	cmd.Env = append(os.Environ(), "GOOS=linux", "CGO_ENABLED="+cgo,
+		"GOFLAGS=", "CGO_CFLAGS=", "CGO_LDFLAGS=", "GOWORK=off")
 	cmd.Env = append(cmd.Env, env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build %s: %w: %s", kind, err, out)
