@@ -32,15 +32,7 @@ func buildImage(t testing.TB, p Parts) Result {
 	return r
 }
 
-// fakeImage is a copy of an image of fake parts that is built once for all tests.
-func fakeImage(t testing.TB) Result {
-	t.Helper()
-	r := readOnlyImage(t)
-	r.Image = imagetest.Clone(t, r.Image)
-	return r
-}
-
-// readOnlyImage is the same without the copy.
+// readOnlyImage is an image of fake parts that is built once for all tests.
 func readOnlyImage(t testing.TB) Result {
 	t.Helper()
 	path := filepath.Join(imagetest.Folder(), "cam.img")
