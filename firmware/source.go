@@ -1,10 +1,9 @@
 // Package firmware is what runs on the board: it carries pictures from the camera through the
 // encoder to the receiver, while the gateway grants it.
 //
-// It connects the leaves pipeline, rtpsend, ratecontrol, gateway and config, which do not know
-// each other, and owns the goroutines around them: one captures, one encodes and sends, one
-// talks to the gateway. Test it without hardware with the camera "pattern" and the far end in
-// this process.
+// It connects the leaves pipeline, rtpsend and gateway, which do not know each other, and owns
+// the goroutines around them: one captures, one encodes and sends, one talks to the gateway.
+// Test it without hardware with the camera "pattern" and the far end in this process.
 package firmware
 
 import (
