@@ -6,5 +6,5 @@
 // folder. SelfSigned makes a certificate for one that is asked over https. One stream at a
 // time: the ports are one video server. Time is passed in.
 //
-// Source: the project's gateway protocol (firmware/gateway/wire).
+// Source: docs/gateway.md, the protocol; its types are in firmware/gateway/wire.
 package gateway

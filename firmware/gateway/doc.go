@@ -7,5 +7,5 @@
 // time.Duration, and time itself is passed in. What an answer may make us do is
 // limited by Policy, because a gateway can turn bad.
 //
-// Source: the project's gateway protocol (four JSON requests over HTTP POST).
+// Source: docs/gateway.md, the protocol.
 package gateway

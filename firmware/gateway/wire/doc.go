@@ -6,6 +6,6 @@
 // nothing. What is sent is strict; what is read is read liberally, because gateways of
 // others answer, too. Times are in seconds, as they travel.
 //
-// Sources: the project's gateway protocol (four JSON requests over HTTP POST); RFC 3711
-// (profiles of SRTP and the length of their keys).
+// Sources: docs/gateway.md, the protocol; RFC 3711 (profiles of SRTP and the length of their
+// keys).
 package wire
