@@ -60,14 +60,14 @@ func (s *Sender) sendNext(sent *tally) error {
 // flush sends what may leave now; the wait for the rest is 0 if there is none.
 func (s *Sender) flush(now time.Duration, sent *tally) (wait time.Duration, err error) {
 	for b := s.history.peek(); b != nil; b = s.history.peek() {
-		if wait := s.pacer.wait(now, len(b)); wait > 0 {
+		if wait := s.pacer.Admit(now, len(b)); wait > 0 {
 			return wait, nil
 		}
 		if err := s.sendNext(sent); err != nil {
 			return 0, err
 		}
 	}
-	s.pacer.idle()
+	s.pacer.EndFrame()
 	return 0, nil
 }
 

@@ -87,9 +87,9 @@ func (s *Sender) repeat(now time.Duration, sent *tally) (wait time.Duration, err
 		}
 		least := 0.
 		if !p.asked {
-			least = spare * s.resends.depth
+			least = spare
 		}
-		if s.resends.fill(now); s.resends.level < least || !s.resends.take(now, len(packet)) {
+		if !s.resends.TakeSpare(now, len(packet), least) {
 			sent.resends.Limited++
 			e.twice = false
 			continue

@@ -6,6 +6,7 @@ package rtpsend
 import (
 	"time"
 
+	"github.com/krazycam/krazycam/firmware/rtpsend/pacing"
 	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
 )
 
@@ -40,10 +41,13 @@ func (r *Resends) add(more Resends) {
 	r.Twice += more.Twice
 }
 
+// resendRate is how many bytes a second may be sent again.
+func resendRate(bandwidth int) float64 { return float64(bandwidth) / 8 * resendShare }
+
 // newResendBucket lets a lost key frame pass at once, and then resendShare.
-func newResendBucket(bandwidth int) bucket {
-	rate := float64(bandwidth) / 8 * resendShare
-	return fullBucket(rate, max(rate, 8*packet.MaxSize)) // a second's worth
+func newResendBucket(bandwidth int) pacing.Bucket {
+	rate := resendRate(bandwidth)
+	return pacing.NewBucket(rate, max(rate, 8*packet.MaxSize)) // a second's worth
 }
 
 // A wanted list holds sequence numbers between the goroutine that reads RTCP and the
@@ -90,7 +94,7 @@ func (s *Sender) resend(now time.Duration, sent *tally) error {
 		case s.departures.late(now, sequence):
 			sent.resends.Early++
 			continue
-		case !s.resends.take(now, len(packet)):
+		case !s.resends.Take(now, len(packet)):
 			sent.resends.Limited++
 			continue
 		}

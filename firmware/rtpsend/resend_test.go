@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/pion/rtcp"
 
+	"github.com/krazycam/krazycam/firmware/rtpsend/pacing"
 	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
 )
 
@@ -163,7 +164,7 @@ func TestResendsAndFramesAllocateNothing(t *testing.T) {
 	request := marshal(t, nack(65534, 65535, 0, 1))
 	frame := make([]byte, 4000)
 	at := time.Duration(0)
-	r.resends = fullBucket(1e9, 1e9) // so that a copy leaves each time
+	r.resends = pacing.NewBucket(1e9, 1e9) // so that a copy leaves each time
 	each := testing.AllocsPerRun(200, func() {
 		at += 33 * time.Millisecond
 		r.begin(at, at, false)

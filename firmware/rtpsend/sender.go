@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/krazycam/krazycam/firmware/rtpsend/pacing"
 	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
 	"github.com/krazycam/krazycam/firmware/rtpsend/udp"
 	"github.com/krazycam/krazycam/firmware/rtpvp8"
@@ -42,8 +43,8 @@ type Sender struct {
 	packetizer  *rtpvp8.Packetizer
 	payload     int // the most bytes of payload that fit the path, VP8 descriptor included
 	history     *history
-	pacer       pacer
-	resends     bucket
+	pacer       pacing.Pacer
+	resends     pacing.Bucket
 	repeats     repeats
 	rtxSequence uint16
 	rtxPacket   [packet.MaxSize]byte
@@ -79,7 +80,7 @@ func newSender(cfg Config, media rtpConn, reports udp.RTCPConn) *Sender {
 		cfg: cfg, media: media, reports: reports, done: make(chan struct{}), awake: make(chan struct{}, 1),
 		packetizer:  rtpvp8.NewPacketizer(rtpvp8.MaxPayload, cfg.First.PictureID),
 		history:     newHistory(cfg.First.Sequence),
-		pacer:       newPacer(cfg.Bandwidth, cfg.Unpaced),
+		pacer:       pacing.NewPacer(cfg.Bandwidth, cfg.Unpaced),
 		resends:     newResendBucket(cfg.Bandwidth),
 		rtxSequence: cfg.First.RTXSequence,
 		clock:       rtpClock{first: cfg.First.Timestamp},
@@ -125,7 +126,7 @@ func (s *Sender) Send(frame []byte, key bool, at time.Duration) error {
 	twice := key && s.departures.byChance(now, false)
 	err := s.queue(frame, timestamp, s.captured(now, at), twice, &sent)
 	if err == nil {
-		s.pacer.frame(now, at, s.history.queued)
+		s.pacer.BeginFrame(now, at, s.history.queued)
 		var wait time.Duration
 		if wait, err = s.flush(now, &sent); wait > 0 || twice {
 			s.wakeUp()
@@ -200,7 +201,6 @@ func (s *Sender) SetRate(bandwidth int) {
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	now := s.cfg.Monotonic()
-	s.pacer.steer(now, bandwidth)
-	s.resends.fill(now)
-	s.resends.rate = newResendBucket(bandwidth).rate
+	s.pacer.SetBandwidth(now, bandwidth)
+	s.resends.SetRate(now, resendRate(bandwidth))
 }
