@@ -40,7 +40,7 @@ func (s *Sender) Close() error {
 func (s *Sender) end() error {
 	sent := tally{at: s.cfg.Monotonic()}
 	var err error
-	for s.history.waiting > 0 && err == nil {
+	for s.history.Waiting() > 0 && err == nil {
 		err = s.sendNext(&sent)
 	}
 	s.account(s.cfg.Monotonic(), &sent)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/rtpsend/feedback"
+	"github.com/krazycam/krazycam/firmware/rtpsend/resend"
 )
 
 // A Path hears what leaves and what the receiver tells of it. Sizes are bytes of IP
@@ -61,10 +62,10 @@ type departure struct {
 type departures struct {
 	mu    sync.Mutex
 	path  Path
-	ring  [historySize]departure
-	media [historySize]uint64 // low bits of a sequence number: number of the packet, + 1
-	n     uint64              // the number of the next packet
-	total uint64              // bytes that left
+	ring  [resend.HistorySize]departure
+	media [resend.HistorySize]uint64 // low bits of a sequence number: number of the packet, + 1
+	n     uint64                     // the number of the next packet
+	total uint64                     // bytes that left
 
 	epoch, latest time.Duration // of arrivals, by the receiver's clock
 
@@ -88,7 +89,7 @@ func (d *departures) left(now time.Duration, size, payload int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.total += uint64(size)
-	d.ring[d.n%historySize] = departure{at: now, upTo: d.total, size: size}
+	d.ring[d.n%resend.HistorySize] = departure{at: now, upTo: d.total, size: size}
 	d.n++
 	d.path.Sent(now, size, payload)
 }
@@ -106,7 +107,7 @@ func (d *departures) leftAgain(now time.Duration, size int) {
 func (d *departures) name(sequence uint16) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.media[sequence%historySize] = d.n
+	d.media[sequence%resend.HistorySize] = d.n
 	p := d.at(d.n - 1)
 	p.media, p.number = true, sequence
 	d.lost -= d.lost / lossMemory
@@ -114,16 +115,16 @@ func (d *departures) name(sequence uint16) {
 
 // at is the packet of a number; nil: it is too old, or did not leave yet. mu is held.
 func (d *departures) at(number uint64) *departure {
-	if number >= d.n || d.n-number > historySize {
+	if number >= d.n || d.n-number > resend.HistorySize {
 		return nil
 	}
-	return &d.ring[number%historySize]
+	return &d.ring[number%resend.HistorySize]
 }
 
 // of is the media packet with a sequence number; nil: it is too old, or did not leave
 // yet: rtpbin asks for packets that it expects by now. mu is held.
 func (d *departures) of(sequence uint16) *departure {
-	if n := d.media[sequence%historySize]; n != 0 {
+	if n := d.media[sequence%resend.HistorySize]; n != 0 {
 		if p := d.at(n - 1); p != nil && p.media && p.number == sequence {
 			return p
 		}
@@ -184,13 +185,13 @@ const queued = 60 * time.Millisecond
 // some tens a second: routes change.
 const drift = 50 * time.Microsecond
 
-// late tells that a packet that the receiver asks for most likely waits in a queue of
+// IsQueued tells that a packet that the receiver asks for most likely waits in a queue of
 // the path: feedback tells of a queue, and no packet behind it has arrived yet. To send
 // it again then makes the queue longer.
-func (d *departures) late(now time.Duration, sequence uint16) bool {
+func (d *departures) IsQueued(now time.Duration, sequence uint16) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	n := d.media[sequence%historySize]
+	n := d.media[sequence%resend.HistorySize]
 	return d.fed(now) && d.queues(now) && n > d.passed && d.at(n-1) != nil
 }
 
@@ -209,9 +210,9 @@ func (d *departures) fed(now time.Duration) bool { return d.fedAt != 0 && now-d.
 // feedbackFresh is after how much silence nobody sends feedback any more, as in ratecontrol.
 const feedbackFresh = 8 * time.Second
 
-// answered notes that a packet is sent again with its number of the first time, because the
+// NoteAnswer notes that a packet is sent again with its number of the first time, because the
 // receiver asked for it.
-func (d *departures) answered(sequence uint16) {
+func (d *departures) NoteAnswer(sequence uint16) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if p := d.of(sequence); p != nil {
@@ -314,4 +315,25 @@ func (d *departures) unwrapped(arrived time.Duration) time.Duration {
 	}
 	d.latest = arrived + d.epoch
 	return d.latest
+}
+
+const (
+	// Where a packet in a hundred is lost, one key frame of six in seventeen is not whole:
+	// below seldom it leaves once. Above often, a full queue is the likeliest cause
+	// (ratecontrol's lossCut), and more packets make it worse.
+	seldom, often = 0.01, 0.10
+
+	// lossMemory is over how many packets that is judged: some 8 s of 30 frames a second, of
+	// two packets each.
+	lossMemory = 512
+)
+
+// LosesByChance tells whether the path loses packets, and no queue of it is to blame as far as is
+// known. asked: the receiver asks for one, which is a sign of its own, unless it also tells
+// what arrives: then it may be about one that is late.
+func (d *departures) LosesByChance(now time.Duration, asked bool) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	lossy := d.lost >= seldom || asked && !d.fed(now)
+	return lossy && d.lost <= often && !d.queues(now)
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krazycam/krazycam/firmware/rtpsend/resend"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 )
@@ -153,6 +154,19 @@ func (r *rig) frame(t *testing.T, key bool, n int) {
 	if err := r.Send(make([]byte, n), key, r.cfg.Monotonic()); err != nil {
 		t.Fatalf("Send: %v", err)
 	}
+}
+
+// kept is the packet with a sequence number, as it is to leave again.
+func (r *rig) kept(t *testing.T, sequence uint16) resend.Packet {
+	t.Helper()
+	var requests resend.Requests
+	requests.Add(sequence)
+	r.resender.Take(&requests, 0)
+	p, ok := r.resender.NextAnswer(r.cfg.Monotonic())
+	if !ok {
+		t.Fatalf("packet %d does not leave again: %+v", sequence, r.resender.TakeCounts())
+	}
+	return p
 }
 
 // left is how many packets left so far.

@@ -63,11 +63,11 @@ func BenchmarkFrame(b *testing.B) {
 		at += 33 * time.Millisecond
 		r.begin(at, at, false)
 		var sent tally
-		if err := r.queue(frame, uint32(at), 0, false, &sent); err != nil {
+		if err := r.queueFrame(frame, uint32(at), 0, false, &sent); err != nil {
 			b.Fatal(err)
 		}
-		r.pacer.BeginFrame(at, at, r.history.queued)
-		if _, err := r.flush(at, &sent); err != nil {
+		r.pacer.BeginFrame(at, at, r.history.WaitingBytes())
+		if _, err := r.sendQueued(at, &sent); err != nil {
 			b.Fatal(err)
 		}
 		r.account(at, &sent)

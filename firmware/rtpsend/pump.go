@@ -1,12 +1,17 @@
-// The goroutine that sends what cannot leave within Send: the rest of a large frame, and
-// packets that the receiver asks for again.
+// Packets leave: a frame's at their pace, those that the receiver misses, and copies. Owns the
+// goroutine that sends what cannot leave within Send. No allocation.
 
 package rtpsend
 
-import "time"
+import (
+	"time"
 
-// wakeUp makes pump look; it never blocks.
-func (s *Sender) wakeUp() {
+	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
+	"github.com/krazycam/krazycam/firmware/rtpsend/resend"
+)
+
+// wakePump makes pump look; it never blocks.
+func (s *Sender) wakePump() {
 	select {
 	case s.awake <- struct{}{}:
 	default: // it is about to look anyway
@@ -25,7 +30,7 @@ func (s *Sender) pump() {
 		case <-s.awake:
 		case <-timer.C:
 		}
-		wait, err := s.turn()
+		wait, err := s.sendDue()
 		if err != nil { // closed
 			return
 		}
@@ -35,8 +40,8 @@ func (s *Sender) pump() {
 	}
 }
 
-// turn sends what may leave now; its only error is ErrClosed.
-func (s *Sender) turn() (wait time.Duration, err error) {
+// sendDue sends what may leave now; its only error is ErrClosed.
+func (s *Sender) sendDue() (wait time.Duration, err error) {
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	if s.closed.Load() {
@@ -44,16 +49,98 @@ func (s *Sender) turn() (wait time.Duration, err error) {
 	}
 	now := s.cfg.Monotonic()
 	sent := tally{at: now}
-	var repeat time.Duration
-	if err = s.resend(now, &sent); err == nil {
-		wait, err = s.flush(now, &sent)
+	var copyWait time.Duration
+	if err = s.sendAnswers(now, &sent); err == nil {
+		wait, err = s.sendQueued(now, &sent)
 	}
 	if err == nil {
-		repeat, err = s.repeat(now, &sent)
+		copyWait, err = s.sendCopies(now, &sent)
 	}
-	if repeat > 0 && (wait == 0 || repeat < wait) {
-		wait = repeat
+	if copyWait > 0 && (wait == 0 || copyWait < wait) {
+		wait = copyWait
 	}
 	s.account(now, &sent)
 	return wait, err
+}
+
+// sendQueued sends what may leave now of the frames that wait; the wait for the rest is 0 if
+// there is none. sending is held.
+func (s *Sender) sendQueued(now time.Duration, sent *tally) (wait time.Duration, err error) {
+	for b := s.history.Peek(); b != nil; b = s.history.Peek() {
+		if wait := s.pacer.Admit(now, len(b)); wait > 0 {
+			return wait, nil
+		}
+		if err := s.sendNext(sent); err != nil {
+			return 0, err
+		}
+	}
+	s.pacer.EndFrame()
+	return 0, nil
+}
+
+// sendNext sends the packet that has waited longest. sending is held.
+func (s *Sender) sendNext(sent *tally) error {
+	b := s.history.Peek()
+	sequence, doubled := s.history.Pop()
+	s.number(b)
+	octets, ok, err := s.transmit(b, firstTime, sent)
+	if ok {
+		sent.packets++
+		sent.octets += octets
+		s.departures.name(sequence)
+	}
+	if doubled {
+		s.resender.QueueCopy(sent.at, sequence)
+	}
+	return err
+}
+
+// sendAnswers sends what the receiver has asked for; its only error is ErrClosed. sending is held.
+func (s *Sender) sendAnswers(now time.Duration, sent *tally) error {
+	s.mu.Lock()
+	s.resender.Take(&s.requests, s.stats.RTT)
+	s.mu.Unlock()
+	for {
+		p, ok := s.resender.NextAnswer(now)
+		if !ok {
+			return nil
+		}
+		if err := s.sendAgain(p, sent); err != nil {
+			return err
+		}
+	}
+}
+
+// sendCopies sends the copies that are due; its only error is ErrClosed. sending is held.
+func (s *Sender) sendCopies(now time.Duration, sent *tally) (wait time.Duration, err error) {
+	for {
+		p, wait, ok := s.resender.NextCopy(now)
+		if !ok {
+			return wait, nil
+		}
+		if err := s.sendAgain(p, sent); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// sendAgain sends a packet of the resender.
+func (s *Sender) sendAgain(p resend.Packet, sent *tally) error {
+	as := verbatim
+	if !p.Verbatim {
+		s.number(p.Bytes)
+		as = again
+	}
+	octets, ok, err := s.transmit(p.Bytes, as, sent)
+	if ok {
+		s.resender.NoteSent(p, octets)
+	}
+	return err
+}
+
+// number gives a packet its transport-wide number.
+func (s *Sender) number(b []byte) {
+	if s.cfg.TransportID != 0 {
+		packet.SetTransportNumber(b, uint16(s.departures.number()))
+	}
 }

@@ -113,7 +113,22 @@ func (s *Sender) reactToBitrate(b feedback.Bitrate, now time.Duration) {
 func (s *Sender) reactToNack(missing feedback.Sequences, now time.Duration) {
 	s.stats.NACKs++
 	for sequence := range missing.All() {
-		s.want(sequence, now)
+		s.request(sequence, now)
 	}
-	s.wakeUp()
+	s.wakePump()
+}
+
+// request leaves a packet that the receiver misses to pump.
+func (s *Sender) request(sequence uint16, now time.Duration) {
+	counts := &s.stats.Resends
+	counts.Asked++
+	if age, ok := s.departures.lacks(now, sequence); ok {
+		s.keyFrames.noteLateRequest(now, age, s.stats.RTT)
+	}
+	switch {
+	case !s.clock.started || s.breaker.fault != none:
+		counts.Gone++
+	case !s.requests.Add(sequence):
+		counts.Limited++
+	}
 }

@@ -18,7 +18,7 @@ func (r *rig) lossy(t *testing.T, n, every int) {
 	for i := range n {
 		r.frame(t, false, 1000)
 		if every > 0 && i%every == 0 {
-			r.feed(t, nack(r.history.next-1))
+			r.feed(t, nack(r.history.NextSequence()-1))
 		}
 		time.Sleep(33 * time.Millisecond)
 	}
@@ -34,6 +34,7 @@ func newLossyRig(t *testing.T, every int) *rig {
 }
 
 func TestAnswerToARequestLeavesASecondTime(t *testing.T) {
+	const copyDelay = 10 * time.Millisecond // as in resend
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
 		defer r.Close()
@@ -43,10 +44,10 @@ func TestAnswerToARequestLeavesASecondTime(t *testing.T) {
 		if n := r.left(); n != 3 {
 			t.Errorf("%d packets left at once, want two and one again", n)
 		}
-		time.Sleep(repeatAfter)
+		time.Sleep(copyDelay)
 		synctest.Wait()
 		if n := r.left(); n != 4 {
-			t.Fatalf("%d packets left %v later, want 4", n, repeatAfter)
+			t.Fatalf("%d packets left %v later, want 4", n, copyDelay)
 		}
 		time.Sleep(time.Second)
 		all := r.media.packets
@@ -120,36 +121,6 @@ func TestNothingLeavesTwiceIntoAQueue(t *testing.T) {
 	})
 }
 
-func TestRepeatsWaitInOrderAndAreBounded(t *testing.T) {
-	var r repeats
-	if w := r.wait(5); w != 0 {
-		t.Errorf("wait of none %v", w)
-	}
-	for round := range 3 { // around the ring
-		at := time.Duration(round) * time.Second
-		for i := range maxRepeats + 5 {
-			if added := r.add(at+time.Duration(i), uint16(i), true); added != (i < maxRepeats) {
-				t.Fatalf("round %d: %d added: %v", round, i, added)
-			}
-		}
-		if w := r.wait(at); w != repeatAfter {
-			t.Errorf("the first waits %v, want %v", w, repeatAfter)
-		}
-		for i := range maxRepeats {
-			due := at + time.Duration(i) + repeatAfter
-			if _, ok := r.take(due - 1); ok {
-				t.Fatalf("round %d: %d came too early", round, i)
-			}
-			if got, ok := r.take(due); !ok || got.sequence != uint16(i) {
-				t.Fatalf("round %d: got %d, %v, want %d", round, got.sequence, ok, i)
-			}
-		}
-		if _, ok := r.take(at + time.Hour); ok {
-			t.Fatalf("round %d: more than %d", round, maxRepeats)
-		}
-	}
-}
-
 // Key frames of the largest size, as often as they may be asked for: what the receiver lacks
 // comes before their copies, and all of it within the bound.
 func TestCopiesOfKeyFramesLeaveRoomForWhatIsAskedFor(t *testing.T) {
@@ -166,7 +137,7 @@ func TestCopiesOfKeyFramesLeaveRoomForWhatIsAskedFor(t *testing.T) {
 			}
 			time.Sleep(33 * time.Millisecond)
 			if i%9 == 8 {
-				r.feed(t, nack(r.history.next-1))
+				r.feed(t, nack(r.history.NextSequence()-1))
 				synctest.Wait()
 			}
 		}
@@ -189,7 +160,7 @@ func TestPacketOfAKeyFrameThatIsAskedForLeavesNoThirdCopy(t *testing.T) {
 		defer r.Close()
 		before := r.left()
 		r.frame(t, true, 1000)
-		r.feed(t, nack(r.history.next-1))
+		r.feed(t, nack(r.history.NextSequence()-1))
 		time.Sleep(time.Second)
 		if got := r.left() - before; got != 3 {
 			t.Errorf("%d packets, want the frame, the answer and its copy", got)
@@ -205,7 +176,7 @@ func TestAnswerBehindBothCopiesOfAKeyFrameLeavesTwice(t *testing.T) {
 		before := r.left()
 		r.frame(t, true, 1000)
 		time.Sleep(100 * time.Millisecond)
-		r.feed(t, nack(r.history.next-1))
+		r.feed(t, nack(r.history.NextSequence()-1))
 		time.Sleep(time.Second)
 		if got := r.left() - before; got != 4 {
 			t.Errorf("%d packets, want frame and copy, answer and copy", got)
@@ -228,7 +199,7 @@ func TestReceiverWithoutFeedbackBehindOneThatHadItGetsWhatItAsksFor(t *testing.T
 		r.feed(t, told(4, 81, 101)) // a queue
 		time.Sleep(feedbackFresh)
 		r.frame(t, false, 1000)
-		r.feed(t, nack(r.history.next-1))
+		r.feed(t, nack(r.history.NextSequence()-1))
 		synctest.Wait()
 		if got := r.Stats().Resends; got.Sent != 1 || got.Early != 0 {
 			t.Errorf("%+v, want the packet sent again", got)
@@ -246,7 +217,7 @@ func TestNothingLeavesTwiceWhereFeedbackTellsThatAllArrived(t *testing.T) {
 			r.frame(t, false, 1000)
 			time.Sleep(20 * time.Millisecond)
 			r.feed(t, told(uint16(i), 20*i))
-			r.feed(t, nack(r.history.next-1))
+			r.feed(t, nack(r.history.NextSequence()-1))
 		}
 		time.Sleep(time.Second)
 		if got := r.Stats().Resends; got.Twice != 0 || got.Sent == 0 {
@@ -273,7 +244,7 @@ func TestNothingLeavesTwiceIntoAQueueThatEchoesTellOf(t *testing.T) {
 			if echo(c.took); c.want == 1 {
 				echo(5 * c.took) // one that is late says nothing
 			}
-			r.feed(t, nack(r.history.next-1))
+			r.feed(t, nack(r.history.NextSequence()-1))
 			time.Sleep(time.Second)
 			if got := r.Stats().Resends.Twice - before; got != c.want {
 				t.Errorf("%s: %d copies, want %d", c.name, got, c.want)
@@ -294,29 +265,31 @@ func TestCopiesUnderSRTPAreNotMissing(t *testing.T) {
 		t.Helper()
 		at += 20 * time.Millisecond
 		sent := tally{at: at}
-		if err := r.queue(make([]byte, 1000), 0, 0, false, &sent); err != nil {
+		if err := r.queueFrame(make([]byte, 1000), 0, 0, false, &sent); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := r.flush(at, &sent); err != nil {
+		if _, err := r.sendQueued(at, &sent); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for range 4 {
 		frame()
 	}
-	packet, _ := r.history.find(101)
-	for range 2 {
+	for range 2 { // an answer, and its copy
 		sent := tally{at: at}
-		if err := r.sendAgain(packet, &sent); err != nil || sent.resends.Sent != 1 {
+		if err := r.sendAgain(r.kept(t, 101), &sent); err != nil {
 			t.Fatalf("%+v, %v", sent, err)
 		}
+	}
+	if got := r.resender.TakeCounts().Sent; got != 2 {
+		t.Fatalf("%d packets sent again, want 2", got)
 	}
 	frame() // bears 4: what was sent again bore 1
 	f, ok := feedback.Parse(marshal(t, told(0, 1, -1, 41, 61, 300)))
 	if !ok || !r.departures.hearArrivals(at, &f.Arrived) {
 		t.Fatal("the feedback is not what it says")
 	}
-	r.departures.answered(101)
+	r.departures.NoteAnswer(101)
 	lost, lines := r.departures.lost, len(path.lines)
 	if f, ok = feedback.Parse(marshal(t, told(1, 320))); !ok || !r.departures.hearArrivals(at, &f.Arrived) || r.departures.lost != lost || lost == 0 {
 		t.Errorf("an answer that arrived makes a share of %v lost of %v", r.departures.lost, lost)

@@ -12,8 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/pion/rtcp"
 
-	"github.com/krazycam/krazycam/firmware/rtpsend/pacing"
 	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
+	"github.com/krazycam/krazycam/firmware/rtpsend/resend"
 )
 
 func nack(sequences ...uint16) rtcp.Packet {
@@ -40,7 +40,7 @@ func TestNACKBringsBackTheSamePacketsAcrossTheWrap(t *testing.T) {
 			}
 		}
 		got := r.Stats()
-		if want := (Resends{Asked: 3, Sent: 3, Octets: got.Resends.Octets}); got.NACKs != 1 || got.Resends != want || got.Packets != 9 {
+		if want := (resend.Counts{Asked: 3, Sent: 3, Octets: got.Resends.Octets}); got.NACKs != 1 || got.Resends != want || got.Packets != 9 {
 			t.Errorf("%+v, want 9 packets and 3 more sent again", got)
 		}
 	})
@@ -97,16 +97,16 @@ func TestOnlyPacketsThatWereSentAndAreKeptComeBack(t *testing.T) {
 		r := newRig(t)
 		defer r.Close()
 		r.receive(marshal(t, nack(65534, 7)), peer) // before the first frame
-		for range historySize + 10 {                // one packet each, from 65534 on
+		for range resend.HistorySize + 10 {         // one packet each, from 65534 on
 			r.frame(t, false, 100)
 			time.Sleep(time.Millisecond)
 		}
-		next := r.history.next
-		r.feed(t, nack(next-historySize-1, next-historySize, next-1, next, next+100))
+		next := r.history.NextSequence()
+		r.feed(t, nack(next-resend.HistorySize-1, next-resend.HistorySize, next-1, next, next+100))
 		synctest.Wait()
 		got := r.Stats().Resends
 		if got.Sent != 2 || got.Gone != 5 {
-			t.Errorf("%+v, want the oldest and the newest of %d sent, 3 gone and 2 before the first", got, historySize)
+			t.Errorf("%+v, want the oldest and the newest of %d sent, 3 gone and 2 before the first", got, resend.HistorySize)
 		}
 	})
 }
@@ -118,7 +118,7 @@ func TestFloodOfNACKsIsBoundedByAQuarterOfTheBandwidth(t *testing.T) {
 		start := time.Now()
 		for time.Since(start) < 10*time.Second {
 			r.frame(t, false, 2500)
-			next := r.history.next
+			next := r.history.NextSequence()
 			var all []uint16
 			for i := range uint16(300) {
 				all = append(all, next-300+i)
@@ -164,29 +164,29 @@ func TestResendsAndFramesAllocateNothing(t *testing.T) {
 	request := marshal(t, nack(65534, 65535, 0, 1))
 	frame := make([]byte, 4000)
 	at := time.Duration(0)
-	r.resends = pacing.NewBucket(1e9, 1e9) // so that a copy leaves each time
+	r.SetRate(1e9) // so that all that is asked for, and a copy, leaves each time
 	each := testing.AllocsPerRun(200, func() {
 		at += 33 * time.Millisecond
 		r.begin(at, at, false)
 		var sent tally
-		if err := r.queue(frame, 0, 0, false, &sent); err != nil {
+		if err := r.queueFrame(frame, 0, 0, false, &sent); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := r.flush(at, &sent); err != nil {
+		if _, err := r.sendQueued(at, &sent); err != nil {
 			t.Fatal(err)
 		}
 		r.read(request, at)
-		if err := r.resend(at, &sent); err != nil {
+		if err := r.sendAnswers(at, &sent); err != nil {
 			t.Fatal(err)
 		}
-		r.repeats.add(at, r.history.next-1, true)
-		if _, err := r.repeat(at+repeatAfter, &sent); err != nil {
+		r.resender.QueueCopy(at, r.history.NextSequence()-1)
+		if _, err := r.sendCopies(at+10*time.Millisecond, &sent); err != nil {
 			t.Fatal(err)
 		}
 		r.account(at, &sent)
 	})
-	if each != 0 {
-		t.Errorf("%v allocations for a frame and its resends, want 0", each)
+	if got := r.Stats().Resends; each != 0 || got.Twice < 200 || got.Sent < got.Twice+4*200 {
+		t.Errorf("%v allocations for a frame and its resends, want 0: %+v", each, got)
 	}
 }
 

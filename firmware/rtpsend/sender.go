@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/rtpsend/pacing"
-	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
+	"github.com/krazycam/krazycam/firmware/rtpsend/resend"
 	"github.com/krazycam/krazycam/firmware/rtpsend/udp"
 	"github.com/krazycam/krazycam/firmware/rtpvp8"
 )
@@ -39,20 +39,17 @@ type Sender struct {
 
 	awake chan struct{} // there is something to send again, or a packet waits for its time
 
-	sending     sync.Mutex // held while packets are made or sent, so that BYE comes after the last
-	packetizer  *rtpvp8.Packetizer
-	payload     int // the most bytes of payload that fit the path, VP8 descriptor included
-	history     *history
-	pacer       pacing.Pacer
-	resends     pacing.Bucket
-	repeats     repeats
-	rtxSequence uint16
-	rtxPacket   [packet.MaxSize]byte
-	departures  departures
-	below       int           // bytes of IP and UDP headers below a packet
-	outage      bool          // packets do not leave, or did not a moment ago
-	failed      time.Duration // when a frame last met a send error
-	renewed     time.Duration // when the socket was last asked to renew itself
+	sending    sync.Mutex // held while packets are made or sent, so that BYE comes after the last
+	packetizer *rtpvp8.Packetizer
+	payload    int // the most bytes of payload that fit the path, VP8 descriptor included
+	history    *resend.History
+	pacer      pacing.Pacer
+	resender   *resend.Resender
+	departures departures
+	below      int           // bytes of IP and UDP headers below a packet
+	outage     bool          // packets do not leave, or did not a moment ago
+	failed     time.Duration // when a frame last met a send error
+	renewed    time.Duration // when the socket was last asked to renew itself
 
 	reporting sync.Mutex // held while an RTCP packet is made and sent: nothing follows BYE
 
@@ -66,7 +63,7 @@ type Sender struct {
 	keyFrames keyFrames
 	quota     quota
 	fir       lastFIR
-	wanted    wanted
+	requests  resend.Requests
 	breaker   breaker
 	doubt     doubt
 
@@ -78,16 +75,18 @@ type Sender struct {
 func newSender(cfg Config, media rtpConn, reports udp.RTCPConn) *Sender {
 	s := &Sender{
 		cfg: cfg, media: media, reports: reports, done: make(chan struct{}), awake: make(chan struct{}, 1),
-		packetizer:  rtpvp8.NewPacketizer(rtpvp8.MaxPayload, cfg.First.PictureID),
-		history:     newHistory(cfg.First.Sequence),
-		pacer:       pacing.NewPacer(cfg.Bandwidth, cfg.Unpaced),
-		resends:     newResendBucket(cfg.Bandwidth),
-		rtxSequence: cfg.First.RTXSequence,
-		clock:       rtpClock{first: cfg.First.Timestamp},
-		schedule:    schedule{random: rand.Float64},
-		session:     session{bandwidth: cfg.Bandwidth, members: 1, senders: 1, weSent: true},
+		packetizer: rtpvp8.NewPacketizer(rtpvp8.MaxPayload, cfg.First.PictureID),
+		history:    resend.NewHistory(cfg.First.Sequence),
+		pacer:      pacing.NewPacer(cfg.Bandwidth, cfg.Unpaced),
+		clock:      rtpClock{first: cfg.First.Timestamp},
+		schedule:   schedule{random: rand.Float64},
+		session:    session{bandwidth: cfg.Bandwidth, members: 1, senders: 1, weSent: true},
 	}
 	s.departures.path = cfg.Path
+	s.resender = resend.New(s.history, &s.departures, resend.Config{
+		Bandwidth: cfg.Bandwidth, Verbatim: cfg.cloak != nil && !cfg.RTX,
+		RTX: cfg.RTX, RTXSSRC: cfg.First.RTXSSRC, RTXSequence: cfg.First.RTXSequence,
+	})
 	s.below = udp.HeaderSize(cfg.RTP.Addr())
 	s.fit(udp.EthernetMTU)
 	if media != nil {
@@ -123,13 +122,13 @@ func (s *Sender) Send(frame []byte, key bool, at time.Duration) error {
 		return nil
 	}
 	sent := tally{at: now}
-	twice := key && s.departures.byChance(now, false)
-	err := s.queue(frame, timestamp, s.captured(now, at), twice, &sent)
+	doubled := key && s.departures.LosesByChance(now, false)
+	err := s.queueFrame(frame, timestamp, s.captured(now, at), doubled, &sent)
 	if err == nil {
-		s.pacer.BeginFrame(now, at, s.history.queued)
+		s.pacer.BeginFrame(now, at, s.history.WaitingBytes())
 		var wait time.Duration
-		if wait, err = s.flush(now, &sent); wait > 0 || twice {
-			s.wakeUp()
+		if wait, err = s.sendQueued(now, &sent); wait > 0 || doubled {
+			s.wakePump()
 		}
 	}
 	s.account(now, &sent)
@@ -182,7 +181,7 @@ func (s *Sender) broke(found fault) {
 // see keyframes.go. Call it once for each frame.
 func (s *Sender) KeyFrameWanted() bool {
 	now := s.cfg.Monotonic()
-	lossy := !s.cfg.Unpaced && s.departures.byChance(now, false)
+	lossy := !s.cfg.Unpaced && s.departures.LosesByChance(now, false)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.keyFrames.grant(now, receiverView{rtt: s.stats.RTT, silence: now - s.doubt.at, lossy: lossy, file: s.cfg.Unpaced})
@@ -202,5 +201,5 @@ func (s *Sender) SetRate(bandwidth int) {
 	defer s.sending.Unlock()
 	now := s.cfg.Monotonic()
 	s.pacer.SetBandwidth(now, bandwidth)
-	s.resends.SetRate(now, resendRate(bandwidth))
+	s.resender.SetBandwidth(now, bandwidth)
 }

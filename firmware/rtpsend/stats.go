@@ -6,6 +6,7 @@ package rtpsend
 import (
 	"time"
 
+	"github.com/krazycam/krazycam/firmware/rtpsend/resend"
 	"github.com/krazycam/krazycam/firmware/rtpsend/udp"
 )
 
@@ -34,7 +35,7 @@ type Stats struct {
 	Estimates         uint64 // of what the receiver can take (REMB)
 
 	NACKs      uint64 // packets of feedback; Resends counts what they asked for
-	Resends    Resends
+	Resends    resend.Counts
 	PLIs       uint64
 	FIRs       uint64 // without repeats
 	FIRRepeats uint64

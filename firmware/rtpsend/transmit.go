@@ -18,11 +18,12 @@ const calm = 5 * time.Second
 
 // account adds packets to the counters and logs where an outage begins and ends.
 func (s *Sender) account(now time.Duration, sent *tally) {
+	resends := s.resender.TakeCounts()
 	s.mu.Lock()
 	s.stats.Packets += sent.packets
 	s.stats.Octets += sent.octets
 	s.stats.SendErrors.Add(sent.errors)
-	s.stats.Resends.add(sent.resends)
+	s.stats.Resends.Add(resends)
 	if sent.errors.Refused > 0 {
 		s.doubt.refuse(now)
 	}
@@ -59,11 +60,8 @@ func (s *Sender) renew(now time.Duration, why error) {
 // A tally is what became of some packets.
 type tally struct {
 	at              time.Duration // of all of them
-	again           bool          // they were sent before
-	unnumbered      bool          // their transport-wide number is that of the first time
-	packets, octets uint64
+	packets, octets uint64        // that left for the first time
 	errors          udp.Errors
-	resends         Resends
 	last            error // the latest send error
 }
 
@@ -72,44 +70,52 @@ func (t *tally) fail(err error) {
 	t.last = err
 }
 
-// write sends one packet, encrypted where that is agreed; its only error is ErrClosed.
+// A passage is which time of a packet this is.
+type passage int
+
+const (
+	firstTime passage = iota
+	again             // it has left before, and has a transport-wide number of its own all the same
+	verbatim          // it has left before, and has the number of that time
+)
+
+// transmit sends one packet, encrypted where that is agreed; its only error is ErrClosed. ok: it
+// left, with octets of payload.
+//
 // The kernel reports an ICMP port unreachable by failing the next write without sending
 // it: that packet gets a second try, so that a receiver that has just started does not
 // lose the first one it could have had.
-func (s *Sender) write(b []byte, sent *tally) error {
+func (s *Sender) transmit(b []byte, as passage, sent *tally) (octets uint64, ok bool, err error) {
 	wire := b
 	if s.cfg.cloak != nil {
-		var err error
 		if wire, err = s.cfg.cloak.sealRTP(b); err != nil { // after 2^48 packets
 			sent.fail(err)
-			return nil
+			return 0, false, nil
 		}
 	}
-	_, err := s.media.Write(wire)
+	_, err = s.media.Write(wire)
 	if udp.IsRefused(err) {
 		sent.fail(err)
 		_, err = s.media.Write(wire)
 	}
 	switch {
 	case errors.Is(err, net.ErrClosed):
-		return ErrClosed
+		return 0, false, ErrClosed
 	case err != nil:
 		sent.fail(err)
 		if udp.IsTooLarge(err) {
 			s.fit(s.media.MTU()) // an ICMP "too big" came: the kernel knows the path now
 		}
-	default:
-		payload := len(b) - packet.HeaderLength(b)
-		sent.packets++
-		sent.octets += uint64(payload)
-		if sent.again {
-			payload = 0
-		}
-		if sent.unnumbered {
-			s.departures.leftAgain(sent.at, len(wire)+s.below)
-		} else {
-			s.departures.left(sent.at, len(wire)+s.below, payload)
-		}
+		return 0, false, nil
 	}
-	return nil
+	payload, size := len(b)-packet.HeaderLength(b), len(wire)+s.below
+	switch as {
+	case firstTime:
+		s.departures.left(sent.at, size, payload)
+	case again:
+		s.departures.left(sent.at, size, 0)
+	case verbatim:
+		s.departures.leftAgain(sent.at, size)
+	}
+	return uint64(payload), true, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/pion/rtcp"
 
 	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
+	"github.com/krazycam/krazycam/firmware/rtpsend/resend"
 )
 
 // A diary is a Path that writes down what it hears.
@@ -218,11 +219,11 @@ func TestPacketThatDidNotLeaveYetIsNotMissing(t *testing.T) {
 		path := &diary{}
 		r := newRigWith(t, Config{Path: path})
 		defer r.Close()
-		for range historySize {
+		for range resend.HistorySize {
 			r.frame(t, false, 1000)
 			time.Sleep(20 * time.Millisecond)
 		}
-		next := uint16((65534 + historySize) % 65536)
+		next := uint16((65534 + resend.HistorySize) % 65536)
 		r.feed(t, nack(next))
 		synctest.Wait()
 		if len(path.lines) != 0 {
