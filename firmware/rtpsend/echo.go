@@ -29,7 +29,7 @@ func (s *Sender) exchangeEchoes() {
 			s.mu.Lock()
 			s.stats.Echoes++
 			s.mu.Unlock()
-			s.departures.echoed(now, request.At, request.Before)
+			s.departures.NoteEcho(now, request.At, request.Before)
 		case errors.Is(err, net.ErrClosed):
 			return
 		case err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
@@ -48,9 +48,9 @@ func (s *Sender) exchangeEchoes() {
 func (s *Sender) askForEcho() {
 	now := s.cfg.Monotonic()
 	s.echo.Postpone(now)
-	before, fed := s.departures.sum(now)
-	if s.closed.Load() || fed {
+	if s.closed.Load() || s.departures.HasFeedback(now) {
 		return
 	}
+	before := s.departures.Bytes()
 	s.echo.Ask(s.cfg.Monotonic(), before)
 }

@@ -87,7 +87,6 @@ func (s *Sender) sendNext(sent *tally) error {
 	if ok {
 		sent.packets++
 		sent.octets += octets
-		s.departures.name(sequence)
 	}
 	if doubled {
 		s.resender.QueueCopy(sent.at, sequence)
@@ -141,6 +140,6 @@ func (s *Sender) sendAgain(p resend.Packet, sent *tally) error {
 // number gives a packet its transport-wide number.
 func (s *Sender) number(b []byte) {
 	if s.cfg.TransportID != 0 {
-		packet.SetTransportNumber(b, uint16(s.departures.number()))
+		packet.SetTransportNumber(b, s.departures.NextNumber())
 	}
 }

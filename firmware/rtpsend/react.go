@@ -57,7 +57,7 @@ func (s *Sender) react(m *feedback.Message, ok bool, now time.Duration) {
 		s.reactToNack(m.Missing, now)
 	case m.Kind == feedback.Transport:
 		s.stats.TransportFeedback++
-		if !s.departures.hearArrivals(now, &m.Arrived) {
+		if !s.departures.NoteArrivals(now, &m.Arrived) {
 			ignored.Malformed++
 		}
 	}
@@ -74,7 +74,7 @@ func (s *Sender) reactToReport(r *feedback.Report, now time.Duration) {
 	s.stats.Loss, s.stats.Lost = r.Loss, r.Lost
 	s.stats.Jitter = ofTicks(r.Jitter)
 	s.stats.HighestSequence = r.HighestSequence
-	s.departures.reported(now, uint16(r.HighestSequence), r.Loss)
+	s.departures.NoteReport(now, uint16(r.HighestSequence), r.Loss)
 	s.broke(s.breaker.report(now, r.HighestSequence, r.Loss, s.stats.RTT, s.stats.Packets, s.stats.Octets))
 	if r.LastSR == 0 { // none has reached the receiver yet
 		return
@@ -106,7 +106,7 @@ func (s *Sender) reactToBitrate(b feedback.Bitrate, now time.Duration) {
 		return
 	}
 	s.stats.Estimates++
-	s.departures.estimated(now, b.Most)
+	s.departures.NoteEstimate(now, b.Most)
 }
 
 // reactToNack notes the packets that the receiver misses.
@@ -122,7 +122,7 @@ func (s *Sender) reactToNack(missing feedback.Sequences, now time.Duration) {
 func (s *Sender) request(sequence uint16, now time.Duration) {
 	counts := &s.stats.Resends
 	counts.Asked++
-	if age, ok := s.departures.lacks(now, sequence); ok {
+	if age, ok := s.departures.NoteRequest(now, sequence); ok {
 		s.keyFrames.noteLateRequest(now, age, s.stats.RTT)
 	}
 	switch {

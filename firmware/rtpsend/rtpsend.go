@@ -28,6 +28,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/krazycam/krazycam/firmware/rtpsend/departures"
 	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
 	"github.com/krazycam/krazycam/firmware/rtpsend/udp"
 )
@@ -42,6 +43,10 @@ var (
 	// ErrAddress is the cause of errors about an address that cannot be sent to.
 	ErrAddress = errors.New("not an address to send to")
 )
+
+// A Path hears what leaves and what the receiver tells of it. Calls come one at a time, from
+// three goroutines, and must not block: the stream waits for them.
+type Path = departures.Path
 
 // First holds the values that RFC 3550 section 5.1 wants random. Tests set them to
 // see both counters wrap.
@@ -122,9 +127,6 @@ func (c *Config) complete() error {
 	}
 	if c.Doubt == nil {
 		c.Doubt = func() {}
-	}
-	if c.Path == nil {
-		c.Path = deaf{}
 	}
 	if c.Bandwidth <= 0 {
 		c.Bandwidth = DefaultBandwidth

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/krazycam/krazycam/firmware/rtpsend/departures"
 	"github.com/krazycam/krazycam/firmware/rtpsend/pacing"
 	"github.com/krazycam/krazycam/firmware/rtpsend/resend"
 	"github.com/krazycam/krazycam/firmware/rtpsend/udp"
@@ -45,11 +46,11 @@ type Sender struct {
 	history    *resend.History
 	pacer      pacing.Pacer
 	resender   *resend.Resender
-	departures departures
-	below      int           // bytes of IP and UDP headers below a packet
-	outage     bool          // packets do not leave, or did not a moment ago
-	failed     time.Duration // when a frame last met a send error
-	renewed    time.Duration // when the socket was last asked to renew itself
+	departures *departures.Record // has a lock of its own
+	below      int                // bytes of IP and UDP headers below a packet
+	outage     bool               // packets do not leave, or did not a moment ago
+	failed     time.Duration      // when a frame last met a send error
+	renewed    time.Duration      // when the socket was last asked to renew itself
 
 	reporting sync.Mutex // held while an RTCP packet is made and sent: nothing follows BYE
 
@@ -82,8 +83,8 @@ func newSender(cfg Config, media rtpConn, reports udp.RTCPConn) *Sender {
 		schedule:   schedule{random: rand.Float64},
 		session:    session{bandwidth: cfg.Bandwidth, members: 1, senders: 1, weSent: true},
 	}
-	s.departures.path = cfg.Path
-	s.resender = resend.New(s.history, &s.departures, resend.Config{
+	s.departures = departures.NewRecord(cfg.Path)
+	s.resender = resend.New(s.history, s.departures, resend.Config{
 		Bandwidth: cfg.Bandwidth, Verbatim: cfg.cloak != nil && !cfg.RTX,
 		RTX: cfg.RTX, RTXSSRC: cfg.First.RTXSSRC, RTXSequence: cfg.First.RTXSequence,
 	})

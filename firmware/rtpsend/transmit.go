@@ -111,11 +111,11 @@ func (s *Sender) transmit(b []byte, as passage, sent *tally) (octets uint64, ok 
 	payload, size := len(b)-packet.HeaderLength(b), len(wire)+s.below
 	switch as {
 	case firstTime:
-		s.departures.left(sent.at, size, payload)
+		s.departures.NoteMedia(sent.at, size, payload, packet.Sequence(b))
 	case again:
-		s.departures.left(sent.at, size, 0)
+		s.departures.NoteResend(sent.at, size)
 	case verbatim:
-		s.departures.leftAgain(sent.at, size)
+		s.departures.NoteVerbatim(sent.at, size)
 	}
 	return uint64(payload), true, nil
 }

@@ -47,6 +47,9 @@ func PutHeader(b []byte, extended, marker bool, sequence uint16, timestamp, ssrc
 	binary.BigEndian.PutUint32(b[8:], ssrc)
 }
 
+// Sequence is the sequence number of a packet.
+func Sequence(packet []byte) uint16 { return binary.BigEndian.Uint16(packet[2:]) }
+
 // HeaderLength is how long the RTP header of a packet of ours is, extensions included.
 func HeaderLength(packet []byte) int {
 	if packet[0]&extensionBit == 0 {
