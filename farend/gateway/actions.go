@@ -112,21 +112,29 @@ func (g *Gateway) newUtilizationID(r request) (wire.Answer, *wire.Refusal) {
 	return wire.Answer{Utilization: id}, nil
 }
 
-func (g *Gateway) startStream(r request, host string) (wire.Answer, *wire.Refusal) {
+// checkStart says why a stream may not start.
+func (g *Gateway) checkStart(r request) *wire.Refusal {
 	if why := g.checkKey(r); why != nil {
-		return wire.Answer{}, why
+		return why
 	}
 	if why := g.checkID(r); why != nil {
-		return wire.Answer{}, why
+		return why
 	}
 	if key, _ := g.ids.keyHashOf(r.utilization); key != g.keyHash {
-		return wire.Answer{}, refuse(wire.CodeKeyMismatch, "utilization identifier and API key not compatible")
+		return refuse(wire.CodeKeyMismatch, "utilization identifier and API key not compatible")
 	}
 	if r.width == 0 || r.height == 0 {
-		return wire.Answer{}, refuse(wire.CodeNoDescriptor, "missing video stream descriptor: width, height")
+		return refuse(wire.CodeNoDescriptor, "missing video stream descriptor: width, height")
 	}
 	if g.active != nil {
-		return wire.Answer{}, refuse(wire.CodeAlreadyActive, "stream already active")
+		return refuse(wire.CodeAlreadyActive, "stream already active")
+	}
+	return nil
+}
+
+func (g *Gateway) startStream(r request, host string) (wire.Answer, *wire.Refusal) {
+	if why := g.checkStart(r); why != nil {
+		return wire.Answer{}, why
 	}
 	keys, why := g.makeKeys(r)
 	if why != nil {

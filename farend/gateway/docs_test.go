@@ -132,7 +132,8 @@ func TestExampleGatewayRefusesAsOursDoes(t *testing.T) {
 		``, `<html>`, `[]`, `{}`, `{"action": null}`, `{"action": "get_data"}`,
 		`{"action": "new_utilization_id"}`, `{"action": "new_utilization_id", "key": "x"}`,
 		`{"action": "start_stream", "utilization_id": "x"}`, `{"action": "start_stream", "key": "x"}`,
-		`{"action": "start_stream", "key": "secret"}`, `{"action": "start_stream", "key": "secret", "utilization_id": "x"}`,
+		`{"action": "start_stream", "key": "secret"}`,
+		`{"action": "start_stream", "key": "secret", "utilization_id": "x"}`,
 		`{"action": "validate_stream"}`, `{"action": "validate_stream", "utilization_id": 7}`,
 		`{"action": "stop_stream"}`, `{"action": "stop_stream", "utilization_id": "x"}`,
 	} {

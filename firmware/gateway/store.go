@@ -20,15 +20,15 @@ type Store interface {
 	Save(wire.ID) error
 }
 
-// FileStore keeps the ID in Dir, in the file utilization_id, as the JSON literal
-// that the gateway sent. Dir must exist.
+// FileStore keeps the ID in Dir, in the file utilization_id, as the JSON literal that the gateway
+// sent. Dir must exist.
 type FileStore struct{ Dir string }
 
-func (f FileStore) path() string { return filepath.Join(f.Dir, "utilization_id") }
+func (f FileStore) filePath() string { return filepath.Join(f.Dir, "utilization_id") }
 
 // Load reads the file; a missing one is no error.
 func (f FileStore) Load() (wire.ID, error) {
-	b, err := os.ReadFile(f.path())
+	b, err := os.ReadFile(f.filePath())
 	if errors.Is(err, fs.ErrNotExist) {
 		return wire.ID{}, nil
 	}
@@ -37,7 +37,7 @@ func (f FileStore) Load() (wire.ID, error) {
 		err = json.Unmarshal(b, &id)
 	}
 	if err != nil {
-		return wire.ID{}, fmt.Errorf("utilization id: %s: %w", f.path(), err)
+		return wire.ID{}, fmt.Errorf("utilization id: %s: %w", f.filePath(), err)
 	}
 	return id, nil
 }
@@ -46,7 +46,7 @@ func (f FileStore) Load() (wire.ID, error) {
 func (f FileStore) Save(id wire.ID) error {
 	b, err := json.Marshal(id)
 	if err == nil {
-		err = atomicfile.ReplaceDurably(f.path(), 0o600, atomicfile.Bytes(b))
+		err = atomicfile.ReplaceDurably(f.filePath(), 0o600, atomicfile.Bytes(b))
 	}
 	if err != nil {
 		return fmt.Errorf("utilization id: save: %w", err)
