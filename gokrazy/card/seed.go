@@ -89,7 +89,7 @@ func PaddedSeed(seed []byte, size int) []byte {
 	return out
 }
 
-// SeedIsBlank tells whether nobody wrote a seed yet. A boot partition without the file
+// SeedIsBlank reports whether no seed was written yet. A boot partition without the file
 // is an fs.ErrNotExist.
 func SeedIsBlank(boot fs.FS) (bool, error) {
 	b, err := fs.ReadFile(boot, SeedName)

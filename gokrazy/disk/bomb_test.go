@@ -55,7 +55,7 @@ func TestOpenSquashFSRefusesFoldersOfMoreThanTheLimitTogether(t *testing.T) {
 	s := &sqfsReader{listBytes: sqfsMaxMeta - 10}
 	inode := make([]byte, 16)
 	inode[8] = 100 // bytes of the folder
-	err := s.folder(&node{}, &sqfsCursor{s: s, buf: inode}, sqfsFolder, 1)
+	err := s.readFolder(&node{}, &sqfsCursor{s: s, buf: inode}, sqfsFolder, 1)
 	if !errors.Is(err, ErrDamaged) {
 		t.Errorf("error %v, want ErrDamaged", err)
 	}

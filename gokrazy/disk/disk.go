@@ -45,9 +45,9 @@ const (
 	folderMode             = fs.ModeDir | 0o755
 )
 
-// arrange checks the paths, adds the folders that are missing and sorts: a
+// arrangeEntries checks the paths, adds the folders that are missing and sorts: a
 // folder comes before what is in it.
-func arrange(entries []Entry) ([]Entry, error) {
+func arrangeEntries(entries []Entry) ([]Entry, error) {
 	byPath := make(map[string]Entry, len(entries))
 	for _, e := range entries {
 		if e.Path == "." || !fs.ValidPath(e.Path) {

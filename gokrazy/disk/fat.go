@@ -54,8 +54,8 @@ type fatGeometry struct {
 
 func (g fatGeometry) clusterBytes() int64 { return g.perCluster * SectorSize }
 
-// offset of a cluster in bytes; the first one is number 2.
-func (g fatGeometry) offset(cluster int64) int64 {
+// clusterStart of a cluster in bytes; the first one is number 2.
+func (g fatGeometry) clusterStart(cluster int64) int64 {
 	return (g.firstData + (cluster-2)*g.perCluster) * SectorSize
 }
 
@@ -86,7 +86,7 @@ type fatWriter struct {
 // zero (a new file). Entries are plain files and folders; their order on disk is
 // the order of their paths. Access bits are not kept: FAT has none.
 func WriteFAT(w io.WriterAt, o FATOptions, entries []Entry) error {
-	sorted, err := arrange(entries)
+	sorted, err := arrangeEntries(entries)
 	if err != nil {
 		return fmt.Errorf("FAT16: %w", err)
 	}
@@ -97,7 +97,7 @@ func WriteFAT(w io.WriterAt, o FATOptions, entries []Entry) error {
 	f := &fatWriter{w: w, g: g, next: 2, fat: make([]byte, g.fatSectors*SectorSize)}
 	binary.LittleEndian.PutUint16(f.fat[0:], 0xff00|fatMediaFixed)
 	binary.LittleEndian.PutUint16(f.fat[2:], fatEndOfChain)
-	root, err := f.folder(".", sorted, 0, 0)
+	root, err := f.writeFolder(".", sorted, 0, 0)
 	if err != nil {
 		return fmt.Errorf("FAT16: %w", err)
 	}
@@ -120,9 +120,9 @@ func WriteFAT(w io.WriterAt, o FATOptions, entries []Entry) error {
 	return nil
 }
 
-// folder writes everything below dir and gives the folder's own entries. Own and
+// writeFolder writes everything below dir and gives the folder's own entries. Own and
 // parent are the first clusters for "." and ".."; the root has neither.
-func (f *fatWriter) folder(dir string, sorted []Entry, own, parent int64) ([]byte, error) {
+func (f *fatWriter) writeFolder(dir string, sorted []Entry, own, parent int64) ([]byte, error) {
 	var out []byte
 	if dir != "." {
 		out = append(out, fatShortEntry(fatName{short: [11]byte([]byte(".          "))}, fatAttrFolder, own, 0)...)
@@ -141,10 +141,10 @@ func (f *fatWriter) folder(dir string, sorted []Entry, own, parent int64) ([]byt
 		var first int64
 		switch e.Mode.Type() {
 		case 0:
-			first, err = f.store(e.Bytes)
+			first, err = f.writeFile(e.Bytes)
 		case fs.ModeDir:
 			attr, size = fatAttrFolder, 0
-			first, err = f.subfolder(e.Path, sorted, own)
+			first, err = f.writeSubfolder(e.Path, sorted, own)
 		default:
 			err = fmt.Errorf("mode %v: FAT holds only files and folders", e.Mode)
 		}
@@ -157,41 +157,41 @@ func (f *fatWriter) folder(dir string, sorted []Entry, own, parent int64) ([]byt
 	return out, nil
 }
 
-// subfolder reserves the folder's clusters before those of what is in it: its
+// writeSubfolder reserves the folder's clusters before those of what is in it: its
 // children must name it as "..".
-func (f *fatWriter) subfolder(dir string, sorted []Entry, parent int64) (int64, error) {
+func (f *fatWriter) writeSubfolder(dir string, sorted []Entry, parent int64) (int64, error) {
 	entries := int64(2)
 	for _, e := range sorted {
 		if path.Dir(e.Path) == dir {
 			entries += 1 + (int64(len(utf16Units(path.Base(e.Path))))+fatLongUnits-1)/fatLongUnits
 		}
 	}
-	own, err := f.reserve(entries * fatDirent)
+	own, err := f.reserveClusters(entries * fatDirent)
 	if err != nil {
 		return 0, err
 	}
-	out, err := f.folder(dir, sorted, own, parent)
+	out, err := f.writeFolder(dir, sorted, own, parent)
 	if err != nil {
 		return 0, err
 	}
-	_, err = f.w.WriteAt(out, f.g.offset(own))
+	_, err = f.w.WriteAt(out, f.g.clusterStart(own))
 	return own, err
 }
 
-func (f *fatWriter) store(b []byte) (int64, error) {
+func (f *fatWriter) writeFile(b []byte) (int64, error) {
 	if len(b) == 0 {
 		return 0, nil // an empty file has no cluster
 	}
-	first, err := f.reserve(int64(len(b)))
+	first, err := f.reserveClusters(int64(len(b)))
 	if err != nil {
 		return 0, err
 	}
-	_, err = f.w.WriteAt(b, f.g.offset(first))
+	_, err = f.w.WriteAt(b, f.g.clusterStart(first))
 	return first, err
 }
 
-// reserve chains the next clusters for size bytes and gives the first.
-func (f *fatWriter) reserve(size int64) (int64, error) {
+// reserveClusters chains the next clusters for size bytes and gives the first.
+func (f *fatWriter) reserveClusters(size int64) (int64, error) {
 	count := (size + f.g.clusterBytes() - 1) / f.g.clusterBytes()
 	first := f.next
 	if free := f.g.clusters + 2 - first; count > free {

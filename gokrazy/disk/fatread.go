@@ -49,7 +49,7 @@ func OpenFAT(r io.ReaderAt, size int64) (*FAT, error) {
 	}
 	out := &FAT{Label: strings.TrimSpace(string(b[43:54])), VolumeID: binary.LittleEndian.Uint32(b[39:])}
 	out.root = &node{name: ".", mode: folderMode}
-	if err := f.folder(out.root, root, 0); err != nil {
+	if err := f.readFolder(out.root, root, 0); err != nil {
 		return nil, fmt.Errorf("FAT16: %w", err)
 	}
 	return out, nil
@@ -84,10 +84,10 @@ func fatGeometryOf(b []byte, size int64) (f *fatReader, rootAt, rootSize int64, 
 	return &fatReader{g: g, fat: make([]byte, (g.clusters+2)*2)}, rootAt, rootSize, nil
 }
 
-// chain follows the FAT from first. A chain with more clusters than the limit
+// followChain follows the FAT from first. A chain with more clusters than the limit
 // loops or lies, and chains that together have more than there are share some:
 // without that limit 20,000 names of one large file would take 6 GB of memory.
-func (f *fatReader) chain(first, limit int64) ([]int64, error) {
+func (f *fatReader) followChain(first, limit int64) ([]int64, error) {
 	var all []int64
 	for c := first; c < 0xfff8; c = int64(binary.LittleEndian.Uint16(f.fat[2*c:])) {
 		if c < 2 || c >= f.g.clusters+2 || int64(len(all)) >= limit {
@@ -101,8 +101,8 @@ func (f *fatReader) chain(first, limit int64) ([]int64, error) {
 	return all, nil
 }
 
-// folder fills n from the bytes of its entries.
-func (f *fatReader) folder(n *node, b []byte, depth int) error {
+// readFolder fills n from the bytes of its entries.
+func (f *fatReader) readFolder(n *node, b []byte, depth int) error {
 	var children []*node
 	var long []uint16
 	for ; len(b) >= fatDirent && b[0] != 0; b = b[fatDirent:] {
@@ -121,14 +121,14 @@ func (f *fatReader) folder(n *node, b []byte, depth int) error {
 		if f.nodes++; f.nodes > maxNodes {
 			return fmt.Errorf("more than %d entries: %w", maxNodes, ErrDamaged)
 		}
-		child, err := f.child(e, long, depth)
+		child, err := f.readEntry(e, long, depth)
 		if err != nil {
 			return err
 		}
 		long = nil
 		children = append(children, child)
 	}
-	return n.adopt(children)
+	return n.setChildren(children)
 }
 
 // fatLongPart puts the units of an entry before those that came so far.
@@ -147,7 +147,7 @@ func fatLongPart(e []byte, long []uint16) []uint16 {
 	return append(units, long...)
 }
 
-func (f *fatReader) child(e []byte, long []uint16, depth int) (*node, error) {
+func (f *fatReader) readEntry(e []byte, long []uint16, depth int) (*node, error) {
 	n := &node{name: string(utf16.Decode(long)), mode: plainMode, modTime: fatTime(e)}
 	if n.name == "" {
 		n.name = fatShortText(e)
@@ -155,41 +155,41 @@ func (f *fatReader) child(e []byte, long []uint16, depth int) (*node, error) {
 	first := int64(binary.LittleEndian.Uint16(e[26:]))
 	if e[11]&fatAttrFolder == 0 {
 		n.size = int64(binary.LittleEndian.Uint32(e[28:]))
-		return n, f.plain(n, first)
+		return n, f.prepareFile(n, first)
 	}
 	n.mode = folderMode
 	if depth >= maxDepth {
 		return nil, fmt.Errorf("%s: more than %d folders deep: %w", n.name, maxDepth, ErrDamaged)
 	}
 	// 65,536 entries of 32 bytes is the most that FAT allows a folder.
-	clusters, err := f.chain(first, (65536*fatDirent)/f.g.clusterBytes()+1)
+	clusters, err := f.followChain(first, (65536*fatDirent)/f.g.clusterBytes()+1)
 	if err != nil {
 		return nil, fmt.Errorf("folder %s: %w", n.name, err)
 	}
 	b := make([]byte, int64(len(clusters))*f.g.clusterBytes())
 	for i, c := range clusters {
-		if _, err := f.r.ReadAt(b[int64(i)*f.g.clusterBytes():][:f.g.clusterBytes()], f.g.offset(c)); err != nil {
+		if _, err := f.r.ReadAt(b[int64(i)*f.g.clusterBytes():][:f.g.clusterBytes()], f.g.clusterStart(c)); err != nil {
 			return nil, fmt.Errorf("folder %s: read cluster %d: %w", n.name, c, err)
 		}
 	}
-	return n, f.folder(n, b, depth+1)
+	return n, f.readFolder(n, b, depth+1)
 }
 
-// plain checks the chain of a file now, so that reading it later cannot run away.
-func (f *fatReader) plain(n *node, first int64) error {
+// prepareFile checks the chain of a file now, so that reading it later cannot run away.
+func (f *fatReader) prepareFile(n *node, first int64) error {
 	if n.size == 0 {
 		n.open = func() io.Reader { return strings.NewReader("") }
 		return nil
 	}
 	need := (n.size + f.g.clusterBytes() - 1) / f.g.clusterBytes()
-	clusters, err := f.chain(first, need)
+	clusters, err := f.followChain(first, need)
 	if err != nil {
 		return fmt.Errorf("file %s: %w", n.name, err)
 	}
 	if int64(len(clusters)) != need {
 		return fmt.Errorf("file %s: %d bytes in %d clusters: %w", n.name, n.size, len(clusters), ErrDamaged)
 	}
-	n.at = f.g.offset(clusters[0])
+	n.at = f.g.clusterStart(clusters[0])
 	for i, c := range clusters {
 		if c != clusters[0]+int64(i) {
 			n.at = -1
@@ -201,7 +201,7 @@ func (f *fatReader) plain(n *node, first int64) error {
 		}
 		parts := make([]io.Reader, len(clusters))
 		for i, c := range clusters {
-			parts[i] = io.NewSectionReader(f.r, f.g.offset(c), f.g.clusterBytes())
+			parts[i] = io.NewSectionReader(f.r, f.g.clusterStart(c), f.g.clusterBytes())
 		}
 		return io.LimitReader(io.MultiReader(parts...), n.size)
 	}
@@ -211,7 +211,7 @@ func (f *fatReader) plain(n *node, first int64) error {
 // Extent gives where a file lies, in bytes from the start of the file system. A
 // file in several pieces is an error: it cannot be changed in place.
 func (f *FAT) Extent(name string) (at, size int64, err error) {
-	n, err := f.find("extent", name)
+	n, err := f.findNode("extent", name)
 	if err != nil {
 		return 0, 0, err
 	}

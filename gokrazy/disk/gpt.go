@@ -55,10 +55,10 @@ type Table struct {
 // WriteTable writes MBR, primary and backup GPT. It leaves all other bytes of w
 // as they are.
 func WriteTable(w io.WriterAt, t Table) error {
-	if err := t.check(); err != nil {
+	if err := t.checkLayout(); err != nil {
 		return fmt.Errorf("partition table: %w", err)
 	}
-	entries, err := t.entries()
+	entries, err := t.encodeEntries()
 	if err != nil {
 		return fmt.Errorf("partition table: %w", err)
 	}
@@ -68,11 +68,11 @@ func WriteTable(w io.WriterAt, t Table) error {
 		sector uint64
 		bytes  []byte
 	}{
-		{0, t.hybridMBR()},
-		{1, t.header(1, last, 2, entries)},
+		{0, t.encodeHybridMBR()},
+		{1, t.encodeHeader(1, last, 2, entries)},
 		{2, entries},
 		{backupEntries, entries},
-		{last, t.header(last, 1, backupEntries, entries)},
+		{last, t.encodeHeader(last, 1, backupEntries, entries)},
 	} {
 		if _, err := w.WriteAt(part.bytes, int64(part.sector)*SectorSize); err != nil {
 			return fmt.Errorf("partition table: write sector %d: %w", part.sector, err)
@@ -81,9 +81,9 @@ func WriteTable(w io.WriterAt, t Table) error {
 	return nil
 }
 
-// check refuses partitions that overlap, lie on the table itself or are not
+// checkLayout refuses partitions that overlap, lie on the table itself or are not
 // made of whole sectors.
-func (t Table) check() error {
+func (t Table) checkLayout() error {
 	if t.Size%SectorSize != 0 {
 		return fmt.Errorf("disk of %d bytes is not made of whole sectors", t.Size)
 	}
@@ -107,7 +107,7 @@ func (t Table) check() error {
 	return nil
 }
 
-func (t Table) entries() ([]byte, error) {
+func (t Table) encodeEntries() ([]byte, error) {
 	all := make([]byte, gptEntries*gptEntrySize)
 	for i, p := range t.Partitions {
 		e := all[i*gptEntrySize:][:gptEntrySize]
@@ -127,8 +127,8 @@ func (t Table) entries() ([]byte, error) {
 	return all, nil
 }
 
-// header is the GPT header of table 5.5, in a sector of its own.
-func (t Table) header(own, other, entriesAt uint64, entries []byte) []byte {
+// encodeHeader is the GPT header of table 5.5, in a sector of its own.
+func (t Table) encodeHeader(own, other, entriesAt uint64, entries []byte) []byte {
 	h := make([]byte, 0, SectorSize)
 	le := binary.LittleEndian
 	h = append(h, gptSignature...)
@@ -149,9 +149,9 @@ func (t Table) header(own, other, entriesAt uint64, entries []byte) []byte {
 	return append(h, make([]byte, SectorSize-gptHeaderSize)...)
 }
 
-// hybridMBR shows partition 1 to boot ROMs that know no GPT (Pi 3, Zero 2 W),
+// encodeHybridMBR shows partition 1 to boot ROMs that know no GPT (Pi 3, Zero 2 W),
 // and covers the rest of the table with a protective entry.
-func (t Table) hybridMBR() []byte {
+func (t Table) encodeHybridMBR() []byte {
 	mbr := make([]byte, SectorSize)
 	boot := t.Partitions[0]
 	start, size := uint32(boot.Start/SectorSize), uint32(boot.Size/SectorSize)

@@ -32,7 +32,7 @@ func ReadTable(r io.ReaderAt, size int64) (Table, error) {
 		}
 	}
 	t.Size = int64(backup+1) * SectorSize // backup is below size/SectorSize: it was read
-	if err := t.check(); err != nil {
+	if err := t.checkLayout(); err != nil {
 		return Table{}, fmt.Errorf("GPT: %w: %w", err, ErrDamaged)
 	}
 	return t, nil
@@ -82,7 +82,7 @@ func readHeader(r io.ReaderAt, size int64, sector uint64) (Table, uint64, error)
 		return Table{}, 0, fmt.Errorf("sector %d: checksum of the entries: %w", sector, ErrDamaged)
 	}
 	t := Table{Disk: GUID(h[56:72]), Size: size, Partitions: partitions(entries, sectors)}
-	if err := t.check(); err != nil {
+	if err := t.checkLayout(); err != nil {
 		return Table{}, 0, fmt.Errorf("%w: %w", err, ErrDamaged)
 	}
 	return t, le.Uint64(h[32:]), nil

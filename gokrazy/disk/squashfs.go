@@ -41,7 +41,7 @@ const (
 // SquashFS gives the bytes of a file system that holds the entries: plain files,
 // folders and symbolic links, owned by root. It keeps all of it in memory.
 func SquashFS(entries []Entry) ([]byte, error) {
-	sorted, err := arrange(entries)
+	sorted, err := arrangeEntries(entries)
 	if err != nil {
 		return nil, fmt.Errorf("squashfs: %w", err)
 	}
@@ -50,11 +50,11 @@ func SquashFS(entries []Entry) ([]byte, error) {
 	}
 	w := &sqfsWriter{count: uint32(len(sorted) + 1)}
 	w.out.Write(make([]byte, sqfsSuperSize))
-	root, err := w.folder(Entry{Path: ".", Mode: folderMode}, sorted, w.count+1)
+	root, err := w.writeFolder(Entry{Path: ".", Mode: folderMode}, sorted, w.count+1)
 	if err != nil {
 		return nil, fmt.Errorf("squashfs: %w", err)
 	}
-	return w.finish(root), nil
+	return w.assembleFile(root), nil
 }
 
 type sqfsWriter struct {
@@ -73,10 +73,10 @@ type sqfsChild struct {
 	ref    uint64 // of the inode: metadata block << 16 | offset in it
 }
 
-// folder writes what is in e and then e itself: an inode can only be named once
+// writeFolder writes what is in e and then e itself: an inode can only be named once
 // its place is known. The numbers are given out on the way down, because a child
 // must know its parent's.
-func (w *sqfsWriter) folder(e Entry, sorted []Entry, parent uint32) (sqfsChild, error) {
+func (w *sqfsWriter) writeFolder(e Entry, sorted []Entry, parent uint32) (sqfsChild, error) {
 	w.number++
 	own := w.number
 	var children []sqfsChild
@@ -85,7 +85,7 @@ func (w *sqfsWriter) folder(e Entry, sorted []Entry, parent uint32) (sqfsChild, 
 		if path.Dir(c.Path) != e.Path || c.Path == e.Path {
 			continue
 		}
-		child, err := w.child(c, sorted, own)
+		child, err := w.writeEntry(c, sorted, own)
 		if err != nil {
 			return sqfsChild{}, fmt.Errorf("%s: %w", c.Path, err)
 		}
@@ -94,8 +94,8 @@ func (w *sqfsWriter) folder(e Entry, sorted []Entry, parent uint32) (sqfsChild, 
 		}
 		children = append(children, child)
 	}
-	listing := w.folders.ref()
-	size := w.list(children)
+	listing := w.folders.nextRef()
+	size := w.writeListing(children)
 	if size > 1<<16-1-3 {
 		return sqfsChild{}, fmt.Errorf("%s: %d bytes of names, can hold %d", e.Path, size, 1<<16-1-3)
 	}
@@ -106,24 +106,24 @@ func (w *sqfsWriter) folder(e Entry, sorted []Entry, parent uint32) (sqfsChild, 
 	inode = le.AppendUint16(inode, uint16(size+3)) // as if "." and ".." were in it
 	inode = le.AppendUint16(inode, uint16(listing))
 	inode = le.AppendUint32(inode, parent)
-	return sqfsChild{path.Base(e.Path), sqfsFolder, own, w.inodes.write(inode)}, nil
+	return sqfsChild{path.Base(e.Path), sqfsFolder, own, w.inodes.appendRecord(inode)}, nil
 }
 
-func (w *sqfsWriter) child(e Entry, sorted []Entry, parent uint32) (sqfsChild, error) {
+func (w *sqfsWriter) writeEntry(e Entry, sorted []Entry, parent uint32) (sqfsChild, error) {
 	if len(path.Base(e.Path)) > maxName {
 		return sqfsChild{}, fmt.Errorf("name of %d bytes, can be %d", len(path.Base(e.Path)), maxName)
 	}
 	le := binary.LittleEndian
 	switch e.Mode.Type() {
 	case fs.ModeDir:
-		return w.folder(e, sorted, parent)
+		return w.writeFolder(e, sorted, parent)
 	case fs.ModeSymlink:
 		w.number++
 		inode := sqfsInode(sqfsSymlink, e.Mode, w.number)
 		inode = le.AppendUint32(inode, 1)
 		inode = le.AppendUint32(inode, uint32(len(e.Target)))
 		inode = append(inode, e.Target...)
-		return sqfsChild{path.Base(e.Path), sqfsSymlink, w.number, w.inodes.write(inode)}, nil
+		return sqfsChild{path.Base(e.Path), sqfsSymlink, w.number, w.inodes.appendRecord(inode)}, nil
 	case 0:
 		w.number++
 		inode := sqfsInode(sqfsFile, e.Mode, w.number)
@@ -132,15 +132,15 @@ func (w *sqfsWriter) child(e Entry, sorted []Entry, parent uint32) (sqfsChild, e
 		inode = le.AppendUint32(inode, 0)
 		inode = le.AppendUint32(inode, uint32(len(e.Bytes)))
 		for b := e.Bytes; len(b) > 0; b = b[min(len(b), sqfsBlockSize):] {
-			inode = le.AppendUint32(inode, w.data(b[:min(len(b), sqfsBlockSize)]))
+			inode = le.AppendUint32(inode, w.writeBlock(b[:min(len(b), sqfsBlockSize)]))
 		}
-		return sqfsChild{path.Base(e.Path), sqfsFile, w.number, w.inodes.write(inode)}, nil
+		return sqfsChild{path.Base(e.Path), sqfsFile, w.number, w.inodes.appendRecord(inode)}, nil
 	}
 	return sqfsChild{}, fmt.Errorf("mode %v: only files, folders and links", e.Mode)
 }
 
-// data writes one block and gives its size as an inode says it.
-func (w *sqfsWriter) data(block []byte) uint32 {
+// writeBlock writes one block and gives its size as an inode says it.
+func (w *sqfsWriter) writeBlock(block []byte) uint32 {
 	packed := deflate(block)
 	if len(packed) >= len(block) {
 		w.out.Write(block)
@@ -150,9 +150,9 @@ func (w *sqfsWriter) data(block []byte) uint32 {
 	return uint32(len(packed))
 }
 
-// list writes a folder's entries, already sorted by name, and gives their size.
+// writeListing writes a folder's entries, already sorted by name, and gives their size.
 // One header covers entries whose inodes begin in the same metadata block.
-func (w *sqfsWriter) list(children []sqfsChild) int {
+func (w *sqfsWriter) writeListing(children []sqfsChild) int {
 	le := binary.LittleEndian
 	size := 0
 	for len(children) > 0 {
@@ -171,7 +171,7 @@ func (w *sqfsWriter) list(children []sqfsChild) int {
 			run = le.AppendUint16(run, uint16(len(c.name)-1))
 			run = append(run, c.name...)
 		}
-		w.folders.write(run)
+		w.folders.appendRecord(run)
 		size += len(run)
 		children = children[n:]
 	}
@@ -195,16 +195,16 @@ func unixBits(mode fs.FileMode) uint16 {
 	return b
 }
 
-func (w *sqfsWriter) finish(root sqfsChild) []byte {
+func (w *sqfsWriter) assembleFile(root sqfsChild) []byte {
 	le := binary.LittleEndian
 	inodesAt := uint64(w.out.Len())
-	w.out.Write(w.inodes.finish())
+	w.out.Write(w.inodes.packedTable())
 	foldersAt := uint64(w.out.Len())
-	w.out.Write(w.folders.finish())
+	w.out.Write(w.folders.packedTable())
 	var ids sqfsMeta
 	idsAt := uint64(w.out.Len())
-	ids.write(make([]byte, 4)) // one owner: root
-	w.out.Write(ids.finish())
+	ids.appendRecord(make([]byte, 4)) // one owner: root
+	w.out.Write(ids.packedTable())
 	idIndexAt := uint64(w.out.Len())
 	w.out.Write(le.AppendUint64(nil, idsAt))
 	super := le.AppendUint32(nil, sqfsMagic)

@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-func (s *sqfsReader) inode(ref uint64, name string, depth int) (*node, error) {
+func (s *sqfsReader) readInode(ref uint64, name string, depth int) (*node, error) {
 	if s.nodes++; s.nodes > maxNodes || depth > maxDepth {
 		return nil, fmt.Errorf("%s: entry %d, %d folders deep: %w", name, s.nodes, depth, ErrDamaged)
 	}
-	c, err := s.meta(s.inodesAt, ref, 16)
+	c, err := s.openMeta(s.inodesAt, ref, 16)
 	if err != nil {
 		return nil, fmt.Errorf("inode of %s: %w", name, err)
 	}
-	h, err := c.take(16)
+	h, err := c.takeBytes(16)
 	if err != nil {
 		return nil, fmt.Errorf("inode of %s: %w", name, err)
 	}
@@ -32,12 +32,12 @@ func (s *sqfsReader) inode(ref uint64, name string, depth int) (*node, error) {
 	switch kind := le.Uint16(h); kind {
 	case sqfsFolder, sqfsFolderLong:
 		n.mode |= fs.ModeDir
-		err = s.folder(n, c, kind, depth)
+		err = s.readFolder(n, c, kind, depth)
 	case sqfsFile, sqfsFileLong:
-		err = s.plain(n, c, kind)
+		err = s.readFile(n, c, kind)
 	case sqfsSymlink, sqfsSymlinkLong:
 		n.mode |= fs.ModeSymlink
-		err = s.link(n, c)
+		err = s.readSymlink(n, c)
 	default:
 		err = fmt.Errorf("inode of type %d: %w", kind, ErrDamaged)
 	}
@@ -47,8 +47,8 @@ func (s *sqfsReader) inode(ref uint64, name string, depth int) (*node, error) {
 	return n, nil
 }
 
-func (s *sqfsReader) link(n *node, c *sqfsCursor) error {
-	b, err := c.take(8)
+func (s *sqfsReader) readSymlink(n *node, c *sqfsCursor) error {
+	b, err := c.takeBytes(8)
 	if err != nil {
 		return err
 	}
@@ -56,18 +56,18 @@ func (s *sqfsReader) link(n *node, c *sqfsCursor) error {
 	if size > sqfsMaxTarget {
 		return fmt.Errorf("link of %d bytes: %w", size, ErrDamaged)
 	}
-	target, err := c.take(int(size))
+	target, err := c.takeBytes(int(size))
 	n.target, n.size = string(target), int64(size)
 	return err
 }
 
-func (s *sqfsReader) plain(n *node, c *sqfsCursor, kind uint16) error {
+func (s *sqfsReader) readFile(n *node, c *sqfsCursor, kind uint16) error {
 	le := binary.LittleEndian
 	length := 16
 	if kind == sqfsFileLong {
 		length = 40
 	}
-	b, err := c.take(length)
+	b, err := c.takeBytes(length)
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (s *sqfsReader) plain(n *node, c *sqfsCursor, kind uint16) error {
 	if s.allFileData += size; s.allFileData > sqfsMaxFile {
 		return fmt.Errorf("files of more than %d bytes together: %w", int64(sqfsMaxFile), ErrDamaged)
 	}
-	sizes, err := c.take(int((size+s.blockSize-1)/s.blockSize) * 4)
+	sizes, err := c.takeBytes(int((size+s.blockSize-1)/s.blockSize) * 4)
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (d *sqfsData) Read(b []byte) (int, error) {
 		if d.left == 0 {
 			return 0, io.EOF
 		}
-		if err := d.load(); err != nil {
+		if err := d.unpackNext(); err != nil {
 			return 0, err
 		}
 	}
@@ -113,14 +113,14 @@ func (d *sqfsData) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-func (d *sqfsData) load() error {
+func (d *sqfsData) unpackNext() error {
 	size := binary.LittleEndian.Uint32(d.sizes)
 	want := min(d.left, d.s.blockSize)
 	packed := int64(size &^ sqfsDataRaw)
 	block := make([]byte, want) // size 0: a block of zeros
 	if size != 0 {
 		var err error
-		if block, err = d.s.unpack(d.at, packed, size&sqfsDataRaw != 0, d.s.blockSize); err != nil {
+		if block, err = d.s.unpackBlock(d.at, packed, size&sqfsDataRaw != 0, d.s.blockSize); err != nil {
 			return err
 		}
 	}
@@ -131,13 +131,13 @@ func (d *sqfsData) load() error {
 	return nil
 }
 
-func (s *sqfsReader) folder(n *node, c *sqfsCursor, kind uint16, depth int) error {
+func (s *sqfsReader) readFolder(n *node, c *sqfsCursor, kind uint16, depth int) error {
 	le := binary.LittleEndian
 	length := 16
 	if kind == sqfsFolderLong {
 		length = 24
 	}
-	b, err := c.take(length)
+	b, err := c.takeBytes(length)
 	if err != nil {
 		return err
 	}
@@ -151,19 +151,19 @@ func (s *sqfsReader) folder(n *node, c *sqfsCursor, kind uint16, depth int) erro
 	if s.listBytes += size; size > sqfsMaxMeta || s.listBytes > sqfsMaxMeta {
 		return fmt.Errorf("folders of %d bytes: %w", s.listBytes, ErrDamaged)
 	}
-	list, err := s.meta(s.foldersAt, uint64(block)<<16|uint64(offset), size)
+	list, err := s.openMeta(s.foldersAt, uint64(block)<<16|uint64(offset), size)
 	if err != nil {
 		return err
 	}
-	entries, err := list.take(size)
+	entries, err := list.takeBytes(size)
 	if err != nil {
 		return err
 	}
-	return s.entries(n, entries, depth)
+	return s.readEntries(n, entries, depth)
 }
 
-// entries reads runs of names, each under a header.
-func (s *sqfsReader) entries(n *node, b []byte, depth int) error {
+// readEntries reads runs of names, each under a header.
+func (s *sqfsReader) readEntries(n *node, b []byte, depth int) error {
 	le := binary.LittleEndian
 	var children []*node
 	for len(b) > 0 {
@@ -176,7 +176,7 @@ func (s *sqfsReader) entries(n *node, b []byte, depth int) error {
 				return fmt.Errorf("folder entry: %w", ErrDamaged)
 			}
 			name := string(b[8 : 8+int(le.Uint16(b[6:]))+1])
-			child, err := s.inode(uint64(block)<<16|uint64(le.Uint16(b)), name, depth+1)
+			child, err := s.readInode(uint64(block)<<16|uint64(le.Uint16(b)), name, depth+1)
 			if err != nil {
 				return err
 			}
@@ -184,5 +184,5 @@ func (s *sqfsReader) entries(n *node, b []byte, depth int) error {
 			b = b[8+len(name):]
 		}
 	}
-	return n.adopt(children)
+	return n.setChildren(children)
 }

@@ -14,18 +14,18 @@ type sqfsMeta struct {
 	block  []byte // not full yet
 }
 
-// ref is where the next byte will be.
-func (m *sqfsMeta) ref() uint64 { return uint64(len(m.packed))<<16 | uint64(len(m.block)) }
+// nextRef is where the next byte will be.
+func (m *sqfsMeta) nextRef() uint64 { return uint64(len(m.packed))<<16 | uint64(len(m.block)) }
 
-func (m *sqfsMeta) write(b []byte) uint64 {
-	ref := m.ref()
+func (m *sqfsMeta) appendRecord(b []byte) uint64 {
+	ref := m.nextRef()
 	for m.block = append(m.block, b...); len(m.block) >= sqfsMetaSize; {
-		m.flush(sqfsMetaSize)
+		m.packBlock(sqfsMetaSize)
 	}
 	return ref
 }
 
-func (m *sqfsMeta) flush(n int) {
+func (m *sqfsMeta) packBlock(n int) {
 	packed, head := deflate(m.block[:n]), uint16(0)
 	if len(packed) >= n {
 		packed, head = m.block[:n], sqfsMetaRaw
@@ -35,9 +35,9 @@ func (m *sqfsMeta) flush(n int) {
 	m.block = append([]byte(nil), m.block[n:]...)
 }
 
-func (m *sqfsMeta) finish() []byte {
+func (m *sqfsMeta) packedTable() []byte {
 	if len(m.block) > 0 {
-		m.flush(len(m.block))
+		m.packBlock(len(m.block))
 	}
 	return m.packed
 }

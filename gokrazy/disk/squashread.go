@@ -71,7 +71,7 @@ func OpenSquashFS(r io.ReaderAt, size int64) (*SquashFSTree, error) {
 	case s.inodesAt < sqfsSuperSize || s.inodesAt > s.used || s.foldersAt < s.inodesAt || s.foldersAt > s.used:
 		return nil, fmt.Errorf("squashfs: inodes at %d, folders at %d: %w", s.inodesAt, s.foldersAt, ErrDamaged)
 	}
-	root, err := s.inode(le.Uint64(b[32:]), ".", 0)
+	root, err := s.readInode(le.Uint64(b[32:]), ".", 0)
 	if err != nil {
 		return nil, fmt.Errorf("squashfs: %w", err)
 	}
@@ -81,14 +81,14 @@ func OpenSquashFS(r io.ReaderAt, size int64) (*SquashFSTree, error) {
 	return &SquashFSTree{Tree: Tree{root}, Used: s.used}, nil
 }
 
-// meta reads n bytes from a table of packed blocks, from a reference on.
-func (s *sqfsReader) meta(table int64, ref uint64, n int) (*sqfsCursor, error) {
+// openMeta reads n bytes from a table of packed blocks, from a reference on.
+func (s *sqfsReader) openMeta(table int64, ref uint64, n int) (*sqfsCursor, error) {
 	c := &sqfsCursor{s: s, at: table + int64(ref>>16&0xffffffff), skip: int(ref & 0xffff)}
-	return c, c.need(n)
+	return c, c.unpackUpTo(n)
 }
 
-// block unpacks the metadata block at an offset of the file system, once.
-func (s *sqfsReader) block(at int64) (sqfsBlock, error) {
+// metaBlock unpacks the metadata block at an offset of the file system, once.
+func (s *sqfsReader) metaBlock(at int64) (sqfsBlock, error) {
 	if b, ok := s.inodes[at]; ok {
 		return b, nil
 	}
@@ -102,7 +102,7 @@ func (s *sqfsReader) block(at int64) (sqfsBlock, error) {
 	size := int64(binary.LittleEndian.Uint16(head))
 	raw := size&sqfsMetaRaw != 0
 	size &^= sqfsMetaRaw
-	b, err := s.unpack(at+2, size, raw, sqfsMetaSize)
+	b, err := s.unpackBlock(at+2, size, raw, sqfsMetaSize)
 	if err != nil {
 		return sqfsBlock{}, fmt.Errorf("metadata block at %d: %w", at, err)
 	}
@@ -113,8 +113,8 @@ func (s *sqfsReader) block(at int64) (sqfsBlock, error) {
 	return s.inodes[at], nil
 }
 
-// unpack reads size bytes at an offset; unpacked they may be at most limit bytes.
-func (s *sqfsReader) unpack(at, size int64, raw bool, limit int64) ([]byte, error) {
+// unpackBlock reads size bytes at an offset; unpacked they may be at most limit bytes.
+func (s *sqfsReader) unpackBlock(at, size int64, raw bool, limit int64) ([]byte, error) {
 	if size > limit || at < 0 || at > s.used-size {
 		return nil, fmt.Errorf("%d bytes at %d: %w", size, at, ErrDamaged)
 	}
@@ -147,10 +147,10 @@ type sqfsCursor struct {
 	buf  []byte
 }
 
-// need makes sure that n more bytes are in buf.
-func (c *sqfsCursor) need(n int) error {
+// unpackUpTo makes sure that n more bytes are in buf.
+func (c *sqfsCursor) unpackUpTo(n int) error {
 	for len(c.buf) < n {
-		b, err := c.s.block(c.at)
+		b, err := c.s.metaBlock(c.at)
 		if err != nil {
 			return err
 		}
@@ -163,9 +163,9 @@ func (c *sqfsCursor) need(n int) error {
 	return nil
 }
 
-// take gives the next n bytes.
-func (c *sqfsCursor) take(n int) ([]byte, error) {
-	if err := c.need(n); err != nil {
+// takeBytes gives the next n bytes.
+func (c *sqfsCursor) takeBytes(n int) ([]byte, error) {
+	if err := c.unpackUpTo(n); err != nil {
 		return nil, err
 	}
 	b := c.buf[:n]

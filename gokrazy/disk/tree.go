@@ -47,9 +47,9 @@ func (n *node) IsDir() bool                { return n.mode.IsDir() }
 func (n *node) Sys() any                   { return nil }
 func (n *node) Info() (fs.FileInfo, error) { return n, nil }
 
-// adopt sorts what was found in a folder and refuses names that could lead out
+// setChildren sorts what was found in a folder and refuses names that could lead out
 // of it or hide one another.
-func (n *node) adopt(children []*node) error {
+func (n *node) setChildren(children []*node) error {
 	slices.SortFunc(children, func(a, b *node) int { return strings.Compare(a.name, b.name) })
 	for i, c := range children {
 		if c.name == "." || !fs.ValidPath(c.name) || strings.ContainsAny(c.name, "/\x00") || len(c.name) > maxName {
@@ -63,7 +63,7 @@ func (n *node) adopt(children []*node) error {
 	return nil
 }
 
-func (t *Tree) find(op, name string) (*node, error) {
+func (t *Tree) findNode(op, name string) (*node, error) {
 	if !fs.ValidPath(name) {
 		return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
 	}
@@ -83,7 +83,7 @@ func (t *Tree) find(op, name string) (*node, error) {
 
 // Open opens a plain file or a folder.
 func (t *Tree) Open(name string) (fs.File, error) {
-	n, err := t.find("open", name)
+	n, err := t.findNode("open", name)
 	if err != nil {
 		return nil, err
 	}
@@ -95,13 +95,13 @@ func (t *Tree) Open(name string) (fs.File, error) {
 }
 
 // Lstat describes an entry without following a link.
-func (t *Tree) Lstat(name string) (fs.FileInfo, error) { return t.stat("lstat", name) }
+func (t *Tree) Lstat(name string) (fs.FileInfo, error) { return t.describe("lstat", name) }
 
 // Stat is Lstat: a link in an image is only ever looked at.
-func (t *Tree) Stat(name string) (fs.FileInfo, error) { return t.stat("stat", name) }
+func (t *Tree) Stat(name string) (fs.FileInfo, error) { return t.describe("stat", name) }
 
-func (t *Tree) stat(op, name string) (fs.FileInfo, error) {
-	n, err := t.find(op, name)
+func (t *Tree) describe(op, name string) (fs.FileInfo, error) {
+	n, err := t.findNode(op, name)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func (t *Tree) stat(op, name string) (fs.FileInfo, error) {
 
 // ReadLink gives the target of a symbolic link as it is written.
 func (t *Tree) ReadLink(name string) (string, error) {
-	n, err := t.find("readlink", name)
+	n, err := t.findNode("readlink", name)
 	if err != nil {
 		return "", err
 	}
@@ -122,17 +122,17 @@ func (t *Tree) ReadLink(name string) (string, error) {
 
 // ReadDir lists a folder, sorted by name.
 func (t *Tree) ReadDir(name string) ([]fs.DirEntry, error) {
-	n, err := t.find("readdir", name)
+	n, err := t.findNode("readdir", name)
 	if err != nil {
 		return nil, err
 	}
 	if !n.IsDir() {
 		return nil, &fs.PathError{Op: "readdir", Path: name, Err: fs.ErrInvalid}
 	}
-	return n.list(), nil
+	return n.dirEntries(), nil
 }
 
-func (n *node) list() []fs.DirEntry {
+func (n *node) dirEntries() []fs.DirEntry {
 	all := make([]fs.DirEntry, len(n.children))
 	for i, c := range n.children {
 		all[i] = c
@@ -166,7 +166,7 @@ func (f *openNode) ReadDir(count int) ([]fs.DirEntry, error) {
 	if !f.IsDir() {
 		return nil, &fs.PathError{Op: "readdir", Path: f.path, Err: fs.ErrInvalid}
 	}
-	rest := f.list()[f.listed:]
+	rest := f.dirEntries()[f.listed:]
 	if count > 0 && len(rest) == 0 {
 		return nil, io.EOF
 	}

@@ -73,7 +73,7 @@ func checkBlock(sys fs.FS, mounts, device, holder string, job Job) error {
 	return nil
 }
 
-// inReader tells whether the device is a card in a built-in reader, which is not
+// inReader reports whether the device is a card in a built-in reader, which is not
 // "removable". The same kernel driver has the soldered eMMC of laptops and boards;
 // only the type beside the device, two folders up, tells them apart.
 func inReader(sys fs.FS, folder string) bool {

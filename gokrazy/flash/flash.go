@@ -118,9 +118,9 @@ func copyAndCompare(ctx context.Context, job Job, target *os.File, image io.Read
 		return "", fmt.Errorf("before reading back: %w", err)
 	}
 	read := sha256.New()
-	err = eachBlock(ctx, target, size, func(b []byte, at int64) error {
+	err = readBlocks(ctx, target, size, func(b []byte, at int64) error {
 		read.Write(b)
-		job.report("reading back", at+int64(len(b)), size)
+		job.reportProgress("reading back", at+int64(len(b)), size)
 		return nil
 	})
 	if err != nil {
@@ -138,7 +138,7 @@ func copyAndCompare(ctx context.Context, job Job, target *os.File, image io.Read
 func copyImage(ctx context.Context, job Job, target *os.File, image io.ReaderAt, size int64) ([]byte, error) {
 	sum := sha256.New()
 	var first []byte
-	err := eachBlock(ctx, image, size, func(b []byte, at int64) error {
+	err := readBlocks(ctx, image, size, func(b []byte, at int64) error {
 		sum.Write(b)
 		if at == 0 {
 			first = bytes.Clone(b)
@@ -152,7 +152,7 @@ func copyImage(ctx context.Context, job Job, target *os.File, image io.ReaderAt,
 				return fmt.Errorf("write up to %d: %w", at, err)
 			}
 		}
-		job.report("writing", at+int64(len(b)), size)
+		job.reportProgress("writing", at+int64(len(b)), size)
 		return nil
 	})
 	if err != nil {
@@ -196,8 +196,8 @@ func compareSeed(target io.ReaderAt, size int64, seed []byte) error {
 	return nil
 }
 
-// eachBlock reads size bytes in order; use may change the bytes, but not keep them.
-func eachBlock(ctx context.Context, r io.ReaderAt, size int64, use func(b []byte, at int64) error) error {
+// readBlocks reads size bytes in order; use may change the bytes, but not keep them.
+func readBlocks(ctx context.Context, r io.ReaderAt, size int64, use func(b []byte, at int64) error) error {
 	block := make([]byte, blockSize)
 	for at := int64(0); at < size; at += blockSize {
 		if err := ctx.Err(); err != nil {
@@ -214,7 +214,7 @@ func eachBlock(ctx context.Context, r io.ReaderAt, size int64, use func(b []byte
 	return nil
 }
 
-func (j Job) report(step string, done, total int64) {
+func (j Job) reportProgress(step string, done, total int64) {
 	if j.Progress != nil {
 		j.Progress(step, done, total)
 	}

@@ -54,7 +54,7 @@ func TestBoneIsRefusedWithPartsThatDoNotFit(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			p := boneParts(t)
 			c.spoil(t, &p)
-			_, err := gather(boneBoard(t), p)
+			_, err := readParts(boneBoard(t), p)
 			if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) {
 				t.Errorf("gather: %v, want %v with %q", err, c.want, c.text)
 			}

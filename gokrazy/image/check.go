@@ -1,5 +1,5 @@
-// What an image must not be handed out with. Each refusal is one line that says
-// what to do; it costs seconds here and a walk to the board later.
+// What is refused as a part of an image. Each refusal is one line that says what to do:
+// it costs seconds here, and a walk to the board later.
 
 package image
 

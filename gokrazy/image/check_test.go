@@ -82,7 +82,7 @@ func TestGatherRefuses(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			p := fakeParts(t)
 			c.doctor(t, &p)
-			_, err := gather(piBoard(t), p)
+			_, err := readParts(piBoard(t), p)
 			if err == nil || !strings.Contains(err.Error(), c.want) || c.is != nil && !errors.Is(err, c.is) {
 				t.Fatalf("error %v, want %q in it and %v", err, c.want, c.is)
 			}
@@ -94,7 +94,7 @@ func TestGatherRefuses(t *testing.T) {
 }
 
 func TestGatherTakesWholeParts(t *testing.T) {
-	m, err := gather(piBoard(t), fakeParts(t))
+	m, err := readParts(piBoard(t), fakeParts(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func TestGatherTakesWholeParts(t *testing.T) {
 }
 
 func TestRootThatDoesNotFitIsRefused(t *testing.T) {
-	m, err := gather(piBoard(t), fakeParts(t))
+	m, err := readParts(piBoard(t), fakeParts(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -129,7 +129,7 @@ type boneSystem struct {
 func readBoneSystem(t *testing.T) boneSystem {
 	t.Helper()
 	p := boneParts(t)
-	m, err := gather(boneBoard(t), p)
+	m, err := readParts(boneBoard(t), p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +188,7 @@ func (s boneSystem) fault(device dtNode) (fault, entry string) {
 }
 
 func TestWatchdogOfABoneIsLoadedBeforeAnythingElse(t *testing.T) {
-	m, err := gather(boneBoard(t), boneParts(t))
+	m, err := readParts(boneBoard(t), boneParts(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,11 +45,11 @@ type Result struct {
 // are whole at the end or neither is there. What it does goes to log.
 func Build(ctx context.Context, b board.Board, p Parts, path string, log *slog.Logger) (Result, error) {
 	log.Info("reading parts", "programs", p.Programs, "kernel", p.Kernel.Version, "boot firmware", p.Firmware.Version)
-	m, err := gather(b, p)
+	m, err := readParts(b, p)
 	if err != nil {
 		return Result{}, fmt.Errorf("image: %w", err)
 	}
-	sbom, err := bill(b, p, m)
+	sbom, err := billOfMaterials(b, p, m)
 	if err != nil {
 		return Result{}, fmt.Errorf("image: %w", err)
 	}
@@ -65,7 +65,7 @@ func Build(ctx context.Context, b board.Board, p Parts, path string, log *slog.L
 	}
 	r := Result{
 		Image: path, SBOM: path + SBOMSuffix, Board: b.Name, Size: card.ImageSize, Kernel: m.release,
-		Root: int64(len(root)), Modules: m.moduleCount(), Initrd: m.initrd.size(),
+		Root: int64(len(root)), Modules: m.moduleCount(), Initrd: m.initrd.packedSize(),
 	}
 	for _, e := range boot {
 		r.Boot += int64(len(e.Bytes))

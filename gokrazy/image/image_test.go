@@ -117,7 +117,7 @@ func extract(t *testing.T, image string, partition int) string {
 }
 
 func TestRootHoldsWhatGokrazyExpects(t *testing.T) {
-	m, err := gather(piBoard(t), fakeParts(t))
+	m, err := readParts(piBoard(t), fakeParts(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func TestBuildThatFailsLeavesNothing(t *testing.T) {
 }
 
 func TestBootPartitionHoldsEveryLicence(t *testing.T) {
-	m, err := gather(piBoard(t), fakeParts(t))
+	m, err := readParts(piBoard(t), fakeParts(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func TestBootPartitionHoldsEveryLicence(t *testing.T) {
 // The boot firmware of a Pi 4 and 5 writes its EEPROM anew if it finds these files.
 func TestImageLeavesTheEEPROMOfABoardAlone(t *testing.T) {
 	p, b := fakeParts(t), piBoard(t)
-	m, err := gather(b, p)
+	m, err := readParts(b, p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +258,7 @@ func TestDefaultsOfAnImageLieInItsRootAndNotInTheSeed(t *testing.T) {
 		b[card.SeedSize-1] != '\n' {
 		t.Errorf("seed of %d bytes: %q, want a placeholder", len(b), bytes.TrimSpace(b))
 	}
-	m, err := gather(piBoard(t), p)
+	m, err := readParts(piBoard(t), p)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ func (m *material) readInitrd(b board.Board, p Parts) error {
 	if len(b.EarlyModules)+len(b.LateModules) == 0 {
 		return nil
 	}
-	program, err := m.readOne(b, filepath.Join(p.Programs, preinit), card.InitrdName+"/"+initramfs.InitName, false)
+	program, err := m.readProgram(b, filepath.Join(p.Programs, preinit), card.InitrdName+"/"+initramfs.InitName, false)
 	if err != nil {
 		return err
 	}
@@ -59,8 +59,8 @@ func (m *material) readInitrd(b board.Board, p Parts) error {
 	return nil
 }
 
-// size is 0 without an initramfs.
-func (i *initrd) size() int64 {
+// packedSize is 0 without an initramfs.
+func (i *initrd) packedSize() int64 {
 	if i == nil {
 		return 0
 	}

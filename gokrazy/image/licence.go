@@ -58,7 +58,7 @@ func partLicence(name string) string {
 	return path.Join(card.LicenceFolder, strings.ReplaceAll(name, "/", "_")+".txt")
 }
 
-// readLicences refuses a module without a licence: nobody may hand it on.
+// readLicences refuses a module without a licence: it may not be distributed.
 func (m *material) readLicences(_ board.Board, p Parts) error {
 	add := func(file string, text []byte) {
 		m.licences = append(m.licences, disk.Entry{Path: file, Bytes: text})

@@ -14,7 +14,7 @@ import (
 
 func TestBootPartitionOfABoneHoldsTheTextsThatDebianNames(t *testing.T) {
 	p, b := boneParts(t), boneBoard(t)
-	m, err := gather(b, p)
+	m, err := readParts(b, p)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,8 +53,8 @@ type material struct {
 	defaults []byte       // krazycam.json of the root
 }
 
-// gather reads and checks everything. Every error is one a person can act on.
-func gather(b board.Board, p Parts) (material, error) {
+// readParts reads and checks everything. Every error is one a person can act on.
+func readParts(b board.Board, p Parts) (material, error) {
 	m := material{defaults: []byte("{}\n")}
 	if p.Defaults != nil {
 		m.defaults = p.Defaults
@@ -71,7 +71,7 @@ func gather(b board.Board, p Parts) (material, error) {
 
 func (m *material) readPrograms(b board.Board, p Parts) error {
 	for _, want := range card.RootPrograms() {
-		bytes, err := m.readOne(b, filepath.Join(p.Programs, path.Base(want.Path)), want.Path, want.Cgo)
+		bytes, err := m.readProgram(b, filepath.Join(p.Programs, path.Base(want.Path)), want.Path, want.Cgo)
 		if err != nil {
 			return err
 		}
@@ -80,8 +80,8 @@ func (m *material) readPrograms(b board.Board, p Parts) error {
 	return nil
 }
 
-// readOne reads and checks a program that will lie at place in the image.
-func (m *material) readOne(b board.Board, file, place string, cgo bool) ([]byte, error) {
+// readProgram reads and checks a program that will lie at place in the image.
+func (m *material) readProgram(b board.Board, file, place string, cgo bool) ([]byte, error) {
 	bytes, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w %s: build it with scripts/build %s", ErrMissing, file, b.Arch)

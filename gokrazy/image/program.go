@@ -1,5 +1,5 @@
 // What a program says about itself: architecture, linkage, and the Go build
-// information inside it. Used before an image is handed out and to read one back.
+// information inside it. Used when an image is made and when one is read back.
 
 package image
 
@@ -110,7 +110,7 @@ func plainSections(b []byte) []byte {
 	return out
 }
 
-// linkage tells whether the kernel alone can start the program: a static PIE has
+// linkage reports whether the kernel alone can start the program: a static PIE has
 // a dynamic section, but neither an interpreter nor a library that it needs.
 func linkage(f *elf.File) (static bool, needs []string) {
 	static = true

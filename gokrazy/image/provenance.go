@@ -16,7 +16,7 @@ import (
 
 // provenance is the file for an image of these parts.
 func provenance(b board.Board, p Parts, m material) ([]byte, error) {
-	kernel, firmware := p.Kernel.part(b.Kernel, m.release), p.Firmware.part(b.BootFirmware, m.release)
+	kernel, firmware := p.Kernel.listPart(b.Kernel, m.release), p.Firmware.listPart(b.BootFirmware, m.release)
 	addFile(&kernel, bootPath(board.KernelName), m.kernel)
 	for _, e := range m.boot {
 		part := &kernel
@@ -45,9 +45,9 @@ func provenance(b board.Board, p Parts, m material) ([]byte, error) {
 	return append(list, '\n'), nil
 }
 
-// part begins the list of what comes out of a package. It fills in what the board's own
+// listPart begins the list of what comes out of a package. It fills in what the board's own
 // text about the source leaves open.
-func (p Package) part(o board.Origin, release string) card.Part {
+func (p Package) listPart(o board.Origin, release string) card.Part {
 	source := strings.NewReplacer("VERSION", p.Version, "RELEASE", release).Replace(o.Source)
 	return card.Part{Name: p.Name, Version: p.Version, SHA256: p.SHA256, Sum: p.Sum, Source: source}
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/krazycam/krazycam/board"
 )
 
-// bill makes the list for an image.
-func bill(b board.Board, p Parts, m material) ([]byte, error) {
+// billOfMaterials makes the list for an image.
+func billOfMaterials(b board.Board, p Parts, m material) ([]byte, error) {
 	var all []cdx.Component
 	for _, linked := range linkedModules(m.about) {
 		c := library(linked.path, linked.version, "pkg:golang/"+linked.path+"@"+linked.version, moduleLicence(linked.path))

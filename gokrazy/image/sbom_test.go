@@ -43,13 +43,13 @@ func TestBillListsModulesCodecsAndKernel(t *testing.T) {
 // What a scanner asks of each part: where it is from, and under which licence.
 func TestBillNamesALicenceOnTheBootPartitionForEachPart(t *testing.T) {
 	p, b := fakeParts(t), piBoard(t)
-	m, err := gather(b, p)
+	m, err := readParts(b, p)
 	if err != nil {
 		t.Fatal(err)
 	}
 	m.about[0].modules = append(m.about[0].modules, &debug.Module{Path: "example.com/linked",
 		Version: "v1.0.0", Sum: "h1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="})
-	text, err := bill(b, p, m)
+	text, err := billOfMaterials(b, p, m)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ const (
 	modeDevice = 0o020000 // of characters
 )
 
-// An archive is being written. The first error stays and comes out of finish. All
+// An archive is being written. The first error stays, and writeTrailer returns it. All
 // belongs to root and was made in 1970: nothing looks at times before /init.
 type archive struct {
 	w     io.Writer
@@ -28,29 +28,29 @@ type archive struct {
 	err   error
 }
 
-func (a *archive) folder(name string) { a.entry(name, modeFolder|0o755, 0, 0, nil) }
+func (a *archive) addFolder(name string) { a.addEntry(name, modeFolder|0o755, 0, 0, nil) }
 
-func (a *archive) file(name string, permissions uint32, b []byte) {
-	a.entry(name, modeFile|permissions, 0, 0, b)
+func (a *archive) addFile(name string, permissions uint32, b []byte) {
+	a.addEntry(name, modeFile|permissions, 0, 0, b)
 }
 
-func (a *archive) device(name string, permissions, major, minor uint32) {
-	a.entry(name, modeDevice|permissions, major, minor, nil)
+func (a *archive) addDevice(name string, permissions, major, minor uint32) {
+	a.addEntry(name, modeDevice|permissions, major, minor, nil)
 }
 
-// finish writes the end mark.
-func (a *archive) finish() error {
+// writeTrailer writes the end mark.
+func (a *archive) writeTrailer() error {
 	a.inode = 0
-	a.put(newcTrailer, 0, 0, 0, 0, nil)
+	a.writeEntry(newcTrailer, 0, 0, 0, 0, nil)
 	return a.err
 }
 
-func (a *archive) entry(name string, mode, major, minor uint32, b []byte) {
+func (a *archive) addEntry(name string, mode, major, minor uint32, b []byte) {
 	a.inode++ // the kernel links entries of one number, so each has its own
-	a.put(name, a.inode, mode, major, minor, b)
+	a.writeEntry(name, a.inode, mode, major, minor, b)
 }
 
-func (a *archive) put(name string, inode, mode, major, minor uint32, b []byte) {
+func (a *archive) writeEntry(name string, inode, mode, major, minor uint32, b []byte) {
 	header := newcMagic
 	for _, field := range []uint32{
 		inode, mode, 0, 0, 1, 0, // uid, gid, one link, time
@@ -58,16 +58,16 @@ func (a *archive) put(name string, inode, mode, major, minor uint32, b []byte) {
 	} {
 		header += fmt.Sprintf("%08x", field)
 	}
-	a.write([]byte(header + name + "\x00"))
-	a.pad(newcHeader + len(name) + 1)
-	a.write(b)
-	a.pad(len(b))
+	a.writeBytes([]byte(header + name + "\x00"))
+	a.padToFour(newcHeader + len(name) + 1)
+	a.writeBytes(b)
+	a.padToFour(len(b))
 }
 
-// pad fills up to four bytes after n.
-func (a *archive) pad(n int) { a.write(make([]byte, -n&3)) }
+// padToFour fills up to four bytes after n.
+func (a *archive) padToFour(n int) { a.writeBytes(make([]byte, -n&3)) }
 
-func (a *archive) write(b []byte) {
+func (a *archive) writeBytes(b []byte) {
 	if a.err == nil {
 		_, a.err = a.w.Write(b)
 	}

@@ -96,13 +96,13 @@ func closure(c Config) (early, late []module, r Report, err error) {
 	}
 	order := &loadOrder{tree: tree, seen: map[string]bool{}}
 	for _, name := range c.Early {
-		if err := order.ask(name); err != nil {
+		if err := order.addRequested(name); err != nil {
 			return nil, nil, Report{}, err
 		}
 	}
 	first := len(order.modules)
 	for _, name := range c.Late {
-		if err := order.ask(name); err != nil {
+		if err := order.addRequested(name); err != nil {
 			return nil, nil, Report{}, err
 		}
 	}
@@ -129,22 +129,22 @@ func closure(c Config) (early, late []module, r Report, err error) {
 // can mount /dev, so the node comes with the archive.
 func pack(w io.Writer, init []byte, early, late []module) error {
 	a := &archive{w: w}
-	a.folder("dev")
-	a.device("dev/console", 0o600, 5, 1) // Documentation/admin-guide/devices.txt
+	a.addFolder("dev")
+	a.addDevice("dev/console", 0o600, 5, 1) // Documentation/admin-guide/devices.txt
 	for _, mountPoint := range []string{"proc", "root", "sys"} {
-		a.folder(mountPoint)
+		a.addFolder(mountPoint)
 	}
-	a.file(InitName, 0o755, init)
+	a.addFile(InitName, 0o755, init)
 	for _, group := range []struct {
 		folder  string
 		modules []module
 	}{{EarlyFolder, early}, {LateFolder, late}} {
-		a.folder(group.folder)
+		a.addFolder(group.folder)
 		for i, m := range group.modules {
-			a.file(fmt.Sprintf("%s/%03d-%s", group.folder, i, path.Base(m.path)), 0o444, m.bytes)
+			a.addFile(fmt.Sprintf("%s/%03d-%s", group.folder, i, path.Base(m.path)), 0o444, m.bytes)
 		}
 	}
-	return a.finish()
+	return a.writeTrailer()
 }
 
 // A counter counts what passes.

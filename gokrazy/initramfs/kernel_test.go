@@ -54,7 +54,7 @@ func TestLoadOrderIsModprobes(t *testing.T) {
 	}
 	for _, name := range asked {
 		order := &loadOrder{tree: tree, seen: map[string]bool{}}
-		if err := order.ask(name); err != nil {
+		if err := order.addRequested(name); err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}

@@ -45,7 +45,7 @@ func ParseModinfo(b []byte) (info Modinfo, err error) {
 		return Modinfo{}, fmt.Errorf("module: .modinfo: %w: %w", err, ErrDamaged)
 	}
 	for field := range bytes.SplitSeq(data, []byte{0}) {
-		info.add(string(field))
+		info.addField(string(field))
 	}
 	if info.Release == "" {
 		return Modinfo{}, fmt.Errorf("module: no vermagic in .modinfo: %w", ErrDamaged)
@@ -53,8 +53,8 @@ func ParseModinfo(b []byte) (info Modinfo, err error) {
 	return info, nil
 }
 
-// add takes one "key=value". Unknown keys are descriptions and parameters.
-func (i *Modinfo) add(field string) {
+// addField takes one "key=value". Unknown keys are descriptions and parameters.
+func (i *Modinfo) addField(field string) {
 	key, value, _ := strings.Cut(field, "=")
 	switch key {
 	case "vermagic": // "6.1.0-50-armmp SMP mod_unload modversions ARMv7 p2v8"
@@ -70,13 +70,13 @@ func (i *Modinfo) add(field string) {
 			i.Aliases = append(i.Aliases, kernelName(value))
 		}
 	case "softdep":
-		i.addSoft(value)
+		i.addSoftDependencies(value)
 	}
 }
 
-// addSoft takes "pre: a b post: c". Words before the first mark mean nothing to
+// addSoftDependencies takes "pre: a b post: c". Words before the first mark mean nothing to
 // modprobe either.
-func (i *Modinfo) addSoft(value string) {
+func (i *Modinfo) addSoftDependencies(value string) {
 	var list *[]string
 	for _, word := range strings.Fields(value) {
 		switch word {

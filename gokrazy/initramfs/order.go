@@ -17,19 +17,19 @@ type loadOrder struct {
 	builtIn []string
 }
 
-// ask adds a module by the name that the board's list has.
-func (o *loadOrder) ask(name string) error {
+// addRequested adds a module by the name that the board's list has.
+func (o *loadOrder) addRequested(name string) error {
 	name = kernelName(name)
 	if _, file := o.tree.paths[name]; !file && o.tree.builtIn[name] {
 		o.builtIn = append(o.builtIn, name)
 		return nil
 	}
-	return o.add(name)
+	return o.addModule(name)
 }
 
-// add adds a module behind what it needs. A circle ends where it began: the kernel
+// addModule adds a module behind what it needs. A circle ends where it began: the kernel
 // has none among depends=, and of a soft one modprobe too keeps the order of arrival.
-func (o *loadOrder) add(name string) error {
+func (o *loadOrder) addModule(name string) error {
 	if o.seen[name] {
 		return nil
 	}
@@ -37,7 +37,7 @@ func (o *loadOrder) add(name string) error {
 		return fmt.Errorf("module %s: more than %d modules: %w", name, maxModules, ErrDamaged)
 	}
 	o.seen[name] = true
-	m, err := o.tree.read(name)
+	m, err := o.tree.readModule(name)
 	if err != nil {
 		return err
 	}
@@ -45,33 +45,33 @@ func (o *loadOrder) add(name string) error {
 		if _, file := o.tree.paths[need]; !file && o.tree.builtIn[need] {
 			continue
 		}
-		if err := o.add(need); err != nil {
+		if err := o.addModule(need); err != nil {
 			return fmt.Errorf("module %s: needs %w", name, err)
 		}
 	}
-	if err := o.addSoft(m.info.Before); err != nil {
+	if err := o.addSoftDependencies(m.info.Before); err != nil {
 		return err
 	}
 	o.modules = append(o.modules, m)
-	return o.addSoft(m.info.After)
+	return o.addSoftDependencies(m.info.After)
 }
 
-// addSoft adds modules by name or alias, if there are such. An alias that a module
-// before bears is served.
-func (o *loadOrder) addSoft(names []string) error {
+// addSoftDependencies adds modules by name or alias, if there are such. An alias of a module
+// that is in already counts as provided.
+func (o *loadOrder) addSoftDependencies(names []string) error {
 	for _, name := range names {
-		if o.served(name) {
+		if o.isProvided(name) {
 			continue
 		}
 		bearers := []string{name}
 		if _, file := o.tree.paths[name]; !file {
 			var err error
-			if bearers, err = o.tree.bearers(name); err != nil {
+			if bearers, err = o.tree.modulesWithAlias(name); err != nil {
 				return err
 			}
 		}
-		for _, b := range chosen(bearers) {
-			if err := o.add(b); err != nil {
+		for _, b := range preferPortable(bearers) {
+			if err := o.addModule(b); err != nil {
 				return err
 			}
 		}
@@ -79,10 +79,10 @@ func (o *loadOrder) addSoft(names []string) error {
 	return nil
 }
 
-// chosen leaves the portable one of several modules for the same: crypto-crc32c, which
+// preferPortable leaves the portable one of several modules for the same: crypto-crc32c, which
 // ext4 asks for, is borne by crc32c_generic and by crc32_arm_ce, which the processors
 // of our boards cannot run.
-func chosen(bearers []string) []string {
+func preferPortable(bearers []string) []string {
 	portable := slices.DeleteFunc(slices.Clone(bearers), func(b string) bool { return !strings.HasSuffix(b, "_generic") })
 	if len(portable) > 0 {
 		return portable
@@ -90,7 +90,7 @@ func chosen(bearers []string) []string {
 	return bearers
 }
 
-func (o *loadOrder) served(name string) bool {
+func (o *loadOrder) isProvided(name string) bool {
 	return o.seen[name] || o.tree.builtIn[name] || slices.ContainsFunc(o.modules, func(m module) bool {
 		return slices.Contains(m.info.Aliases, name)
 	})

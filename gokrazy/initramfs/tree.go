@@ -29,7 +29,7 @@ type tree struct {
 	files   fs.FS
 	paths   map[string]string   // by name
 	builtIn map[string]bool     // names, and aliases of what is built in
-	aliases map[string][]string // to names, sorted; nil until somebody asks
+	aliases map[string][]string // to names, sorted; nil before the first call of modulesWithAlias
 }
 
 func readTree(files fs.FS) (*tree, error) {
@@ -80,8 +80,8 @@ func moduleName(file string) (string, bool) {
 	return kernelName(base), ok && base != ""
 }
 
-// read reads the module of that name.
-func (t *tree) read(name string) (module, error) {
+// readModule reads the module of that name.
+func (t *tree) readModule(name string) (module, error) {
 	file, ok := t.paths[name]
 	if !ok {
 		return module{}, fmt.Errorf("module %s: %w", name, ErrNoModule)
@@ -97,13 +97,13 @@ func (t *tree) read(name string) (module, error) {
 	return module{file, b, info}, nil
 }
 
-// bearers lists the modules that bear an alias. The package has no index of them, so
+// modulesWithAlias lists the modules that bear an alias. The package has no index of them, so
 // the first call reads every module.
-func (t *tree) bearers(alias string) ([]string, error) {
+func (t *tree) modulesWithAlias(alias string) ([]string, error) {
 	if t.aliases == nil {
 		t.aliases = map[string][]string{}
 		for name := range t.paths {
-			m, err := t.read(name)
+			m, err := t.readModule(name)
 			if err != nil {
 				return nil, err
 			}

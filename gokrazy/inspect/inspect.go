@@ -110,12 +110,12 @@ func Image(ctx context.Context, r io.ReaderAt, size int64) (Report, error) {
 	if err := out.addRaw(r); err != nil {
 		return Report{}, fmt.Errorf("inspect: %w", err)
 	}
-	out.judge()
+	out.findProblems()
 	return out, nil
 }
 
-// recognize tells a file system by its mark, and how much of the partition it
-// takes.
+// recognize names the file system of a partition by its signature, and says how many
+// bytes of the partition it takes.
 func recognize(section *io.SectionReader) (holds string, used int64) {
 	head := make([]byte, 2048)
 	if _, err := section.ReadAt(head, 0); err != nil {
@@ -203,17 +203,17 @@ func (r *Report) addKernel(boot fs.FS) error {
 		return err
 	}
 	sum := sha256.Sum256(kernel)
-	listed := r.listed(card.InBoot + ":" + board.KernelName)
+	listed := r.listedFile(card.InBoot + ":" + board.KernelName)
 	if listed.SHA256 != hex.EncodeToString(sum[:]) {
-		r.problem("%s is not the kernel that %s names: its release is unknown", board.KernelName, card.SourcesName)
+		r.addProblem("%s is not the kernel that %s names: its release is unknown", board.KernelName, card.SourcesName)
 		return nil
 	}
 	r.Kernel = r.provenance.Release
 	return nil
 }
 
-// listed is what the list of sources says of a file, nothing if it does not name it.
-func (r *Report) listed(path string) card.File {
+// listedFile is what the list of sources says of a file, nothing if it does not name it.
+func (r *Report) listedFile(path string) card.File {
 	for _, part := range r.provenance.Parts {
 		for _, f := range part.Files {
 			if f.Path == path {
@@ -242,7 +242,7 @@ func (r *Report) addRoot(slot *Slot, section *io.SectionReader) error {
 	for _, folder := range []string{"gokrazy", "user"} {
 		files, err := root.ReadDir(folder)
 		if err != nil {
-			r.problem("root %s: no folder %s", slot.Name, folder)
+			r.addProblem("root %s: no folder %s", slot.Name, folder)
 			continue
 		}
 		for _, f := range files {
@@ -255,7 +255,7 @@ func (r *Report) addRoot(slot *Slot, section *io.SectionReader) error {
 			}
 			program, err := image.ReadProgram(path.Join(folder, f.Name()), b)
 			if err != nil {
-				r.problem("root %s: %v", slot.Name, err)
+				r.addProblem("root %s: %v", slot.Name, err)
 			}
 			slot.Programs = append(slot.Programs, program)
 		}

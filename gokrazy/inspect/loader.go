@@ -31,7 +31,7 @@ type RawLoader struct {
 	Empty  bool   `json:"empty"`  // nothing but zeros
 }
 
-// addLoader tells what the boot partition is made for.
+// addLoader finds out which loader the boot partition is made for.
 func (r *Report) addLoader(boot fs.FS) error {
 	script, err := readLimited(boot, card.BootScriptName, maxScript)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -43,10 +43,10 @@ func (r *Report) addLoader(boot fs.FS) error {
 	}
 	r.Loader = board.UBoot
 	if !image.IsBootScript(script) {
-		r.problem("%s is none for U-Boot, or damaged", card.BootScriptName)
+		r.addProblem("%s is none for U-Boot, or damaged", card.BootScriptName)
 	}
 	if _, err := fs.Stat(boot, card.InitrdName); err != nil {
-		r.problem("%s: %v", card.InitrdName, err)
+		r.addProblem("%s: %v", card.InitrdName, err)
 	}
 	return nil
 }
@@ -55,7 +55,7 @@ func (r *Report) addLoader(boot fs.FS) error {
 func (r *Report) addRaw(image io.ReaderAt) error {
 	b, err := board.ByName(r.Board)
 	if err != nil {
-		return nil // judge says so
+		return nil // findProblems reports it
 	}
 	end := int64(card.BootStart)
 	for _, raw := range slices.Backward(b.Raw) {
@@ -76,22 +76,22 @@ func (r *Report) addRaw(image io.ReaderAt) error {
 
 // loaderSize is what the list of sources says, 0 if it says nothing that can be.
 func (r *Report) loaderSize(raw board.Raw, most int) int {
-	f := r.listed(card.SectorPath(raw.Sector, raw.Name))
+	f := r.listedFile(card.SectorPath(raw.Sector, raw.Name))
 	if f.Size > 0 && f.Size <= int64(most) {
 		return int(f.Size)
 	}
 	return 0
 }
 
-// judgeLoader looks for a boot partition of another kind, and for loaders that are
+// findLoaderProblems looks for a boot partition of another kind, and for loaders that are
 // not there.
-func (r *Report) judgeLoader(b board.Board) {
+func (r *Report) findLoaderProblems(b board.Board) {
 	if r.Loader != b.Loader {
-		r.problem("the boot partition is made for %s, board %s has %s", r.Loader, b.Name, b.Loader)
+		r.addProblem("the boot partition is made for %s, board %s has %s", r.Loader, b.Name, b.Loader)
 	}
 	for _, raw := range r.Raw {
 		if raw.Empty {
-			r.problem("sector %d is empty: no %s", raw.Sector, raw.Name)
+			r.addProblem("sector %d is empty: no %s", raw.Sector, raw.Name)
 		}
 	}
 }

@@ -24,7 +24,7 @@ const maxProvenance = 1 << 20
 
 // Provenance reads the list in the image at the beginning of r, an image or a card of
 // size bytes, and compares each file with it. A file that differs is no error: an
-// owner may have changed it, and then the list does not tell its source.
+// owner may have changed it, and then the list does not say where its source is.
 func Provenance(ctx context.Context, r io.ReaderAt, size int64) (card.Provenance, error) {
 	boot, _, err := card.OpenBoot(r, size)
 	if err != nil {
@@ -45,7 +45,7 @@ func Provenance(ctx context.Context, r io.ReaderAt, size int64) (card.Provenance
 				return card.Provenance{}, err
 			}
 			f := &out.Parts[i].Files[j]
-			f.State = look.state(*f)
+			f.State = look.compareFile(*f)
 		}
 	}
 	return out, nil
@@ -58,7 +58,7 @@ type fileReader struct {
 	root fs.FS // nil: cannot be read
 }
 
-func (s fileReader) state(f card.File) card.FileState {
+func (s fileReader) compareFile(f card.File) card.FileState {
 	where, name, _ := strings.Cut(f.Path, ":")
 	var b []byte
 	err := fs.ErrNotExist
@@ -72,7 +72,7 @@ func (s fileReader) state(f card.File) card.FileState {
 			b, err = readLimited(s.root, name, maxKernel)
 		}
 	case card.InSectors:
-		b, err = s.raw(name, f.Size)
+		b, err = s.readSectors(name, f.Size)
 	}
 	if err != nil {
 		return card.FileMissing
@@ -83,8 +83,8 @@ func (s fileReader) state(f card.File) card.FileState {
 	return card.FileSame
 }
 
-// raw reads up to the first partition only.
-func (s fileReader) raw(name string, size int64) ([]byte, error) {
+// readSectors reads up to the first partition only.
+func (s fileReader) readSectors(name string, size int64) ([]byte, error) {
 	sector, _, _ := strings.Cut(name, "/")
 	n, err := strconv.ParseInt(sector, 10, 32)
 	if err != nil || n < 0 || size < 0 || size > card.BootStart-n*disk.SectorSize {

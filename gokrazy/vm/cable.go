@@ -45,21 +45,21 @@ func (m *Machine) Plug() error {
 func (m *Machine) Unplug() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.pull()
+	m.pullCable()
 }
 
-// end pulls the camera for good.
-func (m *Machine) end() {
+// retireCamera pulls the camera for good.
+func (m *Machine) retireCamera() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.ended = true
-	m.pull()
+	m.pullCable()
 }
 
-// pull is called with m.mu held.
-func (m *Machine) pull() {
+// pullCable is called with m.mu held.
+func (m *Machine) pullCable() {
 	if m.cable != nil {
-		m.cable.end()
+		m.cable.disconnect()
 		m.cable = nil
 	}
 }
@@ -69,7 +69,7 @@ func (m *Machine) newCable() *cable {
 	c := &cable{cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(c.done)
-		if err := m.play(ctx); ctx.Err() == nil {
+		if err := m.serveCamera(ctx); ctx.Err() == nil {
 			// QEMU closes the connection when it ends, also for a reset.
 			m.config.Log.Debug("the camera's connection ended", "cause", err)
 		}
@@ -77,15 +77,15 @@ func (m *Machine) newCable() *cable {
 	return c
 }
 
-// end pulls the plug and waits.
-func (c *cable) end() {
+// disconnect pulls the plug and waits.
+func (c *cable) disconnect() {
 	c.cancel()
 	<-c.done
 }
 
-// play runs the camera on QEMU's socket until ctx ends or QEMU hangs up.
-func (m *Machine) play(ctx context.Context) error {
-	conn, err := dialQEMU(ctx, m.socket("camera"))
+// serveCamera runs the camera on QEMU's socket until ctx ends or QEMU hangs up.
+func (m *Machine) serveCamera(ctx context.Context) error {
+	conn, err := dialQEMU(ctx, m.socketPath("camera"))
 	if err != nil {
 		return err
 	}

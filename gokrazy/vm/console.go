@@ -14,10 +14,10 @@ import (
 	"time"
 )
 
-// mostLine bounds what a guest can make us keep for one line, and mostLines how many.
+// maxLineBytes and maxLines bound the memory that a guest can make us use.
 const (
-	mostLine  = 4096
-	mostLines = 100_000
+	maxLineBytes = 4096
+	maxLines     = 100_000
 )
 
 // A Line is one line of the serial console, without its end.
@@ -51,33 +51,33 @@ func (c *console) Write(b []byte) (int, error) {
 	defer c.mu.Unlock()
 	for rest := b; len(rest) > 0; {
 		text, after, whole := bytes.Cut(rest, []byte{'\n'})
-		if room := mostLine - len(c.partial); len(text) > room {
+		if room := maxLineBytes - len(c.partial); len(text) > room {
 			text = text[:room]
 		}
 		c.partial = append(c.partial, text...)
 		if whole {
-			c.keep()
+			c.keepLine()
 		}
 		rest = after
 	}
 	return len(b), nil
 }
 
-// line ends a line that was cut off by a reset and, if text is not empty, adds one.
-func (c *console) line(text string) {
+// cutLine ends a line that was cut off by a reset and, if text is not empty, adds one.
+func (c *console) cutLine(text string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.partial) > 0 {
-		c.keep()
+		c.keepLine()
 	}
 	if text != "" {
 		c.partial = append(c.partial, text...)
-		c.keep()
+		c.keepLine()
 	}
 }
 
-func (c *console) keep() {
-	if len(c.lines) < mostLines {
+func (c *console) keepLine() {
+	if len(c.lines) < maxLines {
 		c.lines = append(c.lines, Line{time.Now(), strings.TrimRight(string(c.partial), "\r")})
 	}
 	c.partial = c.partial[:0]
@@ -85,7 +85,7 @@ func (c *console) keep() {
 	c.changed = make(chan struct{})
 }
 
-func (c *console) close() {
+func (c *console) endLines() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
@@ -105,7 +105,7 @@ func (m *Machine) Lines() []Line {
 func (m *Machine) WaitLine(ctx context.Context, re *regexp.Regexp) (Line, error) {
 	c := m.console
 	for {
-		line, found, changed, closed := c.next(re)
+		line, found, changed, closed := c.findLine(re)
 		switch {
 		case found:
 			return line, nil
@@ -120,7 +120,7 @@ func (m *Machine) WaitLine(ctx context.Context, re *regexp.Regexp) (Line, error)
 	}
 }
 
-func (c *console) next(re *regexp.Regexp) (line Line, found bool, changed <-chan struct{}, closed bool) {
+func (c *console) findLine(re *regexp.Regexp) (line Line, found bool, changed <-chan struct{}, closed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := c.seen; i < len(c.lines); i++ {
@@ -142,7 +142,7 @@ func (l *lastLine) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.text = append(l.text, b...)
-	if n := len(l.text) - mostLine; n > 0 {
+	if n := len(l.text) - maxLineBytes; n > 0 {
 		l.text = l.text[n:]
 	}
 	return len(b), nil

@@ -49,7 +49,7 @@ func TestWaitLineEndsWithTheVMAndWithItsContext(t *testing.T) {
 	if _, err := m.WaitLine(ctx, regexp.MustCompile("x")); !errors.Is(err, context.Canceled) {
 		t.Errorf("WaitLine = %v, want Canceled", err)
 	}
-	m.console.close()
+	m.console.endLines()
 	if _, err := m.WaitLine(context.Background(), regexp.MustCompile("x")); !errors.Is(err, ErrEnded) {
 		t.Errorf("WaitLine = %v, want ErrEnded", err)
 	}
@@ -58,10 +58,10 @@ func TestWaitLineEndsWithTheVMAndWithItsContext(t *testing.T) {
 func TestConsoleBoundsOneLine(t *testing.T) {
 	c := newConsole(nil)
 	for range 3 {
-		fmt.Fprint(c, strings.Repeat("x", mostLine))
+		fmt.Fprint(c, strings.Repeat("x", maxLineBytes))
 	}
 	fmt.Fprint(c, "\n")
-	if n := len(c.lines[0].Text); n != mostLine {
-		t.Errorf("line of %d bytes was kept, want %d", n, mostLine)
+	if n := len(c.lines[0].Text); n != maxLineBytes {
+		t.Errorf("line of %d bytes was kept, want %d", n, maxLineBytes)
 	}
 }

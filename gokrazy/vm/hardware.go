@@ -23,8 +23,8 @@ const UBootFile = "/usr/lib/u-boot/qemu_arm/u-boot.bin"
 type hardware struct {
 	program string
 	args    []string
-	// uBoot says that the image brings a script for U-Boot: then QEMU starts that, as
-	// the boot ROM would, and nobody here reads the image.
+	// uBoot means that the image has a script for U-Boot: QEMU starts U-Boot, as the boot
+	// ROM would, and this package does not read the image.
 	uBoot bool
 }
 
@@ -68,8 +68,8 @@ func hardwareFor(image string) hardware {
 	return hardware32()
 }
 
-// findUBoot gives the file that QEMU starts.
-func findUBoot(own string) (string, error) {
+// uBootPath gives the file that QEMU starts.
+func uBootPath(own string) (string, error) {
 	if own == "" {
 		own = UBootFile
 	}

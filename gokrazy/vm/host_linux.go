@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dieWithUs makes the kernel kill QEMU when we end, however we end. The own process group
+// killWithParent makes the kernel kill QEMU when we end, however we end. The own process group
 // keeps Ctrl-C from QEMU, which is ours to stop.
-func dieWithUs() *syscall.SysProcAttr {
+func killWithParent() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 }
 

@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// dieWithUs does nothing here: QEMU is stopped when the Machine is closed.
-func dieWithUs() *syscall.SysProcAttr { return nil }
+// killWithParent does nothing here: QEMU is stopped when the Machine is closed.
+func killWithParent() *syscall.SysProcAttr { return nil }
 
 // nextData treats the rest of the file as data; blocks of zeros are left out anyway.
 func nextData(_ *os.File, at, size int64) (start, end int64, err error) { return at, size, nil }

@@ -22,10 +22,10 @@ const (
 	qemuProgram32 = "qemu-system-arm"
 	// serialPort is the serial port of -M virt, which stands in for the board's own.
 	serialPort = "ttyAMA0"
-	// dialPause is how often we look whether QEMU has made its sockets.
-	dialPause = 20 * time.Millisecond
-	// dialPatience is how long QEMU may take for that.
-	dialPatience = 10 * time.Second
+	// dialRetryInterval is the time between two attempts to reach QEMU's sockets.
+	dialRetryInterval = 20 * time.Millisecond
+	// dialTimeout is how long QEMU may take to make them.
+	dialTimeout = 10 * time.Second
 )
 
 // A Forward leads a TCP port of the host's loopback to a port of the guest.
@@ -42,7 +42,7 @@ func ParseForward(s string) (Forward, error) {
 	return Forward{int(h), int(g)}, nil
 }
 
-func findQEMU(program string) (string, error) {
+func qemuPath(program string) (string, error) {
 	path, err := exec.LookPath(program)
 	if err != nil {
 		return "", fmt.Errorf("%w: no %s in PATH; on Debian: apt install qemu-system-arm; on macOS: brew install qemu",
@@ -65,11 +65,11 @@ func (m *Machine) qemuArgs(b bootFiles) []string {
 		"-display", "none", "-monitor", "none", "-serial", "stdio",
 		// A reset ends QEMU: it would start the same kernel again, while a board's
 		// firmware reads the boot partition anew.
-		"-no-reboot", "-qmp", "unix:" + m.socket("qmp") + ",server=on,wait=off",
+		"-no-reboot", "-qmp", "unix:" + m.socketPath("qmp") + ",server=on,wait=off",
 		"-netdev", netdev, "-device", "virtio-net-pci,netdev=n",
 		// QEMU listens and we dial: so we decide when the camera is plugged in.
 		"-device", "qemu-xhci,id=xhci",
-		"-chardev", "socket,id=camera,server=on,wait=off,path=" + m.socket("camera"),
+		"-chardev", "socket,id=camera,server=on,wait=off,path=" + m.socketPath("camera"),
 		"-device", "usb-redir,chardev=camera,id=camera0",
 		"-drive", "if=none,id=card,format=raw,file=" + strings.ReplaceAll(m.image, ",", ",,"),
 		"-device", "virtio-blk-pci,drive=card",
@@ -83,7 +83,7 @@ func (m *Machine) qemuArgs(b bootFiles) []string {
 	return append(args, m.config.QEMUArgs...)
 }
 
-func (m *Machine) socket(name string) string { return filepath.Join(m.folder, name+".sock") }
+func (m *Machine) socketPath(name string) string { return filepath.Join(m.folder, name+".sock") }
 
 // runQEMU runs one boot to its end and says whether the guest asked for another. begun is
 // called once QEMU runs.
@@ -94,7 +94,7 @@ func (m *Machine) runQEMU(ctx context.Context, program string, b bootFiles, begu
 	defer runtime.UnlockOSThread()
 	complaint := &lastLine{}
 	cmd := exec.CommandContext(ctx, program, m.qemuArgs(b)...)
-	cmd.SysProcAttr = dieWithUs()
+	cmd.SysProcAttr = killWithParent()
 	cmd.Stdout, cmd.Stderr = m.console, complaint
 	cmd.WaitDelay = time.Second
 	m.powerOn()
@@ -103,7 +103,7 @@ func (m *Machine) runQEMU(ctx context.Context, program string, b bootFiles, begu
 	}
 	exited, watch := context.WithCancel(ctx)
 	resets := make(chan bool, 1)
-	go func() { resets <- watchReset(exited, m.socket("qmp")) }()
+	go func() { resets <- watchReset(exited, m.socketPath("qmp")) }()
 	begun()
 	err = cmd.Wait()
 	watch()
@@ -120,9 +120,9 @@ func (m *Machine) powerOn() {
 	defer m.mu.Unlock()
 	m.started = time.Now()
 	m.boots++
-	m.console.line("")
+	m.console.cutLine("")
 	if m.cable != nil {
-		m.cable.end()
+		m.cable.disconnect()
 		m.cable = m.newCable()
 	}
 }
@@ -154,7 +154,7 @@ func watchReset(exited context.Context, socket string) bool {
 
 // dialQEMU waits for QEMU to listen on a socket.
 func dialQEMU(ctx context.Context, socket string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialPatience)
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	for {
 		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
@@ -164,7 +164,7 @@ func dialQEMU(ctx context.Context, socket string) (net.Conn, error) {
 		select {
 		case <-ctx.Done():
 			return nil, fmt.Errorf("vm: QEMU's socket %s: %w", filepath.Base(socket), err)
-		case <-time.After(dialPause):
+		case <-time.After(dialRetryInterval):
 		}
 	}
 }

@@ -73,7 +73,7 @@ type Machine struct {
 // that the image needs an ErrNoUBoot.
 func Start(ctx context.Context, c Config) (*Machine, error) {
 	if hardwareFor(c.Image).uBoot {
-		uBoot, err := findUBoot(c.UBoot)
+		uBoot, err := uBootPath(c.UBoot)
 		if err != nil {
 			return nil, err
 		}
@@ -88,7 +88,7 @@ func start(ctx context.Context, c Config, read func(image, folder string) (bootF
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	h := hardwareFor(c.Image)
-	program, err := findQEMU(h.program)
+	program, err := qemuPath(h.program)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func start(ctx context.Context, c Config, read func(image, folder string) (bootF
 	}
 	ctx, m.cancel = context.WithCancel(ctx)
 	running := make(chan error, 1)
-	go m.run(ctx, program, running)
+	go m.runBoots(ctx, program, running)
 	if err := <-running; err != nil {
 		<-m.done
 		return nil, err
@@ -135,13 +135,13 @@ func (m *Machine) prepareImage() error {
 	return nil
 }
 
-// run plays the firmware: reads the boot partition, starts QEMU, and does so again after
-// each reset. It tells running once whether the first start worked.
-func (m *Machine) run(ctx context.Context, program string, running chan<- error) {
+// runBoots plays the boot firmware: it reads the boot partition, starts QEMU, and does so
+// again after each reset. It sends to running once: how the first start went.
+func (m *Machine) runBoots(ctx context.Context, program string, running chan<- error) {
 	defer close(m.done)
 	defer m.cancel()
 	defer os.RemoveAll(m.folder)
-	defer m.console.close()
+	defer m.console.endLines()
 	first := func(err error) {
 		if running != nil {
 			running <- err
@@ -164,11 +164,12 @@ func (m *Machine) run(ctx context.Context, program string, running chan<- error)
 		}
 		m.config.Log.Info("the guest reset itself, booting again", "boots", m.Boots())
 	}
-	m.end()
+	m.retireCamera()
 	first(m.err)
 }
 
-// Wait returns when the machine has ended: nil if it was told to or the guest powered off.
+// Wait returns when the machine has ended: nil after Close, the end of the context, or a power-off of
+// the guest.
 func (m *Machine) Wait() error {
 	<-m.done
 	return m.err

@@ -19,13 +19,13 @@ import (
 )
 
 const (
-	// rootPatience: a card answers within a second of its driver's start; what is
+	// rootTimeout: a card answers within a second of its driver's start; what is
 	// not there after ten will not come. U-Boot's watchdog bites after 60.
-	rootPatience = 10 * time.Second
-	// rootComplaint is when the console is told what is missing: it is read until
-	// patience ends.
-	rootComplaint = 3 * time.Second
-	rootEvery     = 20 * time.Millisecond
+	rootTimeout = 10 * time.Second
+	// rootComplaintAfter is when the console says what is missing: there is time to read
+	// it until rootTimeout.
+	rootComplaintAfter = 3 * time.Second
+	rootPollInterval   = 20 * time.Millisecond
 )
 
 var errNoRoot = errors.New("no such partition on any disk")
@@ -51,25 +51,25 @@ func waitForRoot(console io.Writer, want rootName) (string, error) {
 	d := kernelDisks()
 	begin, told := uptime(), false
 	for {
-		name, err := d.find(want)
+		name, err := d.findRoot(want)
 		if err == nil {
 			return "/dev/" + name, nil
 		}
 		waited := uptime() - begin
-		if waited >= rootPatience {
+		if waited >= rootTimeout {
 			return "", err
 		}
-		if waited >= rootComplaint && !told {
+		if waited >= rootComplaintAfter && !told {
 			told = true
-			complain(console, err, rootPatience-waited)
+			complain(console, err, rootTimeout-waited)
 		}
-		time.Sleep(rootEvery)
+		time.Sleep(rootPollInterval)
 	}
 }
 
-// find looks once. Should two disks have the partition, such as a card and a copy of
+// findRoot looks once. Should two disks have the partition, such as a card and a copy of
 // it in the built-in memory, the first counts: the kernel numbers the card first.
-func (d disks) find(want rootName) (string, error) {
+func (d disks) findRoot(want rootName) (string, error) {
 	entries, err := fs.ReadDir(d.sys, ".")
 	if err != nil {
 		return "", err
@@ -79,16 +79,16 @@ func (d disks) find(want rootName) (string, error) {
 		if _, err := fs.Stat(d.sys, path.Join(e.Name(), "partition")); err == nil {
 			continue
 		}
-		size := d.number(e.Name(), "size") * disk.SectorSize
+		size := d.readNumber(e.Name(), "size") * disk.SectorSize
 		if size <= 0 {
 			continue // a reader without a card, a loop device without a file
 		}
 		seen = append(seen, e.Name())
-		number, err := d.partition(e.Name(), size, want)
+		number, err := d.partitionNumber(e.Name(), size, want)
 		if err != nil {
 			continue // no table, or another: the message below names the disk
 		}
-		if name, ok := d.node(e.Name(), number); ok {
+		if name, ok := d.partitionNode(e.Name(), number); ok {
 			return name, nil
 		}
 	}
@@ -99,8 +99,8 @@ func (d disks) find(want rootName) (string, error) {
 		errNoRoot, want.partition, want.offset, strings.Join(seen, ", "))
 }
 
-// partition gives the number of the wanted partition in a disk's table.
-func (d disks) partition(name string, size int64, want rootName) (int, error) {
+// partitionNumber gives the number of the wanted partition in a disk's table.
+func (d disks) partitionNumber(name string, size int64, want rootName) (int, error) {
 	r, shut, err := d.open(name)
 	if err != nil {
 		return 0, err
@@ -117,22 +117,22 @@ func (d disks) partition(name string, size int64, want rootName) (int, error) {
 	return i + 1 + want.offset, nil
 }
 
-// node gives the name of a disk's partition: mmcblk0 has mmcblk0p2, vda has vda2.
-func (d disks) node(name string, number int) (string, bool) {
+// partitionNode gives the name of a disk's partition: mmcblk0 has mmcblk0p2, vda has vda2.
+func (d disks) partitionNode(name string, number int) (string, bool) {
 	entries, err := fs.ReadDir(d.sys, name)
 	if err != nil {
 		return "", false
 	}
 	for _, e := range entries {
-		if d.number(path.Join(name, e.Name()), "partition") == int64(number) {
+		if d.readNumber(path.Join(name, e.Name()), "partition") == int64(number) {
 			return e.Name(), true
 		}
 	}
 	return "", false
 }
 
-// number reads a number of sysfs; 0 if there is none.
-func (d disks) number(dir, file string) int64 {
+// readNumber reads a number of sysfs; 0 if there is none.
+func (d disks) readNumber(dir, file string) int64 {
 	b, err := fs.ReadFile(d.sys, path.Join(dir, file))
 	if err != nil {
 		return 0

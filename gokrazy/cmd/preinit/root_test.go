@@ -85,7 +85,7 @@ func TestFindRootOnTheDiskWithTheGUID(t *testing.T) {
 			map[string][]byte{"sda": nil, "sdb": make([]byte, mib), "sdc": ours}, 1, "sdc2"},
 		{"a damaged backup", map[string][]byte{"mmcblk0": torn}, 1, "mmcblk0p2"},
 	} {
-		if got, err := boardWith(c.disks).find(rootName{exampleGUID, c.offset}); err != nil || got != c.want {
+		if got, err := boardWith(c.disks).findRoot(rootName{exampleGUID, c.offset}); err != nil || got != c.want {
 			t.Errorf("%s: find = %q, %v, want %q", c.name, got, err, c.want)
 		}
 	}
@@ -104,14 +104,14 @@ func TestFindRootSaysWhichDisksThereAre(t *testing.T) {
 			"disks: mmcblk0, sda"},
 		{"a damaged table", map[string][]byte{"mmcblk0": damaged}, "disks: mmcblk0"},
 	} {
-		_, err := boardWith(c.disks).find(rootName{exampleGUID, 1})
+		_, err := boardWith(c.disks).findRoot(rootName{exampleGUID, 1})
 		if !errors.Is(err, errNoRoot) || !strings.HasSuffix(err.Error(), c.want) {
 			t.Errorf("%s: find: %v, want errNoRoot that ends in %q", c.name, err, c.want)
 		}
 	}
 	// The table has the partition, the kernel does not show it.
 	bare := boardWith(map[string][]byte{"mmcblk0": diskWith(t, exampleGUID)})
-	if _, err := bare.find(rootName{exampleGUID, 4}); !errors.Is(err, errNoRoot) {
+	if _, err := bare.findRoot(rootName{exampleGUID, 4}); !errors.Is(err, errNoRoot) {
 		t.Errorf("partition 5 of 4: %v, want errNoRoot", err)
 	}
 }

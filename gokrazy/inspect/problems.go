@@ -13,40 +13,40 @@ import (
 	"github.com/krazycam/krazycam/gokrazy/image"
 )
 
-func (r *Report) problem(format string, args ...any) {
+func (r *Report) addProblem(format string, args ...any) {
 	r.Problems = append(r.Problems, fmt.Sprintf(format, args...))
 }
 
 // rootArgument is the GUID that the root is counted from, and the distance.
 var rootArgument = regexp.MustCompile(`\broot=PARTUUID=([0-9a-f-]+)/PARTNROFF=([12])\b`)
 
-// judge looks for what cannot work together.
-func (r *Report) judge() {
+// findProblems looks for what cannot work together.
+func (r *Report) findProblems() {
 	if m := rootArgument.FindStringSubmatch(r.Cmdline); m == nil || m[1] != r.Partitions[card.Boot].ID {
-		r.problem("the command line names no root of this image")
+		r.addProblem("the command line names no root of this image")
 	}
 	b, err := board.ByName(r.Board)
 	if err != nil {
-		r.problem("%v", err)
+		r.addProblem("%v", err)
 	}
 	if err == nil {
-		r.judgeLoader(b)
+		r.findLoaderProblems(b)
 	}
 	for _, slot := range r.Slots {
 		if slot.Active && slot.Empty {
-			r.problem("root %s is empty, and the command line names it", slot.Name)
+			r.addProblem("root %s is empty, and the command line names it", slot.Name)
 		}
 		inInitrd := err == nil && len(b.Modules) == 0 && len(slot.Modules) == 0
 		if !slot.Empty && !inInitrd && strings.Join(slot.Modules, " ") != r.Kernel {
-			r.problem("root %s has modules for kernel %q, the kernel is %s", slot.Name, slot.Modules, r.Kernel)
+			r.addProblem("root %s has modules for kernel %q, the kernel is %s", slot.Name, slot.Modules, r.Kernel)
 		}
 		if err == nil && !slot.Empty {
-			r.judgePrograms(b, slot)
+			r.findProgramProblems(b, slot)
 		}
 	}
 }
 
-func (r *Report) judgePrograms(b board.Board, slot Slot) {
+func (r *Report) findProgramProblems(b board.Board, slot Slot) {
 	for _, want := range card.RootPrograms() {
 		found := false
 		for _, p := range slot.Programs {
@@ -55,11 +55,11 @@ func (r *Report) judgePrograms(b board.Board, slot Slot) {
 			}
 			found = true
 			if err := image.CheckProgram(b, p, want.Cgo); err != nil {
-				r.problem("root %s: %s: %v", slot.Name, p.Path, err)
+				r.addProblem("root %s: %s: %v", slot.Name, p.Path, err)
 			}
 		}
 		if !found {
-			r.problem("root %s: %s is missing", slot.Name, want.Path)
+			r.addProblem("root %s: %s is missing", slot.Name, want.Path)
 		}
 	}
 }
