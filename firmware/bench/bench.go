@@ -93,23 +93,12 @@ func (c Config) wantedRows() (all []Row) {
 	return all
 }
 
-// Begin gives kept if this program measured it on this machine and its rows are those, or
-// the first of those, that c asks for. It is then either complete, or Interrupted: Resume goes
-// on with it, at the row of its Attempt. Otherwise Begin gives a report without rows.
-func (c Config) Begin(kept Report) Report {
-	fresh := newReport(c)
-	rows := c.wantedRows()
-	if !kept.sameRun(fresh) || len(kept.Rows) > len(rows) {
-		kept = fresh
-	}
-	for i, row := range kept.Rows {
-		if row.withoutResult() != rows[i] {
-			kept = fresh
-			break
-		}
-	}
-	kept.setAttempt(rows[len(kept.Rows):])
-	return kept
+// Begun returns the report of a bench that has begun: all rows that c asks for, without
+// results. It is what a bench that is cut off leaves behind.
+func (c Config) Begun() Report {
+	r := newReport(c)
+	r.Rows = c.wantedRows()
+	return r
 }
 
 // bitrateOf scales the bitrate by the root of a size's pixels.
@@ -120,16 +109,11 @@ func (c Config) bitrateOf(s Size) encoder.Bitrate {
 
 // Run measures until all is done or ctx ends. In the second case the report holds what was
 // measured so far and is Interrupted.
-func Run(ctx context.Context, c Config) (Report, error) { return c.Resume(ctx, newReport(c)) }
-
-// Resume goes on after the rows of r, which Begin gave.
-func (c Config) Resume(ctx context.Context, r Report) (Report, error) {
+func Run(ctx context.Context, c Config) (Report, error) {
 	var loaded *clip
 	var size Size
-	rows := c.wantedRows()
-	for i := len(r.Rows); i < len(rows); i++ {
-		row := rows[i]
-		r.setAttempt(rows[i:])
+	r, rows := newReport(c), c.wantedRows()
+	for i, row := range rows {
 		if loaded == nil || row.Size != size {
 			c.Progress(fmt.Sprintf("loading %v as %v", row.Size, c.Format))
 			var err error
@@ -143,8 +127,8 @@ func (c Config) Resume(ctx context.Context, r Report) (Report, error) {
 			return r, err
 		}
 		r.addRow(row)
-		r.setAttempt(rows[i+1:])
-		if c.Measured != nil { // before Progress: somebody who reads of a row may pull the plug
+		r.Interrupted = i+1 < len(rows)
+		if c.Measured != nil {
 			if err := c.Measured(r); err != nil {
 				return r, err
 			}

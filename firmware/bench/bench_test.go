@@ -97,43 +97,42 @@ func TestInterruptKeepsTheRowsThatAreDone(t *testing.T) {
 	}
 }
 
-func TestBeginTakesOnlyWhatIsAPartOfTheWish(t *testing.T) {
+func TestReportAnswersTheSameQuestionOnly(t *testing.T) {
 	c := small(t)
 	c.Version, c.Speeds = "1", []int{-12, -16}
 	whole, err := Run(t.Context(), c)
-	if err != nil || len(whole.Rows) != 2 || whole.Interrupted || whole.Attempt != nil {
+	if err != nil || len(whole.Rows) != 2 || whole.Interrupted {
 		t.Fatalf("%+v, %v", whole, err)
 	}
-	half := whole
-	half.Rows = whole.Rows[:1]
 	for _, x := range []struct {
 		name   string
-		kept   Report
 		change func(*Config)
-		rows   int
+		want   bool
 	}{
-		{"all of it", whole, func(*Config) {}, 2},
-		{"a part of it", half, func(*Config) {}, 1},
-		{"a wish for more", whole, func(c *Config) { c.Speeds = []int{-12, -16, -8} }, 2},
-		{"nothing", Report{}, func(*Config) {}, 0},
-		{"a wish for less", whole, func(c *Config) { c.Speeds = []int{-12} }, 0},
-		{"another order", whole, func(c *Config) { c.Speeds = []int{-16, -12} }, 0},
-		{"another size", whole, func(c *Config) { c.Sizes = []Size{{64, 48}} }, 0},
-		{"other threads", whole, func(c *Config) { c.Threads = []int{2} }, 0},
-		{"more pictures", whole, func(c *Config) { c.Frames = 21 }, 0},
-		{"another format", whole, func(c *Config) { c.Format = pixfmt.MJPG }, 0},
-		{"another rate", whole, func(c *Config) { c.Bitrate *= 2 }, 0},
-		{"another version", whole, func(c *Config) { c.Version = "2" }, 0},
-		{"another goal", whole, func(c *Config) { c.FPS = 15 }, 0},
+		{"the same", func(*Config) {}, true},
+		{"a wish for more", func(c *Config) { c.Speeds = []int{-12, -16, -8} }, false},
+		{"a wish for less", func(c *Config) { c.Speeds = []int{-12} }, false},
+		{"another order", func(c *Config) { c.Speeds = []int{-16, -12} }, false},
+		{"another size", func(c *Config) { c.Sizes = []Size{{64, 48}} }, false},
+		{"other threads", func(c *Config) { c.Threads = []int{2} }, false},
+		{"more pictures", func(c *Config) { c.Frames = 21 }, false},
+		{"another format", func(c *Config) { c.Format = pixfmt.MJPG }, false},
+		{"another rate", func(c *Config) { c.Bitrate *= 2 }, false},
+		{"another version", func(c *Config) { c.Version = "2" }, false},
+		{"another goal", func(c *Config) { c.FPS = 15 }, false},
 	} {
 		c := c
 		x.change(&c)
-		got := c.Begin(x.kept)
-		left := len(c.wantedRows()) - x.rows
-		if len(got.Rows) != x.rows || got.Interrupted != (left > 0) || (got.Attempt != nil) != (left > 0) {
-			t.Errorf("%s: %d rows, interrupted %v, attempt %+v; want %d",
-				x.name, len(got.Rows), got.Interrupted, got.Attempt, x.rows)
+		begun := c.Begun()
+		if !begun.Interrupted || !begun.Answers(begun) || len(begun.Rows) == 0 {
+			t.Errorf("%s: a bench that has begun left %+v", x.name, begun)
 		}
+		if got := whole.Answers(begun); got != x.want {
+			t.Errorf("%s: Answers = %v, want %v", x.name, got, x.want)
+		}
+	}
+	if (Report{}).Answers(c.Begun()) {
+		t.Error("no report answers")
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -26,7 +27,6 @@ type Report struct {
 	Start       Machine   `json:"start"`
 	End         Machine   `json:"end"`
 	Interrupted bool      `json:"interrupted,omitempty"` // there would have been more rows
-	Attempt     *Attempt  `json:"attempt,omitempty"`     // the row that was not measured to its end
 	FPS         int       `json:"fps"`                   // that the recommendation is for
 	Rows        []Row     `json:"rows"`
 	Recommended *Row      `json:"recommended,omitempty"` // nil: nothing is fast enough
@@ -46,12 +46,6 @@ type Row struct {
 	Latency Latency `json:"latency_ms"`
 	Kbit    float64 `json:"kbit_s"`
 	PSNR    float64 `json:"psnr_y_db"`
-}
-
-// An Attempt is a row that is being measured.
-type Attempt struct {
-	Row    Row `json:"row"`              // without what it gives
-	Starts int `json:"starts,omitempty"` // of the board, on whose card this is kept
 }
 
 // CPU is milliseconds of processor time, of all cores together.
@@ -75,7 +69,8 @@ func newReport(c Config) Report {
 	}
 	return Report{
 		Version: c.Version, Model: modelName(os.DirFS("/")), Arch: runtime.GOARCH, CPUs: runtime.NumCPU(),
-		When: time.Now().UTC().Truncate(time.Second), Input: input, FPS: c.FPS, Start: readMachine(), Rows: []Row{},
+		When: time.Now().UTC().Truncate(time.Second), Input: input, FPS: c.FPS, Start: readMachine(),
+		Rows: []Row{}, Interrupted: true, // until the last row is there
 	}
 }
 
@@ -85,21 +80,12 @@ func (r *Report) addRow(row Row) {
 	r.Recommended = recommend(r.Rows, r.FPS)
 }
 
-// sameRun says whether rows of both may stand in one table.
-func (r Report) sameRun(o Report) bool {
+// Answers says whether the same program on the same machine measured, or began to measure,
+// what o asks for.
+func (r Report) Answers(o Report) bool {
 	return r.Version == o.Version && r.Model == o.Model && r.Arch == o.Arch && r.CPUs == o.CPUs &&
-		r.Input == o.Input && r.FPS == o.FPS
-}
-
-// setAttempt says what is left to be measured.
-func (r *Report) setAttempt(left []Row) {
-	r.Interrupted = len(left) > 0
-	switch {
-	case !r.Interrupted:
-		r.Attempt = nil
-	case r.Attempt == nil || r.Attempt.Row != left[0]:
-		r.Attempt = &Attempt{Row: left[0]}
-	}
+		r.Input == o.Input && r.FPS == o.FPS &&
+		slices.EqualFunc(r.Rows, o.Rows, func(a, b Row) bool { return a.withoutResult() == b.withoutResult() })
 }
 
 // Save writes the result file, whole or not at all.

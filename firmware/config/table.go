@@ -172,8 +172,8 @@ func (b *Bench) settings() []Setting {
 		Key: "once", Value: toggle(&b.Once),
 		Help: "measure what the board can encode, once for each version of camsource",
 		Notes: "also after each change of the settings below. It takes minutes, on a BeagleBone half an hour " +
-			"(estimates); the console shows it, and `camctl bench` reads the result there. After a power cut it goes on " +
-			"where it was; when three starts ended in the same row, it is given up and the board streams",
+			"(estimates); the console shows it, and `camctl bench` reads the result there. A bench that a power cut " +
+			"ended is not begun again by itself: the next start says so and streams",
 	}, {
 		Key: "sizes", Flag: "sizes", Value: few(&b.Sizes, `["320x240", "640x480"]`, size),
 		Help: "sizes to measure", Default: "320x240, 640x480, 1280x720",

@@ -43,7 +43,7 @@ func TestBoardMeasuresItselfOnceForEachVersionAndWish(t *testing.T) {
 	start := starts(t, path)
 	first := start(wish(-12))
 	r := result(t, first)
-	if len(r.Rows) != 1 || r.Version != version || r.Interrupted || r.Attempt != nil {
+	if len(r.Rows) != 1 || r.Version != version || r.Interrupted {
 		t.Fatalf("result %+v", r)
 	}
 	if !strings.Contains(first, "bench: 1 of 1") || !strings.Contains(first, "recommended: ") {
@@ -75,7 +75,7 @@ func TestBoardMeasuresItselfOnceForEachVersionAndWish(t *testing.T) {
 	}
 }
 
-// unplug ends ctx when a line holds its text, as power does: nothing is told any more.
+// An unplug ends ctx when a line holds its text, as a power cut does: nothing is printed any more.
 type unplug struct {
 	at     string
 	cancel context.CancelFunc
@@ -89,61 +89,38 @@ func (u *unplug) Write(b []byte) (int, error) {
 	return u.all.Write(b)
 }
 
-func TestBoardGoesOnWhereThePowerFailed(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "bench.json")
-	ctx, cancel := context.WithCancel(t.Context())
-	first := &unplug{at: "bench: 1 of 3: 64x48 speed -8 threads 1: ", cancel: cancel}
-	benchOnce(ctx, wish(-8, -12, -16), path, first)
-	if s := first.all.String(); strings.Contains(s, "BENCH") {
-		t.Fatalf("an interrupted bench told a result:\n%s", s)
-	}
-	kept, err := bench.Load(path)
-	if err != nil || len(kept.Rows) != 1 || !kept.Interrupted {
-		t.Fatalf("kept %+v, %v", kept, err)
-	}
-	kept.Rows[0].Kbit = 12345 // to be known again
-	if err := kept.Save(path); err != nil {
-		t.Fatal(err)
-	}
-	second := starts(t, path)(wish(-8, -12, -16))
-	r := result(t, second)
-	if len(r.Rows) != 3 || r.Rows[0].Kbit != 12345 || r.Rows[2].Speed != -16 || r.Interrupted || r.Attempt != nil ||
-		r.Recommended == nil {
-		t.Errorf("result after the second start: %+v", r)
-	}
-	if strings.Contains(second, "bench: 1 of 3") || !strings.Contains(second, "before: 1\n") ||
-		!strings.Contains(second, "bench: 2 of 3") {
-		t.Errorf("second start:\n%s\nwant it to say that it goes on", second)
-	}
-}
-
-func TestBoardGivesABenchUpThatAlwaysEndsIt(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "bench.json")
-	for range maxStarts {
+func TestBoardDoesNotBeginAgainABenchThatWasCutOff(t *testing.T) {
+	for _, at := range []string{"loading", "bench: 1 of 2: 64x48 speed -8 threads 1: "} {
+		path := filepath.Join(t.TempDir(), "bench.json")
 		ctx, cancel := context.WithCancel(t.Context())
-		u := &unplug{at: "loading", cancel: cancel}
-		benchOnce(ctx, wish(-12), path, u)
-		if s := u.all.String(); !strings.Contains(s, "loading") || strings.Contains(s, "given up") {
-			t.Fatalf("a start:\n%s", s)
+		first := &unplug{at: at, cancel: cancel}
+		benchOnce(ctx, wish(-8, -12), path, first)
+		if s := first.all.String(); !strings.Contains(s, at) || strings.Contains(s, "BENCH") {
+			t.Fatalf("a start that ended at %q:\n%s\nwant no result", at, s)
+		}
+		start := starts(t, path)
+		for range 2 {
+			if s := start(wish(-8, -12)); !strings.HasPrefix(s, "bench: interrupted at an earlier start, and not begun again: ") ||
+				!strings.Contains(s, path) || strings.Count(s, "\n") != 1 {
+				t.Errorf("the next start:\n%s\nwant one line that says how to measure again", s)
+			}
+		}
+		if s := start(wish(-16)); len(result(t, s).Rows) != 1 {
+			t.Errorf("another wish after that:\n%s\nwant a measurement", s)
+		}
+		if s := start(wish(-8, -12)); len(result(t, s).Rows) != 2 || result(t, s).Interrupted {
+			t.Errorf("the first wish after another one:\n%s\nwant a measurement", s)
 		}
 	}
-	start := starts(t, path)
-	if s := start(wish(-12)); !strings.HasPrefix(s, "bench: given up: 3 starts ended in 64x48 speed -12 threads 1") ||
-		strings.Count(s, "\n") != 1 {
-		t.Errorf("after %d starts without a row:\n%s", maxStarts, s)
-	}
-	if s := start(wish(-16)); !strings.Contains(s, "bench: 1 of 1") {
-		t.Errorf("another wish after that:\n%s", s)
-	}
 }
 
-func TestBoardWithoutRoomForTheResultStillTellsIt(t *testing.T) {
+func TestBoardThatCannotKeepThatItBeganDoesNotMeasure(t *testing.T) {
 	blocked := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(blocked, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s := starts(t, filepath.Join(blocked, "bench.json"))(wish(-8, -12))
-	if strings.Count(s, "not a directory") != 1 || len(result(t, s).Rows) != 2 {
-		t.Errorf("printed\n%s\nwant the error once, and the result", s)
+	if !strings.HasPrefix(s, "bench: not begun, ") || strings.Count(s, "\n") != 1 || !strings.Contains(s, "not a directory") {
+		t.Errorf("printed\n%s\nwant one line with the cause", s)
 	}
 }

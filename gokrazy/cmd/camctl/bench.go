@@ -19,9 +19,10 @@ func newBenchCommand() *cobra.Command {
 		Short: "Keeps what a board measured about itself",
 		Long: "Waits on a board's serial console for the result of its bench, shows the progress meanwhile,\n" +
 			"and prints the result or keeps it in a file for `camsource bench --compare`. The board measures\n" +
-			"once if its krazycam.json (camctl flash --seed) says {\"bench\": {\"once\": true}}, and tells the\n" +
+			"once if its krazycam.json (camctl flash --seed) says {\"bench\": {\"once\": true}}, and prints the\n" +
 			"result again at each start. Beside once, \"sizes\": [\"640x480\"], \"speeds\": [-12], \"threads\": [1]\n" +
-			"and \"frames\": 100 say what; without, it takes minutes on a board, an hour in a VM.\n\n" +
+			"and \"frames\": 100 say what; without, it takes minutes on a board, an hour in a VM.\n" +
+			"A bench that a power cut ended is not begun again by itself: the next start says so, and streams.\n\n" +
 			"  stty -F /dev/ttyUSB0 115200 raw && camctl bench /dev/ttyUSB0 --out pi4.json\n" +
 			"  camctl vm cam.img --seed krazycam.json | camctl bench -      ends both; --snapshot would measure each time",
 		Args: cobra.ExactArgs(1),
