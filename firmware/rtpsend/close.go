@@ -45,7 +45,7 @@ func (s *Sender) end() error {
 	}
 	s.account(s.cfg.Monotonic(), &sent)
 	s.mu.Lock()
-	started := s.clock.started
+	started := s.session.IsStarted()
 	s.mu.Unlock()
 	if started { // who never sent anything must not say BYE (RFC 3550 section 6.3.7)
 		s.sayBye()

@@ -12,6 +12,7 @@ import (
 	"github.com/pion/rtcp"
 
 	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
+	"github.com/krazycam/krazycam/firmware/rtpsend/session"
 )
 
 func TestFirstPacketOfAFrameBearsTheCaptureTimeAlsoWhenTheClockIsSet(t *testing.T) {
@@ -22,7 +23,7 @@ func TestFirstPacketOfAFrameBearsTheCaptureTimeAlsoWhenTheClockIsSet(t *testing.
 		for _, wall := range []time.Duration{0, 1000 * time.Hour} {
 			r.wall.Store(int64(wall))
 			time.Sleep(time.Second)
-			want = append(want, ntpTime(time.Now().Add(wall-40*time.Millisecond)))
+			want = append(want, session.NTP(time.Now().Add(wall-40*time.Millisecond)))
 			if err := r.Send(make([]byte, 4000), true, r.cfg.Monotonic()-40*time.Millisecond); err != nil {
 				t.Fatal(err)
 			}

@@ -148,6 +148,9 @@ func newBenchRig(t testing.TB) *rig {
 	return r
 }
 
+// middle is the 32 bits of NTP time by which a reception report names an SR.
+func middle(ntp uint64) uint32 { return uint32(ntp >> 16) }
+
 // frame sends one frame of n bytes, captured now.
 func (r *rig) frame(t *testing.T, key bool, n int) {
 	t.Helper()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
+	"github.com/krazycam/krazycam/firmware/rtpsend/session"
 )
 
 func TestGStreamerDecodesEveryFrameOverIPv6AndReadsTheCaptureTime(t *testing.T) {
@@ -46,9 +47,9 @@ func TestGStreamerDecodesEveryFrameOverIPv6AndReadsTheCaptureTime(t *testing.T) 
 	gst.stop(t, 300*time.Millisecond)
 	decoded := strings.Count(gst.out.String(), "last-message = chain")
 	// "inband NTP time 1109876:12:34.5": hours since 1900, in each frame's first packet.
-	hours := fmt.Sprintf("inband NTP time %d:", ntpTime(begun)>>32/3600)
+	hours := fmt.Sprintf("inband NTP time %d:", session.NTP(begun)>>32/3600)
 	timed := strings.Count(said.String(), hours)
-	if now := fmt.Sprintf("inband NTP time %d:", ntpTime(time.Now())>>32/3600); now != hours { // the next hour began
+	if now := fmt.Sprintf("inband NTP time %d:", session.NTP(time.Now())>>32/3600); now != hours { // the next hour began
 		timed += strings.Count(said.String(), now)
 	}
 	t.Logf("FIGURE rtpsend to GStreamer over IPv6: %d of %d frames, capture time in %d packets, %d reports, RTT %v", decoded, clipFrames, timed, stats.Reports, stats.RTT)

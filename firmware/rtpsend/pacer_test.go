@@ -61,7 +61,7 @@ func BenchmarkFrame(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		at += 33 * time.Millisecond
-		r.begin(at, at, false)
+		r.beginFrame(at, at, false)
 		var sent tally
 		if err := r.queueFrame(frame, uint32(at), 0, false, &sent); err != nil {
 			b.Fatal(err)

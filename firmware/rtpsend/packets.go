@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
+	"github.com/krazycam/krazycam/firmware/rtpsend/session"
 	"github.com/krazycam/krazycam/firmware/rtpsend/udp"
 	"github.com/krazycam/krazycam/firmware/rtpvp8"
 )
@@ -39,7 +40,7 @@ func (s *Sender) captured(now, at time.Duration) uint64 {
 	if s.cfg.CaptureTimeID == 0 {
 		return 0
 	}
-	return ntpTime(s.cfg.Now().Add(at - now))
+	return session.NTP(s.cfg.Now().Add(at - now))
 }
 
 // fit makes packets small enough for a path of mtu bytes; 0 is no news. sending is

@@ -97,7 +97,7 @@ func (s *Sender) sendNext(sent *tally) error {
 // sendAnswers sends what the receiver has asked for; its only error is ErrClosed. sending is held.
 func (s *Sender) sendAnswers(now time.Duration, sent *tally) error {
 	s.mu.Lock()
-	s.resender.Take(&s.requests, s.stats.RTT)
+	s.resender.Take(&s.requests, s.session.RoundTrip())
 	s.mu.Unlock()
 	for {
 		p, ok := s.resender.NextAnswer(now)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/rtpsend/feedback"
+	"github.com/krazycam/krazycam/firmware/rtpsend/session"
 )
 
 // lastFIR is the latest FIR: a repeat has the number of the one it repeats.
@@ -14,14 +15,6 @@ type lastFIR struct {
 	any    bool
 	sender uint32
 	number uint8
-}
-
-// noteHeard takes a datagram of size bytes: the receiver is there.
-func (s *Sender) noteHeard(now time.Duration, size int) {
-	s.session.members = 2 // we and the receiver
-	s.breaker.heard(now)
-	s.doubt.hear(now)
-	s.average(size)
 }
 
 // react acts on one message; not ok: it is not what its type says.
@@ -46,7 +39,7 @@ func (s *Sender) react(m *feedback.Message, ok bool, now time.Duration) {
 		s.reactToBitrate(m.Bitrate, now)
 	case m.Kind == feedback.Goodbye:
 		s.stats.BYEs++
-		s.session.members = 1
+		s.session.NoteGoodbye()
 	case m.Kind == feedback.Description: // who the receiver is changes nothing
 	case m.Media != s.SSRC():
 		ignored.OtherSSRC++
@@ -70,18 +63,12 @@ func (s *Sender) reactToReport(r *feedback.Report, now time.Duration) {
 		return
 	}
 	s.stats.Reports++
-	s.doubt.owes = true
 	s.stats.Loss, s.stats.Lost = r.Loss, r.Lost
-	s.stats.Jitter = ofTicks(r.Jitter)
+	s.stats.Jitter = session.FromTicks(r.Jitter)
 	s.stats.HighestSequence = r.HighestSequence
 	s.departures.NoteReport(now, uint16(r.HighestSequence), r.Loss)
-	s.broke(s.breaker.report(now, r.HighestSequence, r.Loss, s.stats.RTT, s.stats.Packets, s.stats.Octets))
-	if r.LastSR == 0 { // none has reached the receiver yet
-		return
-	}
-	if rtt, ok := s.srs.roundTrip(now, r.LastSR, r.Delay); ok {
-		s.stats.RTT = rtt
-	}
+	s.logFault(s.session.NoteReport(now, r, s.stats.Packets, s.stats.Octets))
+	s.stats.RTT = s.session.RoundTrip()
 }
 
 // reactToIntraRequest asks for a key frame, once for each number.
@@ -123,10 +110,10 @@ func (s *Sender) request(sequence uint16, now time.Duration) {
 	counts := &s.stats.Resends
 	counts.Asked++
 	if age, ok := s.departures.NoteRequest(now, sequence); ok {
-		s.keyFrames.noteLateRequest(now, age, s.stats.RTT)
+		s.keyFrames.noteLateRequest(now, age, s.session.RoundTrip())
 	}
 	switch {
-	case !s.clock.started || s.breaker.fault != none:
+	case !s.session.IsFlowing():
 		counts.Gone++
 	case !s.requests.Add(sequence):
 		counts.Limited++

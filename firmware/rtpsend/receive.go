@@ -47,7 +47,7 @@ func (s *Sender) read(b []byte, now time.Duration) {
 		s.stats.Ignored.Malformed++
 		return
 	}
-	s.noteHeard(now, size)
+	s.session.NoteHeard(now, size)
 	for part := []byte(nil); len(b) > 0; {
 		part, b = feedback.Split(b)
 		m, ok := feedback.Parse(part)

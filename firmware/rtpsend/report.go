@@ -25,7 +25,7 @@ const lookEvery = 500 * time.Millisecond
 func (s *Sender) startReports() {
 	s.sendReport(nil)
 	s.mu.Lock()
-	s.schedule.start(s.cfg.Monotonic(), s.session.interval())
+	s.session.StartReports(s.cfg.Monotonic())
 	s.mu.Unlock()
 	s.running.Add(2)
 	go s.run()
@@ -47,7 +47,7 @@ func (s *Sender) run() {
 // step waits for one packet or for the next report; false: closed.
 func (s *Sender) step() bool {
 	s.mu.Lock()
-	wait := min(max(s.schedule.next-s.cfg.Monotonic(), 0), lookEvery)
+	wait := min(s.session.ReportWait(s.cfg.Monotonic()), lookEvery)
 	s.mu.Unlock()
 	n, from, err := s.reports.Receive(s.in[:], wait)
 	switch {
@@ -67,8 +67,8 @@ func (s *Sender) step() bool {
 	}
 	s.mu.Lock()
 	now := s.cfg.Monotonic()
-	due := s.schedule.expire(now, s.session.interval())
-	doubtful := s.doubt.raised(now)
+	due := s.session.TakeReport(now)
+	doubtful := s.session.RaiseDoubt(now)
 	s.mu.Unlock()
 	if doubtful {
 		s.cfg.Doubt()
@@ -108,7 +108,7 @@ func (s *Sender) sendReport(bye *rtcp.Goodbye) {
 		return
 	}
 	s.stats.ReportsSent++
-	s.average(len(b))
+	s.session.NoteReportSent(len(b))
 }
 
 // compound makes the packet: what it says of time and counts is of this moment.
@@ -127,38 +127,17 @@ func (s *Sender) compound(bye *rtcp.Goodbye) ([]byte, error) {
 	return b, nil
 }
 
-// head is an SR, or an empty RR when no packet left since the report before the last
-// (section 6.4). The SR pairs the wall clock with the capture clock of one moment, not
-// with the time of the latest picture: whoever set the clock in between, the pair is true.
+// head is an SR, or an empty RR where no packet left lately.
 func (s *Sender) head() rtcp.Packet {
+	now, wall := s.cfg.Monotonic(), s.cfg.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.session.weSent = s.stats.Packets > s.counted[1]
-	s.session.senders = 0
-	s.counted[1], s.counted[0] = s.counted[0], s.stats.Packets
-	if !s.session.weSent {
+	t, ok := s.session.BeginReport(now, wall, s.stats.Packets)
+	if !ok {
 		return &rtcp.ReceiverReport{SSRC: s.SSRC()}
 	}
-	s.session.senders = 1
-	now := s.cfg.Monotonic()
-	ntp := ntpTime(s.cfg.Now())
-	s.srs.add(ntp, now)
 	return &rtcp.SenderReport{
-		SSRC: s.SSRC(), NTPTime: ntp, RTPTime: s.clock.at(now),
+		SSRC: s.SSRC(), NTPTime: t.NTP, RTPTime: t.RTP,
 		PacketCount: uint32(s.stats.Packets), OctetCount: uint32(s.stats.Octets),
 	}
-}
-
-// average updates the mean size of RTCP packets, sent and received, by section 6.3.3;
-// section 6.2 counts IP and UDP headers in. mu is held.
-func (s *Sender) average(size int) {
-	headers := 40 + 8
-	if s.cfg.RTCP.Addr().Is4() {
-		headers = 20 + 8
-	}
-	n := float64(size + headers)
-	if s.session.averageSize == 0 {
-		s.session.averageSize = n
-	}
-	s.session.averageSize += (n - s.session.averageSize) / 16
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/krazycam/krazycam/firmware/rtpsend/session"
 	"github.com/pion/rtcp"
 )
 
@@ -93,10 +94,10 @@ func TestSetClockMovesNeitherRTPTimeNorTimersNorRoundTrip(t *testing.T) {
 		}
 		after := r.lastSR(t)
 		elapsed := reports[len(reports)-1].at - reports[0].at
-		if got, want := after.RTPTime-before.RTPTime, ticks(elapsed); got != want {
+		if got, want := after.RTPTime-before.RTPTime, uint32(elapsed*90_000/time.Second); got != want {
 			t.Errorf("RTP time went %d ticks in %v, want %d", got, elapsed, want)
 		}
-		if got, want := after.NTPTime>>32, uint64(uint32(r.start.Add(elapsed+jump).Unix()+ntpEpoch)); got != want {
+		if got, want := after.NTPTime>>32, session.NTP(r.start.Add(elapsed+jump))>>32; got != want {
 			t.Errorf("SR says %d s of NTP time, want the clock as set, %d", got, want)
 		}
 		last := r.media.packets[len(r.media.packets)-1].Timestamp
@@ -118,8 +119,8 @@ func TestSenderReportPairsTheMomentNotTheLatestPicture(t *testing.T) {
 		if got := sr.RTPTime - p.Timestamp; got != 50*90 {
 			t.Errorf("SR is %d ticks after the picture, want 4500", got)
 		}
-		if sr.NTPTime != ntpTime(time.Now()) {
-			t.Errorf("SR says %x, want now, %x", sr.NTPTime, ntpTime(time.Now()))
+		if sr.NTPTime != session.NTP(time.Now()) {
+			t.Errorf("SR says %x, want now, %x", sr.NTPTime, session.NTP(time.Now()))
 		}
 		octets := 0
 		for _, p := range r.media.packets {

@@ -167,7 +167,7 @@ func TestResendsAndFramesAllocateNothing(t *testing.T) {
 	r.SetRate(1e9) // so that all that is asked for, and a copy, leaves each time
 	each := testing.AllocsPerRun(200, func() {
 		at += 33 * time.Millisecond
-		r.begin(at, at, false)
+		r.beginFrame(at, at, false)
 		var sent tally
 		if err := r.queueFrame(frame, 0, 0, false, &sent); err != nil {
 			t.Fatal(err)

@@ -5,7 +5,6 @@ package rtpsend
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/krazycam/krazycam/firmware/rtpsend/departures"
 	"github.com/krazycam/krazycam/firmware/rtpsend/pacing"
 	"github.com/krazycam/krazycam/firmware/rtpsend/resend"
+	"github.com/krazycam/krazycam/firmware/rtpsend/session"
 	"github.com/krazycam/krazycam/firmware/rtpsend/udp"
 	"github.com/krazycam/krazycam/firmware/rtpvp8"
 )
@@ -55,20 +55,12 @@ type Sender struct {
 	reporting sync.Mutex // held while an RTCP packet is made and sent: nothing follows BYE
 
 	mu        sync.Mutex // guards what follows
-	clock     rtpClock
 	stats     Stats
-	schedule  schedule
-	session   session
-	srs       sentReports
-	counted   [2]uint64 // packets sent by the last report and by the one before
+	session   session.Session
 	keyFrames keyFrames
 	quota     quota
 	fir       lastFIR
 	requests  resend.Requests
-	breaker   breaker
-	doubt     doubt
-
-	withholding bool // frames, for the circuit is broken
 
 	in [maxReport + 1]byte // owned by run
 }
@@ -79,9 +71,9 @@ func newSender(cfg Config, media rtpConn, reports udp.RTCPConn) *Sender {
 		packetizer: rtpvp8.NewPacketizer(rtpvp8.MaxPayload, cfg.First.PictureID),
 		history:    resend.NewHistory(cfg.First.Sequence),
 		pacer:      pacing.NewPacer(cfg.Bandwidth, cfg.Unpaced),
-		clock:      rtpClock{first: cfg.First.Timestamp},
-		schedule:   schedule{random: rand.Float64},
-		session:    session{bandwidth: cfg.Bandwidth, members: 1, senders: 1, weSent: true},
+		session: session.New(session.Config{
+			Bandwidth: cfg.Bandwidth, HeaderSize: udp.HeaderSize(cfg.RTCP.Addr()), Timestamp: cfg.First.Timestamp,
+		}),
 	}
 	s.departures = departures.NewRecord(cfg.Path)
 	s.resender = resend.New(s.history, s.departures, resend.Config{
@@ -118,13 +110,13 @@ func (s *Sender) Send(frame []byte, key bool, at time.Duration) error {
 		return fmt.Errorf("rtpsend: send a frame: %w", ErrClosed)
 	}
 	now := s.cfg.Monotonic()
-	first, timestamp, ok := s.begin(now, at, key)
-	if !ok {
+	f := s.beginFrame(now, at, key)
+	if f.Withheld {
 		return nil
 	}
 	sent := tally{at: now}
 	doubled := key && s.departures.LosesByChance(now, false)
-	err := s.queueFrame(frame, timestamp, s.captured(now, at), doubled, &sent)
+	err := s.queueFrame(frame, f.Timestamp, s.captured(now, at), doubled, &sent)
 	if err == nil {
 		s.pacer.BeginFrame(now, at, s.history.WaitingBytes())
 		var wait time.Duration
@@ -136,27 +128,24 @@ func (s *Sender) Send(frame []byte, key bool, at time.Duration) error {
 	if err != nil {
 		return fmt.Errorf("rtpsend: send a frame: %w", err)
 	}
-	if first {
+	if f.First {
 		s.startReports()
 	}
 	return nil
 }
 
-// begin counts the frame, and says what time it bears and whether it is the first. Not
-// ok: the circuit is broken, nothing may be sent.
-func (s *Sender) begin(now, at time.Duration, key bool) (first bool, timestamp uint32, ok bool) {
+// beginFrame counts the frame.
+func (s *Sender) beginFrame(now, at time.Duration, key bool) session.Frame {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.keyFrames.noteFrame(at, key)
-	ok, found := s.breaker.flows(now)
-	s.broke(found)
-	if !ok {
-		s.withholding = true
+	f := s.session.BeginFrame(now, at)
+	s.logFault(f.Fault, f.Pause)
+	if f.Withheld {
 		s.stats.Withheld++
-		return false, 0, false
+		return f
 	}
-	if s.withholding { // a decoder lacks what this frame refers to
-		s.withholding = false
+	if f.Resumed {
 		s.keyFrames.request()
 		s.cfg.Log.Info("the stream goes on", "to", s.cfg.RTP)
 	}
@@ -164,18 +153,16 @@ func (s *Sender) begin(now, at time.Duration, key bool) (first bool, timestamp u
 	if key {
 		s.keyFrames.noteSent(now)
 	}
-	first = !s.clock.started
-	s.clock.start(at)
-	return first, s.clock.at(at), true
+	return f
 }
 
-// broke logs and counts a break of the circuit. mu is held.
-func (s *Sender) broke(found fault) {
-	if found == none {
+// logFault logs and counts a break of the circuit. mu is held.
+func (s *Sender) logFault(found session.Fault, pause time.Duration) {
+	if found == session.NoFault {
 		return
 	}
 	s.stats.Breaks++
-	s.cfg.Log.Warn("the stream pauses", "because", found, "for", s.breaker.pause, "to", s.cfg.RTP)
+	s.cfg.Log.Warn("the stream pauses", "because", found, "for", pause, "to", s.cfg.RTP)
 }
 
 // KeyFrameWanted says whether the next frame should be a key frame, and takes the request:
@@ -185,7 +172,9 @@ func (s *Sender) KeyFrameWanted() bool {
 	lossy := !s.cfg.Unpaced && s.departures.LosesByChance(now, false)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.keyFrames.grant(now, receiverView{rtt: s.stats.RTT, silence: now - s.doubt.at, lossy: lossy, file: s.cfg.Unpaced})
+	return s.keyFrames.grant(now, receiverView{
+		rtt: s.session.RoundTrip(), silence: s.session.Silence(now), lossy: lossy, file: s.cfg.Unpaced,
+	})
 }
 
 // ForceKeyFrame makes the next frame a key frame, however short ago the last one was.

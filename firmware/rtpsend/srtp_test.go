@@ -81,7 +81,6 @@ func TestSRTPIsReadByPionAndResendsAreTheSameBytesAcrossTheWrap(t *testing.T) {
 					break
 				}
 			}
-			r.clock.started = true
 			before := r.history.NextSequence() - 12
 			for _, s := range []uint16{before, r.history.NextSequence() - 1} {
 				for range 2 {

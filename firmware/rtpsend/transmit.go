@@ -25,7 +25,7 @@ func (s *Sender) account(now time.Duration, sent *tally) {
 	s.stats.SendErrors.Add(sent.errors)
 	s.stats.Resends.Add(resends)
 	if sent.errors.Refused > 0 {
-		s.doubt.refuse(now)
+		s.session.NoteRefusal(now)
 	}
 	if sent.errors.TooLarge > 0 { // the receiver lacks them for ever: they do not fit
 		s.keyFrames.request()

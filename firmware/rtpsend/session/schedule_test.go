@@ -1,11 +1,9 @@
-// Time, intervals, limits and SDP: plain functions.
+// Time and intervals: plain functions.
 
-package rtpsend
+package session
 
 import (
 	"math"
-	"net/netip"
-	"strings"
 	"testing"
 	"time"
 )
@@ -13,15 +11,15 @@ import (
 func TestIntervalFollowsRFC3550(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		s    session
+		s    membership
 		want time.Duration
 	}{
-		{"reduced minimum at 600 kbit/s", session{bandwidth: 600_000, members: 2, senders: 1, weSent: true, averageSize: 100}, 600 * time.Millisecond},
-		{"reduced minimum at 72 kbit/s is the fixed one", session{bandwidth: 72_000, members: 2, senders: 1, weSent: true, averageSize: 10}, 5 * time.Second},
-		{"never above 5 s by the minimum", session{bandwidth: 30_000, members: 2, senders: 1, weSent: true, averageSize: 10}, 5 * time.Second},
-		{"bandwidth binds: 2 x 100 bytes at 5 % of 4 kbit/s", session{bandwidth: 4_000, members: 2, senders: 1, weSent: true, averageSize: 100}, 8 * time.Second},
-		{"a quarter for few senders", session{bandwidth: 4_000, members: 8, senders: 1, weSent: true, averageSize: 100}, 16 * time.Second},
-		{"three quarters for receivers", session{bandwidth: 4_000, members: 7, senders: 1, averageSize: 100}, 32 * time.Second},
+		{"reduced minimum at 600 kbit/s", membership{bandwidth: 600_000, members: 2, senders: 1, weSent: true, averageSize: 100}, 600 * time.Millisecond},
+		{"reduced minimum at 72 kbit/s is the fixed one", membership{bandwidth: 72_000, members: 2, senders: 1, weSent: true, averageSize: 10}, 5 * time.Second},
+		{"never above 5 s by the minimum", membership{bandwidth: 30_000, members: 2, senders: 1, weSent: true, averageSize: 10}, 5 * time.Second},
+		{"bandwidth binds: 2 x 100 bytes at 5 % of 4 kbit/s", membership{bandwidth: 4_000, members: 2, senders: 1, weSent: true, averageSize: 100}, 8 * time.Second},
+		{"a quarter for few senders", membership{bandwidth: 4_000, members: 8, senders: 1, weSent: true, averageSize: 100}, 16 * time.Second},
+		{"three quarters for receivers", membership{bandwidth: 4_000, members: 7, senders: 1, averageSize: 100}, 32 * time.Second},
 	} {
 		if got := c.s.interval(); (got - c.want).Abs() > time.Microsecond {
 			t.Errorf("%s: interval() = %v, want %v", c.name, got, c.want)
@@ -61,8 +59,8 @@ func TestTicksAreExactAndWrap(t *testing.T) {
 			t.Errorf("ticks(%v) = %d, want %d", c.d, got, c.want)
 		}
 	}
-	if got := ofTicks(4500); got != 50*time.Millisecond {
-		t.Errorf("ofTicks(4500) = %v, want 50 ms", got)
+	if got := FromTicks(4500); got != 50*time.Millisecond {
+		t.Errorf("FromTicks(4500) = %v, want 50 ms", got)
 	}
 }
 
@@ -79,8 +77,8 @@ func TestNTPTimeKnowsItsErasAndFractions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := ntpTime(at); got != c.want {
-			t.Errorf("ntpTime(%s) = %#x, want %#x", c.at, got, c.want)
+		if got := NTP(at); got != c.want {
+			t.Errorf("NTP(%s) = %#x, want %#x", c.at, got, c.want)
 		}
 	}
 }
@@ -98,26 +96,5 @@ func TestOnlyTheLatestReportsAreRemembered(t *testing.T) {
 	}
 	if rtt, ok := s.roundTrip(time.Minute, 3, 0); !ok || rtt != 57*time.Second {
 		t.Errorf("roundTrip to report 3 = %v, %v, want 57 s", rtt, ok)
-	}
-}
-
-func TestSDPNamesStreamAndPorts(t *testing.T) {
-	for _, c := range []struct{ host, unspecified, version string }{
-		{"192.0.2.1", "0.0.0.0", "IP4"},
-		{"2001:db8::1", "::", "IP6"},
-	} {
-		host := netip.MustParseAddr(c.host)
-		cfg := Config{RTP: netip.AddrPortFrom(host, 5004), RTCP: netip.AddrPortFrom(host, 6001), CNAME: "cam@test", First: &First{SSRC: 7}}
-		if err := cfg.complete(); err != nil {
-			t.Fatal(err)
-		}
-		want := strings.Join([]string{
-			"v=0", "o=- 7 1 IN " + c.version + " " + c.unspecified, "s=krazycam", "c=IN " + c.version + " " + c.host, "t=0 0",
-			"m=video 5004 RTP/AVP 96", "b=AS:600", "a=rtpmap:96 VP8/90000", "a=rtcp:6001 IN " + c.version + " " + c.host,
-			"a=ssrc:7 cname:cam@test", "",
-		}, "\r\n")
-		if got := newSender(cfg, nil, nil).SDP(); got != want {
-			t.Errorf("SDP() =\n%s\nwant\n%s", got, want)
-		}
 	}
 }

@@ -1,6 +1,6 @@
-// When a stream does harm and must stop. Pure: time is passed in. Spec: RFC 8083.
+// The circuit breaker: when a stream does harm and must stop. Spec: RFC 8083.
 
-package rtpsend
+package session
 
 import (
 	"math"
@@ -28,19 +28,20 @@ const (
 	quietTime    = 2 * time.Minute
 )
 
-// A fault is why a circuit is broken.
-type fault int
+// A Fault is why a circuit is broken.
+type Fault int
 
 const (
-	none    fault = iota // packets flow
-	silent               // the receiver's RTCP stopped
-	stuck                // its reports say that nothing arrives
-	crowded              // they say that the path is congested
+	NoFault   Fault = iota // packets flow
+	Silent                 // the receiver's RTCP stopped
+	Stuck                  // its reports say that nothing arrives
+	Congested              // they say that the path is congested
 )
 
 // String is for the log.
-func (f fault) String() string {
-	return [...]string{"none", "the receiver has fallen silent", "nothing arrives at the receiver", "the path is congested far beyond what TCP would cause"}[f]
+func (f Fault) String() string {
+	return [...]string{"none", "the receiver has fallen silent", "nothing arrives at the receiver",
+		"the path is congested far beyond what TCP would cause"}[f]
 }
 
 // A streak is how often in a row, and since when, reports have said the same.
@@ -59,7 +60,7 @@ func (s *streak) note(now time.Duration, again bool) {
 	}
 }
 
-func (s streak) believed(now time.Duration) bool {
+func (s streak) isBelieved(now time.Duration) bool {
 	return s.n >= breakerReports && now-s.since >= breakerSpan
 }
 
@@ -69,11 +70,11 @@ type breaker struct {
 	last     time.Duration // when anything came from the receiver, or packets began to flow
 	reportAt time.Duration
 
-	highest         uint32 // of the latest report
-	packets, octets uint64 // sent before it
-	stuck, crowded  streak
+	highest          uint32 // of the latest report
+	packets, octets  uint64 // sent before it
+	stuck, congested streak
 
-	fault    fault
+	fault    Fault
 	until    time.Duration
 	pause    time.Duration
 	breaks   uint64
@@ -86,55 +87,56 @@ func tcpRate(size float64, rtt time.Duration, loss float64) float64 {
 	return size / (rtt.Seconds() * math.Sqrt(2*loss/3))
 }
 
-// flows tells at now whether a packet may be sent. A fault that it finds is for the log.
-func (b *breaker) flows(now time.Duration) (ok bool, found fault) {
-	if b.fault != none {
+// check says whether a packet may be sent at now, and which fault it has found.
+func (b *breaker) check(now time.Duration) (flows bool, found Fault) {
+	if b.fault != NoFault {
 		if now < b.until {
-			return false, none
+			return false, NoFault
 		}
 		b.mend(now)
 	}
 	if b.reported && now-b.last > breakerSilence {
-		return false, b.open(now, silent)
+		return false, b.open(now, Silent)
 	}
-	return true, none
+	return true, NoFault
 }
 
-// heard notes anything that comes from the receiver: it is there.
-func (b *breaker) heard(now time.Duration) {
+// noteHeard takes anything that comes from the receiver: it is there.
+func (b *breaker) noteHeard(now time.Duration) {
 	b.last = now
-	if b.fault == silent {
+	if b.fault == Silent {
 		b.mend(now)
 	}
 }
 
-// report takes a reception report: the highest sequence number that it names, its loss,
+// noteReport takes a reception report: the highest sequence number that it names, its loss,
 // the round trip (0: not known), and what was sent so far. It returns the fault that it
 // shows.
-func (b *breaker) report(now time.Duration, highest uint32, loss float64, rtt time.Duration, packets, octets uint64) fault {
+func (b *breaker) noteReport(now time.Duration, highest uint32, loss float64, rtt time.Duration, packets, octets uint64) Fault {
 	first, elapsed, moved := !b.reported, now-b.reportAt, highest != b.highest
 	sent, bytes := packets-b.packets, float64(octets-b.octets)
 	b.reported, b.reportAt, b.highest, b.packets, b.octets = true, now, highest, packets, octets
 	switch {
-	case b.fault == stuck && moved:
+	case b.fault == Stuck && moved:
 		b.mend(now)
-		return none
-	case first || sent == 0 || elapsed <= 0 || b.fault != none:
-		return none
+		return NoFault
+	case first || sent == 0 || elapsed <= 0 || b.fault != NoFault:
+		return NoFault
 	}
 	tooFast := loss > 0 && rtt > 0 && bytes/elapsed.Seconds() > breakerExcess*tcpRate(bytes/float64(sent), rtt, loss)
 	b.stuck.note(now, !moved)
-	b.crowded.note(now, tooFast)
+	b.congested.note(now, tooFast)
 	switch {
-	case b.stuck.believed(now):
-		return b.open(now, stuck)
-	case b.crowded.believed(now):
-		return b.open(now, crowded)
+	case b.stuck.isBelieved(now):
+		return b.open(now, Stuck)
+	case b.congested.isBelieved(now):
+		return b.open(now, Congested)
 	}
-	return none
+	return NoFault
 }
 
-func (b *breaker) open(now time.Duration, why fault) fault {
+// open stops the packets for a pause.
+func (b *breaker) open(now time.Duration, why Fault) Fault {
 	if b.breaks == 0 || now-b.brokenAt > b.pause+quietTime {
 		b.pause = firstPause
 	} else {
@@ -147,6 +149,6 @@ func (b *breaker) open(now time.Duration, why fault) fault {
 
 // mend lets packets flow again.
 func (b *breaker) mend(now time.Duration) {
-	b.fault, b.last = none, now
-	b.stuck, b.crowded = streak{}, streak{}
+	b.fault, b.last = NoFault, now
+	b.stuck, b.congested = streak{}, streak{}
 }

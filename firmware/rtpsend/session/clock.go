@@ -1,7 +1,7 @@
 // Capture time to RTP time, wall clock to NTP time, sender report to round trip.
-// Pure. Spec: RFC 3550 sections 4, 5.1, 6.4.1.
+// Spec: RFC 3550 sections 4, 5.1, 6.4.1.
 
-package rtpsend
+package session
 
 import (
 	"time"
@@ -15,8 +15,8 @@ func ticks(d time.Duration) uint32 {
 	return uint32(int64(d) * (packet.ClockRate / 10_000) / (int64(time.Second) / 10_000))
 }
 
-// ofTicks is the other way round.
-func ofTicks(n uint32) time.Duration {
+// FromTicks is a duration that is given in RTP time.
+func FromTicks(n uint32) time.Duration {
 	return time.Duration(n) * time.Second / packet.ClockRate
 }
 
@@ -33,14 +33,14 @@ func (c *rtpClock) start(at time.Duration) {
 	}
 }
 
-func (c *rtpClock) at(t time.Duration) uint32 { return c.first + ticks(t-c.epoch) }
+func (c *rtpClock) timestamp(at time.Duration) uint32 { return c.first + ticks(at-c.epoch) }
 
 // ntpEpoch is 1970 in seconds since 1900: 70 years of 365 days and 17 leap days.
 const ntpEpoch = (70*365 + 17) * 24 * 60 * 60
 
-// ntpTime has seconds since 1900 in its upper half, modulo 2^32 as era 1 of RFC 5905
+// NTP has seconds since 1900 in its upper half, modulo 2^32 as era 1 of RFC 5905
 // section 6 needs from 2036 on, and a binary fraction in the lower one.
-func ntpTime(t time.Time) uint64 {
+func NTP(t time.Time) uint64 {
 	seconds := uint64(uint32(t.Unix() + ntpEpoch))
 	return seconds<<32 | uint64(t.Nanosecond())<<32/uint64(time.Second)
 }
@@ -48,11 +48,11 @@ func ntpTime(t time.Time) uint64 {
 // middle is the 32 bits of NTP time by which a reception report names an SR.
 func middle(ntp uint64) uint32 { return uint32(ntp >> 16) }
 
-// reportsKept is how many SRs a receiver can refer to: at one each 0.3 s, the
+// reportsKept is how many SRs a receiver can refer to: at one every 0.3 s, the
 // shortest interval at 600 kbit/s, 10 s of them.
 const reportsKept = 32
 
-// A sentReports ring knows when each of the latest SRs left, by CLOCK_MONOTONIC. RFC
+// sentReports is a ring that knows when each of the latest SRs left, by CLOCK_MONOTONIC. RFC
 // 3550 computes round trips from NTP time alone, which a set clock spoils.
 type sentReports struct {
 	ring [reportsKept]struct {

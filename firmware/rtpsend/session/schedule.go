@@ -1,7 +1,7 @@
-// When to send the next RTCP packet. Pure: time is passed in.
+// When to send the next RTCP packet.
 // Spec: RFC 3550 sections 6.2, 6.3 and appendix A.7.
 
-package rtpsend
+package session
 
 import (
 	"math"
@@ -25,8 +25,8 @@ const (
 	compensation = math.E - 1.5
 )
 
-// A session is what an interval depends on.
-type session struct {
+// A membership is what an interval depends on.
+type membership struct {
 	bandwidth   int // bit/s
 	members     int // we and those heard
 	senders     int
@@ -35,21 +35,29 @@ type session struct {
 }
 
 // interval is the calculated interval of section 6.3.1 before randomisation.
-func (s session) interval() time.Duration {
-	octets := rtcpShare * float64(s.bandwidth) / 8 // a second
-	n := float64(s.members)
-	if senders := float64(s.senders); senders <= senderShare*n {
-		if s.weSent {
+func (m membership) interval() time.Duration {
+	octets := rtcpShare * float64(m.bandwidth) / 8 // a second
+	n := float64(m.members)
+	if senders := float64(m.senders); senders <= senderShare*n {
+		if m.weSent {
 			octets, n = octets*senderShare, senders
 		} else {
 			octets, n = octets*(1-senderShare), n-senders
 		}
 	}
-	seconds := s.averageSize * n / octets
+	seconds := m.averageSize * n / octets
 	// Below 72 kbit/s the reduced minimum is above the fixed one, which section 6.2
 	// does not mean by reduced.
-	least := min(minInterval.Seconds(), reducedMinimum/(float64(s.bandwidth)/1000))
+	least := min(minInterval.Seconds(), reducedMinimum/(float64(m.bandwidth)/1000))
 	return time.Duration(max(seconds, least) * float64(time.Second))
+}
+
+// noteSize takes the size of an RTCP packet, headers included.
+func (m *membership) noteSize(size float64) {
+	if m.averageSize == 0 {
+		m.averageSize = size
+	}
+	m.averageSize += (size - m.averageSize) / 16
 }
 
 // randomized spreads an interval over 0.5 to 1.5 of itself, so that reports of many
