@@ -103,7 +103,8 @@ func TestSelectDevice(t *testing.T) {
 			path = c.all[i].Path
 		}
 		if path != c.path || why != c.why || (path == "") != errors.Is(err, ErrNoCamera) {
-			t.Errorf("%s: SelectDevice = %q because %q, %v; want %q because %q", c.name, path, why, err, c.path, c.why)
+			t.Errorf("%s: SelectDevice = %q because %q, %v; want %q because %q", c.name, path, why, err, c.path,
+				c.why)
 		}
 	}
 	if _, _, err := SelectDevice([]Device{isp, usb}, "x"); !strings.Contains(err.Error(),

@@ -48,7 +48,8 @@ func streamWithFault(t *testing.T, kind string, r Request, fault string) (got Co
 		t.Errorf("%s: no pictures once healed", fault)
 	}
 	got = c.Counters()
-	figure(t, "uvcvideo", "%s %v %s: %s", kind, c.Layout(), strings.TrimPrefix(fault, "fault "), describeCounters(got))
+	figure(t, "uvcvideo", "%s %v %s: %s", kind, c.Layout(), strings.TrimPrefix(fault, "fault "),
+		describeCounters(got))
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}

@@ -116,7 +116,8 @@ func TestFaultlessSecondCameraIsIsochronousAndChosenByWhatItIs(t *testing.T) {
 				}
 			}
 		}
-		figure(t, "uvcvideo", "two cameras, one chosen by %q: isochronous %s; bulk %s", device, describeCounters(c.Counters()),
+		figure(t, "uvcvideo", "two cameras, one chosen by %q: isochronous %s; bulk %s", device,
+			describeCounters(c.Counters()),
 			describeCounters(one.Counters()))
 		if err := c.Close(); err != nil {
 			t.Error(err)

@@ -32,7 +32,8 @@ func TestVividLeavesNothingBehindWhenItRefusesToStart(t *testing.T) {
 	if err := c.Next(5*time.Second, ignore); err != nil {
 		t.Error(err)
 	}
-	figure(t, "vivid", "50 injected STREAMON errors, each an EINVAL: nothing left over; then %s", describeCounters(c.Counters()))
+	figure(t, "vivid", "50 injected STREAMON errors, each an EINVAL: nothing left over; then %s",
+		describeCounters(c.Counters()))
 }
 
 func TestVividDamagedBuffersAreDropped(t *testing.T) {

@@ -160,7 +160,8 @@ func TestVividDisconnectIsToldAtOnce(t *testing.T) {
 	if !errors.Is(err, ErrGone) {
 		t.Errorf("Next = %v, want ErrGone", err)
 	}
-	figure(t, "vivid", "disconnect: told after %v; %s", (Now() - began).Round(time.Microsecond), describeCounters(c.Counters()))
+	figure(t, "vivid", "disconnect: told after %v; %s", (Now() - began).Round(time.Microsecond),
+		describeCounters(c.Counters()))
 	waited := lib.WaitForFrame(5)
 	figure(t, "blackjack/webcam alone", "(i) WaitForFrame on the camera that is gone: %v", waited)
 	if waited != nil {

@@ -20,7 +20,7 @@ func ShareCameras(group int) error {
 		return fmt.Errorf("share USB devices: %w", err)
 	}
 	for _, port := range ports {
-		failed := machineTree.share(port, group)
+		failed := machineTree.shareFiles(port, group)
 		if !errors.Is(failed, fs.ErrNotExist) { // otherwise pulled meanwhile
 			err = errors.Join(err, failed)
 		}
@@ -50,9 +50,9 @@ func cameraPorts(sys fs.FS) ([]string, error) {
 	return ports, nil
 }
 
-// share gives the files that the three remedies write to group. A file that does not exist
+// shareFiles gives the files that the three remedies write to group. A file that does not exist
 // is no error, but a device that does not exist is.
-func (t tree) share(port string, group int) error {
+func (t tree) shareFiles(port string, group int) error {
 	authorized, err := t.attributePath(port, "authorized")
 	if err != nil {
 		return err

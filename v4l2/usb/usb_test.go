@@ -47,7 +47,7 @@ func TestRemediesTakeNothingButAPort(t *testing.T) {
 	for _, port := range []string{"", "usb1", "1-1/../../x", "../1-1", "1-1:1.0", "1-", "1-1.", "0-1", "1-1\n"} {
 		_, nodeErr := u.nodePath(port)
 		if nodeErr == nil || u.reauthorise(t.Context(), port) == nil ||
-			u.cyclePower(t.Context(), port) == nil || u.share(port, os.Getgid()) == nil {
+			u.cyclePower(t.Context(), port) == nil || u.shareFiles(port, os.Getgid()) == nil {
 			t.Errorf("%q was taken for a port", port)
 		}
 	}
@@ -78,7 +78,7 @@ func TestFilesAreSharedWithTheGroup(t *testing.T) {
 		"devices/1-1/authorized": "1", "devices/1-1/busnum": "1\n", "devices/1-1/devnum": "12\n",
 		"devices/1-0:1.0/usb1-port1/disable": "0", "nodes/001/012": "",
 	})
-	if err := u.share("1-1", os.Getgid()); err != nil {
+	if err := u.shareFiles("1-1", os.Getgid()); err != nil {
 		t.Fatal(err)
 	}
 	shared := []string{

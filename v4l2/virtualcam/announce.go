@@ -1,4 +1,4 @@
-// usbredir: how the camera announces itself to QEMU. Spec: usbredir protocol 0.7, packets
+// usbredir: how the camera announces itself to QEMU. Source: usbredir protocol 0.7, packets
 // interface_info, ep_info and device_connect.
 
 package virtualcam
@@ -16,14 +16,15 @@ const (
 	endpointNone    = 255
 )
 
-// connect announces the device. QEMU wants interfaces and endpoints first.
-func (r *redirection) connect() error {
+// announceDevice announces the device. QEMU needs interfaces and endpoints before it.
+func (r *redirection) announceDevice() error {
 	d := deviceDescriptor
 	body := append([]byte{speedHigh, d[4], d[5], d[6]}, d[8:14]...) // class, vendor, product, version
-	return r.send(interfaceInfo(), r.endpointInfo(), packet{kind: typeDeviceConnect, body: body})
+	return r.sendPackets(interfaceInfo(), r.endpointInfo(), packet{kind: typeDeviceConnect, body: body})
 }
 
-// interfaceInfo: count 4 bytes, then number, class, subclass and protocol 32 times each.
+// interfaceInfo returns the packet interface_info: count 4 bytes, then number, class, subclass
+// and protocol 32 times each.
 func interfaceInfo() packet {
 	var b [4 + 4*32]byte
 	b[0] = 2
@@ -34,11 +35,13 @@ func interfaceInfo() packet {
 	return packet{kind: typeInterfaceInfo, body: b[:]}
 }
 
-// endpointInfo: type, interval and interface 32 times 1 byte each, then most bytes of a
-// packet 32 times 2. What an isochronous endpoint carries hangs on the alternate setting.
+// endpointInfo returns the packet ep_info: type, interval and interface 32 times 1 byte each,
+// then the maximum of bytes of a packet 32 times 2. That of an isochronous endpoint depends on
+// the alternate setting.
 func (r *redirection) endpointInfo() packet {
 	var b [endpointSlots * (1 + 1 + 1 + 2)]byte
-	kind, interval, iface, size := b[:], b[endpointSlots:], b[2*endpointSlots:], b[3*endpointSlots:]
+	kind, interval := b[:], b[endpointSlots:]
+	iface, size := b[2*endpointSlots:], b[3*endpointSlots:]
 	for i := range endpointSlots {
 		kind[i] = endpointNone
 	}

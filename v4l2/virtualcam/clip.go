@@ -1,4 +1,4 @@
-// Source: a file of JPEGs, played over and over. Reads the file once.
+// Clip: a Source that plays a file of JPEGs again and again. The file is read once.
 
 package virtualcam
 
@@ -16,17 +16,17 @@ import (
 )
 
 const (
-	// mostClipBytes bounds the memory that a clip takes.
-	mostClipBytes = 1 << 30
-	// mostSide bounds width and height, before a hostile header makes us reserve them.
-	mostSide = 4096
+	// maxClipBytes bounds the memory that a clip takes.
+	maxClipBytes = 1 << 30
+	// maxSidePixels bounds width and height, before memory is allocated for what a header says.
+	maxSidePixels = 4096
 	// stampedQuality keeps a picture that was compressed again within 45 dB of the clip.
 	stampedQuality = 98
 )
 
-// A Clip is a Source: the pictures of a file, in MJPG byte for byte as they are there,
-// unless they are stamped. It offers the clip's own size only. Buffer is not for several
-// goroutines at once; Picture is.
+// A Clip is a Source: the pictures of a file, in MJPG byte for byte as in the file, unless they
+// are stamped. It offers the clip's own size only. Only one goroutine at a time may call Buffer;
+// several may call Picture.
 type Clip struct {
 	size     Size
 	pictures [][]byte // as in the file
@@ -37,18 +37,18 @@ type Clip struct {
 
 // A stampedPicture is a picture of the clip, ready for a stamp.
 type stampedPicture struct {
-	top  *image.YCbCr // the rows that the stamp goes over
+	top  *image.YCbCr // the rows of the stamp
 	rest strips       // below them
 }
 
-// OpenClip reads a file of JPEGs (`ffmpeg … -f mjpeg`). ErrBadClip if it is none.
+// OpenClip reads a file of JPEGs (`ffmpeg … -f mjpeg`). The error is ErrBadClip if it is none.
 func OpenClip(path string) (*Clip, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("clip: %w", err)
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, mostClipBytes+1))
+	b, err := io.ReadAll(io.LimitReader(f, maxClipBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("clip: %w", err)
 	}
@@ -59,10 +59,10 @@ func OpenClip(path string) (*Clip, error) {
 	return c, nil
 }
 
-// ParseClip makes a clip of the bytes of such a file, which it keeps.
+// ParseClip returns a clip of the bytes of such a file. It keeps b.
 func ParseClip(b []byte) (*Clip, error) {
-	if len(b) > mostClipBytes {
-		return nil, fmt.Errorf("clip of more than %d bytes: %w", mostClipBytes, ErrBadClip)
+	if len(b) > maxClipBytes {
+		return nil, fmt.Errorf("clip of more than %d bytes: %w", maxClipBytes, ErrBadClip)
 	}
 	pictures, err := splitMJPEG(b)
 	if err != nil {
@@ -75,13 +75,13 @@ func ParseClip(b []byte) (*Clip, error) {
 			return nil, fmt.Errorf("clip: picture %d: %w: %w", i, err, ErrBadClip)
 		}
 		s := Size{h.Width, h.Height}
-		if s.Width > mostSide || s.Height > mostSide || s.Width%2 != 0 || s.Height%2 != 0 {
-			return nil, fmt.Errorf("clip: picture %d is %dx%d, want even and up to %d: %w", i, s.Width, s.Height,
-				mostSide, ErrBadClip)
+		if s.Width > maxSidePixels || s.Height > maxSidePixels || s.Width%2 != 0 || s.Height%2 != 0 {
+			return nil, fmt.Errorf("clip: picture %d is %dx%d, want even and up to %d: %w",
+				i, s.Width, s.Height, maxSidePixels, ErrBadClip)
 		}
 		if i > 0 && s != c.size {
-			return nil, fmt.Errorf("clip: picture %d is %dx%d, those before %dx%d: %w", i, s.Width, s.Height,
-				c.size.Width, c.size.Height, ErrBadClip)
+			return nil, fmt.Errorf("clip: picture %d is %dx%d, those before %dx%d: %w",
+				i, s.Width, s.Height, c.size.Width, c.size.Height, ErrBadClip)
 		}
 		c.size = s
 	}
@@ -92,8 +92,8 @@ func ParseClip(b []byte) (*Clip, error) {
 // which takes about 3 ms each at 320x240 and 12 ms at 640x480.
 func (c *Clip) Stamp() error {
 	if c.size.Width < stamp.Width || c.size.Height < stamp.Height {
-		return fmt.Errorf("clip of %dx%d cannot be stamped, want %dx%d at least", c.size.Width, c.size.Height,
-			stamp.Width, stamp.Height)
+		return fmt.Errorf("clip of %dx%d cannot be stamped, want %dx%d at least",
+			c.size.Width, c.size.Height, stamp.Width, stamp.Height)
 	}
 	header, err := stripsHeader(c.size, stampedQuality)
 	if err != nil {
@@ -101,7 +101,7 @@ func (c *Clip) Stamp() error {
 	}
 	all := make([]stampedPicture, len(c.pictures))
 	for i, b := range c.pictures {
-		m, err := decode(b)
+		m, err := decodeJPEG(b)
 		if err != nil {
 			return fmt.Errorf("clip: picture %d: %w", i, err)
 		}
@@ -117,7 +117,7 @@ func (c *Clip) Stamp() error {
 // Sizes implements Source.
 func (c *Clip) Sizes() []Size { return []Size{c.size} }
 
-// Pictures is the number of pictures in the clip; picture n of the camera is n modulo it.
+// Pictures counts the pictures in the clip; the camera's picture n is number n modulo that.
 func (c *Clip) Pictures() int { return len(c.pictures) }
 
 // Buffer implements Source.
@@ -125,7 +125,7 @@ func (c *Clip) Buffer(f pixfmt.FourCC, _ Size, n uint32, due time.Time) ([]byte,
 	i := int(n % uint32(len(c.pictures)))
 	switch {
 	case f == pixfmt.YUYV:
-		m, err := decode(c.pictures[i])
+		m, err := decodeJPEG(c.pictures[i])
 		if err != nil {
 			return nil, err
 		}
@@ -143,15 +143,15 @@ func (c *Clip) Buffer(f pixfmt.FourCC, _ Size, n uint32, due time.Time) ([]byte,
 	if err != nil {
 		return nil, err
 	}
-	c.buffer = join(c.buffer[:0], c.header, top, p.rest)
+	c.buffer = joinStrips(c.buffer[:0], c.header, top, p.rest)
 	return c.buffer, nil
 }
 
-// Picture is what buffer n holds, after the JPEG; the rows of the stamp are those of the
-// clip.
+// Picture returns what Buffer shows as picture n, after JPEG; in place of the stamp it has the
+// clip's own rows.
 func (c *Clip) Picture(f pixfmt.FourCC, _ Size, n uint32) (*image.YCbCr, error) {
 	i := int(n % uint32(len(c.pictures)))
-	m, err := decode(c.pictures[i])
+	m, err := decodeJPEG(c.pictures[i])
 	if err != nil || f == pixfmt.YUYV || c.stamped == nil {
 		return m, err
 	}
@@ -159,10 +159,11 @@ func (c *Clip) Picture(f pixfmt.FourCC, _ Size, n uint32) (*image.YCbCr, error) 
 	if err != nil {
 		return nil, err
 	}
-	return decode(join(nil, c.header, top, c.stamped[i].rest))
+	return decodeJPEG(joinStrips(nil, c.header, top, c.stamped[i].rest))
 }
 
-// copyRows is a copy of the first rows of m, so that the whole picture can be let go.
+// copyRows returns a copy of the first rows of m, so that the memory of the whole picture can be
+// freed.
 func copyRows(m *image.YCbCr, rows int) *image.YCbCr {
 	out := image.NewYCbCr(image.Rect(0, 0, m.Rect.Dx(), rows), m.SubsampleRatio)
 	for y := range rows {

@@ -1,6 +1,6 @@
-// Virtual webcam: requests on endpoint 0 and the probe and commit negotiation.
-// Spec: USB 2.0 section 9.4, UVC 1.0 section 4.3.1.1 (26 bytes; 1.1 made it 34, and the
-// device says 1.0, which is all that is needed).
+// Requests on endpoint 0, and the negotiation by probe and commit. Sources: USB 2.0 section 9.4,
+// UVC 1.0 section 4.3.1.1 (26 bytes; 34 since 1.1, but this device declares 1.0, which is
+// enough).
 
 package virtualcam
 
@@ -15,7 +15,7 @@ import (
 type setup struct {
 	kind, request byte // bmRequestType, bRequest
 	value, index  uint16
-	length        uint16 // bytes the host takes at most
+	length        uint16 // maximum of bytes of the answer
 }
 
 const (
@@ -42,8 +42,8 @@ const (
 	selectExposurePriority = 3 // of the camera terminal, UVC 1.1 section 4.2.2.1.3
 )
 
-// control answers a request; ok false means a stall, "not supported".
-func (c *Camera) control(s setup, data []byte, now time.Time) (answer []byte, ok bool) {
+// handleSetup answers a request; ok is false for a stall, "not supported".
+func (c *Camera) handleSetup(s setup, data []byte, now time.Time) (answer []byte, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -51,9 +51,10 @@ func (c *Camera) control(s setup, data []byte, now time.Time) (answer []byte, ok
 		answer, ok = c.descriptor(byte(s.value>>8), int(s.value&0xff))
 	case s.kind&0xe0 == fromDevice && s.request == reqStatus:
 		answer, ok = []byte{0, 0}, true
-	case s.kind <= 2: // standard requests with nothing to answer: SET_CONFIGURATION, CLEAR_FEATURE …
+	case s.kind <= 2: // standard requests without an answer: SET_CONFIGURATION, CLEAR_FEATURE …
 		ok = true
-	case s.index&0xff == streamingInterface && (s.value>>8 == selectProbe || s.value>>8 == selectCommit):
+	case s.index&0xff == streamingInterface &&
+		(s.value>>8 == selectProbe || s.value>>8 == selectCommit):
 		answer, ok = c.negotiate(s, data, now)
 	case s.index == cameraTerminal<<8|controlInterface && s.value>>8 == selectExposurePriority:
 		answer, ok = c.exposurePriority(s, data)
@@ -69,14 +70,14 @@ func (c *Camera) descriptor(kind byte, n int) ([]byte, bool) {
 		return c.configuration, true
 	case kind == descString && n == 0:
 		return []byte{4, descString, 0x09, 0x04}, true // US English
-	case kind == descString && n < len(c.words):
-		b := []byte{byte(2 + 2*len(c.words[n])), descString}
-		for _, r := range c.words[n] {
+	case kind == descString && n < len(c.stringDescriptors):
+		b := []byte{byte(2 + 2*len(c.stringDescriptors[n])), descString}
+		for _, r := range c.stringDescriptors[n] {
 			b = append(b, byte(r), 0)
 		}
 		return b, true
 	}
-	return nil, false // also the device qualifier: high speed only
+	return nil, false // also for the device qualifier: this device is high speed only
 }
 
 // exposurePriority answers the one control of the camera terminal.
@@ -111,10 +112,10 @@ func (c *Camera) negotiate(s setup, data []byte, now time.Time) ([]byte, bool) {
 			return nil, false
 		}
 		copy(c.probe[:], data)
-		c.settle()
+		c.settleProbe()
 		if s.value>>8 == selectCommit {
-			c.stream.begin(now)
-			c.kick()
+			c.stream.startAt(now)
+			c.wakeFeeder()
 		}
 		return nil, true
 	case s.kind != classFromIface:
@@ -136,34 +137,34 @@ func (c *Camera) negotiate(s setup, data []byte, now time.Time) ([]byte, bool) {
 // A probe is the video probe and commit control, little endian:
 //
 //	hint 2, format 1, frame 1, interval 4, key frame rate 2, P frame rate 2, quality 2,
-//	window 2, delay 2, most bytes of a picture 4, most bytes of a payload 4 = 26
+//	window 2, delay 2, maximum bytes of a picture 4, of a payload 4 = 26
 type probe [26]byte
 
-// settle replaces what the host left open or the camera cannot do.
-func (p *probe) settle(all []Size) {
-	if p[2] != formatMJPG && (p[2] != formatYUYV || len(sizesOf(pixfmt.YUYV, all)) == 0) {
+// settleFields replaces the fields that the host left open or that the camera cannot fulfil.
+func (p *probe) settleFields(all []Size) {
+	if p[2] != formatMJPG && (p[2] != formatYUYV || len(sizesFor(pixfmt.YUYV, all)) == 0) {
 		p[2] = formatMJPG
 	}
-	if n := len(sizesOf(p.format(), all)); p[3] == 0 || int(p[3]) > n {
+	if n := len(sizesFor(p.pixelFormat(), all)); p[3] == 0 || int(p[3]) > n {
 		p[3] = 1
 	}
-	asked, granted := binary.LittleEndian.Uint32(p[4:]), intervals[len(intervals)-1]
-	for i := len(intervals) - 1; i >= 0 && asked <= intervals[i]; i-- {
-		granted = intervals[i] // the shortest that is not shorter than asked
+	asked, granted := binary.LittleEndian.Uint32(p[4:]), frameIntervals[len(frameIntervals)-1]
+	for i := len(frameIntervals) - 1; i >= 0 && asked <= frameIntervals[i]; i-- {
+		granted = frameIntervals[i] // the shortest that is not shorter than the request
 	}
 	binary.LittleEndian.PutUint32(p[4:], granted)
-	binary.LittleEndian.PutUint32(p[18:], uint32(bufferSize(p.size(all))))
+	binary.LittleEndian.PutUint32(p[18:], uint32(bufferSize(p.pictureSize(all))))
 	binary.LittleEndian.PutUint32(p[22:], payloadSize)
 }
 
-func (p *probe) format() pixfmt.FourCC {
+func (p *probe) pixelFormat() pixfmt.FourCC {
 	if p[2] == formatYUYV {
 		return pixfmt.YUYV
 	}
 	return pixfmt.MJPG
 }
 
-func (p *probe) size(all []Size) Size { return sizesOf(p.format(), all)[p[3]-1] }
+func (p *probe) pictureSize(all []Size) Size { return sizesFor(p.pixelFormat(), all)[p[3]-1] }
 
 func (p *probe) interval() time.Duration {
 	return time.Duration(binary.LittleEndian.Uint32(p[4:])) * 100 * time.Nanosecond

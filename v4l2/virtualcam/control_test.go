@@ -66,9 +66,10 @@ func TestProbeSettlesOnWhatTheCameraCanDo(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			p := probe{2: c.format, 3: c.frame}
 			binary.LittleEndian.PutUint32(p[4:], c.interval)
-			p.settle(all)
-			if p.format() != c.want || p.size(all) != c.size || p.interval() != c.rate {
-				t.Errorf("settled on %v %v every %v, want %v %v every %v", p.format(), p.size(all), p.interval(),
+			p.settleFields(all)
+			if p.pixelFormat() != c.want || p.pictureSize(all) != c.size || p.interval() != c.rate {
+				t.Errorf("settled on %v %v every %v, want %v %v every %v", p.pixelFormat(), p.pictureSize(all),
+					p.interval(),
 					c.want, c.size, c.rate)
 			}
 			if got := int(binary.LittleEndian.Uint32(p[18:])); got != c.size.Width*c.size.Height*2 {
@@ -101,7 +102,7 @@ func TestControlAnswers(t *testing.T) {
 		{"a request it knows not", setup{classFromIface, 0x90, selectProbe << 8, streamingInterface, 26}, -1},
 	} {
 		t.Run(r.name, func(t *testing.T) {
-			b, ok := c.control(r.s, nil, time.Unix(1, 0))
+			b, ok := c.handleSetup(r.s, nil, time.Unix(1, 0))
 			if ok != (r.want >= 0) || ok && len(b) != r.want {
 				t.Errorf("control = %d bytes, %v, want %d", len(b), ok, r.want)
 			}
@@ -112,11 +113,11 @@ func TestControlAnswers(t *testing.T) {
 func TestCommitStartsTheStream(t *testing.T) {
 	c := New(&script{size: 10})
 	now := time.Unix(50, 0)
-	if _, ok := c.control(setup{classToIface, uvcSetCur, selectCommit << 8, streamingInterface, 26},
+	if _, ok := c.handleSetup(setup{classToIface, uvcSetCur, selectCommit << 8, streamingInterface, 26},
 		[]byte{0, 0, formatYUYV, 2}, now); !ok {
 		t.Fatal("commit was refused")
 	}
-	if c.probe.format() != pixfmt.YUYV || !c.stream.due(now) {
-		t.Errorf("format %v, due %v, want YUYV, due at once", c.probe.format(), c.stream.due(now))
+	if c.probe.pixelFormat() != pixfmt.YUYV || !c.stream.isDue(now) {
+		t.Errorf("format %v, due %v, want YUYV, due at once", c.probe.pixelFormat(), c.stream.isDue(now))
 	}
 }

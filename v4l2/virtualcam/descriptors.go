@@ -1,5 +1,5 @@
-// Virtual webcam: what it says about itself.
-// Spec: USB 2.0 section 9.6, UVC 1.1 section 3, UVC payload specs "Uncompressed" and "MJPEG".
+// The descriptors of the virtual webcam. Sources: USB 2.0 section 9.6, UVC 1.1 section 3, UVC
+// payload specifications "Uncompressed" and "MJPEG".
 
 package virtualcam
 
@@ -13,10 +13,10 @@ const (
 	videoEndpoint = 0x81 // endpoint 1, IN
 	packetSize    = 512  // bytes, bulk at high speed (USB 2.0 section 5.8.3)
 
-	// isochronousSize is the most bytes of a microframe: 3 transactions of 1024 (USB 2.0
-	// section 5.6.3).
-	isochronousSize = 3 * 1024
-	narrowSize      = 1024 // and one of one
+	// widePacketSize is the maximum of bytes of a microframe: 3 transactions of 1024 (USB 2.0
+	// section 5.6.3); narrowPacketSize is that of one transaction.
+	widePacketSize   = 3 * 1024
+	narrowPacketSize = 1024
 
 	controlInterface   = 0
 	cameraTerminal     = 1 // an entity of the control interface
@@ -27,37 +27,37 @@ const (
 	formatMJPG = 2
 )
 
-// intervals between pictures in 100 ns: 30, 15 and 10 pictures a second.
-var intervals = [...]uint32{333_333, 666_666, 1_000_000}
+// frameIntervals between pictures in 100 ns: 30, 15 and 10 pictures a second.
+var frameIntervals = [...]uint32{333_333, 666_666, 1_000_000}
 
-// mostYUYV is the most pixels of an uncompressed picture. 1280x720 would be
+// maxYUYVPixels is the maximum of pixels of an uncompressed picture. 1280x720 would be
 // 1280 x 720 x 2 bytes x 30 = 55 MB/s; a bulk endpoint carries 13 x 512 x 8000 = 53 MB/s.
-const mostYUYV = 640 * 480
+const maxYUYVPixels = 640 * 480
 
 // deviceDescriptor: high speed, class "miscellaneous, interface association", vendor
 // 1d6b (Linux Foundation) product 0102 (webcam gadget), one configuration.
 var deviceDescriptor = []byte{18, 1, 0x00, 0x02, 0xef, 2, 1, 64, 0x6b, 0x1d, 0x02, 0x01, 1, 0, 1, 2, 3, 1}
 
-// sizesOf are the sizes that are offered in a format, in the order of their frame indexes.
-func sizesOf(f pixfmt.FourCC, all []Size) []Size {
+// sizesFor returns the sizes that are offered in a format, in the order of their frame indexes.
+func sizesFor(f pixfmt.FourCC, all []Size) []Size {
 	if f != pixfmt.YUYV {
 		return all
 	}
 	var out []Size
 	for _, s := range all {
-		if s.Width*s.Height <= mostYUYV {
+		if s.Width*s.Height <= maxYUYVPixels {
 			out = append(out, s)
 		}
 	}
 	return out
 }
 
-// configurationDescriptor: interface 0 controls (camera terminal to USB), interface 1
-// streams through one endpoint. Without a size that fits, YUYV is left out.
+// configurationDescriptor has interface 0 for control (camera terminal to USB) and interface 1
+// for the stream through one endpoint. YUYV is left out if no size fits.
 func configurationDescriptor(sizes []Size, isochronous bool) []byte {
-	formats := concat(uncompressedFormat(sizesOf(pixfmt.YUYV, sizes)), mjpegFormat(sizes))
+	formats := concat(uncompressedFormat(sizesFor(pixfmt.YUYV, sizes)), mjpegFormat(sizes))
 	count := byte(2)
-	if len(sizesOf(pixfmt.YUYV, sizes)) == 0 {
+	if len(sizesFor(pixfmt.YUYV, sizes)) == 0 {
 		count = 1
 	}
 	header := concat([]byte{13 + count, 0x24, 1, count}, le16(13+int(count)+len(formats)),
@@ -66,10 +66,12 @@ func configurationDescriptor(sizes []Size, isochronous bool) []byte {
 		[]byte{8, 11, controlInterface, 2, 14, 3, 0, 0}, // association: video, collection
 		controlDescriptors(),
 	)
-	if isochronous { // alternate setting 0 takes no bandwidth, 1 and 2 take 1024 and 3072 bytes a microframe
+	if isochronous {
+		// Alternate setting 0 takes no bandwidth, 1 and 2 take 1024 and 3072 bytes a microframe.
+		const threeTransactions = 1024 | 2<<11
 		body = concat(body, streamingSetting(0, 0), header, formats,
-			streamingSetting(1, 1), []byte{7, 5, videoEndpoint, 5}, le16(narrowSize), []byte{1},
-			streamingSetting(2, 1), []byte{7, 5, videoEndpoint, 5}, le16(1024|2<<11 /* three of them */), []byte{1})
+			streamingSetting(1, 1), []byte{7, 5, videoEndpoint, 5}, le16(narrowPacketSize), []byte{1},
+			streamingSetting(2, 1), []byte{7, 5, videoEndpoint, 5}, le16(threeTransactions), []byte{1})
 	} else {
 		body = concat(body, streamingSetting(0, 1), header, formats, []byte{7, 5, videoEndpoint, 2},
 			le16(packetSize), []byte{0})
@@ -89,7 +91,7 @@ func controlDescriptors() []byte {
 	const headerSize = 13
 	return concat([]byte{9, 4, controlInterface, 0, 0, 14, 1, 0, 0},
 		[]byte{headerSize, 0x24, 1, 0x00, 0x01}, le16(headerSize+len(camera)+len(output)),
-		le32(clockRate), []byte{1, streamingInterface}, camera, output)
+		le32(clockRateHz), []byte{1, streamingInterface}, camera, output)
 }
 
 func uncompressedFormat(sizes []Size) []byte {
@@ -106,7 +108,7 @@ func mjpegFormat(sizes []Size) []byte {
 	return concat(b, frames(7, sizes), colorMatching())
 }
 
-// colorMatching: BT.709 primaries and transfer, SMPTE 170M matrix, as webcams say.
+// colorMatching has BT.709 primaries and transfer and the SMPTE 170M matrix, as most webcams.
 func colorMatching() []byte { return []byte{6, 0x24, 13, 1, 1, 4} }
 
 // frames are the frame descriptors of one format; subtype 5 is uncompressed, 7 MJPEG.
@@ -114,17 +116,17 @@ func frames(subtype byte, sizes []Size) []byte {
 	var out []byte
 	for i, s := range sizes {
 		n, bits := bufferSize(s), bufferSize(s)*8
-		out = concat(out, []byte{byte(26 + 4*len(intervals)), 0x24, subtype, byte(i + 1), 0},
+		out = concat(out, []byte{byte(26 + 4*len(frameIntervals)), 0x24, subtype, byte(i + 1), 0},
 			le16(s.Width), le16(s.Height), le32(bits*10), le32(bits*30), le32(n),
-			le32(int(intervals[0])), []byte{byte(len(intervals))})
-		for _, v := range intervals {
+			le32(int(frameIntervals[0])), []byte{byte(len(frameIntervals))})
+		for _, v := range frameIntervals {
 			out = concat(out, le32(int(v)))
 		}
 	}
 	return out
 }
 
-// bufferSize is the most bytes of a picture in any format: that of YUYV.
+// bufferSize is the maximum of bytes of a picture in any format: that of YUYV.
 func bufferSize(s Size) int { return s.Width * s.Height * 2 }
 
 func le16(v int) []byte { return binary.LittleEndian.AppendUint16(nil, uint16(v)) }

@@ -1,5 +1,5 @@
-// Virtual webcam: what it can do wrong, each as seen of a real camera. Pure but for the
-// source that it asks. Spec: UVC 1.1 section 2.4.3.3 (error bit), ITU-T T.81 annex B.
+// The faults of the virtual webcam; each was seen on a real camera. Sources: UVC 1.1 section
+// 2.4.3.3 (error bit), ITU-T T.81 annex B.
 
 package virtualcam
 
@@ -9,40 +9,40 @@ import (
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 )
 
-// Faults make a camera misbehave until they are taken back. Several at once are meant to
-// be possible.
+// Faults make a camera misbehave until they are taken back. They can be combined.
 type Faults struct {
-	// Until is what takes the faults back without Inject, as it does for firmware that hangs.
+	// Until is the remedy that takes the faults back without Inject, as it does for a camera
+	// whose firmware hangs.
 	Until Cure
 
 	Hang   bool // stays plugged in and answers control requests, but sends no picture
-	Stall  bool // answers each bulk transfer with STALL, as firmware that lost its way
+	Stall  bool // answers each bulk transfer with STALL, as crashed firmware does
 	Refuse bool // stalls the commit that begins a stream: VIDIOC_STREAMON fails
 
-	// ErrorBit sets the error bit in the header of each payload: uvcvideo drops the picture
-	// itself, or flags the buffer when it was loaded with nodrop=1.
+	// ErrorBit sets the error bit in the header of each payload: uvcvideo drops the picture, or
+	// flags the buffer if it was loaded with nodrop=1.
 	ErrorBit bool
 	Half     bool // only the first half of each picture: a cut JPEG, a short YUYV
 	Empty    bool // no bytes between the headers of a picture
-	// Resize sends pictures of another size than was agreed on, if the source has one.
+	// Resize sends pictures of another size than was negotiated, if the source has one.
 	Resize bool
-	// NoHuffman leaves the Huffman tables out of each JPEG, as many cameras do (AVI1). It
-	// needs a source that uses the tables of annex K, as the Pattern does.
+	// NoHuffman removes the Huffman tables from each JPEG, as many cameras do (AVI1). It needs
+	// a source with the tables of annex K, such as the Pattern.
 	NoHuffman bool
 }
 
-// A Cure is what a host can do to a camera that it sees no more pictures of.
+// A Cure is a remedy that a host applies to a camera that sends no more pictures.
 type Cure byte
 
 // Cures, none by default.
 const (
 	NoCure        Cure = iota // only a call of Camera.Inject
-	Reset                     // a reset of its port, which is also what follows the loss of its power
-	Configuration             // a new configuration, which a reset brings too
+	Reset                     // a reset of its port, which also follows a loss of power
+	Configuration             // a new configuration, which also follows a reset
 )
 
-// cure takes the faults back that it heals.
-func (c *Camera) cure(by Cure) {
+// applyCure takes the faults back if by is their remedy.
+func (c *Camera) applyCure(by Cure) {
 	c.mu.Lock()
 	healed := c.faults.Until == by
 	if healed {
@@ -50,23 +50,23 @@ func (c *Camera) cure(by Cure) {
 	}
 	c.mu.Unlock()
 	if healed {
-		c.kick()
+		c.wakeFeeder()
 	}
 }
 
-// otherSize is a size of the source that was not agreed on, the agreed one if there is
+// otherSize is a size of the source that was not negotiated, or the negotiated one if there is
 // no other.
-func otherSize(agreed Size, all []Size) Size {
+func otherSize(negotiated Size, all []Size) Size {
 	for _, s := range all {
-		if s != agreed {
+		if s != negotiated {
 			return s
 		}
 	}
-	return agreed
+	return negotiated
 }
 
-// spoil does to a picture what f says; it may change b.
-func (f Faults) spoil(format pixfmt.FourCC, b []byte) []byte {
+// damagePicture applies the faults of f to a picture; it may change b.
+func (f Faults) damagePicture(format pixfmt.FourCC, b []byte) []byte {
 	if f.NoHuffman && format == pixfmt.MJPG {
 		b = withoutHuffman(b)
 	}
@@ -79,8 +79,8 @@ func (f Faults) spoil(format pixfmt.FourCC, b []byte) []byte {
 	return b
 }
 
-// withoutHuffman is a copy of a JPEG without its DHT segments; what is not one is
-// returned as it is.
+// withoutHuffman returns a copy of a JPEG without its DHT segments, or b itself if it is no
+// JPEG.
 func withoutHuffman(b []byte) []byte {
 	out := make([]byte, 0, len(b))
 	for at := 2; at+4 <= len(b) && b[at] == 0xff; {

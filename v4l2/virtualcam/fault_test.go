@@ -13,12 +13,12 @@ import (
 func sent(t *testing.T, source Source, f Faults) (picture []byte, flags byte) {
 	t.Helper()
 	var s stream
-	if err := s.load(source, settled(source), f, time.Unix(1, 0)); err != nil {
+	if err := s.loadPicture(source, settled(source), f, time.Unix(1, 0)); err != nil {
 		t.Fatal(err)
 	}
-	for s.busy() {
-		payload := s.cut(payloadSize)
-		picture, flags = append(picture, payload[payloadHeader:]...), payload[1]
+	for s.isSending() {
+		payload := s.cutPayload(payloadSize)
+		picture, flags = append(picture, payload[payloadHeaderSize:]...), payload[1]
 	}
 	return picture, flags
 }
@@ -67,7 +67,7 @@ func TestResizedPictureIsNotTheSizeThatWasAgreedOn(t *testing.T) {
 	source := NewPattern()
 	got, _ := sent(t, source, Faults{Resize: true})
 	p := settled(source)
-	agreed := p.size(source.Sizes())
+	agreed := p.pictureSize(source.Sizes())
 	if h, err := jpeg.DecodeConfig(bytes.NewReader(got)); err != nil || h.Width == agreed.Width {
 		t.Errorf("picture of %dx%d (%v), want another size than %v", h.Width, h.Height, err, agreed)
 	}
@@ -94,7 +94,7 @@ func TestRefusedStreamStallsTheCommitOnly(t *testing.T) {
 	c.Inject(Faults{Refuse: true})
 	for control, want := range map[uint16]bool{selectProbe: true, selectCommit: false} {
 		s := setup{kind: classToIface, request: uvcSetCur, value: control << 8, index: streamingInterface, length: 26}
-		if _, ok := c.control(s, make([]byte, 26), time.Unix(1, 0)); ok != want {
+		if _, ok := c.handleSetup(s, make([]byte, 26), time.Unix(1, 0)); ok != want {
 			t.Errorf("control %d: accepted = %v, want %v", control, ok, want)
 		}
 	}
@@ -136,7 +136,7 @@ func TestIsochronousStreamSendsThePictureInPacketsAndEmptyOnesBetween(t *testing
 	for ended := false; !ended || empty == 0; {
 		p := h.expect(typeIso)
 		n := int(p.body[2]) | int(p.body[3])<<8
-		if n != len(p.body)-4 || n > isochronousSize {
+		if n != len(p.body)-4 || n > widePacketSize {
 			t.Fatalf("packet of %d bytes says %d", len(p.body)-4, n)
 		}
 		if n == 0 {
@@ -144,7 +144,7 @@ func TestIsochronousStreamSendsThePictureInPacketsAndEmptyOnesBetween(t *testing
 			continue
 		}
 		if !ended {
-			picture += n - payloadHeader
+			picture += n - payloadHeaderSize
 		}
 		ended = ended || p.body[5]&flagEndOfFrame != 0
 	}
@@ -156,7 +156,7 @@ func TestIsochronousStreamSendsThePictureInPacketsAndEmptyOnesBetween(t *testing
 }
 
 func TestYUYVHalfIsShort(t *testing.T) {
-	if got := (Faults{Half: true}).spoil(pixfmt.YUYV, make([]byte, 10)); len(got) != 5 {
+	if got := (Faults{Half: true}).damagePicture(pixfmt.YUYV, make([]byte, 10)); len(got) != 5 {
 		t.Errorf("%d bytes, want 5", len(got))
 	}
 }
@@ -177,7 +177,7 @@ func TestCureTakesTheFaultsBack(t *testing.T) {
 		{"nothing heals what only Inject heals", NoCure, reset, false},
 	} {
 		c.Inject(Faults{Hang: true, Until: step.until})
-		if err := r.answer(step.by); err != nil {
+		if err := r.handlePacket(step.by); err != nil {
 			t.Fatal(err)
 		}
 		if c.faults.Hang == step.healed {
@@ -191,7 +191,7 @@ func TestExposurePriorityIsOnUntilTheHostSwitchesItOff(t *testing.T) {
 	ask := func(kind, request byte, data ...byte) ([]byte, bool) {
 		s := setup{kind: kind, request: request, value: selectExposurePriority << 8, index: cameraTerminal << 8,
 			length: 1}
-		return c.control(s, data, time.Unix(1, 0))
+		return c.handleSetup(s, data, time.Unix(1, 0))
 	}
 	for _, want := range []byte{1, 0} {
 		if got, ok := ask(classFromIface, uvcGetCur); !ok || len(got) != 1 || got[0] != want {

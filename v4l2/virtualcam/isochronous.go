@@ -1,6 +1,6 @@
-// usbredir: isochronous streams. Each owns a goroutine that sends a packet for each
-// microframe, an empty one while no picture is due: QEMU counts a missing one as lost.
-// Spec: usbredir protocol 0.7, packets start_iso_stream and iso_packet; USB 2.0 section 5.6.
+// usbredir: isochronous streams. Each owns a goroutine that sends a packet for each microframe,
+// an empty one while no picture is due: QEMU counts a missing one as lost. Sources: usbredir
+// protocol 0.7, packets start_iso_stream and iso_packet; USB 2.0 section 5.6.
 
 package virtualcam
 
@@ -13,46 +13,46 @@ import (
 
 const (
 	microframe = 125 * time.Microsecond
-	// isoBurst is how many packets are sent at once: timers are no finer than a
-	// millisecond on every system.
-	isoBurst = 8
-	// isoLate is how late a stream may be before it starts over instead of sending a burst
-	// of what nobody waits for any more.
-	isoLate = 100 * time.Millisecond
+	// isoBurstPackets is how many packets are sent at once at least: timers are no finer than
+	// a millisecond on every system.
+	isoBurstPackets = 8
+	// maxIsoDelay is how late a stream may be before it continues from now instead of sending
+	// a burst of outdated packets.
+	maxIsoDelay = 100 * time.Millisecond
 )
 
-// isochronousPayload is how many bytes of a microframe the camera asks for: JPEGs are content
-// with the narrower alternate setting, 8.2 MB/s, and leave room on the bus for another camera.
+// isochronousPayload is how many bytes of a microframe the camera asks for: JPEGs need only the
+// narrow alternate setting, 8.2 MB/s, which leaves room on the bus for another camera.
 func isochronousPayload(f pixfmt.FourCC) uint32 {
 	if f == pixfmt.MJPG {
-		return narrowSize
+		return narrowPacketSize
 	}
-	return isochronousSize
+	return widePacketSize
 }
 
-// packetLimit is the most bytes of a packet in the present alternate setting.
+// packetLimit is the maximum of bytes of a packet in the present alternate setting.
 func (r *redirection) packetLimit() int {
 	if r.setting > 1 {
-		return isochronousSize
+		return widePacketSize
 	}
-	return narrowSize
+	return narrowPacketSize
 }
 
-// startIso begins a stream: endpoint, packets a URB, URBs.
-func (r *redirection) startIso(p packet) error {
+// startIsoStream starts a stream. Body: endpoint, packets of a URB, URBs.
+func (r *redirection) startIsoStream(p packet) error {
 	endpoint := p.body[0]
 	if !r.camera.isochronous || r.setting == 0 || endpoint != videoEndpoint {
-		return r.send(packet{typeIsoStatus, p.id, []byte{statusStall, endpoint}})
+		return r.sendPackets(packet{typeIsoStatus, p.id, []byte{statusStall, endpoint}})
 	}
-	r.endIso()
-	if err := r.send(packet{typeIsoStatus, p.id, []byte{statusSuccess, endpoint}}); err != nil {
+	r.stopIsoStream()
+	if err := r.sendPackets(packet{typeIsoStatus, p.id, []byte{statusSuccess, endpoint}}); err != nil {
 		return err
 	}
-	stop, ended, burst, limit := make(chan struct{}), make(chan struct{}), max(int(p.body[1]),
-		isoBurst), r.packetLimit()
+	stop, ended := make(chan struct{}), make(chan struct{})
+	burst, limit := max(int(p.body[1]), isoBurstPackets), r.packetLimit()
 	go func() {
 		defer close(ended)
-		if err := r.streamIso(burst, limit, stop); err != nil {
+		if err := r.sendIsoPackets(burst, limit, stop); err != nil {
 			select {
 			case r.failed <- err:
 			default: // the first one is the one to report
@@ -66,8 +66,8 @@ func (r *redirection) startIso(p packet) error {
 	return nil
 }
 
-// endIso ends the stream, if there is one, and waits for its goroutine.
-func (r *redirection) endIso() {
+// stopIsoStream ends the stream, if there is one, and waits for its goroutine.
+func (r *redirection) stopIsoStream() {
 	r.isoMu.Lock()
 	defer r.isoMu.Unlock()
 	if r.stopIso != nil {
@@ -76,25 +76,25 @@ func (r *redirection) endIso() {
 	}
 }
 
-// streamIso sends packets at the pace of the bus until stop is closed.
-func (r *redirection) streamIso(burst, limit int, stop <-chan struct{}) error {
+// sendIsoPackets sends packets at the pace of the bus until stop is closed.
+func (r *redirection) sendIsoPackets(burst, limit int, stop <-chan struct{}) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	packets := make([]packet, burst)
 	for next := time.Now(); ; {
 		for i := range packets {
-			data, err := r.camera.isoPacket(limit, time.Now())
+			data, err := r.camera.nextIsoPacket(limit, time.Now())
 			if err != nil {
 				return err
 			}
 			head := binary.LittleEndian.AppendUint16([]byte{videoEndpoint, statusSuccess}, uint16(len(data)))
 			packets[i] = packet{kind: typeIso, body: append(head, data...)}
 		}
-		if err := r.send(packets...); err != nil {
+		if err := r.sendPackets(packets...); err != nil {
 			return nil // the reading side reports it
 		}
 		next = next.Add(time.Duration(burst) * microframe)
-		if time.Since(next) > isoLate {
+		if time.Since(next) > maxIsoDelay {
 			next = time.Now()
 		}
 		timer.Reset(time.Until(next))
@@ -106,17 +106,17 @@ func (r *redirection) streamIso(burst, limit int, stop <-chan struct{}) error {
 	}
 }
 
-// isoPacket is the next isochronous packet; empty while no picture is due.
-func (c *Camera) isoPacket(limit int, now time.Time) ([]byte, error) {
+// nextIsoPacket returns the next isochronous packet, an empty one while no picture is due.
+func (c *Camera) nextIsoPacket(limit int, now time.Time) ([]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.stream.busy() {
-		if c.faults.Hang || !c.stream.due(now) {
+	if !c.stream.isSending() {
+		if c.faults.Hang || !c.stream.isDue(now) {
 			return nil, nil
 		}
-		if err := c.stream.load(c.source, c.probe, c.faults, now); err != nil {
+		if err := c.stream.loadPicture(c.source, c.probe, c.faults, now); err != nil {
 			return nil, err
 		}
 	}
-	return c.stream.cut(limit), nil
+	return c.stream.cutPayload(limit), nil
 }

@@ -1,5 +1,5 @@
-// Clip files: JPEGs one behind the other, as `ffmpeg -f mjpeg` writes them. A parser of
-// outside input: limits, fuzzed. Spec: ITU-T T.81 annex B.
+// Clip files: JPEGs one after the other, as `ffmpeg -f mjpeg` writes them. The file may come from
+// anybody: limits, fuzzed. Source: ITU-T T.81 annex B.
 
 package virtualcam
 
@@ -20,16 +20,15 @@ const (
 	markerDRI  = 0xdd
 	markerTEM  = 0x01
 
-	// mostPictures bounds a clip: an hour at 30 pictures a second.
-	mostPictures = 30 * 3600
+	// maxPictures bounds a clip: an hour at 30 pictures a second.
+	maxPictures = 30 * 3600
 )
 
-// ErrBadClip means that a file is not a row of JPEGs of one size.
+// ErrBadClip means that a file is not a sequence of JPEGs of one size.
 var ErrBadClip = errors.New("not a clip of JPEGs (make one with ffmpeg -f mjpeg)")
 
-// splitMJPEG finds the JPEGs in a file; they alias b. Zero bytes between them, with which
-// some cameras pad, are skipped; anything else, and a last picture that is cut off, is
-// ErrBadClip.
+// splitMJPEG finds the JPEGs in a file; they alias b. Zero bytes between them, with which some
+// cameras pad, are skipped. Anything else, and an incomplete last picture, is ErrBadClip.
 func splitMJPEG(b []byte) ([][]byte, error) {
 	var out [][]byte
 	for at := 0; ; {
@@ -39,8 +38,8 @@ func splitMJPEG(b []byte) ([][]byte, error) {
 		if at == len(b) {
 			break
 		}
-		if len(out) == mostPictures {
-			return nil, fmt.Errorf("more than %d pictures: %w", mostPictures, ErrBadClip)
+		if len(out) == maxPictures {
+			return nil, fmt.Errorf("more than %d pictures: %w", maxPictures, ErrBadClip)
 		}
 		n := jpegLength(b[at:])
 		if n == 0 {
@@ -55,9 +54,9 @@ func splitMJPEG(b []byte) ([][]byte, error) {
 	return out, nil
 }
 
-// jpegLength is the bytes from the start marker to the end marker, both included, 0 if b
-// does not begin with a whole JPEG. It walks the segments: a thumbnail in one of them has
-// an end marker too.
+// jpegLength counts the bytes from the start marker to the end marker, both included; it is 0 if
+// b does not begin with a whole JPEG. It follows the segments, because a thumbnail in one of
+// them has an end marker, too.
 func jpegLength(b []byte) int {
 	if len(b) < 4 || b[0] != 0xff || b[1] != markerSOI {
 		return 0
@@ -87,14 +86,14 @@ func jpegLength(b []byte) int {
 		}
 		scan := b[at+1] == markerSOS
 		if at += 2 + n; scan {
-			at = scanEnd(b, at)
+			at = findScanEnd(b, at)
 		}
 	}
 	return 0
 }
 
-// scanEnd is where the next marker stands that is neither a stuffed 0xff nor a restart.
-func scanEnd(b []byte, at int) int {
+// findScanEnd finds the next marker that is neither a stuffed 0xff nor a restart.
+func findScanEnd(b []byte, at int) int {
 	for ; at+1 < len(b); at++ {
 		if b[at] != 0xff {
 			continue

@@ -1,5 +1,5 @@
-// usbredir packets: read with limits, written in one piece. No state beyond the header's
-// width; fuzzed. Spec: usbredir protocol 0.7 (usb-redirection-protocol.md), little endian.
+// usbredir packets: read with limits. Without state; fuzzed. Source: usbredir protocol 0.7
+// (usb-redirection-protocol.md), little endian.
 
 package virtualcam
 
@@ -49,9 +49,9 @@ const (
 	packetHeader = 16 // bytes: type 4, length 4, id 8, once both sides offered 64 bit ids
 	helloSize    = 64 + 4
 
-	// maxBody is the most bytes of a packet from QEMU that we take. It sends us control
-	// data, 64 KiB at most, and filter rules.
-	maxBody = 1 << 20
+	// maxBodySize is the maximum of bytes of a packet from QEMU. It sends control data, 64 KiB
+	// at most, and filter rules.
+	maxBodySize = 1 << 20
 )
 
 var errProtocol = errors.New("not usbredir")
@@ -63,8 +63,8 @@ type packet struct {
 	body []byte
 }
 
-// fixed is the least size of the body of the packets that we look into.
-func fixed(kind uint32) int {
+// minBodySize is the minimum of bytes of the body of the packets that are parsed.
+func minBodySize(kind uint32) int {
 	switch kind {
 	case typeHello:
 		return helloSize
@@ -96,9 +96,9 @@ func readPacket(r io.Reader, first bool) (packet, error) {
 	switch {
 	case first && p.kind != typeHello:
 		return packet{}, fmt.Errorf("usbredir: first packet of type %d, want hello: %w", p.kind, errProtocol)
-	case n > maxBody || int(n) < fixed(p.kind):
-		return packet{}, fmt.Errorf("usbredir: packet of type %d with %d bytes, want %d to %d: %w", p.kind, n,
-			fixed(p.kind), maxBody, errProtocol)
+	case n > maxBodySize || int(n) < minBodySize(p.kind):
+		return packet{}, fmt.Errorf("usbredir: packet of type %d with %d bytes, want %d to %d: %w",
+			p.kind, n, minBodySize(p.kind), maxBodySize, errProtocol)
 	}
 	p.body = make([]byte, n)
 	if _, err := io.ReadFull(r, p.body); err != nil {
@@ -107,8 +107,8 @@ func readPacket(r io.Reader, first bool) (packet, error) {
 	return p, nil
 }
 
-// append writes the packet behind dst.
-func (p packet) append(dst []byte) []byte {
+// appendTo appends the packet to dst.
+func (p packet) appendTo(dst []byte) []byte {
 	dst = binary.LittleEndian.AppendUint32(dst, p.kind)
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(p.body)))
 	if p.kind == typeHello {

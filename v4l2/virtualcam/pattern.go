@@ -1,4 +1,4 @@
-// Source: a moving picture that is computed. No files.
+// Pattern: a Source that computes a moving picture.
 
 package virtualcam
 
@@ -13,18 +13,18 @@ import (
 )
 
 const (
-	// patternQuality is what webcams use by default.
+	// patternQuality is the JPEG quality of most webcams.
 	patternQuality = 80
-	// patternPeriod is the width and height of a tile in pixels and patternStep how far it
-	// moves for each picture; so the pattern comes round after 64 / 4 = 16 pictures.
+	// patternPeriod is the width and height of a tile in pixels, and patternStep by how many
+	// pixels it moves for each picture; so the pattern repeats after 64 / 4 = 16 pictures.
 	patternPeriod = 64
 	patternStep   = 4
 	patternPhases = patternPeriod / patternStep
 )
 
-// A Pattern is a Source: soft tiles that wander over a gradient, each picture stamped. It
-// makes what it needs for a format and size when that is first asked for (0.1 s at
-// 640x480). Buffer is not for several goroutines at once; Picture is.
+// A Pattern is a Source: soft tiles that move over a gradient, each picture stamped. The first
+// picture of a format and size takes longer (0.1 s at 640x480). Only one goroutine at a time may
+// call Buffer; several may call Picture.
 type Pattern struct {
 	scenes map[scene]*patternScene
 }
@@ -41,7 +41,7 @@ type patternScene struct {
 	buffer []byte
 }
 
-// NewPattern makes a pattern source.
+// NewPattern returns a pattern source.
 func NewPattern() *Pattern { return &Pattern{scenes: map[scene]*patternScene{}} }
 
 // Sizes implements Source.
@@ -49,7 +49,7 @@ func (p *Pattern) Sizes() []Size { return []Size{{640, 480}, {320, 240}, {1280, 
 
 // Buffer implements Source.
 func (p *Pattern) Buffer(f pixfmt.FourCC, s Size, n uint32, due time.Time) ([]byte, error) {
-	sc, err := p.scene(scene{f, s})
+	sc, err := p.prepareScene(scene{f, s})
 	if err != nil {
 		return nil, err
 	}
@@ -63,11 +63,11 @@ func (p *Pattern) Buffer(f pixfmt.FourCC, s Size, n uint32, due time.Time) ([]by
 	if err != nil {
 		return nil, err
 	}
-	sc.buffer = join(sc.buffer[:0], sc.header, top, sc.strips[n%patternPhases])
+	sc.buffer = joinStrips(sc.buffer[:0], sc.header, top, sc.strips[n%patternPhases])
 	return sc.buffer, nil
 }
 
-// Picture is what buffer n holds without its stamp, after the JPEG.
+// Picture returns what Buffer shows as picture n, after JPEG, without the stamp.
 func (p *Pattern) Picture(f pixfmt.FourCC, s Size, n uint32) (*image.YCbCr, error) {
 	m := drawPattern(s, n)
 	if f == pixfmt.YUYV {
@@ -81,16 +81,17 @@ func (p *Pattern) Picture(f pixfmt.FourCC, s Size, n uint32) (*image.YCbCr, erro
 	if err != nil {
 		return nil, err
 	}
-	return decode(join(nil, header, all))
+	return decodeJPEG(joinStrips(nil, header, all))
 }
 
-func (p *Pattern) scene(k scene) (*patternScene, error) {
+// prepareScene computes what a format and size needs, the first time only.
+func (p *Pattern) prepareScene(k scene) (*patternScene, error) {
 	if sc := p.scenes[k]; sc != nil {
 		return sc, nil
 	}
 	if k.size.Width < stamp.Width || k.size.Height < stamp.Height {
-		return nil, fmt.Errorf("pattern of %dx%d, want %dx%d at least", k.size.Width, k.size.Height, stamp.Width,
-			stamp.Height)
+		return nil, fmt.Errorf("pattern of %dx%d, want %dx%d at least",
+			k.size.Width, k.size.Height, stamp.Width, stamp.Height)
 	}
 	sc := &patternScene{}
 	if k.format == pixfmt.MJPG {
@@ -99,8 +100,9 @@ func (p *Pattern) scene(k scene) (*patternScene, error) {
 			return nil, err
 		}
 		for i := range sc.strips {
-			if sc.strips[i], err = cutStrips(drawPattern(k.size, uint32(i)), stamp.Rows, stripCount(k.size),
-				patternQuality); err != nil {
+			m := drawPattern(k.size, uint32(i))
+			sc.strips[i], err = cutStrips(m, stamp.Rows, stripCount(k.size), patternQuality)
+			if err != nil {
 				return nil, err
 			}
 		}
@@ -111,8 +113,8 @@ func (p *Pattern) scene(k scene) (*patternScene, error) {
 
 func stripCount(s Size) int { return (s.Height + stripRows - 1) / stripRows }
 
-// drawPattern is picture n in I420. Chroma moves too, each plane its own way: exchanged
-// or shifted planes must show in a comparison.
+// drawPattern draws picture n in I420. Chroma moves, too, each plane in its own direction, so
+// that a comparison shows exchanged or shifted planes.
 func drawPattern(s Size, n uint32) *image.YCbCr {
 	m := image.NewYCbCr(image.Rect(0, 0, s.Width, s.Height), image.YCbCrSubsampleRatio420)
 	var wave [patternPeriod]int
@@ -123,7 +125,8 @@ func drawPattern(s Size, n uint32) *image.YCbCr {
 	for y := range s.Height {
 		down := wave[(y+shift)%patternPeriod]
 		for x := range s.Width {
-			m.Y[y*m.YStride+x] = byte(70 + x*80/s.Width + y*20/s.Height + wave[(x+shift)%patternPeriod] + down)
+			gradient := 70 + x*80/s.Width + y*20/s.Height
+			m.Y[y*m.YStride+x] = byte(gradient + wave[(x+shift)%patternPeriod] + down)
 		}
 	}
 	for y := range s.Height / 2 {

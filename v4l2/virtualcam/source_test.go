@@ -78,7 +78,7 @@ func TestSourcesStampAndGiveTheirPictureBack(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				m, err := decode(b)
+				m, err := decodeJPEG(b)
 				if err != nil {
 					t.Fatal(err)
 				}

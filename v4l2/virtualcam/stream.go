@@ -1,5 +1,5 @@
-// Virtual webcam: when a picture is due and how it is cut into UVC payloads and bulk
-// transfers. Spec: UVC 1.1 section 2.4.3 (payload header 2.4.3.3, bulk 2.4.3.2).
+// When a picture is due, and how it is cut into UVC payloads and bulk transfers. Source: UVC 1.1
+// section 2.4.3 (payload header 2.4.3.3, bulk 2.4.3.2).
 
 package virtualcam
 
@@ -12,9 +12,9 @@ import (
 const (
 	// payloadSize fills one bulk URB of uvcvideo: 32 packets x 512 bytes = 16384.
 	payloadSize = 32 * packetSize
-	// payloadHeader is its own length 1, flags 1, the picture's time 4, the camera's clock 4
-	// and the USB frame number 2 bytes. The kernel's metadata node hands it out.
-	payloadHeader = 12
+	// payloadHeaderSize: its own length 1, flags 1, the picture's time 4, the camera's clock 4
+	// and the USB frame number 2 bytes. The kernel's metadata node delivers this header.
+	payloadHeaderSize = 12
 
 	flagEndOfHeader = 0x80
 	flagError       = 0x40
@@ -23,11 +23,11 @@ const (
 	flagEndOfFrame  = 0x02
 	flagFrameID     = 0x01 // toggles with each picture
 
-	// clockRate is the camera's clock in the descriptors, Hz.
-	clockRate = 48_000_000
+	// clockRateHz is the rate of the camera's clock in the descriptors.
+	clockRateHz = 48_000_000
 )
 
-// A stream is the picture under way and the time of the next one. It has no clock.
+// A stream is the present picture and the time of the next one. It has no clock.
 type stream struct {
 	number  uint32    // of the newest picture, from 1
 	next    time.Time // when the next picture is due
@@ -35,27 +35,27 @@ type stream struct {
 	picture []byte    // rest of the picture that no payload holds yet; nil: between pictures
 	payload []byte    // rest of the payload being sent; nil: between payloads
 	full    bool      // that payload has payloadSize
-	exposed time.Time // of the picture under way
-	damaged bool      // the picture under way carries the error bit
+	exposed time.Time // when the present picture was exposed
+	damaged bool      // the present picture carries the error bit
 }
 
-// begin starts over at now: the host committed to a format.
-func (s *stream) begin(now time.Time) {
-	s.abort()
+// startAt starts the stream again at now: the host committed to a format.
+func (s *stream) startAt(now time.Time) {
+	s.dropPicture()
 	s.next = now
 }
 
-// abort drops the picture under way.
-func (s *stream) abort() { s.picture, s.payload = nil, nil }
+// dropPicture drops the present picture.
+func (s *stream) dropPicture() { s.picture, s.payload = nil, nil }
 
-func (s *stream) busy() bool { return s.picture != nil || s.payload != nil }
+func (s *stream) isSending() bool { return s.picture != nil || s.payload != nil }
 
-func (s *stream) due(now time.Time) bool { return !now.Before(s.next) }
+func (s *stream) isDue(now time.Time) bool { return !now.Before(s.next) }
 
-// load takes the newest picture that is due at now. Older ones, for which the host came
-// too late, are lost as in a real camera, but counted.
-func (s *stream) load(source Source, p probe, f Faults, now time.Time) error {
-	if s.next.IsZero() { // a host may stream without having committed
+// loadPicture gets the newest picture that is due at now. Older ones, for which the host was too
+// late, are lost as in a real camera, but counted.
+func (s *stream) loadPicture(source Source, p probe, f Faults, now time.Time) error {
+	if s.next.IsZero() { // a host may stream without a commit
 		s.next = now
 	}
 	interval := p.interval()
@@ -64,51 +64,51 @@ func (s *stream) load(source Source, p probe, f Faults, now time.Time) error {
 	s.next = s.exposed.Add(interval)
 	s.number += 1 + uint32(late)
 	s.frameID ^= flagFrameID
-	size := p.size(source.Sizes())
+	size := p.pictureSize(source.Sizes())
 	if f.Resize {
 		size = otherSize(size, source.Sizes())
 	}
-	b, err := source.Buffer(p.format(), size, s.number, s.exposed)
+	b, err := source.Buffer(p.pixelFormat(), size, s.number, s.exposed)
 	if err != nil {
-		return fmt.Errorf("virtual camera: picture %d as %v %dx%d: %w", s.number, p.format(), size.Width,
+		return fmt.Errorf("virtual camera: picture %d as %v %dx%d: %w", s.number, p.pixelFormat(), size.Width,
 			size.Height, err)
 	}
-	s.picture, s.damaged = f.spoil(p.format(), b), f.ErrorBit
+	s.picture, s.damaged = f.damagePicture(p.pixelFormat(), b), f.ErrorBit
 	if s.picture == nil {
 		s.picture = []byte{}
 	}
 	return nil
 }
 
-// transfer is the answer to one bulk request of at most max bytes. A payload may need
-// several; it ends at its full size or with a short transfer, which can be an empty one.
-func (s *stream) transfer(max int) []byte {
+// nextTransfer is the answer to one bulk request of at most maxBytes. A payload may need several
+// transfers; it ends at its full size or with a short transfer, which can be empty.
+func (s *stream) nextTransfer(maxBytes int) []byte {
 	if s.payload == nil {
-		s.payload = s.cut(payloadSize)
+		s.payload = s.cutPayload(payloadSize)
 		s.full = len(s.payload) == payloadSize
 	}
-	b := s.payload[:min(max, len(s.payload))]
+	b := s.payload[:min(maxBytes, len(s.payload))]
 	s.payload = s.payload[len(b):]
-	if len(s.payload) == 0 && (len(b) < max || s.full) {
+	if len(s.payload) == 0 && (len(b) < maxBytes || s.full) {
 		s.payload = nil
 	}
 	return b
 }
 
-// cut takes the next payload, of at most most bytes, off the picture.
-func (s *stream) cut(most int) []byte {
+// cutPayload cuts the next payload, of at most maxBytes, from the picture.
+func (s *stream) cutPayload(maxBytes int) []byte {
 	n, flags := len(s.picture), flagEndOfHeader|flagClock|flagTime|s.frameID
 	if s.damaged {
 		flags |= flagError
 	}
-	if n <= most-payloadHeader {
+	if n <= maxBytes-payloadHeaderSize {
 		flags |= flagEndOfFrame
 	} else {
-		n = most - payloadHeader
+		n = maxBytes - payloadHeaderSize
 	}
-	b := make([]byte, 0, payloadHeader+n)
-	ticks := uint32(s.exposed.UnixMicro() * (clockRate / 1_000_000)) // wraps, as real ones do
-	b = append(b, payloadHeader, flags)
+	b := make([]byte, 0, payloadHeaderSize+n)
+	ticks := uint32(s.exposed.UnixMicro() * (clockRateHz / 1_000_000)) // wraps, as in a real camera
+	b = append(b, payloadHeaderSize, flags)
 	b = binary.LittleEndian.AppendUint32(b, ticks)
 	b = binary.LittleEndian.AppendUint32(b, ticks)
 	b = binary.LittleEndian.AppendUint16(b, uint16(s.exposed.UnixMilli())&0x7ff) // 11 bits

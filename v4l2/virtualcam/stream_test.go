@@ -26,30 +26,31 @@ func (s *script) Buffer(_ pixfmt.FourCC, _ Size, n uint32, due time.Time) ([]byt
 
 func settled(source Source) probe {
 	var p probe
-	p.settle(source.Sizes())
+	p.settleFields(source.Sizes())
 	return p
 }
 
 // A payload must come out whole however the host cuts its transfers.
 func TestPictureSurvivesEveryTransferSize(t *testing.T) {
-	for _, size := range []int{0, 1, payloadSize - payloadHeader - 1, payloadSize - payloadHeader, payloadSize,
+	for _, size := range []int{0, 1, payloadSize - payloadHeaderSize - 1, payloadSize - payloadHeaderSize,
+		payloadSize,
 		3*payloadSize + 5} {
 		for _, most := range []int{512, 2048, payloadSize, 1 << 20} {
 			t.Run(fmt.Sprintf("%d bytes in transfers of %d", size, most), func(t *testing.T) {
 				var s stream
 				source := &script{size: size}
-				if err := s.load(source, settled(source), Faults{}, time.Unix(1, 0)); err != nil {
+				if err := s.loadPicture(source, settled(source), Faults{}, time.Unix(1, 0)); err != nil {
 					t.Fatal(err)
 				}
 				var got []byte
-				for s.busy() {
+				for s.isSending() {
 					payload := readPayload(&s, most)
-					if len(payload) < payloadHeader || payload[0] != payloadHeader {
+					if len(payload) < payloadHeaderSize || payload[0] != payloadHeaderSize {
 						t.Fatalf("payload %x has no header", payload[:min(len(payload), 8)])
 					}
-					got = append(got, payload[payloadHeader:]...)
-					if end := payload[1]&flagEndOfFrame != 0; end == s.busy() {
-						t.Fatalf("end of frame = %v with more to come = %v", end, s.busy())
+					got = append(got, payload[payloadHeaderSize:]...)
+					if end := payload[1]&flagEndOfFrame != 0; end == s.isSending() {
+						t.Fatalf("end of frame = %v with more to come = %v", end, s.isSending())
 					}
 				}
 				if want := bytes.Repeat([]byte{1}, size); !bytes.Equal(got, want) {
@@ -64,7 +65,7 @@ func TestPictureSurvivesEveryTransferSize(t *testing.T) {
 func readPayload(s *stream, most int) []byte {
 	var b []byte
 	for {
-		part := s.transfer(most)
+		part := s.nextTransfer(most)
 		b = append(b, part...)
 		if len(part) < most || len(b) == payloadSize {
 			return b
@@ -77,10 +78,10 @@ func TestFrameIDTogglesWithEachPicture(t *testing.T) {
 	source := &script{size: 10}
 	var ids []byte
 	for i := range 4 {
-		if err := s.load(source, settled(source), Faults{}, time.Unix(int64(i), 0)); err != nil {
+		if err := s.loadPicture(source, settled(source), Faults{}, time.Unix(int64(i), 0)); err != nil {
 			t.Fatal(err)
 		}
-		ids = append(ids, s.transfer(payloadSize)[1]&flagFrameID)
+		ids = append(ids, s.nextTransfer(payloadSize)[1]&flagFrameID)
 	}
 	if want := []byte{1, 0, 1, 0}; !bytes.Equal(ids, want) {
 		t.Errorf("frame ids = %v, want %v", ids, want)
@@ -92,7 +93,7 @@ func TestLateHostLosesOldPicturesAndGetsTheNewest(t *testing.T) {
 	p := settled(source)
 	third := p.interval()
 	var s stream
-	s.begin(start)
+	s.startAt(start)
 	for _, c := range []struct {
 		name   string
 		at     time.Duration
@@ -105,16 +106,16 @@ func TestLateHostLosesOldPicturesAndGetsTheNewest(t *testing.T) {
 		{"five periods late: four are lost", 8 * third, 9, 8 * third},
 		{"back in step", 9 * third, 10, 9 * third},
 	} {
-		if !s.due(start.Add(c.at)) {
+		if !s.isDue(start.Add(c.at)) {
 			t.Errorf("%s: not due", c.name)
 		}
-		if err := s.load(source, p, Faults{}, start.Add(c.at)); err != nil {
+		if err := s.loadPicture(source, p, Faults{}, start.Add(c.at)); err != nil {
 			t.Fatal(err)
 		}
 		if got := source.due[len(source.due)-1].Sub(start); s.number != c.number || got != c.due {
 			t.Errorf("%s: picture %d due at %v, want %d at %v", c.name, s.number, got, c.number, c.due)
 		}
-		if s.due(start.Add(c.at)) {
+		if s.isDue(start.Add(c.at)) {
 			t.Errorf("%s: the next one is due already", c.name)
 		}
 	}
@@ -124,30 +125,30 @@ func TestFillAnswersInOrderAndWaitsForTheNextPicture(t *testing.T) {
 	c, now := New(&script{size: 10}), time.Unix(5, 0)
 	var order []uint64
 	for id := range uint64(3) {
-		c.submit(transfer{id, payloadSize, func([]byte, bool) { order = append(order, id) }})
+		c.queueTransfer(transfer{id, payloadSize, func([]byte, bool) { order = append(order, id) }})
 	}
-	wait, err := c.fill(now)
+	wait, err := c.fillTransfers(now)
 	if err != nil || len(order) != 1 || wait != c.probe.interval() {
 		t.Fatalf("first fill answered %v and waits %v (%v), want one answer and %v", order, wait, err,
 			c.probe.interval())
 	}
-	c.cancel(1, func() {})
-	if _, err := c.fill(now.Add(wait)); err != nil || len(order) != 2 || order[1] != 2 {
+	c.cancelTransfer(1, func() {})
+	if _, err := c.fillTransfers(now.Add(wait)); err != nil || len(order) != 2 || order[1] != 2 {
 		t.Errorf("answers = %v (%v), want 0 and 2: 1 was cancelled", order, err)
 	}
-	c.cancel(2, func() { t.Error("an answered transfer was cancelled") })
+	c.cancelTransfer(2, func() { t.Error("an answered transfer was cancelled") })
 }
 
 func TestHangingCameraSendsNothing(t *testing.T) {
 	c := New(&script{size: 10})
 	answered := 0
-	c.submit(transfer{1, payloadSize, func([]byte, bool) { answered++ }})
+	c.queueTransfer(transfer{1, payloadSize, func([]byte, bool) { answered++ }})
 	c.Inject(Faults{Hang: true})
-	if _, err := c.fill(time.Unix(5, 0)); err != nil || answered != 0 {
+	if _, err := c.fillTransfers(time.Unix(5, 0)); err != nil || answered != 0 {
 		t.Errorf("answers of a hanging camera = %d (%v), want 0", answered, err)
 	}
 	c.Inject(Faults{})
-	if _, err := c.fill(time.Unix(6, 0)); err != nil || answered != 1 {
+	if _, err := c.fillTransfers(time.Unix(6, 0)); err != nil || answered != 1 {
 		t.Errorf("answers once healed = %d (%v), want 1", answered, err)
 	}
 }
@@ -155,8 +156,8 @@ func TestHangingCameraSendsNothing(t *testing.T) {
 func TestFailingSourceEndsTheFeeding(t *testing.T) {
 	broken := errors.New("broken")
 	c := New(&script{err: broken})
-	c.submit(transfer{1, payloadSize, func([]byte, bool) { t.Error("answered") }})
-	if err := c.feed(nil); !errors.Is(err, broken) {
+	c.queueTransfer(transfer{1, payloadSize, func([]byte, bool) { t.Error("answered") }})
+	if err := c.feedTransfers(nil); !errors.Is(err, broken) {
 		t.Errorf("feed = %v, want %v", err, broken)
 	}
 }

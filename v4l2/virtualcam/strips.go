@@ -1,6 +1,6 @@
-// JPEG pictures put together from strips, so that only the strips with the stamp are
-// compressed anew for each picture. Pure functions.
-// Spec: ITU-T T.81 (JPEG) annex B (markers), E.1.4 (restart intervals).
+// JPEG pictures composed of strips, so that only the strips with the stamp are compressed for
+// each picture. Pure functions. Source: ITU-T T.81 (JPEG) annex B (markers), E.1.4 (restart
+// intervals).
 
 package virtualcam
 
@@ -18,8 +18,8 @@ import (
 // one row of blocks of a stamp.
 const stripRows = stamp.Block
 
-// strips are the scans of a picture's strips, from the top. Between them stand restart
-// markers: each begins with fresh predictions, so one can be exchanged for another.
+// strips are the scans of a picture's strips, from the top. Between them are restart markers:
+// each strip begins with new predictions, so that it can be exchanged.
 type strips [][]byte
 
 // cutStrips compresses the strips of m from strip `from` up to strip `to`. quality is
@@ -36,7 +36,7 @@ func cutStrips(m *image.YCbCr, from, to, quality int) (strips, error) {
 	return out, nil
 }
 
-// compressStrip is strip i as a JPEG of its own; its scan begins at start.
+// compressStrip returns strip i as a JPEG of its own; its scan begins at start.
 func compressStrip(m *image.YCbCr, i, quality int) (b []byte, start int, err error) {
 	r := m.Rect
 	r.Min.Y += i * stripRows
@@ -50,8 +50,8 @@ func compressStrip(m *image.YCbCr, i, quality int) (b []byte, start int, err err
 	return b, sos + 2 + int(binary.BigEndian.Uint16(b[sos+2:])), nil
 }
 
-// stripsHeader is what stands before the first scan of a picture of this size and
-// quality: a strip's own header with the full height and a restart interval of one strip.
+// stripsHeader returns what precedes the first scan of a picture of this size and quality: the
+// header of a strip with the full height and a restart interval of one strip.
 func stripsHeader(s Size, quality int) ([]byte, error) {
 	m := image.NewYCbCr(image.Rect(0, 0, s.Width, s.Height), image.YCbCrSubsampleRatio420)
 	b, start, err := compressStrip(m, 0, quality)
@@ -61,13 +61,14 @@ func stripsHeader(s Size, quality int) ([]byte, error) {
 	b = b[:start]
 	sof := bytes.Index(b, []byte{0xff, markerSOF0})
 	binary.BigEndian.PutUint16(b[sof+5:], uint16(s.Height))
-	interval := binary.BigEndian.AppendUint16([]byte{0xff, markerDRI, 0, 4}, uint16((s.Width+stripRows-1)/stripRows))
+	blocks := (s.Width + stripRows - 1) / stripRows
+	interval := binary.BigEndian.AppendUint16([]byte{0xff, markerDRI, 0, 4}, uint16(blocks))
 	sos := bytes.Index(b, []byte{0xff, markerSOS})
 	return concat(b[:sos], interval, b[sos:]), nil
 }
 
-// join appends the whole JPEG to dst: header, strips with restart markers, end.
-func join(dst, header []byte, parts ...strips) []byte {
+// joinStrips appends the whole JPEG to dst: header, strips with restart markers, end.
+func joinStrips(dst, header []byte, parts ...strips) []byte {
 	dst = append(dst, header...)
 	n := 0
 	for _, part := range parts {
@@ -82,8 +83,8 @@ func join(dst, header []byte, parts ...strips) []byte {
 	return append(dst, 0xff, markerEOI)
 }
 
-// decode is a JPEG as a picture; only colour JPEGs are cameras' work.
-func decode(b []byte) (*image.YCbCr, error) {
+// decodeJPEG decodes a colour JPEG: no camera sends others.
+func decodeJPEG(b []byte) (*image.YCbCr, error) {
 	m, err := jpeg.Decode(bytes.NewReader(b))
 	if err != nil {
 		return nil, fmt.Errorf("virtual camera: JPEG of %d bytes: %w", len(b), err)

@@ -1,6 +1,5 @@
-// usbredir: the side that has the device ("usb-host"), played to QEMU's usb-redir.
-// Owns the goroutine that feeds transfers while a connection lives.
-// Spec: usbredir protocol 0.7.
+// usbredir: the side that has the device ("usb-host") of a connection to QEMU's usb-redir. Owns
+// the goroutine that feeds transfers during a connection. Source: usbredir protocol 0.7.
 
 package virtualcam
 
@@ -14,11 +13,11 @@ import (
 	"time"
 )
 
-// ErrRejected means that the other side does not want the device: a filter, or a
-// controller that is too slow for it.
+// ErrRejected means that the other side refuses the device: because of a filter, or because its
+// controller is too slow.
 var ErrRejected = errors.New("device rejected")
 
-// ErrNotPluggedIn means that no connection lives.
+// ErrNotPluggedIn means that there is no connection.
 var ErrNotPluggedIn = errors.New("virtual camera: not plugged in")
 
 // Capabilities of both sides. An xHCI controller refuses a device without the last three.
@@ -35,47 +34,47 @@ const (
 type redirection struct {
 	camera *Camera
 	conn   io.ReadWriteCloser
-	mu     sync.Mutex // over writes: answers come from the feeding goroutine too
+	mu     sync.Mutex // of writes: the feeding goroutine sends answers, too
 
 	setting byte       // alternate setting of the streaming interface; the serving goroutine's own
-	failed  chan error // what ended an isochronous stream, at most one
+	failed  chan error // the error that ended an isochronous stream, at most one
 	isoMu   sync.Mutex
 	stopIso func() // ends the isochronous stream; nil: there is none
 }
 
-// ServeUSBRedir plugs the camera into conn, the socket of a QEMU chardev, and plays it
-// until the connection ends, which QEMU's guest sees as an unplug. It closes conn. The
-// error is never nil: io.EOF if the other side hung up, ErrRejected if it refused.
+// ServeUSBRedir plugs the camera into conn, the socket of a QEMU chardev, and plays it until the
+// connection ends, which QEMU's guest sees as an unplug. It closes conn. The error is never nil:
+// io.EOF if the other side closed the connection, ErrRejected if it refused the device.
 func (c *Camera) ServeUSBRedir(conn io.ReadWriteCloser) error {
 	defer conn.Close()
 	r := &redirection{camera: c, conn: conn, failed: make(chan error, 1)}
 	in := bufio.NewReaderSize(conn, 64<<10)
-	if err := r.greet(in); err != nil {
+	if err := r.exchangeHellos(in); err != nil {
 		return err
 	}
 	c.mu.Lock()
 	c.link = r
 	c.mu.Unlock()
-	defer c.reset()
+	defer c.dropTransfers()
 	defer func() {
 		c.mu.Lock()
 		c.link = nil
 		c.mu.Unlock()
 	}()
-	if err := r.connect(); err != nil {
+	if err := r.announceDevice(); err != nil {
 		return err
 	}
 	done, fed := make(chan struct{}), make(chan error, 1)
 	go func() {
-		err := c.feed(done)
+		err := c.feedTransfers(done)
 		if err != nil {
 			conn.Close() // ends the reading below
 		}
 		fed <- err
 	}()
-	err := r.serve(in)
+	err := r.servePackets(in)
 	close(done)
-	r.endIso()
+	r.stopIsoStream()
 	select {
 	case isoErr := <-r.failed:
 		return isoErr
@@ -87,25 +86,25 @@ func (c *Camera) ServeUSBRedir(conn io.ReadWriteCloser) error {
 	return err
 }
 
-// Detach pulls the camera by a message; the connection stays. ErrNotPluggedIn if there is
-// none.
+// Detach unplugs the camera by a message; the connection stays. The error is ErrNotPluggedIn if
+// there is no connection.
 func (c *Camera) Detach() error {
 	r := c.connection()
 	if r == nil {
 		return ErrNotPluggedIn
 	}
-	r.endIso()
-	c.reset()
-	return r.send(packet{kind: typeDeviceDisconnect})
+	r.stopIsoStream()
+	c.dropTransfers()
+	return r.sendPackets(packet{kind: typeDeviceDisconnect})
 }
 
-// Attach plugs a detached camera in again on the same connection.
+// Attach plugs a detached camera into the same connection again.
 func (c *Camera) Attach() error {
 	r := c.connection()
 	if r == nil {
 		return ErrNotPluggedIn
 	}
-	return r.connect()
+	return r.announceDevice()
 }
 
 func (c *Camera) connection() *redirection {
@@ -114,11 +113,11 @@ func (c *Camera) connection() *redirection {
 	return c.link
 }
 
-// send writes packets in one piece.
-func (r *redirection) send(packets ...packet) error {
+// sendPackets writes packets with one call.
+func (r *redirection) sendPackets(packets ...packet) error {
 	var b []byte
 	for _, p := range packets {
-		b = p.append(b)
+		b = p.appendTo(b)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -128,12 +127,12 @@ func (r *redirection) send(packets ...packet) error {
 	return nil
 }
 
-// greet exchanges the hellos.
-func (r *redirection) greet(in io.Reader) error {
+// exchangeHellos sends the hello packet, reads the other side's and checks its capabilities.
+func (r *redirection) exchangeHellos(in io.Reader) error {
 	var hello [helloSize]byte
 	copy(hello[:], "krazycam virtualcam")
 	binary.LittleEndian.PutUint32(hello[64:], capabilities)
-	if err := r.send(packet{kind: typeHello, body: hello[:]}); err != nil {
+	if err := r.sendPackets(packet{kind: typeHello, body: hello[:]}); err != nil {
 		return err
 	}
 	p, err := readPacket(in, true)
@@ -146,74 +145,80 @@ func (r *redirection) greet(in io.Reader) error {
 	return nil
 }
 
-func (r *redirection) serve(in io.Reader) error {
+// servePackets handles packets until the connection ends.
+func (r *redirection) servePackets(in io.Reader) error {
 	for {
 		p, err := readPacket(in, false)
 		if err != nil {
 			return err
 		}
-		if err := r.answer(p); err != nil {
+		if err := r.handlePacket(p); err != nil {
 			return err
 		}
 	}
 }
 
-// answer acts on one packet of QEMU.
-func (r *redirection) answer(p packet) error {
+// handlePacket handles one packet of QEMU.
+func (r *redirection) handlePacket(p packet) error {
 	switch p.kind {
 	case typeReset:
-		r.camera.cure(Reset)
+		r.camera.applyCure(Reset)
 		return nil
 	case typeFilterFilter, typeDisconnectAck:
 		return nil
 	case typeFilterReject:
 		return fmt.Errorf("usbredir: %w", ErrRejected)
 	case typeSetConfiguration:
-		r.endIso()
+		r.stopIsoStream()
 		r.setting = 0
-		r.camera.cure(Configuration)
-		// The endpoints must be known before the status arrives.
-		return r.send(interfaceInfo(), r.endpointInfo(),
+		r.camera.applyCure(Configuration)
+		// QEMU must know the endpoints before it gets the status.
+		return r.sendPackets(interfaceInfo(), r.endpointInfo(),
 			packet{typeConfigurationStatus, p.id, []byte{statusSuccess, p.body[0]}})
 	case typeGetConfiguration:
-		return r.send(packet{typeConfigurationStatus, p.id, []byte{statusSuccess, 1}})
+		return r.sendPackets(packet{typeConfigurationStatus, p.id, []byte{statusSuccess, 1}})
 	case typeSetAlt:
 		if p.body[0] == streamingInterface {
-			r.endIso()
+			r.stopIsoStream()
 			r.setting = p.body[1]
 		}
-		return r.send(r.endpointInfo(), packet{typeAltStatus, p.id, []byte{statusSuccess, p.body[0], p.body[1]}})
+		return r.sendPackets(r.endpointInfo(),
+			packet{typeAltStatus, p.id, []byte{statusSuccess, p.body[0], p.body[1]}})
 	case typeGetAlt:
 		setting := byte(0)
 		if p.body[0] == streamingInterface {
 			setting = r.setting
 		}
-		return r.send(packet{typeAltStatus, p.id, []byte{statusSuccess, p.body[0], setting}})
+		return r.sendPackets(packet{typeAltStatus, p.id, []byte{statusSuccess, p.body[0], setting}})
 	case typeStartIso:
-		return r.startIso(p)
+		return r.startIsoStream(p)
 	case typeStopIso:
-		r.endIso()
-		return r.send(packet{typeIsoStatus, p.id, []byte{statusSuccess, p.body[0]}})
+		r.stopIsoStream()
+		return r.sendPackets(packet{typeIsoStatus, p.id, []byte{statusSuccess, p.body[0]}})
 	case typeControl:
-		return r.send(r.control(p))
+		return r.sendPackets(r.handleControl(p))
 	case typeBulk:
-		return r.bulk(p)
+		return r.handleBulk(p)
 	case typeCancel:
-		r.camera.cancel(p.id, func() {
-			// A failed write also ends the reading side, which reports it.
-			_ = r.send(packet{typeBulk, p.id, []byte{videoEndpoint, statusCancelled, 0, 0, 0, 0, 0, 0, 0, 0}})
+		r.camera.cancelTransfer(p.id, func() {
+			// The reading side reports a failed write.
+			status := []byte{videoEndpoint, statusCancelled, 0, 0, 0, 0, 0, 0, 0, 0}
+			_ = r.sendPackets(packet{typeBulk, p.id, status})
 		})
 		return nil
 	}
 	return fmt.Errorf("usbredir: packet of type %d: %w", p.kind, errProtocol)
 }
 
-// control: endpoint, request, request type, status, value 2, index 2, length 2, data.
-// QEMU leaves status unset in its requests, so it is written, never echoed.
-func (r *redirection) control(p packet) packet {
+// handleControl answers a control packet: endpoint, request, request type, status, value 2,
+// index 2, length 2, data. QEMU does not set the status in its requests, so it is always written.
+func (r *redirection) handleControl(p packet) packet {
 	b, le := p.body, binary.LittleEndian
-	s := setup{kind: b[2], request: b[1], value: le.Uint16(b[4:]), index: le.Uint16(b[6:]), length: le.Uint16(b[8:])}
-	answer, ok := r.camera.control(s, b[10:], time.Now())
+	s := setup{
+		kind: b[2], request: b[1],
+		value: le.Uint16(b[4:]), index: le.Uint16(b[6:]), length: le.Uint16(b[8:]),
+	}
+	answer, ok := r.camera.handleSetup(s, b[10:], time.Now())
 	head := append([]byte(nil), b[:10]...)
 	head[3] = statusSuccess
 	if s.kind&fromDevice != 0 {
@@ -226,23 +231,24 @@ func (r *redirection) control(p packet) packet {
 	return packet{typeControl, p.id, append(head, answer...)}
 }
 
-// bulk: endpoint, status, low half of the length 2, stream 4, high half of the length 2.
-func (r *redirection) bulk(p packet) error {
+// handleBulk queues a bulk transfer: endpoint, status, low half of the length 2, stream 4, high
+// half of the length 2.
+func (r *redirection) handleBulk(p packet) error {
 	le, head := binary.LittleEndian, append([]byte(nil), p.body[:10]...)
 	if head[0] != videoEndpoint || r.camera.isochronous {
 		head[1] = statusInvalid
-		return r.send(packet{typeBulk, p.id, head})
+		return r.sendPackets(packet{typeBulk, p.id, head})
 	}
 	head[1] = statusSuccess
-	// A guest may ask for 4 GiB, which a 32-bit int does not hold; no answer is that long.
-	most := int(min(uint32(le.Uint16(head[2:]))|uint32(le.Uint16(head[8:]))<<16, payloadSize))
-	r.camera.submit(transfer{id: p.id, max: most, reply: func(data []byte, stall bool) {
+	// A guest may ask for 4 GiB, more than a 32-bit int holds; no answer is that long.
+	maxBytes := int(min(uint32(le.Uint16(head[2:]))|uint32(le.Uint16(head[8:]))<<16, payloadSize))
+	r.camera.queueTransfer(transfer{id: p.id, maxBytes: maxBytes, reply: func(data []byte, stall bool) {
 		if stall {
 			head[1] = statusStall
 		}
 		le.PutUint16(head[2:], uint16(len(data)))
 		le.PutUint16(head[8:], uint16(len(data)>>16))
-		_ = r.send(packet{typeBulk, p.id, append(head, data...)}) // reported by the reading side
+		_ = r.sendPackets(packet{typeBulk, p.id, append(head, data...)}) // reported by the reading side
 	}})
 	return nil
 }

@@ -31,7 +31,7 @@ func plugIn(t *testing.T, c *Camera) *host {
 
 func (h *host) write(p packet) {
 	h.t.Helper()
-	if _, err := h.conn.Write(p.append(nil)); err != nil {
+	if _, err := h.conn.Write(p.appendTo(nil)); err != nil {
 		h.t.Fatal(err)
 	}
 }
@@ -95,8 +95,8 @@ func TestConnectionServesControlAndPictures(t *testing.T) {
 	}
 	h.write(bulkRequest(9, payloadSize))
 	p := h.expect(typeBulk)
-	if p.id != 9 || p.body[1] != statusSuccess || int(p.body[2]) != 100+payloadHeader ||
-		len(p.body) != 10+100+payloadHeader {
+	if p.id != 9 || p.body[1] != statusSuccess || int(p.body[2]) != 100+payloadHeaderSize ||
+		len(p.body) != 10+100+payloadHeaderSize {
 		t.Errorf("bulk answer of %d bytes to %d, want 122 to 9", len(p.body), p.id)
 	}
 	h.conn.Close()
@@ -114,7 +114,7 @@ func TestTransferOfFourGigabytesGetsWhatThereIs(t *testing.T) {
 	request.body[9] = 0xff
 	h.write(request)
 	for _, id := range []uint64{9, 10} {
-		if p := h.expect(typeBulk); p.id != id || len(p.body) != 10+100+payloadHeader {
+		if p := h.expect(typeBulk); p.id != id || len(p.body) != 10+100+payloadHeaderSize {
 			t.Errorf("bulk answer of %d bytes to %d, want 122 to %d", len(p.body), p.id, id)
 		}
 	}
@@ -180,7 +180,7 @@ func TestConnectionEndsOnWhatIsNotUSBRedir(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			h := plugIn(t, New(&script{}))
 			h.expect(typeHello)
-			b := c.hello.append(nil)
+			b := c.hello.appendTo(nil)
 			if c.hello.kind != typeHello { // first headers are short
 				b = append(b[:helloHeader:helloHeader], b[packetHeader:]...)
 			}
@@ -209,18 +209,18 @@ func TestSourceFailureEndsTheConnection(t *testing.T) {
 }
 
 func TestReadPacketKeepsItsLimits(t *testing.T) {
-	long := packet{kind: typeControl, body: make([]byte, 10)}.append(nil)
-	binary.LittleEndian.PutUint32(long[4:], maxBody+1)
+	long := packet{kind: typeControl, body: make([]byte, 10)}.appendTo(nil)
+	binary.LittleEndian.PutUint32(long[4:], maxBodySize+1)
 	for _, c := range []struct {
 		name string
 		b    []byte
 		want error
 	}{
 		{"a body longer than the limit", long, errProtocol},
-		{"a control packet without its fixed part", packet{kind: typeControl, body: make([]byte, 9)}.append(nil),
+		{"a control packet without its fixed part", packet{kind: typeControl, body: make([]byte, 9)}.appendTo(nil),
 			errProtocol},
 		{"half a header", long[:8], io.ErrUnexpectedEOF},
-		{"half a body", packet{kind: typeControl, body: make([]byte, 20)}.append(nil)[:20], io.ErrUnexpectedEOF},
+		{"half a body", packet{kind: typeControl, body: make([]byte, 20)}.appendTo(nil)[:20], io.ErrUnexpectedEOF},
 		{"nothing", nil, io.EOF},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -233,20 +233,22 @@ func TestReadPacketKeepsItsLimits(t *testing.T) {
 
 // FuzzConnection plays whatever bytes come to a camera behind a good hello.
 func FuzzConnection(f *testing.F) {
-	f.Add(bulkRequest(1, payloadSize).append(packet{kind: typeCancel, id: 1}.append(nil)))
-	f.Add(packet{typeControl, 7, []byte{0x80, reqDescriptor, fromDevice, 0, 0, descDevice, 0, 0, 64, 0}}.append(nil))
+	f.Add(bulkRequest(1, payloadSize).appendTo(packet{kind: typeCancel, id: 1}.appendTo(nil)))
 	f.Add(packet{typeControl, 7,
-		append([]byte{1, uvcSetCur, classToIface, 0, 0, selectCommit, 1, 0, 26, 0}, make([]byte, 40)...)}.append(nil))
+		[]byte{0x80, reqDescriptor, fromDevice, 0, 0, descDevice, 0, 0, 64, 0}}.appendTo(nil))
+	f.Add(packet{typeControl, 7,
+		append([]byte{1, uvcSetCur, classToIface, 0, 0, selectCommit, 1, 0, 26, 0},
+			make([]byte, 40)...)}.appendTo(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c := New(&script{size: 10})
 		r := &redirection{camera: c, conn: nowhere{}}
 		in := bytes.NewReader(b)
 		for {
 			p, err := readPacket(in, false)
-			if err != nil || r.answer(p) != nil {
+			if err != nil || r.handlePacket(p) != nil {
 				return
 			}
-			if _, err := c.fill(time.Unix(int64(in.Len()), 0)); err != nil {
+			if _, err := c.fillTransfers(time.Unix(int64(in.Len()), 0)); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -1,15 +1,12 @@
-// Stamp: a number and a clock drawn into luma, and read back. Pure functions, no state;
-// `go test` needs nothing.
-
-// Package stamp writes a picture's number and time into its luma as big blocks and
-// reads them back.
+// Package stamp writes a picture's number and time into its luma as big blocks and reads them
+// back.
 //
-// The blocks survive JPEG and VP8 at a low bitrate, so that one picture can be followed
-// from the virtual camera through encoder, network and an independent decoder: order,
-// loss and delay are then read from the pictures themselves. A stamp fills the first
-// Height rows: quality is measured below them.
+// The blocks survive JPEG and VP8 at a low bitrate, so that a test can follow one picture from
+// the virtual camera through encoder, network and an independent decoder, and read order, loss
+// and delay from the pictures themselves. A stamp fills the first Height rows: quality is
+// measured below them.
 //
-// It owns nothing. Times have a resolution of one microsecond.
+// It has pure functions and owns nothing. Times have a resolution of one microsecond.
 package stamp
 
 import "time"
@@ -25,8 +22,8 @@ const (
 	Height  = Rows * Block    // rows that belong to the stamp
 )
 
-// dark and bright lie inside video range and far enough apart that a block which lost
-// half of its contrast is still read.
+// dark and bright are within video range, and so far apart that a block can be read that lost
+// half of its contrast.
 const (
 	dark   = 32
 	bright = 220
@@ -37,18 +34,18 @@ const (
 	clockMask  = 1<<40 - 1 // microseconds: wraps after 12.7 days
 )
 
-// A Stamp is what a picture carries.
+// A Stamp is the number and the time of a picture.
 type Stamp struct {
 	Number uint32 // low 24 bits of the picture's number
 	Clock  uint64 // low 40 bits of the microseconds since 1970
 }
 
-// New gives picture n the time t, usually the moment at which exposure began.
+// New returns the stamp of picture n with time t, usually the start of exposure.
 func New(n uint32, t time.Time) Stamp {
 	return Stamp{Number: n & numberMask, Clock: uint64(t.UnixMicro()) & clockMask}
 }
 
-// Age is how long before now the picture was stamped, 0 if the clock went back.
+// Age is the time from the stamp to now, 0 if the clock went back.
 func (s Stamp) Age(now time.Time) time.Duration {
 	d := (uint64(now.UnixMicro()) - s.Clock) & clockMask
 	if d > clockMask/2 {
@@ -57,10 +54,10 @@ func (s Stamp) Age(now time.Time) time.Duration {
 	return time.Duration(d) * time.Microsecond
 }
 
-// Draw writes the stamp over the first Height rows of luma. stride is the bytes from row
-// to row, step those from sample to sample: 1 in a plane, 2 in YUYV.
+// Draw writes the stamp over the first Height rows of luma. stride is the bytes from row to row,
+// step those from sample to sample: 1 in a plane, 2 in YUYV.
 func (s Stamp) Draw(luma []byte, stride, step int) {
-	b := s.bytes()
+	b := s.encode()
 	for i := range Columns * Rows {
 		v := byte(dark)
 		if b[i/8]&(0x80>>(i%8)) != 0 {
@@ -75,15 +72,15 @@ func (s Stamp) Draw(luma []byte, stride, step int) {
 	}
 }
 
-// Read finds the stamp in luma, laid out as for Draw. ok is false if the check sum does
-// not fit or luma is smaller than a stamp.
+// Read reads the stamp in luma, laid out as for Draw. ok is false if the checksum is wrong or
+// luma is smaller than a stamp.
 func Read(luma []byte, stride, step int) (s Stamp, ok bool) {
 	if stride < Width*step || len(luma) < (Height-1)*stride+Width*step {
 		return Stamp{}, false
 	}
 	var b [10]byte
 	for i := range Columns * Rows {
-		if brightBlock(luma[i/Columns*Block*stride+i%Columns*Block*step:], stride, step) {
+		if isBrightBlock(luma[i/Columns*Block*stride+i%Columns*Block*step:], stride, step) {
 			b[i/8] |= 0x80 >> (i % 8)
 		}
 	}
@@ -93,12 +90,12 @@ func Read(luma []byte, stride, step int) (s Stamp, ok bool) {
 	for _, v := range b[3:8] {
 		s.Clock = s.Clock<<8 | uint64(v)
 	}
-	return s, b == s.bytes()
+	return s, b == s.encode()
 }
 
-// brightBlock looks at the inner quarter of a block only: its rim suffers from ringing
-// and from the loop filter.
-func brightBlock(luma []byte, stride, step int) bool {
+// isBrightBlock reads only the inner quarter of a block: ringing and the loop filter change the
+// rest.
+func isBrightBlock(luma []byte, stride, step int) bool {
 	const from, to = Block / 4, Block * 3 / 4
 	sum := 0
 	for y := from; y < to; y++ {
@@ -109,7 +106,8 @@ func brightBlock(luma []byte, stride, step int) bool {
 	return sum > (to-from)*(to-from)*(dark+bright)/2
 }
 
-func (s Stamp) bytes() (b [10]byte) {
+// encode returns the bits of the stamp with their checksum.
+func (s Stamp) encode() (b [10]byte) {
 	for i := range 3 {
 		b[i] = byte(s.Number >> (16 - 8*i))
 	}
@@ -121,8 +119,8 @@ func (s Stamp) bytes() (b [10]byte) {
 	return b
 }
 
-// checksum is CRC-16/CCITT-FALSE: polynomial 0x1021, start 0xffff. A black or a white
-// picture does not fit it.
+// checksum is CRC-16/CCITT-FALSE: polynomial 0x1021, start 0xffff. It is wrong for a black and
+// for a white picture.
 func checksum(b []byte) uint16 {
 	c := uint16(0xffff)
 	for _, v := range b {
