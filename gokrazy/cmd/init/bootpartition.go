@@ -1,5 +1,5 @@
-// The boot partition: found through the disk that / is on, mounted read-only.
-// Spec: https://www.kernel.org/doc/Documentation/ABI/testing/sysfs-block
+// The boot partition: found on the disk of /, mounted read-only.
+// Source: https://www.kernel.org/doc/Documentation/ABI/testing/sysfs-block
 
 package main
 
@@ -15,16 +15,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bootPartition is the boot partition's number on every card we write.
-const bootPartition = "1"
+// bootPartitionNumber is the number of the boot partition on every card that camctl writes.
+const bootPartitionNumber = "1"
 
 var errNoBootPartition = errors.New("no boot partition")
 
-// rootDevice returns the major and minor number of the device that / is on.
+// rootDevice returns the major and minor number of the device of /.
 //
-// The kernel command line names the root too, but only the mounted root is certain
-// to be on our card: during a trial the two differ, and a second card in a reader
-// can bear the same partition GUIDs.
+// The kernel command line names the root, too, but only the mounted root is certainly on our
+// card: during a trial the two differ, and a second card in a reader can have the same
+// partition GUIDs.
 func rootDevice() (major, minor uint32, err error) {
 	var st unix.Stat_t
 	if err := unix.Stat("/", &st); err != nil {
@@ -33,15 +33,15 @@ func rootDevice() (major, minor uint32, err error) {
 	return unix.Major(uint64(st.Dev)), unix.Minor(uint64(st.Dev)), nil
 }
 
-// findBootPartition returns the node's name below /dev, such as mmcblk0p1, of the
-// first partition on the disk that has the partition major:minor. sys is /sys.
+// findBootPartition returns the node below /dev, such as mmcblk0p1, of the boot partition on the
+// disk that has the partition major:minor. sys is the file system that is mounted at /sys.
 func findBootPartition(sys fs.FS, major, minor uint32) (string, error) {
 	link := fmt.Sprintf("dev/block/%d:%d", major, minor)
 	target, err := fs.ReadLink(sys, link)
 	if err != nil {
 		return "", fmt.Errorf("root device: %w", err)
 	}
-	// ../../devices/platform/…/block/mmcblk0/mmcblk0p2: the disk is one up.
+	// ../../devices/platform/…/block/mmcblk0/mmcblk0p2: the parent is the disk.
 	disk := path.Dir(path.Join(path.Dir(link), target))
 	entries, err := fs.ReadDir(sys, disk)
 	if err != nil {
@@ -49,11 +49,11 @@ func findBootPartition(sys fs.FS, major, minor uint32) (string, error) {
 	}
 	for _, e := range entries {
 		number, err := fs.ReadFile(sys, path.Join(disk, e.Name(), "partition"))
-		if err == nil && strings.TrimSpace(string(number)) == bootPartition {
+		if err == nil && strings.TrimSpace(string(number)) == bootPartitionNumber {
 			return deviceName(sys, path.Join(disk, e.Name()))
 		}
 	}
-	return "", fmt.Errorf("%w: %s has no partition %s", errNoBootPartition, disk, bootPartition)
+	return "", fmt.Errorf("%w: %s has no partition %s", errNoBootPartition, disk, bootPartitionNumber)
 }
 
 // deviceName reads DEVNAME from the uevent file of the device at dir.
@@ -72,8 +72,8 @@ func deviceName(sys fs.FS, dir string) (string, error) {
 	return "", fmt.Errorf("%s: no DEVNAME: %w", dir, errors.Join(errNoBootPartition, lines.Err()))
 }
 
-// withBootPartition mounts the boot partition read-only, calls use with the folder
-// and unmounts it. Nothing keeps it mounted: an update writes to the raw partition.
+// withBootPartition mounts the boot partition read-only, calls use with the folder and unmounts
+// it. It must not stay mounted: an update writes to the raw partition.
 func withBootPartition(use func(dir string) error) error {
 	major, minor, err := rootDevice()
 	if err != nil {
@@ -87,7 +87,7 @@ func withBootPartition(use func(dir string) error) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(dir) // /tmp is in memory and gone at the next start anyway
+	defer os.Remove(dir) // if it fails: /tmp is in memory and gone at the next start
 	const flags = unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
 	// The character sets are named because the kernel's default, iso8859-1, is not in it.
 	if err := unix.Mount("/dev/"+name, dir, "vfat", flags, "codepage=437,iocharset=ascii"); err != nil {

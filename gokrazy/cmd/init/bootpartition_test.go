@@ -22,7 +22,8 @@ func sysTree(disk string, parts ...string) fstest.MapFS {
 		number := string(rune('1' + i))
 		tree[dir+"/"+p+"/partition"] = &fstest.MapFile{Data: []byte(number + "\n")}
 		tree[dir+"/"+p+"/uevent"] = &fstest.MapFile{
-			Data: []byte("MAJOR=179\nMINOR=" + number + "\nDEVNAME=" + p + "\nDEVTYPE=partition\nPARTN=" + number + "\n"),
+			Data: []byte("MAJOR=179\nMINOR=" + number + "\nDEVNAME=" + p + "\nDEVTYPE=partition\nPARTN=" + number +
+				"\n"),
 		}
 	}
 	return tree

@@ -1,5 +1,5 @@
-// The clock floor: boards have no clock, but the image and /perm know a time that
-// is certainly past. TLS certificates are valid at that time or later.
+// The clock floor: boards have no real-time clock, but the image and /perm hold a time that is
+// certainly past. TLS certificates are valid at that time or later.
 
 package main
 
@@ -16,23 +16,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Where the clock's time came from, as the READY line says it.
+// Where the clock's time came from, in the words of the READY line.
 const (
 	clockKernel = "kernel" // later than every floor: a real-time clock, or a warm start
 	clockBuild  = "build"
 	clockSaved  = "saved"
 )
 
-// clockFile holds the last known time in Unix seconds. init alone writes it.
-const clockFile = perm + "/clock"
+// clockFile holds the last known time in Unix seconds. Only init writes it.
+const clockFile = permFolder + "/clock"
 
-// maxAhead bounds how far after the build a saved time is believed. A damaged file
-// must not carry the board beyond the life of every certificate.
-const maxAhead = 20 * 365 * 24 * time.Hour
+// maxClockAhead is how far after the build a saved time may be. A damaged file must not set the
+// clock to a time when every certificate has expired.
+const maxClockAhead = 20 * 365 * 24 * time.Hour
 
 var errNoBuildTime = errors.New("program was built without -X main.buildTime")
 
-// parseBuildTime reads Unix seconds. The zero time comes with every error.
+// parseBuildTime reads Unix seconds. With an error it returns the zero time.
 func parseBuildTime(s string) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, errNoBuildTime
@@ -55,7 +55,7 @@ func parseSeconds(s string) (time.Time, error) {
 	return time.Unix(n, 0), nil
 }
 
-// readClockFile returns the time kept in path: the zero time with every error.
+// readClockFile returns the time that path holds, and the zero time with an error.
 func readClockFile(path string) (time.Time, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -68,31 +68,28 @@ func readClockFile(path string) (time.Time, error) {
 	return t, nil
 }
 
-// A floor is a time that is certainly past, and where that is known from.
+// A floor is a time that is certainly past, and its source.
 type floor struct {
 	at     time.Time
 	source string
 }
 
-// raise returns the time to set and true when the clock at now is behind f. It
-// never asks for an earlier time.
-func (f floor) raise(now time.Time) (time.Time, bool) {
-	return f.at, f.at.After(now)
+// isAfter says whether a clock that shows now is behind the floor.
+func (f floor) isAfter(now time.Time) bool { return f.at.After(now) }
+
+// isBelievable says whether a saved time can come from this image or an earlier one.
+func isBelievable(saved, build time.Time) bool {
+	return build.IsZero() || saved.Before(build.Add(maxClockAhead))
 }
 
-// believable reports whether a saved time can stem from this image or one before.
-func believable(saved, build time.Time) bool {
-	return build.IsZero() || saved.Before(build.Add(maxAhead))
-}
-
-// savedFloor is the time kept in /perm, or the zero floor. A first boot has none.
+// savedFloor is the time that path holds, or the zero floor. A first boot has no such file.
 func savedFloor(log *slog.Logger, path string, build time.Time) floor {
 	saved, err := readClockFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		log.Error("saved time is unreadable", "error", err)
-	case !believable(saved, build):
+	case !isBelievable(saved, build):
 		log.Error("saved time is not believable", "file", path, "saved", saved.UTC(), "build", build.UTC())
 	default:
 		return floor{saved, clockSaved}
@@ -100,19 +97,18 @@ func savedFloor(log *slog.Logger, path string, build time.Time) floor {
 	return floor{source: clockSaved}
 }
 
-// apply sets the system clock if it is behind f and returns f's source if it was.
-func (f floor) apply(log *slog.Logger) (source string, raised bool) {
-	t, behind := f.raise(time.Now())
-	if !behind {
-		return "", false
+// raiseSystemClock sets the system clock if it is behind the floor, and says whether it did.
+func (f floor) raiseSystemClock(log *slog.Logger) bool {
+	if !f.isAfter(time.Now()) {
+		return false
 	}
-	ts, err := unix.TimeToTimespec(t)
+	ts, err := unix.TimeToTimespec(f.at)
 	if err == nil {
 		err = unix.ClockSettime(unix.CLOCK_REALTIME, &ts)
 	}
 	if err != nil {
-		log.Error("clock stays behind", "floor", t.UTC(), "from", f.source, "error", err)
-		return "", false
+		log.Error("clock stays behind", "floor", f.at.UTC(), "from", f.source, "error", err)
+		return false
 	}
-	return f.source, true
+	return true
 }

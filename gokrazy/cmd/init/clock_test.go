@@ -29,12 +29,13 @@ func TestRaiseNeverSetsTheClockBack(t *testing.T) {
 		{"an unknown floor moves nothing", time.Unix(0, 0), time.Time{}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			to, got := floor{at: c.floor}.raise(c.now)
+			f := floor{at: c.floor}
+			got := f.isAfter(c.now)
 			if got != c.want {
-				t.Errorf("raise(%v) = %v, want %v", c.now, got, c.want)
+				t.Errorf("isAfter(%v) = %v, want %v", c.now, got, c.want)
 			}
-			if got && to.Before(c.now) {
-				t.Errorf("raise(%v) goes back to %v", c.now, to)
+			if got && f.at.Before(c.now) {
+				t.Errorf("isAfter(%v) would set the clock back to %v", c.now, f.at)
 			}
 		})
 	}
@@ -120,9 +121,9 @@ func newTestKeeper() (k *clockKeeper, now *time.Time, saves *[]float64, synced *
 
 func TestClockKeeperSavesEveryHour(t *testing.T) {
 	k, now, saves, _ := newTestKeeper()
-	for range int(3*time.Hour/clockLookEvery) + 1 {
-		k.look()
-		*now = now.Add(clockLookEvery)
+	for range int(3*time.Hour/clockCheckInterval) + 1 {
+		k.saveIfDue()
+		*now = now.Add(clockCheckInterval)
 	}
 	if diff := cmp.Diff([]float64{1, 2, 3}, *saves); diff != "" {
 		t.Errorf("saves at hours (-want +got):\n%s", diff)
@@ -131,14 +132,14 @@ func TestClockKeeperSavesEveryHour(t *testing.T) {
 
 func TestClockKeeperSavesAtTheFirstSynchronisationOnce(t *testing.T) {
 	k, now, saves, synced := newTestKeeper()
-	k.look()
+	k.saveIfDue()
 	*now, *synced = build.Add(30*time.Minute), true
-	k.look()
-	k.look()
+	k.saveIfDue()
+	k.saveIfDue()
 	*synced = false // a server was lost for a day
-	k.look()
+	k.saveIfDue()
 	*synced = true
-	k.look()
+	k.saveIfDue()
 	if diff := cmp.Diff([]float64{0.5}, *saves); diff != "" {
 		t.Errorf("saves at hours (-want +got):\n%s", diff)
 	}
@@ -148,9 +149,9 @@ func TestClockKeeperDoesNotHammerADeadCard(t *testing.T) {
 	k, now, _, _ := newTestKeeper()
 	tries := 0
 	k.save = func(time.Time) error { tries++; return os.ErrPermission }
-	for range int(90 * time.Minute / clockLookEvery) {
-		*now = now.Add(clockLookEvery)
-		k.look()
+	for range int(90 * time.Minute / clockCheckInterval) {
+		*now = now.Add(clockCheckInterval)
+		k.saveIfDue()
 	}
 	if tries != 1 {
 		t.Errorf("%d tries in 90 minutes, want 1", tries)

@@ -11,18 +11,18 @@ import (
 	"github.com/krazycam/krazycam/board"
 )
 
-// sourceState is camsource's own folder; gokrazy makes it the home and working
-// folder of the service of that name because it exists.
-const sourceState = perm + "/camsource"
+// sourceStateFolder is camsource's own folder; because it exists, gokrazy makes it the home and
+// working folder of the service of that name.
+const sourceStateFolder = permFolder + "/camsource"
 
-// preparePerm gives camsource, which drops its rights, the folder it may write to.
-func preparePerm(log *slog.Logger) {
-	if err := ownFolder(sourceState, board.SourceUser); err != nil {
+// prepareState gives camsource, which is not root, a folder to write to.
+func prepareState(log *slog.Logger) {
+	if err := makeOwnedFolder(sourceStateFolder, board.SourceUser); err != nil {
 		log.Error("camsource cannot keep its state", "error", err)
 	}
 }
 
-// allowEchoes lets camsource, and nobody else, ask hosts for echoes (icmp(7)).
+// allowEchoes lets camsource, and no other user, send ICMP echo requests (icmp(7)).
 func allowEchoes(log *slog.Logger) {
 	group := fmt.Sprintf("%d %d", board.SourceUser, board.SourceUser)
 	if err := os.WriteFile("/proc/sys/net/ipv4/ping_group_range", []byte(group), 0); err != nil {
@@ -30,8 +30,8 @@ func allowEchoes(log *slog.Logger) {
 	}
 }
 
-// ownFolder makes path if it is missing and user its only owner.
-func ownFolder(path string, user int) error {
+// makeOwnedFolder makes path, unless it exists, and gives it to user alone.
+func makeOwnedFolder(path string, user int) error {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return err
 	}

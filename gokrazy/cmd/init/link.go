@@ -1,5 +1,5 @@
-// The Ethernet link: raised early, because an Ethernet PHY takes 1 to 3 s to agree on a speed.
-// Spec: netdevice(7).
+// The Ethernet link is set up early, because an Ethernet PHY needs 1 to 3 s to negotiate a speed.
+// Source: netdevice(7).
 
 package main
 
@@ -13,26 +13,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ethernet is the interface that gokrazy's dhcp asks on.
-const ethernet = "eth0"
+// ethernetName is the interface on which gokrazy's dhcp asks.
+const ethernetName = "eth0"
 
-// A Pi 3's Ethernet hangs on USB and appears about 2 s after the kernel's start.
+// The Ethernet of a Pi 3 is on USB and appears about 2 s after the kernel's start.
 const (
-	linkPatience = 20 * time.Second
-	linkEvery    = 50 * time.Millisecond
+	linkTimeout       = 20 * time.Second
+	linkRetryInterval = 50 * time.Millisecond
 )
 
-// raiseLink brings the Ethernet interface up as soon as it is there, in the
-// background. gokrazy's dhcp would do it too, but only after a wait of one second
-// and then looks for a carrier once a second; until then the PHY would do nothing.
+// raiseLink sets the Ethernet interface up as soon as it exists, in the background. gokrazy's
+// dhcp would do that, too, but only after a second, and then checks for a carrier once a second;
+// until then the PHY would do nothing.
 func raiseLink(ctx context.Context, log *slog.Logger) {
 	go func() {
-		ctx, cancel := context.WithTimeout(ctx, linkPatience)
+		ctx, cancel := context.WithTimeout(ctx, linkTimeout)
 		defer cancel()
-		tick := time.NewTicker(linkEvery)
+		tick := time.NewTicker(linkRetryInterval)
 		defer tick.Stop()
 		for {
-			err := linkUp(ethernet)
+			err := setLinkUp(ethernetName)
 			if err == nil {
 				return
 			}
@@ -49,8 +49,8 @@ func raiseLink(ctx context.Context, log *slog.Logger) {
 	}()
 }
 
-// linkUp sets IFF_UP; the error is ENODEV as long as there is no such interface.
-func linkUp(name string) error {
+// setLinkUp sets IFF_UP; the error is ENODEV if there is no such interface.
+func setLinkUp(name string) error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("link %s: socket: %w", name, err)

@@ -1,13 +1,13 @@
-// Command init is process 1 on the board. It wraps gokrazy's Boot and
-// SuperviseServices in what a camera needs: a watchdog held from the first
-// moment, a clock that is never behind the image, the modules of a USB webcam,
-// the owner's seed, and cameras that an unprivileged camsource can open and reset.
+// Command init is process 1 on the board. Around gokrazy's Boot and SuperviseServices it does
+// what a camera needs: it pings the watchdog from the first moment, never lets the clock be
+// behind the image, loads the modules of a USB webcam, takes the owner's seed, and lets an
+// unprivileged camsource open and reset cameras.
 //
-// It owns the watchdog's file, /perm/clock, /perm/krazycam.json when a seed is
-// taken, and the group of the video nodes. It reads nothing from the network.
+// It owns the watchdog's device, /perm/clock, /perm/krazycam.json when it takes a seed, and the
+// group of the video nodes. It reads nothing from the network.
 //
-// When it ends, the kernel panics and, with panic=10 on its command line, starts
-// again after 10 s: that is how a root that cannot boot falls back to the old one.
+// When it ends, the kernel panics and, with panic=10 on its command line, restarts after 10 s:
+// so a root that cannot boot falls back to the old one.
 //
 // Sources: github.com/gokrazy/gokrazy (gokrazy.go, mount.go, supervise.go).
 package main
@@ -24,15 +24,15 @@ import (
 	"github.com/krazycam/krazycam/v4l2/usb"
 )
 
-// buildTime is the commit's time in Unix seconds, put in with
+// buildTime is the commit's time in Unix seconds, set with
 //
 //	-ldflags "-X main.buildTime=1767225600"
 //
-// and not the time of compiling, so that one commit gives one image.
+// It is not the time of compiling, so that one commit gives one image.
 var buildTime string
 
-// perm is where gokrazy mounts the partition that updates leave alone.
-const perm = "/perm"
+// permFolder is where gokrazy mounts the partition that updates do not touch.
+const permFolder = "/perm"
 
 func main() {
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
@@ -43,51 +43,51 @@ func main() {
 	select {} // the services run in gokrazy's goroutines
 }
 
-// run boots the board and returns once its services are under way. started is the
-// kernel's uptime at which main was entered.
+// run boots the board and returns once its services have been started. started is the kernel's
+// uptime when main began.
 func run(ctx context.Context, log *slog.Logger, started time.Duration) error {
-	ready := report{start: started, clock: clockKernel}
+	ready := bootReport{start: started, clock: clockKernel}
 
-	// The build's time needs nothing mounted, so it comes first: whatever is logged,
-	// created or verified from here on is not from 1970.
+	// The build's time needs no mounted file system, so it comes first: nothing that is
+	// logged, created or verified from here on is from 1970.
 	build, err := parseBuildTime(buildTime)
 	if err != nil {
 		log.Error("clock has no floor from the build", "error", err)
 	}
 	ready.build = build
-	ready.raise(log, floor{build, clockBuild})
-	holdWatchdog(ctx, log)
+	ready.raiseClock(log, floor{build, clockBuild})
+	startWatchdog(ctx, log)
 	raiseLink(ctx, log)
 
-	done := stopwatch()
+	done := startStopwatch()
 	if err := gokrazy.Boot(buildTime); err != nil { // mounts /perm
 		return err
 	}
 	ready.boot = done()
 
-	ready.raise(log, savedFloor(log, clockFile, build))
+	ready.raiseClock(log, savedFloor(log, clockFile, build))
 	go newClockKeeper(log).run(ctx)
 
-	// The nodes are watched before the driver that makes them is loaded.
+	// Watch the nodes before the driver is loaded that makes them.
 	if err := watchVideoNodes(ctx, log, "/dev", board.VideoGroup, usb.ShareCameras); err != nil {
 		log.Error("video nodes stay root's", "error", err)
 	}
 	modules := loadModules(log, board.UVCModules())
 
-	done = stopwatch()
+	done = startStopwatch()
 	ready.seed = seedFromBootPartition(log)
-	preparePerm(log)
+	prepareState(log)
 	allowEchoes(log)
-	watchRestartWish(ctx, log)
+	watchRestartRequest(ctx, log)
 	ready.seedTime = done()
 
-	done = stopwatch()
-	if err := gokrazy.SuperviseServices(services(build)); err != nil {
+	done = startStopwatch()
+	if err := gokrazy.SuperviseServices(newServices(build)); err != nil {
 		return err
 	}
 	ready.services = done()
 	ready.modules = <-modules
 	ready.up = uptime()
-	ready.print(os.Stderr, time.Now())
+	ready.printReady(os.Stderr, time.Now())
 	return nil
 }

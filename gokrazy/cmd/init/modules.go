@@ -1,6 +1,5 @@
-// Kernel modules: those of a USB webcam, which nothing on gokrazy loads by itself,
-// unless the kernel came with an initramfs that loads them.
-// Spec: finit_module(2).
+// Kernel modules: gokrazy does not load those of a USB webcam. init loads them, unless the kernel
+// came with an initramfs that does. Source: finit_module(2).
 
 package main
 
@@ -21,15 +20,14 @@ import (
 	"github.com/krazycam/krazycam/board"
 )
 
-// loadModules loads the files in order, beside whatever else the boot does, and
-// sends how long that took when it is done; each path is relative to the running
-// kernel's folder below /lib/modules. A failure costs one line and the camera, not
-// the board: the page and the log must still be reachable.
+// loadModules loads the files in order, in the background, and then sends how long that took;
+// each path is relative to the running kernel's folder below /lib/modules. A failure is logged
+// and costs the camera, not the board: the log must still be reachable.
 func loadModules(log *slog.Logger, paths []string) <-chan time.Duration {
 	took := make(chan time.Duration, 1)
 	loader, initramfs := os.LookupEnv(board.ModuleLoader)
 	go func() {
-		done := stopwatch()
+		done := startStopwatch()
 		defer func() { took <- done() }()
 		if initramfs {
 			if err := awaitLoader(loader); err != nil {
@@ -52,13 +50,13 @@ func loadModules(log *slog.Logger, paths []string) <-chan time.Duration {
 	return took
 }
 
-// awaitLoader waits for the process that loads the modules of the initramfs. It is our
-// child, because preinit was process 1 before us, and would else stay as a zombie. A
-// root on trial is the second init to wait, and finds no such child any more.
-func awaitLoader(number string) error {
-	pid, err := strconv.Atoi(number)
+// awaitLoader waits for the process that loads the modules of the initramfs. It is a child of
+// process 1, because preinit was process 1 before, and must be waited for, or it stays as a
+// zombie. The init of a root on trial is the second to wait, and finds no such child any more.
+func awaitLoader(pidText string) error {
+	pid, err := strconv.Atoi(pidText)
 	if err != nil || pid <= 1 {
-		return fmt.Errorf("%s=%q: no process loads them", board.ModuleLoader, number)
+		return fmt.Errorf("%s=%q: no process loads them", board.ModuleLoader, pidText)
 	}
 	var status unix.WaitStatus
 	for {
@@ -77,11 +75,11 @@ func awaitLoader(number string) error {
 	}
 }
 
-// loadModule loads folder/path. It is no error if the module is loaded already
-// (EEXIST), or if there is no file because this kernel has it built in.
+// loadModule loads folder/path. It is no error if the module is loaded already (EEXIST), or if
+// there is no file because this kernel has it built in.
 func loadModule(folder, path string) error {
 	f, err := os.Open(filepath.Join(folder, path))
-	if errors.Is(err, fs.ErrNotExist) && builtIn(folder, path) {
+	if errors.Is(err, fs.ErrNotExist) && isBuiltIn(folder, path) {
 		return nil
 	}
 	if err != nil {
@@ -94,9 +92,8 @@ func loadModule(folder, path string) error {
 	return nil
 }
 
-// builtIn reports whether modules.builtin, which the kernel's own build makes,
-// lists path.
-func builtIn(folder, path string) bool {
+// isBuiltIn says whether modules.builtin, which the kernel's build writes, lists path.
+func isBuiltIn(folder, path string) bool {
 	b, err := os.ReadFile(filepath.Join(folder, "modules.builtin"))
 	return err == nil && slices.Contains(strings.Fields(string(b)), path)
 }

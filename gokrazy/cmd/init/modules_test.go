@@ -26,7 +26,8 @@ func TestAwaitLoaderReapsTheLoaderOfTheInitramfs(t *testing.T) {
 		{"all processes", "-1", "no process"},
 	} {
 		err := awaitLoader(c.number)
-		if c.wantErr == "" && err != nil || c.wantErr != "" && (err == nil || !strings.Contains(err.Error(), c.wantErr)) {
+		if c.wantErr == "" && err != nil || c.wantErr != "" &&
+			(err == nil || !strings.Contains(err.Error(), c.wantErr)) {
 			t.Errorf("%s: awaitLoader(%s) = %v, want %q", c.name, c.number, err, c.wantErr)
 		}
 	}

@@ -1,5 +1,5 @@
-// The last rung of a camera's rescue: camsource, which is not root, wishes for a restart of
-// the board by a file, and init decides.
+// The last remedy for a lost camera: camsource, which is not root, asks for a restart of the
+// board by a file, and init decides.
 
 package main
 
@@ -16,22 +16,21 @@ import (
 )
 
 const (
-	// leastUptime is how long the board must have run. Since nothing about it has to be
-	// remembered across a restart, that makes them one an hour at most, whatever a
-	// camsource in foreign hands wishes for.
-	leastUptime = time.Hour
-	wishLook    = 10 * time.Second
+	// minRestartUptime is how long the board must have run. It limits restarts to one an hour
+	// without any state that must survive them, even if an attacker controls camsource.
+	minRestartUptime     = time.Hour
+	restartCheckInterval = 10 * time.Second
 )
 
-// watchRestartWish makes the folder in which camsource may leave its wish and looks for it
-// until ctx ends.
-func watchRestartWish(ctx context.Context, log *slog.Logger) {
-	if err := ownFolder(filepath.Dir(board.RestartRequest), board.SourceUser); err != nil {
+// watchRestartRequest makes the folder in which camsource may put its request, and checks for
+// the request until ctx ends.
+func watchRestartRequest(ctx context.Context, log *slog.Logger) {
+	if err := makeOwnedFolder(filepath.Dir(board.RestartRequest), board.SourceUser); err != nil {
 		log.Error("camsource cannot wish for a restart", "error", err)
 		return
 	}
 	go func() {
-		tick := time.NewTicker(wishLook)
+		tick := time.NewTicker(restartCheckInterval)
 		defer tick.Stop()
 		for {
 			select {
@@ -39,11 +38,11 @@ func watchRestartWish(ctx context.Context, log *slog.Logger) {
 				return
 			case <-tick.C:
 			}
-			if !restartDue(board.RestartRequest, uptime()) {
+			if !isRestartDue(board.RestartRequest, uptime()) {
 				continue
 			}
 			log.Error("the camera does not come back: restarting the board")
-			if err := restart(); err != nil {
+			if err := restartBoard(); err != nil {
 				log.Error("restart", "error", err)
 			}
 			return
@@ -51,13 +50,13 @@ func watchRestartWish(ctx context.Context, log *slog.Logger) {
 	}()
 }
 
-// restartDue tells whether somebody wishes for a restart and the board has run long enough.
-// What the file holds is not read: it comes from a process that is trusted with nothing.
-func restartDue(wish string, up time.Duration) bool {
-	info, err := os.Lstat(wish)
-	return err == nil && info.Mode().IsRegular() && up >= leastUptime
+// isRestartDue says whether there is a request and the board has run long enough. The content of
+// the file is not read: the process that wrote it is not trusted.
+func isRestartDue(request string, up time.Duration) bool {
+	info, err := os.Lstat(request)
+	return err == nil && info.Mode().IsRegular() && up >= minRestartUptime
 }
 
-// restart asks gokrazy, whose handler ends the services, unmounts /perm and restarts
-// (signals.go there): a stream is stopped at the gateway before the board goes down.
-func restart() error { return unix.Kill(os.Getpid(), unix.SIGTERM) }
+// restartBoard asks gokrazy, whose signal handler ends the services, unmounts /perm and restarts
+// (signals.go there): so camsource stops its stream at the gateway before the restart.
+func restartBoard() error { return unix.Kill(os.Getpid(), unix.SIGTERM) }

@@ -29,7 +29,7 @@ func TestBoardIsRestartedAtMostOnceAnHourAndOnlyOnAWish(t *testing.T) {
 		{"a folder", dir, 24 * time.Hour, false},
 		{"a link", link, 24 * time.Hour, false},
 	} {
-		if got := restartDue(c.wish, c.up); got != c.want {
+		if got := isRestartDue(c.wish, c.up); got != c.want {
 			t.Errorf("%s: due = %v, want %v", c.name, got, c.want)
 		}
 	}
@@ -39,7 +39,7 @@ func TestRestartIsTheSignalThatGokrazyWaitsFor(t *testing.T) {
 	got := make(chan os.Signal, 1)
 	signal.Notify(got, unix.SIGTERM)
 	defer signal.Stop(got)
-	if err := restart(); err != nil {
+	if err := restartBoard(); err != nil {
 		t.Fatal(err)
 	}
 	select {

@@ -1,5 +1,5 @@
-// The seed: krazycam.json on the boot partition, where any computer can put it,
-// becomes /perm/krazycam.json once.
+// The seed: krazycam.json on the boot partition, where any computer can put it, becomes
+// /perm/krazycam.json once.
 
 package main
 
@@ -23,29 +23,29 @@ import (
 
 const (
 	configName = "krazycam.json"
-	takenName  = "krazycam.seed" // sha256 of the last seed taken
-	// maxSeed is the most bytes of a seed that are read: the copy has a newline more.
-	maxSeed = config.MaxBytes - 1
+	takenName  = "krazycam.seed" // SHA-256 of the last seed taken
+	// maxSeedBytes is the maximum size of a seed: the copy has one newline more.
+	maxSeedBytes = config.MaxBytes - 1
 )
 
-// What became of the seed, as the READY line says it.
+// What was done with the seed, in the words of the READY line.
 const (
 	seedNone      = "none"
 	seedTaken     = "taken"
 	seedUnchanged = "unchanged"
 	seedFailed    = "failed"
-	seedRefused   = "refused" // it is broken, and there is a configuration to go on with
+	seedRefused   = "refused" // it is broken, and there is a valid configuration
 )
 
 var errSeedTooLong = errors.New("seed is too long")
 
-// seedFromBootPartition takes the seed if there is a new one and returns what
-// became of it. Without one the board runs with the configuration it has.
+// seedFromBootPartition takes the seed if there is a new one, and returns what was done. Without
+// one the board keeps its configuration.
 func seedFromBootPartition(log *slog.Logger) string {
 	outcome := seedFailed
 	err := withBootPartition(func(boot string) error {
 		var err error
-		outcome, err = takeSeed(boot, perm, board.SourceUser)
+		outcome, err = takeSeed(boot, permFolder, board.SourceUser)
 		return err
 	})
 	if err != nil {
@@ -54,17 +54,17 @@ func seedFromBootPartition(log *slog.Logger) string {
 	return outcome
 }
 
-// takeSeed copies the seed from the folder boot to the folder perm if it differs
-// from the one taken last: an owner's change made on the board's page stays until
-// the seed itself changes. The copy is readable by group, which is camsource's.
+// takeSeed copies the seed from the folder boot to the folder perm if it differs from the seed
+// that was taken last: a change that the owner made on the board stays until the seed itself
+// changes. The group, which is camsource's, can read the copy.
 //
-// A broken seed does not replace a configuration that is not: nobody may be there to see the
-// board fall silent. Where there is none it is copied all the same, so that camsource says
-// on the console what is wrong with it.
+// A broken seed does not replace a valid configuration: nobody may be there to notice that the
+// board has stopped streaming. Without a valid configuration it is copied, so that camsource
+// reports on the console what is wrong with it.
 //
-// The configuration is written first and the mark after it: a power cut between
-// the two takes the same seed again, which changes nothing. Both must last at once: a
-// board that is switched on to take its seed may well be switched off a moment later.
+// The configuration is written first and the mark after it: after a power cut between the two
+// the same seed is taken again, which changes nothing. Both must last at once: a board that is
+// switched on to take its seed is often switched off a moment later.
 func takeSeed(boot, perm string, group int) (outcome string, err error) {
 	seed, err := readSeed(filepath.Join(boot, configName))
 	if err != nil {
@@ -101,7 +101,7 @@ func takeSeed(boot, perm string, group int) (outcome string, err error) {
 	return seedTaken, nil
 }
 
-// readSeed reads the file at path; a file that is not there is an empty seed.
+// readSeed reads the file at path; without a file the seed is empty.
 func readSeed(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -111,19 +111,19 @@ func readSeed(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return trimSeed(f)
+	return readTrimmed(f)
 }
 
-// trimSeed returns what r holds without the blanks at its end, which the image's
-// placeholder leaves behind whatever is written over its beginning: nothing, if
-// nobody wrote to it. More than maxSeed bytes are errSeedTooLong.
-func trimSeed(r io.Reader) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(r, maxSeed+1))
+// readTrimmed reads a seed and removes the blanks at its end: the image has a placeholder of
+// blanks, and the owner's seed overwrites only its beginning. The error of a seed of more than
+// maxSeedBytes is errSeedTooLong.
+func readTrimmed(r io.Reader) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, maxSeedBytes+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(b) > maxSeed {
-		return nil, fmt.Errorf("%w: %s has more than %d bytes", errSeedTooLong, configName, maxSeed)
+	if len(b) > maxSeedBytes {
+		return nil, fmt.Errorf("%w: %s has more than %d bytes", errSeedTooLong, configName, maxSeedBytes)
 	}
 	return bytes.TrimRight(b, " \t\r\n\x00"), nil
 }

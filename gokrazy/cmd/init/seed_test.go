@@ -30,12 +30,14 @@ func TestTakeSeed(t *testing.T) {
 		{"another seed replaces it", []string{a, b}, seedTaken, b + "\n"},
 		{"a seed that comes back is taken again", []string{a, b, a}, seedTaken, a + "\n"},
 		{"a blank after an update leaves the configuration", []string{a, placeholder("")}, seedNone, a + "\n"},
-		{"a broken seed is taken where nothing works: its reader says what is wrong", []string{"{"}, seedTaken, "{\n"},
+		{"a broken seed is taken where nothing works: its reader says what is wrong", []string{"{"}, seedTaken,
+			"{\n"},
 		{"a broken seed does not replace a configuration", []string{a, "{"}, seedRefused, a + "\n"},
 		{"a seed that is mended replaces a broken one", []string{"{", a}, seedTaken, a + "\n"},
 		{"a broken seed replaces a broken one", []string{"{", "["}, seedTaken, "[\n"},
-		{"the longest seed is taken", []string{strings.Repeat("x", maxSeed)}, seedTaken, strings.Repeat("x", maxSeed) + "\n"},
-		{"a longer one is not", []string{a, strings.Repeat("x", maxSeed+1)}, seedFailed, a + "\n"},
+		{"the longest seed is taken", []string{strings.Repeat("x", maxSeedBytes)}, seedTaken,
+			strings.Repeat("x", maxSeedBytes) + "\n"},
+		{"a longer one is not", []string{a, strings.Repeat("x", maxSeedBytes+1)}, seedFailed, a + "\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			boot, perm := t.TempDir(), t.TempDir()
@@ -108,15 +110,15 @@ func FuzzTrimSeed(f *testing.F) {
 	f.Add([]byte(placeholder("{}")))
 	f.Add([]byte("\x00 \r\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		seed, err := trimSeed(bytes.NewReader(b))
-		if (err != nil) != (len(b) > maxSeed) {
-			t.Fatalf("trimSeed of %d bytes: %v", len(b), err)
+		seed, err := readTrimmed(bytes.NewReader(b))
+		if (err != nil) != (len(b) > maxSeedBytes) {
+			t.Fatalf("readTrimmed of %d bytes: %v", len(b), err)
 		}
 		if !bytes.HasPrefix(b, seed) {
-			t.Fatalf("trimSeed changed %q to %q", b, seed)
+			t.Fatalf("readTrimmed changed %q to %q", b, seed)
 		}
-		again, err := trimSeed(bytes.NewReader(append(seed, ' ', '\n')))
-		if len(seed)+2 <= maxSeed && (err != nil || !bytes.Equal(seed, again)) {
+		again, err := readTrimmed(bytes.NewReader(append(seed, ' ', '\n')))
+		if len(seed)+2 <= maxSeedBytes && (err != nil || !bytes.Equal(seed, again)) {
 			t.Fatalf("the same seed with other padding = %q, %v, want %q", again, err, seed)
 		}
 	})

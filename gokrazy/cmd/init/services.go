@@ -1,4 +1,4 @@
-// The services: gokrazy starts all of them at once and each again when it ends.
+// The services: gokrazy starts all of them at once, and each one again when it ends.
 
 package main
 
@@ -10,12 +10,11 @@ import (
 	"github.com/gokrazy/gokrazy"
 )
 
-// commands lists the programs with their arguments. Without -gus_server heartbeat
-// sends nothing and ends for good (it exits 125, which gokrazy takes as "do not
-// start again"); it is there for owners who run a GUS server. build is the time
-// before which ntp believes no server.
-func commands(build time.Time) [][]string {
-	const config = perm + "/" + configName
+// serviceCommands lists the programs with their arguments. heartbeat is there for owners who run
+// a GUS server; without -gus_server it sends nothing and exits with 125, which for gokrazy means
+// "do not start again". build is the time before which ntp trusts no server.
+func serviceCommands(build time.Time) [][]string {
+	const config = permFolder + "/" + configName
 	return [][]string{
 		{"/user/camsource", "--config", config},
 		{"/gokrazy/dhcp"},
@@ -25,12 +24,12 @@ func commands(build time.Time) [][]string {
 	}
 }
 
-// services wraps the commands for gokrazy. It must run after gokrazy.Boot, which
-// settles where their output goes. A Credential would be lost here: gokrazy makes
-// each exec.Cmd anew, so camsource and ntp drop their rights themselves.
-func services(build time.Time) []*gokrazy.Service {
+// newServices wraps the commands for gokrazy. It must run after gokrazy.Boot, which decides where
+// their output goes. A Credential would be lost: gokrazy copies each exec.Cmd without it, so
+// camsource and ntp give up root themselves.
+func newServices(build time.Time) []*gokrazy.Service {
 	var list []*gokrazy.Service
-	for _, c := range commands(build) {
+	for _, c := range serviceCommands(build) {
 		list = append(list, gokrazy.NewService(exec.Command(c[0], c[1:]...)))
 	}
 	return list

@@ -1,5 +1,5 @@
-// Video nodes, and the files by which a USB camera is reset: the kernel makes them root's,
-// camsource is not root.
+// Video nodes, and the files with which a USB camera is reset, belong to root; camsource is not
+// root. init gives them to camsource's group.
 
 package main
 
@@ -16,12 +16,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// watchVideoNodes gives the video nodes in dir to group, those that are there and,
-// within milliseconds, each that appears, until ctx ends. The watch stands before
-// the first look, so that none falls between the two. Each time share gives what else
-// belongs to the cameras that are there: one that is plugged in again is another USB device
-// with other files.
-func watchVideoNodes(ctx context.Context, log *slog.Logger, dir string, group int, share func(group int) error) error {
+// watchVideoNodes gives the video nodes in dir to group: those that exist and, within
+// milliseconds, every new one, until ctx ends. The watch begins before the first listing, so
+// that no node is missed between the two. Each time it calls share, which gives away the other
+// files of the cameras: a camera that is plugged in again is a new USB device with new files.
+func watchVideoNodes(ctx context.Context, log *slog.Logger, dir string, group int,
+	share func(group int) error) error {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
 		return fmt.Errorf("inotify: %w", err)
@@ -31,16 +31,16 @@ func watchVideoNodes(ctx context.Context, log *slog.Logger, dir string, group in
 		events.Close()
 		return fmt.Errorf("watch %s: %w", dir, err)
 	}
-	give := func() {
+	giveAll := func() {
 		if err := errors.Join(giveVideoNodes(dir, group), share(group)); err != nil {
 			log.Error("video nodes", "error", err)
 		}
 	}
-	give()
+	giveAll()
 	context.AfterFunc(ctx, func() { events.Close() })
 	go func() {
-		// What the events say is not read: looking again is right whatever it was, and
-		// also after an overflow of the queue.
+		// The events are not parsed: a new listing is right after any event, and also after an
+		// overflow of the queue.
 		buf := make([]byte, 4096)
 		for {
 			if _, err := events.Read(buf); err != nil {
@@ -49,14 +49,14 @@ func watchVideoNodes(ctx context.Context, log *slog.Logger, dir string, group in
 				}
 				return
 			}
-			give()
+			giveAll()
 		}
 	}()
 	return nil
 }
 
-// giveVideoNodes makes every video node in dir readable and writable for group. A
-// node that vanishes meanwhile belongs to a camera that was pulled.
+// giveVideoNodes makes every video node in dir readable and writable for group. A node that
+// vanishes meanwhile belongs to a camera that was unplugged.
 func giveVideoNodes(dir string, group int) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

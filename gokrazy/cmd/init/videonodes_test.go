@@ -31,7 +31,8 @@ func TestVideoNodesAreGivenAsTheyAppear(t *testing.T) {
 		t.Errorf("a new node has mode %v, want 0660", mode(t, plugged))
 	}
 	if !within(10*time.Second, func() bool { return shared.Load() >= 2 }) {
-		t.Errorf("what else belongs to a camera was given %d times, want at the beginning and with the new node", shared.Load())
+		t.Errorf("what else belongs to a camera was given %d times, want at the beginning and with the new node",
+			shared.Load())
 	}
 	if got := mode(t, other); got != 0o600 {
 		t.Errorf("another node has mode %v, want 0600 as it was", got)

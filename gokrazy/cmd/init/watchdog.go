@@ -1,5 +1,5 @@
-// The hardware watchdog: held by init from before gokrazy.Boot until power-off.
-// Spec: https://www.kernel.org/doc/html/latest/watchdog/watchdog-api.html
+// The hardware watchdog: init pings it from before gokrazy.Boot until power-off.
+// Source: https://www.kernel.org/doc/html/latest/watchdog/watchdog-api.html
 
 package main
 
@@ -19,17 +19,17 @@ const (
 	// watchdogTimeout is how long the board may hang before the hardware resets it.
 	// The Pi's own watchdog can count to 15 s.
 	watchdogTimeout = 10 * time.Second
-	// watchdogPeriod lets four pings be late before the fifth is fatal.
-	watchdogPeriod = watchdogTimeout / 5
+	// watchdogPingInterval: four pings may be missed.
+	watchdogPingInterval = watchdogTimeout / 5
 )
 
-// holdWatchdog opens the watchdog and pings it as long as init lives.
+// startWatchdog opens the watchdog and pings it as long as init lives.
 //
-// gokrazy would do that too, but opens it only once and before /dev is mounted.
-// After the exec into a root on trial that open fails, the watchdog armed by the
-// old init is never pinged again, and the board falls back even from a good root.
-// gokrazy's own attempt finds the device busy and gives up, which it logs.
-func holdWatchdog(ctx context.Context, log *slog.Logger) {
+// gokrazy would do that, too, but it opens the watchdog only once and before /dev is mounted.
+// After the exec into a root on trial that open fails, the watchdog that the old init armed is
+// never pinged again, and the board falls back even from a good root. gokrazy's own attempt
+// finds the device busy and gives up, which it logs.
+func startWatchdog(ctx context.Context, log *slog.Logger) {
 	dog, err := openWatchdog("/dev/watchdog")
 	if errors.Is(err, fs.ErrNotExist) {
 		if mountErr := mountDev(); mountErr != nil {
@@ -44,9 +44,8 @@ func holdWatchdog(ctx context.Context, log *slog.Logger) {
 	go dog.keepAlive(ctx, log)
 }
 
-// mountDev mounts devtmpfs on /dev. It is no error if it is mounted already, as it
-// is when the kernel did so itself (CONFIG_DEVTMPFS_MOUNT); gokrazy's own mount
-// then finds it busy, which it expects.
+// mountDev mounts devtmpfs on /dev. It is no error if the kernel has done so already
+// (CONFIG_DEVTMPFS_MOUNT). gokrazy's own mount then finds it busy, which it expects.
 func mountDev() error {
 	if err := unix.Mount("devtmpfs", "/dev", "devtmpfs", 0, ""); err != nil && !errors.Is(err, unix.EBUSY) {
 		return fmt.Errorf("mount devtmpfs on /dev: %w", err)
@@ -56,8 +55,8 @@ func mountDev() error {
 
 type watchdog struct{ file *os.File }
 
-// openWatchdog arms the watchdog at path: from here on it must be pinged. A device
-// that refuses the time-out keeps its own, which is no error.
+// openWatchdog arms the watchdog at path: from here on it must be pinged. It is no error if the
+// device refuses the time-out and keeps its own.
 func openWatchdog(path string) (*watchdog, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
@@ -72,7 +71,7 @@ func openWatchdog(path string) (*watchdog, error) {
 
 // keepAlive pings until ctx ends. An outage is logged when it begins and ends.
 func (w *watchdog) keepAlive(ctx context.Context, log *slog.Logger) {
-	tick := time.NewTicker(watchdogPeriod)
+	tick := time.NewTicker(watchdogPingInterval)
 	defer tick.Stop()
 	failing := false
 	for {

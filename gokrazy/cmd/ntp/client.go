@@ -1,4 +1,4 @@
-// The client's loop: wait for a network, find servers, ask, set, wait.
+// The loop of the client: wait for a network, find servers, ask one, set the clock, wait.
 
 package main
 
@@ -13,19 +13,20 @@ import (
 	"github.com/beevik/ntp"
 )
 
-// A sample is one server's word on the time.
+// A sample is the time according to one server.
 type sample struct {
 	server string
 	offset time.Duration // to add to our clock
 	leap   ntp.LeapIndicator
 }
 
-// A clockSetter moves the clock by a sample, which it may refuse.
+// A clockSetter sets the clock by a sample, or refuses it.
 type clockSetter interface {
-	set(s sample, poll time.Duration) error
+	setClock(s sample, poll time.Duration) error
 }
 
-// A client is driven by one goroutine, its run. What touches the world is a field.
+// A client belongs to one goroutine, that of steerClock. Network, clock and timer are fields, so
+// that tests replace them.
 type client struct {
 	configured []string
 	fromDHCP   func(context.Context, network) ([]netip.Addr, error)
@@ -34,14 +35,14 @@ type client struct {
 	after      func(time.Duration) <-chan time.Time
 	log        *slog.Logger
 
-	pace    pace
-	servers []string // nil: to be found for the present networks
+	pace    pollPace
+	servers []string // nil: find those of the present networks
 	failing bool     // an outage was logged and has not ended
 }
 
-// run steers the clock until ctx ends. Each value of networks replaces the one
-// before; without a network it sends nothing and waits.
-func (c *client) run(ctx context.Context, networks <-chan []network) {
+// steerClock steers the clock until ctx ends. Each value of networks replaces the previous one;
+// without a network it sends nothing and waits.
+func (c *client) steerClock(ctx context.Context, networks <-chan []network) {
 	var present []network
 	var next <-chan time.Time
 	for {
@@ -49,53 +50,53 @@ func (c *client) run(ctx context.Context, networks <-chan []network) {
 		case <-ctx.Done():
 			return
 		case present = <-networks:
-			c.pace = pace{}
+			c.pace = pollPace{}
 			c.servers = nil
 		case <-next:
 		}
 		next = nil
 		if len(present) > 0 {
-			next = c.after(c.round(ctx, present))
+			next = c.after(c.askServers(ctx, present))
 		}
 	}
 }
 
-// round asks one server after the other until one is believed and returns how long
-// to wait. The order is by rank, so the owner's server is asked first each time.
-func (c *client) round(ctx context.Context, present []network) time.Duration {
+// askServers asks one server after the other until the clock was set, and returns the time to
+// wait. The order is by rank: the owner's servers are asked first every time.
+func (c *client) askServers(ctx context.Context, present []network) time.Duration {
 	if c.servers == nil {
-		c.servers = c.find(ctx, present)
+		c.servers = c.findServers(ctx, present)
 	}
-	next := c.pace // a copy: only an answer moves the client's own
-	poll := next.good()
+	next := c.pace // a copy: only an answer changes the client's own
+	poll := next.afterAnswer()
 	var failed error
 	for _, server := range c.servers {
-		err := c.follow(ctx, server, poll)
+		err := c.setFromServer(ctx, server, poll)
 		if err == nil {
-			c.recovered(server)
-			return c.pace.good()
+			c.logRecovery(server)
+			return c.pace.afterAnswer()
 		}
 		failed = errors.Join(failed, err)
 	}
-	c.outage(failed)
-	c.servers = nil // DHCP may know others by now
+	c.logOutage(failed)
+	c.servers = nil // DHCP may name others now
 	if errors.Is(failed, ntp.ErrKissOfDeath) {
-		return c.pace.refused(rand.Float64())
+		return c.pace.afterRefusal(rand.Float64())
 	}
-	return c.pace.bad(rand.Float64())
+	return c.pace.afterFailure(rand.Float64())
 }
 
-// follow asks one server and sets the clock by what it says.
-func (c *client) follow(ctx context.Context, server string, poll time.Duration) error {
+// setFromServer asks one server and sets the clock by its answer.
+func (c *client) setFromServer(ctx context.Context, server string, poll time.Duration) error {
 	s, err := c.ask(ctx, server)
 	if err != nil {
 		return err
 	}
-	return c.clock.set(s, poll)
+	return c.clock.setClock(s, poll)
 }
 
-// find merges the owner's servers with those that the first network with an answer names.
-func (c *client) find(ctx context.Context, present []network) []string {
+// findServers merges the owner's servers with those that DHCP names on the present networks.
+func (c *client) findServers(ctx context.Context, present []network) []string {
 	var fromDHCP []netip.Addr
 	for _, n := range present {
 		if !n.address.Is4() {
@@ -109,19 +110,20 @@ func (c *client) find(ctx context.Context, present []network) []string {
 	}
 	list := serverList(c.configured, fromDHCP)
 	if !c.failing { // an outage is one line, not one for each attempt
-		c.log.Info("time servers", "servers", list, "configured", len(c.configured), "dhcp", len(fromDHCP))
+		c.log.Info("time servers",
+			"servers", list, "configured", len(c.configured), "dhcp", len(fromDHCP))
 	}
 	return list
 }
 
-func (c *client) outage(err error) {
+func (c *client) logOutage(err error) {
 	if !c.failing {
 		c.log.Warn("no time server answers", "error", err)
 	}
 	c.failing = true
 }
 
-func (c *client) recovered(server string) {
+func (c *client) logRecovery(server string) {
 	if c.failing {
 		c.log.Info("time server answers again", "server", server)
 	}

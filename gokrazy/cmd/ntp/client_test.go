@@ -13,27 +13,27 @@ import (
 )
 
 func TestPace(t *testing.T) {
-	var p pace
+	var p pollPace
 	var good, bad []string
 	for range 8 {
-		good = append(good, p.good().String())
+		good = append(good, p.afterAnswer().String())
 	}
 	for range 8 {
-		bad = append(bad, p.bad(1).String())
+		bad = append(bad, p.afterFailure(1).String())
 	}
 	wantGood := []string{"1m4s", "2m8s", "4m16s", "8m32s", "17m4s", "34m8s", "1h0m0s", "1h0m0s"}
 	wantBad := []string{"1s", "2s", "4s", "8s", "16s", "32s", "1m4s", "1m4s"}
 	if diff := cmp.Diff([][]string{wantGood, wantBad}, [][]string{good, bad}); diff != "" {
 		t.Errorf("waits after answers and after none (-want +got):\n%s", diff)
 	}
-	if got := p.good(); got != minPoll {
-		t.Errorf("the first wait after an outage = %v, want %v", got, minPoll)
+	if got := p.afterAnswer(); got != minPollInterval {
+		t.Errorf("the first wait after an outage = %v, want %v", got, minPollInterval)
 	}
-	if got := p.bad(0); got != minRetry/2 {
-		t.Errorf("the first wait of the next outage = %v, want %v with the least jitter", got, minRetry/2)
+	if got := p.afterFailure(0); got != minRetryInterval/2 {
+		t.Errorf("the first wait of the next outage = %v, want %v with the least jitter", got, minRetryInterval/2)
 	}
-	if got := p.refused(1); got != maxRetry {
-		t.Errorf("the wait after a kiss of death = %v, want %v", got, maxRetry)
+	if got := p.afterRefusal(1); got != maxRetryInterval {
+		t.Errorf("the wait after a kiss of death = %v, want %v", got, maxRetryInterval)
 	}
 }
 
@@ -68,7 +68,7 @@ func (w *world) setClock(s sample, _ time.Duration) error {
 
 type clockFunc func(sample, time.Duration) error
 
-func (f clockFunc) set(s sample, poll time.Duration) error { return f(s, poll) }
+func (f clockFunc) setClock(s sample, poll time.Duration) error { return f(s, poll) }
 
 func newWorld(t *testing.T, configured ...string) (*world, *client) {
 	w := &world{t: t, answers: map[string]error{}, waits: make(chan time.Duration), timer: make(chan time.Time)}
@@ -90,8 +90,8 @@ var lan = []network{{"eth0", "\x52\x54\x00\x12\x34\x56", netip.MustParseAddr("19
 func TestRoundAsksByRankUntilOneIsBelieved(t *testing.T) {
 	w, c := newWorld(t, "dead", "good", "unused")
 	w.answers["good"] = nil
-	if got := c.round(t.Context(), lan); got != minPoll {
-		t.Errorf("wait = %v, want %v", got, minPoll)
+	if got := c.askServers(t.Context(), lan); got != minPollInterval {
+		t.Errorf("wait = %v, want %v", got, minPollInterval)
 	}
 	if diff := cmp.Diff([]string{"dead", "good"}, w.asked); diff != "" {
 		t.Errorf("asked (-want +got):\n%s", diff)
@@ -107,8 +107,8 @@ func TestRoundGoesOnWhenTheClockRefusesAServer(t *testing.T) {
 	w.refuse = fmt.Errorf("liar: %w", errBeforeFloor)
 	w.dhcp = addresses("192.0.2.1")
 	w.answers["192.0.2.1"] = nil
-	if got := c.round(t.Context(), lan); got > minRetry {
-		t.Errorf("wait = %v, want at most %v", got, minRetry)
+	if got := c.askServers(t.Context(), lan); got > minRetryInterval {
+		t.Errorf("wait = %v, want at most %v", got, minRetryInterval)
 	}
 	if diff := cmp.Diff([]string{"liar", "192.0.2.1"}, w.asked); diff != "" {
 		t.Errorf("asked (-want +got):\n%s", diff)
@@ -118,18 +118,18 @@ func TestRoundGoesOnWhenTheClockRefusesAServer(t *testing.T) {
 func TestRoundBacksOffFarFromAServerThatRefusesUs(t *testing.T) {
 	w, c := newWorld(t, "busy")
 	w.answers["busy"] = fmt.Errorf("answer of busy: %w", ntp.ErrKissOfDeath)
-	if got := c.round(t.Context(), lan); got < maxRetry/2 {
-		t.Errorf("wait = %v, want at least %v", got, maxRetry/2)
+	if got := c.askServers(t.Context(), lan); got < maxRetryInterval/2 {
+		t.Errorf("wait = %v, want at least %v", got, maxRetryInterval/2)
 	}
 }
 
 func TestRoundLooksForServersAgainAfterAFailure(t *testing.T) {
 	w, c := newWorld(t)
 	w.dhcp = addresses("192.0.2.1")
-	c.round(t.Context(), lan)
+	c.askServers(t.Context(), lan)
 	w.dhcp = addresses("192.0.2.2")
 	w.answers["192.0.2.2"] = nil
-	c.round(t.Context(), lan)
+	c.askServers(t.Context(), lan)
 	if diff := cmp.Diff([]string{"192.0.2.1", "192.0.2.2"}, w.asked); diff != "" {
 		t.Errorf("asked (-want +got):\n%s", diff)
 	}
@@ -141,11 +141,11 @@ func TestRunSendsNothingWithoutANetwork(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	networks := make(chan []network)
 	ended := make(chan struct{})
-	go func() { defer close(ended); c.run(ctx, networks) }()
+	go func() { defer close(ended); c.steerClock(ctx, networks) }()
 	networks <- nil
 	networks <- lan
-	if got := <-w.waits; got != minPoll {
-		t.Errorf("wait = %v, want %v", got, minPoll)
+	if got := <-w.waits; got != minPollInterval {
+		t.Errorf("wait = %v, want %v", got, minPollInterval)
 	}
 	networks <- nil // the cable is pulled while the client waits
 	networks <- nil
@@ -161,7 +161,7 @@ func TestRunStartsAnewWithANewNetwork(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	networks := make(chan []network)
 	ended := make(chan struct{})
-	go func() { defer close(ended); c.run(ctx, networks) }()
+	go func() { defer close(ended); c.steerClock(ctx, networks) }()
 	networks <- lan
 	for range 10 { // an outage until the longest wait
 		<-w.waits
@@ -169,8 +169,8 @@ func TestRunStartsAnewWithANewNetwork(t *testing.T) {
 	}
 	<-w.waits
 	networks <- lan
-	if got := <-w.waits; got > minRetry {
-		t.Errorf("first wait in a new network = %v, want at most %v", got, minRetry)
+	if got := <-w.waits; got > minRetryInterval {
+		t.Errorf("first wait in a new network = %v, want at most %v", got, minRetryInterval)
 	}
 	cancel()
 	<-ended

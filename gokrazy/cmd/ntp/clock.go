@@ -1,5 +1,5 @@
-// The kernel's clock: stepped when far off, else steered by the kernel's own PLL.
-// Spec: adjtimex(2); kernel/time/ntp.c for what the fields mean.
+// The kernel's clock: stepped if the offset is large, else steered by the kernel's own PLL.
+// Sources: adjtimex(2); kernel/time/ntp.c for the meaning of the fields.
 
 package main
 
@@ -14,9 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stepAbove is where slewing ends: the kernel's PLL takes offsets up to 0.5 s
-// (MAXPHASE) and would need minutes even for that.
-const stepAbove = 500 * time.Millisecond
+// stepThreshold is the largest offset that is slewed: the kernel's PLL takes offsets up to 0.5 s
+// (MAXPHASE) and needs minutes even for that.
+const stepThreshold = 500 * time.Millisecond
 
 var errBeforeFloor = errors.New("time is before this program was built")
 
@@ -26,38 +26,39 @@ type kernelClock struct {
 	rtc   *rtc // nil: the board has none
 	log   *slog.Logger
 
-	synced bool // set once since the start
+	synced bool // it was set since the start
 }
 
-// set moves the clock by s.offset: back too, if the server says so, but never to
-// before the floor. poll is when the next sample is due; the PLL's time constant
-// follows it. The error is errBeforeFloor or the kernel's.
-func (k *kernelClock) set(s sample, poll time.Duration) error {
+// setClock moves the clock by s.offset, also back, but never to before the floor. poll is the time
+// to the next sample; the PLL's time constant follows from it. The error is errBeforeFloor or
+// the kernel's.
+func (k *kernelClock) setClock(s sample, poll time.Duration) error {
 	now := time.Now()
 	if err := checkFloor(now, s.offset, k.floor); err != nil {
 		return fmt.Errorf("%s: %w", s.server, err)
 	}
-	step := mustStep(s.offset)
+	step := needsStep(s.offset)
 	if step {
 		if err := stepClock(now.Add(s.offset)); err != nil {
 			return fmt.Errorf("step clock by %v: %w", s.offset, err)
 		}
 	}
-	tx := discipline(s, poll, step)
+	tx := timexFor(s, poll, step)
 	if _, err := unix.Adjtimex(&tx); err != nil {
 		return fmt.Errorf("adjtimex by %v: %w", s.offset, err)
 	}
 	if step || !k.synced {
-		k.log.Info("clock set", "server", s.server, "offset", s.offset, "stepped", step, "clock", time.Now().UTC())
-		k.rtc.set(k.log, time.Now())
+		k.log.Info("clock set",
+			"server", s.server, "offset", s.offset, "stepped", step, "clock", time.Now().UTC())
+		k.rtc.setTime(k.log, time.Now())
 	}
 	k.synced = true
 	return nil
 }
 
-func mustStep(offset time.Duration) bool { return offset.Abs() > stepAbove }
+func needsStep(offset time.Duration) bool { return offset.Abs() > stepThreshold }
 
-// checkFloor refuses a server that would take the clock to before the floor.
+// checkFloor refuses a sample that would set the clock to before the floor.
 func checkFloor(now time.Time, offset time.Duration, floor time.Time) error {
 	if t := now.Add(offset); t.Before(floor) {
 		return fmt.Errorf("%w: %v, floor %v", errBeforeFloor, t.UTC(), floor.UTC())
@@ -73,10 +74,10 @@ func stepClock(t time.Time) error {
 	return unix.ClockSettime(unix.CLOCK_REALTIME, &ts)
 }
 
-// discipline is what the kernel is told after a sample: that the clock is
-// synchronised (STA_UNSYNC is absent), how good it is, which leap second comes, and,
-// unless it was stepped, the offset to steer away.
-func discipline(s sample, poll time.Duration, stepped bool) unix.Timex {
+// timexFor is what adjtimex passes to the kernel after a sample: that the clock is synchronised
+// (STA_UNSYNC is absent), how exact it is, which leap second comes, and, unless it was stepped,
+// the offset to slew.
+func timexFor(s sample, poll time.Duration, stepped bool) unix.Timex {
 	tx := unix.Timex{
 		Modes:  unix.ADJ_STATUS | unix.ADJ_NANO | unix.ADJ_MAXERROR | unix.ADJ_ESTERROR,
 		Status: unix.STA_PLL | leapStatus(s.leap),
@@ -85,13 +86,13 @@ func discipline(s sample, poll time.Duration, stepped bool) unix.Timex {
 		return tx
 	}
 	tx.Modes |= unix.ADJ_OFFSET | unix.ADJ_TIMECONST
-	assign(&tx.Offset, s.offset.Nanoseconds()) // at most stepAbove: fits 32 bits
-	assign(&tx.Constant, timeConstant(poll))
+	setTimexField(&tx.Offset, s.offset.Nanoseconds()) // at most stepThreshold: fits 32 bits
+	setTimexField(&tx.Constant, timeConstant(poll))
 	return tx
 }
 
-// assign bridges the fields' widths, 32 bits on ARMv7 and 64 elsewhere.
-func assign[T int32 | int64](field *T, v int64) { *field = T(v) }
+// setTimexField sets a field that has 32 bits on ARMv7 and 64 elsewhere.
+func setTimexField[T int32 | int64](field *T, v int64) { *field = T(v) }
 
 // timeConstant is log2(poll in s) - 4, the kernel's unit for a poll interval, from 0 to 10.
 func timeConstant(poll time.Duration) int64 {

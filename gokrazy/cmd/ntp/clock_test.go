@@ -23,8 +23,8 @@ func TestMustStep(t *testing.T) {
 		{56 * 365 * 24 * time.Hour, true},
 		{-1 << 63, true},
 	} {
-		if got := mustStep(c.offset); got != c.want {
-			t.Errorf("mustStep(%v) = %v, want %v", c.offset, got, c.want)
+		if got := needsStep(c.offset); got != c.want {
+			t.Errorf("needsStep(%v) = %v, want %v", c.offset, got, c.want)
 		}
 	}
 }
@@ -51,14 +51,14 @@ func TestCheckFloorLetsTheClockGoBackToTheBuildAndNoFurther(t *testing.T) {
 }
 
 func TestDiscipline(t *testing.T) {
-	slew := discipline(sample{offset: -300 * time.Millisecond, leap: ntp.LeapAddSecond}, time.Hour, false)
+	slew := timexFor(sample{offset: -300 * time.Millisecond, leap: ntp.LeapAddSecond}, time.Hour, false)
 	if slew.Offset != -300e6 || slew.Modes&unix.ADJ_OFFSET == 0 || slew.Constant != 7 {
 		t.Errorf("a small offset is not steered away: %+v", slew)
 	}
 	if slew.Status != unix.STA_PLL|unix.STA_INS {
 		t.Errorf("status = %#x, want the PLL and a leap second", slew.Status)
 	}
-	step := discipline(sample{offset: time.Hour}, minPoll, true)
+	step := timexFor(sample{offset: time.Hour}, minPollInterval, true)
 	if step.Modes&unix.ADJ_OFFSET != 0 {
 		t.Errorf("a stepped clock is steered too: %+v", step)
 	}
@@ -69,7 +69,8 @@ func TestDiscipline(t *testing.T) {
 
 func TestTimeConstantFollowsThePollInterval(t *testing.T) {
 	var got []int64
-	for _, poll := range []time.Duration{0, time.Second, 16 * time.Second, minPoll, 128 * time.Second, maxPoll, 1 << 62} {
+	for _, poll := range []time.Duration{0, time.Second, 16 * time.Second, minPollInterval, 128 * time.Second,
+		maxPollInterval, 1 << 62} {
 		got = append(got, timeConstant(poll))
 	}
 	if diff := cmp.Diff([]int64{0, 0, 0, 2, 3, 7, 10}, got); diff != "" {

@@ -1,6 +1,5 @@
-// Time servers from DHCP: the lease is gokrazy dhcp's, which does not ask for them,
-// so we ask for option 42 alone with a DHCPINFORM.
-// Spec: RFC 2131 section 4.4.3, RFC 2132 section 8.3.
+// Time servers from DHCP: gokrazy's dhcp, which has the lease, does not ask for them, so ntp asks
+// for option 42 alone with a DHCPINFORM. Sources: RFC 2131 section 4.4.3, RFC 2132 section 8.3.
 
 package main
 
@@ -20,11 +19,11 @@ import (
 
 const (
 	informTries   = 2
-	informTimeout = 500 * time.Millisecond // for one try: the server is on our link
-	// maxDHCP is more than an Ethernet frame carries of a DHCP message.
-	maxDHCP = 1500
-	// maxFromDHCP bounds what one answer can add to a round of questions.
-	maxFromDHCP = 4
+	informTimeout = 500 * time.Millisecond // of one try: the server is on the same link
+	// maxDHCPMessage is more bytes than a DHCP message in an Ethernet frame can have.
+	maxDHCPMessage = 1500
+	// maxDHCPServers is the maximum of servers that are used of one answer.
+	maxDHCPServers = 4
 )
 
 var (
@@ -33,7 +32,7 @@ var (
 )
 
 // serversFromDHCP asks the DHCP servers of n for their NTP servers. It blocks for
-// informTries*informTimeout at most; an answer without servers gives none and no error.
+// informTries*informTimeout at most. An answer without servers is no error.
 func serversFromDHCP(ctx context.Context, n network) ([]netip.Addr, error) {
 	conn, err := listenDHCP(ctx, n)
 	if err != nil {
@@ -58,9 +57,9 @@ func serversFromDHCP(ctx context.Context, n network) ([]netip.Addr, error) {
 	return nil, fmt.Errorf("%w on %s in %v", errNoAnswer, n.name, informTries*informTimeout)
 }
 
-// listenDHCP opens port 68 on n's interface alone. gokrazy's dhcp reads from a
-// packet socket and does not occupy it; both see both answers and tell them apart
-// by the transaction.
+// listenDHCP opens port 68 on n's interface only. gokrazy's dhcp reads from a packet socket and
+// does not occupy the port; each of the two receives all answers and picks its own by the
+// transaction ID.
 func listenDHCP(ctx context.Context, n network) (net.PacketConn, error) {
 	var bindErr error
 	control := func(_, _ string, c syscall.RawConn) error {
@@ -71,19 +70,18 @@ func listenDHCP(ctx context.Context, n network) (net.PacketConn, error) {
 	return listener.ListenPacket(ctx, "udp4", fmt.Sprintf(":%d", dhcpv4.ClientPort))
 }
 
-// newInform asks for NTP servers only. The server answers to our address, which
-// stands in ciaddr.
+// newInform asks for NTP servers only. The server answers to our address, which is in ciaddr.
 func newInform(n network) (*dhcpv4.DHCPv4, error) {
 	return dhcpv4.NewInform(net.HardwareAddr(n.hardware), n.address.AsSlice(),
 		dhcpv4.WithRequestedOptions(dhcpv4.OptionNTPServers))
 }
 
-// awaitServers reads until an answer to xid comes or until is past (errNoAnswer).
-func awaitServers(conn net.PacketConn, xid dhcpv4.TransactionID, until time.Time) ([]netip.Addr, error) {
-	if err := conn.SetReadDeadline(until); err != nil {
+// awaitServers reads until an answer to xid comes. After the deadline the error is errNoAnswer.
+func awaitServers(conn net.PacketConn, xid dhcpv4.TransactionID, deadline time.Time) ([]netip.Addr, error) {
+	if err := conn.SetReadDeadline(deadline); err != nil {
 		return nil, err
 	}
-	buf := make([]byte, maxDHCP)
+	buf := make([]byte, maxDHCPMessage)
 	for {
 		length, _, err := conn.ReadFrom(buf)
 		var timeout net.Error
@@ -99,21 +97,22 @@ func awaitServers(conn net.PacketConn, xid dhcpv4.TransactionID, until time.Time
 	}
 }
 
-// parseServers returns the NTP servers that a DHCPACK to xid names, in its order,
-// at most maxFromDHCP and only those that one host can be at.
+// parseServers returns the NTP servers that a DHCPACK to xid names, in its order, at most
+// maxDHCPServers, unicast addresses only.
 func parseServers(b []byte, xid dhcpv4.TransactionID) ([]netip.Addr, error) {
 	m, err := dhcpv4.FromBytes(b)
 	if err != nil {
 		return nil, fmt.Errorf("DHCP message of %d bytes: %w", len(b), err)
 	}
-	if m.OpCode != dhcpv4.OpcodeBootReply || m.TransactionID != xid || m.MessageType() != dhcpv4.MessageTypeAck {
+	if m.OpCode != dhcpv4.OpcodeBootReply || m.TransactionID != xid ||
+		m.MessageType() != dhcpv4.MessageTypeAck {
 		return nil, errNotOurAnswer
 	}
 	var servers []netip.Addr
 	for _, ip := range m.NTPServers() {
 		a, ok := netip.AddrFromSlice(ip)
 		a = a.Unmap()
-		if !ok || !a.IsGlobalUnicast() || slices.Contains(servers, a) || len(servers) == maxFromDHCP {
+		if !ok || !a.IsGlobalUnicast() || slices.Contains(servers, a) || len(servers) == maxDHCPServers {
 			continue
 		}
 		servers = append(servers, a)

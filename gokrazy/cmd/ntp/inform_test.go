@@ -32,11 +32,13 @@ func TestParseServers(t *testing.T) {
 		option []byte
 		want   []netip.Addr
 	}{
-		{"two servers in the server's order", []byte{192, 0, 2, 2, 192, 0, 2, 1}, addresses("192.0.2.2", "192.0.2.1")},
+		{"two servers in the server's order", []byte{192, 0, 2, 2, 192, 0, 2, 1},
+			addresses("192.0.2.2", "192.0.2.1")},
 		{"the same one twice", []byte{192, 0, 2, 2, 192, 0, 2, 2}, addresses("192.0.2.2")},
 		{"five are cut to four", []byte{9, 0, 0, 1, 9, 0, 0, 2, 9, 0, 0, 3, 9, 0, 0, 4, 9, 0, 0, 5},
 			addresses("9.0.0.1", "9.0.0.2", "9.0.0.3", "9.0.0.4")},
-		{"what no host is at", []byte{0, 0, 0, 0, 127, 0, 0, 1, 224, 0, 1, 1, 255, 255, 255, 255, 169, 254, 1, 1}, nil},
+		{"what no host is at", []byte{0, 0, 0, 0, 127, 0, 0, 1, 224, 0, 1, 1, 255, 255, 255, 255, 169, 254, 1, 1},
+			nil},
 		{"half an address", []byte{192, 0, 2, 2, 192}, nil},
 		{"an empty option", nil, nil},
 	} {
@@ -93,18 +95,18 @@ func FuzzParseServers(f *testing.F) {
 	f.Add(answer([]byte{192, 0, 2, 2}))
 	f.Add(answer([]byte{192, 0, 2, 2})[:250])
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if len(b) > maxDHCP {
+		if len(b) > maxDHCPMessage {
 			return // longer ones are cut when they are read
 		}
 		servers, err := parseServers(b, xid)
 		if err != nil && servers != nil {
 			t.Fatalf("servers %v and error %v", servers, err)
 		}
-		if len(servers) > maxFromDHCP {
-			t.Fatalf("%d servers, want at most %d", len(servers), maxFromDHCP)
+		if len(servers) > maxDHCPServers {
+			t.Fatalf("%d servers, want at most %d", len(servers), maxDHCPServers)
 		}
 		for _, a := range servers {
-			if !a.Is4() || !usable(a) {
+			if !a.Is4() || !isUsable(a) {
 				t.Fatalf("server %v, which no host is at", a)
 			}
 		}

@@ -51,7 +51,9 @@ func TestAgainstRealServers(t *testing.T) {
 	dir := t.TempDir()
 	conf := filepath.Join(dir, "chrony.conf")
 	// The file system is not the namespace's own: the host's chronyd keeps its pid file and socket.
-	if err := os.WriteFile(conf, []byte("local stratum 3\nallow 192.0.2.0/24\ncmdport 0\nbindcmdaddress /\npidfile "+filepath.Join(dir, "chronyd.pid")+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(conf,
+		[]byte("local stratum 3\nallow 192.0.2.0/24\ncmdport 0\nbindcmdaddress /\npidfile "+filepath.Join(dir,
+			"chronyd.pid")+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	far.serve(t, "chronyd", "-x", "-d", "-u", "root", "-f", conf) // -x: leaves the clock alone

@@ -1,11 +1,11 @@
-// Command ntp is the board's clock service: it asks NTP servers what time it is
-// and steers the kernel's clock.
+// Command ntp is the board's clock service: it asks NTP servers for the time and steers the
+// kernel's clock.
 //
-// It stands in for gokrazy's own ntp, which sets the clock back to the last clean
-// shutdown, asks public pools only and does not know the servers that DHCP names.
-// Its servers are those of the configuration and of DHCP, or, if there are none,
-// the public pool. The first good answer clears the kernel's STA_UNSYNC; that is
-// where other programs see that the clock is right (adjtimex, no privilege needed).
+// It replaces gokrazy's own ntp, which sets the clock back to the last clean shutdown, asks
+// public pools only and does not know the servers that DHCP names. Its servers are those of the
+// configuration and of DHCP, or, if there are none, the public pool. The first good answer
+// clears the kernel's STA_UNSYNC; so other programs see that the clock is right (adjtimex, which
+// needs no privilege for that).
 //
 // It runs as nobody, with the capabilities to set the clock and to use port 68.
 //
@@ -26,7 +26,8 @@ import (
 
 func main() {
 	configPath := flag.String("config", "", "configuration `file` whose time.ntp names servers")
-	floor := flag.Int64("floor", 0, "Unix `seconds` before which no server is believed: when the program was built")
+	floor := flag.Int64("floor", 0,
+		"Unix `seconds` before which no server is believed: when the program was built")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "ntp: unexpected argument %q\n", flag.Arg(0))
@@ -41,8 +42,8 @@ func main() {
 	}
 }
 
-// run disciplines the clock until ctx ends. What needs root (the configuration,
-// the real-time clock's node) is opened before the rights are dropped.
+// run steers the clock until ctx ends. The files that only root may open (the configuration and
+// the real-time clock's node) are opened before it gives up root.
 func run(ctx context.Context, log *slog.Logger, configPath string, floor time.Time) error {
 	configured := configuredServers(log, configPath)
 	rtc := openRTC(log)
@@ -61,6 +62,6 @@ func run(ctx context.Context, log *slog.Logger, configPath string, floor time.Ti
 		after:      time.After,
 		log:        log,
 	}
-	c.run(ctx, networks)
+	c.steerClock(ctx, networks)
 	return nil
 }

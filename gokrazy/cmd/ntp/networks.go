@@ -1,5 +1,4 @@
-// Which networks the board is in, told when it changes.
-// Spec: rtnetlink(7).
+// The networks of the board, and each change of them. Source: rtnetlink(7).
 
 package main
 
@@ -15,17 +14,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A network is an address that the board can be answered at.
+// A network is an address of the board to which servers can answer.
 type network struct {
 	name     string // of the interface
 	hardware string // its MAC address, 6 bytes, or empty
 	address  netip.Addr
 }
 
-// watchNetworks sends the usable addresses at once and whenever they change, until
-// ctx ends. Who receives late gets the latest only.
+// watchNetworks sends the usable addresses at once and after every change, until ctx ends. A late
+// receiver gets the latest only.
 func watchNetworks(ctx context.Context, log *slog.Logger) (<-chan []network, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
+	const kind = unix.SOCK_RAW | unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK
+	fd, err := unix.Socket(unix.AF_NETLINK, kind, unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("netlink: %w", err)
 	}
@@ -37,12 +37,12 @@ func watchNetworks(ctx context.Context, log *slog.Logger) (<-chan []network, err
 	}
 	out := make(chan []network, 1)
 	context.AfterFunc(ctx, func() { changes.Close() })
-	go followNetworks(ctx, log, changes, out)
+	go sendNetworks(ctx, log, changes, out)
 	return out, nil
 }
 
-// followNetworks looks anew at every message; what it says is not read.
-func followNetworks(ctx context.Context, log *slog.Logger, changes *os.File, out chan []network) {
+// sendNetworks lists the addresses again after every message. It does not parse the message.
+func sendNetworks(ctx context.Context, log *slog.Logger, changes *os.File, out chan []network) {
 	var last []network
 	buf := make([]byte, 8192)
 	for {
@@ -51,13 +51,13 @@ func followNetworks(ctx context.Context, log *slog.Logger, changes *os.File, out
 			log.Error("addresses", "error", err)
 		} else if !slices.Equal(present, last) {
 			last = present
-			select { // the older one nobody took
+			select { // drop an older one that was not received
 			case <-out:
 			default:
 			}
-			out <- present // has room: nobody else sends
+			out <- present // has room: this is the only sender
 		}
-		// ENOBUFS says that messages were lost, which is one more reason to look.
+		// ENOBUFS means that messages were lost: another reason to list again.
 		if _, err := changes.Read(buf); err != nil && ctx.Err() != nil {
 			return
 		}
@@ -80,7 +80,7 @@ func usableNetworks() ([]network, error) {
 			continue // the interface vanished
 		}
 		for _, a := range addresses {
-			if p, err := netip.ParsePrefix(a.String()); err == nil && usable(p.Addr()) {
+			if p, err := netip.ParsePrefix(a.String()); err == nil && isUsable(p.Addr()) {
 				found = append(found, network{i.Name, string(i.HardwareAddr), p.Addr().Unmap()})
 			}
 		}
@@ -88,6 +88,6 @@ func usableNetworks() ([]network, error) {
 	return found, nil
 }
 
-// usable excludes what no server answers to: link-local addresses, which every
+// isUsable says whether a server can answer to the address: not to a link-local one, which every
 // interface has before DHCP is done.
-func usable(a netip.Addr) bool { return a.IsGlobalUnicast() && !a.IsLinkLocalUnicast() }
+func isUsable(a netip.Addr) bool { return a.IsGlobalUnicast() && !a.IsLinkLocalUnicast() }

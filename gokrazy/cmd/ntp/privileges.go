@@ -1,5 +1,5 @@
-// Rights: root opens what needs root, nobody runs the rest.
-// Spec: capabilities(7), prctl(2) PR_SET_KEEPCAPS.
+// Privileges: root opens what needs root; the rest runs as nobody.
+// Sources: capabilities(7), prctl(2) PR_SET_KEEPCAPS.
 
 package main
 
@@ -11,19 +11,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// nobody is a user and group that owns nothing.
-const nobody = 65534
+// nobodyID is a user and group that owns no files.
+const nobodyID = 65534
 
-// kept is what nobody still needs: setting the clock, and port 68 for DHCPINFORM.
-const kept = 1<<unix.CAP_SYS_TIME | 1<<unix.CAP_NET_BIND_SERVICE
+// keptCapabilities are what nobody still needs: to set the clock, and to use port 68 for
+// DHCPINFORM.
+const keptCapabilities = 1<<unix.CAP_SYS_TIME | 1<<unix.CAP_NET_BIND_SERVICE
 
-// dropPrivileges makes every thread of the process nobody's, with the kept
-// capabilities and no way to new ones. It does so in place: gokrazy's supervisor
-// forgets what exec.Cmd says about users, and a re-exec as gokrazy's own ntp does it
-// keeps a second process alive for good. The program must be built without cgo.
+// dropPrivileges makes every thread of the process run as nobody, with keptCapabilities and no way
+// to get others. It does so in this process: gokrazy's supervisor ignores the user of an
+// exec.Cmd, and a re-exec, as in gokrazy's own ntp, keeps a second process for ever. The program
+// must be built without cgo.
 func dropPrivileges() error {
 	if unix.Getuid() != 0 {
-		return nil // started by a user: the clock will refuse to be set, and say so
+		return nil // started by a user: setting the clock will fail with an error
 	}
 	if err := prctl(unix.PR_SET_KEEPCAPS, 1); err != nil {
 		return fmt.Errorf("keep capabilities: %w", err)
@@ -31,14 +32,14 @@ func dropPrivileges() error {
 	if err := syscall.Setgroups(nil); err != nil {
 		return fmt.Errorf("leave groups: %w", err)
 	}
-	if err := syscall.Setresgid(nobody, nobody, nobody); err != nil {
-		return fmt.Errorf("become group %d: %w", nobody, err)
+	if err := syscall.Setresgid(nobodyID, nobodyID, nobodyID); err != nil {
+		return fmt.Errorf("become group %d: %w", nobodyID, err)
 	}
-	if err := syscall.Setresuid(nobody, nobody, nobody); err != nil {
-		return fmt.Errorf("become user %d: %w", nobody, err)
+	if err := syscall.Setresuid(nobodyID, nobodyID, nobodyID); err != nil {
+		return fmt.Errorf("become user %d: %w", nobodyID, err)
 	}
-	if err := capset(kept); err != nil {
-		return fmt.Errorf("set capabilities %#x: %w", kept, err)
+	if err := capset(keptCapabilities); err != nil {
+		return fmt.Errorf("set capabilities %#x: %w", keptCapabilities, err)
 	}
 	if err := prctl(unix.PR_SET_NO_NEW_PRIVS, 1); err != nil {
 		return fmt.Errorf("no new privileges: %w", err)
@@ -46,7 +47,7 @@ func dropPrivileges() error {
 	return nil
 }
 
-// prctl and capset work on one thread; the runtime repeats them on each.
+// prctl, like capset, changes one thread; the runtime repeats it on each.
 func prctl(option, value uintptr) error {
 	if _, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, option, value, 0, 0, 0, 0); errno != 0 {
 		return errno

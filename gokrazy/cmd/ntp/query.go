@@ -1,5 +1,5 @@
-// One question to one NTP server: github.com/beevik/ntp is used here and for its
-// error values, nowhere else.
+// One question to one NTP server. Besides its constants and errors, github.com/beevik/ntp is used
+// only here.
 
 package main
 
@@ -12,12 +12,12 @@ import (
 	"github.com/beevik/ntp"
 )
 
-// askTimeout is for one server: name resolution and answer each.
+// askTimeout is the timeout of name resolution, and that of the answer.
 const askTimeout = 2 * time.Second
 
-// askServer returns what server (a name or address, with or without a port) says
-// if the answer may be used: synchronised, fresh, of sane distance (RFC 5905
-// appendix A.5.1.1, by the library's Validate). It blocks for 2 askTimeout at most.
+// askServer returns the time of server (a name or address, with or without a port) if the answer
+// may be used: synchronised, fresh, of plausible distance (RFC 5905 appendix A.5.1.1, by the
+// library's Validate). It blocks for 2 askTimeout at most.
 func askServer(ctx context.Context, server string) (sample, error) {
 	dialer := net.Dialer{Timeout: askTimeout}
 	r, err := ntp.QueryWithOptions(server, ntp.QueryOptions{

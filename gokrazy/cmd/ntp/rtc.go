@@ -1,5 +1,4 @@
-// The real-time clock that some boards have (Pi 5 with a battery, QEMU).
-// Spec: rtc(4).
+// The real-time clock that some boards have (Pi 5 with a battery, QEMU). Source: rtc(4).
 
 package main
 
@@ -16,7 +15,7 @@ import (
 // An rtc is an open real-time clock. The nil rtc is a board without one.
 type rtc struct{ file *os.File }
 
-// openRTC returns nil where there is none. It needs root; setting needs CAP_SYS_TIME only.
+// openRTC returns nil if there is none. It needs root; setTime needs CAP_SYS_TIME only.
 func openRTC(log *slog.Logger) *rtc {
 	f, err := os.Open("/dev/rtc0")
 	if errors.Is(err, fs.ErrNotExist) {
@@ -29,10 +28,10 @@ func openRTC(log *slog.Logger) *rtc {
 	return &rtc{f}
 }
 
-// set writes t at once, so that even a board that loses power a minute later starts
-// right. From then on the kernel repeats it every 11 minutes while the clock is
-// synchronised (CONFIG_RTC_SYSTOHC).
-func (r *rtc) set(log *slog.Logger, t time.Time) {
+// setTime writes t at once, so that even a board that loses power a minute later boots with the
+// right time. After that the kernel writes it every 11 minutes while the clock is synchronised
+// (CONFIG_RTC_SYSTOHC).
+func (r *rtc) setTime(log *slog.Logger, t time.Time) {
 	if r == nil {
 		return
 	}

@@ -1,4 +1,5 @@
-// Which servers are asked: those of the configuration, then those of DHCP, else the pool.
+// Which servers are asked: those of the configuration, then those of DHCP; if there are none, the
+// public pool.
 
 package main
 
@@ -15,8 +16,8 @@ import (
 // maxServers bounds one round: each server that does not answer costs askTimeout.
 const maxServers = 8
 
-// poolServers are asked when nobody names a server. The four names stand for
-// different servers (https://www.ntppool.org/en/use.html).
+// poolServers are asked if neither the configuration nor DHCP names a server. The four names stand
+// for different servers (https://www.ntppool.org/en/use.html).
 func poolServers() []string {
 	return []string{"0.pool.ntp.org", "1.pool.ntp.org", "2.pool.ntp.org", "3.pool.ntp.org"}
 }
@@ -39,15 +40,16 @@ func serverList(configured []string, fromDHCP []netip.Addr) []string {
 	return list[:min(len(list), maxServers)]
 }
 
-// configuredServers reads time.ntp. A file that is missing or broken leaves those of
-// the image; a broken one is logged.
+// configuredServers reads time.ntp. If the file is missing or broken, those of the image are used;
+// a broken one is logged.
 func configuredServers(log *slog.Logger, path string) []string {
 	if path == "" {
 		return nil
 	}
 	c, err := config.LoadBoard(config.ImageDefaults, path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		log.Error("configuration not used, time servers are those of the image, if any", "error", err)
+		log.Error("configuration not used, time servers are those of the image, if any",
+			"error", err)
 	}
 	return c.Time.NTP
 }

@@ -33,8 +33,10 @@ func TestServerList(t *testing.T) {
 	}{
 		{"nobody names one: the pool", nil, nil, poolServers()},
 		{"DHCP's replace the pool", nil, addresses("192.0.2.1"), []string{"192.0.2.1"}},
-		{"the owner's come before DHCP's", []string{"time.example"}, addresses("192.0.2.1"), []string{"time.example", "192.0.2.1"}},
-		{"each once, at its best rank", []string{"192.0.2.1", "b"}, addresses("192.0.2.2", "192.0.2.1"), []string{"192.0.2.1", "b", "192.0.2.2"}},
+		{"the owner's come before DHCP's", []string{"time.example"}, addresses("192.0.2.1"),
+			[]string{"time.example", "192.0.2.1"}},
+		{"each once, at its best rank", []string{"192.0.2.1", "b"}, addresses("192.0.2.2", "192.0.2.1"),
+			[]string{"192.0.2.1", "b", "192.0.2.2"}},
 		{"no more than a round can ask", many, nil, many[:maxServers]},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -50,7 +52,8 @@ func TestConfiguredServers(t *testing.T) {
 		name, file string
 		want       []string
 	}{
-		{"the owner's, in the owner's order", `{"time": {"ntp": ["b.example", "192.0.2.1"]}}`, []string{"b.example", "192.0.2.1"}},
+		{"the owner's, in the owner's order", `{"time": {"ntp": ["b.example", "192.0.2.1"]}}`,
+			[]string{"b.example", "192.0.2.1"}},
 		{"a configuration without any", `{}`, nil},
 		{"a broken configuration", `{"time":`, nil},
 	} {

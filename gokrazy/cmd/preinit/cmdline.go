@@ -1,5 +1,5 @@
 // The kernel's command line: which root, which init.
-// Spec: Linux Documentation/admin-guide/kernel-parameters.rst, init/do_mounts.c.
+// Sources: Linux Documentation/admin-guide/kernel-parameters.rst, init/do_mounts.c.
 
 package main
 
@@ -15,26 +15,25 @@ import (
 // defaultInit is gokrazy's.
 const defaultInit = "/gokrazy/init"
 
-// errBadRoot means that the command line names no root, or not in the one way that
-// our command lines do.
+// errBadRoot means that the command line names no root, or not in the form that camctl writes.
 var errBadRoot = errors.New("want root=PARTUUID=GUID/PARTNROFF=N")
 
-// A rootName is a partition by the GUID of another on the same disk and the distance
-// from there.
+// A rootName names a partition by the GUID of another one on the same disk, and by how many
+// partitions it comes after that.
 type rootName struct {
 	partition disk.GUID
 	offset    int
 }
 
-// wanted is what the command line asks for.
-type wanted struct {
+// bootOptions are the options of the command line that preinit reads.
+type bootOptions struct {
 	root rootName
 	init string
 }
 
 // parseCmdline takes, as the kernel does, the last root= and the last init=.
-func parseCmdline(line string) (wanted, error) {
-	w, root := wanted{init: defaultInit}, ""
+func parseCmdline(line string) (bootOptions, error) {
+	w, root := bootOptions{init: defaultInit}, ""
 	for _, word := range strings.Fields(line) {
 		if v, ok := strings.CutPrefix(word, "root="); ok {
 			root = v
@@ -45,12 +44,12 @@ func parseCmdline(line string) (wanted, error) {
 	}
 	var err error
 	if w.root, err = parseRoot(root); err != nil {
-		return wanted{}, fmt.Errorf("command line: root=%q: %w", root, err)
+		return bootOptions{}, fmt.Errorf("command line: root=%q: %w", root, err)
 	}
 	return w, nil
 }
 
-// parseRoot reads "PARTUUID=60c24cc1-…/PARTNROFF=1"; without an offset it is 0.
+// parseRoot reads "PARTUUID=60c24cc1-…/PARTNROFF=1"; a missing offset is 0.
 func parseRoot(s string) (rootName, error) {
 	id, ok := strings.CutPrefix(s, "PARTUUID=")
 	if !ok {

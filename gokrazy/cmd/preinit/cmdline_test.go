@@ -11,25 +11,26 @@ import (
 const exampleRoot = "root=PARTUUID=60c24cc1-f3f9-427a-8199-5b1ce0010001"
 
 // exampleGUID is what exampleRoot names.
-var exampleGUID = disk.GUID{0xc1, 0x4c, 0xc2, 0x60, 0xf9, 0xf3, 0x7a, 0x42, 0x81, 0x99, 0x5b, 0x1c,
-	0xe0, 0x01, 0x00, 0x01}
+var exampleGUID = disk.GUID{0xc1, 0x4c, 0xc2, 0x60, 0xf9, 0xf3, 0x7a, 0x42, 0x81, 0x99, 0x5b, 0x1c, 0xe0, 0x01,
+	0x00, 0x01}
 
 func TestParseCmdline(t *testing.T) {
 	for _, c := range []struct {
 		name, line string
-		want       wanted
+		want       bootOptions
 	}{
-		{"root A of an image",
-			"console=ttyAMA0 console=ttyO0,115200 " + exampleRoot + "/PARTNROFF=1 init=/gokrazy/init rootwait panic=10\n   ",
-			wanted{rootName{exampleGUID, 1}, "/gokrazy/init"}},
+		{"root A of an image", "console=ttyAMA0 console=ttyO0,115200 " + exampleRoot +
+			"/PARTNROFF=1 init=/gokrazy/init rootwait panic=10\n   ",
+			bootOptions{rootName{exampleGUID, 1}, "/gokrazy/init"}},
 		{"root B, marked by gokrazy", exampleRoot + "/PARTNROFF=2 gokrazy.try_boot_inactive=1",
-			wanted{rootName{exampleGUID, 2}, "/gokrazy/init"}},
-		{"no offset", exampleRoot, wanted{rootName{exampleGUID, 0}, "/gokrazy/init"}},
+			bootOptions{rootName{exampleGUID, 2}, "/gokrazy/init"}},
+		{"no offset", exampleRoot, bootOptions{rootName{exampleGUID, 0}, "/gokrazy/init"}},
 		{"capitals", strings.ToUpper(exampleRoot[len("root=PARTUUID="):]) + " root=PARTUUID=" +
-			strings.ToUpper(exampleRoot[len("root=PARTUUID="):]), wanted{rootName{exampleGUID, 0}, "/gokrazy/init"}},
+			strings.ToUpper(exampleRoot[len("root=PARTUUID="):]),
+			bootOptions{rootName{exampleGUID, 0}, "/gokrazy/init"}},
 		{"the last of two counts, as in the kernel", "root=/dev/sda1 init=/a " + exampleRoot + " init=/b",
-			wanted{rootName{exampleGUID, 0}, "/b"}},
-		{"an init that is no path", exampleRoot + " init=sh", wanted{rootName{exampleGUID, 0}, "/gokrazy/init"}},
+			bootOptions{rootName{exampleGUID, 0}, "/b"}},
+		{"an init that is no path", exampleRoot + " init=sh", bootOptions{rootName{exampleGUID, 0}, "/gokrazy/init"}},
 	} {
 		if got, err := parseCmdline(c.line); err != nil || got != c.want {
 			t.Errorf("%s: parseCmdline(%q) = %v, %v, want %v", c.name, c.line, got, err, c.want)

@@ -1,13 +1,13 @@
-// Command preinit is /init of the initramfs of a board whose kernel has its storage
-// drivers in modules. It mounts /dev, /proc and /sys, loads the early modules, finds
-// the root that the command line names, and becomes the root's init. Meanwhile a
-// second process of it loads the late modules: those of network, USB and camera.
+// Command preinit is /init of the initramfs of a board whose kernel has its storage drivers in
+// modules. It mounts /dev, /proc and /sys, loads the early modules, finds the root that the
+// command line names, and becomes the root's init. Meanwhile a second process of it loads the
+// late modules: those of network, USB and camera.
 //
-// All modules lie in here and none in the root, because they belong to the kernel:
-// an old root that is booted again with a newer kernel finds its camera all the same.
+// All modules are in the initramfs and none in the root, because they belong to the kernel: an
+// old root that is booted again with a newer kernel still finds its camera.
 //
-// It owns the initramfs and frees it. It reads the kernel's command line and the
-// disk's partition table, nothing else. Times are the kernel's uptime.
+// It owns the initramfs and frees it. It reads the kernel's command line and the disk's
+// partition table, nothing else. Times are the kernel's uptime.
 //
 // Sources: Linux Documentation/filesystems/ramfs-rootfs-initramfs.rst, switch_root(8).
 package main
@@ -28,13 +28,13 @@ func main() {
 		loadLate(os.Stderr)
 		return
 	}
-	giveUp(os.Stderr, run(os.Stderr))
+	restartBoard(os.Stderr, run(os.Stderr))
 }
 
-// run ends as another program; it comes back with an error only.
+// run becomes the root's init; it returns only with an error.
 func run(console io.Writer) error {
 	started := uptime()
-	if err := mountKernel(); err != nil {
+	if err := mountKernelFilesystems(); err != nil {
 		return err
 	}
 	cmdline, err := os.ReadFile("/proc/cmdline")
@@ -51,7 +51,7 @@ func run(console io.Writer) error {
 		// Without network and camera the board is of little use, but it can be updated.
 		fmt.Fprintf(console, "preinit: late modules stay out: %v\n", err)
 	}
-	waited := stopwatch()
+	waited := startStopwatch()
 	root, err := waitForRoot(console, want.root)
 	if err != nil {
 		return err
@@ -60,15 +60,15 @@ func run(console io.Writer) error {
 	if err := mountRoot(root); err != nil {
 		return err
 	}
-	fmt.Fprintf(console, "preinit READY modules=%d failed=%d load=%dms root=%s wait=%dms start=%.3fs up=%.3fs\n",
+	fmt.Fprintf(console,
+		"preinit READY modules=%d failed=%d load=%dms root=%s wait=%dms start=%.3fs up=%.3fs\n",
 		early.loaded, early.failed, early.took.Milliseconds(), root, found.Milliseconds(),
 		started.Seconds(), uptime().Seconds())
-	return enter(want.init, loader)
+	return enterRoot(want.init, loader)
 }
 
-// mountKernel mounts what the modules make visible and what the root's init finds
-// mounted already.
-func mountKernel() error {
+// mountKernelFilesystems mounts the kernel's own file systems; the root's init finds them mounted.
+func mountKernelFilesystems() error {
 	for _, m := range kernelMounts {
 		if err := unix.Mount(m.kind, m.at, m.kind, 0, ""); err != nil {
 			return fmt.Errorf("mount %s on %s: %w", m.kind, m.at, err)
@@ -86,8 +86,8 @@ func uptime() time.Duration {
 	return time.Duration(ts.Nano())
 }
 
-// stopwatch starts now and returns a function that says how long ago that was.
-func stopwatch() func() time.Duration {
+// startStopwatch returns a function that returns the time since this call.
+func startStopwatch() func() time.Duration {
 	from := uptime()
 	return func() time.Duration { return uptime() - from }
 }

@@ -1,5 +1,5 @@
-// Modules: those of a folder in the order of their names, and the process that loads
-// the late ones. Spec: init_module(2).
+// Modules are loaded by folder, in the order of their names; a process of its own loads the late
+// ones. Source: init_module(2).
 
 package main
 
@@ -17,17 +17,17 @@ import (
 	"github.com/krazycam/krazycam/gokrazy/initramfs"
 )
 
-// A tally is what loading a folder came to.
-type tally struct {
+// A loadResult counts what happened to the modules of a folder.
+type loadResult struct {
 	loaded, failed int
 	took           time.Duration
 }
 
-// loadFolder loads every module of a folder and removes them, which frees their
-// memory. A failure costs one line and what hangs on that module, not the board.
-func loadFolder(console io.Writer, folder string) tally {
-	took := stopwatch()
-	var t tally
+// loadFolder loads every module of a folder and removes the files, which frees their memory. A
+// failure is reported and costs what needs that module, not the board.
+func loadFolder(console io.Writer, folder string) loadResult {
+	took := startStopwatch()
+	var t loadResult
 	entries, err := os.ReadDir(folder) // sorted by name: in load order
 	if err != nil {
 		fmt.Fprintf(console, "preinit: modules: %v\n", err)
@@ -48,19 +48,21 @@ func loadFolder(console io.Writer, folder string) tally {
 	return t
 }
 
-// signed ends a module that has a signature behind it. Source: Linux include/linux/module_signature.h.
-const signed = "~Module signature appended~\n"
+// signatureMarker ends the file of a module with a signature. Source: Linux
+// include/linux/module_signature.h.
+const signatureMarker = "~Module signature appended~\n"
 
-// loadModule hides the signature of a module from the kernel, which would check it. That
-// proves nothing about a file out of the same archive as this program, and takes three
-// quarters of the time: 18 modules in 566 ms with it, in 135 ms without, the stream's start
-// 1.0 s later (QEMU, -icount with 2 ns an instruction). A kernel that insists on it gets it.
+// loadModule passes a module without its signature to the kernel, which would check it. The check
+// proves nothing about a file from the same archive as this program, and takes three quarters of
+// the time: 18 modules took 566 ms with it and 135 ms without, and the stream started 1.0 s
+// later with it (QEMU, -icount with 2 ns an instruction). A kernel that requires the signature
+// gets it.
 func loadModule(path string) error {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	err = unix.InitModule(bytes.TrimSuffix(b, []byte(signed)), "")
+	err = unix.InitModule(bytes.TrimSuffix(b, []byte(signatureMarker)), "")
 	if errors.Is(err, unix.EKEYREJECTED) || errors.Is(err, unix.EPERM) {
 		err = unix.InitModule(b, "")
 	}
@@ -70,10 +72,9 @@ func loadModule(path string) error {
 	return nil
 }
 
-// startLoader starts this program once more, as the process that loads the late
-// modules, and gives its number. It keeps the initramfs as its root when this process
-// moves on, runs while the card is still waking up and while the root's init starts,
-// and the root's init waits for it.
+// startLoader starts this program again, as the process that loads the late modules, and returns
+// its process ID. That process keeps the initramfs as its root when this one enters the other
+// root. It runs while the card starts and while the root's init starts, which waits for it.
 func startLoader() (int, error) {
 	p, err := os.StartProcess("/"+initramfs.InitName, []string{"preinit-modules"}, &os.ProcAttr{
 		Dir: "/", Env: os.Environ(), Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
@@ -84,7 +85,7 @@ func startLoader() (int, error) {
 	return p.Pid, nil
 }
 
-// loadLate is all that the second process does; the program's own file goes last.
+// loadLate does the work of the second process. It removes the program's own file last.
 func loadLate(console io.Writer) {
 	t := loadFolder(console, "/"+initramfs.LateFolder)
 	if err := os.Remove("/" + initramfs.InitName); err != nil {

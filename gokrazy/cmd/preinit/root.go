@@ -1,5 +1,5 @@
-// The root: found on the disk whose partition table holds the named GUID.
-// Spec: https://www.kernel.org/doc/Documentation/ABI/testing/sysfs-block
+// The root is found on the disk whose partition table has the named GUID.
+// Source: https://www.kernel.org/doc/Documentation/ABI/testing/sysfs-block
 
 package main
 
@@ -19,18 +19,17 @@ import (
 )
 
 const (
-	// rootTimeout: a card answers within a second of its driver's start; what is
-	// not there after ten will not come. U-Boot's watchdog bites after 60.
+	// rootTimeout: a card answers within a second of its driver's start; one that is missing
+	// after ten will not answer. The watchdog that U-Boot started resets the board after 60 s.
 	rootTimeout = 10 * time.Second
-	// rootComplaintAfter is when the console says what is missing: there is time to read
-	// it until rootTimeout.
-	rootComplaintAfter = 3 * time.Second
-	rootPollInterval   = 20 * time.Millisecond
+	// rootReportDelay is when the console gets a message: it can be read until rootTimeout.
+	rootReportDelay   = 3 * time.Second
+	rootRetryInterval = 20 * time.Millisecond
 )
 
 var errNoRoot = errors.New("no such partition on any disk")
 
-// disks is where the kernel shows disks and partitions.
+// disks is the kernel's list of disks and partitions.
 type disks struct {
 	sys  fs.FS // /sys/class/block
 	open func(name string) (io.ReaderAt, func() error, error)
@@ -46,10 +45,10 @@ func kernelDisks() disks {
 	}}
 }
 
-// waitForRoot gives the root's node, such as /dev/mmcblk0p2, as soon as it is there.
+// waitForRoot returns the root's node, such as /dev/mmcblk0p2, as soon as it exists.
 func waitForRoot(console io.Writer, want rootName) (string, error) {
 	d := kernelDisks()
-	begin, told := uptime(), false
+	begin, reported := uptime(), false
 	for {
 		name, err := d.findRoot(want)
 		if err == nil {
@@ -59,16 +58,16 @@ func waitForRoot(console io.Writer, want rootName) (string, error) {
 		if waited >= rootTimeout {
 			return "", err
 		}
-		if waited >= rootComplaintAfter && !told {
-			told = true
-			complain(console, err, rootTimeout-waited)
+		if waited >= rootReportDelay && !reported {
+			reported = true
+			reportFailure(console, err, rootTimeout-waited)
 		}
-		time.Sleep(rootPollInterval)
+		time.Sleep(rootRetryInterval)
 	}
 }
 
-// findRoot looks once. Should two disks have the partition, such as a card and a copy of
-// it in the built-in memory, the first counts: the kernel numbers the card first.
+// findRoot searches the present disks once. If two disks have the partition, such as a card and a
+// copy of it in the built-in memory, the first counts: the kernel numbers the card first.
 func (d disks) findRoot(want rootName) (string, error) {
 	entries, err := fs.ReadDir(d.sys, ".")
 	if err != nil {
@@ -81,14 +80,14 @@ func (d disks) findRoot(want rootName) (string, error) {
 		}
 		size := d.readNumber(e.Name(), "size") * disk.SectorSize
 		if size <= 0 {
-			continue // a reader without a card, a loop device without a file
+			continue // a card reader without a card, a loop device without a file
 		}
 		seen = append(seen, e.Name())
 		number, err := d.partitionNumber(e.Name(), size, want)
 		if err != nil {
-			continue // no table, or another: the message below names the disk
+			continue // no partition table, or another one: the error below names the disk
 		}
-		if name, ok := d.partitionNode(e.Name(), number); ok {
+		if name, ok := d.partitionName(e.Name(), number); ok {
 			return name, nil
 		}
 	}
@@ -99,7 +98,7 @@ func (d disks) findRoot(want rootName) (string, error) {
 		errNoRoot, want.partition, want.offset, strings.Join(seen, ", "))
 }
 
-// partitionNumber gives the number of the wanted partition in a disk's table.
+// partitionNumber returns the number of the wanted partition in a disk's table.
 func (d disks) partitionNumber(name string, size int64, want rootName) (int, error) {
 	r, shut, err := d.open(name)
 	if err != nil {
@@ -110,15 +109,16 @@ func (d disks) partitionNumber(name string, size int64, want rootName) (int, err
 	if err != nil {
 		return 0, err
 	}
-	i := slices.IndexFunc(table.Partitions, func(p disk.Partition) bool { return p.ID == want.partition })
+	isWanted := func(p disk.Partition) bool { return p.ID == want.partition }
+	i := slices.IndexFunc(table.Partitions, isWanted)
 	if i < 0 {
 		return 0, errNoRoot
 	}
 	return i + 1 + want.offset, nil
 }
 
-// partitionNode gives the name of a disk's partition: mmcblk0 has mmcblk0p2, vda has vda2.
-func (d disks) partitionNode(name string, number int) (string, bool) {
+// partitionName returns the name of a disk's partition: mmcblk0 has mmcblk0p2, vda has vda2.
+func (d disks) partitionName(name string, number int) (string, bool) {
 	entries, err := fs.ReadDir(d.sys, name)
 	if err != nil {
 		return "", false
@@ -131,7 +131,7 @@ func (d disks) partitionNode(name string, number int) (string, bool) {
 	return "", false
 }
 
-// readNumber reads a number of sysfs; 0 if there is none.
+// readNumber reads a number from sysfs; 0 if there is none.
 func (d disks) readNumber(dir, file string) int64 {
 	b, err := fs.ReadFile(d.sys, path.Join(dir, file))
 	if err != nil {

@@ -27,8 +27,8 @@ func diskWith(t *testing.T, first disk.GUID) []byte {
 	for i := range 4 {
 		id := first
 		id[15] += byte(i)
-		table.Partitions = append(table.Partitions, disk.Partition{Type: disk.TypeLinux, ID: id,
-			Start: int64(i+1) * 65536, Size: 65536})
+		table.Partitions = append(table.Partitions,
+			disk.Partition{Type: disk.TypeLinux, ID: id, Start: int64(i+1) * 65536, Size: 65536})
 	}
 	if err := disk.WriteTable(f, table); err != nil {
 		t.Fatal(err)
@@ -80,7 +80,8 @@ func TestFindRootOnTheDiskWithTheGUID(t *testing.T) {
 		{"root B", map[string][]byte{"mmcblk0": ours}, 2, "mmcblk0p3"},
 		{"QEMU's disk", map[string][]byte{"vda": ours}, 1, "vda2"},
 		{"a stranger's card before it", map[string][]byte{"mmcblk0": other, "mmcblk1": ours}, 1, "mmcblk1p2"},
-		{"a copy of the card in the built-in memory", map[string][]byte{"mmcblk0": ours, "mmcblk1": ours}, 1, "mmcblk0p2"},
+		{"a copy of the card in the built-in memory", map[string][]byte{"mmcblk0": ours, "mmcblk1": ours}, 1,
+			"mmcblk0p2"},
 		{"a reader without a card and a disk without a table",
 			map[string][]byte{"sda": nil, "sdb": make([]byte, mib), "sdc": ours}, 1, "sdc2"},
 		{"a damaged backup", map[string][]byte{"mmcblk0": torn}, 1, "mmcblk0p2"},

@@ -1,5 +1,5 @@
-// The way into the root, and what to do if there is none.
-// Spec: mount(2), chroot(2), reboot(2); switch_root(8) takes the same steps.
+// Enters the root, or restarts the board if there is none.
+// Sources: mount(2), chroot(2), reboot(2); switch_root(8) takes the same steps.
 
 package main
 
@@ -18,14 +18,16 @@ import (
 
 const (
 	rootFolder = "/root"
-	// readingTime is how long a message stands before the board starts again.
-	readingTime = 10 * time.Second
+	// messageTime is how long a message can be read before the board restarts.
+	messageTime = 10 * time.Second
 )
 
-// kernelMounts move into the root with us.
-var kernelMounts = []struct{ kind, at string }{{"devtmpfs", "/dev"}, {"proc", "/proc"}, {"sysfs", "/sys"}}
+// kernelMounts move into the root, too.
+var kernelMounts = []struct{ kind, at string }{
+	{"devtmpfs", "/dev"}, {"proc", "/proc"}, {"sysfs", "/sys"},
+}
 
-// mountRoot mounts the root read-only, as the kernel would.
+// mountRoot mounts the root read-only, as the kernel does on other boards.
 func mountRoot(node string) error {
 	if err := unix.Mount(node, rootFolder, "squashfs", unix.MS_RDONLY, ""); err != nil {
 		return fmt.Errorf("mount %s as squashfs: %w", node, err)
@@ -33,9 +35,9 @@ func mountRoot(node string) error {
 	return nil
 }
 
-// enter makes the mounted root / and becomes its init, which learns from the
-// environment which process still loads modules.
-func enter(init string, loader int) error {
+// enterRoot makes the mounted root / and becomes its init, to which the environment says which
+// process still loads modules.
+func enterRoot(init string, loader int) error {
 	for _, m := range kernelMounts {
 		if err := unix.Mount(m.at, rootFolder+m.at, "", unix.MS_MOVE, ""); err != nil {
 			return fmt.Errorf("move %s into the root: %w", m.at, err)
@@ -57,22 +59,22 @@ func enter(init string, loader int) error {
 	return nil
 }
 
-// complain says on the console why the board does not start.
-func complain(console io.Writer, cause error, rest time.Duration) {
+// reportFailure says on the console why the board does not start.
+func reportFailure(console io.Writer, cause error, rest time.Duration) {
 	fmt.Fprintf(console, "\npreinit: THIS BOARD DOES NOT START: %v\n"+
 		"preinit: is the card in, and flashed with a krazycam image? Starting again in %v\n",
 		cause, rest.Round(time.Second))
 }
 
-// giveUp starts the board again: the card may only have a bad contact, and a root on
-// trial has lost its turn by then.
-func giveUp(console io.Writer, cause error) {
-	if !errors.Is(cause, errNoRoot) { // else it stands there already
-		complain(console, cause, readingTime)
-		time.Sleep(readingTime)
+// restartBoard restarts the board: perhaps the card only has a bad contact, and after a restart
+// the previous root boots instead of one on trial.
+func restartBoard(console io.Writer, cause error) {
+	if !errors.Is(cause, errNoRoot) { // waitForRoot has reported that already
+		reportFailure(console, cause, messageTime)
+		time.Sleep(messageTime)
 	}
 	unix.Sync()
 	err := unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART)
-	// Process 1 ends now, and the kernel starts again by itself: panic= says when.
+	// Process 1 ends now, and the kernel panics and restarts: panic= says when.
 	fmt.Fprintf(console, "preinit: reboot: %v\n", err)
 }

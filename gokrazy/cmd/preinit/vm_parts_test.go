@@ -46,7 +46,8 @@ func program(t *testing.T, pkg string) []byte {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "program")
 	command(t, []string{"GOOS=linux", "GOARCH=arm", "GOARM=7", "CGO_ENABLED=0"}, "go", "build", "-trimpath",
-		"-tags", "gokrazy,netgo,osusergo", "-ldflags", "-s -w -buildid= -X main.buildTime=1767225600", "-o", file, pkg)
+		"-tags", "gokrazy,netgo,osusergo", "-ldflags", "-s -w -buildid= -X main.buildTime=1767225600", "-o", file,
+		pkg)
 	b, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -76,8 +77,8 @@ func bootFiles(t *testing.T) (kernel, initrd, arguments string) {
 	defer f.Close()
 	started := time.Now()
 	init := program(t, ".")
-	r, err := initramfs.Build(f, initramfs.Config{Init: init, Modules: os.DirFS(releases[0]),
-		Early: b.EarlyModules, Late: b.LateModules})
+	r, err := initramfs.Build(f,
+		initramfs.Config{Init: init, Modules: os.DirFS(releases[0]), Early: b.EarlyModules, Late: b.LateModules})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +102,8 @@ func card(t *testing.T) string {
 	for i, size := range []int64{32 * mib, 32 * mib, 16 * mib, 32 * mib} {
 		id := exampleGUID
 		id[15] += byte(i)
-		table.Partitions = append(table.Partitions, disk.Partition{Type: disk.TypeLinux, ID: id, Start: 4 * mib, Size: size})
+		table.Partitions = append(table.Partitions,
+			disk.Partition{Type: disk.TypeLinux, ID: id, Start: 4 * mib, Size: size})
 		if i > 0 {
 			table.Partitions[i].Start = table.Partitions[i-1].Start + table.Partitions[i-1].Size
 		}

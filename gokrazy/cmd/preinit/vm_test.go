@@ -95,9 +95,8 @@ func TestBoardStartsItsRootWithModulesOfTheInitramfsInVM(t *testing.T) {
 	}{
 		{"the root is found", regexp.MustCompile(`^preinit READY modules=\d+ failed=0 .* root=/dev/vda2 `), false},
 		{"all late modules load", regexp.MustCompile(`^preinit LOADED modules=\d+ failed=0 `), false},
-		// modules=0 where they were loaded first.
 		{"init waits for the modules and takes the seed",
-			regexp.MustCompile(`^init READY .* modules=\d+ms seed=taken `), false},
+			regexp.MustCompile(`^init READY .* modules=\d+ms seed=taken `), false}, // 0 where they were loaded first
 		{"the camera is a video node", regexp.MustCompile(`Found UVC 1\.00 device Virtual UVC`), false},
 		{"the kernel frees the packed archive", regexp.MustCompile(`Freeing initrd memory: `), false},
 		{"preinit frees what was unpacked", freed, false},
@@ -110,8 +109,8 @@ func TestBoardStartsItsRootWithModulesOfTheInitramfsInVM(t *testing.T) {
 			all = all && want[i].seen
 		}
 		return all
-	}, append(drive(card(t)),
-		"-netdev", "user,id=n,restrict=on", "-device", "virtio-net-pci,netdev=n", "-device", "qemu-xhci",
+	}, append(drive(card(t)), "-netdev", "user,id=n,restrict=on", "-device", "virtio-net-pci,netdev=n", "-device",
+		"qemu-xhci",
 		"-chardev", "socket,id=camera,server=on,wait=off,path="+socket, "-device", "usb-redir,chardev=camera")...)
 	for _, w := range want {
 		if !w.seen {
