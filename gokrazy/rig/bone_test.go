@@ -34,7 +34,7 @@ func builtBone(t *testing.T) string {
 func TestBoneStreamsThroughUBootToIndependentDecodersInVM(t *testing.T) {
 	image := builtBone(t)
 	before := hashOf(t, image)
-	ctx, cancel := context.WithTimeout(context.Background(), 6*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	g := startRig(ctx, t, image)
 	g.checkStart(ctx, t)
@@ -44,6 +44,7 @@ func TestBoneStreamsThroughUBootToIndependentDecodersInVM(t *testing.T) {
 		t.Error(err)
 	}
 	g.checkEveryFrame(t)
+	g.stopDecoders()
 	g.checkWire(t)
 	if after := hashOf(t, image); after != before {
 		t.Errorf("sha256 of the image = %s afterwards, %s before", after, before)
@@ -60,7 +61,7 @@ func (g *rig) checkEveryFrame(t *testing.T) {
 	defer tick.Stop()
 	// ffmpeg reads RTCP before RTP: a BYE must not come while packets wait there.
 	still := 0
-	for seen, end := -1, time.Now().Add(5*time.Second); still < 10 && time.Now().Before(end); <-tick.C {
+	for seen, end := -1, time.Now().Add(g.slower.limit(5*time.Second)); still < 10 && time.Now().Before(end); <-tick.C {
 		still++
 		if n := len(ffmpeg.sightings()); n != seen || n < g.tap.counted().frames-3 {
 			seen, still = n, 0
@@ -70,7 +71,7 @@ func (g *rig) checkEveryFrame(t *testing.T) {
 	if _, err := g.tap.out.WriteToUDPAddrPort(bye, netip.AddrPortFrom(rtp.Addr(), rtp.Port()+1)); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(5 * time.Second); len(ffmpeg.sightings()) < g.tap.counted().frames &&
+	for deadline := time.Now().Add(g.slower.limit(5 * time.Second)); len(ffmpeg.sightings()) < g.tap.counted().frames &&
 		time.Now().Before(deadline); {
 		<-tick.C
 	}

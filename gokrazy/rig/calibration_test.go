@@ -4,10 +4,15 @@
 package rig
 
 import (
+	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/krazycam/krazycam/gokrazy/vm"
 )
 
 // kernelTimes is how long the kernel of a board's image takes from its first instruction to
@@ -64,19 +69,26 @@ func (c calibration) limit(d time.Duration) time.Duration {
 }
 
 // minFPS is the least rate that a board may decode a camera of 30 pictures a second at. A board
-// that is too slow for all pictures encodes every second, then every third (package overload), so
-// the rate falls in steps; 25, 12 and 8 are five sixths of 30, 15 and 10.
+// that is too slow for all pictures encodes every second or every third (package overload), so the
+// rate falls in steps: 12 and 8 are four fifths of 15 and 10. Below that the camera, which a
+// program plays on the same machine, is too slow as well.
 func (c calibration) minFPS() float64 {
-	switch {
-	case c < noise:
+	if c < noise {
 		return rigMinFPS
-	case c < 2:
-		return 12
-	case c < 3:
-		return 8
-	default:
-		return rigMinFPS / float64(c)
 	}
+	return min(12, 16/float64(c))
+}
+
+// smallerPictures says that the board was too slow even for every third picture and halved their
+// sides, as it should: they cannot be compared with the camera's.
+func (g *rig) smallerPictures() bool {
+	if g.slower < noise {
+		return false
+	}
+	full := fmt.Sprintf("size=%dx%d", rigSize.Width, rigSize.Height)
+	return slices.ContainsFunc(g.Lines(), func(l vm.Line) bool {
+		return strings.Contains(l.Text, `msg="load changes the stream"`) && !strings.Contains(l.Text, full)
+	})
 }
 
 func TestCalibrationScalesTimesAndRates(t *testing.T) {
@@ -88,9 +100,9 @@ func TestCalibrationScalesTimesAndRates(t *testing.T) {
 	}{
 		{"a faster machine gets no stricter limits", time.Second, 25, 60 * time.Millisecond},
 		{"noise scales nothing", 2400 * time.Millisecond, 25, 60 * time.Millisecond},
-		{"a little slower costs every second picture", 3 * time.Second, 12, 90 * time.Millisecond},
+		{"a little slower costs every second picture", 2600 * time.Millisecond, 12, 78 * time.Millisecond},
 		{"twice as slow may cost two of three", 4 * time.Second, 8, 120 * time.Millisecond},
-		{"five times", 10 * time.Second, 5, 300 * time.Millisecond},
+		{"four times", 8 * time.Second, 4, 240 * time.Millisecond},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := calibrated(c.took, 2*time.Second)

@@ -62,6 +62,7 @@ type decoder struct {
 	size   virtualcam.Size
 	source *rigSource
 	stderr bytes.Buffer // read once the process has ended
+	stop   func()       // ends the process, once
 
 	mu    sync.Mutex
 	seen  []sighting
@@ -69,8 +70,8 @@ type decoder struct {
 	fit   fidelity
 }
 
-// startDecoder runs a program that writes raw I420 pictures to its stdout. It ends with
-// the test.
+// startDecoder runs a program that writes raw I420 pictures of size s to its stdout. It ends with
+// stop, at the latest with the test.
 func startDecoder(t *testing.T, source *rigSource, s virtualcam.Size, name string, args ...string) *decoder {
 	t.Helper()
 	d := &decoder{name: name, size: s, source: source}
@@ -86,7 +87,7 @@ func startDecoder(t *testing.T, source *rigSource, s virtualcam.Size, name strin
 	}
 	done := make(chan struct{})
 	go func() { defer close(done); d.read(out) }()
-	t.Cleanup(func() {
+	d.stop = sync.OnceFunc(func() {
 		cancel()
 		<-done
 		_ = cmd.Wait()          // killed
@@ -94,16 +95,19 @@ func startDecoder(t *testing.T, source *rigSource, s virtualcam.Size, name strin
 			t.Errorf("%s complains: %s", name, d.stderr.String())
 		}
 	})
+	t.Cleanup(d.stop)
 	return d
 }
 
-// startGStreamer decodes with a jitter buffer of 20 ms.
+// startGStreamer decodes with a jitter buffer of 20 ms. Smaller pictures, which a board that is too
+// slow sends, are enlarged, so that all that come out have the size that is read.
 func startGStreamer(t *testing.T, source *rigSource, s virtualcam.Size, port netip.AddrPort) *decoder {
 	return startDecoder(t, source, s, "gst-launch-1.0", "-q", "udpsrc", "address=127.0.0.1",
 		fmt.Sprintf("port=%d", port.Port()),
 		"caps=application/x-rtp,media=video,encoding-name=VP8,payload=96,clock-rate=90000", "!",
 		"rtpjitterbuffer", "latency=20", "!", "rtpvp8depay", "!", "vp8dec", "!",
-		"video/x-raw,format=I420", "!", "fdsink", "fd=1", "sync=false")
+		"videoscale", "!", fmt.Sprintf("video/x-raw,format=I420,width=%d,height=%d", s.Width, s.Height), "!",
+		"fdsink", "fd=1", "sync=false")
 }
 
 // startFFmpeg decodes what an SDP announces, and returns when it listens. It gives up
@@ -120,7 +124,8 @@ func startFFmpeg(t *testing.T, source *rigSource, s virtualcam.Size, port netip.
 	}
 	d := startDecoder(t, source, s, "ffmpeg", "-nostdin", "-loglevel", "warning",
 		"-protocol_whitelist", "file,udp,rtp", "-threads", "1",
-		"-i", sdp, "-fps_mode", "passthrough", "-enc_time_base", "-1", "-pix_fmt", "yuv420p", "-f", "rawvideo", "pipe:1")
+		"-i", sdp, "-fps_mode", "passthrough", "-enc_time_base", "-1", "-s", fmt.Sprintf("%dx%d", s.Width, s.Height),
+		"-pix_fmt", "yuv420p", "-f", "rawvideo", "pipe:1")
 	waitBound(t, port)
 	return d
 }
