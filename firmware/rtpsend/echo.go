@@ -34,11 +34,7 @@ func (s *Sender) exchangeEchoes() {
 			return
 		case err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
 			// An ICMP error about a request: the next one may fare better.
-			select {
-			case <-s.done:
-				return
-			case <-time.After(receivePause):
-			}
+			s.pause(receivePause)
 		}
 	}
 }

@@ -144,7 +144,7 @@ func newRigWith(t testing.TB, cfg Config) *rig {
 // newBenchRig is a rig whose packets go nowhere.
 func newBenchRig(t testing.TB) *rig {
 	r := newRig(t)
-	r.Sender.media = discard{}
+	r.Sender.wire.conn = discard{}
 	return r
 }
 

@@ -119,19 +119,19 @@ func FuzzByeAndDescription(f *testing.F) {
 func FuzzSRTCP(f *testing.F) {
 	f.Add(marshal(f, pli(testSSRC)), true)
 	f.Add(make([]byte, 60), false)
-	cloaks := map[bool]Config{}
+	configs := map[bool]Config{}
 	for gcm, profile := range map[bool]string{true: ProfileGCM, false: ProfileCM} {
 		cfg := Config{RTP: testRTP, RTCP: testRTCP, SRTP: testKeys(profile, 1), First: &First{SSRC: testSSRC}}
 		if err := cfg.complete(); err != nil {
 			f.Fatal(err)
 		}
-		cloaks[gcm] = cfg
+		configs[gcm] = cfg
 	}
 	f.Fuzz(func(t *testing.T, b []byte, gcm bool) {
 		if len(b) > maxReport {
 			return
 		}
-		s := newSender(cloaks[gcm], nil, nil)
+		s := newSender(configs[gcm], nil, nil)
 		s.receive(b, peer)
 		if got := s.Stats(); got.Ignored.Forged != 1 || s.KeyFrameWanted() || got.Ignored.Malformed != 0 {
 			t.Errorf("%+v, want it forged", got)

@@ -1,5 +1,5 @@
 // When the next picture must be a key frame, on request and unasked. All of this policy and
-// its intervals stand here. Pure: time is passed in.
+// its intervals stand here. keyFrames is pure: time is passed in.
 // Spec: RFC 4585 section 6.3.1 (PLI), RFC 5104 section 4.3.1.2 (FIR).
 
 package rtpsend
@@ -68,8 +68,8 @@ func (k *keyFrames) request() { k.requested = true }
 // requestByReceiver takes a PLI or a FIR.
 func (k *keyFrames) requestByReceiver() { k.requested, k.asked = true, true }
 
-// force makes the next picture a key frame, however short ago the last one was.
-func (k *keyFrames) force() { k.forced = true }
+// forceNext makes the next picture a key frame, however short ago the last one was.
+func (k *keyFrames) forceNext() { k.forced = true }
 
 // noteLateRequest takes a request for a packet that left age ago.
 func (k *keyFrames) noteLateRequest(now, age, rtt time.Duration) {
@@ -90,8 +90,8 @@ func (k *keyFrames) noteFrame(captured time.Duration, key bool) {
 	}
 }
 
-// grant says whether the picture at hand must be a key frame, and takes the request.
-func (k *keyFrames) grant(now time.Duration, receiver receiverView) bool {
+// grantNext says whether the picture at hand must be a key frame, and takes the request.
+func (k *keyFrames) grantNext(now time.Duration, receiver receiverView) bool {
 	forced := k.forced
 	k.forced = false
 	if k.grantRequest(now, receiver) {
@@ -116,4 +116,23 @@ func (k *keyFrames) grantRequest(now time.Duration, receiver receiverView) bool 
 	}
 	k.noteSent(now)
 	return true
+}
+
+// KeyFrameWanted says whether the next frame must be a key frame, and takes the request. Call it
+// once for each frame.
+func (s *Sender) KeyFrameWanted() bool {
+	now := s.cfg.Monotonic()
+	lossy := !s.cfg.Unpaced && s.departures.LosesByChance(now, false)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.keyFrames.grantNext(now, receiverView{
+		rtt: s.session.RoundTrip(), silence: s.session.Silence(now), lossy: lossy, file: s.cfg.Unpaced,
+	})
+}
+
+// ForceKeyFrame makes the next frame a key frame, however short ago the last one was.
+func (s *Sender) ForceKeyFrame() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keyFrames.forceNext()
 }

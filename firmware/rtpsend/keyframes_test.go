@@ -12,7 +12,7 @@ func TestKeyFramesAreSpacedByTheRoundTrip(t *testing.T) {
 	var k keyFrames
 	const ms = time.Millisecond
 	take := func(now, rtt time.Duration, lossy bool) bool {
-		return k.grant(now, receiverView{rtt: rtt, lossy: lossy, file: true})
+		return k.grantNext(now, receiverView{rtt: rtt, lossy: lossy, file: true})
 	}
 	steps := []struct {
 		name string
@@ -59,7 +59,7 @@ func TestKeyFrameComesForAPacketAskedForTooLate(t *testing.T) {
 		c.do(&k)
 		at := time.Duration(0)
 		for now := 3020 * ms; now < 13*time.Second && at == 0; now += 20 * ms {
-			if k.grant(now, receiverView{rtt: rtt, file: true}) {
+			if k.grantNext(now, receiverView{rtt: rtt, file: true}) {
 				at = now
 			}
 		}

@@ -61,12 +61,12 @@ func BenchmarkFrame(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		at += 33 * time.Millisecond
-		r.beginFrame(at, at, false)
 		var sent tally
+		r.beginFrame(at, at, false, &sent.log)
 		if err := r.queueFrame(frame, uint32(at), 0, false, &sent); err != nil {
 			b.Fatal(err)
 		}
-		r.pacer.BeginFrame(at, at, r.history.WaitingBytes())
+		r.pacer.BeginFrame(at, at, r.queue.history.WaitingBytes())
 		if _, err := r.sendQueued(at, &sent); err != nil {
 			b.Fatal(err)
 		}

@@ -56,9 +56,9 @@ func TestPayloadLeavesRoomForWhatIsAdded(t *testing.T) {
 		{"nothing known", Config{}, 0, 1440},
 	} {
 		r := newRigWith(t, c.cfg)
-		r.fit(c.mtu)
-		if r.payload != c.want {
-			t.Errorf("%s: payload of %d bytes, want %d", c.name, r.payload, c.want)
+		r.fitPath(c.mtu, new(pendingLog))
+		if r.queue.maxPayload != c.want {
+			t.Errorf("%s: payload of %d bytes, want %d", c.name, r.queue.maxPayload, c.want)
 		}
 	}
 }
@@ -71,14 +71,14 @@ func TestNarrowRouteIsKnownToTheSocket(t *testing.T) {
 	l := newLink(t)
 	run(t, exec.Command("ip", "-n", l.senderSpace, "link", "set", "va", "mtu", "1300"))
 	s := l.open(t)
-	if want := 1300 - 40; s.payload != want {
-		t.Errorf("payload of %d bytes on a link of 1,300, want %d", s.payload, want)
+	if want := 1300 - 40; s.queue.maxPayload != want {
+		t.Errorf("payload of %d bytes on a link of 1,300, want %d", s.queue.maxPayload, want)
 	}
 	run(t, exec.Command("ip", "-n", l.senderSpace, "link", "set", "va", "mtu", "1000"))
 	if err := s.Send(make([]byte, 2400), true, monotonic()); err != nil {
 		t.Fatal(err)
 	}
-	if got := s.Stats(); got.SendErrors.TooLarge == 0 || s.payload != 1000-40 {
-		t.Errorf("%+v, payload %d, want packets too large and then smaller", got, s.payload)
+	if got := s.Stats(); got.SendErrors.TooLarge == 0 || s.queue.maxPayload != 1000-40 {
+		t.Errorf("%+v, payload %d, want packets too large and then smaller", got, s.queue.maxPayload)
 	}
 }

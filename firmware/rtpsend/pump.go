@@ -10,7 +10,7 @@ import (
 	"github.com/krazycam/krazycam/firmware/rtpsend/resend"
 )
 
-// wakePump makes pump look; it never blocks.
+// wakePump makes runPump look; it never blocks.
 func (s *Sender) wakePump() {
 	select {
 	case s.awake <- struct{}{}:
@@ -18,8 +18,8 @@ func (s *Sender) wakePump() {
 	}
 }
 
-// pump runs until Close.
-func (s *Sender) pump() {
+// runPump sends what is due until Close.
+func (s *Sender) runPump() {
 	defer s.running.Done()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -42,13 +42,15 @@ func (s *Sender) pump() {
 
 // sendDue sends what may leave now; its only error is ErrClosed.
 func (s *Sender) sendDue() (wait time.Duration, err error) {
+	var sent tally
+	defer func() { sent.log.write(s.cfg.Log) }()
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	if s.closed.Load() {
 		return 0, ErrClosed
 	}
 	now := s.cfg.Monotonic()
-	sent := tally{at: now}
+	sent.at = now
 	var copyWait time.Duration
 	if err = s.sendAnswers(now, &sent); err == nil {
 		wait, err = s.sendQueued(now, &sent)
@@ -66,7 +68,7 @@ func (s *Sender) sendDue() (wait time.Duration, err error) {
 // sendQueued sends what may leave now of the frames that wait; the wait for the rest is 0 if
 // there is none. sending is held.
 func (s *Sender) sendQueued(now time.Duration, sent *tally) (wait time.Duration, err error) {
-	for b := s.history.Peek(); b != nil; b = s.history.Peek() {
+	for b := s.queue.history.Peek(); b != nil; b = s.queue.history.Peek() {
 		if wait := s.pacer.Admit(now, len(b)); wait > 0 {
 			return wait, nil
 		}
@@ -80,9 +82,9 @@ func (s *Sender) sendQueued(now time.Duration, sent *tally) (wait time.Duration,
 
 // sendNext sends the packet that has waited longest. sending is held.
 func (s *Sender) sendNext(sent *tally) error {
-	b := s.history.Peek()
-	sequence, doubled := s.history.Pop()
-	s.number(b)
+	b := s.queue.history.Peek()
+	sequence, doubled := s.queue.history.Pop()
+	s.setNumber(b)
 	octets, ok, err := s.transmit(b, firstTime, sent)
 	if ok {
 		sent.packets++
@@ -97,7 +99,7 @@ func (s *Sender) sendNext(sent *tally) error {
 // sendAnswers sends what the receiver has asked for; its only error is ErrClosed. sending is held.
 func (s *Sender) sendAnswers(now time.Duration, sent *tally) error {
 	s.mu.Lock()
-	s.resender.Take(&s.requests, s.session.RoundTrip())
+	s.resender.Take(&s.inbox.requests, s.session.RoundTrip())
 	s.mu.Unlock()
 	for {
 		p, ok := s.resender.NextAnswer(now)
@@ -127,7 +129,7 @@ func (s *Sender) sendCopies(now time.Duration, sent *tally) (wait time.Duration,
 func (s *Sender) sendAgain(p resend.Packet, sent *tally) error {
 	as := verbatim
 	if !p.Verbatim {
-		s.number(p.Bytes)
+		s.setNumber(p.Bytes)
 		as = again
 	}
 	octets, ok, err := s.transmit(p.Bytes, as, sent)
@@ -137,8 +139,8 @@ func (s *Sender) sendAgain(p resend.Packet, sent *tally) error {
 	return err
 }
 
-// number gives a packet its transport-wide number.
-func (s *Sender) number(b []byte) {
+// setNumber gives a packet its transport-wide number.
+func (s *Sender) setNumber(b []byte) {
 	if s.cfg.TransportID != 0 {
 		packet.SetTransportNumber(b, s.departures.NextNumber())
 	}

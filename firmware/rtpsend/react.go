@@ -18,7 +18,7 @@ type lastFIR struct {
 }
 
 // react acts on one message; not ok: it is not what its type says.
-func (s *Sender) react(m *feedback.Message, ok bool, now time.Duration) {
+func (s *Sender) react(m *feedback.Message, ok bool, now time.Duration, log *pendingLog) {
 	ignored := &s.stats.Ignored
 	switch {
 	case m.Kind == feedback.Other:
@@ -29,7 +29,7 @@ func (s *Sender) react(m *feedback.Message, ok bool, now time.Duration) {
 		ignored.Malformed++
 	case m.Kind == feedback.Reports:
 		for i := range m.Reports {
-			s.reactToReport(&m.Reports[i], now)
+			s.reactToReport(&m.Reports[i], now, log)
 		}
 	case m.Kind == feedback.IntraRequest:
 		for _, e := range m.Intra {
@@ -57,7 +57,7 @@ func (s *Sender) react(m *feedback.Message, ok bool, now time.Duration) {
 }
 
 // reactToReport keeps the figures about our stream.
-func (s *Sender) reactToReport(r *feedback.Report, now time.Duration) {
+func (s *Sender) reactToReport(r *feedback.Report, now time.Duration, log *pendingLog) {
 	if r.SSRC != s.SSRC() {
 		s.stats.Ignored.OtherSSRC++
 		return
@@ -67,7 +67,8 @@ func (s *Sender) reactToReport(r *feedback.Report, now time.Duration) {
 	s.stats.Jitter = session.FromTicks(r.Jitter)
 	s.stats.HighestSequence = r.HighestSequence
 	s.departures.NoteReport(now, uint16(r.HighestSequence), r.Loss)
-	s.logFault(s.session.NoteReport(now, r, s.stats.Packets, s.stats.Octets))
+	found, pause := s.session.NoteReport(now, r, s.stats.Packets, s.stats.Octets)
+	s.noteFault(found, pause, log)
 	s.stats.RTT = s.session.RoundTrip()
 }
 
@@ -77,10 +78,10 @@ func (s *Sender) reactToIntraRequest(sender uint32, e feedback.FullIntra) {
 	switch {
 	case e.Media != s.SSRC():
 		s.stats.Ignored.OtherSSRC++
-	case s.fir == fir:
+	case s.inbox.fir == fir:
 		s.stats.FIRRepeats++
 	default:
-		s.fir = fir
+		s.inbox.fir = fir
 		s.stats.FIRs++
 		s.keyFrames.requestByReceiver()
 	}
@@ -115,7 +116,7 @@ func (s *Sender) request(sequence uint16, now time.Duration) {
 	switch {
 	case !s.session.IsFlowing():
 		counts.Gone++
-	case !s.requests.Add(sequence):
+	case !s.inbox.requests.Add(sequence):
 		counts.Limited++
 	}
 }

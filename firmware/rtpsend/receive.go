@@ -1,23 +1,130 @@
-// RTCP in: whom to believe. Takes bytes from anybody. What a packet says is read by feedback,
-// what that changes is in react.go.
+// RTCP in: the goroutine that reads it, and whom to believe. Takes bytes from anybody. What a
+// packet says is read by feedback, what that changes is in react.go.
 
 package rtpsend
 
 import (
+	"errors"
+	"net"
 	"net/netip"
+	"os"
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/rtpsend/feedback"
+	"github.com/krazycam/krazycam/firmware/rtpsend/resend"
 )
 
-// maxReport is the largest RTCP packet that is read: one Ethernet frame.
-const maxReport = 1500
+const (
+	// maxReport is the largest RTCP packet that is read: one Ethernet frame.
+	maxReport = 1500
 
-// receive drops what does not come from the receiver's host, is too large or too
-// much, before anything of it is parsed. The port may be any: GStreamer sends from
-// another one than it listens on.
+	// receivePause keeps a socket that fails at once from taking the processor.
+	receivePause = 100 * time.Millisecond
+
+	// silenceCheck is how often the receiver's silence is looked at.
+	silenceCheck = 500 * time.Millisecond
+
+	// reportsPerSecond is how many RTCP packets of the receiver are parsed in a second.
+	// GStreamer sends two reports, loss feedback for each bad frame (30) and transport
+	// feedback (20): twice that.
+	reportsPerSecond = 100
+)
+
+// An inbox is what must be remembered of RTCP that came. Sender.mu guards it.
+type inbox struct {
+	second   time.Duration // the beginning of the second at hand
+	read     int           // RTCP packets in it
+	fir      lastFIR
+	requests resend.Requests // for runPump
+}
+
+// admit says whether one more packet may be read in this second.
+func (i *inbox) admit(now time.Duration) bool {
+	if now-i.second >= time.Second {
+		i.second, i.read = now, 0
+	}
+	i.read++
+	return i.read <= reportsPerSecond
+}
+
+// exchangeRTCP reads RTCP until Close, and sends a report when one is due.
+func (s *Sender) exchangeRTCP() {
+	defer s.running.Done()
+	buffer := make([]byte, maxReport+1)
+	for {
+		if err := s.awaitRTCP(buffer); err != nil {
+			return
+		}
+		s.mu.Lock()
+		now := s.cfg.Monotonic()
+		due := s.session.TakeReport(now)
+		doubtful := s.session.RaiseDoubt(now)
+		s.mu.Unlock()
+		if doubtful {
+			s.cfg.Doubt()
+		}
+		if due {
+			var log pendingLog
+			s.sendReport(nil, &log)
+			log.write(s.cfg.Log)
+		}
+	}
+}
+
+// awaitRTCP waits for one packet, at most until a report is due; its only error is ErrClosed.
+func (s *Sender) awaitRTCP(buffer []byte) error {
+	s.mu.Lock()
+	wait := min(s.session.ReportWait(s.cfg.Monotonic()), silenceCheck)
+	s.mu.Unlock()
+	n, from, err := s.reports.Receive(buffer, wait)
+	switch {
+	case err == nil:
+		s.receive(buffer[:n], from)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, net.ErrClosed):
+		return ErrClosed
+	default:
+		s.mu.Lock()
+		s.stats.ReceiveErrors++
+		s.mu.Unlock()
+		s.pause(receivePause)
+	}
+	return nil
+}
+
+// pause waits, until Close at most.
+func (s *Sender) pause(d time.Duration) {
+	select {
+	case <-s.done:
+	case <-time.After(d):
+	}
+}
+
+// receive takes one datagram. It is decrypted where that is agreed.
 func (s *Sender) receive(b []byte, from netip.AddrPort) {
 	now := s.cfg.Monotonic()
+	if !s.admit(b, from, now) {
+		return
+	}
+	size := len(b)
+	if s.cfg.srtp != nil {
+		var err error
+		if b, err = s.cfg.srtp.decryptRTCP(b); err != nil {
+			s.mu.Lock()
+			s.stats.Ignored.Forged++
+			s.mu.Unlock()
+			return
+		}
+	}
+	var log pendingLog
+	s.readCompound(b, size, now, &log)
+	log.write(s.cfg.Log)
+}
+
+// admit drops what does not come from the receiver's host, is too large or too
+// much, before anything of it is parsed. The port may be any: GStreamer sends from
+// another one than it listens on.
+func (s *Sender) admit(b []byte, from netip.AddrPort, now time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ignored := &s.stats.Ignored
@@ -26,23 +133,18 @@ func (s *Sender) receive(b []byte, from netip.AddrPort) {
 		ignored.Stranger++
 	case len(b) > maxReport:
 		ignored.TooLarge++
-	case !s.quota.take(now):
+	case !s.inbox.admit(now):
 		ignored.TooMany++
 	default:
-		s.read(b, now)
+		return true
 	}
+	return false
 }
 
-// read decrypts a datagram where that is agreed, and acts on it. mu is held.
-func (s *Sender) read(b []byte, now time.Duration) {
-	size := len(b)
-	if s.cfg.cloak != nil {
-		var err error
-		if b, err = s.cfg.cloak.openRTCP(b); err != nil {
-			s.stats.Ignored.Forged++
-			return
-		}
-	}
+// readCompound acts on the parts of a datagram, which had size bytes on the wire.
+func (s *Sender) readCompound(b []byte, size int, now time.Duration, log *pendingLog) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if !feedback.IsCompound(b) {
 		s.stats.Ignored.Malformed++
 		return
@@ -51,6 +153,6 @@ func (s *Sender) read(b []byte, now time.Duration) {
 	for part := []byte(nil); len(b) > 0; {
 		part, b = feedback.Split(b)
 		m, ok := feedback.Parse(part)
-		s.react(&m, ok, now)
+		s.react(&m, ok, now, log)
 	}
 }

@@ -18,7 +18,7 @@ func (r *rig) lossy(t *testing.T, n, every int) {
 	for i := range n {
 		r.frame(t, false, 1000)
 		if every > 0 && i%every == 0 {
-			r.feed(t, nack(r.history.NextSequence()-1))
+			r.feed(t, nack(r.queue.history.NextSequence()-1))
 		}
 		time.Sleep(33 * time.Millisecond)
 	}
@@ -137,7 +137,7 @@ func TestCopiesOfKeyFramesLeaveRoomForWhatIsAskedFor(t *testing.T) {
 			}
 			time.Sleep(33 * time.Millisecond)
 			if i%9 == 8 {
-				r.feed(t, nack(r.history.NextSequence()-1))
+				r.feed(t, nack(r.queue.history.NextSequence()-1))
 				synctest.Wait()
 			}
 		}
@@ -160,7 +160,7 @@ func TestPacketOfAKeyFrameThatIsAskedForLeavesNoThirdCopy(t *testing.T) {
 		defer r.Close()
 		before := r.left()
 		r.frame(t, true, 1000)
-		r.feed(t, nack(r.history.NextSequence()-1))
+		r.feed(t, nack(r.queue.history.NextSequence()-1))
 		time.Sleep(time.Second)
 		if got := r.left() - before; got != 3 {
 			t.Errorf("%d packets, want the frame, the answer and its copy", got)
@@ -176,7 +176,7 @@ func TestAnswerBehindBothCopiesOfAKeyFrameLeavesTwice(t *testing.T) {
 		before := r.left()
 		r.frame(t, true, 1000)
 		time.Sleep(100 * time.Millisecond)
-		r.feed(t, nack(r.history.NextSequence()-1))
+		r.feed(t, nack(r.queue.history.NextSequence()-1))
 		time.Sleep(time.Second)
 		if got := r.left() - before; got != 4 {
 			t.Errorf("%d packets, want frame and copy, answer and copy", got)
@@ -199,7 +199,7 @@ func TestReceiverWithoutFeedbackBehindOneThatHadItGetsWhatItAsksFor(t *testing.T
 		r.feed(t, told(4, 81, 101)) // a queue
 		time.Sleep(8 * time.Second) // feedbackTimeout in departures
 		r.frame(t, false, 1000)
-		r.feed(t, nack(r.history.NextSequence()-1))
+		r.feed(t, nack(r.queue.history.NextSequence()-1))
 		synctest.Wait()
 		if got := r.Stats().Resends; got.Sent != 1 || got.Early != 0 {
 			t.Errorf("%+v, want the packet sent again", got)
@@ -217,7 +217,7 @@ func TestNothingLeavesTwiceWhereFeedbackTellsThatAllArrived(t *testing.T) {
 			r.frame(t, false, 1000)
 			time.Sleep(20 * time.Millisecond)
 			r.feed(t, told(uint16(i), 20*i))
-			r.feed(t, nack(r.history.NextSequence()-1))
+			r.feed(t, nack(r.queue.history.NextSequence()-1))
 		}
 		time.Sleep(time.Second)
 		if got := r.Stats().Resends; got.Twice != 0 || got.Sent == 0 {
@@ -244,7 +244,7 @@ func TestNothingLeavesTwiceIntoAQueueThatEchoesTellOf(t *testing.T) {
 			if echo(c.took); c.want == 1 {
 				echo(5 * c.took) // one that is late says nothing
 			}
-			r.feed(t, nack(r.history.NextSequence()-1))
+			r.feed(t, nack(r.queue.history.NextSequence()-1))
 			time.Sleep(time.Second)
 			if got := r.Stats().Resends.Twice - before; got != c.want {
 				t.Errorf("%s: %d copies, want %d", c.name, got, c.want)
@@ -259,7 +259,7 @@ func TestCopiesUnderSRTPAreNotMissing(t *testing.T) {
 	path := &diary{}
 	r := newRigWith(t, Config{TransportID: 5, SRTP: testKeys(ProfileGCM, 1), Path: path, Unpaced: true, First: &First{SSRC: testSSRC, Sequence: 100}})
 	out := &tape{}
-	r.Sender.media = out
+	r.Sender.wire.conn = out
 	at := time.Hour
 	frame := func() {
 		t.Helper()

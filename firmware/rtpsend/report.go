@@ -1,105 +1,55 @@
-// RTCP out: SR+SDES at once and then by RFC 3550's rules, BYE at the end.
-// The goroutine that also reads what comes in. Spec: RFC 3550 sections 6.1 to 6.5.
+// RTCP out: SR+SDES with the first frame and then by RFC 3550's rules, BYE at the end.
+// Spec: RFC 3550 sections 6.1 to 6.6.
 
 package rtpsend
 
 import (
-	"errors"
 	"fmt"
-	"net"
-	"os"
-	"time"
+	"log/slog"
 
 	"github.com/pion/rtcp"
 )
 
-// receivePause keeps a socket that fails at once from taking the processor.
-const receivePause = 100 * time.Millisecond
-
-// lookEvery is how often the receiver's silence is looked at.
-const lookEvery = 500 * time.Millisecond
-
 // startReports sends the first report with the first frame: a receiver maps RTP time
 // from the start, and one that learns our RTCP address from it can ask for key frames.
-// Section 6.2 allows unicast to begin without delay. sending is held.
-func (s *Sender) startReports() {
-	s.sendReport(nil)
+// Section 6.2 allows unicast to begin without delay. The goroutines begin here, too: before,
+// there is nothing to answer. sending is held.
+func (s *Sender) startReports(log *pendingLog) {
+	s.sendReport(nil, log)
 	s.mu.Lock()
 	s.session.StartReports(s.cfg.Monotonic())
 	s.mu.Unlock()
 	s.running.Add(2)
-	go s.run()
+	go s.exchangeRTCP()
 	if s.echo != nil {
 		s.askForEcho() // before the stream can make a queue
 		s.running.Add(1)
 		go s.exchangeEchoes()
 	}
-	go s.pump()
-}
-
-// run reads RTCP until Close; the wait for it ends when a report is due.
-func (s *Sender) run() {
-	defer s.running.Done()
-	for s.step() {
-	}
-}
-
-// step waits for one packet or for the next report; false: closed.
-func (s *Sender) step() bool {
-	s.mu.Lock()
-	wait := min(s.session.ReportWait(s.cfg.Monotonic()), lookEvery)
-	s.mu.Unlock()
-	n, from, err := s.reports.Receive(s.in[:], wait)
-	switch {
-	case err == nil:
-		s.receive(s.in[:n], from)
-	case errors.Is(err, os.ErrDeadlineExceeded):
-	case errors.Is(err, net.ErrClosed):
-		return false
-	default:
-		s.mu.Lock()
-		s.stats.ReceiveErrors++
-		s.mu.Unlock()
-		select {
-		case <-s.done:
-		case <-time.After(receivePause):
-		}
-	}
-	s.mu.Lock()
-	now := s.cfg.Monotonic()
-	due := s.session.TakeReport(now)
-	doubtful := s.session.RaiseDoubt(now)
-	s.mu.Unlock()
-	if doubtful {
-		s.cfg.Doubt()
-	}
-	if due {
-		s.sendReport(nil)
-	}
-	return true
+	go s.runPump()
 }
 
 // sayBye ends the session for the receiver: SR or RR, SDES, BYE.
-func (s *Sender) sayBye() {
-	s.sendReport(&rtcp.Goodbye{Sources: []uint32{s.SSRC()}})
+func (s *Sender) sayBye(log *pendingLog) {
+	s.sendReport(&rtcp.Goodbye{Sources: []uint32{s.SSRC()}}, log)
 }
 
 // sendReport sends a compound packet. After one with bye nothing may follow, so later
 // ones are not sent.
-func (s *Sender) sendReport(bye *rtcp.Goodbye) {
+func (s *Sender) sendReport(bye *rtcp.Goodbye, log *pendingLog) {
 	s.reporting.Lock()
 	defer s.reporting.Unlock()
 	if s.closed.Load() && bye == nil {
 		return
 	}
-	b, err := s.compound(bye)
-	if err == nil && s.cfg.cloak != nil {
-		b, err = s.cfg.cloak.sealRTCP(b)
+	b, err := s.compoundReport(bye)
+	if err == nil && s.cfg.srtp != nil {
+		b, err = s.cfg.srtp.encryptRTCP(b)
 	}
 	if err == nil {
 		err = s.reports.Send(b)
 	} else { // not by any input that complete lets through
-		s.cfg.Log.Error("no RTCP report", "err", err)
+		log.add(slog.LevelError, "no RTCP report", "error", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,9 +61,9 @@ func (s *Sender) sendReport(bye *rtcp.Goodbye) {
 	s.session.NoteReportSent(len(b))
 }
 
-// compound makes the packet: what it says of time and counts is of this moment.
-func (s *Sender) compound(bye *rtcp.Goodbye) ([]byte, error) {
-	packets := []rtcp.Packet{s.head(), &rtcp.SourceDescription{Chunks: []rtcp.SourceDescriptionChunk{{
+// compoundReport makes the packet: what it says of time and counts is of this moment.
+func (s *Sender) compoundReport(bye *rtcp.Goodbye) ([]byte, error) {
+	packets := []rtcp.Packet{s.reportHead(), &rtcp.SourceDescription{Chunks: []rtcp.SourceDescriptionChunk{{
 		Source: s.SSRC(),
 		Items:  []rtcp.SourceDescriptionItem{{Type: rtcp.SDESCNAME, Text: s.cfg.CNAME}},
 	}}}}
@@ -127,8 +77,8 @@ func (s *Sender) compound(bye *rtcp.Goodbye) ([]byte, error) {
 	return b, nil
 }
 
-// head is an SR, or an empty RR where no packet left lately.
-func (s *Sender) head() rtcp.Packet {
+// reportHead is an SR, or an empty RR where no packet left lately.
+func (s *Sender) reportHead() rtcp.Packet {
 	now, wall := s.cfg.Monotonic(), s.cfg.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -101,7 +101,7 @@ func TestOnlyPacketsThatWereSentAndAreKeptComeBack(t *testing.T) {
 			r.frame(t, false, 100)
 			time.Sleep(time.Millisecond)
 		}
-		next := r.history.NextSequence()
+		next := r.queue.history.NextSequence()
 		r.feed(t, nack(next-resend.HistorySize-1, next-resend.HistorySize, next-1, next, next+100))
 		synctest.Wait()
 		got := r.Stats().Resends
@@ -118,7 +118,7 @@ func TestFloodOfNACKsIsBoundedByAQuarterOfTheBandwidth(t *testing.T) {
 		start := time.Now()
 		for time.Since(start) < 10*time.Second {
 			r.frame(t, false, 2500)
-			next := r.history.NextSequence()
+			next := r.queue.history.NextSequence()
 			var all []uint16
 			for i := range uint16(300) {
 				all = append(all, next-300+i)
@@ -167,19 +167,19 @@ func TestResendsAndFramesAllocateNothing(t *testing.T) {
 	r.SetRate(1e9) // so that all that is asked for, and a copy, leaves each time
 	each := testing.AllocsPerRun(200, func() {
 		at += 33 * time.Millisecond
-		r.beginFrame(at, at, false)
 		var sent tally
+		r.beginFrame(at, at, false, &sent.log)
 		if err := r.queueFrame(frame, 0, 0, false, &sent); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := r.sendQueued(at, &sent); err != nil {
 			t.Fatal(err)
 		}
-		r.read(request, at)
+		r.readCompound(request, len(request), at, &sent.log)
 		if err := r.sendAnswers(at, &sent); err != nil {
 			t.Fatal(err)
 		}
-		r.resender.QueueCopy(at, r.history.NextSequence()-1)
+		r.resender.QueueCopy(at, r.queue.history.NextSequence()-1)
 		if _, err := r.sendCopies(at+10*time.Millisecond, &sent); err != nil {
 			t.Fatal(err)
 		}

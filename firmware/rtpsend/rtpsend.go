@@ -81,7 +81,7 @@ type Config struct {
 	Monotonic func() time.Duration // the clock of Send's at; nil: CLOCK_MONOTONIC
 	First     *First               // nil: random
 
-	cloak *cloak // made of SRTP by complete
+	srtp *srtpContext // made of SRTP by complete
 }
 
 // Open makes the sockets. Nothing is sent before the first frame: a receiver whose
@@ -145,7 +145,7 @@ func (c *Config) complete() error {
 		return nil
 	}
 	var err error
-	c.cloak, err = newCloak(c.SRTP)
+	c.srtp, err = newSRTPContext(c.SRTP)
 	return err
 }
 

@@ -1,10 +1,26 @@
-// The Sender: a frame becomes packets on the wire, without allocation.
-// Spec: RFC 3550 section 5.1. What RTCP does is in report.go and feedback.go.
+// The Sender: what it is made of, its locks, and a frame's way through it.
+//
+// Locks, in the order in which they may be taken:
+//
+//	sending     packets are made and sent. The RTP socket is written, renewed and asked for its
+//	            MTU under it, because BYE must come after the last packet; Close interrupts a
+//	            write that waits.
+//	reporting   an RTCP packet is made and sent, for the same reason: nothing follows BYE. Its
+//	            socket gives up a write that waits after 50 ms.
+//	mu          counters and all that RTCP changes.
+//	departures  has its own, under which it calls the Path, which must not call back.
+//
+// Under these locks nothing is logged (see log.go). What else is called under them is pure: the
+// packages of this folder besides udp, SRTP, and the clocks of the Config.
+//
+// Spec: RFC 3550 section 5.1.
 
 package rtpsend
 
 import (
+	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,77 +30,58 @@ import (
 	"github.com/krazycam/krazycam/firmware/rtpsend/resend"
 	"github.com/krazycam/krazycam/firmware/rtpsend/session"
 	"github.com/krazycam/krazycam/firmware/rtpsend/udp"
-	"github.com/krazycam/krazycam/firmware/rtpvp8"
 )
-
-// An rtpConn takes RTP packets; *udp.RTPConn is one. Renew is called at most once a second
-// while packets do not leave for want of a route.
-type rtpConn interface {
-	Write(packet []byte) (int, error)
-	MTU() int // bytes of an IP packet on the path, as far as the kernel knows; 0: not known
-	Renew() error
-	Close() error
-}
 
 // A Sender is one stream to one receiver. Send belongs to one goroutine; all other
 // methods may be called from any.
 type Sender struct {
 	cfg     Config
-	media   rtpConn
 	reports udp.RTCPConn
-	echo    *udp.Echo // nil: nobody is asked; set before the first frame, then owned by exchangeEchoes
+	echo    *udp.Echo // nil: no host is asked; belongs to exchangeEchoes from the first frame on
 
 	closed  atomic.Bool
 	done    chan struct{}  // closed by Close
-	running sync.WaitGroup // the goroutine of run
+	running sync.WaitGroup // exchangeRTCP, exchangeEchoes and runPump
+	awake   chan struct{}  // wakes runPump
 
-	awake chan struct{} // there is something to send again, or a packet waits for its time
+	sending  sync.Mutex // guards the next four
+	queue    packetQueue
+	pacer    pacing.Pacer
+	resender *resend.Resender
+	wire     wire
 
-	sending    sync.Mutex // held while packets are made or sent, so that BYE comes after the last
-	packetizer *rtpvp8.Packetizer
-	payload    int // the most bytes of payload that fit the path, VP8 descriptor included
-	history    *resend.History
-	pacer      pacing.Pacer
-	resender   *resend.Resender
-	departures *departures.Record // has a lock of its own
-	below      int                // bytes of IP and UDP headers below a packet
-	outage     bool               // packets do not leave, or did not a moment ago
-	failed     time.Duration      // when a frame last met a send error
-	renewed    time.Duration      // when the socket was last asked to renew itself
+	reporting sync.Mutex
 
-	reporting sync.Mutex // held while an RTCP packet is made and sent: nothing follows BYE
-
-	mu        sync.Mutex // guards what follows
+	mu        sync.Mutex // guards the next four
 	stats     Stats
 	session   session.Session
 	keyFrames keyFrames
-	quota     quota
-	fir       lastFIR
-	requests  resend.Requests
+	inbox     inbox
 
-	in [maxReport + 1]byte // owned by run
+	departures *departures.Record
 }
 
-func newSender(cfg Config, media rtpConn, reports udp.RTCPConn) *Sender {
+func newSender(cfg Config, conn rtpConn, reports udp.RTCPConn) *Sender {
 	s := &Sender{
-		cfg: cfg, media: media, reports: reports, done: make(chan struct{}), awake: make(chan struct{}, 1),
-		packetizer: rtpvp8.NewPacketizer(rtpvp8.MaxPayload, cfg.First.PictureID),
-		history:    resend.NewHistory(cfg.First.Sequence),
-		pacer:      pacing.NewPacer(cfg.Bandwidth, cfg.Unpaced),
+		cfg: cfg, reports: reports, done: make(chan struct{}), awake: make(chan struct{}, 1),
+		queue: newPacketQueue(&cfg),
+		pacer: pacing.NewPacer(cfg.Bandwidth, cfg.Unpaced),
+		wire:  wire{conn: conn, headerSize: udp.HeaderSize(cfg.RTP.Addr())},
 		session: session.New(session.Config{
 			Bandwidth: cfg.Bandwidth, HeaderSize: udp.HeaderSize(cfg.RTCP.Addr()), Timestamp: cfg.First.Timestamp,
 		}),
+		departures: departures.NewRecord(cfg.Path),
 	}
-	s.departures = departures.NewRecord(cfg.Path)
-	s.resender = resend.New(s.history, s.departures, resend.Config{
-		Bandwidth: cfg.Bandwidth, Verbatim: cfg.cloak != nil && !cfg.RTX,
+	s.resender = resend.New(s.queue.history, s.departures, resend.Config{
+		Bandwidth: cfg.Bandwidth, Verbatim: cfg.srtp != nil && !cfg.RTX,
 		RTX: cfg.RTX, RTXSSRC: cfg.First.RTXSSRC, RTXSequence: cfg.First.RTXSequence,
 	})
-	s.below = udp.HeaderSize(cfg.RTP.Addr())
-	s.fit(udp.EthernetMTU)
-	if media != nil {
-		s.fit(media.MTU())
+	var log pendingLog
+	s.fitPath(udp.EthernetMTU, &log)
+	if conn != nil {
+		s.fitPath(conn.MTU(), &log)
 	}
+	log.write(cfg.Log)
 	return s
 }
 
@@ -104,50 +101,57 @@ func (s *Sender) Send(frame []byte, key bool, at time.Duration) error {
 	if len(frame) == 0 {
 		return nil
 	}
-	s.sending.Lock()
-	defer s.sending.Unlock()
-	if s.closed.Load() {
-		return fmt.Errorf("rtpsend: send a frame: %w", ErrClosed)
-	}
-	now := s.cfg.Monotonic()
-	f := s.beginFrame(now, at, key)
-	if f.Withheld {
-		return nil
-	}
-	sent := tally{at: now}
-	doubled := key && s.departures.LosesByChance(now, false)
-	err := s.queueFrame(frame, f.Timestamp, s.captured(now, at), doubled, &sent)
-	if err == nil {
-		s.pacer.BeginFrame(now, at, s.history.WaitingBytes())
-		var wait time.Duration
-		if wait, err = s.sendQueued(now, &sent); wait > 0 || doubled {
-			s.wakePump()
-		}
-	}
-	s.account(now, &sent)
+	var sent tally
+	err := s.sendFrame(frame, key, at, &sent)
+	sent.log.write(s.cfg.Log)
 	if err != nil {
 		return fmt.Errorf("rtpsend: send a frame: %w", err)
-	}
-	if f.First {
-		s.startReports()
 	}
 	return nil
 }
 
+func (s *Sender) sendFrame(frame []byte, key bool, at time.Duration, sent *tally) error {
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	if s.closed.Load() {
+		return ErrClosed
+	}
+	now := s.cfg.Monotonic()
+	sent.at = now
+	f := s.beginFrame(now, at, key, &sent.log)
+	if f.Withheld {
+		return nil
+	}
+	doubled := key && s.departures.LosesByChance(now, false)
+	err := s.queueFrame(frame, f.Timestamp, s.captureTime(now, at), doubled, sent)
+	if err == nil {
+		s.pacer.BeginFrame(now, at, s.queue.history.WaitingBytes())
+		var wait time.Duration
+		if wait, err = s.sendQueued(now, sent); wait > 0 || doubled {
+			s.wakePump()
+		}
+	}
+	s.account(now, sent)
+	if err == nil && f.First {
+		s.startReports(&sent.log)
+	}
+	return err
+}
+
 // beginFrame counts the frame.
-func (s *Sender) beginFrame(now, at time.Duration, key bool) session.Frame {
+func (s *Sender) beginFrame(now, at time.Duration, key bool, log *pendingLog) session.Frame {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.keyFrames.noteFrame(at, key)
 	f := s.session.BeginFrame(now, at)
-	s.logFault(f.Fault, f.Pause)
+	s.noteFault(f.Fault, f.Pause, log)
 	if f.Withheld {
 		s.stats.Withheld++
 		return f
 	}
 	if f.Resumed {
 		s.keyFrames.request()
-		s.cfg.Log.Info("the stream goes on", "to", s.cfg.RTP)
+		log.add(slog.LevelInfo, "the stream goes on", "to", s.cfg.RTP)
 	}
 	s.stats.Frames++
 	if key {
@@ -156,32 +160,13 @@ func (s *Sender) beginFrame(now, at time.Duration, key bool) session.Frame {
 	return f
 }
 
-// logFault logs and counts a break of the circuit. mu is held.
-func (s *Sender) logFault(found session.Fault, pause time.Duration) {
+// noteFault counts a break of the circuit. mu is held.
+func (s *Sender) noteFault(found session.Fault, pause time.Duration, log *pendingLog) {
 	if found == session.NoFault {
 		return
 	}
 	s.stats.Breaks++
-	s.cfg.Log.Warn("the stream pauses", "because", found, "for", pause, "to", s.cfg.RTP)
-}
-
-// KeyFrameWanted says whether the next frame should be a key frame, and takes the request:
-// see keyframes.go. Call it once for each frame.
-func (s *Sender) KeyFrameWanted() bool {
-	now := s.cfg.Monotonic()
-	lossy := !s.cfg.Unpaced && s.departures.LosesByChance(now, false)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.keyFrames.grant(now, receiverView{
-		rtt: s.session.RoundTrip(), silence: s.session.Silence(now), lossy: lossy, file: s.cfg.Unpaced,
-	})
-}
-
-// ForceKeyFrame makes the next frame a key frame, however short ago the last one was.
-func (s *Sender) ForceKeyFrame() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.keyFrames.force()
+	log.add(slog.LevelWarn, "the stream pauses", "because", found, "for", pause, "to", s.cfg.RTP)
 }
 
 // SetRate paces packets, and bounds resends, for a stream of bandwidth bit/s from now
@@ -192,4 +177,54 @@ func (s *Sender) SetRate(bandwidth int) {
 	now := s.cfg.Monotonic()
 	s.pacer.SetBandwidth(now, bandwidth)
 	s.resender.SetBandwidth(now, bandwidth)
+}
+
+// lastRoom is how long the packets that wait may take at the end, on a link that has
+// stalled: longer than an interval of them, shorter than anybody waits for us.
+const lastRoom = 50 * time.Millisecond
+
+// Close sends what waits, says BYE if a frame was sent, frees both sockets and waits
+// for the goroutines. It interrupts Send. A second Close does nothing.
+func (s *Sender) Close() error {
+	if s.closed.Swap(true) {
+		return nil
+	}
+	closeWire := sync.OnceValue(s.wire.conn.Close)
+	late := time.AfterFunc(lastRoom, func() { _ = closeWire() }) // or a Send that waits for room would hold the lock
+	err := s.sendLast()
+	late.Stop()
+	err = errors.Join(err, closeWire(), s.reports.Close())
+	if s.echo != nil {
+		err = errors.Join(err, s.echo.Close())
+	}
+	s.running.Wait()
+	if err != nil {
+		return fmt.Errorf("rtpsend: close: %w", err)
+	}
+	return nil
+}
+
+// sendLast sends what is left to say. Nothing is sent after it, because closed is set.
+func (s *Sender) sendLast() error {
+	var sent tally
+	defer func() { sent.log.write(s.cfg.Log) }()
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	sent.at = s.cfg.Monotonic()
+	var err error
+	for s.queue.history.Waiting() > 0 && err == nil {
+		err = s.sendNext(&sent)
+	}
+	s.account(s.cfg.Monotonic(), &sent)
+	s.mu.Lock()
+	started := s.session.IsStarted()
+	s.mu.Unlock()
+	if started { // a sender that never sent anything must not say BYE (RFC 3550 section 6.3.7)
+		s.sayBye(&sent.log)
+	}
+	close(s.done)
+	if errors.Is(err, ErrClosed) { // the link has stalled, and we were not to wait
+		return nil
+	}
+	return err
 }

@@ -111,7 +111,7 @@ func TestSendErrorsAreCountedByCauseAndLoggedOnceAnOutage(t *testing.T) {
 		}
 		for range 3 {
 			r.frame(t, false, 4000)
-			time.Sleep(calm)
+			time.Sleep(outageQuiet)
 		}
 		got := r.Stats()
 		if want := (udp.Errors{Unreachable: 3, Other: 2}); got.SendErrors != want || got.Frames != 3 || got.Packets != 4 {

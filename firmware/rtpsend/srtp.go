@@ -29,9 +29,9 @@ const (
 	// at least.
 	replayWindow = 64
 
-	// mostGrowth is a packet's under AEAD_AES_128_GCM: a tag of 16 bytes, for SRTCP
+	// maxGrowth is a packet's under AEAD_AES_128_GCM: a tag of 16 bytes, for SRTCP
 	// an index of 4.
-	mostGrowth = 16 + 4
+	maxGrowth = 16 + 4
 )
 
 // ErrKeys is the cause of errors about keys that do not fit.
@@ -45,41 +45,41 @@ type Keys struct {
 	Theirs  []byte // for the RTCP that we get
 }
 
-// A cloak encrypts one stream into memory of its own. Each half has one user at a time:
+// An srtpContext encrypts one stream into memory of its own. Each half has one user at a time:
 // RTP is sealed under sending, RTCP under reporting, and opened by run.
-type cloak struct {
-	tag     int // bytes that RTP grows by
+type srtpContext struct {
+	growth  int // bytes that RTP grows by
 	rtp     *srtp.Context
 	rtcp    *srtp.Context
 	theirs  *srtp.Context
 	header  rtp.Header
 	control rtcp.Header
-	sealed  [packet.MaxSize + mostGrowth]byte
+	sealed  [packet.MaxSize + maxGrowth]byte
 	opened  [maxReport + 1]byte
 }
 
-// newCloak derives the session keys. Errors wrap ErrKeys and never hold a key.
-func newCloak(k *Keys) (*cloak, error) {
+// newSRTPContext derives the session keys. Errors wrap ErrKeys and never hold a key.
+func newSRTPContext(k *Keys) (*srtpContext, error) {
 	if subtle.ConstantTimeCompare(k.Ours, k.Theirs) == 1 {
 		return nil, fmt.Errorf("one key for both directions: %w", ErrKeys)
 	}
-	c := &cloak{tag: 10}
+	c := &srtpContext{growth: 10}
 	if k.Profile == ProfileGCM {
-		c.tag = 16
+		c.growth = 16
 	}
 	var err error
 	for _, half := range []struct {
 		to  **srtp.Context
 		key []byte
 	}{{&c.rtp, k.Ours}, {&c.rtcp, k.Ours}, {&c.theirs, k.Theirs}} {
-		if *half.to, err = newContext(k.Profile, half.key); err != nil {
+		if *half.to, err = newPionContext(k.Profile, half.key); err != nil {
 			return nil, err
 		}
 	}
 	return c, nil
 }
 
-func newContext(profile string, key []byte) (*srtp.Context, error) {
+func newPionContext(profile string, key []byte) (*srtp.Context, error) {
 	size, kind := 0, srtp.ProtectionProfile(0)
 	switch profile {
 	case ProfileCM:
@@ -99,20 +99,20 @@ func newContext(profile string, key []byte) (*srtp.Context, error) {
 	return c, nil
 }
 
-// sealRTP encrypts a packet; the result is the cloak's until the next call. The same
+// encryptRTP encrypts a packet; the result is the context's until the next call. The same
 // packet gives the same bytes, so a resend is no second use of the key stream.
-func (c *cloak) sealRTP(packet []byte) ([]byte, error) {
+func (c *srtpContext) encryptRTP(packet []byte) ([]byte, error) {
 	return c.rtp.EncryptRTP(c.sealed[:0], packet, &c.header)
 }
 
-// sealRTCP encrypts a compound packet into new memory: there is one a second.
-func (c *cloak) sealRTCP(packet []byte) ([]byte, error) {
+// encryptRTCP encrypts a compound packet into new memory: there is one a second.
+func (c *srtpContext) encryptRTCP(packet []byte) ([]byte, error) {
 	return c.rtcp.EncryptRTCP(nil, packet, nil)
 }
 
-// openRTCP decrypts what the receiver sent; it fails for what is not the receiver's,
-// was changed on its way, or came before. The result is the cloak's until the next call.
-func (c *cloak) openRTCP(b []byte) ([]byte, error) {
+// decryptRTCP decrypts what the receiver sent; it fails for what is not the receiver's,
+// was changed on its way, or came before. The result is the context's until the next call.
+func (c *srtpContext) decryptRTCP(b []byte) ([]byte, error) {
 	if len(b) < feedback.HeaderSize+4 {
 		return nil, fmt.Errorf("SRTCP of %d bytes has no SSRC", len(b))
 	}

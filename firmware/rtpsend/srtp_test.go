@@ -28,11 +28,11 @@ func testKeys(profile string, seed byte) *Keys {
 // far is the receiver's half of k.
 func far(t testing.TB, k *Keys) (in, out *srtp.Context) {
 	t.Helper()
-	in, err := newContext(k.Profile, k.Ours)
+	in, err := newPionContext(k.Profile, k.Ours)
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err = newContext(k.Profile, k.Theirs)
+	out, err = newPionContext(k.Profile, k.Theirs)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestSRTPIsReadByPionAndResendsAreTheSameBytesAcrossTheWrap(t *testing.T) {
 			k := testKeys(profile, 1)
 			r := newRigWith(t, Config{SRTP: k, Unpaced: true, First: &First{SSRC: testSSRC, Sequence: 32767}})
 			out := &tape{}
-			r.Sender.media = out
+			r.Sender.wire.conn = out
 			in, _ := far(t, k)
 			var sent tally
 			frame := bytes.Repeat([]byte("krazycam"), 600)
@@ -68,7 +68,7 @@ func TestSRTPIsReadByPionAndResendsAreTheSameBytesAcrossTheWrap(t *testing.T) {
 					t.Fatal(err)
 				}
 				for _, p := range out.packets {
-					if i%32 != 0 && r.history.NextSequence() > 12 { // enough to follow the count of wraps
+					if i%32 != 0 && r.queue.history.NextSequence() > 12 { // enough to follow the count of wraps
 						break
 					}
 					b, err := in.DecryptRTP(nil, p, nil)
@@ -77,12 +77,12 @@ func TestSRTPIsReadByPionAndResendsAreTheSameBytesAcrossTheWrap(t *testing.T) {
 					}
 				}
 				out.packets = out.packets[:0]
-				if next := r.history.NextSequence(); next >= 8 && next < 12 { // just wrapped: ask for both sides
+				if next := r.queue.history.NextSequence(); next >= 8 && next < 12 { // just wrapped: ask for both sides
 					break
 				}
 			}
-			before := r.history.NextSequence() - 12
-			for _, s := range []uint16{before, r.history.NextSequence() - 1} {
+			before := r.queue.history.NextSequence() - 12
+			for _, s := range []uint16{before, r.queue.history.NextSequence() - 1} {
 				for range 2 {
 					if err := r.sendAgain(r.kept(t, s), &sent); err != nil {
 						t.Fatal(err)
@@ -148,7 +148,7 @@ func TestReportsAreEncryptedToo(t *testing.T) {
 			}
 			return b
 		}
-		r.Sender.media = &tape{}
+		r.Sender.wire.conn = &tape{}
 		r.frame(t, true, 100)
 		time.Sleep(10 * time.Second)
 		if err := r.Close(); err != nil {
@@ -180,7 +180,7 @@ func TestKeysThatDoNotFitAreRefusedAndNotShown(t *testing.T) {
 func BenchmarkSeal(b *testing.B) {
 	for _, profile := range []string{ProfileCM, ProfileGCM} {
 		b.Run(profile, func(b *testing.B) {
-			c, err := newCloak(testKeys(profile, 1))
+			c, err := newSRTPContext(testKeys(profile, 1))
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -190,7 +190,7 @@ func BenchmarkSeal(b *testing.B) {
 			for b.Loop() {
 				sequence++
 				packet.PutHeader(p, false, true, sequence, 0, testSSRC)
-				if _, err := c.sealRTP(p); err != nil {
+				if _, err := c.encryptRTP(p); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -200,7 +200,7 @@ func BenchmarkSeal(b *testing.B) {
 
 func TestSealingAllocatesNothing(t *testing.T) {
 	for _, profile := range []string{ProfileCM, ProfileGCM} {
-		c, err := newCloak(testKeys(profile, 1))
+		c, err := newSRTPContext(testKeys(profile, 1))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -208,7 +208,7 @@ func TestSealingAllocatesNothing(t *testing.T) {
 		if n := testing.AllocsPerRun(1000, func() {
 			sequence++
 			packet.PutHeader(p, false, true, sequence, 0, testSSRC)
-			if _, err := c.sealRTP(p); err != nil {
+			if _, err := c.encryptRTP(p); err != nil {
 				t.Fatal(err)
 			}
 		}); n != 0 {

@@ -4,6 +4,7 @@ package rtpsend
 
 import (
 	"errors"
+	"log/slog"
 	"net"
 	"time"
 
@@ -11,50 +12,31 @@ import (
 	"github.com/krazycam/krazycam/firmware/rtpsend/udp"
 )
 
-// calm is how long frames must leave without an error before an outage is over: where
-// nobody listens, each ICMP answer fails one frame and not the next, and hosts send
-// about one a second (icmp(7), icmp_ratelimit).
-const calm = 5 * time.Second
+const (
+	// outageQuiet is how long frames must leave without an error before an outage is over:
+	// where nobody listens, each ICMP answer fails one frame and not the next, and hosts send
+	// about one a second (icmp(7), icmp_ratelimit).
+	outageQuiet = 5 * time.Second
 
-// account adds packets to the counters and logs where an outage begins and ends.
-func (s *Sender) account(now time.Duration, sent *tally) {
-	resends := s.resender.TakeCounts()
-	s.mu.Lock()
-	s.stats.Packets += sent.packets
-	s.stats.Octets += sent.octets
-	s.stats.SendErrors.Add(sent.errors)
-	s.stats.Resends.Add(resends)
-	if sent.errors.Refused > 0 {
-		s.session.NoteRefusal(now)
-	}
-	if sent.errors.TooLarge > 0 { // the receiver lacks them for ever: they do not fit
-		s.keyFrames.request()
-	}
-	s.mu.Unlock()
-	switch {
-	case sent.last != nil:
-		s.failed = now
-		if !s.outage {
-			s.cfg.Log.Warn("packets do not leave", "to", s.cfg.RTP, "err", sent.last)
-		}
-		s.outage = true
-		s.renew(now, sent.last)
-	case s.outage && now-s.failed >= calm:
-		s.cfg.Log.Info("packets leave again", "to", s.cfg.RTP)
-		s.outage = false
-	}
+	// renewInterval is the least time between two attempts to leave a lost address.
+	renewInterval = time.Second
+)
+
+// An rtpConn takes RTP packets; *udp.RTPConn is one.
+type rtpConn interface {
+	Write(packet []byte) (int, error)
+	MTU() int // bytes of an IP packet on the path, as far as the kernel knows; 0: not known
+	Renew() error
+	Close() error
 }
 
-// renew gives the socket a chance to leave an address that the board lost.
-func (s *Sender) renew(now time.Duration, why error) {
-	if !udp.IsUnroutable(why) || now-s.renewed < time.Second {
-		return
-	}
-	s.renewed = now
-	if err := s.media.Renew(); err != nil {
-		s.cfg.Log.Debug("RTP socket not renewed", "err", err)
-	}
-	s.fit(s.media.MTU())
+// A wire is the RTP socket, and how it has fared lately.
+type wire struct {
+	conn       rtpConn
+	headerSize int           // bytes of IP and UDP headers around a packet
+	outage     bool          // packets do not leave, or did not a moment ago
+	failedAt   time.Duration // when a packet last met a send error
+	renewedAt  time.Duration // when the socket was last asked to renew itself
 }
 
 // A tally is what became of some packets.
@@ -63,9 +45,11 @@ type tally struct {
 	packets, octets uint64        // that left for the first time
 	errors          udp.Errors
 	last            error // the latest send error
+	log             pendingLog
 }
 
-func (t *tally) fail(err error) {
+// noteError counts a packet that did not leave.
+func (t *tally) noteError(err error) {
 	t.errors.Count(err)
 	t.last = err
 }
@@ -80,35 +64,35 @@ const (
 )
 
 // transmit sends one packet, encrypted where that is agreed; its only error is ErrClosed. ok: it
-// left, with octets of payload.
+// left, with octets of payload. sending is held.
 //
 // The kernel reports an ICMP port unreachable by failing the next write without sending
 // it: that packet gets a second try, so that a receiver that has just started does not
 // lose the first one it could have had.
 func (s *Sender) transmit(b []byte, as passage, sent *tally) (octets uint64, ok bool, err error) {
-	wire := b
-	if s.cfg.cloak != nil {
-		if wire, err = s.cfg.cloak.sealRTP(b); err != nil { // after 2^48 packets
-			sent.fail(err)
+	encrypted := b
+	if s.cfg.srtp != nil {
+		if encrypted, err = s.cfg.srtp.encryptRTP(b); err != nil { // after 2^48 packets
+			sent.noteError(err)
 			return 0, false, nil
 		}
 	}
-	_, err = s.media.Write(wire)
+	_, err = s.wire.conn.Write(encrypted)
 	if udp.IsRefused(err) {
-		sent.fail(err)
-		_, err = s.media.Write(wire)
+		sent.noteError(err)
+		_, err = s.wire.conn.Write(encrypted)
 	}
 	switch {
 	case errors.Is(err, net.ErrClosed):
 		return 0, false, ErrClosed
 	case err != nil:
-		sent.fail(err)
-		if udp.IsTooLarge(err) {
-			s.fit(s.media.MTU()) // an ICMP "too big" came: the kernel knows the path now
+		sent.noteError(err)
+		if udp.IsTooLarge(err) { // an ICMP "too big" came: the kernel knows the path now
+			s.fitPath(s.wire.conn.MTU(), &sent.log)
 		}
 		return 0, false, nil
 	}
-	payload, size := len(b)-packet.HeaderLength(b), len(wire)+s.below
+	payload, size := len(b)-packet.HeaderLength(b), len(encrypted)+s.wire.headerSize
 	switch as {
 	case firstTime:
 		s.departures.NoteMedia(sent.at, size, payload, packet.Sequence(b))
@@ -118,4 +102,47 @@ func (s *Sender) transmit(b []byte, as passage, sent *tally) (octets uint64, ok 
 		s.departures.NoteVerbatim(sent.at, size)
 	}
 	return uint64(payload), true, nil
+}
+
+// account adds packets to the counters and notes where an outage begins and ends. sending is held.
+func (s *Sender) account(now time.Duration, sent *tally) {
+	resends := s.resender.TakeCounts()
+	s.mu.Lock()
+	s.stats.Packets += sent.packets
+	s.stats.Octets += sent.octets
+	s.stats.SendErrors.Add(sent.errors)
+	s.stats.Resends.Add(resends)
+	if sent.errors.Refused > 0 {
+		s.session.NoteRefusal(now)
+	}
+	if sent.errors.TooLarge > 0 { // the receiver lacks them for ever: they do not fit
+		s.keyFrames.request()
+	}
+	s.mu.Unlock()
+	w := &s.wire
+	switch {
+	case sent.last != nil:
+		w.failedAt = now
+		if !w.outage {
+			sent.log.add(slog.LevelWarn, "packets do not leave", "to", s.cfg.RTP, "error", sent.last)
+		}
+		w.outage = true
+		s.renewSocket(now, sent)
+	case w.outage && now-w.failedAt >= outageQuiet:
+		sent.log.add(slog.LevelInfo, "packets leave again", "to", s.cfg.RTP)
+		w.outage = false
+	}
+}
+
+// renewSocket gives the socket a chance to leave an address that the board lost. sending is held.
+func (s *Sender) renewSocket(now time.Duration, sent *tally) {
+	w := &s.wire
+	if !udp.IsUnroutable(sent.last) || now-w.renewedAt < renewInterval {
+		return
+	}
+	w.renewedAt = now
+	if err := w.conn.Renew(); err != nil {
+		sent.log.add(slog.LevelDebug, "RTP socket not renewed", "error", err)
+	}
+	s.fitPath(w.conn.MTU(), &sent.log)
 }
