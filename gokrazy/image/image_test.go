@@ -3,8 +3,10 @@ package image
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -116,16 +118,30 @@ func extract(t *testing.T, image string, partition int) string {
 	return out.Name()
 }
 
+// openRoot opens root A of an image until the test ends.
+func openRoot(t *testing.T, image string) *disk.SquashFSTree {
+	t.Helper()
+	f, err := os.Open(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	table, err := card.Table()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := table.Partitions[card.RootA]
+	root, err := disk.OpenSquashFS(io.NewSectionReader(f, p.Start, p.Size), p.Size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
 func TestRootHoldsWhatGokrazyExpects(t *testing.T) {
-	m, err := readParts(piBoard(t), fakeParts(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := rootImage(piBoard(t), m, "00ff", card.RootSize)
-	if err != nil {
-		t.Fatal(err)
-	}
-	root, err := disk.OpenSquashFS(bytes.NewReader(b), int64(len(b)))
+	built := readOnlyImage(t)
+	root := openRoot(t, built.Image)
+	sbom, err := os.ReadFile(built.SBOM)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +157,7 @@ func TestRootHoldsWhatGokrazyExpects(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"etc/hostname": "krazycam", "etc/http-port.txt": "80", "etc/gokrazy/mountdevices.json": "null\n",
-		"etc/gokrazy/sbom.json": `{"sbom":null,"sbom_hash":"00ff"}`,
+		"etc/gokrazy/sbom.json": fmt.Sprintf(`{"sbom":null,"sbom_hash":"%x"}`, sha256.Sum256(sbom)),
 	} {
 		if got, err := fs.ReadFile(root, name); string(got) != want {
 			t.Errorf("%s = %q, %v; want %q", name, got, err, want)
@@ -254,22 +270,12 @@ func TestDefaultsOfAnImageLieInItsRootAndNotInTheSeed(t *testing.T) {
 	p := fakeParts(t)
 	p.Defaults = []byte(`{"stream": {"fps": 25}}`)
 	// A card's own seed would throw defaults away that lie there.
-	if b := readSeed(t, buildImage(t, p).Image); len(b) != card.SeedSize || len(bytes.TrimSpace(b)) != 0 ||
+	image := buildImage(t, p).Image
+	if b := readSeed(t, image); len(b) != card.SeedSize || len(bytes.TrimSpace(b)) != 0 ||
 		b[card.SeedSize-1] != '\n' {
 		t.Errorf("seed of %d bytes: %q, want a placeholder", len(b), bytes.TrimSpace(b))
 	}
-	m, err := readParts(piBoard(t), p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := rootImage(piBoard(t), m, "", card.RootSize)
-	if err != nil {
-		t.Fatal(err)
-	}
-	root, err := disk.OpenSquashFS(bytes.NewReader(b), int64(len(b)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	root := openRoot(t, image)
 	if got, err := fs.ReadFile(root, config.ImageDefaults[1:]); err != nil || string(got) != string(p.Defaults) {
 		t.Errorf("defaults in the root: %q, %v", got, err)
 	}
