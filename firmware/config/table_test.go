@@ -173,7 +173,10 @@ func TestSettingsTakeBackWhatTheyShow(t *testing.T) {
 }
 
 func TestExamplesOfTheDocumentationAreConfigurations(t *testing.T) {
-	for _, file := range []string{"../../README.md", documentation} {
+	for _, file := range []string{
+		documentation, "../../docs/receivers.md",
+		"../../docs/quick-start-raspberry-pi.md", "../../docs/quick-start-beaglebone.md",
+	} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
