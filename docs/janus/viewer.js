@@ -3,7 +3,9 @@
 async function watch(janus, id, video) {
 	const answer = async response => {
 		const said = await (await response).json();
-		if (said.error || said.plugindata?.data?.error) throw new Error('Janus: ' + (said.error?.reason ?? said.plugindata.data.error));
+		if (said.error || said.plugindata?.data?.error) {
+			throw new Error('Janus: ' + (said.error?.reason ?? said.plugindata.data.error));
+		}
 		return said;
 	};
 	const ask = (path, body) => answer(fetch(janus + path, {
