@@ -1,9 +1,8 @@
-// Frames against the pictures that were encoded, rates, and memory.
-
 package encoder
 
 import (
 	"fmt"
+	"image"
 	"os"
 	"testing"
 	"time"
@@ -31,8 +30,7 @@ func TestFramesDecodeToThePictureThatWentIn(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			pictures := 8
-			bitrate := Bitrate(200_000 + 4*c.width*c.height)
-			e := openEncoder(t, Config{Width: c.width, Height: c.height, FPS: 30, Bitrate: bitrate, Speed: -12})
+			e := open(t, Config{Width: c.width, Height: c.height, FPS: 30, Bitrate: Bitrate(200_000 + 4*c.width*c.height), Speed: -12})
 			p, err := NewPicture(c.width, c.height)
 			if err != nil {
 				t.Fatal(err)
@@ -40,8 +38,8 @@ func TestFramesDecodeToThePictureThatWentIn(t *testing.T) {
 			defer p.Close()
 			var frames [][]byte
 			for i := range pictures {
-				drawPattern(&p.YCbCr, i)
-				f, err := e.Encode(&p.YCbCr, captureTime(i), false)
+				draw(&p.YCbCr, i)
+				f, err := e.Encode(&p.YCbCr, at(i), false)
 				if err != nil {
 					t.Fatalf("picture %d: %v", i, err)
 				}
@@ -50,13 +48,13 @@ func TestFramesDecodeToThePictureThatWentIn(t *testing.T) {
 				}
 				frames = append(frames, append([]byte(nil), f.Bytes...))
 			}
-			planes := decodeLuma(t, c.width, c.height, frames)
+			planes := decode(t, c.width, c.height, frames)
 			if len(planes) != pictures {
 				t.Fatalf("ffmpeg made %d pictures of %d frames", len(planes), pictures)
 			}
 			for i, plane := range planes {
-				drawPattern(&p.YCbCr, i)
-				if got := lumaPSNR(&p.YCbCr, plane); got < c.least {
+				draw(&p.YCbCr, i)
+				if got := psnr(&p.YCbCr, plane); got < c.least {
 					t.Errorf("picture %d: PSNR %.1f dB, want %.1f or more", i, got, c.least)
 				}
 			}
@@ -65,10 +63,10 @@ func TestFramesDecodeToThePictureThatWentIn(t *testing.T) {
 }
 
 func TestForcedKeyFrameComesAtOnceAndOnlyThen(t *testing.T) {
-	e, p := openEncoder(t, vga), newPicture(640, 480)
+	e, p := open(t, vga), image.NewYCbCr(image.Rect(0, 0, 640, 480), image.YCbCrSubsampleRatio420)
 	for i := range 100 {
-		drawPattern(p, i)
-		f, err := e.Encode(p, captureTime(i), i == 50)
+		draw(p, i)
+		f, err := e.Encode(p, at(i), i == 50)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,12 +84,12 @@ func TestForcedKeyFrameComesAtOnceAndOnlyThen(t *testing.T) {
 }
 
 func TestRateFollowsSetBitrate(t *testing.T) {
-	e, p := openEncoder(t, vga), newPicture(640, 480)
+	e, p := open(t, vga), image.NewYCbCr(image.Rect(0, 0, 640, 480), image.YCbCrSubsampleRatio420)
 	n := 0
 	run := func(pictures int) (bits float64) {
 		for range pictures {
-			drawPattern(p, n)
-			f, err := e.Encode(p, captureTime(n), false)
+			draw(p, n)
+			f, err := e.Encode(p, at(n), false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -112,11 +110,11 @@ func TestRateFollowsSetBitrate(t *testing.T) {
 }
 
 func TestEncodeAllocatesNothing(t *testing.T) {
-	e, p := openEncoder(t, vga), newPicture(640, 480)
-	drawPattern(p, 0)
+	e, p := open(t, vga), image.NewYCbCr(image.Rect(0, 0, 640, 480), image.YCbCrSubsampleRatio420)
+	draw(p, 0)
 	n := 0
 	if got := testing.AllocsPerRun(50, func() {
-		if _, err := e.Encode(p, captureTime(n), n%20 == 0); err != nil {
+		if _, err := e.Encode(p, at(n), n%20 == 0); err != nil {
 			t.Fatal(err)
 		}
 		n++
@@ -126,8 +124,8 @@ func TestEncodeAllocatesNothing(t *testing.T) {
 }
 
 func TestManyBitratesAndEncodersLeakNothing(t *testing.T) {
-	e := openEncoder(t, vga)
-	p := newPicture(64, 48)
+	e := open(t, vga)
+	p := image.NewYCbCr(image.Rect(0, 0, 64, 48), image.YCbCrSubsampleRatio420)
 	cycle := func(n int) {
 		for i := range n {
 			if err := e.SetBitrate(Bitrate(100_000 + i%1000*1000)); err != nil {
@@ -147,18 +145,17 @@ func TestManyBitratesAndEncodersLeakNothing(t *testing.T) {
 		}
 	}
 	cycle(5000)
-	before := residentMemory(t)
-	// A leak of one configuration (400 bytes) each time would show as 20 MB, of an encoder as 500 MB.
-	cycle(50_000)
-	grown := residentMemory(t) - before
+	before := resident(t)
+	cycle(50_000) // a leak of one configuration (400 bytes) each time would show as 20 MB, of an encoder as 500 MB
+	grown := resident(t) - before
 	t.Logf("FIGURE encoder: memory after 50,000 changes of the bitrate and 500 more encoders %+d kB", grown>>10)
 	if grown > 8<<20 {
 		t.Errorf("resident memory grew by %d kB", grown>>10)
 	}
 }
 
-// residentMemory is the process's own memory in bytes, from /proc/self/statm.
-func residentMemory(t *testing.T) int {
+// resident is the process's own memory in bytes, from /proc/self/statm.
+func resident(t *testing.T) int {
 	t.Helper()
 	b, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
@@ -178,11 +175,11 @@ func TestPictureMemoryIsAligned(t *testing.T) {
 	}
 	defer p.Close()
 	for _, plane := range [][]byte{p.Y, p.Cb, p.Cr} {
-		if a := uintptr(unsafe.Pointer(&plane[0])); a%rowAlignment != 0 {
-			t.Errorf("plane at %#x: not aligned to %d", a, rowAlignment)
+		if a := uintptr(unsafe.Pointer(&plane[0])); a%rowAlign != 0 {
+			t.Errorf("plane at %#x: not aligned to %d", a, rowAlign)
 		}
 	}
-	drawPattern(&p.YCbCr, 3)
+	draw(&p.YCbCr, 3)
 	for _, size := range [][2]int{{0, 1}, {1, -1}, {MaxSide + 1, 2}} {
 		if p, err := NewPicture(size[0], size[1]); err == nil {
 			p.Close()
@@ -192,9 +189,9 @@ func TestPictureMemoryIsAligned(t *testing.T) {
 }
 
 func TestOddTimesDoNotStopTheStream(t *testing.T) {
-	e, p := openEncoder(t, vga), newPicture(640, 480)
+	e, p := open(t, vga), image.NewYCbCr(image.Rect(0, 0, 640, 480), image.YCbCrSubsampleRatio420)
 	for i, when := range []time.Duration{time.Hour, time.Hour, 0, -1 << 63, 1<<63 - 1, 1<<63 - 1, 5} {
-		drawPattern(p, i)
+		draw(p, i)
 		if _, err := e.Encode(p, when, false); err != nil {
 			t.Errorf("picture %d at %v: %v", i, when, err)
 		}

@@ -1,5 +1,4 @@
-// An image without the codecs must fail at compile time and not on the board: the name below is
-// declared nowhere.
+// An image without the codecs must not be built at all: it would find out on the board.
 
 //go:build gokrazy && !cgo
 

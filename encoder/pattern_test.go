@@ -1,5 +1,5 @@
-// What the tests share: a moving picture made of integers only, an IVF file around frames, and a
-// decoder that is not ours.
+// What the tests share: a moving picture made of integers only, an IVF file around
+// frames, and a decoder that is not ours.
 
 package encoder
 
@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// drawPattern paints picture n of a moving pattern: a gradient that slides, a square that
+// draw paints picture n of a moving pattern: a gradient that slides, a square that
 // crosses it and some noise from a fixed congruence, so that no frame is free.
-func drawPattern(p *image.YCbCr, n int) {
+func draw(p *image.YCbCr, n int) {
 	noise := uint32(n)*2654435761 + 1
 	w, h := p.Rect.Dx(), p.Rect.Dy()
 	for y := range h {
@@ -37,15 +37,11 @@ func drawPattern(p *image.YCbCr, n int) {
 	}
 }
 
-func newPicture(width, height int) *image.YCbCr {
-	return image.NewYCbCr(image.Rect(0, 0, width, height), image.YCbCrSubsampleRatio420)
-}
+// at is the capture time of picture n at 30 pictures a second.
+func at(n int) time.Duration { return time.Duration(n) * time.Second / 30 }
 
-// captureTime is the capture time of picture n at 30 pictures a second.
-func captureTime(n int) time.Duration { return time.Duration(n) * time.Second / 30 }
-
-// openEncoder opens an encoder that the test closes.
-func openEncoder(t testing.TB, c Config) *Encoder {
+// open makes an encoder that the test closes.
+func open(t testing.TB, c Config) *Encoder {
 	t.Helper()
 	e, err := New(c)
 	if err != nil {
@@ -55,9 +51,9 @@ func openEncoder(t testing.TB, c Config) *Encoder {
 	return e
 }
 
-// ivfFile writes frames as the IVF container has them: header of 32 bytes, then for each
+// ivf writes frames as the IVF container has them: header of 32 bytes, then for each
 // frame its length and time stamp.
-func ivfFile(width, height int, frames [][]byte) []byte {
+func ivf(width, height int, frames [][]byte) []byte {
 	le := binary.LittleEndian
 	b := append([]byte("DKIF"), 0, 0, 32, 0)
 	b = append(b, "VP80"...)
@@ -71,13 +67,12 @@ func ivfFile(width, height int, frames [][]byte) []byte {
 	return b
 }
 
-// decodeLuma returns the luma planes that ffmpeg makes of the frames.
-func decodeLuma(t *testing.T, width, height int, frames [][]byte) [][]byte {
+// decode gives the luma planes that ffmpeg makes of the frames.
+func decode(t *testing.T, width, height int, frames [][]byte) [][]byte {
 	t.Helper()
-	needTool(t, "ffmpeg")
-	cmd := exec.Command("ffmpeg", "-v", "error", "-f", "ivf", "-i", "-", "-fps_mode", "passthrough",
-		"-f", "rawvideo", "-pix_fmt", "yuv420p", "-")
-	cmd.Stdin = bytes.NewReader(ivfFile(width, height, frames))
+	needs(t, "ffmpeg")
+	cmd := exec.Command("ffmpeg", "-v", "error", "-f", "ivf", "-i", "-", "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-")
+	cmd.Stdin = bytes.NewReader(ivf(width, height, frames))
 	var complaints bytes.Buffer
 	cmd.Stderr = &complaints
 	raw, err := cmd.Output()
@@ -92,8 +87,8 @@ func decodeLuma(t *testing.T, width, height int, frames [][]byte) [][]byte {
 	return planes
 }
 
-// lumaPSNR compares the luma of p with a plane without padding, in dB.
-func lumaPSNR(p *image.YCbCr, plane []byte) float64 {
+// psnr compares the luma of p with a plane without padding, in dB.
+func psnr(p *image.YCbCr, plane []byte) float64 {
 	w, h, sum := p.Rect.Dx(), p.Rect.Dy(), 0.0
 	for y := range h {
 		for x := range w {
@@ -104,8 +99,8 @@ func lumaPSNR(p *image.YCbCr, plane []byte) float64 {
 	return 10 * math.Log10(255*255*float64(w*h)/max(sum, 1e-9))
 }
 
-// needTool skips the test if a program is absent, or fails it where all must be there.
-func needTool(t *testing.T, program string) {
+// needs skips the test if a program is absent, or fails it where all must be there.
+func needs(t *testing.T, program string) {
 	t.Helper()
 	if _, err := exec.LookPath(program); err == nil {
 		return

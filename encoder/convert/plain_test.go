@@ -1,5 +1,5 @@
-// What the tests share: buffers, pictures, and the conversion as a plain loop, whose result the
-// libraries must have.
+// What the tests share: buffers, pictures, and the conversion as a plain loop that
+// the libraries must agree with.
 
 package convert
 
@@ -12,7 +12,7 @@ import (
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 )
 
-func newLayout(t testing.TB, f pixfmt.FourCC, width, height, stride int) pixfmt.Layout {
+func layout(t testing.TB, f pixfmt.FourCC, width, height, stride int) pixfmt.Layout {
 	t.Helper()
 	l, err := pixfmt.New(f, width, height, stride)
 	if err != nil {
@@ -21,7 +21,7 @@ func newLayout(t testing.TB, f pixfmt.FourCC, width, height, stride int) pixfmt.
 	return l
 }
 
-func openConverter(t testing.TB, l pixfmt.Layout) *Converter {
+func open(t testing.TB, l pixfmt.Layout) *Converter {
 	t.Helper()
 	c, err := New(l)
 	if err != nil {
@@ -31,12 +31,12 @@ func openConverter(t testing.TB, l pixfmt.Layout) *Converter {
 	return c
 }
 
-func newPicture(width, height int) *image.YCbCr {
+func picture(width, height int) *image.YCbCr {
 	return image.NewYCbCr(image.Rect(0, 0, width, height), image.YCbCrSubsampleRatio420)
 }
 
-// fillNoise fills b from a fixed congruence.
-func fillNoise(b []byte) []byte {
+// noise fills b from a fixed congruence.
+func noise(b []byte) []byte {
 	n := uint32(1)
 	for i := range b {
 		n = n*1664525 + 1013904223
@@ -45,14 +45,13 @@ func fillNoise(b []byte) []byte {
 	return b
 }
 
-// guardedBytes returns n bytes right before a page that nobody may touch: a read beyond
+// guarded gives n bytes right before a page that nobody may touch: a read beyond
 // the buffer ends the test.
-func guardedBytes(t testing.TB, n int) []byte {
+func guarded(t testing.TB, n int) []byte {
 	t.Helper()
 	page := os.Getpagesize()
 	size := (n + page - 1) &^ (page - 1)
-	m, err := syscall.Mmap(-1, 0, size+page, syscall.PROT_READ|syscall.PROT_WRITE,
-		syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	m, err := syscall.Mmap(-1, 0, size+page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,9 +62,9 @@ func guardedBytes(t testing.TB, n int) []byte {
 	return m[size-n : size : size]
 }
 
-// convertPlainly converts as the V4L2 documentation describes it, a sample at a time. Chroma of
-// 4:2:2 is the rounded mean of two rows.
-func convertPlainly(dst *image.YCbCr, l pixfmt.Layout, buf []byte) {
+// plain is the conversion as the V4L2 documentation describes it, a sample at a
+// time. Chroma of 4:2:2 is the rounded mean of two rows.
+func plain(dst *image.YCbCr, l pixfmt.Layout, buf []byte) {
 	p, _ := l.Planes()
 	for y := range l.Height {
 		for x := range l.Width {
@@ -77,11 +76,9 @@ func convertPlainly(dst *image.YCbCr, l pixfmt.Layout, buf []byte) {
 			var u, v byte
 			switch l.Format {
 			case pixfmt.YUYV:
-				u = meanOfRows(buf, 2*y*l.Stride+4*x+1, l.Stride)
-				v = meanOfRows(buf, 2*y*l.Stride+4*x+3, l.Stride)
+				u, v = mean(buf, 2*y*l.Stride+4*x+1, l.Stride), mean(buf, 2*y*l.Stride+4*x+3, l.Stride)
 			case pixfmt.UYVY:
-				u = meanOfRows(buf, 2*y*l.Stride+4*x, l.Stride)
-				v = meanOfRows(buf, 2*y*l.Stride+4*x+2, l.Stride)
+				u, v = mean(buf, 2*y*l.Stride+4*x, l.Stride), mean(buf, 2*y*l.Stride+4*x+2, l.Stride)
 			case pixfmt.NV12:
 				u, v = buf[p[1].Offset+y*p[1].Stride+2*x], buf[p[1].Offset+y*p[1].Stride+2*x+1]
 			case pixfmt.YU12:
@@ -102,10 +99,10 @@ func luma(l pixfmt.Layout, row []byte, x int) byte {
 	return row[x]
 }
 
-func meanOfRows(b []byte, i, below int) byte { return byte((int(b[i]) + int(b[i+below]) + 1) / 2) }
+func mean(b []byte, i, below int) byte { return byte((int(b[i]) + int(b[i+below]) + 1) / 2) }
 
-// firstDifference returns the plane and place of the first difference; ok if there is none.
-func firstDifference(a, b *image.YCbCr) (plane string, x, y int, ok bool) {
+// differ gives the plane and place of the first difference; ok if there is none.
+func differ(a, b *image.YCbCr) (plane string, x, y int, ok bool) {
 	for y := range a.Rect.Dy() {
 		for x := range a.Rect.Dx() {
 			if a.Y[y*a.YStride+x] != b.Y[y*b.YStride+x] {

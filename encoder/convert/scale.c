@@ -1,4 +1,4 @@
-// libyuv's scaler for package convert. libyuv allocates a row or two.
+// libyuv's scaler for package convert. It allocates a row or two by itself.
 #include "scale.h"
 
 #include <libyuv/scale.h>
