@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/krazycam/krazycam/farend/need"
 )
 
 // TestPatternFramesAreTheGoldenOnes also runs under QEMU for the other
@@ -45,8 +47,8 @@ func TestBoardsMakeTheSameFramesAsThePC(t *testing.T) {
 			if static := emulator + "-static"; exec.Command(static, "--version").Run() == nil {
 				emulator = static
 			}
-			needs(t, emulator)
-			needs(t, map[string]string{"arm64": "aarch64-linux-gnu-gcc", "armv7": "arm-linux-gnueabihf-gcc"}[arch])
+			need.Tools(t, emulator)
+			need.Tools(t, map[string]string{"arm64": "aarch64-linux-gnu-gcc", "armv7": "arm-linux-gnueabihf-gcc"}[arch])
 			binary := filepath.Join(t.TempDir(), "encoder.test")
 			build := exec.Command("bash", "-c", `env=$(../scripts/codecs "$1") && eval "$env" && exec go test -c -o "$2" -ldflags "-linkmode external -extldflags -static" .`,
 				"-", arch, binary)

@@ -8,10 +8,11 @@ import (
 	"encoding/binary"
 	"image"
 	"math"
-	"os"
 	"os/exec"
 	"testing"
 	"time"
+
+	"github.com/krazycam/krazycam/farend/need"
 )
 
 // draw paints picture n of a moving pattern: a gradient that slides, a square that
@@ -70,7 +71,7 @@ func ivf(width, height int, frames [][]byte) []byte {
 // decode gives the luma planes that ffmpeg makes of the frames.
 func decode(t *testing.T, width, height int, frames [][]byte) [][]byte {
 	t.Helper()
-	needs(t, "ffmpeg")
+	need.Tools(t, "ffmpeg")
 	cmd := exec.Command("ffmpeg", "-v", "error", "-f", "ivf", "-i", "-", "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-")
 	cmd.Stdin = bytes.NewReader(ivf(width, height, frames))
 	var complaints bytes.Buffer
@@ -97,16 +98,4 @@ func psnr(p *image.YCbCr, plane []byte) float64 {
 		}
 	}
 	return 10 * math.Log10(255*255*float64(w*h)/max(sum, 1e-9))
-}
-
-// needs skips the test if a program is absent, or fails it where all must be there.
-func needs(t *testing.T, program string) {
-	t.Helper()
-	if _, err := exec.LookPath(program); err == nil {
-		return
-	}
-	if os.Getenv("KRAZYCAM_REQUIRE_ALL") != "" {
-		t.Fatalf("needs %s: install with scripts/setup", program)
-	}
-	t.Skipf("needs %s: install with scripts/setup", program)
 }

@@ -6,6 +6,8 @@ package v4l2
 import (
 	"os"
 	"testing"
+
+	"github.com/krazycam/krazycam/farend/need"
 )
 
 // layouts are the tests that depend on the layouts of the calls: sizes, buffers, faults,
@@ -34,12 +36,7 @@ func TestCaptureFromVividInVM(t *testing.T) {
 func builtCamsource(t *testing.T) string {
 	t.Helper()
 	const program = "../out/amd64/camsource"
-	if _, err := os.Stat(program); err != nil {
-		if os.Getenv("KRAZYCAM_REQUIRE_ALL") != "" {
-			t.Fatalf("%v: build it with scripts/build amd64", err)
-		}
-		t.Skip("needs out/amd64/camsource: build it with scripts/build amd64")
-	}
+	need.File(t, program, "build it with scripts/build amd64")
 	return program
 }
 

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/krazycam/krazycam/farend/need"
 )
 
 // debianKernel returns the kernel image and the wanted modules with all they depend on,
@@ -41,7 +43,7 @@ func debianKernel(t *testing.T, m machine, wanted ...string) (kernel string, mod
 // renames it, so that an interrupted run leaves nothing half done.
 func fetchKernel(t *testing.T, cache string, m machine) {
 	t.Helper()
-	needTools(t, "apt-get", "apt-cache", "dpkg")
+	need.Tools(t, "apt-get", "apt-cache", "dpkg")
 	depends := run(t, "", nil, "apt-cache", "depends", "--important", m.image+":"+m.debian)
 	_, name, ok := strings.Cut(depends, "Depends: ")
 	if !ok {

@@ -15,21 +15,9 @@ import (
 	"strings"
 	"testing"
 	"time"
-)
 
-// needTools skips a test if a tool is missing, or fails it where every test must run.
-func needTools(t *testing.T, tools ...string) {
-	t.Helper()
-	for _, tool := range tools {
-		if _, err := exec.LookPath(tool); err == nil {
-			continue
-		}
-		if os.Getenv("KRAZYCAM_REQUIRE_ALL") != "" {
-			t.Fatalf("needs %s: install with scripts/setup", tool)
-		}
-		t.Skipf("needs %s: install with scripts/setup", tool)
-	}
-}
+	"github.com/krazycam/krazycam/farend/need"
+)
 
 // run runs a command and fails the test with its output if it fails.
 func run(t *testing.T, dir string, env []string, name string, args ...string) string {
@@ -81,7 +69,7 @@ func runGuest(t *testing.T, g guest) {
 	if testing.Short() {
 		t.Skip("boots a VM for half a minute: run without -short")
 	}
-	needTools(t, g.machine.qemu[0], "go")
+	need.Tools(t, g.machine.qemu[0], "go")
 	dir := t.TempDir()
 	kernel, modules := debianKernel(t, g.machine, g.modules...)
 	run(t, "", []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=" + g.goarch, "GOARM=7", "GOFLAGS="},

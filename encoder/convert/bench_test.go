@@ -10,11 +10,11 @@ import (
 	"errors"
 	"image"
 	"image/jpeg"
-	"os"
 	"os/exec"
 	"testing"
 	"time"
 
+	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 )
 
@@ -41,9 +41,7 @@ func duels(t testing.TB) []duel {
 
 // webcamJPEG is a picture of 1280x720 as a webcam would send it, 76 kB.
 func webcamJPEG(t testing.TB) []byte {
-	if _, err := exec.LookPath("ffmpeg"); err != nil && os.Getenv("KRAZYCAM_REQUIRE_ALL") == "" {
-		t.Skip("needs ffmpeg: install with scripts/setup")
-	}
+	need.Tools(t, "ffmpeg")
 	file, err := exec.Command("ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=1280x720", "-frames:v", "1",
 		"-vf", "format=yuvj422p", "-c:v", "mjpeg", "-q:v", "3", "-huffman", "default", "-f", "mjpeg", "-").Output()
 	if err != nil {
