@@ -97,6 +97,8 @@ func importRules() []importRule {
 			reason: "before the root is there, nothing is read but the command line and the disk"},
 		{of: "./gokrazy/initramfs", ban: "./...",
 			reason: "initramfs packs what it is given: which modules those are is the board's matter"},
+		{of: "./firmware/cmd/... ./gokrazy/cmd/... ./farend/cmd/...", ban: "testing",
+			reason: "what supports tests (farend/need, v4l2/v4l2test, gokrazy/image/imagetest) is in no program"},
 
 		// The seams to third parties.
 		{of: "./...", except: "./v4l2", ban: "github.com/blackjack/webcam", direct: true,

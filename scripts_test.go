@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/krazycam/krazycam/farend/need"
 )
 
 // suiteModule is a module with each kind of test that scripts/test must tell apart. A test that
@@ -100,21 +102,8 @@ func runSuite(t *testing.T, steps string) (out, folder string, err error) {
 	return string(b), folder, err
 }
 
-func needTools(t *testing.T, tools ...string) {
-	t.Helper()
-	for _, tool := range tools {
-		if _, err := exec.LookPath(tool); err == nil {
-			continue
-		}
-		if os.Getenv("KRAZYCAM_REQUIRE_ALL") != "" {
-			t.Fatalf("needs %s: install with scripts/setup", tool)
-		}
-		t.Skipf("needs %s: install with scripts/setup", tool)
-	}
-}
-
 func TestSuiteRepeatsWhatFailedOnceAndNamesItAsFlaky(t *testing.T) {
-	needTools(t, "bash", "jq")
+	need.Tools(t, "bash", "jq")
 	out, folder, err := runSuite(t, "go_test a -- ./once ./panics; measure b mkdir c; measure d test -d e || mkdir e")
 	for _, want := range []string{
 		"once more, alone: example.com/suite/once TestFailsOnce\n", "once more, alone: example.com/suite/panics -\n",
@@ -137,7 +126,7 @@ func TestSuiteRepeatsWhatFailedOnceAndNamesItAsFlaky(t *testing.T) {
 }
 
 func TestSuiteFailsWithTestsThatFailOrDoNotBuild(t *testing.T) {
-	needTools(t, "bash", "jq")
+	need.Tools(t, "bash", "jq")
 	out, _, err := runSuite(t, "go_test a -- ./fails; go_test b -- ./broken")
 	if err == nil || !strings.HasSuffix(out, "\n0 passed, 2 failed, 0 skipped\n") || strings.Contains(out, "flaky:") {
 		t.Errorf("err = %v, want an exit code, two failed and none flaky:\n%s", err, out)
@@ -145,7 +134,7 @@ func TestSuiteFailsWithTestsThatFailOrDoNotBuild(t *testing.T) {
 }
 
 func TestSuiteFailsWithMoreThanThreeFlakyTests(t *testing.T) {
-	needTools(t, "bash", "jq")
+	need.Tools(t, "bash", "jq")
 	const onceEach = `once() { [ -e "$1" ] || { touch "$1"; return 1; }; }; for n in 1 2 3 4; do measure "m$n" once "$n"; done`
 	out, _, err := runSuite(t, onceEach)
 	if err == nil || !strings.HasSuffix(out, "FAIL: 4 flaky tests, 3 at most\n4 passed, 1 failed, 0 skipped\n") {
@@ -176,7 +165,7 @@ func contributingCommands(t *testing.T) (commands []string) {
 // TestContributingsCommandsWork runs them in their order in one shell, as their reader does. What
 // scripts/test runs already is only asked how it is used: it would run itself.
 func TestContributingsCommandsWork(t *testing.T) {
-	needTools(t, "bash")
+	need.Tools(t, "bash")
 	commands := contributingCommands(t)
 	if !slices.Contains(commands, "scripts/test") || !slices.Contains(commands, "scripts/test --quick") || len(commands) < 6 {
 		t.Fatalf("commands of CONTRIBUTING.md: %q", commands)

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
@@ -39,12 +40,7 @@ func TestDocsTableHasEveryCode(t *testing.T) {
 // startExample starts docs/gateway-example.py and gives its URL.
 func startExample(t *testing.T, receiver ...string) string {
 	t.Helper()
-	if _, err := exec.LookPath("python3"); err != nil {
-		if os.Getenv("KRAZYCAM_REQUIRE_ALL") != "" {
-			t.Fatal("needs python3: install with scripts/setup")
-		}
-		t.Skip("needs python3: install with scripts/setup")
-	}
+	need.Tools(t, "python3")
 	args := append([]string{"../../docs/gateway-example.py", "--key", "secret", "--port", "0"}, receiver...)
 	cmd := exec.CommandContext(t.Context(), "python3", args...)
 	out, err := cmd.StdoutPipe()

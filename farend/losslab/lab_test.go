@@ -13,25 +13,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/krazycam/krazycam/farend/need"
 )
-
-// need skips without a tool, or fails where nothing may be skipped.
-func need(t *testing.T, tools ...string) {
-	t.Helper()
-	for _, tool := range tools {
-		if _, err := exec.LookPath(tool); err != nil {
-			lacking(t, tool+": install with scripts/setup")
-		}
-	}
-}
-
-func lacking(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("KRAZYCAM_REQUIRE_ALL") != "" {
-		t.Fatal("needs " + what)
-	}
-	t.Skip("needs " + what)
-}
 
 // output is what a command says on standard output.
 func output(t *testing.T, c *exec.Cmd) string {
@@ -48,10 +32,8 @@ func output(t *testing.T, c *exec.Cmd) string {
 // setUp builds camsource from this tree and writes a clip for the scenarios.
 func setUp(t *testing.T, scenarios []Scenario) Setup {
 	t.Helper()
-	need(t, "ip", "tc", "gst-launch-1.0", "ffmpeg", "npm")
-	if os.Geteuid() != 0 {
-		lacking(t, "root, for network namespaces")
-	}
+	need.Tools(t, "ip", "tc", "gst-launch-1.0", "ffmpeg", "npm")
+	need.Root(t, "for network namespaces")
 	dir, remove, err := MakeWorkFolder()
 	if err != nil {
 		t.Fatal(err)

@@ -7,14 +7,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/krazycam/krazycam/farend/need"
 )
 
 // inOwnNetwork runs this test again where it has a network of its own, which needs root.
 func inOwnNetwork(t *testing.T) {
 	t.Helper()
-	if os.Geteuid() != 0 && os.Getenv("KRAZYCAM_REQUIRE_ALL") == "" {
-		t.Skip("needs root, for a network of its own")
-	}
+	need.Root(t, "for a network of its own")
 	cmd := exec.Command("unshare", "--net", os.Args[0], "-test.run", "^"+t.Name()+"$", "-test.v")
 	cmd.Env = append(os.Environ(), "KRAZYCAM_OWN_NETWORK=1")
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -4,17 +4,14 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+
+	"github.com/krazycam/krazycam/farend/need"
 )
 
 // runTool runs an independent tool and gives what it said; its failure is ours.
 func runTool(t *testing.T, name string, args ...string) string {
 	t.Helper()
-	if _, err := exec.LookPath(name); err != nil {
-		if os.Getenv("KRAZYCAM_REQUIRE_ALL") != "" {
-			t.Fatalf("%s is missing: install with scripts/setup", name)
-		}
-		t.Skipf("needs %s: install with scripts/setup", name)
-	}
+	need.Tools(t, name)
 	cmd := exec.Command(name, args...)
 	cmd.Env = append(os.Environ(), "TZ=UTC", "MTOOLS_SKIP_CHECK=0", "LC_ALL=C")
 	out, err := cmd.CombinedOutput()

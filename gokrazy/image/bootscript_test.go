@@ -10,12 +10,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/image/imagetest"
 )
 
 func TestBootScriptIsWhatMkimageWrites(t *testing.T) {
-	imagetest.Need(t, "mkimage")
+	need.Tools(t, "mkimage")
 	dir := t.TempDir()
 	for name, text := range map[string]string{"the board's own": boneBoard(t).Config, "empty line": "\n",
 		"odd length": "echo 1"} {
@@ -37,7 +38,7 @@ func TestBootScriptIsWhatMkimageWrites(t *testing.T) {
 }
 
 func TestDumpimageAcceptsTheBootScript(t *testing.T) {
-	imagetest.Need(t, "dumpimage")
+	need.Tools(t, "dumpimage")
 	file := filepath.Join(t.TempDir(), "boot.scr")
 	imagetest.Put(t, bootScript(boneBoard(t).Config), file)
 	out, err := exec.Command("dumpimage", "-l", file).CombinedOutput()

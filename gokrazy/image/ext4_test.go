@@ -14,8 +14,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/gokrazy/card"
-	"github.com/krazycam/krazycam/gokrazy/image/imagetest"
 )
 
 // go test ./gokrazy/image -run TestPermIsWhatMke2fsMakes -update
@@ -28,7 +28,7 @@ const permTool = "mke2fs 1.47.0"
 // or a random number decides.
 func emptyExt4(t *testing.T) []byte {
 	t.Helper()
-	imagetest.Need(t, "mke2fs")
+	need.Tools(t, "mke2fs")
 	const (
 		id = "60c24cc1-f3f9-427a-8199-5b1ce00101ff"
 		// What a kernel since 3.18 knows; the machine's own mke2fs.conf must not decide.
@@ -89,7 +89,7 @@ func packBlocks(t *testing.T, b []byte) []byte {
 }
 
 func TestPermIsWhatMke2fsMakes(t *testing.T) {
-	imagetest.Need(t, "mke2fs")
+	need.Tools(t, "mke2fs")
 	about, err := exec.Command("mke2fs", "-V").CombinedOutput()
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
@@ -81,7 +82,7 @@ func TestIndependentToolsAcceptTheImage(t *testing.T) {
 		{"unsquashfs", card.RootA, []string{"-lls"}},
 		{"e2fsck", card.Perm, []string{"-f", "-n"}},
 	} {
-		imagetest.Need(t, c.tool)
+		need.Tools(t, c.tool)
 		file := r.Image
 		if c.partition >= 0 {
 			file = extract(t, r.Image, c.partition)

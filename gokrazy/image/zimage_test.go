@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/krazycam/krazycam/gokrazy/image/imagetest"
+	"github.com/krazycam/krazycam/farend/need"
 )
 
 // wholeZImage is the header of a zImage and as many bytes as it says that there are.
@@ -51,7 +51,7 @@ func TestDamagedZImageIsAnErrorAndNoPanic(t *testing.T) {
 // xz stream in it, too, as a text.
 func unpackZImage(t *testing.T, b []byte) []byte {
 	t.Helper()
-	imagetest.Need(t, "xz")
+	need.Tools(t, "xz")
 	const mark = "\xfd7zXZ\x00"
 	for {
 		at := bytes.Index(b, []byte(mark))

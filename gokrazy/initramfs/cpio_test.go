@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/krazycam/krazycam/farend/need"
 )
 
 func unpack(t *testing.T, packed []byte) []byte {
@@ -30,12 +32,7 @@ func unpack(t *testing.T, packed []byte) []byte {
 // tool runs an independent program.
 func tool(t *testing.T, dir string, stdin []byte, name string, args ...string) string {
 	t.Helper()
-	if _, err := exec.LookPath(name); err != nil {
-		if os.Getenv("KRAZYCAM_REQUIRE_ALL") != "" {
-			t.Fatalf("needs %s: install with scripts/setup", name)
-		}
-		t.Skipf("needs %s: install with scripts/setup", name)
-	}
+	need.Tools(t, name)
 	cmd := exec.Command(name, args...)
 	cmd.Dir, cmd.Stdin, cmd.Env = dir, bytes.NewReader(stdin), append(os.Environ(), "LC_ALL=C", "TZ=UTC")
 	var complaint bytes.Buffer

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/image/imagetest"
 )
@@ -48,7 +49,7 @@ func TestBoneImageIsReadBackAsItWasBuilt(t *testing.T) {
 	}
 	for tool, args := range map[string][]string{"sgdisk": {"-v", built.Image},
 		"fsck.fat": {"-n", bootPartition(t, built.Image)}} {
-		imagetest.Need(t, tool)
+		need.Tools(t, tool)
 		if out, err := exec.Command(tool, args...).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", tool, err, out)
 		}

@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 	"github.com/krazycam/krazycam/gokrazy/vm"
@@ -46,7 +47,7 @@ type boardBench struct {
 
 func newBoardBench(t *testing.T) *boardBench {
 	t.Helper()
-	requireTools(t, "qemu-system-aarch64", "qemu-aarch64", "bash")
+	need.Tools(t, "qemu-system-aarch64", "qemu-aarch64", "bash")
 	dir := t.TempDir()
 	b := &boardBench{dir: dir, image: filepath.Join(dir, "board.img"), rtp: listenUDP(t), rtcp: listenUDP(t)}
 	copyImage(t, b.image, builtImage(t))

@@ -6,12 +6,12 @@ package rig
 import (
 	"context"
 	"net/netip"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/gokrazy/vm"
 )
 
@@ -19,14 +19,9 @@ import (
 func builtBone(t *testing.T) string {
 	t.Helper()
 	const path = "../../out/bbb.img"
-	requireTools(t, "qemu-system-arm")
+	need.Tools(t, "qemu-system-arm")
 	for _, needed := range []string{path, vm.UBootFile} {
-		if _, err := os.Stat(needed); err != nil {
-			if os.Getenv("KRAZYCAM_REQUIRE_ALL") != "" {
-				t.Fatalf("%v: build the image with scripts/image bbb, install U-Boot with scripts/setup", err)
-			}
-			t.Skipf("needs %s: scripts/image bbb, scripts/setup", needed)
-		}
+		need.File(t, needed, "scripts/image bbb, scripts/setup")
 	}
 	return path
 }

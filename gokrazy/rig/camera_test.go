@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 	"github.com/krazycam/krazycam/gokrazy/vm"
@@ -174,7 +175,7 @@ func (g *guestVM) buffers(n int) sentBuffer {
 }
 
 func TestGuestSeesEveryByteOfTheVirtualCameraInVM(t *testing.T) {
-	requireTools(t, "qemu-system-aarch64", "mksquashfs")
+	need.Tools(t, "qemu-system-aarch64", "mksquashfs")
 	image := guestCard(t, strings.Join(uvcModules, ",")+" 320x240,640x480,1280x720,640x480")
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()

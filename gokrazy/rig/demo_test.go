@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/krazycam/krazycam/farend/need"
 )
 
 // demoLine is what camctl receive prints each second once a stream is there.
@@ -22,7 +24,7 @@ const demoSeconds = 8
 
 func TestDemoStreamsUntilCtrlCAndLeavesNothingBehindInVM(t *testing.T) {
 	builtImage(t)
-	requireTools(t, "qemu-system-aarch64", "npm", "ffmpeg")
+	need.Tools(t, "qemu-system-aarch64", "npm", "ffmpeg")
 	temp := t.TempDir()
 	cmd := exec.Command("../../scripts/demo")
 	cmd.Env = append(os.Environ(), "TMPDIR="+temp)

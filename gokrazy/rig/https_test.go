@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/farend/gateway"
+	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/farend/receiver"
 	"github.com/krazycam/krazycam/gokrazy/vm"
 	"github.com/krazycam/krazycam/v4l2/virtualcam"
@@ -103,7 +104,7 @@ func startStrictDesk(t *testing.T, certificate tls.Certificate) *strictDesk {
 
 func TestBoardWithoutAClockStreamsOverHTTPSOnceGrantedInVM(t *testing.T) {
 	image := builtImage(t)
-	requireTools(t, "qemu-system-aarch64")
+	need.Tools(t, "qemu-system-aarch64")
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	certificate, ca := youngCertificate(t)

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 	"github.com/krazycam/krazycam/v4l2/virtualcam"
 )
@@ -172,7 +173,7 @@ func sendWithFFmpeg(
 }
 
 func TestInstrumentsMeasureAStreamOfFFmpeg(t *testing.T) {
-	requireTools(t, "ffmpeg", "gst-launch-1.0")
+	need.Tools(t, "ffmpeg", "gst-launch-1.0")
 	s := virtualcam.Size{Width: 320, Height: 240}
 	source := &rigSource{pictureSource: virtualcam.NewPattern()}
 	gstPort, ffPort := freePort(t), freePort(t)

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/gokrazy/vm"
 	"github.com/krazycam/krazycam/v4l2/virtualcam"
 )
@@ -91,7 +92,7 @@ func withClockFrequency(t *testing.T, tree []byte, hz uint32) []byte {
 
 func TestBoardRestartsForACameraThatStaysAwayInVM(t *testing.T) {
 	image := builtImage(t)
-	requireTools(t, "qemu-system-aarch64")
+	need.Tools(t, "qemu-system-aarch64")
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	m, err := vm.Start(ctx, vm.Config{

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/farend/gateway"
+	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/farend/receiver"
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
 	"github.com/krazycam/krazycam/gokrazy/vm"
@@ -63,19 +64,14 @@ func builtImage(t *testing.T) string {
 	if path == "" {
 		path = "../../out/rpi.img"
 	}
-	if _, err := os.Stat(path); err != nil {
-		if os.Getenv("KRAZYCAM_REQUIRE_ALL") != "" {
-			t.Fatalf("no image: build it with scripts/image: %v", err)
-		}
-		t.Skip("needs out/rpi.img: build it with scripts/image")
-	}
+	need.File(t, path, "build it with scripts/image")
 	return path
 }
 
 // stampedFace is the talking head, stamped.
 func stampedFace(t *testing.T) *rigSource {
 	t.Helper()
-	requireTools(t, "ffmpeg", "npm")
+	need.Tools(t, "ffmpeg", "npm")
 	path := run(t, nil, "../../scripts/clip", "face-mjpeg", fmt.Sprintf("%dx%d", rigSize.Width, rigSize.Height))
 	clip, err := virtualcam.OpenClip(path[strings.LastIndexByte(path, '\n')+1:])
 	if err != nil {
@@ -156,7 +152,7 @@ func (g *rig) seed(t *testing.T) []byte {
 // startRig boots the image; all of it ends with the test.
 func startRig(ctx context.Context, t *testing.T, image string) *rig {
 	t.Helper()
-	requireTools(t, "qemu-system-aarch64", "gst-launch-1.0", "ffmpeg", "tshark")
+	need.Tools(t, "qemu-system-aarch64", "gst-launch-1.0", "ffmpeg", "tshark")
 	g := &rig{
 		board: strings.TrimSuffix(filepath.Base(image), ".img"), source: stampedFace(t),
 		second: make(chan *decoder, 1), capture: filepath.Join(t.TempDir(), "board.pcap"),

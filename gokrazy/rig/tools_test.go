@@ -13,21 +13,6 @@ import (
 	"github.com/krazycam/krazycam/gokrazy/inspect"
 )
 
-// requireTools skips a test whose external programs are not installed, or fails it if
-// nothing may be skipped.
-func requireTools(t *testing.T, names ...string) {
-	t.Helper()
-	for _, name := range names {
-		if _, err := exec.LookPath(name); err == nil {
-			continue
-		}
-		if os.Getenv("KRAZYCAM_REQUIRE_ALL") != "" {
-			t.Fatalf("%s is missing: install with scripts/setup", name)
-		}
-		t.Skipf("needs %s: install with scripts/setup", name)
-	}
-}
-
 // run gives what a program says on both of its outputs, trimmed.
 func run(t *testing.T, env []string, name string, args ...string) string {
 	t.Helper()

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/krazycam/krazycam/farend/need"
 )
 
 // boardRoot is a file system with camsource as an image has it, which measures itself and then
@@ -72,12 +74,7 @@ func startUntil(t *testing.T, root, end string, then func()) (lines []string) {
 }
 
 func TestProcessOfABoardStreamsAfterABenchThatWasKilled(t *testing.T) {
-	if os.Geteuid() != 0 {
-		if os.Getenv("KRAZYCAM_REQUIRE_ALL") != "" {
-			t.Fatal("needs root")
-		}
-		t.Skip("needs root, for a file system of its own: run with sudo")
-	}
+	need.Root(t, "for a file system of its own")
 	media, reports := sink(t), sink(t)
 	root := boardRoot(t, media.LocalAddr(), reports.LocalAddr())
 	startUntil(t, root, "bench: 1 of ", func() {})

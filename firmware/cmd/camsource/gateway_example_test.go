@@ -23,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/farend/receiver"
 )
 
@@ -30,12 +31,7 @@ import (
 // its URL.
 func startExampleGateway(t *testing.T, far *receiver.Receiver) string {
 	t.Helper()
-	if _, err := exec.LookPath("python3"); err != nil {
-		if os.Getenv("KRAZYCAM_REQUIRE_ALL") != "" {
-			t.Fatal("needs python3: install with scripts/setup")
-		}
-		t.Skip("needs python3: install with scripts/setup")
-	}
+	need.Tools(t, "python3")
 	rtp, rtcp := far.Ports()
 	cmd := exec.CommandContext(t.Context(), "python3", "../../../docs/gateway-example.py",
 		"--key", "secret", "--port", "0", "127.0.0.1", strconv.Itoa(rtp), strconv.Itoa(rtcp))

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/farend/need"
 )
 
 // program builds camsource as it is, race detector excluded.
@@ -40,12 +41,7 @@ func sink(t *testing.T) *net.UDPConn {
 }
 
 func TestProcessStreamsGivesUpRootAndSaysGoodbye(t *testing.T) {
-	if os.Geteuid() != 0 {
-		if os.Getenv("KRAZYCAM_REQUIRE_ALL") != "" {
-			t.Fatal("needs root")
-		}
-		t.Skip("needs root, to see it given up: run with sudo")
-	}
+	need.Root(t, "to see it given up")
 	media, reports := sink(t), sink(t)
 	sdp := filepath.Join(t.TempDir(), "s.sdp")
 	cmd := exec.Command(program(t), "--camera", "pattern", "--sdp", sdp,

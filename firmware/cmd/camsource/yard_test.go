@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/krazycam/krazycam/farend/need"
 )
 
 // A yard has camsource at one end of a cable and, behind a bridge, a receiver at the other.
@@ -37,14 +39,8 @@ const firstAddress, secondAddress = "10.79.0.2", "10.79.0.3"
 // newYard skips without root, ip or one of the tools, or fails where nothing may be skipped.
 func newYard(t *testing.T, tools ...string) *yard {
 	t.Helper()
-	for _, tool := range append(tools, "ip") {
-		if _, err := exec.LookPath(tool); err != nil || os.Geteuid() != 0 {
-			if os.Getenv("KRAZYCAM_REQUIRE_ALL") != "" {
-				t.Fatalf("needs root and %s: install with scripts/setup", tool)
-			}
-			t.Skipf("needs root and %s: install with scripts/setup", tool)
-		}
-	}
+	need.Root(t, "for networks of its own")
+	need.Tools(t, append(tools, "ip")...)
 	y := &yard{t: t, ours: fmt.Sprintf("cam-a-%d", os.Getpid()), theirs: fmt.Sprintf("cam-b-%d", os.Getpid())}
 	for _, space := range []string{y.ours, y.theirs} {
 		y.ip("netns", "add", space)

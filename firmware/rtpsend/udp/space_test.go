@@ -5,31 +5,14 @@ package udp
 import (
 	"net"
 	"net/netip"
-	"os"
 	"os/exec"
 	"runtime"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/krazycam/krazycam/farend/need"
 )
-
-// need skips without a tool, or fails where nothing may be skipped.
-func need(t *testing.T, tools ...string) {
-	t.Helper()
-	for _, tool := range tools {
-		if _, err := exec.LookPath(tool); err != nil {
-			lacking(t, tool+": install with scripts/setup")
-		}
-	}
-}
-
-func lacking(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("KRAZYCAM_REQUIRE_ALL") != "" {
-		t.Fatal("needs " + what)
-	}
-	t.Skip("needs " + what)
-}
 
 // listen is a UDP socket on a loopback address.
 func listen(t testing.TB, host string) (*net.UDPConn, netip.AddrPort) {
@@ -53,10 +36,8 @@ func ip(t *testing.T, args ...string) {
 // inNewSpace runs f in a network namespace of its own.
 func inNewSpace(t *testing.T, f func(*testing.T)) {
 	t.Helper()
-	need(t, "ip")
-	if os.Geteuid() != 0 {
-		lacking(t, "root, for a network namespace")
-	}
+	need.Tools(t, "ip")
+	need.Root(t, "for a network namespace")
 	done := make(chan struct{})
 	go func() { // on a thread of its own, which ends with it: it cannot go back
 		defer close(done)

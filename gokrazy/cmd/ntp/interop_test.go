@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/krazycam/krazycam/farend/need"
 )
 
 // inNamespace marks the child that runs in a network namespace of its own.
@@ -22,7 +24,8 @@ const inNamespace = "KRAZYCAM_TEST_IN_NAMESPACE"
 // pair: nothing leaves the machine, and port numbers are free to be the real ones.
 func TestAgainstRealServers(t *testing.T) {
 	if os.Getenv(inNamespace) == "" {
-		needsTools(t, "ip", "nsenter", "dnsmasq", "chronyd")
+		need.Root(t, "for a network of its own")
+		need.Tools(t, "ip", "nsenter", "dnsmasq", "chronyd")
 		child := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
 		child.Env = append(os.Environ(), inNamespace+"=1")
 		child.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
@@ -146,24 +149,4 @@ func eventually(t *testing.T, try func() error) {
 		}
 	}
 	t.Fatal(err)
-}
-
-func needsTools(t *testing.T, tools ...string) {
-	t.Helper()
-	missing := ""
-	if os.Getuid() != 0 {
-		missing = "root"
-	}
-	for _, tool := range tools {
-		if _, err := exec.LookPath(tool); err != nil {
-			missing = tool
-		}
-	}
-	switch {
-	case missing == "":
-	case os.Getenv("KRAZYCAM_REQUIRE_ALL") != "":
-		t.Fatalf("needs %s: install with scripts/setup", missing)
-	default:
-		t.Skipf("needs %s: install with scripts/setup", missing)
-	}
 }

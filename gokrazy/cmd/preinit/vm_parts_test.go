@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 	"github.com/krazycam/krazycam/gokrazy/initramfs"
 )
@@ -24,12 +25,7 @@ const mib = 1 << 20
 
 func command(t *testing.T, env []string, name string, args ...string) string {
 	t.Helper()
-	if _, err := exec.LookPath(name); err != nil {
-		if os.Getenv("KRAZYCAM_REQUIRE_ALL") != "" {
-			t.Fatalf("needs %s: install with scripts/setup", name)
-		}
-		t.Skipf("needs %s: install with scripts/setup", name)
-	}
+	need.Tools(t, name)
 	cmd := exec.Command(name, args...)
 	cmd.Env = append(cmd.Environ(), env...)
 	var complaint bytes.Buffer

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/gokrazy/card"
 )
 
@@ -39,7 +40,7 @@ func BonePackages(t testing.TB) (kernel, firmware Package) {
 	}
 	out, err := exec.Command(filepath.Join(scripts, "parts"), "bbb").Output()
 	if err != nil {
-		missing(t, "scripts/parts bbb, with the Debian packages of the board: "+err.Error())
+		need.Missing(t, "scripts/parts bbb, with the Debian packages of the board: "+err.Error())
 	}
 	flags := strings.Fields(string(out))
 	if len(flags) != 4 || flags[0] != "--kernel" || flags[2] != "--boot-firmware" {

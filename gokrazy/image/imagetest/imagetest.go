@@ -96,23 +96,6 @@ func Pi(t testing.TB) Parts {
 	return p
 }
 
-// Need skips a test whose tool is not installed, or fails it if nothing may be skipped.
-func Need(t testing.TB, tool string) {
-	t.Helper()
-	if _, err := exec.LookPath(tool); err == nil {
-		return
-	}
-	missing(t, tool)
-}
-
-func missing(t testing.TB, what string) {
-	t.Helper()
-	if os.Getenv("KRAZYCAM_REQUIRE_ALL") != "" {
-		t.Fatalf("%s is missing: install with scripts/setup", what)
-	}
-	t.Skipf("needs %s: install with scripts/setup", what)
-}
-
 // Put writes a file and the folders above it.
 func Put(t testing.TB, b []byte, path ...string) {
 	t.Helper()

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"github.com/krazycam/krazycam/farend/need"
 )
 
 // A Kind is a way to build a program.
@@ -49,7 +51,7 @@ func programs(t testing.TB, kind Kind) string {
 	if kind == Plain32 || kind == Cgo32 {
 		compiler, build = "arm-linux-gnueabihf-gcc", build32
 	}
-	Need(t, compiler)
+	need.Tools(t, compiler)
 	if err := build(); err != nil {
 		t.Fatal(err)
 	}
