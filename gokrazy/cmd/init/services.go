@@ -10,9 +10,8 @@ import (
 	"github.com/gokrazy/gokrazy"
 )
 
-// serviceCommands lists the programs with their arguments. heartbeat is there for owners who run
-// a GUS server; without -gus_server it sends nothing and exits with 125, which for gokrazy means
-// "do not start again". build is the time before which ntp trusts no server.
+// serviceCommands lists the programs with their arguments. build is the time before which ntp
+// trusts no server.
 func serviceCommands(build time.Time) [][]string {
 	const config = permFolder + "/" + configName
 	return [][]string{
@@ -20,7 +19,6 @@ func serviceCommands(build time.Time) [][]string {
 		{"/gokrazy/dhcp"},
 		{"/gokrazy/ntp", "--config", config, "--floor", strconv.FormatInt(max(build.Unix(), 0), 10)},
 		{"/gokrazy/randomd"},
-		{"/gokrazy/heartbeat"},
 	}
 }
 
