@@ -50,7 +50,5 @@ require (
 
 tool (
 	github.com/gokrazy/gokrazy/cmd/dhcp
-	github.com/gokrazy/gokrazy/cmd/ntp
-	github.com/gokrazy/gokrazy/cmd/randomd
 	honnef.co/go/tools/cmd/staticcheck
 )

@@ -17,7 +17,6 @@ func RootPrograms() []RootProgram {
 		{"gokrazy/init", false},
 		{"gokrazy/dhcp", false},
 		{"gokrazy/ntp", false},
-		{"gokrazy/randomd", false},
 		{"user/camsource", true},
 	}
 }
