@@ -6,46 +6,52 @@ package encoder
 
 import "time"
 
-// tickRate is libvpx's time base as we set it, RTP's clock for video.
-const tickRate = 90_000
+// ticksPerSecond is libvpx's time base as we set it, RTP's clock for video.
+const ticksPerSecond = 90_000
 
-// A clock counts ticks so that rate control sees a real but tame frame rate. libvpx
-// gives a frame the bits of the time since the one before: a camera that slows to
-// 15 fps in the dark must get twice the bits for each frame, but the first picture
-// after a stall of three seconds must not get three seconds' worth in one burst,
-// and one that comes right behind another must not starve. What such a one borrows
-// is bounded: of a camera that always is faster than it said, each picture would
-// otherwise get more time, and bits, than there is.
+// maxGapIntervals: a longer gap between two pictures counts as this many intervals.
+const maxGapIntervals = 8
+
+// A clock turns capture times into time stamps for libvpx, whose rate control gives a frame the
+// bits of the time since the frame before. A camera that slows to 15 fps in the dark must get
+// twice the bits for each frame, so the stamps follow the capture times, but not in full:
+//
+//   - The first picture after a stall of 3 s must not get the bits of 3 s in one burst.
+//   - A picture right behind another must not starve. It gets half an interval at least, borrowed
+//     from the future. The debt is limited to one interval: otherwise a camera that is always
+//     faster than its nominal rate would get more bits than the time allows.
 type clock struct {
-	nominal int64 // ticks from picture to picture
-	started bool
-	last    time.Duration
-	real    int64 // ticks that passed, stalls shortened
-	now     int64 // at most a nominal interval ahead of real
+	interval    int64 // nominal ticks from picture to picture
+	started     bool
+	lastCapture time.Duration
+	elapsed     int64 // ticks between captures summed up, stalls shortened
+	stamp       int64 // of the last picture, at most an interval ahead of elapsed
 }
 
-func newClock(fps int) clock { return clock{nominal: int64(tickRate / fps)} }
+func newClock(fps int) clock { return clock{interval: int64(ticksPerSecond / fps)} }
 
-// ticks gives the time stamp of a picture captured at the given time, always
-// greater than the one before: by half a nominal interval at least, unless that was
-// borrowed already, and eight at most.
-func (c *clock) ticks(at time.Duration) int64 {
+// ticksAt returns the time stamp of a picture captured at the given time. It is always greater
+// than the one before.
+func (c *clock) ticksAt(capture time.Duration) int64 {
 	if !c.started {
-		c.started, c.last = true, at
+		c.started, c.lastCapture = true, capture
 		return 0
 	}
-	least, most := max(1, c.nominal/2), 8*c.nominal
-	gap := at - c.last
-	c.last = at
-	passed := int64(0)
+	gap := ticksOf(capture-c.lastCapture, maxGapIntervals*c.interval)
+	c.lastCapture = capture
+	c.elapsed += gap
+	step := max(gap, 1, c.interval/2)
+	c.stamp = max(min(c.stamp+step, c.elapsed+c.interval), c.stamp+1)
+	return c.stamp
+}
+
+// ticksOf converts a duration to ticks from 0 to limit.
+func ticksOf(d time.Duration, limit int64) int64 {
 	switch { // compared as durations first: the product below must not overflow
-	case gap < 0:
-	case gap > time.Minute:
-		passed = most
-	default:
-		passed = min((int64(gap)*tickRate+int64(time.Second)/2)/int64(time.Second), most)
+	case d < 0:
+		return 0
+	case d > time.Minute:
+		return limit
 	}
-	c.real += passed
-	c.now = max(min(c.now+max(passed, least), c.real+c.nominal), c.now+1)
-	return c.now
+	return min((int64(d)*ticksPerSecond+int64(time.Second)/2)/int64(time.Second), limit)
 }

@@ -1,3 +1,5 @@
+// Time stamps of pictures that come early, late and out of order.
+
 package encoder
 
 import (
@@ -14,10 +16,17 @@ func TestClockFollowsTheCameraWithinReason(t *testing.T) {
 		at   []time.Duration
 		want []int64 // ticks of 1/90000 s
 	}{
-		{"30 pictures a second are 3000 ticks apart", []time.Duration{at(0), at(1), at(2), at(3)}, []int64{0, 3000, 6000, 9000}},
+		{
+			"30 pictures a second are 3000 ticks apart",
+			[]time.Duration{0, time.Second / 30, 2 * time.Second / 30, 3 * time.Second / 30},
+			[]int64{0, 3000, 6000, 9000},
+		},
 		{"it starts at 0 whenever that is", []time.Duration{time.Hour, time.Hour + 40*ms}, []int64{0, 3600}},
 		{"half the rate is twice the time", []time.Duration{0, 66 * ms, 132 * ms}, []int64{0, 5940, 11880}},
-		{"a stall counts as eight pictures", []time.Duration{0, 3 * time.Second, 3*time.Second + 40*ms}, []int64{0, 24000, 27600}},
+		{
+			"a stall counts as eight pictures",
+			[]time.Duration{0, 3 * time.Second, 3*time.Second + 40*ms}, []int64{0, 24000, 27600},
+		},
 		{"a burst counts as half a picture", []time.Duration{0, 1 * ms, 2 * ms}, []int64{0, 1500, 3000}},
 		{"time that stands still goes on", []time.Duration{5 * ms, 5 * ms}, []int64{0, 1500}},
 		{"time that runs backwards goes on", []time.Duration{time.Hour, 0, 40 * ms}, []int64{0, 1500, 5100}},
@@ -27,7 +36,7 @@ func TestClockFollowsTheCameraWithinReason(t *testing.T) {
 		clock := newClock(30)
 		var got []int64
 		for _, at := range c.at {
-			got = append(got, clock.ticks(at))
+			got = append(got, clock.ticksAt(at))
 		}
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.name, diff)
@@ -38,13 +47,14 @@ func TestClockFollowsTheCameraWithinReason(t *testing.T) {
 func TestClockOfACameraFasterThanItSaidKeepsTheTime(t *testing.T) {
 	clock, last, now := newClock(5), int64(-1), int64(0)
 	for i := range 300 { // 10 s at 30 pictures a second
-		now = clock.ticks(time.Hour + time.Duration(i)*time.Second/30)
+		now = clock.ticksAt(time.Hour + time.Duration(i)*time.Second/30)
 		if now <= last {
 			t.Fatalf("picture %d at %d ticks, the one before at %d", i, now, last)
 		}
 		last = now
 	}
-	if passed := int64(299 * tickRate / 30); now < passed || now > passed+tickRate/5 {
-		t.Errorf("after 299 pictures of a camera of 30 a second %d ticks, want %d and at most one interval more", now, passed)
+	if passed := int64(299 * ticksPerSecond / 30); now < passed || now > passed+ticksPerSecond/5 {
+		t.Errorf("after 299 pictures of a camera of 30 a second %d ticks, want %d and at most one interval more",
+			now, passed)
 	}
 }

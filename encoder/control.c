@@ -1,10 +1,11 @@
 // libvpx's controls for package encoder.
 #include "control.h"
 
-#include <stdio.h>
-
-int vp8_control(vp8 *e, enum control what, int value) {
-	static const struct { int id; const char *name; } controls[] = {
+int vp8_set_control(vp8 *e, enum control control, int value) {
+	static const struct {
+		int id;
+		const char *name;
+	} controls[] = {
 		[SPEED] = {VP8E_SET_CPUUSED, "VP8E_SET_CPUUSED"},
 		[NOISE] = {VP8E_SET_NOISE_SENSITIVITY, "VP8E_SET_NOISE_SENSITIVITY"},
 		[STATIC_THRESHOLD] = {VP8E_SET_STATIC_THRESHOLD, "VP8E_SET_STATIC_THRESHOLD"},
@@ -12,10 +13,7 @@ int vp8_control(vp8 *e, enum control what, int value) {
 		[GOLDEN_BOOST] = {VP8E_SET_GF_CBR_BOOST_PCT, "VP8E_SET_GF_CBR_BOOST_PCT"},
 		[TOKEN_PARTITIONS] = {VP8E_SET_TOKEN_PARTITIONS, "VP8E_SET_TOKEN_PARTITIONS"},
 	};
-	if (!vpx_codec_control_(&e->codec, controls[what].id, value))
-		return 0;
-	const char *detail = vpx_codec_error_detail(&e->codec);
-	snprintf(e->detail, sizeof e->detail, "%s: %s%s%s", controls[what].name, vpx_codec_error(&e->codec),
-	         detail ? ": " : "", detail ? detail : "");
-	return -1;
+	if (vpx_codec_control_(&e->codec, controls[control].id, value))
+		return vp8_fail(e, controls[control].name);
+	return 0;
 }

@@ -1,5 +1,5 @@
-// What can be changed while the stream runs: libvpx's controls by name, and rate,
-// frame rate and size.
+// What can change while the stream runs: libvpx's controls by name, and bitrate, frame rate and
+// size.
 
 package encoder
 
@@ -12,20 +12,20 @@ import (
 	"unsafe"
 )
 
-// A Control is one of libvpx's settings beside the configuration. docs/encoder.md
-// says what each was measured to do.
+// A Control is one of libvpx's settings that are not part of its configuration. docs/encoder.md
+// lists what each costs and gives, as measured.
 type Control int
 
 const (
-	Speed           Control = C.SPEED            // cpu-used, -16 to -1
-	Noise           Control = C.NOISE            // denoiser, 0 (off) to 6
-	StaticThreshold Control = C.STATIC_THRESHOLD // a block that differs less from the last is skipped
-	MaxIntra        Control = C.MAX_INTRA        // size of a key frame, percent of an average frame; 0: no limit
-	GoldenBoost     Control = C.GOLDEN_BOOST     // more bits for a golden frame, percent
-	TokenPartitions Control = C.TOKEN_PARTITIONS // 0 to 3: 1, 2, 4 or 8
+	ControlSpeed           Control = C.SPEED            // cpu-used, -16 to -1
+	ControlNoise           Control = C.NOISE            // denoiser, 0 (off) to 6
+	ControlStaticThreshold Control = C.STATIC_THRESHOLD // a block that differs less from the last is skipped
+	ControlMaxIntra        Control = C.MAX_INTRA        // limit of a key frame, percent of an average frame; 0: none
+	ControlGoldenBoost     Control = C.GOLDEN_BOOST     // additional bits for a golden frame, percent
+	ControlTokenPartitions Control = C.TOKEN_PARTITIONS // 0 to 3: 1, 2, 4 or 8
 )
 
-// String gives the name as docs/encoder.md has it.
+// String is the name in docs/encoder.md.
 func (c Control) String() string {
 	names := [...]string{"speed", "noise", "static threshold", "max intra", "golden boost", "token partitions"}
 	if c < 0 || int(c) >= len(names) {
@@ -34,32 +34,31 @@ func (c Control) String() string {
 	return names[c]
 }
 
-// Set changes a control from the next frame on. libvpx checks the value; its words
-// are in the error, and the stream goes on as it was.
-func (e *Encoder) Set(c Control, value int) error {
+// SetControl changes a control from the next frame on. libvpx checks the value; if it refuses, its
+// words are in the error, and the stream goes on as it was.
+func (e *Encoder) SetControl(c Control, value int) error {
 	if e.c == nil {
 		return fmt.Errorf("set %v: %w", c, ErrClosed)
 	}
 	if c < 0 || c >= C.CONTROLS {
 		return fmt.Errorf("set %v: there is no such control", c)
 	}
-	if c == Speed && (value < -16 || value > -1) { // a positive one is valid to libvpx, and slow
+	if c == ControlSpeed && (value < -16 || value > -1) { // libvpx takes a positive one, which is slow
 		return fmt.Errorf("set %v to %d: want -16 to -1", c, value)
 	}
-	if C.vp8_control(e.c, C.enum_control(c), C.int(value)) != 0 {
+	if C.vp8_set_control(e.c, C.enum_control(c), C.int(value)) != 0 {
 		return fmt.Errorf("set %v to %d: %s", c, value, C.GoString(&e.c.detail[0]))
 	}
 	return nil
 }
 
-// Config is what the encoder is set to now.
+// Config is the present configuration.
 func (e *Encoder) Config() Config { return e.config }
 
-// Reconfigure makes the next frames as c says, in the same stream: time goes on. If
-// nothing changes but bitrate, frame rate and speed, no key frame is made. Another
-// size or number of threads takes a new libvpx encoder, whose first frame is a key
-// frame and whose other controls are those of New. The bytes of the last frame are
-// gone. After an error the encoder is as it was.
+// Reconfigure encodes the next pictures as c says, in the same stream: time goes on. If only
+// bitrate, frame rate and speed change, no key frame is made. Another size or number of threads
+// takes a new libvpx encoder, whose first frame is a key frame and whose other controls are those
+// of New; the bytes of the last frame are gone. After an error the encoder is as it was.
 func (e *Encoder) Reconfigure(c Config) error {
 	if e.c == nil {
 		return fmt.Errorf("reconfigure: %w", ErrClosed)
@@ -68,27 +67,27 @@ func (e *Encoder) Reconfigure(c Config) error {
 		c.Threads = 1
 	}
 	if c.Width != e.config.Width || c.Height != e.config.Height || c.Threads != e.config.Threads {
-		return e.replace(c)
+		return e.replaceEncoder(c)
 	}
-	if err := c.check(); err != nil {
+	if err := c.validate(); err != nil {
 		return err
 	}
 	if err := e.SetBitrate(c.Bitrate); err != nil {
 		return err
 	}
-	if err := e.Set(Speed, c.Speed); err != nil {
+	if err := e.SetControl(ControlSpeed, c.Speed); err != nil {
 		return err
 	}
-	if err := e.Set(MaxIntra, c.MaxIntra(false)); err != nil {
+	if err := e.SetControl(ControlMaxIntra, c.MaxIntraPercent(false)); err != nil {
 		return err
 	}
 	e.config = c
-	e.clock.nominal = newClock(c.FPS).nominal
+	e.clock.interval = newClock(c.FPS).interval
 	return nil
 }
 
-// replace opens a libvpx encoder for c before it gives up the one at hand.
-func (e *Encoder) replace(c Config) error {
+// replaceEncoder opens a libvpx encoder for c before it closes the present one.
+func (e *Encoder) replaceEncoder(c Config) error {
 	next, err := New(c)
 	if err != nil {
 		return err
@@ -96,6 +95,6 @@ func (e *Encoder) replace(c Config) error {
 	C.vp8_close(e.c)
 	C.free(unsafe.Pointer(e.c))
 	e.c, e.config = next.c, next.config
-	e.clock.nominal = next.clock.nominal
+	e.clock.interval = next.clock.interval
 	return nil
 }

@@ -1,4 +1,4 @@
-// Names for libvpx's controls. See control.c.
+// Our names for libvpx's controls. See control.c.
 #ifndef KRAZYCAM_CONTROL_H
 #define KRAZYCAM_CONTROL_H
 
@@ -6,7 +6,7 @@
 
 enum control { SPEED, NOISE, STATIC_THRESHOLD, MAX_INTRA, GOLDEN_BOOST, TOKEN_PARTITIONS, CONTROLS };
 
-// vp8_control sets one; 0, or -1 with e->detail set.
-int vp8_control(vp8 *e, enum control what, int value);
+// vp8_set_control returns 0, or -1 with e->detail set.
+int vp8_set_control(vp8 *e, enum control control, int value);
 
 #endif

@@ -1,19 +1,18 @@
+// Changes while the stream runs.
+
 package encoder
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"image"
 	"strings"
 	"testing"
 )
 
-func picture(width, height int) *image.YCbCr {
-	return image.NewYCbCr(image.Rect(0, 0, width, height), image.YCbCrSubsampleRatio420)
-}
-
 func TestReconfigureChangesSizeRateAndThreadsInOneStream(t *testing.T) {
-	e := open(t, vga)
+	e := openEncoder(t, vga)
 	var frames [][]byte
 	var sizes []image.Point
 	n := 0
@@ -35,10 +34,10 @@ func TestReconfigureChangesSizeRateAndThreadsInOneStream(t *testing.T) {
 		if err := e.Reconfigure(config); err != nil {
 			t.Fatal(err)
 		}
-		p := picture(config.Width, config.Height)
+		p := newPicture(config.Width, config.Height)
 		for j := range 3 {
-			draw(p, n)
-			f, err := e.Encode(p, at(n), false)
+			drawPattern(p, n)
+			f, err := e.Encode(p, captureTime(n), false)
 			if err != nil {
 				t.Fatalf("%v: %v", config, err)
 			}
@@ -46,7 +45,9 @@ func TestReconfigureChangesSizeRateAndThreadsInOneStream(t *testing.T) {
 				t.Errorf("step %d, frame %d: Key = %v, want %v", i, j, f.Key, want)
 			}
 			if f.Key { // RFC 6386 section 9.1: width and height in 14 bits each
-				sizes = append(sizes, image.Pt(int(f.Bytes[6])|int(f.Bytes[7])<<8&0x3fff, int(f.Bytes[8])|int(f.Bytes[9])<<8&0x3fff))
+				le := binary.LittleEndian
+				width, height := le.Uint16(f.Bytes[6:])&0x3fff, le.Uint16(f.Bytes[8:])&0x3fff
+				sizes = append(sizes, image.Pt(int(width), int(height)))
 			}
 			frames = append(frames, bytes.Clone(f.Bytes))
 			n++
@@ -61,11 +62,11 @@ func TestReconfigureChangesSizeRateAndThreadsInOneStream(t *testing.T) {
 			t.Errorf("key frame %d is %v, want %v", i, sizes[i], want[i])
 		}
 	}
-	decode(t, 640, 480, frames) // ffmpeg complains about nothing
+	decodeLuma(t, 640, 480, frames) // ffmpeg complains about nothing
 }
 
 func TestReconfigureThatFailsLeavesTheStreamAsItWas(t *testing.T) {
-	e, p := open(t, vga), picture(640, 480)
+	e, p := openEncoder(t, vga), newPicture(640, 480)
 	for _, change := range []func(*Config){
 		func(c *Config) { c.Bitrate = 0 }, func(c *Config) { c.Width = 0 }, func(c *Config) { c.Height = 20000 },
 		func(c *Config) { c.FPS = 0 }, func(c *Config) { c.Speed = 3 }, func(c *Config) { c.Threads = 77 },
@@ -82,33 +83,39 @@ func TestReconfigureThatFailsLeavesTheStreamAsItWas(t *testing.T) {
 }
 
 func TestControlsAreSetByNameAndRefusedInLibvpxsWords(t *testing.T) {
-	e, p := open(t, vga), picture(640, 480)
+	e, p := openEncoder(t, vga), newPicture(640, 480)
 	for c, values := range map[Control][2]int{ // a good one, a bad one
-		Speed: {-5, 5}, Noise: {3, 7}, StaticThreshold: {500, -1}, MaxIntra: {450, -1}, GoldenBoost: {50, -1}, TokenPartitions: {2, 4},
+		ControlSpeed:           {-5, 5},
+		ControlNoise:           {3, 7},
+		ControlStaticThreshold: {500, -1},
+		ControlMaxIntra:        {450, -1},
+		ControlGoldenBoost:     {50, -1},
+		ControlTokenPartitions: {2, 4},
 	} {
-		if err := e.Set(c, values[0]); err != nil {
+		if err := e.SetControl(c, values[0]); err != nil {
 			t.Error(err)
 		}
-		err := e.Set(c, values[1])
-		if c == StaticThreshold || c == MaxIntra || c == GoldenBoost { // unsigned to libvpx: it takes anything
-			continue
+		err := e.SetControl(c, values[1])
+		if c == ControlStaticThreshold || c == ControlMaxIntra || c == ControlGoldenBoost {
+			continue // unsigned to libvpx: it takes anything
 		}
 		if err == nil || !strings.Contains(err.Error(), c.String()) {
 			t.Errorf("set %v to %d: error %v", c, values[1], err)
 		}
 	}
-	if err := e.Set(Noise, 99); err == nil || !strings.Contains(err.Error(), "noise_sensitivity out of range") {
+	err := e.SetControl(ControlNoise, 99)
+	if err == nil || !strings.Contains(err.Error(), "noise_sensitivity out of range") {
 		t.Errorf("error %v lacks libvpx's own words", err)
 	}
-	if err := e.Set(Control(99), 0); err == nil {
+	if err := e.SetControl(Control(99), 0); err == nil {
 		t.Error("an unknown control was set")
 	}
 	if _, err := e.Encode(p, 0, false); err != nil {
 		t.Error(err)
 	}
 	e.Close()
-	if err := e.Set(Noise, 1); !errors.Is(err, ErrClosed) {
-		t.Errorf("Set: %v, want ErrClosed", err)
+	if err := e.SetControl(ControlNoise, 1); !errors.Is(err, ErrClosed) {
+		t.Errorf("SetControl: %v, want ErrClosed", err)
 	}
 	if err := e.Reconfigure(vga); !errors.Is(err, ErrClosed) {
 		t.Errorf("Reconfigure: %v, want ErrClosed", err)
@@ -116,8 +123,8 @@ func TestControlsAreSetByNameAndRefusedInLibvpxsWords(t *testing.T) {
 }
 
 func TestManyReconfigurationsLeakNothing(t *testing.T) {
-	e, n := open(t, vga), 0
-	big, little := picture(640, 480), picture(320, 240)
+	e, n := openEncoder(t, vga), 0
+	big, little := newPicture(640, 480), newPicture(320, 240)
 	cycle := func(times int) {
 		for range times {
 			n++
@@ -129,15 +136,15 @@ func TestManyReconfigurationsLeakNothing(t *testing.T) {
 			if err := e.Reconfigure(c); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := e.Encode(p, at(n), false); err != nil {
+			if _, err := e.Encode(p, captureTime(n), false); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	cycle(300)
-	before := resident(t)
+	before := residentMemory(t)
 	cycle(300) // an encoder of 640x480 takes about 4 MB: 150 of them would be 600 MB
-	grown := resident(t) - before
+	grown := residentMemory(t) - before
 	if grown > 8<<20 {
 		t.Errorf("resident memory grew by %d kB", grown>>10)
 	}

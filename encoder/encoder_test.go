@@ -1,8 +1,9 @@
+// Frames against the pictures that were encoded, rates, and memory.
+
 package encoder
 
 import (
 	"fmt"
-	"image"
 	"os"
 	"testing"
 	"time"
@@ -30,7 +31,8 @@ func TestFramesDecodeToThePictureThatWentIn(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			pictures := 8
-			e := open(t, Config{Width: c.width, Height: c.height, FPS: 30, Bitrate: Bitrate(200_000 + 4*c.width*c.height), Speed: -12})
+			bitrate := Bitrate(200_000 + 4*c.width*c.height)
+			e := openEncoder(t, Config{Width: c.width, Height: c.height, FPS: 30, Bitrate: bitrate, Speed: -12})
 			p, err := NewPicture(c.width, c.height)
 			if err != nil {
 				t.Fatal(err)
@@ -38,8 +40,8 @@ func TestFramesDecodeToThePictureThatWentIn(t *testing.T) {
 			defer p.Close()
 			var frames [][]byte
 			for i := range pictures {
-				draw(&p.YCbCr, i)
-				f, err := e.Encode(&p.YCbCr, at(i), false)
+				drawPattern(&p.YCbCr, i)
+				f, err := e.Encode(&p.YCbCr, captureTime(i), false)
 				if err != nil {
 					t.Fatalf("picture %d: %v", i, err)
 				}
@@ -48,13 +50,13 @@ func TestFramesDecodeToThePictureThatWentIn(t *testing.T) {
 				}
 				frames = append(frames, append([]byte(nil), f.Bytes...))
 			}
-			planes := decode(t, c.width, c.height, frames)
+			planes := decodeLuma(t, c.width, c.height, frames)
 			if len(planes) != pictures {
 				t.Fatalf("ffmpeg made %d pictures of %d frames", len(planes), pictures)
 			}
 			for i, plane := range planes {
-				draw(&p.YCbCr, i)
-				if got := psnr(&p.YCbCr, plane); got < c.least {
+				drawPattern(&p.YCbCr, i)
+				if got := lumaPSNR(&p.YCbCr, plane); got < c.least {
 					t.Errorf("picture %d: PSNR %.1f dB, want %.1f or more", i, got, c.least)
 				}
 			}
@@ -63,10 +65,10 @@ func TestFramesDecodeToThePictureThatWentIn(t *testing.T) {
 }
 
 func TestForcedKeyFrameComesAtOnceAndOnlyThen(t *testing.T) {
-	e, p := open(t, vga), image.NewYCbCr(image.Rect(0, 0, 640, 480), image.YCbCrSubsampleRatio420)
+	e, p := openEncoder(t, vga), newPicture(640, 480)
 	for i := range 100 {
-		draw(p, i)
-		f, err := e.Encode(p, at(i), i == 50)
+		drawPattern(p, i)
+		f, err := e.Encode(p, captureTime(i), i == 50)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -84,12 +86,12 @@ func TestForcedKeyFrameComesAtOnceAndOnlyThen(t *testing.T) {
 }
 
 func TestRateFollowsSetBitrate(t *testing.T) {
-	e, p := open(t, vga), image.NewYCbCr(image.Rect(0, 0, 640, 480), image.YCbCrSubsampleRatio420)
+	e, p := openEncoder(t, vga), newPicture(640, 480)
 	n := 0
 	run := func(pictures int) (bits float64) {
 		for range pictures {
-			draw(p, n)
-			f, err := e.Encode(p, at(n), false)
+			drawPattern(p, n)
+			f, err := e.Encode(p, captureTime(n), false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -110,11 +112,11 @@ func TestRateFollowsSetBitrate(t *testing.T) {
 }
 
 func TestEncodeAllocatesNothing(t *testing.T) {
-	e, p := open(t, vga), image.NewYCbCr(image.Rect(0, 0, 640, 480), image.YCbCrSubsampleRatio420)
-	draw(p, 0)
+	e, p := openEncoder(t, vga), newPicture(640, 480)
+	drawPattern(p, 0)
 	n := 0
 	if got := testing.AllocsPerRun(50, func() {
-		if _, err := e.Encode(p, at(n), n%20 == 0); err != nil {
+		if _, err := e.Encode(p, captureTime(n), n%20 == 0); err != nil {
 			t.Fatal(err)
 		}
 		n++
@@ -124,8 +126,8 @@ func TestEncodeAllocatesNothing(t *testing.T) {
 }
 
 func TestManyBitratesAndEncodersLeakNothing(t *testing.T) {
-	e := open(t, vga)
-	p := image.NewYCbCr(image.Rect(0, 0, 64, 48), image.YCbCrSubsampleRatio420)
+	e := openEncoder(t, vga)
+	p := newPicture(64, 48)
 	cycle := func(n int) {
 		for i := range n {
 			if err := e.SetBitrate(Bitrate(100_000 + i%1000*1000)); err != nil {
@@ -145,17 +147,18 @@ func TestManyBitratesAndEncodersLeakNothing(t *testing.T) {
 		}
 	}
 	cycle(5000)
-	before := resident(t)
-	cycle(50_000) // a leak of one configuration (400 bytes) each time would show as 20 MB, of an encoder as 500 MB
-	grown := resident(t) - before
+	before := residentMemory(t)
+	// A leak of one configuration (400 bytes) each time would show as 20 MB, of an encoder as 500 MB.
+	cycle(50_000)
+	grown := residentMemory(t) - before
 	t.Logf("FIGURE encoder: memory after 50,000 changes of the bitrate and 500 more encoders %+d kB", grown>>10)
 	if grown > 8<<20 {
 		t.Errorf("resident memory grew by %d kB", grown>>10)
 	}
 }
 
-// resident is the process's own memory in bytes, from /proc/self/statm.
-func resident(t *testing.T) int {
+// residentMemory is the process's own memory in bytes, from /proc/self/statm.
+func residentMemory(t *testing.T) int {
 	t.Helper()
 	b, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
@@ -175,11 +178,11 @@ func TestPictureMemoryIsAligned(t *testing.T) {
 	}
 	defer p.Close()
 	for _, plane := range [][]byte{p.Y, p.Cb, p.Cr} {
-		if a := uintptr(unsafe.Pointer(&plane[0])); a%rowAlign != 0 {
-			t.Errorf("plane at %#x: not aligned to %d", a, rowAlign)
+		if a := uintptr(unsafe.Pointer(&plane[0])); a%rowAlignment != 0 {
+			t.Errorf("plane at %#x: not aligned to %d", a, rowAlignment)
 		}
 	}
-	draw(&p.YCbCr, 3)
+	drawPattern(&p.YCbCr, 3)
 	for _, size := range [][2]int{{0, 1}, {1, -1}, {MaxSide + 1, 2}} {
 		if p, err := NewPicture(size[0], size[1]); err == nil {
 			p.Close()
@@ -189,9 +192,9 @@ func TestPictureMemoryIsAligned(t *testing.T) {
 }
 
 func TestOddTimesDoNotStopTheStream(t *testing.T) {
-	e, p := open(t, vga), image.NewYCbCr(image.Rect(0, 0, 640, 480), image.YCbCrSubsampleRatio420)
+	e, p := openEncoder(t, vga), newPicture(640, 480)
 	for i, when := range []time.Duration{time.Hour, time.Hour, 0, -1 << 63, 1<<63 - 1, 1<<63 - 1, 5} {
-		draw(p, i)
+		drawPattern(p, i)
 		if _, err := e.Encode(p, when, false); err != nil {
 			t.Errorf("picture %d at %v: %v", i, when, err)
 		}

@@ -1,4 +1,5 @@
-// An image without the codecs must not be built at all: it would find out on the board.
+// An image without the codecs must fail at compile time and not on the board: the name below is
+// declared nowhere.
 
 //go:build gokrazy && !cgo
 

@@ -1,5 +1,5 @@
-// What the tests share: a moving picture made of integers only, an IVF file around
-// frames, and a decoder that is not ours.
+// What the tests share: a moving picture made of integers only, an IVF file around frames, and a
+// decoder that is not ours.
 
 package encoder
 
@@ -15,9 +15,9 @@ import (
 	"github.com/krazycam/krazycam/farend/need"
 )
 
-// draw paints picture n of a moving pattern: a gradient that slides, a square that
+// drawPattern paints picture n of a moving pattern: a gradient that slides, a square that
 // crosses it and some noise from a fixed congruence, so that no frame is free.
-func draw(p *image.YCbCr, n int) {
+func drawPattern(p *image.YCbCr, n int) {
 	noise := uint32(n)*2654435761 + 1
 	w, h := p.Rect.Dx(), p.Rect.Dy()
 	for y := range h {
@@ -38,11 +38,15 @@ func draw(p *image.YCbCr, n int) {
 	}
 }
 
-// at is the capture time of picture n at 30 pictures a second.
-func at(n int) time.Duration { return time.Duration(n) * time.Second / 30 }
+func newPicture(width, height int) *image.YCbCr {
+	return image.NewYCbCr(image.Rect(0, 0, width, height), image.YCbCrSubsampleRatio420)
+}
 
-// open makes an encoder that the test closes.
-func open(t testing.TB, c Config) *Encoder {
+// captureTime is the capture time of picture n at 30 pictures a second.
+func captureTime(n int) time.Duration { return time.Duration(n) * time.Second / 30 }
+
+// openEncoder opens an encoder that the test closes.
+func openEncoder(t testing.TB, c Config) *Encoder {
 	t.Helper()
 	e, err := New(c)
 	if err != nil {
@@ -52,9 +56,9 @@ func open(t testing.TB, c Config) *Encoder {
 	return e
 }
 
-// ivf writes frames as the IVF container has them: header of 32 bytes, then for each
+// ivfFile writes frames as the IVF container has them: header of 32 bytes, then for each
 // frame its length and time stamp.
-func ivf(width, height int, frames [][]byte) []byte {
+func ivfFile(width, height int, frames [][]byte) []byte {
 	le := binary.LittleEndian
 	b := append([]byte("DKIF"), 0, 0, 32, 0)
 	b = append(b, "VP80"...)
@@ -68,12 +72,13 @@ func ivf(width, height int, frames [][]byte) []byte {
 	return b
 }
 
-// decode gives the luma planes that ffmpeg makes of the frames.
-func decode(t *testing.T, width, height int, frames [][]byte) [][]byte {
+// decodeLuma returns the luma planes that ffmpeg makes of the frames.
+func decodeLuma(t *testing.T, width, height int, frames [][]byte) [][]byte {
 	t.Helper()
 	need.Tools(t, "ffmpeg")
-	cmd := exec.Command("ffmpeg", "-v", "error", "-f", "ivf", "-i", "-", "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-")
-	cmd.Stdin = bytes.NewReader(ivf(width, height, frames))
+	cmd := exec.Command("ffmpeg", "-v", "error", "-f", "ivf", "-i", "-", "-fps_mode", "passthrough",
+		"-f", "rawvideo", "-pix_fmt", "yuv420p", "-")
+	cmd.Stdin = bytes.NewReader(ivfFile(width, height, frames))
 	var complaints bytes.Buffer
 	cmd.Stderr = &complaints
 	raw, err := cmd.Output()
@@ -88,8 +93,8 @@ func decode(t *testing.T, width, height int, frames [][]byte) [][]byte {
 	return planes
 }
 
-// psnr compares the luma of p with a plane without padding, in dB.
-func psnr(p *image.YCbCr, plane []byte) float64 {
+// lumaPSNR compares the luma of p with a plane without padding, in dB.
+func lumaPSNR(p *image.YCbCr, plane []byte) float64 {
 	w, h, sum := p.Rect.Dx(), p.Rect.Dy(), 0.0
 	for y := range h {
 		for x := range w {

@@ -11,17 +11,17 @@ import (
 	"unsafe"
 )
 
-// rowAlign is the bytes to which rows are padded: the widest vector of the
-// processors we run on, AVX2's.
-const rowAlign = 32
+// rowAlignment is the multiple to which rows are padded, in bytes: the widest vector of the
+// processors that we run on, AVX2's.
+const rowAlignment = 32
 
-// A Picture is a 4:2:0 picture in memory that the Go heap does not move or scan.
+// A Picture is a 4:2:0 picture in C memory, which Go's garbage collector does not scan.
 type Picture struct {
 	image.YCbCr
 	memory unsafe.Pointer // nil once closed
 }
 
-// NewPicture gives a picture of unknown content. The caller closes it.
+// NewPicture allocates a picture of undefined content. The caller closes it.
 func NewPicture(width, height int) (*Picture, error) {
 	if width < 1 || height < 1 || width > MaxSide || height > MaxSide {
 		return nil, fmt.Errorf("picture %dx%d: want sides of 1 to %d pixels", width, height, MaxSide)
@@ -29,7 +29,7 @@ func NewPicture(width, height int) (*Picture, error) {
 	chromaWidth, chromaHeight := (width+1)/2, (height+1)/2
 	yStride, cStride := align(width), align(chromaWidth)
 	luma, chroma := yStride*align(height), cStride*align(chromaHeight)
-	m := C.aligned_alloc(rowAlign, C.size_t(luma+2*chroma))
+	m := C.aligned_alloc(rowAlignment, C.size_t(luma+2*chroma))
 	if m == nil {
 		return nil, fmt.Errorf("picture %dx%d: no memory", width, height)
 	}
@@ -43,11 +43,12 @@ func NewPicture(width, height int) (*Picture, error) {
 	}}, nil
 }
 
-// Close frees the memory; the planes are gone. Closing twice is fine.
+// Close frees the memory; the planes are gone. A second Close does nothing.
 func (p *Picture) Close() {
 	C.free(p.memory)
 	p.memory = nil
 	p.Y, p.Cb, p.Cr = nil, nil, nil
 }
 
-func align(n int) int { return (n + rowAlign - 1) &^ (rowAlign - 1) }
+// align rounds bytes up to whole vectors.
+func align(n int) int { return (n + rowAlignment - 1) &^ (rowAlignment - 1) }

@@ -1,5 +1,5 @@
-// PSNR: how good the last frame is, for measurements. libvpx has the decoded picture
-// at hand, so a board needs no decoder for it.
+// PSNR, the quality of the last frame, for measurements. libvpx keeps the decoded picture, so a
+// board needs no decoder for it.
 
 package encoder
 
@@ -15,13 +15,12 @@ import (
 	"github.com/krazycam/krazycam/encoder/convert"
 )
 
-// BestPSNR, in dB, stands for a frame without any difference.
+// BestPSNR, in dB, stands for a frame that does not differ from its picture at all.
 const BestPSNR = 100.0
 
-// PSNR compares the luma of p, the picture that went into the last Encode, with what
-// a decoder shows after it, in dB. After a picture that rate control dropped, that is
-// still the frame before.
-func (e *Encoder) PSNR(p *image.YCbCr) (float64, error) {
+// MeasurePSNR compares the luma of p, the picture of the last Encode, with what a decoder then
+// shows, in dB. If rate control dropped the picture, a decoder still shows the frame before.
+func (e *Encoder) MeasurePSNR(p *image.YCbCr) (float64, error) {
 	if e.c == nil {
 		return 0, fmt.Errorf("psnr: %w", ErrClosed)
 	}

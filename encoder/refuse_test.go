@@ -1,3 +1,5 @@
+// Configurations, pictures and bitrates that are refused.
+
 package encoder
 
 import (
@@ -40,7 +42,7 @@ func TestWrongConfigurationsAreRefused(t *testing.T) {
 }
 
 func TestWrongPicturesAreRefusedAndTheStreamGoesOn(t *testing.T) {
-	good := func() *image.YCbCr { return image.NewYCbCr(image.Rect(0, 0, 640, 480), image.YCbCrSubsampleRatio420) }
+	good := func() *image.YCbCr { return newPicture(640, 480) }
 	with := func(change func(*image.YCbCr)) *image.YCbCr { p := good(); change(p); return p }
 	closed, err := NewPicture(640, 480)
 	if err != nil {
@@ -55,7 +57,7 @@ func TestWrongPicturesAreRefusedAndTheStreamGoesOn(t *testing.T) {
 		{"nil", nil},
 		{"zero", &image.YCbCr{}},
 		{"closed", &closed.YCbCr},
-		{"another size", image.NewYCbCr(image.Rect(0, 0, 320, 240), image.YCbCrSubsampleRatio420)},
+		{"another size", newPicture(320, 240)},
 		{"another subsampling", image.NewYCbCr(image.Rect(0, 0, 640, 480), image.YCbCrSubsampleRatio422)},
 		{"no luma", with(func(p *image.YCbCr) { p.Y = nil })},
 		{"no chroma", with(func(p *image.YCbCr) { p.Cr = nil })},
@@ -64,16 +66,18 @@ func TestWrongPicturesAreRefusedAndTheStreamGoesOn(t *testing.T) {
 		{"a negative stride", with(func(p *image.YCbCr) { p.CStride = -320 })},
 		{"a stride beyond the plane", with(func(p *image.YCbCr) { p.CStride = 321 })},
 		{"an absurd stride", with(func(p *image.YCbCr) { p.YStride = math.MaxInt32 })},
-		{"an odd corner of a larger picture", image.NewYCbCr(image.Rect(0, 0, 642, 482), image.YCbCrSubsampleRatio420).
-			SubImage(image.Rect(1, 1, 641, 481)).(*image.YCbCr)},
+		{
+			"an odd corner of a larger picture",
+			newPicture(642, 482).SubImage(image.Rect(1, 1, 641, 481)).(*image.YCbCr),
+		},
 	}
-	e := open(t, vga)
+	e := openEncoder(t, vga)
 	for _, c := range cases {
 		if _, err := e.Encode(c.p, 0, false); err == nil {
 			t.Errorf("%s: Encode succeeded", c.name)
 		}
 	}
-	part := image.NewYCbCr(image.Rect(0, 0, 700, 500), image.YCbCrSubsampleRatio420).SubImage(image.Rect(2, 2, 642, 482)).(*image.YCbCr)
+	part := newPicture(700, 500).SubImage(image.Rect(2, 2, 642, 482)).(*image.YCbCr)
 	for _, p := range []*image.YCbCr{good(), part} {
 		if f, err := e.Encode(p, 0, false); err != nil || len(f.Bytes) == 0 {
 			t.Errorf("after wrong pictures: %d bytes, %v", len(f.Bytes), err)
@@ -82,10 +86,10 @@ func TestWrongPicturesAreRefusedAndTheStreamGoesOn(t *testing.T) {
 }
 
 func TestClosedEncoderSaysSo(t *testing.T) {
-	e := open(t, vga)
+	e := openEncoder(t, vga)
 	e.Close()
 	e.Close()
-	p := image.NewYCbCr(image.Rect(0, 0, 640, 480), image.YCbCrSubsampleRatio420)
+	p := newPicture(640, 480)
 	if _, err := e.Encode(p, 0, false); !errors.Is(err, ErrClosed) {
 		t.Errorf("Encode: %v, want ErrClosed", err)
 	}
@@ -95,7 +99,7 @@ func TestClosedEncoderSaysSo(t *testing.T) {
 }
 
 func TestSetBitrateKeepsTheOldOneIfTheNewIsWrong(t *testing.T) {
-	e := open(t, vga)
+	e := openEncoder(t, vga)
 	for _, b := range []Bitrate{0, -1, MaxBitrate + 1} {
 		if err := e.SetBitrate(b); err == nil {
 			t.Errorf("SetBitrate(%d) succeeded", b)

@@ -1,7 +1,7 @@
 //go:build !race && !arm
 
-// How fast conversion is beside Go: not under the race detector, which slows Go down and C
-// not, nor under an emulator, as the tests for arm are, which does the reverse.
+// How fast conversion is beside Go. Not under the race detector, which slows Go and not C, nor under
+// an emulator (the tests for arm), which slows C more.
 
 package convert
 
@@ -18,93 +18,108 @@ import (
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 )
 
-// A duel is one conversion at 1280x720, ours and one in Go, of the same buffer.
-type duel struct {
+// A comparison is one conversion at 1280x720 of the same buffer, by us and in Go.
+type comparison struct {
 	name       string
-	ours, goes func() error
-	least      float64 // times that ours must be faster
+	ours, inGo func() error
+	minRatio   float64 // how many times faster ours must be
 }
 
-// duels are JPEG, 4:2:2 as webcams send it, against image/jpeg, which gives 4:2:2 and leaves
-// the rest to its caller, and YUYV against a plain, row-wise loop. On a PC they end 6 and 15
-// to 1; against image/jpeg before Go 1.26 the first was 10 to 1.
-func duels(t testing.TB) []duel {
+// comparisons are JPEG against image/jpeg, and YUYV against a plain loop over rows. The JPEG is
+// 4:2:2, as webcams send it; image/jpeg leaves it at that and the rest to its caller. On a PC ours
+// are 6 and 15 times faster. Before Go 1.26 image/jpeg was slower: 10 times.
+func comparisons(t testing.TB) []comparison {
+	dst := newPicture(1280, 720)
 	file := webcamJPEG(t)
-	p, l := picture(1280, 720), layout(t, pixfmt.YUYV, 1280, 720, 0)
-	j, c, buf := open(t, layout(t, pixfmt.MJPG, 1280, 720, 0)), open(t, l), noise(make([]byte, l.Size))
-	return []duel{
-		{"MJPG", func() error { return j.Convert(p, file) },
-			func() error { _, err := jpeg.Decode(bytes.NewReader(file)); return err }, 3},
-		{"YUYV", func() error { return c.Convert(p, buf) }, func() error { rows(p, buf); return nil }, 8},
+	fromJPEG := openConverter(t, newLayout(t, pixfmt.MJPG, 1280, 720, 0))
+	layout := newLayout(t, pixfmt.YUYV, 1280, 720, 0)
+	buf := fillNoise(make([]byte, layout.Size))
+	fromYUYV := openConverter(t, layout)
+	return []comparison{
+		{
+			"MJPG",
+			func() error { return fromJPEG.Convert(dst, file) },
+			func() error { _, err := jpeg.Decode(bytes.NewReader(file)); return err },
+			3,
+		},
+		{
+			"YUYV",
+			func() error { return fromYUYV.Convert(dst, buf) },
+			func() error { convertYUYVInGo(dst, buf); return nil },
+			8,
+		},
 	}
 }
 
 // webcamJPEG is a picture of 1280x720 as a webcam would send it, 76 kB.
 func webcamJPEG(t testing.TB) []byte {
 	need.Tools(t, "ffmpeg")
-	file, err := exec.Command("ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=1280x720", "-frames:v", "1",
-		"-vf", "format=yuvj422p", "-c:v", "mjpeg", "-q:v", "3", "-huffman", "default", "-f", "mjpeg", "-").Output()
+	file, err := exec.Command("ffmpeg", "-nostdin", "-v", "error",
+		"-f", "lavfi", "-i", "testsrc2=size=1280x720", "-frames:v", "1", "-vf", "format=yuvj422p",
+		"-c:v", "mjpeg", "-q:v", "3", "-huffman", "default", "-f", "mjpeg", "-").Output()
 	if err != nil {
 		t.Fatalf("ffmpeg: %v", err)
 	}
 	return file
 }
 
-// fight runs both by turns, so that whatever else the machine does hits both, and gives the
-// least time of each.
-func (d duel) fight(rounds int) (ours, goes time.Duration, err error) {
-	ours, goes = time.Hour, time.Hour
+// measureBoth runs both by turns, so that other programs of the machine slow both, and returns the
+// shortest time of each.
+func (c comparison) measureBoth(rounds int) (ours, inGo time.Duration, err error) {
+	ours, inGo = time.Hour, time.Hour
 	for range rounds {
 		start := time.Now()
-		err := d.ours()
-		turn := time.Now()
-		if err = errors.Join(err, d.goes()); err != nil {
+		err := c.ours()
+		half := time.Now()
+		if err = errors.Join(err, c.inGo()); err != nil {
 			return 0, 0, err
 		}
-		ours, goes = min(ours, turn.Sub(start)), min(goes, time.Since(turn))
+		ours, inGo = min(ours, half.Sub(start)), min(inGo, time.Since(half))
 	}
-	return ours, goes, nil
+	return ours, inGo, nil
 }
 
 func TestConversionBesideGo(t *testing.T) {
-	for _, d := range duels(t) {
-		var ours, goes time.Duration
+	for _, c := range comparisons(t) {
+		var ours, inGo time.Duration
 		var ratio float64
-		for try := 0; try < 6 && ratio < d.least; try++ { // whoever shares our cache takes it from us and not from Go's loop
+		// Another program that uses the processor's cache slows us and not Go's loop: wait for it.
+		for try := 0; try < 6 && ratio < c.minRatio; try++ {
 			if try > 0 {
 				time.Sleep(2 * time.Second)
 			}
-			a, b, err := d.fight(60)
+			a, b, err := c.measureBoth(60)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if r := float64(b) / float64(a); r > ratio {
-				ours, goes, ratio = a, b, r
+				ours, inGo, ratio = a, b, r
 			}
 		}
-		t.Logf("FIGURE %s 1280x720 to I420: %.3f ms, Go %.3f ms: %.1f times faster (best of 60 each, by turns)", d.name, ours.Seconds()*1000, goes.Seconds()*1000, ratio)
-		if ratio < d.least {
-			t.Errorf("%s: %.1f times faster than Go, want %v at least", d.name, ratio, d.least)
+		t.Logf("FIGURE %s 1280x720 to I420: %.3f ms, Go %.3f ms: %.1f times faster (best of 60 each, by turns)",
+			c.name, ours.Seconds()*1000, inGo.Seconds()*1000, ratio)
+		if ratio < c.minRatio {
+			t.Errorf("%s: %.1f times faster than Go, want %v at least", c.name, ratio, c.minRatio)
 		}
 	}
 }
 
 func BenchmarkConversionBesideGo(b *testing.B) {
-	for _, d := range duels(b) {
-		b.Run(d.name, func(b *testing.B) {
-			ours, goes, err := d.fight(b.N)
+	for _, c := range comparisons(b) {
+		b.Run(c.name, func(b *testing.B) {
+			ours, inGo, err := c.measureBoth(b.N)
 			if err != nil {
 				b.Fatal(err)
 			}
 			b.ReportMetric(ours.Seconds()*1000, "ours-ms/picture")
-			b.ReportMetric(goes.Seconds()*1000, "go-ms/picture")
-			b.ReportMetric(float64(goes)/float64(ours), "ratio")
+			b.ReportMetric(inGo.Seconds()*1000, "go-ms/picture")
+			b.ReportMetric(float64(inGo)/float64(ours), "ratio")
 		})
 	}
 }
 
-// rows turns YUYV into 4:2:0 the way one writes it in Go when speed matters.
-func rows(dst *image.YCbCr, buf []byte) {
+// convertYUYVInGo turns YUYV into 4:2:0 as one writes it in Go when speed matters.
+func convertYUYVInGo(dst *image.YCbCr, buf []byte) {
 	w, h := dst.Rect.Dx(), dst.Rect.Dy()
 	for y := 0; y < h; y += 2 {
 		a, b := buf[2*w*y:2*w*(y+1)], buf[2*w*(y+1):2*w*(y+2)]

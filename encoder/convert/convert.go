@@ -1,9 +1,9 @@
-// Package convert turns a driver's buffer into a picture: I420, what VP8 codes.
+// Package convert turns a driver's buffer into a picture: I420, which VP8 encodes.
 //
-// It stands between v4l2, whose buffers it reads but does not keep, and encoder.
-// A Converter owns a JPEG decoder and scratch planes in C memory, no goroutine; it
-// must be used by one goroutine at a time. The colours' range is left as it comes:
-// full range from a JPEG, what the driver says from the others.
+// It stands between v4l2, whose buffers it reads but does not keep, and encoder. A Converter owns
+// a JPEG decoder and scratch planes in C memory, and no goroutine; one goroutine at a time may use
+// it. The range of the colours stays as it is: full range from a JPEG, the driver's from other
+// formats.
 //
 // Sources: V4L2 documentation, "Image Formats"; ITU-T T.81 (JPEG); libyuv's
 // convert.h and turbojpeg.h.
@@ -27,29 +27,30 @@ import (
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 )
 
-// ErrBadJPEG comes from Convert if the buffer holds no whole JPEG of the layout's
-// size: the bus lost some of it, or the camera makes something else. The next
-// buffer may be good; the picture's content is then undefined.
+// ErrBadJPEG is returned by Convert if the buffer does not hold a whole JPEG of the layout's size:
+// the bus lost some of it, or the camera sends something else. The picture's content is then
+// undefined; the next buffer may be good.
 var ErrBadJPEG = errors.New("bad JPEG")
 
-// ErrClosed comes from a Converter after Close.
+// ErrClosed is returned by a Converter after Close.
 var ErrClosed = errors.New("converter is closed")
 
 // A Converter turns buffers of one layout into pictures.
 type Converter struct {
 	c      *C.converter // nil once closed
 	layout pixfmt.Layout
-	alias  image.YCbCr
+	alias  image.YCbCr // the picture of the last AliasBuffer
 }
 
-// New makes a converter of buffers with layout l. The caller closes it.
+// New opens a converter for buffers with layout l. The caller closes it.
 func New(l pixfmt.Layout) (*Converter, error) {
 	if err := l.Check(); err != nil {
 		return nil, fmt.Errorf("convert: %w", err)
 	}
-	formats := map[pixfmt.FourCC]C.enum_i420_format{pixfmt.YUYV: C.FROM_YUYV, pixfmt.UYVY: C.FROM_UYVY,
-		pixfmt.NV12: C.FROM_NV12, pixfmt.YU12: C.FROM_YU12, pixfmt.MJPG: C.FROM_MJPG}
-	format, ok := formats[l.Format]
+	format, ok := map[pixfmt.FourCC]C.enum_source_format{
+		pixfmt.YUYV: C.FROM_YUYV, pixfmt.UYVY: C.FROM_UYVY, pixfmt.NV12: C.FROM_NV12,
+		pixfmt.YU12: C.FROM_YU12, pixfmt.MJPG: C.FROM_MJPG,
+	}[l.Format]
 	if !ok {
 		return nil, fmt.Errorf("convert: no way from %v to a picture", l.Format)
 	}
@@ -59,7 +60,7 @@ func New(l pixfmt.Layout) (*Converter, error) {
 	}
 	planes, _ := l.Planes()
 	c.format, c.width, c.height, c.stride = format, C.int(l.Width), C.int(l.Height), C.int(l.Stride)
-	c.offset1, c.offset2 = C.size_t(planes[1].Offset), C.size_t(planes[2].Offset)
+	c.offsets[0], c.offsets[1] = C.size_t(planes[1].Offset), C.size_t(planes[2].Offset)
 	if C.i420_open(c) != 0 {
 		defer C.free(unsafe.Pointer(c))
 		return nil, fmt.Errorf("convert: %v: %s", l, C.GoString(&c.detail[0]))
@@ -67,9 +68,9 @@ func New(l pixfmt.Layout) (*Converter, error) {
 	return &Converter{c: c, layout: l}, nil
 }
 
-// Convert writes what buf holds into dst, a 4:2:0 picture of the layout's size. It
-// blocks for the time that takes and keeps neither. ErrBadJPEG is for skipping a
-// picture; any other error is a caller's mistake.
+// Convert writes the picture in buf to dst, a 4:2:0 picture of the layout's size. It blocks for
+// the time that this takes and keeps neither. After ErrBadJPEG skip the picture; any other error
+// is the caller's mistake.
 func (c *Converter) Convert(dst *image.YCbCr, buf []byte) error {
 	if c.c == nil {
 		return fmt.Errorf("convert: %w", ErrClosed)
@@ -95,9 +96,9 @@ func (c *Converter) Convert(dst *image.YCbCr, buf []byte) error {
 	return nil
 }
 
-// Alias gives a picture over buf itself, without a copy, if the layout is YU12 and
-// buf holds a whole picture. It is valid as long as buf is and until the next Alias.
-func (c *Converter) Alias(buf []byte) (*image.YCbCr, bool) {
+// AliasBuffer returns a picture over buf itself, without a copy, if the layout is YU12 and buf
+// holds a whole picture. It is valid as long as buf is, and until the next AliasBuffer.
+func (c *Converter) AliasBuffer(buf []byte) (*image.YCbCr, bool) {
 	l := c.layout
 	if l.Format != pixfmt.YU12 || len(buf) < l.Size {
 		return nil, false
@@ -107,13 +108,16 @@ func (c *Converter) Alias(buf []byte) (*image.YCbCr, bool) {
 		end := planes[i].Offset + planes[i].Stride*planes[i].Rows
 		return buf[planes[i].Offset:end:end]
 	}
-	c.alias = image.YCbCr{Y: plane(0), Cb: plane(1), Cr: plane(2),
+	c.alias = image.YCbCr{
+		Y: plane(0), Cb: plane(1), Cr: plane(2),
 		YStride: planes[0].Stride, CStride: planes[1].Stride,
-		SubsampleRatio: image.YCbCrSubsampleRatio420, Rect: image.Rect(0, 0, l.Width, l.Height)}
+		SubsampleRatio: image.YCbCrSubsampleRatio420,
+		Rect:           image.Rect(0, 0, l.Width, l.Height),
+	}
 	return &c.alias, true
 }
 
-// Close frees the C memory. Closing twice is fine.
+// Close frees the C memory. A second Close does nothing.
 func (c *Converter) Close() {
 	if c.c == nil {
 		return

@@ -1,3 +1,5 @@
+// Uncompressed formats against a plain loop.
+
 package convert
 
 import (
@@ -12,15 +14,17 @@ import (
 
 func TestUncompressedFormatsMatchAPlainLoop(t *testing.T) {
 	for _, format := range []pixfmt.FourCC{pixfmt.YUYV, pixfmt.UYVY, pixfmt.NV12, pixfmt.YU12} {
-		for _, size := range [][3]int{{640, 480, 0}, {34, 18, 0}, {34, 18, 96}, {2, 2, 0}, {2, 2, 64}, {1280, 720, 2688}} {
-			l := layout(t, format, size[0], size[1], size[2])
-			buf := noise(guarded(t, l.Size))
-			got, want := picture(l.Width, l.Height), picture(l.Width, l.Height)
-			if err := open(t, l).Convert(got, buf); err != nil {
+		for _, size := range [][3]int{ // width, height, stride; 0: the least
+			{640, 480, 0}, {34, 18, 0}, {34, 18, 96}, {2, 2, 0}, {2, 2, 64}, {1280, 720, 2688},
+		} {
+			l := newLayout(t, format, size[0], size[1], size[2])
+			buf := fillNoise(guardedBytes(t, l.Size))
+			got, want := newPicture(l.Width, l.Height), newPicture(l.Width, l.Height)
+			if err := openConverter(t, l).Convert(got, buf); err != nil {
 				t.Errorf("%v: %v", l, err)
 			}
-			plain(want, l, buf)
-			if plane, x, y, ok := differ(got, want); !ok {
+			convertPlainly(want, l, buf)
+			if plane, x, y, ok := firstDifference(got, want); !ok {
 				t.Errorf("%v stride %d: plane %s differs from the plain loop at %d,%d", l, l.Stride, plane, x, y)
 			}
 		}
@@ -28,14 +32,16 @@ func TestUncompressedFormatsMatchAPlainLoop(t *testing.T) {
 }
 
 func TestConvertTouchesOnlyThePictureItIsGiven(t *testing.T) {
-	l := layout(t, pixfmt.YUYV, 34, 18, 0)
-	large := picture(80, 60)
-	if err := open(t, l).Convert(large.SubImage(image.Rect(10, 20, 44, 38)).(*image.YCbCr), noise(make([]byte, l.Size))); err != nil {
+	l := newLayout(t, pixfmt.YUYV, 34, 18, 0)
+	large := newPicture(80, 60)
+	inside := image.Rect(10, 20, 44, 38)
+	part := large.SubImage(inside).(*image.YCbCr)
+	if err := openConverter(t, l).Convert(part, fillNoise(make([]byte, l.Size))); err != nil {
 		t.Fatal(err)
 	}
 	for y := range 60 {
 		for x := range 80 {
-			if inside := image.Pt(x, y).In(image.Rect(10, 20, 44, 38)); !inside && large.Y[large.YOffset(x, y)] != 0 {
+			if !image.Pt(x, y).In(inside) && large.Y[large.YOffset(x, y)] != 0 {
 				t.Fatalf("luma written at %d,%d, outside", x, y)
 			}
 		}
@@ -44,10 +50,10 @@ func TestConvertTouchesOnlyThePictureItIsGiven(t *testing.T) {
 
 func TestConvertAllocatesNothing(t *testing.T) {
 	for _, format := range []pixfmt.FourCC{pixfmt.YUYV, pixfmt.UYVY, pixfmt.NV12, pixfmt.YU12, pixfmt.MJPG} {
-		l := layout(t, format, 96, 64, 0)
-		c, dst, buf := open(t, l), picture(96, 64), make([]byte, l.Size)
+		l := newLayout(t, format, 96, 64, 0)
+		c, dst, buf := openConverter(t, l), newPicture(96, 64), make([]byte, l.Size)
 		if format == pixfmt.MJPG {
-			buf = face(t, "422")
+			buf = readFace(t, "422")
 		}
 		if got := testing.AllocsPerRun(20, func() {
 			if err := c.Convert(dst, buf); err != nil {
@@ -60,42 +66,42 @@ func TestConvertAllocatesNothing(t *testing.T) {
 }
 
 func TestAliasIsTheBufferItself(t *testing.T) {
-	l := layout(t, pixfmt.YU12, 34, 18, 48)
-	c, buf := open(t, l), noise(make([]byte, l.Size+7))
-	p, ok := c.Alias(buf)
+	l := newLayout(t, pixfmt.YU12, 34, 18, 48)
+	c, buf := openConverter(t, l), fillNoise(make([]byte, l.Size+7))
+	p, ok := c.AliasBuffer(buf)
 	if !ok || &p.Y[0] != &buf[0] {
-		t.Fatalf("Alias = %v, want a picture over the buffer", ok)
+		t.Fatalf("AliasBuffer = %v, want a picture over the buffer", ok)
 	}
-	want := picture(34, 18)
-	plain(want, l, buf)
-	if plane, x, y, ok := differ(p, want); !ok {
+	want := newPicture(34, 18)
+	convertPlainly(want, l, buf)
+	if plane, x, y, ok := firstDifference(p, want); !ok {
 		t.Errorf("plane %s differs at %d,%d", plane, x, y)
 	}
 	if err := CheckPicture(p, 34, 18); err != nil {
 		t.Error(err)
 	}
-	if got := testing.AllocsPerRun(20, func() { c.Alias(buf) }); got != 0 {
-		t.Errorf("Alias: %v allocations, want 0", got)
+	if got := testing.AllocsPerRun(20, func() { c.AliasBuffer(buf) }); got != 0 {
+		t.Errorf("AliasBuffer: %v allocations, want 0", got)
 	}
-	if _, ok := c.Alias(buf[:l.Size-1]); ok {
-		t.Error("Alias of a short buffer succeeded")
+	if _, ok := c.AliasBuffer(buf[:l.Size-1]); ok {
+		t.Error("AliasBuffer of a short buffer succeeded")
 	}
-	if _, ok := open(t, layout(t, pixfmt.NV12, 34, 18, 0)).Alias(buf); ok {
-		t.Error("Alias of NV12 succeeded")
+	if _, ok := openConverter(t, newLayout(t, pixfmt.NV12, 34, 18, 0)).AliasBuffer(buf); ok {
+		t.Error("AliasBuffer of NV12 succeeded")
 	}
 }
 
 func TestShortBuffersAndWrongPicturesAreRefused(t *testing.T) {
 	for _, format := range []pixfmt.FourCC{pixfmt.YUYV, pixfmt.UYVY, pixfmt.NV12, pixfmt.YU12} {
-		l := layout(t, format, 34, 18, 0)
-		c := open(t, l)
+		l := newLayout(t, format, 34, 18, 0)
+		c := openConverter(t, l)
 		for _, n := range []int{0, 1, l.Size - 1} {
-			if err := c.Convert(picture(34, 18), make([]byte, n)); err == nil || errors.Is(err, ErrBadJPEG) {
+			if err := c.Convert(newPicture(34, 18), make([]byte, n)); err == nil || errors.Is(err, ErrBadJPEG) {
 				t.Errorf("%v: buffer of %d bytes: %v", l, n, err)
 			}
 		}
 		for name, p := range map[string]*image.YCbCr{
-			"nil": nil, "zero": {}, "larger": picture(36, 18),
+			"nil": nil, "zero": {}, "larger": newPicture(36, 18),
 			"4:2:2": image.NewYCbCr(image.Rect(0, 0, 34, 18), image.YCbCrSubsampleRatio422),
 		} {
 			if err := c.Convert(p, make([]byte, l.Size)); err == nil {
@@ -117,11 +123,11 @@ func TestNewRefusesLayoutsThatDoNotFit(t *testing.T) {
 
 func TestClosedConverterSaysSo(t *testing.T) {
 	for _, format := range []pixfmt.FourCC{pixfmt.YUYV, pixfmt.MJPG} {
-		l := layout(t, format, 34, 18, 0)
-		c := open(t, l)
+		l := newLayout(t, format, 34, 18, 0)
+		c := openConverter(t, l)
 		c.Close()
 		c.Close()
-		if err := c.Convert(picture(34, 18), make([]byte, l.Size)); !errors.Is(err, ErrClosed) {
+		if err := c.Convert(newPicture(34, 18), make([]byte, l.Size)); !errors.Is(err, ErrClosed) {
 			t.Errorf("%v: %v, want ErrClosed", l, err)
 		}
 	}
@@ -135,18 +141,18 @@ func FuzzYUYVOfAnySizeIsConvertedOrRefused(f *testing.F) {
 		if err != nil || l.Size > 1<<20 {
 			return
 		}
-		room := guarded(t, len(buf))
+		room := guardedBytes(t, len(buf))
 		copy(room, buf)
-		got, want := guardedPicture(t, l.Width, l.Height), picture(l.Width, l.Height)
-		err = open(t, l).Convert(got, room)
+		got, want := guardedPicture(t, l.Width, l.Height), newPicture(l.Width, l.Height)
+		err = openConverter(t, l).Convert(got, room)
 		if (err == nil) != (len(buf) >= l.Size) {
 			t.Fatalf("%v: buffer of %d bytes, a picture is %d: %v", l, len(buf), l.Size, err)
 		}
 		if err != nil {
 			return
 		}
-		plain(want, l, buf)
-		if plane, x, y, ok := differ(got, want); !ok {
+		convertPlainly(want, l, buf)
+		if plane, x, y, ok := firstDifference(got, want); !ok {
 			t.Errorf("%v: plane %s differs at %d,%d", l, plane, x, y)
 		}
 	})
@@ -156,7 +162,7 @@ func ExampleErrBadJPEG() {
 	l, _ := pixfmt.New(pixfmt.MJPG, 640, 480, 0)
 	c, _ := New(l)
 	defer c.Close()
-	err := c.Convert(picture(640, 480), []byte("\xff\xd8 cut on the bus"))
+	err := c.Convert(newPicture(640, 480), []byte("\xff\xd8 cut on the bus"))
 	fmt.Println(errors.Is(err, ErrBadJPEG), err)
 	// Output: true convert MJPG 640x480 of 17 bytes: bad JPEG: no end marker, truncated
 }

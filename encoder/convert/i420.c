@@ -1,5 +1,5 @@
-// libyuv and libturbojpeg calls of package convert. Its memory is the converter's
-// scratch planes; everything else belongs to the caller.
+// libyuv's and libturbojpeg's calls for package convert. It allocates the converter's scratch
+// planes; everything else belongs to the caller.
 #include "i420.h"
 
 #include <stdio.h>
@@ -34,57 +34,61 @@ void i420_close(converter *c) {
 	c->jpeg = c->chroma = NULL;
 }
 
-// renew replaces the JPEG decoder after a failure and keeps libturbojpeg's reason:
-// version 2.1.5 forgets to end a header that it could not read, and takes every
-// later picture for the rest of it ("two SOI markers").
-static int renew(converter *c) {
+// fail_jpeg keeps libturbojpeg's reason, replaces the JPEG decoder and returns -1. After a header
+// that it could not read, version 2.1.5 takes every later picture for the rest of that header
+// ("two SOI markers").
+static int fail_jpeg(converter *c) {
 	fail(c, tjGetErrorStr2(c->jpeg));
 	tjDestroy(c->jpeg);
 	c->jpeg = tjInitDecompress();
 	return -1;
 }
 
-// until_end gives the length up to and with the last end marker FF D9, 0 if there
-// is none: cameras pad behind it, and a JPEG without it was cut on the bus. In
-// coded data an FF is always followed by 00 or a restart marker.
-static size_t until_end(const uint8_t *src, size_t len) {
+// find_jpeg_end returns the length up to and with the last end marker FF D9, or 0 if there is none.
+// Cameras pad behind it; a JPEG without it was cut on the bus. In coded data an FF is always
+// followed by 00 or a restart marker.
+static size_t find_jpeg_end(const uint8_t *src, size_t len) {
 	for (; len >= 2; len--)
 		if (src[len - 1] == 0xd9 && src[len - 2] == 0xff)
 			return len;
 	return 0;
 }
 
-// read_header refuses everything whose planes we do not know to be safe to write
-// before a sample is decoded; it returns the subsampling or -1.
-static int read_header(converter *c, const uint8_t *src, size_t len) {
-	int width = 0, height = 0, subsampling = 0, colours = 0; // stay 0 for a JPEG of tables only
+// read_jpeg_header returns the subsampling, or -1. Before a sample is decoded it refuses every JPEG
+// whose planes might not fit into the picture and the scratch planes.
+static int read_jpeg_header(converter *c, const uint8_t *src, size_t len) {
+	int width = 0, height = 0, subsampling = 0, colours = 0; // a JPEG of tables only leaves them 0
 	if (!c->jpeg && !(c->jpeg = tjInitDecompress()))
 		return fail(c, "no memory for a JPEG decoder");
 	if (tjDecompressHeader3(c->jpeg, src, len, &width, &height, &subsampling, &colours))
-		return renew(c);
+		return fail_jpeg(c);
 	if (width != c->width || height != c->height) {
 		snprintf(c->detail, sizeof c->detail, "picture of %dx%d", width, height);
 		return -1;
 	}
 	if (colours != TJCS_YCbCr && colours != TJCS_GRAY)
 		return fail(c, "neither YCbCr nor grey");
-	if (subsampling != TJSAMP_GRAY && tjPlaneSizeYUV(1, width, 0, height, subsampling) > (unsigned long)width * height)
+	if (subsampling != TJSAMP_GRAY &&
+	    tjPlaneSizeYUV(1, width, 0, height, subsampling) > (unsigned long)width * height)
 		return fail(c, "chroma larger than luma");
 	return subsampling;
 }
 
-// shrink makes 4:2:0 of chroma planes of any other subsampling.
-static void shrink(converter *c, const i420 *dst, uint8_t *const planes[3], int subsampling) {
-	int width = tjPlaneWidth(1, c->width, subsampling), height = tjPlaneHeight(1, c->height, subsampling);
-	ScalePlane(planes[1], width, width, height, dst->u, dst->uv_stride, c->width / 2, c->height / 2, kFilterBilinear);
-	ScalePlane(planes[2], width, width, height, dst->v, dst->uv_stride, c->width / 2, c->height / 2, kFilterBilinear);
+// scale_chroma writes chroma planes of any other subsampling as 4:2:0.
+static void scale_chroma(converter *c, const i420_picture *dst, uint8_t *const planes[3], int subsampling) {
+	int width = tjPlaneWidth(1, c->width, subsampling);
+	int height = tjPlaneHeight(1, c->height, subsampling);
+	ScalePlane(planes[1], width, width, height,
+	           dst->u, dst->uv_stride, c->width / 2, c->height / 2, kFilterBilinear);
+	ScalePlane(planes[2], width, width, height,
+	           dst->v, dst->uv_stride, c->width / 2, c->height / 2, kFilterBilinear);
 }
 
-static int from_jpeg(converter *c, const i420 *dst, const uint8_t *src, size_t len) {
-	len = until_end(src, len);
+static int convert_jpeg(converter *c, const i420_picture *dst, const uint8_t *src, size_t len) {
+	len = find_jpeg_end(src, len);
 	if (!len)
 		return fail(c, "no end marker, truncated");
-	int subsampling = read_header(c, src, len);
+	int subsampling = read_jpeg_header(c, src, len);
 	if (subsampling < 0)
 		return -1;
 	uint8_t *planes[3] = {dst->y, dst->u, dst->v};
@@ -94,35 +98,41 @@ static int from_jpeg(converter *c, const i420 *dst, const uint8_t *src, size_t l
 		planes[2] = c->chroma + (size_t)c->width * c->height;
 		strides[1] = strides[2] = tjPlaneWidth(1, c->width, subsampling);
 	}
-	// A few cameras leave bytes before a marker: harmless, and only worth a warning
-	// to libjpeg. After any other warning some of the picture is guesswork.
+	// A few cameras leave bytes before a marker: harmless, and only a warning of libjpeg's. After
+	// any other warning parts of the picture are guessed.
 	if (tjDecompressToYUVPlanes(c->jpeg, src, len, planes, c->width, strides, c->height, TJFLAG_LIMITSCANS) &&
 	    (tjGetErrorCode(c->jpeg) != TJERR_WARNING || !strstr(tjGetErrorStr2(c->jpeg), "extraneous bytes")))
-		return renew(c);
+		return fail_jpeg(c);
 	if (subsampling == TJSAMP_GRAY) {
 		SetPlane(dst->u, dst->uv_stride, c->width / 2, c->height / 2, 128);
 		SetPlane(dst->v, dst->uv_stride, c->width / 2, c->height / 2, 128);
 	} else if (subsampling != TJSAMP_420) {
-		shrink(c, dst, planes, subsampling);
+		scale_chroma(c, dst, planes, subsampling);
 	}
 	return 0;
 }
 
 int i420_convert(converter *c, uint8_t *y, uint8_t *u, uint8_t *v, int y_stride, int uv_stride,
                  const uint8_t *src, size_t len) {
-	int w = c->width, h = c->height, bad = 0;
-	i420 dst = {y, u, v, y_stride, uv_stride};
+	int w = c->width, h = c->height, refused = 0;
+	i420_picture dst = {y, u, v, y_stride, uv_stride};
 	switch (c->format) {
-	case FROM_YUYV: bad = YUY2ToI420(src, c->stride, y, y_stride, u, uv_stride, v, uv_stride, w, h); break;
-	case FROM_UYVY: bad = UYVYToI420(src, c->stride, y, y_stride, u, uv_stride, v, uv_stride, w, h); break;
+	case FROM_YUYV:
+		refused = YUY2ToI420(src, c->stride, y, y_stride, u, uv_stride, v, uv_stride, w, h);
+		break;
+	case FROM_UYVY:
+		refused = UYVYToI420(src, c->stride, y, y_stride, u, uv_stride, v, uv_stride, w, h);
+		break;
 	case FROM_NV12:
-		bad = NV12ToI420(src, c->stride, src + c->offset1, c->stride, y, y_stride, u, uv_stride, v, uv_stride, w, h);
+		refused = NV12ToI420(src, c->stride, src + c->offsets[0], c->stride,
+		                     y, y_stride, u, uv_stride, v, uv_stride, w, h);
 		break;
 	case FROM_YU12:
-		bad = I420Copy(src, c->stride, src + c->offset1, c->stride / 2, src + c->offset2, c->stride / 2,
-		               y, y_stride, u, uv_stride, v, uv_stride, w, h);
+		refused = I420Copy(src, c->stride, src + c->offsets[0], c->stride / 2, src + c->offsets[1], c->stride / 2,
+		                   y, y_stride, u, uv_stride, v, uv_stride, w, h);
 		break;
-	case FROM_MJPG: return from_jpeg(c, &dst, src, len);
+	case FROM_MJPG:
+		return convert_jpeg(c, &dst, src, len);
 	}
-	return bad ? fail(c, "libyuv refuses the sizes") : 0;
+	return refused ? fail(c, "libyuv refuses the sizes") : 0;
 }

@@ -5,28 +5,30 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef struct { // planes of a picture of the converter's size
+// Planes of a picture of the converter's size.
+typedef struct {
 	uint8_t *y, *u, *v;
 	int y_stride, uv_stride;
-} i420;
+} i420_picture;
 
-enum i420_format { FROM_YUYV, FROM_UYVY, FROM_NV12, FROM_YU12, FROM_MJPG };
+enum source_format { FROM_YUYV, FROM_UYVY, FROM_NV12, FROM_YU12, FROM_MJPG };
 
 typedef struct {
-	enum i420_format format;
-	int width, height, stride; // pixels, both even; bytes of the first plane's row
-	// Offsets of the second and third plane, NV12 and YU12.
-	size_t offset1, offset2;
+	enum source_format format;
+	int width, height; // pixels, both even
+	int stride;        // bytes of the first plane's row
+	size_t offsets[2]; // of the second and third plane, NV12 and YU12 only
 	void *jpeg;       // libturbojpeg's handle, MJPG only
 	uint8_t *chroma;  // 2 * width * height bytes: chroma that is not 4:2:0 yet, MJPG only
 	char detail[200]; // why the last call failed
 } converter;
 
-// i420_open takes c with format, sizes and offsets set, the rest zero; 0 or -1.
+// i420_open takes c with format, sizes and offsets set and the rest zero. It returns 0, or -1 with
+// c->detail set and nothing to close.
 int i420_open(converter *c);
 
-// i420_convert reads exactly len bytes of src at most; whoever calls has checked
-// that an uncompressed layout fits. 0, or -1 with c->detail set.
+// i420_convert reads at most len bytes of src; the caller has checked that an uncompressed layout
+// fits. It returns 0, or -1 with c->detail set.
 int i420_convert(converter *c, uint8_t *y, uint8_t *u, uint8_t *v, int y_stride, int uv_stride,
                  const uint8_t *src, size_t len);
 

@@ -1,3 +1,5 @@
+// JPEGs against image/jpeg: of every subsampling, as cameras send them, and damaged ones.
+
 package convert
 
 import (
@@ -13,8 +15,8 @@ import (
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 )
 
-// face gives testdata's 96x64 JPEG of the given subsampling.
-func face(t testing.TB, subsampling string) []byte {
+// readFace returns testdata's 96x64 JPEG of the given subsampling.
+func readFace(t testing.TB, subsampling string) []byte {
 	t.Helper()
 	b, err := os.ReadFile("testdata/face-" + subsampling + ".jpg")
 	if err != nil {
@@ -23,8 +25,8 @@ func face(t testing.TB, subsampling string) []byte {
 	return b
 }
 
-// reference decodes with image/jpeg and makes 4:2:0 of it, a sample at a time.
-func reference(t testing.TB, b []byte) *image.YCbCr {
+// decodeWithGo decodes with image/jpeg and makes 4:2:0 of it, a sample at a time.
+func decodeWithGo(t testing.TB, b []byte) *image.YCbCr {
 	t.Helper()
 	m, err := jpeg.Decode(bytes.NewReader(b))
 	if err != nil {
@@ -35,7 +37,7 @@ func reference(t testing.TB, b []byte) *image.YCbCr {
 	if s, ok := m.(*image.YCbCr); ok {
 		at = s.YCbCrAt
 	}
-	p := picture(r.Dx(), r.Dy())
+	p := newPicture(r.Dx(), r.Dy())
 	for y := range r.Dy() {
 		for x := range r.Dx() {
 			p.Y[p.YOffset(x, y)] = at(x, y).Y
@@ -60,18 +62,18 @@ func psnr(a, b []byte) float64 {
 
 func TestJPEGsOfEverySubsamplingMatchImageJPEG(t *testing.T) {
 	grey := image.NewGray(image.Rect(0, 0, 96, 64))
-	noise(grey.Pix[:1000])
+	fillNoise(grey.Pix[:1000])
 	var b bytes.Buffer
 	if err := jpeg.Encode(&b, grey, nil); err != nil {
 		t.Fatal(err)
 	}
 	cases := map[string][]byte{"grey": b.Bytes()}
 	for _, s := range []string{"420", "422", "440", "444", "411"} {
-		cases[s] = face(t, s)
+		cases[s] = readFace(t, s)
 	}
 	for name, b := range cases {
-		got, want := picture(96, 64), reference(t, b)
-		if err := open(t, layout(t, pixfmt.MJPG, 96, 64, 0)).Convert(got, b); err != nil {
+		got, want := newPicture(96, 64), decodeWithGo(t, b)
+		if err := openConverter(t, newLayout(t, pixfmt.MJPG, 96, 64, 0)).Convert(got, b); err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
@@ -88,23 +90,23 @@ func TestJPEGsOfEverySubsamplingMatchImageJPEG(t *testing.T) {
 }
 
 func TestJPEGsAsCamerasSendThemDecode(t *testing.T) {
-	whole := face(t, "420")
-	want := picture(96, 64)
-	c := open(t, layout(t, pixfmt.MJPG, 96, 64, 0))
+	whole := readFace(t, "420")
+	want := newPicture(96, 64)
+	c := openConverter(t, newLayout(t, pixfmt.MJPG, 96, 64, 0))
 	if err := c.Convert(want, whole); err != nil {
 		t.Fatal(err)
 	}
 	cases := map[string][]byte{
-		"no Huffman tables, as most webcams":     without(whole, 0xc4),
+		"no Huffman tables, as most webcams":     withoutSegments(whole, 0xc4),
 		"padding behind the end":                 append(bytes.Clone(whole), make([]byte, 5000)...),
 		"the next picture's start behind it":     append(bytes.Clone(whole), 0xff, 0xd8, 0xff, 0xe0),
-		"two bytes too many before the end mark": append(append(bytes.Clone(whole[:len(whole)-2]), 0x55, 0xaa), 0xff, 0xd9),
+		"two bytes too many before the end mark": append(bytes.Clone(whole[:len(whole)-2]), 0x55, 0xaa, 0xff, 0xd9),
 	}
 	for name, b := range cases {
-		got := picture(96, 64)
+		got := newPicture(96, 64)
 		if err := c.Convert(got, b); err != nil {
 			t.Errorf("%s: %v", name, err)
-		} else if plane, x, y, ok := differ(got, want); !ok {
+		} else if plane, x, y, ok := firstDifference(got, want); !ok {
 			t.Errorf("%s: plane %s differs at %d,%d", name, plane, x, y)
 		}
 	}
@@ -113,8 +115,8 @@ func TestJPEGsAsCamerasSendThemDecode(t *testing.T) {
 	}
 }
 
-// without takes the segments with the given marker out of a JPEG's header.
-func without(b []byte, marker byte) []byte {
+// withoutSegments takes the segments with the given marker out of a JPEG's header.
+func withoutSegments(b []byte, marker byte) []byte {
 	out := bytes.Clone(b[:2])
 	for b = b[2:]; len(b) > 4 && b[1] != 0xda; {
 		n := 2 + int(b[2])<<8 + int(b[3])
@@ -127,7 +129,7 @@ func without(b []byte, marker byte) []byte {
 }
 
 func TestBadJPEGsAreRefusedAndTheNextGoodOneDecodes(t *testing.T) {
-	whole := face(t, "422")
+	whole := readFace(t, "422")
 	var png, large bytes.Buffer
 	png.WriteString("\x89PNG\r\n\x1a\n")
 	if err := jpeg.Encode(&large, image.NewGray(image.Rect(0, 0, 98, 64)), nil); err != nil {
@@ -135,7 +137,7 @@ func TestBadJPEGsAreRefusedAndTheNextGoodOneDecodes(t *testing.T) {
 	}
 	huge := bytes.Clone(whole) // SOF0's height and width, 5 bytes behind its marker
 	copy(huge[bytes.Index(huge, []byte{0xff, 0xc0})+5:], "\xff\xff\xff\xff")
-	rgb := bytes.Clone(face(t, "444"))
+	rgb := bytes.Clone(readFace(t, "444"))
 	sof := bytes.Index(rgb, []byte{0xff, 0xc0})
 	for i := range 3 { // components named R, G, B, in the frame and in the scan
 		rgb[sof+10+3*i] = "RGB"[i]
@@ -143,25 +145,25 @@ func TestBadJPEGsAreRefusedAndTheNextGoodOneDecodes(t *testing.T) {
 	}
 	cases := map[string][]byte{
 		"nil": nil, "one byte": {0xff}, "only marks": {0xff, 0xd8, 0xff, 0xd9}, "a PNG": png.Bytes(),
-		"zeros": make([]byte, 5000), "noise": noise(make([]byte, 5000)),
-		"another size": large.Bytes(), "65535x65535": huge, "RGB": without(rgb, 0xe0),
+		"zeros": make([]byte, 5000), "noise": fillNoise(make([]byte, 5000)),
+		"another size": large.Bytes(), "65535x65535": huge, "RGB": withoutSegments(rgb, 0xe0),
 		"half of it with an end": append(bytes.Clone(whole[:len(whole)/2]), 0xff, 0xd9),
 	}
-	c := open(t, layout(t, pixfmt.MJPG, 96, 64, 0))
+	c := openConverter(t, newLayout(t, pixfmt.MJPG, 96, 64, 0))
 	for name, b := range cases {
-		if err := c.Convert(picture(96, 64), b); !errors.Is(err, ErrBadJPEG) {
+		if err := c.Convert(newPicture(96, 64), b); !errors.Is(err, ErrBadJPEG) {
 			t.Errorf("%s: %v, want ErrBadJPEG", name, err)
 		}
-		if err := c.Convert(picture(96, 64), whole); err != nil {
+		if err := c.Convert(newPicture(96, 64), whole); err != nil {
 			t.Errorf("a good one after %s: %v", name, err)
 		}
 	}
 }
 
 func TestJPEGCutAnywhereIsRefusedAndNotReadBeyond(t *testing.T) {
-	whole := face(t, "422")
-	c, dst := open(t, layout(t, pixfmt.MJPG, 96, 64, 0)), picture(96, 64)
-	room := guarded(t, len(whole))
+	whole := readFace(t, "422")
+	c, dst := openConverter(t, newLayout(t, pixfmt.MJPG, 96, 64, 0)), newPicture(96, 64)
+	room := guardedBytes(t, len(whole))
 	for n := range whole {
 		cut := room[len(whole)-n:]
 		copy(cut, whole)
@@ -180,17 +182,19 @@ func TestJPEGCutAnywhereIsRefusedAndNotReadBeyond(t *testing.T) {
 
 func TestJPEGWritesNothingOutsideThePicture(t *testing.T) {
 	for _, s := range []string{"420", "422", "440", "444", "411"} {
-		large := picture(200, 150)
+		large := newPicture(200, 150)
 		for i := range large.Y {
 			large.Y[i] = 1
 		}
 		inner := image.Rect(20, 30, 20+96, 30+64)
-		if err := open(t, layout(t, pixfmt.MJPG, 96, 64, 0)).Convert(large.SubImage(inner).(*image.YCbCr), face(t, s)); err != nil {
+		c, part := openConverter(t, newLayout(t, pixfmt.MJPG, 96, 64, 0)), large.SubImage(inner).(*image.YCbCr)
+		if err := c.Convert(part, readFace(t, s)); err != nil {
 			t.Fatal(err)
 		}
 		for y := range 150 {
 			for x := range 200 {
-				if in := image.Pt(x, y).In(inner); !in && (large.Y[large.YOffset(x, y)] != 1 || large.Cb[large.COffset(x, y)] != 0) {
+				unchanged := large.Y[large.YOffset(x, y)] == 1 && large.Cb[large.COffset(x, y)] == 0
+				if !image.Pt(x, y).In(inner) && !unchanged {
 					t.Fatalf("%s: written at %d,%d", s, x, y)
 				}
 			}
@@ -200,18 +204,19 @@ func TestJPEGWritesNothingOutsideThePicture(t *testing.T) {
 
 func FuzzJPEGIsConvertedOrRefused(f *testing.F) {
 	for _, s := range []string{"420", "422", "440", "444", "411"} {
-		f.Add(face(f, s), uint16(96), uint16(64))
+		f.Add(readFace(f, s), uint16(96), uint16(64))
 	}
-	f.Add(without(face(f, "420"), 0xc4), uint16(96), uint16(64))
+	f.Add(withoutSegments(readFace(f, "420"), 0xc4), uint16(96), uint16(64))
 	f.Add([]byte("\xff\xd8\xff\xd9"), uint16(2), uint16(2))
 	f.Fuzz(func(t *testing.T, b []byte, width, height uint16) {
 		l, err := pixfmt.New(pixfmt.MJPG, int(width), int(height), 0)
 		if err != nil || l.Size > 1<<20 || len(b) > 1<<16 {
 			return
 		}
-		room := guarded(t, len(b))
+		room := guardedBytes(t, len(b))
 		copy(room, b)
-		if err := open(t, l).Convert(guardedPicture(t, l.Width, l.Height), room); err != nil && !errors.Is(err, ErrBadJPEG) {
+		err = openConverter(t, l).Convert(guardedPicture(t, l.Width, l.Height), room)
+		if err != nil && !errors.Is(err, ErrBadJPEG) {
 			t.Errorf("%v: %v, want ErrBadJPEG", l, err)
 		}
 	})

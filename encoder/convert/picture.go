@@ -1,4 +1,5 @@
-// The last check before planes go to C, which trusts strides and sizes. No cgo in here.
+// The last check of a picture before its planes go to C, which trusts strides and sizes. No cgo in
+// here.
 
 //go:build cgo
 
@@ -10,11 +11,14 @@ import (
 )
 
 // maxStride keeps the size of a plane within the int of a 32-bit board:
-// 65536 bytes * pixfmt.MaxSide rows = 1 GiB. It is what pixfmt allows, too.
+//
+//	65536 bytes * pixfmt.MaxSide rows = 1 GiB
+//
+// pixfmt has the same limit.
 const maxStride = 1 << 16
 
-// CheckPicture says whether p is a 4:2:0 picture of width by height pixels whose
-// planes hold all that its strides promise.
+// CheckPicture returns an error unless p is a 4:2:0 picture of width by height pixels whose planes
+// are as long as its strides require.
 func CheckPicture(p *image.YCbCr, width, height int) error {
 	if p == nil {
 		return fmt.Errorf("picture is nil, want %dx%d", width, height)
@@ -22,21 +26,27 @@ func CheckPicture(p *image.YCbCr, width, height int) error {
 	if p.Rect.Dx() != width || p.Rect.Dy() != height {
 		return fmt.Errorf("picture is %dx%d, want %dx%d", p.Rect.Dx(), p.Rect.Dy(), width, height)
 	}
-	// A part of a picture that begins in the middle of a chroma sample would be
-	// shown half a pixel off.
+	// The colours of a part that begins in the middle of a chroma sample would be half a pixel off.
 	if p.SubsampleRatio != image.YCbCrSubsampleRatio420 || p.Rect.Min.X%2 != 0 || p.Rect.Min.Y%2 != 0 {
-		return fmt.Errorf("picture at %v with chroma %v: want 4:2:0 that begins at an even place", p.Rect.Min, p.SubsampleRatio)
+		return fmt.Errorf("picture at %v with chroma %v: want 4:2:0 that begins at an even place",
+			p.Rect.Min, p.SubsampleRatio)
 	}
-	cw, ch := (width+1)/2, (height+1)/2
+	chromaWidth, chromaHeight := (width+1)/2, (height+1)/2
 	for _, plane := range [3]struct {
 		name                        string
-		have, stride, width, height int
-	}{{"Y", len(p.Y), p.YStride, width, height}, {"Cb", len(p.Cb), p.CStride, cw, ch}, {"Cr", len(p.Cr), p.CStride, cw, ch}} {
+		size, stride, width, height int
+	}{
+		{"Y", len(p.Y), p.YStride, width, height},
+		{"Cb", len(p.Cb), p.CStride, chromaWidth, chromaHeight},
+		{"Cr", len(p.Cr), p.CStride, chromaWidth, chromaHeight},
+	} {
 		if plane.stride < plane.width || plane.stride > maxStride {
-			return fmt.Errorf("picture %dx%d: plane %s has a stride of %d bytes, its rows are %d", width, height, plane.name, plane.stride, plane.width)
+			return fmt.Errorf("picture %dx%d: plane %s has a stride of %d bytes, its rows are %d",
+				width, height, plane.name, plane.stride, plane.width)
 		}
-		if need := plane.stride*(plane.height-1) + plane.width; plane.have < need {
-			return fmt.Errorf("picture %dx%d: plane %s has %d bytes, want %d", width, height, plane.name, plane.have, need)
+		if want := plane.stride*(plane.height-1) + plane.width; plane.size < want {
+			return fmt.Errorf("picture %dx%d: plane %s has %d bytes, want %d",
+				width, height, plane.name, plane.size, want)
 		}
 	}
 	return nil

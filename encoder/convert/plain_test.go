@@ -1,5 +1,5 @@
-// What the tests share: buffers, pictures, and the conversion as a plain loop that
-// the libraries must agree with.
+// What the tests share: buffers, pictures, and the conversion as a plain loop, whose result the
+// libraries must have.
 
 package convert
 
@@ -12,7 +12,7 @@ import (
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 )
 
-func layout(t testing.TB, f pixfmt.FourCC, width, height, stride int) pixfmt.Layout {
+func newLayout(t testing.TB, f pixfmt.FourCC, width, height, stride int) pixfmt.Layout {
 	t.Helper()
 	l, err := pixfmt.New(f, width, height, stride)
 	if err != nil {
@@ -21,7 +21,7 @@ func layout(t testing.TB, f pixfmt.FourCC, width, height, stride int) pixfmt.Lay
 	return l
 }
 
-func open(t testing.TB, l pixfmt.Layout) *Converter {
+func openConverter(t testing.TB, l pixfmt.Layout) *Converter {
 	t.Helper()
 	c, err := New(l)
 	if err != nil {
@@ -31,12 +31,12 @@ func open(t testing.TB, l pixfmt.Layout) *Converter {
 	return c
 }
 
-func picture(width, height int) *image.YCbCr {
+func newPicture(width, height int) *image.YCbCr {
 	return image.NewYCbCr(image.Rect(0, 0, width, height), image.YCbCrSubsampleRatio420)
 }
 
-// noise fills b from a fixed congruence.
-func noise(b []byte) []byte {
+// fillNoise fills b from a fixed congruence.
+func fillNoise(b []byte) []byte {
 	n := uint32(1)
 	for i := range b {
 		n = n*1664525 + 1013904223
@@ -45,13 +45,14 @@ func noise(b []byte) []byte {
 	return b
 }
 
-// guarded gives n bytes right before a page that nobody may touch: a read beyond
+// guardedBytes returns n bytes right before a page that nobody may touch: a read beyond
 // the buffer ends the test.
-func guarded(t testing.TB, n int) []byte {
+func guardedBytes(t testing.TB, n int) []byte {
 	t.Helper()
 	page := os.Getpagesize()
 	size := (n + page - 1) &^ (page - 1)
-	m, err := syscall.Mmap(-1, 0, size+page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	m, err := syscall.Mmap(-1, 0, size+page, syscall.PROT_READ|syscall.PROT_WRITE,
+		syscall.MAP_ANON|syscall.MAP_PRIVATE)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,9 +63,9 @@ func guarded(t testing.TB, n int) []byte {
 	return m[size-n : size : size]
 }
 
-// plain is the conversion as the V4L2 documentation describes it, a sample at a
-// time. Chroma of 4:2:2 is the rounded mean of two rows.
-func plain(dst *image.YCbCr, l pixfmt.Layout, buf []byte) {
+// convertPlainly converts as the V4L2 documentation describes it, a sample at a time. Chroma of
+// 4:2:2 is the rounded mean of two rows.
+func convertPlainly(dst *image.YCbCr, l pixfmt.Layout, buf []byte) {
 	p, _ := l.Planes()
 	for y := range l.Height {
 		for x := range l.Width {
@@ -76,9 +77,11 @@ func plain(dst *image.YCbCr, l pixfmt.Layout, buf []byte) {
 			var u, v byte
 			switch l.Format {
 			case pixfmt.YUYV:
-				u, v = mean(buf, 2*y*l.Stride+4*x+1, l.Stride), mean(buf, 2*y*l.Stride+4*x+3, l.Stride)
+				u = meanOfRows(buf, 2*y*l.Stride+4*x+1, l.Stride)
+				v = meanOfRows(buf, 2*y*l.Stride+4*x+3, l.Stride)
 			case pixfmt.UYVY:
-				u, v = mean(buf, 2*y*l.Stride+4*x, l.Stride), mean(buf, 2*y*l.Stride+4*x+2, l.Stride)
+				u = meanOfRows(buf, 2*y*l.Stride+4*x, l.Stride)
+				v = meanOfRows(buf, 2*y*l.Stride+4*x+2, l.Stride)
 			case pixfmt.NV12:
 				u, v = buf[p[1].Offset+y*p[1].Stride+2*x], buf[p[1].Offset+y*p[1].Stride+2*x+1]
 			case pixfmt.YU12:
@@ -99,10 +102,10 @@ func luma(l pixfmt.Layout, row []byte, x int) byte {
 	return row[x]
 }
 
-func mean(b []byte, i, below int) byte { return byte((int(b[i]) + int(b[i+below]) + 1) / 2) }
+func meanOfRows(b []byte, i, below int) byte { return byte((int(b[i]) + int(b[i+below]) + 1) / 2) }
 
-// differ gives the plane and place of the first difference; ok if there is none.
-func differ(a, b *image.YCbCr) (plane string, x, y int, ok bool) {
+// firstDifference returns the plane and place of the first difference; ok if there is none.
+func firstDifference(a, b *image.YCbCr) (plane string, x, y int, ok bool) {
 	for y := range a.Rect.Dy() {
 		for x := range a.Rect.Dx() {
 			if a.Y[y*a.YStride+x] != b.Y[y*b.YStride+x] {

@@ -1,4 +1,4 @@
-// libyuv's scaler for package convert. It allocates a row or two by itself.
+// libyuv's scaler for package convert. libyuv allocates a row or two.
 #include "scale.h"
 
 #include <libyuv/scale.h>

@@ -1,4 +1,4 @@
-// Scale: a picture in another size, for a board that is too slow for the whole.
+// Scale, for a board that is too slow for the camera's full size.
 
 package convert
 
@@ -15,9 +15,9 @@ import (
 	"image"
 )
 
-// Scale writes src into dst, a 4:2:0 picture of any other size; a smaller one gets
-// the mean of the pixels that each of its own stands for. It blocks for the time that
-// takes, keeps neither and may be called from several goroutines.
+// Scale writes src to dst, a 4:2:0 picture of any other size. Each pixel of a smaller one is the
+// mean of those that it replaces. Scale blocks for the time that this takes, keeps neither picture
+// and may be called by several goroutines.
 func Scale(dst, src *image.YCbCr) error {
 	for _, p := range [2]*image.YCbCr{dst, src} {
 		if p == nil || p.Rect.Empty() {

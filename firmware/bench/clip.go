@@ -98,7 +98,7 @@ func readY4M(path string, n int, use func(*image.YCbCr, []byte) error) error {
 	}
 	defer c.Close()
 	for i := range min(n, y.Len()) {
-		p, _ := c.Alias(y.Picture(i)) // Y4M's layout is YU12: there is always one
+		p, _ := c.AliasBuffer(y.Picture(i)) // Y4M's layout is YU12: there is always one
 		if err := use(p, nil); err != nil {
 			return err
 		}

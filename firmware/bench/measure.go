@@ -188,7 +188,7 @@ func (c Config) measureQuality(ctx context.Context, cl *clip, e encoder.Config, 
 		if err != nil {
 			return err
 		}
-		db, err := r.encoder.PSNR(&r.picture.YCbCr)
+		db, err := r.encoder.MeasurePSNR(&r.picture.YCbCr)
 		if err != nil {
 			return err
 		}

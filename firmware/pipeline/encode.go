@@ -102,7 +102,7 @@ func (p *Pipeline) sendFrame(enc *encoder.Encoder, pixels *image.YCbCr, at time.
 // file's mapping.
 func (p *Pipeline) EncodeFile(ctx context.Context, c Camera, enc *encoder.Encoder, sink Sink) error {
 	encode := func(b v4l2.Buffer) error {
-		if pixels, ok := p.converter.Alias(b.Bytes); ok {
+		if pixels, ok := p.converter.AliasBuffer(b.Bytes); ok {
 			return p.sendFrame(enc, pixels, b.At, sink)
 		}
 		pixels := &p.pictures[0].pixels.YCbCr

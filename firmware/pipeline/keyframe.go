@@ -21,5 +21,5 @@ func (k *keyFrameSize) followRate(enc *encoder.Encoder, rate encoder.Bitrate) er
 		return nil
 	}
 	k.small = small
-	return enc.Set(encoder.MaxIntra, enc.Config().MaxIntra(small))
+	return enc.SetControl(encoder.ControlMaxIntra, enc.Config().MaxIntraPercent(small))
 }

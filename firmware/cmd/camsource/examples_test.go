@@ -20,6 +20,7 @@ var (
 // examples lists the arguments of camsource in a text.
 func examples(text string, script bool) (all []string) {
 	block := script
+	text = strings.ReplaceAll(text, "\\\n", " ") // a command of several lines
 	for line := range strings.Lines(text) {
 		line = strings.TrimSuffix(line, "\n")
 		if strings.HasPrefix(line, "```") {
@@ -42,6 +43,7 @@ func examples(text string, script bool) (all []string) {
 var placeholders = strings.NewReplacer(
 	"--rtp …", "--rtp 192.0.2.1:5004", "--rtcp …", "--rtcp 192.0.2.1:5005", "$size", "640x480", "$format", "YUYV",
 	`"${clip[$1]}"`, "clip.y4m", `"$input"`, "clip.y4m", `"$1"`, "clip.y4m", "$((port + 1))", "5005", "$port", "5004",
+	`"`, "",
 )
 
 // notOurs is a comment, or another command behind ours.

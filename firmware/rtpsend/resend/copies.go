@@ -12,7 +12,7 @@ const (
 	copyDelay = 10 * time.Millisecond
 
 	// maxCopies is how many packets can wait for it: the largest key frame of 640x480 at
-	// 600 kbit/s three times (encoder.Config.MaxIntra).
+	// 600 kbit/s three times (encoder.Config.MaxIntraPercent).
 	maxCopies = 64
 )
 

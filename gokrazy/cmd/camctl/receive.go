@@ -18,12 +18,13 @@ import (
 )
 
 type receiveOptions struct {
-	listen, key, state, ivf string
-	cert, tlsKey            string
-	names                   []string
-	tls, json, srtp         bool
-	rtp, rtcp               int
-	keepAlive               time.Duration
+	listen, state, ivf string
+	key, keyFile       string
+	cert, tlsKey       string
+	names              []string
+	tls, json, srtp    bool
+	rtp, rtcp          int
+	keepAlive          time.Duration
 }
 
 func newReceiveCommand() *cobra.Command {
@@ -36,13 +37,16 @@ reassembles what arrives, reports back, and records it as IVF.
 
 It listens on all addresses, since a board must reach it; the API key guards it.
 --listen 127.0.0.1:8080 keeps it to this machine. Key, certificate and the
-boards' utilization ids are kept in the state directory.`,
+boards' utilization ids are kept in the state directory. A key that must be a
+certain one is best given with --key-file: other users of this machine see what
+stands on a command line.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return receive(cmd, o) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.listen, "listen", ":8080", "address of the gateway; its host is also the receiver's")
 	f.StringVar(&o.key, "key", "", "API key (default: one that is made once, kept in the state directory and printed)")
+	f.StringVar(&o.keyFile, "key-file", "", "`file` that holds the API key; others must not be able to read it")
 	f.StringVar(&o.state, "state", "", "state directory (default: krazycam/receive in the user's configuration directory)")
 	f.StringVar(&o.ivf, "ivf", "ivf", `directory for recordings, relative to the state directory; "" records nothing`)
 	f.IntVar(&o.rtp, "rtp", 5004, "UDP port for RTP; 0: any")
@@ -58,6 +62,7 @@ boards' utilization ids are kept in the state directory.`,
 	o.bindJSON(cmd)
 	cmd.MarkFlagsRequiredTogether("cert", "tls-key")
 	cmd.MarkFlagsMutuallyExclusive("tls", "cert")
+	cmd.MarkFlagsMutuallyExclusive("key", "key-file")
 	return cmd
 }
 

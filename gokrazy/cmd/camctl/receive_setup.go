@@ -3,11 +3,9 @@
 package main
 
 import (
-	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -15,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/krazycam/krazycam/farend/gateway"
@@ -26,12 +23,10 @@ func openStation(o *receiveOptions, log *slog.Logger) (*station, error) {
 	if err := o.openState(); err != nil {
 		return nil, err
 	}
-	s := &station{newKey: o.key == ""}
+	s := &station{newKey: o.key == "" && o.keyFile == ""}
 	var err error
-	if o.key == "" {
-		if o.key, err = keptKey(filepath.Join(o.state, "key")); err != nil {
-			return nil, err
-		}
+	if o.key, err = o.findKey(); err != nil {
+		return nil, err
 	}
 	host, _, _ := net.SplitHostPort(o.listen) // checked
 	sockets, err := listenUDP(host, o.rtp, o.rtcp)
@@ -128,22 +123,6 @@ func (o *receiveOptions) openState() error {
 		return fmt.Errorf("recordings: %w", err)
 	}
 	return nil
-}
-
-// keptKey reads the API key of earlier runs, or makes one of 130 random bits.
-func keptKey(path string) (string, error) {
-	b, err := os.ReadFile(path)
-	if key := strings.TrimSpace(string(b)); err == nil && key != "" {
-		return key, nil
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("API key: %w", err)
-	}
-	key := rand.Text()
-	if err := os.WriteFile(path, []byte(key+"\n"), 0o600); err != nil {
-		return "", fmt.Errorf("API key: %w", err)
-	}
-	return key, nil
 }
 
 func listenUDP(host string, ports ...int) ([]net.PacketConn, error) {

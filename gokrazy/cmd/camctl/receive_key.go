@@ -1,0 +1,72 @@
+// The API key of camctl receive: given, read from a file, or made once and kept.
+
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// keyFileMax is far above the 1024 bytes that a board's configuration takes as a key.
+const keyFileMax = 4096
+
+// findKey returns the key of --key, of --key-file, or the one in the state directory.
+func (o *receiveOptions) findKey() (string, error) {
+	switch {
+	case o.key != "":
+		return o.key, nil
+	case o.keyFile != "":
+		return readKeyFile(o.keyFile)
+	}
+	return keptKey(filepath.Join(o.state, "key"))
+}
+
+// readKeyFile reads the only line of a file that other users cannot read. Its group may: that is
+// how a service without rights of its own gets a key.
+func readKeyFile(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("--key-file: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", fmt.Errorf("--key-file: %w", err)
+	}
+	// Windows keeps access lists instead of these bits; Go makes them up there.
+	if mode := info.Mode().Perm(); mode&0o007 != 0 && runtime.GOOS != "windows" {
+		return "", fmt.Errorf("--key-file %s: mode %#o lets others read the key: chmod 600 %s", path, mode, path)
+	}
+	b, err := io.ReadAll(io.LimitReader(f, keyFileMax+1))
+	if err != nil {
+		return "", fmt.Errorf("--key-file: %w", err)
+	}
+	key := strings.TrimSpace(string(b))
+	if key == "" || len(b) > keyFileMax || strings.ContainsAny(key, "\r\n") {
+		return "", fmt.Errorf("--key-file %s: must hold the key in one line and nothing else", path)
+	}
+	return key, nil
+}
+
+// keptKey reads the API key of earlier runs, or makes one of 130 random bits.
+func keptKey(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	if key := strings.TrimSpace(string(b)); err == nil && key != "" {
+		return key, nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("API key: %w", err)
+	}
+	key := rand.Text()
+	if err := os.WriteFile(path, []byte(key+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("API key: %w", err)
+	}
+	return key, nil
+}
