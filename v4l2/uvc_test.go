@@ -116,7 +116,7 @@ func (w *webcams) obeyGuest(line string) {
 	var err error
 	switch f, known := injected[request]; {
 	case known:
-		w.cameras[0].Inject(f)
+		w.cameras[0].InjectFaults(f)
 	case request == "unplug":
 		err = w.cameras[0].Detach()
 	case request == "plug":

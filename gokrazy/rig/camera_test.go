@@ -114,8 +114,8 @@ type sentBuffer struct {
 	size   virtualcam.Size
 }
 
-func (r *recorder) Buffer(f pixfmt.FourCC, s virtualcam.Size, n uint32, due time.Time) ([]byte, error) {
-	b, err := r.Source.Buffer(f, s, n, due)
+func (r *recorder) FillBuffer(f pixfmt.FourCC, s virtualcam.Size, n uint32, due time.Time) ([]byte, error) {
+	b, err := r.Source.FillBuffer(f, s, n, due)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.sent[fmt.Sprintf("%x", sha256.Sum256(b))] = sentBuffer{n, f, s}
@@ -214,9 +214,9 @@ func TestGuestSeesEveryByteOfTheVirtualCameraInVM(t *testing.T) {
 	g.since(plugged, "replug by message", `^guest camera .*MJPG 1280x720`)
 	g.checkBuffers(virtualcam.Size{Width: 1280, Height: 720})
 
-	camera.Inject(virtualcam.Faults{Hang: true})
+	camera.InjectFaults(virtualcam.Faults{Hang: true})
 	g.wait(`^guest resets itself`)
-	camera.Inject(virtualcam.Faults{})
+	camera.InjectFaults(virtualcam.Faults{})
 	g.wait(`^guest READY`)
 	if n := m.Boots(); n != 2 {
 		t.Errorf("Boots after the guest's reset = %d, want 2", n)

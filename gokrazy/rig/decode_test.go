@@ -36,12 +36,12 @@ type rigSource struct {
 	size   virtualcam.Size
 }
 
-// Buffer implements virtualcam.Source.
-func (r *rigSource) Buffer(f pixfmt.FourCC, s virtualcam.Size, n uint32, due time.Time) ([]byte, error) {
+// FillBuffer implements virtualcam.Source.
+func (r *rigSource) FillBuffer(f pixfmt.FourCC, s virtualcam.Size, n uint32, due time.Time) ([]byte, error) {
 	r.mu.Lock()
 	r.format, r.size = f, s
 	r.mu.Unlock()
-	return r.pictureSource.Buffer(f, s, n, due)
+	return r.pictureSource.FillBuffer(f, s, n, due)
 }
 
 // original is picture n as the camera sent it, but for the stamp.

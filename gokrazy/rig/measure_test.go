@@ -154,7 +154,7 @@ func sendWithFFmpeg(
 		if int(n) == pictures-10 {
 			late = time.Now()
 		}
-		b, err := source.Buffer(pixfmt.YUYV, s, n, time.Now())
+		b, err := source.FillBuffer(pixfmt.YUYV, s, n, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}

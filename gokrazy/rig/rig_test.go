@@ -77,7 +77,7 @@ func stampedFace(t *testing.T) *rigSource {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := clip.Stamp(); err != nil {
+	if err := clip.StampPictures(); err != nil {
 		t.Fatal(err)
 	}
 	return &rigSource{pictureSource: clip}

@@ -28,11 +28,11 @@ type Size struct{ Width, Height int }
 
 // A Source makes the bytes that the driver finds in its buffers.
 type Source interface {
-	// Sizes that the camera offers, the preferred one first; at least one, each even.
-	Sizes() []Size
-	// Buffer returns picture n, exposed at due, in format f (MJPG or YUYV) and a size of
-	// Sizes. The bytes are valid until the next call. An error ends the connection.
-	Buffer(f pixfmt.FourCC, s Size, n uint32, due time.Time) ([]byte, error)
+	// ListSizes returns the sizes of the camera, the preferred one first; at least one, each even.
+	ListSizes() []Size
+	// FillBuffer returns picture n, exposed at due, in format f (MJPG or YUYV) and a size of
+	// ListSizes. The bytes are valid until the next call. An error ends the connection.
+	FillBuffer(f pixfmt.FourCC, s Size, n uint32, due time.Time) ([]byte, error)
 }
 
 // A Model says how a camera transfers and what it is called. The zero Model is a bulk camera
@@ -80,21 +80,21 @@ func (m Model) New(source Source) *Camera {
 		source: source, isochronous: m.Isochronous, wake: make(chan struct{}, 1), priority: 1,
 	}
 	c.stringDescriptors = []string{"", "krazycam", cmp.Or(m.Name, "Virtual UVC"), cmp.Or(m.Serial, "0001")}
-	c.configuration = configurationDescriptor(source.Sizes(), m.Isochronous)
+	c.configuration = configurationDescriptor(source.ListSizes(), m.Isochronous)
 	c.settleProbe()
 	return c
 }
 
 // settleProbe replaces the fields that the host left open or that the camera cannot fulfil.
 func (c *Camera) settleProbe() {
-	c.probe.settleFields(c.source.Sizes())
+	c.probe.settleFields(c.source.ListSizes())
 	if c.isochronous {
 		binary.LittleEndian.PutUint32(c.probe[22:], isochronousPayload(c.probe.pixelFormat()))
 	}
 }
 
-// Inject sets the faults from now on; the zero value heals the camera.
-func (c *Camera) Inject(f Faults) {
+// InjectFaults sets the faults from now on; the zero value heals the camera.
+func (c *Camera) InjectFaults(f Faults) {
 	c.mu.Lock()
 	c.faults = f
 	c.mu.Unlock()

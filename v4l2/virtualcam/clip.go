@@ -25,8 +25,8 @@ const (
 )
 
 // A Clip is a Source: the pictures of a file, in MJPG byte for byte as in the file, unless they
-// are stamped. It offers the clip's own size only. Only one goroutine at a time may call Buffer;
-// several may call Picture.
+// are stamped. It offers the clip's own size only. Only one goroutine at a time may call
+// FillBuffer; several may call Picture.
 type Clip struct {
 	size     Size
 	pictures [][]byte // as in the file
@@ -88,9 +88,9 @@ func ParseClip(b []byte) (*Clip, error) {
 	return c, nil
 }
 
-// Stamp makes the clip stamp its pictures from now on. It compresses all of them again,
+// StampPictures makes the clip stamp its pictures from now on. It compresses all of them again,
 // which takes about 3 ms each at 320x240 and 12 ms at 640x480.
-func (c *Clip) Stamp() error {
+func (c *Clip) StampPictures() error {
 	if c.size.Width < stamp.Width || c.size.Height < stamp.Height {
 		return fmt.Errorf("clip of %dx%d cannot be stamped, want %dx%d at least",
 			c.size.Width, c.size.Height, stamp.Width, stamp.Height)
@@ -114,14 +114,14 @@ func (c *Clip) Stamp() error {
 	return nil
 }
 
-// Sizes implements Source.
-func (c *Clip) Sizes() []Size { return []Size{c.size} }
+// ListSizes implements Source.
+func (c *Clip) ListSizes() []Size { return []Size{c.size} }
 
 // Pictures counts the pictures in the clip; the camera's picture n is number n modulo that.
 func (c *Clip) Pictures() int { return len(c.pictures) }
 
-// Buffer implements Source.
-func (c *Clip) Buffer(f pixfmt.FourCC, _ Size, n uint32, due time.Time) ([]byte, error) {
+// FillBuffer implements Source.
+func (c *Clip) FillBuffer(f pixfmt.FourCC, _ Size, n uint32, due time.Time) ([]byte, error) {
 	i := int(n % uint32(len(c.pictures)))
 	switch {
 	case f == pixfmt.YUYV:
@@ -147,7 +147,7 @@ func (c *Clip) Buffer(f pixfmt.FourCC, _ Size, n uint32, due time.Time) ([]byte,
 	return c.buffer, nil
 }
 
-// Picture returns what Buffer shows as picture n, after JPEG; in place of the stamp it has the
+// Picture returns what FillBuffer shows as picture n, after JPEG; in place of the stamp it has the
 // clip's own rows.
 func (c *Clip) Picture(f pixfmt.FourCC, _ Size, n uint32) (*image.YCbCr, error) {
 	i := int(n % uint32(len(c.pictures)))

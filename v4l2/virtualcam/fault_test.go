@@ -67,7 +67,7 @@ func TestResizedPictureIsNotTheSizeThatWasAgreedOn(t *testing.T) {
 	source := NewPattern()
 	got, _ := sent(t, source, Faults{Resize: true})
 	p := settled(source)
-	agreed := p.pictureSize(source.Sizes())
+	agreed := p.pictureSize(source.ListSizes())
 	if h, err := jpeg.DecodeConfig(bytes.NewReader(got)); err != nil || h.Width == agreed.Width {
 		t.Errorf("picture of %dx%d (%v), want another size than %v", h.Width, h.Height, err, agreed)
 	}
@@ -78,7 +78,7 @@ func TestResizedPictureIsNotTheSizeThatWasAgreedOn(t *testing.T) {
 
 func TestStallAnswersEachTransferWithOne(t *testing.T) {
 	c := New(&script{size: 10})
-	c.Inject(Faults{Stall: true})
+	c.InjectFaults(Faults{Stall: true})
 	h := plugIn(t, c)
 	h.greet()
 	for id := range uint64(3) {
@@ -91,7 +91,7 @@ func TestStallAnswersEachTransferWithOne(t *testing.T) {
 
 func TestRefusedStreamStallsTheCommitOnly(t *testing.T) {
 	c := New(&script{size: 10})
-	c.Inject(Faults{Refuse: true})
+	c.InjectFaults(Faults{Refuse: true})
 	for control, want := range map[uint16]bool{selectProbe: true, selectCommit: false} {
 		s := setup{kind: classToIface, request: uvcSetCur, value: control << 8, index: streamingInterface, length: 26}
 		if _, ok := c.handleSetup(s, make([]byte, 26), time.Unix(1, 0)); ok != want {
@@ -176,7 +176,7 @@ func TestCureTakesTheFaultsBack(t *testing.T) {
 		{"a configuration heals what it can heal", Configuration, configure, true},
 		{"nothing heals what only Inject heals", NoCure, reset, false},
 	} {
-		c.Inject(Faults{Hang: true, Until: step.until})
+		c.InjectFaults(Faults{Hang: true, Until: step.until})
 		if err := r.handlePacket(step.by); err != nil {
 			t.Fatal(err)
 		}

@@ -24,7 +24,7 @@ const (
 
 // A Pattern is a Source: soft tiles that move over a gradient, each picture stamped. The first
 // picture of a format and size takes longer (0.1 s at 640x480). Only one goroutine at a time may
-// call Buffer; several may call Picture.
+// call FillBuffer; several may call Picture.
 type Pattern struct {
 	scenes map[scene]*patternScene
 }
@@ -44,11 +44,11 @@ type patternScene struct {
 // NewPattern returns a pattern source.
 func NewPattern() *Pattern { return &Pattern{scenes: map[scene]*patternScene{}} }
 
-// Sizes implements Source.
-func (p *Pattern) Sizes() []Size { return []Size{{640, 480}, {320, 240}, {1280, 720}} }
+// ListSizes implements Source.
+func (p *Pattern) ListSizes() []Size { return []Size{{640, 480}, {320, 240}, {1280, 720}} }
 
-// Buffer implements Source.
-func (p *Pattern) Buffer(f pixfmt.FourCC, s Size, n uint32, due time.Time) ([]byte, error) {
+// FillBuffer implements Source.
+func (p *Pattern) FillBuffer(f pixfmt.FourCC, s Size, n uint32, due time.Time) ([]byte, error) {
 	sc, err := p.prepareScene(scene{f, s})
 	if err != nil {
 		return nil, err
@@ -67,7 +67,7 @@ func (p *Pattern) Buffer(f pixfmt.FourCC, s Size, n uint32, due time.Time) ([]by
 	return sc.buffer, nil
 }
 
-// Picture returns what Buffer shows as picture n, after JPEG, without the stamp.
+// Picture returns what FillBuffer shows as picture n, after JPEG, without the stamp.
 func (p *Pattern) Picture(f pixfmt.FourCC, s Size, n uint32) (*image.YCbCr, error) {
 	m := drawPattern(s, n)
 	if f == pixfmt.YUYV {

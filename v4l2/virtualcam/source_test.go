@@ -60,7 +60,7 @@ func stampedClip(t *testing.T, s Size, n int) *Clip {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Stamp(); err != nil {
+	if err := c.StampPictures(); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -72,9 +72,9 @@ func TestSourcesStampAndGiveTheirPictureBack(t *testing.T) {
 		"pattern": NewPattern(), "clip": stampedClip(t, Size{320, 240}, 3),
 		"large clip": stampedClip(t, Size{640, 480}, 2),
 	} {
-		for _, s := range source.Sizes() {
+		for _, s := range source.ListSizes() {
 			for n := uint32(1); n < 20; n += 6 {
-				b, err := source.Buffer(pixfmt.MJPG, s, n, now)
+				b, err := source.FillBuffer(pixfmt.MJPG, s, n, now)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -105,7 +105,7 @@ func TestSourcesStampAndGiveTheirPictureBack(t *testing.T) {
 func TestYUYVIsStampedToo(t *testing.T) {
 	now, s := time.UnixMicro(99), Size{320, 240}
 	for name, source := range map[string]pictureSource{"pattern": NewPattern(), "clip": stampedClip(t, s, 3)} {
-		b, err := source.Buffer(pixfmt.YUYV, s, 5, now)
+		b, err := source.FillBuffer(pixfmt.YUYV, s, 5, now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -157,7 +157,7 @@ func TestPlainClipIsPlayedByteForByteOverAndOver(t *testing.T) {
 	}
 	var got []byte
 	for n := range uint32(6) {
-		b, err := c.Buffer(pixfmt.MJPG, s, n, time.Time{})
+		b, err := c.FillBuffer(pixfmt.MJPG, s, n, time.Time{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -166,7 +166,7 @@ func TestPlainClipIsPlayedByteForByteOverAndOver(t *testing.T) {
 	if c.Pictures() != 3 || !bytes.Equal(got, append(raw[:len(raw):len(raw)], raw...)) {
 		t.Errorf("%d pictures, %d bytes, want 3 pictures, %d bytes", c.Pictures(), len(got), 2*len(raw))
 	}
-	if err := c.Stamp(); err == nil {
+	if err := c.StampPictures(); err == nil {
 		t.Error("a clip of 64x48 was stamped")
 	}
 }

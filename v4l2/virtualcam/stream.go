@@ -64,11 +64,11 @@ func (s *stream) loadPicture(source Source, p probe, f Faults, now time.Time) er
 	s.next = s.exposed.Add(interval)
 	s.number += 1 + uint32(late)
 	s.frameID ^= flagFrameID
-	size := p.pictureSize(source.Sizes())
+	size := p.pictureSize(source.ListSizes())
 	if f.Resize {
-		size = otherSize(size, source.Sizes())
+		size = otherSize(size, source.ListSizes())
 	}
-	b, err := source.Buffer(p.pixelFormat(), size, s.number, s.exposed)
+	b, err := source.FillBuffer(p.pixelFormat(), size, s.number, s.exposed)
 	if err != nil {
 		return fmt.Errorf("virtual camera: picture %d as %v %dx%d: %w", s.number, p.pixelFormat(), size.Width,
 			size.Height, err)

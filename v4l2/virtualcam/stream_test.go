@@ -17,16 +17,16 @@ type script struct {
 	due  []time.Time
 }
 
-func (s *script) Sizes() []Size { return []Size{{640, 480}, {320, 240}} }
+func (s *script) ListSizes() []Size { return []Size{{640, 480}, {320, 240}} }
 
-func (s *script) Buffer(_ pixfmt.FourCC, _ Size, n uint32, due time.Time) ([]byte, error) {
+func (s *script) FillBuffer(_ pixfmt.FourCC, _ Size, n uint32, due time.Time) ([]byte, error) {
 	s.due = append(s.due, due)
 	return bytes.Repeat([]byte{byte(n)}, s.size), s.err
 }
 
 func settled(source Source) probe {
 	var p probe
-	p.settleFields(source.Sizes())
+	p.settleFields(source.ListSizes())
 	return p
 }
 
@@ -143,11 +143,11 @@ func TestHangingCameraSendsNothing(t *testing.T) {
 	c := New(&script{size: 10})
 	answered := 0
 	c.queueTransfer(transfer{1, payloadSize, func([]byte, bool) { answered++ }})
-	c.Inject(Faults{Hang: true})
+	c.InjectFaults(Faults{Hang: true})
 	if _, err := c.fillTransfers(time.Unix(5, 0)); err != nil || answered != 0 {
 		t.Errorf("answers of a hanging camera = %d (%v), want 0", answered, err)
 	}
-	c.Inject(Faults{})
+	c.InjectFaults(Faults{})
 	if _, err := c.fillTransfers(time.Unix(6, 0)); err != nil || answered != 1 {
 		t.Errorf("answers once healed = %d (%v), want 1", answered, err)
 	}

@@ -122,7 +122,7 @@ func TestTransferOfFourGigabytesGetsWhatThereIs(t *testing.T) {
 
 func TestCancelIsAnsweredExactlyOnce(t *testing.T) {
 	c := New(&script{size: 100})
-	c.Inject(Faults{Hang: true})
+	c.InjectFaults(Faults{Hang: true})
 	h := plugIn(t, c)
 	h.greet()
 	h.write(bulkRequest(1, payloadSize))
@@ -132,7 +132,7 @@ func TestCancelIsAnsweredExactlyOnce(t *testing.T) {
 		t.Errorf("answer to the cancel = %+v", p)
 	}
 	h.write(packet{kind: typeCancel, id: 1}) // again: no second answer
-	c.Inject(Faults{})
+	c.InjectFaults(Faults{})
 	if p := h.expect(typeBulk); p.id != 2 || p.body[1] != statusSuccess {
 		t.Errorf("answer to the transfer that was left = %+v", p)
 	}

@@ -57,7 +57,7 @@ func (s Stamp) Age(now time.Time) time.Duration {
 // Draw writes the stamp over the first Height rows of luma. stride is the bytes from row to row,
 // step those from sample to sample: 1 in a plane, 2 in YUYV.
 func (s Stamp) Draw(luma []byte, stride, step int) {
-	b := s.encode()
+	b := s.encodeBits()
 	for i := range Columns * Rows {
 		v := byte(dark)
 		if b[i/8]&(0x80>>(i%8)) != 0 {
@@ -90,7 +90,7 @@ func Read(luma []byte, stride, step int) (s Stamp, ok bool) {
 	for _, v := range b[3:8] {
 		s.Clock = s.Clock<<8 | uint64(v)
 	}
-	return s, b == s.encode()
+	return s, b == s.encodeBits()
 }
 
 // isBrightBlock reads only the inner quarter of a block: ringing and the loop filter change the
@@ -106,8 +106,8 @@ func isBrightBlock(luma []byte, stride, step int) bool {
 	return sum > (to-from)*(to-from)*(dark+bright)/2
 }
 
-// encode returns the bits of the stamp with their checksum.
-func (s Stamp) encode() (b [10]byte) {
+// encodeBits returns the bits of the stamp with their checksum.
+func (s Stamp) encodeBits() (b [10]byte) {
 	for i := range 3 {
 		b[i] = byte(s.Number >> (16 - 8*i))
 	}
