@@ -13,7 +13,7 @@ import (
 func (s *Sender) exchangeEchoes() {
 	defer s.running.Done()
 	for {
-		wait := s.echo.Due() - s.cfg.Monotonic()
+		wait := s.echo.DueAt() - s.cfg.Monotonic()
 		if wait <= 0 {
 			if s.closed.Load() {
 				return
@@ -21,7 +21,7 @@ func (s *Sender) exchangeEchoes() {
 			s.sending.Lock() // nothing follows BYE
 			s.askForEcho()
 			s.sending.Unlock()
-			wait = s.echo.Due() - s.cfg.Monotonic()
+			wait = s.echo.DueAt() - s.cfg.Monotonic()
 		}
 		request, ok, err := s.echo.Receive(max(wait, time.Millisecond))
 		switch now := s.cfg.Monotonic(); {
@@ -34,7 +34,7 @@ func (s *Sender) exchangeEchoes() {
 			return
 		case err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
 			// An ICMP error about a request: the next one may fare better.
-			s.pause(receivePause)
+			s.pauseFor(receivePause)
 		}
 	}
 }
@@ -47,6 +47,6 @@ func (s *Sender) askForEcho() {
 	if s.closed.Load() || s.departures.HasFeedback(now) {
 		return
 	}
-	before := s.departures.Bytes()
-	s.echo.Ask(s.cfg.Monotonic(), before)
+	before := s.departures.BytesSent()
+	s.echo.SendRequest(s.cfg.Monotonic(), before)
 }

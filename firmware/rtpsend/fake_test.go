@@ -164,7 +164,7 @@ func (r *rig) kept(t *testing.T, sequence uint16) resend.Packet {
 	t.Helper()
 	var requests resend.Requests
 	requests.Add(sequence)
-	r.resender.Take(&requests, 0)
+	r.resender.TakeRequests(&requests, 0)
 	p, ok := r.resender.NextAnswer(r.cfg.Monotonic())
 	if !ok {
 		t.Fatalf("packet %d does not leave again: %+v", sequence, r.resender.TakeCounts())

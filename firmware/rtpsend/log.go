@@ -17,12 +17,12 @@ type logLine struct {
 	args    []any
 }
 
-func (p *pendingLog) add(level slog.Level, message string, args ...any) {
+func (p *pendingLog) addLine(level slog.Level, message string, args ...any) {
 	*p = append(*p, logLine{level, message, args})
 }
 
-// write writes all lines.
-func (p pendingLog) write(log *slog.Logger) {
+// writeTo writes all lines.
+func (p pendingLog) writeTo(log *slog.Logger) {
 	for _, l := range p {
 		log.Log(context.Background(), l.level, l.message, l.args...)
 	}

@@ -54,7 +54,7 @@ func (s *Sender) queueFrame(frame []byte, timestamp uint32, captured uint64, dou
 		n, last = q.packetizer.Next(b[head : packet.HeaderSize+q.maxPayload])
 		packet.PutHeader(b, extensions > 0, last, sequence, timestamp, s.cfg.First.SSRC)
 		captured = 0 // the frame's other packets bear the same timestamp
-		q.history.Queue(head+n, doubled)
+		q.history.QueuePacket(head+n, doubled)
 	}
 	return nil
 }
@@ -77,7 +77,7 @@ func (s *Sender) fitPath(mtu int, log *pendingLog) {
 	room := max(mtu, udp.MinMTU) - s.wire.headerSize - packet.HeaderSize - q.overhead
 	room = min(room, rtpvp8.MaxPayload-q.overhead)
 	if q.maxPayload != 0 && room != q.maxPayload {
-		log.add(slog.LevelInfo, "packets fit the path", "mtu", mtu, "payload", room)
+		log.addLine(slog.LevelInfo, "packets fit the path", "mtu", mtu, "payload", room)
 	}
 	q.maxPayload = room
 }

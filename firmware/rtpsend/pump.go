@@ -43,7 +43,7 @@ func (s *Sender) runPump() {
 // sendDue sends what may leave now; its only error is ErrClosed.
 func (s *Sender) sendDue() (wait time.Duration, err error) {
 	var sent tally
-	defer func() { sent.log.write(s.cfg.Log) }()
+	defer func() { sent.log.writeTo(s.cfg.Log) }()
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	if s.closed.Load() {
@@ -68,8 +68,8 @@ func (s *Sender) sendDue() (wait time.Duration, err error) {
 // sendQueued sends what may leave now of the frames that wait; the wait for the rest is 0 if
 // there is none. sending is held.
 func (s *Sender) sendQueued(now time.Duration, sent *tally) (wait time.Duration, err error) {
-	for b := s.queue.history.Peek(); b != nil; b = s.queue.history.Peek() {
-		if wait := s.pacer.Admit(now, len(b)); wait > 0 {
+	for b := s.queue.history.PeekNext(); b != nil; b = s.queue.history.PeekNext() {
+		if wait := s.pacer.AdmitPacket(now, len(b)); wait > 0 {
 			return wait, nil
 		}
 		if err := s.sendNext(sent); err != nil {
@@ -82,8 +82,8 @@ func (s *Sender) sendQueued(now time.Duration, sent *tally) (wait time.Duration,
 
 // sendNext sends the packet that has waited longest. sending is held.
 func (s *Sender) sendNext(sent *tally) error {
-	b := s.queue.history.Peek()
-	sequence, doubled := s.queue.history.Pop()
+	b := s.queue.history.PeekNext()
+	sequence, doubled := s.queue.history.PopNext()
 	s.setNumber(b)
 	octets, ok, err := s.transmit(b, firstTime, sent)
 	if ok {
@@ -99,7 +99,7 @@ func (s *Sender) sendNext(sent *tally) error {
 // sendAnswers sends what the receiver has asked for; its only error is ErrClosed. sending is held.
 func (s *Sender) sendAnswers(now time.Duration, sent *tally) error {
 	s.mu.Lock()
-	s.resender.Take(&s.inbox.requests, s.session.RoundTrip())
+	s.resender.TakeRequests(&s.inbox.requests, s.session.RoundTrip())
 	s.mu.Unlock()
 	for {
 		p, ok := s.resender.NextAnswer(now)

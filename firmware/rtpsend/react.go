@@ -17,8 +17,8 @@ type lastFIR struct {
 	number uint8
 }
 
-// react acts on one message; not ok: it is not what its type says.
-func (s *Sender) react(m *feedback.Message, ok bool, now time.Duration, log *pendingLog) {
+// reactTo acts on one message; not ok: it is not what its type says.
+func (s *Sender) reactTo(m *feedback.Message, ok bool, now time.Duration, log *pendingLog) {
 	ignored := &s.stats.Ignored
 	switch {
 	case m.Kind == feedback.Other:

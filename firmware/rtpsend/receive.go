@@ -38,8 +38,8 @@ type inbox struct {
 	requests resend.Requests // for runPump
 }
 
-// admit says whether one more packet may be read in this second.
-func (i *inbox) admit(now time.Duration) bool {
+// takeQuota says whether one more packet may be read in this second.
+func (i *inbox) takeQuota(now time.Duration) bool {
 	if now-i.second >= time.Second {
 		i.second, i.read = now, 0
 	}
@@ -66,7 +66,7 @@ func (s *Sender) exchangeRTCP() {
 		if due {
 			var log pendingLog
 			s.sendReport(nil, &log)
-			log.write(s.cfg.Log)
+			log.writeTo(s.cfg.Log)
 		}
 	}
 }
@@ -87,13 +87,13 @@ func (s *Sender) awaitRTCP(buffer []byte) error {
 		s.mu.Lock()
 		s.stats.ReceiveErrors++
 		s.mu.Unlock()
-		s.pause(receivePause)
+		s.pauseFor(receivePause)
 	}
 	return nil
 }
 
-// pause waits, until Close at most.
-func (s *Sender) pause(d time.Duration) {
+// pauseFor waits, until Close at most.
+func (s *Sender) pauseFor(d time.Duration) {
 	select {
 	case <-s.done:
 	case <-time.After(d):
@@ -103,7 +103,7 @@ func (s *Sender) pause(d time.Duration) {
 // receive takes one datagram. It is decrypted where that is agreed.
 func (s *Sender) receive(b []byte, from netip.AddrPort) {
 	now := s.cfg.Monotonic()
-	if !s.admit(b, from, now) {
+	if !s.isAdmitted(b, from, now) {
 		return
 	}
 	size := len(b)
@@ -118,13 +118,13 @@ func (s *Sender) receive(b []byte, from netip.AddrPort) {
 	}
 	var log pendingLog
 	s.readCompound(b, size, now, &log)
-	log.write(s.cfg.Log)
+	log.writeTo(s.cfg.Log)
 }
 
-// admit drops what does not come from the receiver's host, is too large or too
+// isAdmitted drops what does not come from the receiver's host, is too large or too
 // much, before anything of it is parsed. The port may be any: GStreamer sends from
 // another one than it listens on.
-func (s *Sender) admit(b []byte, from netip.AddrPort, now time.Duration) bool {
+func (s *Sender) isAdmitted(b []byte, from netip.AddrPort, now time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ignored := &s.stats.Ignored
@@ -133,7 +133,7 @@ func (s *Sender) admit(b []byte, from netip.AddrPort, now time.Duration) bool {
 		ignored.Stranger++
 	case len(b) > maxReport:
 		ignored.TooLarge++
-	case !s.inbox.admit(now):
+	case !s.inbox.takeQuota(now):
 		ignored.TooMany++
 	default:
 		return true
@@ -153,6 +153,6 @@ func (s *Sender) readCompound(b []byte, size int, now time.Duration, log *pendin
 	for part := []byte(nil); len(b) > 0; {
 		part, b = feedback.Split(b)
 		m, ok := feedback.Parse(part)
-		s.react(&m, ok, now, log)
+		s.reactTo(&m, ok, now, log)
 	}
 }

@@ -49,12 +49,12 @@ func (s *Sender) sendReport(bye *rtcp.Goodbye, log *pendingLog) {
 	if err == nil {
 		err = s.reports.Send(b)
 	} else { // not by any input that complete lets through
-		log.add(slog.LevelError, "no RTCP report", "error", err)
+		log.addLine(slog.LevelError, "no RTCP report", "error", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
-		s.stats.ReportErrors.Count(err)
+		s.stats.ReportErrors.CountError(err)
 		return
 	}
 	s.stats.ReportsSent++

@@ -1,19 +1,23 @@
-// Frames to RTP and RTCP over UDP. Owns two sockets and two goroutines.
-// Test without a network: the fakes in fake_test.go. Spec: RFC 3550, RFC 3551.
+// What a stream needs to begin. Test without a network: the fakes in fake_test.go.
 
-// Package rtpsend sends one VP8 stream to one receiver: RTP from one UDP socket,
-// RTCP from another one, which also takes the receiver's reports.
+// Package rtpsend sends one VP8 stream to one receiver: RTP from one UDP socket, RTCP from
+// another one, which also takes the receiver's reports.
 //
-// It is the last stage of the flow: frames come from the encoder, rtpvp8 cuts them,
-// and what the receiver answers comes out as KeyFrameWanted and Stats. A Sender owns
-// its sockets and two goroutines, from the first frame to Close: one sends and reads
-// RTCP, one sends packets that must wait for their time or are asked for again. Times of pictures are CLOCK_MONOTONIC, RTP timestamps 1/90000 s, rates
-// bit/s, loss a fraction from 0 to 1. The wall clock is written into sender reports
-// and used for nothing else: these boards learn the time of day when they have been
-// streaming for a while, and hours of jump must not move a timestamp or a timer.
+// It is the last stage of the flow: frames come from the encoder, rtpvp8 cuts them, and what the
+// receiver answers comes out as KeyFrameWanted, as Stats, and through Path. A Sender owns its
+// sockets and, from the first frame to Close, its goroutines: one exchanges RTCP, one sends
+// packets that must wait for their time or are asked for again, and one asks the receiver's host
+// for echoes if the Config says so. What needs no socket is in packages of its own below this one.
 //
-// Sources: RFC 3550 sections 5 and 6 (RTP, RTCP), RFC 7741 (VP8), RFC 4585 section
-// 6.2.1 and 6.3.1 (NACK, PLI), draft-holmer-rmcat-transport-wide-cc-extensions-01 (transport-wide feedback), RFC 4588 (RTX), RFC 5104 section 4.3.1 (FIR), RFC 5506 (reduced size), RFC 4566 (SDP).
+// Times of pictures are CLOCK_MONOTONIC, RTP timestamps 1/90000 s, rates bit/s, loss a fraction
+// from 0 to 1. The wall clock is written into sender reports and capture times and used for
+// nothing else: these boards learn the time of day when they have been streaming for a while, and
+// a jump of hours must not move a timestamp or a timer.
+//
+// Sources: RFC 3550 sections 5 and 6 (RTP, RTCP), RFC 3551, RFC 7741 (VP8), RFC 4585 sections 6.2.1
+// and 6.3.1 (NACK, PLI), RFC 4588 (RTX), RFC 5104 section 4.3.1 (FIR), RFC 5506 (reduced size),
+// RFC 8083 (circuit breaker), RFC 3711 (SRTP), RFC 4566 (SDP),
+// draft-holmer-rmcat-transport-wide-cc-extensions-01 (transport-wide feedback).
 package rtpsend
 
 import (
@@ -60,23 +64,27 @@ type First struct {
 	RTXSequence uint16
 }
 
-// A Config says where to, and under which name.
+// A Config says where to, and under which name. Only RTP and RTCP are required.
 type Config struct {
 	RTP, RTCP     netip.AddrPort // the receiver's; both IPv4 or both IPv6; equal: rtcp-mux (RFC 5761)
 	LocalRTCPPort int            // 0: any free one
 	CNAME         string         // at most 255 bytes; empty: a random one (RFC 7022 section 4.2)
+	SSRC          uint32         // 0: random, or First's
 	Bandwidth     int            // bit/s, of which RTCP takes at most 5 %, resends 25 %; 0: DefaultBandwidth
 	Unpaced       bool           // large frames leave at once: for a file that is sent as fast as it can be
 	SRTP          *Keys          // nil: in the clear
-	SSRC          uint32         // 0: random, or First's
-	CaptureTimeID uint8          // of the header extension ntp-64 in each frame's first packet, 1 to 14; 0: none
-	TransportID   uint8          // of the header extension with transport-wide numbers, 1 to 14; 0: none, and no such feedback
-	Echo          bool           // ask the receiver's host for echoes while nothing better tells Path of a queue
-	Path          Path           // hears what becomes of the packets; nil: nobody
-	Doubt         func()         // called, at most once in 5 s, when the receiver may be gone; must not block; nil: nobody cares
 	RTX           bool           // the receiver knows RFC 4588: resends are packets of packet.RTXPayloadType
-	Log           *slog.Logger   // nil: silent
 
+	// IDs of header extensions, 1 to 14; 0: none. CaptureTimeID is of ntp-64 in each frame's
+	// first packet, TransportID of transport-wide numbers; without that, no feedback about them
+	// is read.
+	CaptureTimeID, TransportID uint8
+
+	Echo  bool   // ask the receiver's host for echoes while nothing better tells Path of a queue
+	Path  Path   // hears what becomes of the packets; nil: nobody
+	Doubt func() // called, at most once in 5 s, when the receiver may be gone; must not block; nil: nobody cares
+
+	Log       *slog.Logger         // nil: silent
 	Now       func() time.Time     // wall clock for sender reports; nil: time.Now
 	Monotonic func() time.Duration // the clock of Send's at; nil: CLOCK_MONOTONIC
 	First     *First               // nil: random
@@ -84,19 +92,19 @@ type Config struct {
 	srtp *srtpContext // made of SRTP by complete
 }
 
-// Open makes the sockets. Nothing is sent before the first frame: a receiver whose
+// Open makes the sockets. Nothing is sent before the first frame, so a receiver whose
 // gateway has not granted the stream hears nothing.
 func Open(cfg Config) (*Sender, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, fmt.Errorf("rtpsend: %w", err)
 	}
-	media, reports, err := udp.Open(udp.Config{
+	conn, reports, err := udp.Open(udp.Config{
 		RTP: cfg.RTP, RTCP: cfg.RTCP, LocalRTCPPort: cfg.LocalRTCPPort, Queue: cfg.socketQueue(), Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("rtpsend: %w", err)
 	}
-	s := newSender(cfg, media, reports)
+	s := newSender(cfg, conn, reports)
 	if cfg.Echo {
 		if s.echo, err = udp.OpenEcho(cfg.RTP.Addr()); err != nil { // reports have to do
 			cfg.Log.Debug("no echo requests", "error", err)
@@ -122,8 +130,10 @@ func (c *Config) complete() error {
 	if len(c.CNAME) > 255 {
 		return fmt.Errorf("CNAME of %d bytes, at most 255 fit into SDES", len(c.CNAME))
 	}
-	if max(c.CaptureTimeID, c.TransportID) > packet.MaxExtensionID || c.CaptureTimeID != 0 && c.CaptureTimeID == c.TransportID {
-		return fmt.Errorf("header extension IDs %d and %d: want two of 1 to %d", c.CaptureTimeID, c.TransportID, packet.MaxExtensionID)
+	same := c.CaptureTimeID != 0 && c.CaptureTimeID == c.TransportID
+	if same || max(c.CaptureTimeID, c.TransportID) > packet.MaxExtensionID {
+		return fmt.Errorf("header extension IDs %d and %d: want two of 1 to %d",
+			c.CaptureTimeID, c.TransportID, packet.MaxExtensionID)
 	}
 	if c.Doubt == nil {
 		c.Doubt = func() {}
@@ -185,8 +195,8 @@ func (c *Config) socketQueue() int {
 	return udp.QueueFor(c.Bandwidth)
 }
 
-// mux tells that RTP and RTCP share a port.
-func (c *Config) mux() bool { return c.RTP == c.RTCP }
+// usesMux says that RTP and RTCP share a port.
+func (c *Config) usesMux() bool { return c.RTP == c.RTCP }
 
 func unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
 

@@ -21,7 +21,8 @@ func (s *Sender) SDP() string {
 		"c=IN " + address(to.Addr()),
 		"t=0 0",
 		fmt.Sprintf("m=video %d %s", to.Port(), s.profile()),
-		fmt.Sprintf("b=AS:%d", (s.cfg.Bandwidth+999)/1000), // kbit/s, from which receivers compute their RTCP interval
+		// kbit/s, from which receivers compute their RTCP interval
+		fmt.Sprintf("b=AS:%d", (s.cfg.Bandwidth+999)/1000),
 		fmt.Sprintf("a=rtpmap:%d VP8/%d", packet.PayloadType, packet.ClockRate),
 		fmt.Sprintf("a=rtcp:%d IN %s", rtcp.Port(), address(rtcp.Addr())),
 		fmt.Sprintf("a=ssrc:%d cname:%s", s.SSRC(), s.cfg.CNAME),
@@ -30,20 +31,26 @@ func (s *Sender) SDP() string {
 		lines = append(lines, fmt.Sprintf("a=extmap:%d %s", s.cfg.CaptureTimeID, packet.CaptureTimeURI))
 	}
 	if s.cfg.TransportID != 0 {
-		lines = append(lines, fmt.Sprintf("a=extmap:%d %s", s.cfg.TransportID, packet.TransportURI), fmt.Sprintf("a=rtcp-fb:%d transport-cc", packet.PayloadType))
+		lines = append(lines,
+			fmt.Sprintf("a=extmap:%d %s", s.cfg.TransportID, packet.TransportURI),
+			fmt.Sprintf("a=rtcp-fb:%d transport-cc", packet.PayloadType))
 	}
-	if s.cfg.mux() {
+	if s.cfg.usesMux() {
 		lines = append(lines, "a=rtcp-mux")
 	}
 	if s.cfg.RTX {
-		lines = append(lines, fmt.Sprintf("a=rtpmap:%d rtx/%d", packet.RTXPayloadType, packet.ClockRate), fmt.Sprintf("a=fmtp:%d apt=%d", packet.RTXPayloadType, packet.PayloadType),
-			fmt.Sprintf("a=ssrc-group:FID %d %d", s.SSRC(), s.cfg.First.RTXSSRC), fmt.Sprintf("a=ssrc:%d cname:%s", s.cfg.First.RTXSSRC, s.cfg.CNAME))
+		rtx := s.cfg.First.RTXSSRC
+		lines = append(lines,
+			fmt.Sprintf("a=rtpmap:%d rtx/%d", packet.RTXPayloadType, packet.ClockRate),
+			fmt.Sprintf("a=fmtp:%d apt=%d", packet.RTXPayloadType, packet.PayloadType),
+			fmt.Sprintf("a=ssrc-group:FID %d %d", s.SSRC(), rtx),
+			fmt.Sprintf("a=ssrc:%d cname:%s", rtx, s.cfg.CNAME))
 	}
 	return strings.Join(lines, "\r\n") + "\r\n"
 }
 
-// profile is the end of the media line. The keys of RTP/SAVP are not in the file: who
-// may have them got them from the gateway.
+// profile is the end of the media line. The keys of RTP/SAVP are not in the file: a receiver
+// that may have them got them from the gateway.
 func (s *Sender) profile() string {
 	p := "RTP/AVP"
 	if s.cfg.SRTP != nil {

@@ -81,7 +81,7 @@ func newSender(cfg Config, conn rtpConn, reports udp.RTCPConn) *Sender {
 	if conn != nil {
 		s.fitPath(conn.MTU(), &log)
 	}
-	log.write(cfg.Log)
+	log.writeTo(cfg.Log)
 	return s
 }
 
@@ -103,7 +103,7 @@ func (s *Sender) Send(frame []byte, key bool, at time.Duration) error {
 	}
 	var sent tally
 	err := s.sendFrame(frame, key, at, &sent)
-	sent.log.write(s.cfg.Log)
+	sent.log.writeTo(s.cfg.Log)
 	if err != nil {
 		return fmt.Errorf("rtpsend: send a frame: %w", err)
 	}
@@ -151,7 +151,7 @@ func (s *Sender) beginFrame(now, at time.Duration, key bool, log *pendingLog) se
 	}
 	if f.Resumed {
 		s.keyFrames.request()
-		log.add(slog.LevelInfo, "the stream goes on", "to", s.cfg.RTP)
+		log.addLine(slog.LevelInfo, "the stream goes on", "to", s.cfg.RTP)
 	}
 	s.stats.Frames++
 	if key {
@@ -166,7 +166,7 @@ func (s *Sender) noteFault(found session.Fault, pause time.Duration, log *pendin
 		return
 	}
 	s.stats.Breaks++
-	log.add(slog.LevelWarn, "the stream pauses", "because", found, "for", pause, "to", s.cfg.RTP)
+	log.addLine(slog.LevelWarn, "the stream pauses", "because", found, "for", pause, "to", s.cfg.RTP)
 }
 
 // SetRate paces packets, and bounds resends, for a stream of bandwidth bit/s from now
@@ -190,7 +190,8 @@ func (s *Sender) Close() error {
 		return nil
 	}
 	closeWire := sync.OnceValue(s.wire.conn.Close)
-	late := time.AfterFunc(lastRoom, func() { _ = closeWire() }) // or a Send that waits for room would hold the lock
+	// Or a Send that waits for room would hold the lock.
+	late := time.AfterFunc(lastRoom, func() { _ = closeWire() })
 	err := s.sendLast()
 	late.Stop()
 	err = errors.Join(err, closeWire(), s.reports.Close())
@@ -207,7 +208,7 @@ func (s *Sender) Close() error {
 // sendLast sends what is left to say. Nothing is sent after it, because closed is set.
 func (s *Sender) sendLast() error {
 	var sent tally
-	defer func() { sent.log.write(s.cfg.Log) }()
+	defer func() { sent.log.writeTo(s.cfg.Log) }()
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	sent.at = s.cfg.Monotonic()

@@ -45,17 +45,17 @@ type Keys struct {
 	Theirs  []byte // for the RTCP that we get
 }
 
-// An srtpContext encrypts one stream into memory of its own. Each half has one user at a time:
-// RTP is sealed under sending, RTCP under reporting, and opened by run.
+// An srtpContext encrypts one stream into memory of its own. Each part has one user at a time:
+// RTP is encrypted under Sender.sending, RTCP under reporting, and decrypted by exchangeRTCP.
 type srtpContext struct {
-	growth  int // bytes that RTP grows by
-	rtp     *srtp.Context
-	rtcp    *srtp.Context
-	theirs  *srtp.Context
-	header  rtp.Header
-	control rtcp.Header
-	sealed  [packet.MaxSize + maxGrowth]byte
-	opened  [maxReport + 1]byte
+	growth    int // bytes that RTP grows by
+	rtp       *srtp.Context
+	rtcp      *srtp.Context
+	theirs    *srtp.Context
+	header    rtp.Header
+	control   rtcp.Header
+	encrypted [packet.MaxSize + maxGrowth]byte
+	decrypted [maxReport + 1]byte
 }
 
 // newSRTPContext derives the session keys. Errors wrap ErrKeys and never hold a key.
@@ -92,7 +92,8 @@ func newPionContext(profile string, key []byte) (*srtp.Context, error) {
 	if len(key) != size {
 		return nil, fmt.Errorf("%s with key and salt of %d bytes, want %d: %w", profile, len(key), size, ErrKeys)
 	}
-	c, err := srtp.CreateContext(key[:masterKeySize], key[masterKeySize:], kind, srtp.SRTCPReplayProtection(replayWindow))
+	master, salt := key[:masterKeySize], key[masterKeySize:]
+	c, err := srtp.CreateContext(master, salt, kind, srtp.SRTCPReplayProtection(replayWindow))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", profile, ErrKeys, err)
 	}
@@ -102,7 +103,7 @@ func newPionContext(profile string, key []byte) (*srtp.Context, error) {
 // encryptRTP encrypts a packet; the result is the context's until the next call. The same
 // packet gives the same bytes, so a resend is no second use of the key stream.
 func (c *srtpContext) encryptRTP(packet []byte) ([]byte, error) {
-	return c.rtp.EncryptRTP(c.sealed[:0], packet, &c.header)
+	return c.rtp.EncryptRTP(c.encrypted[:0], packet, &c.header)
 }
 
 // encryptRTCP encrypts a compound packet into new memory: there is one a second.
@@ -116,5 +117,5 @@ func (c *srtpContext) decryptRTCP(b []byte) ([]byte, error) {
 	if len(b) < feedback.HeaderSize+4 {
 		return nil, fmt.Errorf("SRTCP of %d bytes has no SSRC", len(b))
 	}
-	return c.theirs.DecryptRTCP(c.opened[:0], b, &c.control)
+	return c.theirs.DecryptRTCP(c.decrypted[:0], b, &c.control)
 }

@@ -1,4 +1,4 @@
-// What the Sender counted and what the receiver told. Pure data.
+// What the Sender counted and what the receiver reported. Pure data.
 // Spec: RFC 3550 section 6.4.
 
 package rtpsend

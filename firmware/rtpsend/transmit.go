@@ -50,7 +50,7 @@ type tally struct {
 
 // noteError counts a packet that did not leave.
 func (t *tally) noteError(err error) {
-	t.errors.Count(err)
+	t.errors.CountError(err)
 	t.last = err
 }
 
@@ -124,12 +124,12 @@ func (s *Sender) account(now time.Duration, sent *tally) {
 	case sent.last != nil:
 		w.failedAt = now
 		if !w.outage {
-			sent.log.add(slog.LevelWarn, "packets do not leave", "to", s.cfg.RTP, "error", sent.last)
+			sent.log.addLine(slog.LevelWarn, "packets do not leave", "to", s.cfg.RTP, "error", sent.last)
 		}
 		w.outage = true
 		s.renewSocket(now, sent)
 	case w.outage && now-w.failedAt >= outageQuiet:
-		sent.log.add(slog.LevelInfo, "packets leave again", "to", s.cfg.RTP)
+		sent.log.addLine(slog.LevelInfo, "packets leave again", "to", s.cfg.RTP)
 		w.outage = false
 	}
 }
@@ -142,7 +142,7 @@ func (s *Sender) renewSocket(now time.Duration, sent *tally) {
 	}
 	w.renewedAt = now
 	if err := w.conn.Renew(); err != nil {
-		sent.log.add(slog.LevelDebug, "RTP socket not renewed", "error", err)
+		sent.log.addLine(slog.LevelDebug, "RTP socket not renewed", "error", err)
 	}
 	s.fitPath(w.conn.MTU(), &sent.log)
 }

@@ -106,7 +106,7 @@ func (r *Record) NextNumber() uint16 {
 func (r *Record) NoteMedia(now time.Duration, size, payload int, sequence uint16) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p := r.note(now, size)
+	p := r.noteDeparture(now, size)
 	r.path.Sent(now, size, payload)
 	r.media[sequence%ringSize] = r.next
 	p.media, p.number = true, sequence
@@ -117,7 +117,7 @@ func (r *Record) NoteMedia(now time.Duration, size, payload int, sequence uint16
 func (r *Record) NoteResend(now time.Duration, size int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.note(now, size)
+	r.noteDeparture(now, size)
 	r.path.Sent(now, size, 0)
 }
 
@@ -130,8 +130,8 @@ func (r *Record) NoteVerbatim(now time.Duration, size int) {
 	r.path.Sent(now, size, 0)
 }
 
-// note takes the number that NextNumber gave. mu is held.
-func (r *Record) note(now time.Duration, size int) *departure {
+// noteDeparture takes the number that NextNumber gave. mu is held.
+func (r *Record) noteDeparture(now time.Duration, size int) *departure {
 	r.total += uint64(size)
 	p := &r.ring[r.next%ringSize]
 	*p = departure{at: now, upTo: r.total, size: size}
@@ -144,31 +144,31 @@ func (r *Record) note(now time.Duration, size int) *departure {
 func (r *Record) NoteAnswer(sequence uint16) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if p := r.mediaPacket(sequence); p != nil {
+	if p := r.findSequence(sequence); p != nil {
 		p.again = true
 	}
 }
 
-// Bytes is how many have left.
-func (r *Record) Bytes() uint64 {
+// BytesSent is how many have left.
+func (r *Record) BytesSent() uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.total
 }
 
-// packet is the one with a number; nil: it is too old, or did not leave yet. mu is held.
-func (r *Record) packet(number uint64) *departure {
+// findNumber gives the packet with a number; nil: it is too old, or did not leave yet. mu is held.
+func (r *Record) findNumber(number uint64) *departure {
 	if number >= r.next || r.next-number > ringSize {
 		return nil
 	}
 	return &r.ring[number%ringSize]
 }
 
-// mediaPacket is the one with a sequence number; nil: it is too old, or did not leave
+// findSequence gives the media packet with a sequence number; nil: it is too old, or did not leave
 // yet: rtpbin asks for packets that it expects by now. mu is held.
-func (r *Record) mediaPacket(sequence uint16) *departure {
+func (r *Record) findSequence(sequence uint16) *departure {
 	if n := r.media[sequence%ringSize]; n != 0 {
-		if p := r.packet(n - 1); p != nil && p.media && p.number == sequence {
+		if p := r.findNumber(n - 1); p != nil && p.media && p.number == sequence {
 			return p
 		}
 	}

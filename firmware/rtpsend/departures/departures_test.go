@@ -61,7 +61,7 @@ func TestArrivalsGoOnWhereTheReferenceTimeBeginsAnew(t *testing.T) {
 	r := NewRecord(nil)
 	const period = 1 << 24 * 64 * time.Millisecond
 	for i, at := range []time.Duration{-period/2 + time.Second, period/2 - time.Second, -period / 2, -period/2 + time.Second} {
-		got := r.unwrap(at)
+		got := r.unwrapArrival(at)
 		if want := []time.Duration{-period/2 + time.Second, period/2 - time.Second, period / 2, period/2 + time.Second}[i]; got != want {
 			t.Errorf("arrival %d: %v becomes %v, want %v", i, at, got, want)
 		}

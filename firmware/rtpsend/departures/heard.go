@@ -12,7 +12,7 @@ import (
 func (r *Record) NoteReport(now time.Duration, highest uint16, loss float64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if p := r.mediaPacket(highest); p != nil {
+	if p := r.findSequence(highest); p != nil {
 		r.path.Report(now, loss, p.at, int(r.total-p.upTo), p.upTo)
 	}
 }
@@ -21,7 +21,7 @@ func (r *Record) NoteReport(now time.Duration, highest uint16, loss float64) {
 func (r *Record) NoteEcho(now, sent time.Duration, before uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.echoes.note(now, now-sent)
+	r.echoes.noteEcho(now, now-sent)
 	r.path.Echoed(now, sent, before, int(r.total-before))
 }
 
@@ -38,7 +38,7 @@ func (r *Record) NoteEstimate(now time.Duration, bitrate float64) {
 func (r *Record) NoteRequest(now time.Duration, sequence uint16) (age time.Duration, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p := r.mediaPacket(sequence)
+	p := r.findSequence(sequence)
 	if p == nil || r.hasFeedback(now) {
 		return 0, false
 	}
@@ -63,7 +63,7 @@ func (r *Record) NoteArrivals(now time.Duration, message *feedback.Arrivals) boo
 			return ok
 		}
 		n := r.fullNumber(packet.Number)
-		p := r.packet(n)
+		p := r.findNumber(n)
 		switch {
 		case p == nil || p.arrived: // told before, or not ours to know
 		case packet.Received:
@@ -75,7 +75,7 @@ func (r *Record) NoteArrivals(now time.Duration, message *feedback.Arrivals) boo
 				r.lossShare = max(0, r.lossShare-1./lossWindow)
 			}
 			newest = p
-			r.path.Arrived(p.at, r.unwrap(packet.At), p.size)
+			r.path.Arrived(p.at, r.unwrapArrival(packet.At), p.size)
 		default:
 			r.markMissing(now, p)
 		}
@@ -104,9 +104,9 @@ func (r *Record) fullNumber(number uint16) uint64 {
 	return r.next - age
 }
 
-// unwrap puts an arrival behind the one before it: the reference time begins anew
+// unwrapArrival puts an arrival behind the one before it: the reference time begins anew
 // after 12 days. mu is held.
-func (r *Record) unwrap(arrived time.Duration) time.Duration {
+func (r *Record) unwrapArrival(arrived time.Duration) time.Duration {
 	const period = feedback.ArrivalPeriod
 	for arrived+r.epoch < r.latest-period/2 {
 		r.epoch += period

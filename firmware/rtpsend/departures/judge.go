@@ -47,7 +47,7 @@ func (r *Record) IsQueued(now time.Duration, sequence uint16) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n := r.media[sequence%ringSize]
-	return r.hasFeedback(now) && r.hasQueue(now) && n > r.newestArrived && r.packet(n-1) != nil
+	return r.hasFeedback(now) && r.hasQueue(now) && n > r.newestArrived && r.findNumber(n-1) != nil
 }
 
 // LosesByChance says that the path loses packets, and no queue of it is to blame as far as is
@@ -89,7 +89,7 @@ type echoTimes struct {
 	late      int
 }
 
-func (e *echoTimes) note(now, took time.Duration) {
+func (e *echoTimes) noteEcho(now, took time.Duration) {
 	if e.least == 0 {
 		e.least = took
 	}

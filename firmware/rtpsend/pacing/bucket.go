@@ -19,21 +19,21 @@ func NewBucket(rate, depth float64) Bucket {
 
 // SetRate makes it fill at another rate from now on.
 func (b *Bucket) SetRate(now time.Duration, rate float64) {
-	b.fill(now)
+	b.updateLevel(now)
 	b.rate = rate
 }
 
-// fill adds what came since the last time.
-func (b *Bucket) fill(now time.Duration) {
+// updateLevel adds what came since the last time.
+func (b *Bucket) updateLevel(now time.Duration) {
 	if now > b.at {
 		b.level = min(b.depth, b.level+b.rate*(now-b.at).Seconds())
 	}
 	b.at = now
 }
 
-// Take spends size bytes if they are there.
-func (b *Bucket) Take(now time.Duration, size int) bool {
-	b.fill(now)
+// TakeBytes spends size bytes if they are there.
+func (b *Bucket) TakeBytes(now time.Duration, size int) bool {
+	b.updateLevel(now)
 	if b.level < float64(size) {
 		return false
 	}
@@ -41,8 +41,8 @@ func (b *Bucket) Take(now time.Duration, size int) bool {
 	return true
 }
 
-// TakeSpare spends size bytes if they are there and at least that share of the depth was.
-func (b *Bucket) TakeSpare(now time.Duration, size int, share float64) bool {
-	b.fill(now)
-	return b.level >= share*b.depth && b.Take(now, size)
+// TakeSpareBytes spends size bytes if they are there and at least that share of the depth was.
+func (b *Bucket) TakeSpareBytes(now time.Duration, size int, share float64) bool {
+	b.updateLevel(now)
+	return b.level >= share*b.depth && b.TakeBytes(now, size)
 }

@@ -50,7 +50,7 @@ func NewPacer(bandwidth int, off bool) Pacer {
 // SetBandwidth makes the pace that of a stream of bandwidth bit/s from now on.
 func (p *Pacer) SetBandwidth(now time.Duration, bandwidth int) {
 	fresh := NewPacer(bandwidth, p.off)
-	p.bucket.fill(now)
+	p.bucket.updateLevel(now)
 	level := min(p.bucket.level, fresh.bucket.depth)
 	p.bucket = Bucket{rate: fresh.pace, depth: fresh.bucket.depth, level: level, at: now}
 	p.pace = fresh.pace
@@ -75,8 +75,8 @@ func (p *Pacer) BeginFrame(now, captured time.Duration, queued int) {
 	}
 }
 
-// Admit says how long a packet of size bytes must wait; 0: it may leave, and is spent.
-func (p *Pacer) Admit(now time.Duration, size int) (wait time.Duration) {
+// AdmitPacket says how long a packet of size bytes must wait; 0: it may leave, and is spent.
+func (p *Pacer) AdmitPacket(now time.Duration, size int) (wait time.Duration) {
 	if p.off {
 		return 0
 	}
@@ -84,7 +84,7 @@ func (p *Pacer) Admit(now time.Duration, size int) (wait time.Duration) {
 		p.bucket.level -= need
 		return 0
 	}
-	if p.bucket.Take(now, size) {
+	if p.bucket.TakeBytes(now, size) {
 		return 0
 	}
 	return time.Duration((float64(size)-p.bucket.level)/p.bucket.rate*float64(time.Second)) + 1

@@ -11,7 +11,7 @@ import (
 func leave(p *Pacer, now, captured time.Duration, n, size int) (at []time.Duration) {
 	p.BeginFrame(now, captured, n*size)
 	for range n {
-		for w := p.Admit(now, size); w > 0; w = p.Admit(now, size) {
+		for w := p.AdmitPacket(now, size); w > 0; w = p.AdmitPacket(now, size) {
 			now += w
 		}
 		at = append(at, now)

@@ -29,8 +29,8 @@ type waitingCopy struct {
 	due      time.Duration
 }
 
-// add notes a packet that left at now; where there is no room it leaves once: false.
-func (c *copies) add(now time.Duration, sequence uint16, asked bool) bool {
+// addCopy notes a packet that left at now; where there is no room it leaves once: false.
+func (c *copies) addCopy(now time.Duration, sequence uint16, asked bool) bool {
 	if c.n == maxCopies {
 		return false
 	}
@@ -39,16 +39,16 @@ func (c *copies) add(now time.Duration, sequence uint16, asked bool) bool {
 	return true
 }
 
-// wait is the time until the next is due; 0: none waits.
-func (c *copies) wait(now time.Duration) time.Duration {
+// nextWait is the time until the next is due; 0: none waits.
+func (c *copies) nextWait(now time.Duration) time.Duration {
 	if c.n == 0 {
 		return 0
 	}
 	return max(c.list[c.first].due-now, 1)
 }
 
-// take gives one that is due.
-func (c *copies) take(now time.Duration) (w waitingCopy, ok bool) {
+// takeDue gives one that is due.
+func (c *copies) takeDue(now time.Duration) (w waitingCopy, ok bool) {
 	if c.n == 0 || c.list[c.first].due > now {
 		return w, false
 	}

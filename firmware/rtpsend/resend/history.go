@@ -39,7 +39,7 @@ type History struct {
 // NewHistory numbers packets from first on.
 func NewHistory(first uint16) *History { return &History{next: first} }
 
-func (h *History) slot(sequence uint16) []byte {
+func (h *History) slotOf(sequence uint16) []byte {
 	at := int(sequence%HistorySize) * packet.MaxSize
 	return h.memory[at : at+packet.MaxSize : at+packet.MaxSize]
 }
@@ -52,15 +52,15 @@ func (h *History) Reserve() (b []byte, sequence uint16) {
 	}
 	sequence = h.next + uint16(h.waiting)
 	h.entries[sequence%HistorySize].size = 0
-	return h.slot(sequence), sequence
+	return h.slotOf(sequence), sequence
 }
 
 // IsFull says that Reserve would overwrite a packet that still waits.
 func (h *History) IsFull() bool { return h.waiting == HistorySize }
 
-// Queue lets the packet of size bytes that was written to Reserve's room wait. doubled: it is to
-// leave twice.
-func (h *History) Queue(size int, doubled bool) {
+// QueuePacket lets the packet of size bytes that was written to Reserve's room wait. doubled: it
+// is to leave twice.
+func (h *History) QueuePacket(size int, doubled bool) {
 	sequence := h.next + uint16(h.waiting)
 	h.entries[sequence%HistorySize] = entry{sequence: sequence, size: uint16(size), doubled: doubled}
 	h.waiting++
@@ -74,16 +74,16 @@ func (h *History) WaitingBytes() int { return h.queued }
 // NextSequence is the number of the packet that leaves next.
 func (h *History) NextSequence() uint16 { return h.next }
 
-// Peek is the packet that leaves next; nil: none waits.
-func (h *History) Peek() []byte {
+// PeekNext is the packet that leaves next; nil: none waits.
+func (h *History) PeekNext() []byte {
 	if h.waiting == 0 {
 		return nil
 	}
-	return h.slot(h.next)[:h.entries[h.next%HistorySize].size]
+	return h.slotOf(h.next)[:h.entries[h.next%HistorySize].size]
 }
 
-// Pop notes that the packet of Peek leaves, and gives what Queue was told of it.
-func (h *History) Pop() (sequence uint16, doubled bool) {
+// PopNext notes that the packet of PeekNext leaves, and gives what QueuePacket was told of it.
+func (h *History) PopNext() (sequence uint16, doubled bool) {
 	sequence = h.next
 	e := &h.entries[sequence%HistorySize]
 	h.queued -= int(e.size)
@@ -92,12 +92,12 @@ func (h *History) Pop() (sequence uint16, doubled bool) {
 	return sequence, e.doubled
 }
 
-// find gives a packet that has left, and what is known of it; nil: it is not here.
-func (h *History) find(sequence uint16) ([]byte, *entry) {
+// findSent gives a packet that has left, and what is known of it; nil: it is not here.
+func (h *History) findSent(sequence uint16) ([]byte, *entry) {
 	e := &h.entries[sequence%HistorySize]
 	// What waits is ahead of next by less than waiting.
 	if e.size == 0 || e.sequence != sequence || int(sequence-h.next) < h.waiting {
 		return nil, nil
 	}
-	return h.slot(sequence)[:e.size], e
+	return h.slotOf(sequence)[:e.size], e
 }

@@ -7,7 +7,8 @@ package resend
 // frame could ask for 6,000.
 const maxRequests = 256
 
-// Requests are the sequence numbers that wait for Resender.Take. The caller's lock guards them.
+// Requests are the sequence numbers that wait for Resender.TakeRequests. The caller's lock guards
+// them.
 type Requests struct {
 	list [maxRequests]uint16
 	n    int

@@ -118,9 +118,9 @@ func (r *Resender) SetBandwidth(now time.Duration, bandwidth int) {
 	r.bucket.SetRate(now, byteRate(bandwidth))
 }
 
-// Take empties requests, which NextAnswer answers from now on. rtt is the round trip; 0: not
-// known.
-func (r *Resender) Take(requests *Requests, rtt time.Duration) {
+// TakeRequests empties requests, which NextAnswer answers from now on. rtt is the round trip; 0:
+// not known.
+func (r *Resender) TakeRequests(requests *Requests, rtt time.Duration) {
 	r.requests, r.answered, r.rtt = *requests, 0, rtt
 	requests.n = 0
 }
@@ -130,21 +130,21 @@ func (r *Resender) NextAnswer(now time.Duration) (p Packet, ok bool) {
 	for r.answered < r.requests.n {
 		sequence := r.requests.list[r.answered]
 		r.answered++
-		b, e := r.history.find(sequence)
+		b, e := r.history.findSent(sequence)
 		switch {
 		case b == nil:
 			r.counts.Gone++
 		case r.isAnswered(e, now), r.path.IsQueued(now, sequence):
 			r.counts.Early++
-		case !r.bucket.Take(now, len(b)):
+		case !r.bucket.TakeBytes(now, len(b)):
 			r.counts.Limited++
 		default:
-			e.doubled = !e.asked && r.path.LosesByChance(now, true) && r.copies.add(now, sequence, true)
+			e.doubled = !e.asked && r.path.LosesByChance(now, true) && r.copies.addCopy(now, sequence, true)
 			e.asked, e.resent, e.resentAt = true, true, now
 			if r.cfg.Verbatim {
 				r.path.NoteAnswer(sequence)
 			}
-			return r.wrap(b, false), true
+			return r.wrapPacket(b, false), true
 		}
 	}
 	return Packet{}, false
@@ -159,17 +159,19 @@ func (r *Resender) isAnswered(e *entry, now time.Duration) bool {
 }
 
 // QueueCopy notes that the packet that leaves at now is to leave a second time, unasked.
-func (r *Resender) QueueCopy(now time.Duration, sequence uint16) { r.copies.add(now, sequence, false) }
+func (r *Resender) QueueCopy(now time.Duration, sequence uint16) {
+	r.copies.addCopy(now, sequence, false)
+}
 
 // NextCopy gives the next copy that is due, within the bounds of what is asked for. Not ok: none
 // is; the next one is due after wait, 0: there is none.
 func (r *Resender) NextCopy(now time.Duration) (p Packet, wait time.Duration, ok bool) {
 	for {
-		c, ok := r.copies.take(now)
+		c, ok := r.copies.takeDue(now)
 		if !ok {
-			return Packet{}, r.copies.wait(now), false
+			return Packet{}, r.copies.nextWait(now), false
 		}
-		b, e := r.history.find(c.sequence)
+		b, e := r.history.findSent(c.sequence)
 		if b == nil { // overwritten since
 			continue
 		}
@@ -180,18 +182,18 @@ func (r *Resender) NextCopy(now time.Duration) (p Packet, wait time.Duration, ok
 		if c.asked {
 			spare = 0
 		}
-		if !r.bucket.TakeSpare(now, len(b), spare) {
+		if !r.bucket.TakeSpareBytes(now, len(b), spare) {
 			r.counts.Limited++
 			e.doubled = false
 			continue
 		}
 		e.doubled, e.resent, e.resentAt = true, true, now // a receiver that asks within a round trip has not seen it
-		return r.wrap(b, true), 0, true
+		return r.wrapPacket(b, true), 0, true
 	}
 }
 
-// wrap makes the packet that leaves again of one in the history.
-func (r *Resender) wrap(b []byte, isCopy bool) Packet {
+// wrapPacket makes the packet that leaves again of one in the history.
+func (r *Resender) wrapPacket(b []byte, isCopy bool) Packet {
 	if r.cfg.RTX {
 		b = packet.WrapRTX(r.rtxBytes[:], b, r.rtxSequence, r.cfg.RTXSSRC)
 		r.rtxSequence++

@@ -49,8 +49,8 @@ func (b *bench) send(now time.Duration, n int, doubled bool) {
 		room, sequence := b.history.Reserve()
 		packet.PutHeader(room, false, false, sequence, 0, 1)
 		room[packet.HeaderSize] = byte(b.left)
-		b.history.Queue(size, doubled)
-		if sequence, doubled := b.history.Pop(); doubled {
+		b.history.QueuePacket(size, doubled)
+		if sequence, doubled := b.history.PopNext(); doubled {
 			b.QueueCopy(now, sequence)
 		}
 		b.left++
@@ -63,7 +63,7 @@ func (b *bench) answers(now, rtt time.Duration, sequences ...uint16) (got []byte
 	for _, s := range sequences {
 		requests.Add(s)
 	}
-	b.Take(&requests, rtt)
+	b.TakeRequests(&requests, rtt)
 	for {
 		p, ok := b.NextAnswer(now)
 		if !ok {
@@ -93,7 +93,7 @@ func TestOnlyPacketsThatHaveLeftAreAnswered(t *testing.T) {
 	}
 	b.send(0, 4, false)
 	b.history.Reserve()
-	b.history.Queue(size, false) // waits
+	b.history.QueuePacket(size, false) // waits
 	if got := b.answers(0, 0, 1, first, 2, 100); !slices.Equal(got, []byte{3, 0}) {
 		t.Errorf("answers % d, want 3 and 0", got)
 	}
@@ -229,10 +229,10 @@ func TestPacketsLeaveAgainVerbatimOrAsRTX(t *testing.T) {
 		b := newBench(c.cfg)
 		b.send(0, 2, false)
 		for i, sequence := range []uint16{first, first + 1} {
-			was, _ := b.history.find(sequence)
+			was, _ := b.history.findSent(sequence)
 			var requests Requests
 			requests.Add(sequence)
-			b.Take(&requests, 0)
+			b.TakeRequests(&requests, 0)
 			p, ok := b.NextAnswer(time.Second)
 			want := was
 			if c.rtx {
@@ -257,9 +257,9 @@ func TestRequestsAreKeptInOrderAndBounded(t *testing.T) {
 			t.Fatalf("request %d is taken: %v", i, got)
 		}
 	}
-	b.Take(&requests, 0)
+	b.TakeRequests(&requests, 0)
 	if !requests.Add(first) {
-		t.Error("no room after Take")
+		t.Error("no room after TakeRequests")
 	}
 	for i := range maxRequests {
 		if p, ok := b.NextAnswer(time.Second); !ok || p.Bytes[packet.HeaderSize] != byte(i) {

@@ -50,8 +50,8 @@ type streak struct {
 	since time.Duration
 }
 
-// note adds a report, or ends the streak.
-func (s *streak) note(now time.Duration, again bool) {
+// noteReport adds a report, or ends the streak.
+func (s *streak) noteReport(now time.Duration, again bool) {
 	if s.n++; s.n == 1 {
 		s.since = now
 	}
@@ -87,16 +87,16 @@ func tcpRate(size float64, rtt time.Duration, loss float64) float64 {
 	return size / (rtt.Seconds() * math.Sqrt(2*loss/3))
 }
 
-// check says whether a packet may be sent at now, and which fault it has found.
-func (b *breaker) check(now time.Duration) (flows bool, found Fault) {
+// checkFlow says whether a packet may be sent at now, and which fault it has found.
+func (b *breaker) checkFlow(now time.Duration) (flows bool, found Fault) {
 	if b.fault != NoFault {
 		if now < b.until {
 			return false, NoFault
 		}
-		b.mend(now)
+		b.closeCircuit(now)
 	}
 	if b.reported && now-b.last > breakerSilence {
-		return false, b.open(now, Silent)
+		return false, b.openCircuit(now, Silent)
 	}
 	return true, NoFault
 }
@@ -105,38 +105,40 @@ func (b *breaker) check(now time.Duration) (flows bool, found Fault) {
 func (b *breaker) noteHeard(now time.Duration) {
 	b.last = now
 	if b.fault == Silent {
-		b.mend(now)
+		b.closeCircuit(now)
 	}
 }
 
 // noteReport takes a reception report: the highest sequence number that it names, its loss,
 // the round trip (0: not known), and what was sent so far. It returns the fault that it
 // shows.
-func (b *breaker) noteReport(now time.Duration, highest uint32, loss float64, rtt time.Duration, packets, octets uint64) Fault {
+func (b *breaker) noteReport(
+	now time.Duration, highest uint32, loss float64, rtt time.Duration, packets, octets uint64,
+) Fault {
 	first, elapsed, moved := !b.reported, now-b.reportAt, highest != b.highest
 	sent, bytes := packets-b.packets, float64(octets-b.octets)
 	b.reported, b.reportAt, b.highest, b.packets, b.octets = true, now, highest, packets, octets
 	switch {
 	case b.fault == Stuck && moved:
-		b.mend(now)
+		b.closeCircuit(now)
 		return NoFault
 	case first || sent == 0 || elapsed <= 0 || b.fault != NoFault:
 		return NoFault
 	}
 	tooFast := loss > 0 && rtt > 0 && bytes/elapsed.Seconds() > breakerExcess*tcpRate(bytes/float64(sent), rtt, loss)
-	b.stuck.note(now, !moved)
-	b.congested.note(now, tooFast)
+	b.stuck.noteReport(now, !moved)
+	b.congested.noteReport(now, tooFast)
 	switch {
 	case b.stuck.isBelieved(now):
-		return b.open(now, Stuck)
+		return b.openCircuit(now, Stuck)
 	case b.congested.isBelieved(now):
-		return b.open(now, Congested)
+		return b.openCircuit(now, Congested)
 	}
 	return NoFault
 }
 
-// open stops the packets for a pause.
-func (b *breaker) open(now time.Duration, why Fault) Fault {
+// openCircuit stops the packets for a pause.
+func (b *breaker) openCircuit(now time.Duration, why Fault) Fault {
 	if b.breaks == 0 || now-b.brokenAt > b.pause+quietTime {
 		b.pause = firstPause
 	} else {
@@ -147,8 +149,8 @@ func (b *breaker) open(now time.Duration, why Fault) Fault {
 	return why
 }
 
-// mend lets packets flow again.
-func (b *breaker) mend(now time.Duration) {
+// closeCircuit lets packets flow again.
+func (b *breaker) closeCircuit(now time.Duration) {
 	b.fault, b.last = NoFault, now
 	b.stuck, b.congested = streak{}, streak{}
 }

@@ -22,7 +22,7 @@ func (w *world) run(d time.Duration, report func(packets uint64) (highest uint32
 	for end := w.now + d; w.now < end; {
 		for range 30 {
 			w.now += time.Second / 30
-			ok, found := w.check(w.now)
+			ok, found := w.checkFlow(w.now)
 			if found != NoFault {
 				w.faults = append(w.faults, found)
 			}

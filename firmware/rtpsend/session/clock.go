@@ -27,7 +27,7 @@ type rtpClock struct {
 	started bool
 }
 
-func (c *rtpClock) start(at time.Duration) {
+func (c *rtpClock) startAt(at time.Duration) {
 	if !c.started {
 		c.epoch, c.started = at, true
 	}
@@ -63,7 +63,7 @@ type sentReports struct {
 	n int
 }
 
-func (s *sentReports) add(ntp uint64, at time.Duration) {
+func (s *sentReports) addReport(ntp uint64, at time.Duration) {
 	e := &s.ring[s.n%reportsKept]
 	e.ntp, e.at, e.used = middle(ntp), at, true
 	s.n++

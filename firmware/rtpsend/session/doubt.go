@@ -51,8 +51,8 @@ func (d *doubt) noteRefusal(now time.Duration) {
 	d.refusedAt = now
 }
 
-// raise says, at most once in doubtPause, that it may be time to ask elsewhere.
-func (d *doubt) raise(now time.Duration) bool {
+// raiseDoubt says, at most once in doubtPause, that it may be time to ask elsewhere.
+func (d *doubt) raiseDoubt(now time.Duration) bool {
 	maxSilence := max(minSilence, time.Duration(silenceIntervals*float64(d.mean)))
 	silent := d.owesReports && now-d.heardAt > maxSilence
 	refused := d.refusedFrom != 0 && now-d.refusedAt < refusalTimeout && d.refusedAt-d.refusedFrom >= refusalSpan

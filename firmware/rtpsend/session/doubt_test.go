@@ -20,17 +20,17 @@ func TestDoubtComesWithSilenceByTheReceiversOwnPace(t *testing.T) {
 		for range 40 {
 			now += test.every
 			d.noteHeard(now)
-			if d.raise(now + test.every/2) {
+			if d.raiseDoubt(now + test.every/2) {
 				t.Errorf("%s: doubt while it speaks", test.name)
 			}
 		}
 		at := time.Duration(0)
-		for ; at < time.Minute && !d.raise(now+at); at += 100 * time.Millisecond {
+		for ; at < time.Minute && !d.raiseDoubt(now+at); at += 100 * time.Millisecond {
 		}
 		if at < test.want-500*time.Millisecond || at > test.want+500*time.Millisecond {
 			t.Errorf("%s: doubt after %v, want %v", test.name, at, test.want)
 		}
-		if d.raise(now + at + doubtPause - 1) {
+		if d.raiseDoubt(now + at + doubtPause - 1) {
 			t.Errorf("%s: doubt twice within %v", test.name, doubtPause)
 		}
 	}
@@ -38,7 +38,7 @@ func TestDoubtComesWithSilenceByTheReceiversOwnPace(t *testing.T) {
 
 func TestReceiverThatNeverSpeaksIsNotDoubtedForSilence(t *testing.T) {
 	var d doubt
-	if d.raise(time.Hour) {
+	if d.raiseDoubt(time.Hour) {
 		t.Error("ffmpeg sends no reports: its silence means nothing")
 	}
 }

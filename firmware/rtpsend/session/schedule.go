@@ -72,15 +72,15 @@ type schedule struct {
 	last, next time.Duration
 }
 
-// start follows the first packet, which a unicast session may send at once
+// startFrom follows the first packet, which a unicast session may send at once
 // (section 6.2).
-func (s *schedule) start(now time.Duration, d time.Duration) {
+func (s *schedule) startFrom(now time.Duration, d time.Duration) {
 	s.last, s.next = now, now+randomized(d, s.random())
 }
 
-// expire tells, at or after next, whether to send: by timer reconsideration
+// takeDue says, at or after next, whether to send: by timer reconsideration
 // (section 6.3.6) the interval is drawn again, with what is known now.
-func (s *schedule) expire(now time.Duration, d time.Duration) bool {
+func (s *schedule) takeDue(now time.Duration, d time.Duration) bool {
 	if now < s.next {
 		return false
 	}
@@ -88,6 +88,6 @@ func (s *schedule) expire(now time.Duration, d time.Duration) bool {
 		s.next = due
 		return false
 	}
-	s.start(now, d)
+	s.startFrom(now, d)
 	return true
 }

@@ -30,18 +30,18 @@ func TestIntervalFollowsRFC3550(t *testing.T) {
 func TestExpiryIsReconsideredWhenTheIntervalGrew(t *testing.T) {
 	draws := []float64{0.5, 0.5, 0.5, 0.5}
 	s := schedule{random: func() float64 { r := draws[0]; draws = draws[1:]; return r }}
-	s.start(0, time.Second)
+	s.startFrom(0, time.Second)
 	first := s.next
 	if want := randomized(time.Second, 0.5); first != want {
 		t.Errorf("next = %v, want %v", first, want)
 	}
-	if s.expire(first-1, time.Second) {
+	if s.takeDue(first-1, time.Second) {
 		t.Error("sent before its time")
 	}
-	if s.expire(first, 2*time.Second) || s.next != 2*first {
+	if s.takeDue(first, 2*time.Second) || s.next != 2*first {
 		t.Errorf("next = %v after the interval doubled, want %v and no report", s.next, 2*first)
 	}
-	if !s.expire(2*first, 2*time.Second) || s.last != 2*first {
+	if !s.takeDue(2*first, 2*time.Second) || s.last != 2*first {
 		t.Errorf("no report at %v", 2*first)
 	}
 }
@@ -89,7 +89,7 @@ func TestOnlyTheLatestReportsAreRemembered(t *testing.T) {
 		t.Error("a round trip before the first report")
 	}
 	for i := range uint64(reportsKept + 3) {
-		s.add(i<<16, time.Duration(i)*time.Second)
+		s.addReport(i<<16, time.Duration(i)*time.Second)
 	}
 	if _, ok := s.roundTrip(time.Minute, 2, 0); ok {
 		t.Error("report 2 is remembered after 32 more")

@@ -64,7 +64,7 @@ type Frame struct {
 
 // BeginFrame starts a frame that was captured at captured.
 func (s *Session) BeginFrame(now, captured time.Duration) (f Frame) {
-	flows, fault := s.breaker.check(now)
+	flows, fault := s.breaker.checkFlow(now)
 	f.Fault, f.Pause = fault, s.breaker.pause
 	if !flows {
 		s.withholding = true
@@ -73,7 +73,7 @@ func (s *Session) BeginFrame(now, captured time.Duration) (f Frame) {
 	}
 	f.Resumed, s.withholding = s.withholding, false
 	f.First = !s.clock.started
-	s.clock.start(captured)
+	s.clock.startAt(captured)
 	f.Timestamp = s.clock.timestamp(captured)
 	return f
 }
@@ -97,7 +97,9 @@ func (s *Session) NoteGoodbye() { s.members.members = 1 }
 
 // NoteReport takes a reception report about the stream, of which packets and octets have left. It
 // returns the fault that this shows, and for how long the stream pauses then.
-func (s *Session) NoteReport(now time.Duration, r *feedback.Report, packets, octets uint64) (found Fault, pause time.Duration) {
+func (s *Session) NoteReport(
+	now time.Duration, r *feedback.Report, packets, octets uint64,
+) (found Fault, pause time.Duration) {
 	s.doubt.owesReports = true
 	found = s.breaker.noteReport(now, r.HighestSequence, r.Loss, s.rtt, packets, octets)
 	if r.LastSR != 0 { // else none has reached the receiver yet
@@ -120,17 +122,17 @@ func (s *Session) NoteRefusal(now time.Duration) { s.doubt.noteRefusal(now) }
 
 // RaiseDoubt says, at most once in 5 s, that the receiver may be gone: the gateway or the name
 // server may know better.
-func (s *Session) RaiseDoubt(now time.Duration) bool { return s.doubt.raise(now) }
+func (s *Session) RaiseDoubt(now time.Duration) bool { return s.doubt.raiseDoubt(now) }
 
 // StartReports takes the first report, which leaves with the first frame.
-func (s *Session) StartReports(now time.Duration) { s.schedule.start(now, s.members.interval()) }
+func (s *Session) StartReports(now time.Duration) { s.schedule.startFrom(now, s.members.interval()) }
 
 // ReportWait is the time until TakeReport should be asked again.
 func (s *Session) ReportWait(now time.Duration) time.Duration { return max(s.schedule.next-now, 0) }
 
 // TakeReport says whether a report is due, and takes it.
 func (s *Session) TakeReport(now time.Duration) bool {
-	return s.schedule.expire(now, s.members.interval())
+	return s.schedule.takeDue(now, s.members.interval())
 }
 
 // A SenderTime is what an SR says of time.
@@ -153,7 +155,7 @@ func (s *Session) BeginReport(now time.Duration, wall time.Time, packets uint64)
 	}
 	m.senders = 1
 	ntp := NTP(wall)
-	s.reports.add(ntp, now)
+	s.reports.addReport(ntp, now)
 	return SenderTime{NTP: ntp, RTP: s.clock.timestamp(now)}, true
 }
 

@@ -47,7 +47,7 @@ type EchoRequest struct {
 	open bool // it has no answer yet
 }
 
-// An Echo asks one host and knows its own answers. Ask and Receive must not run at a time.
+// An Echo asks one host and knows its own answers. SendRequest and Receive must not run at a time.
 type Echo struct {
 	conn  EchoConn
 	v6    bool
@@ -77,8 +77,8 @@ func NewEcho(conn EchoConn, v6 bool) *Echo {
 	return e
 }
 
-// Due is when the next request should leave.
-func (e *Echo) Due() time.Duration { return e.due }
+// DueAt is when the next request should leave.
+func (e *Echo) DueAt() time.Duration { return e.due }
 
 // Postpone puts off the next request as if one had left now.
 func (e *Echo) Postpone(now time.Duration) {
@@ -88,10 +88,10 @@ func (e *Echo) Postpone(now time.Duration) {
 	}
 }
 
-// Ask sends a request; before are the bytes of the stream that have left by now. A host that
-// was asked at that very byte is not asked again: the stream stands still. What fails is not
-// told: without a network there is no answer.
-func (e *Echo) Ask(now time.Duration, before uint64) {
+// SendRequest sends a request; before are the bytes of the stream that have left by now. A host
+// that was asked at that very byte is not asked again: the stream stands still. An error is not
+// returned: without a network there is no answer.
+func (e *Echo) SendRequest(now time.Duration, before uint64) {
 	last := &e.requests[(e.sequence-1)%echoesKept]
 	if before == last.Before {
 		return
@@ -114,13 +114,13 @@ func (e *Echo) Receive(wait time.Duration) (r EchoRequest, ok bool, err error) {
 	if err != nil {
 		return r, false, err
 	}
-	r, ok = e.match(e.in[:n])
+	r, ok = e.matchAnswer(e.in[:n])
 	return r, ok, nil
 }
 
-// match finds the request that b answers, once.
-func (e *Echo) match(b []byte) (EchoRequest, bool) {
-	sequence, ok := e.parse(b)
+// matchAnswer finds the request that b answers, once.
+func (e *Echo) matchAnswer(b []byte) (EchoRequest, bool) {
+	sequence, ok := e.parseAnswer(b)
 	if !ok {
 		return EchoRequest{}, false
 	}
@@ -132,8 +132,8 @@ func (e *Echo) match(b []byte) (EchoRequest, bool) {
 	return *r, true
 }
 
-// parse reads an answer to a request of ours.
-func (e *Echo) parse(b []byte) (sequence uint16, ok bool) {
+// parseAnswer reads an answer to a request of ours.
+func (e *Echo) parseAnswer(b []byte) (sequence uint16, ok bool) {
 	reply := byte(echoReply4)
 	if e.v6 {
 		reply = echoReply6

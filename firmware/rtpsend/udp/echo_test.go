@@ -35,7 +35,7 @@ func FuzzEchoAnswer(f *testing.F) {
 		e := waitingEcho()
 		got, want := 0, 0
 		for range 2 {
-			if r, ok := e.match(b); ok {
+			if r, ok := e.matchAnswer(b); ok {
 				got++
 				if r.At != time.Minute {
 					t.Errorf("% x answers a request of %v", b, r.At)

@@ -16,8 +16,8 @@ type Errors struct {
 	Other       uint64 // a full queue, a firewall
 }
 
-// Count adds one error.
-func (e *Errors) Count(err error) {
+// CountError adds one error.
+func (e *Errors) CountError(err error) {
 	switch {
 	case IsRefused(err):
 		e.Refused++

@@ -44,7 +44,7 @@ type rtpSocket struct {
 // dialRTP opens a socket to write to; with mux it can be read from, too.
 func dialRTP(network string, to netip.AddrPort, mux bool, queue int) (*RTPConn, error) {
 	c := &RTPConn{network: network, to: to, mux: mux, queue: queue}
-	s, err := c.dial()
+	s, err := c.dialSocket()
 	if err != nil {
 		return nil, fmt.Errorf("open RTP socket to %v: %w", to, err)
 	}
@@ -66,7 +66,7 @@ func QueueFor(bandwidth int) int {
 	return max(minQueue, int(localQueue.Seconds()*float64(bandwidth)/8))
 }
 
-func (c *RTPConn) dial() (*rtpSocket, error) {
+func (c *RTPConn) dialSocket() (*rtpSocket, error) {
 	d := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
 		// Before it connects: a mark that is set later makes the kernel forget the route,
 		// and with it the MTU.
@@ -136,7 +136,7 @@ func (c *RTPConn) Renew() error {
 			return nil
 		}
 	}
-	next, err := c.dial()
+	next, err := c.dialSocket()
 	if err != nil {
 		return err // no other address yet
 	}

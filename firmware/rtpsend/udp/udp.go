@@ -37,7 +37,7 @@ type RTCPConn interface {
 	Close() error
 }
 
-// Open connects the RTP socket, so that the kernel tells when nobody listens and drops what
+// Open connects the RTP socket, so that the kernel reports when nobody listens and drops what
 // others send to it. The RTCP socket stays open to any port of the receiver: GStreamer answers
 // from another one than it listens on.
 func Open(cfg Config) (*RTPConn, RTCPConn, error) {
@@ -51,7 +51,8 @@ func Open(cfg Config) (*RTPConn, RTCPConn, error) {
 	}
 	rtcp, err := listenRTCP(cfg)
 	if err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("open RTCP socket on port %d: %w", cfg.LocalRTCPPort, err), rtp.Close())
+		err = fmt.Errorf("open RTCP socket on port %d: %w", cfg.LocalRTCPPort, err)
+		return nil, nil, errors.Join(err, rtp.Close())
 	}
 	return rtp, rtcp, nil
 }
