@@ -98,7 +98,9 @@ func TestPathHearsHowLongEchoesTook(t *testing.T) {
 		r.Close()
 		// 500 bytes in a frame, of IP 28, RTP 12 and the VP8 descriptor 4 more.
 		want := []string{
-			"echo at 35ms of 0s behind 544, 1088 in flight", "echo at 235ms of 200ms behind 5984, 1088 in flight", "echo at 435ms of 400ms behind 11424, 1088 in flight",
+			"echo at 35ms of 0s behind 544, 1088 in flight",
+			"echo at 235ms of 200ms behind 5984, 1088 in flight",
+			"echo at 435ms of 400ms behind 11424, 1088 in flight",
 		}
 		if diff := cmp.Diff(want, d.lines); diff != "" {
 			t.Errorf("the path heard (-want +got):\n%s", diff)
@@ -179,7 +181,8 @@ func TestKernelAnswersEchoesAcrossTheLink(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			l := newLinkOf(t, c.sender, c.receiver)
 			set := func(space, key, value string) {
-				run(t, exec.Command("ip", "netns", "exec", space, "sh", "-c", fmt.Sprintf("echo %s >/proc/sys/net/ipv4/%s", value, key)))
+				run(t, exec.Command("ip", "netns", "exec", space, "sh", "-c",
+					fmt.Sprintf("echo %s >/proc/sys/net/ipv4/%s", value, key)))
 			}
 			set(l.senderSpace, "ping_group_range", c.group)
 			set(l.receiverSpace, "icmp_echo_ignore_all", c.deaf)

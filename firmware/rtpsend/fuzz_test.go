@@ -59,14 +59,16 @@ func FuzzNACK(f *testing.F) {
 		const maxRequests = 256 // as in resend
 		m, _ := feedback.Parse(b)
 		list := slices.Collect(m.Missing.All())
-		if int(got.Resends.Asked) != len(want) || int(got.Resends.Limited) != max(0, len(want)-maxRequests) || !slices.Equal(list, want) {
+		if int(got.Resends.Asked) != len(want) || int(got.Resends.Limited) != max(0, len(want)-maxRequests) ||
+			!slices.Equal(list, want) {
 			t.Errorf("wanted %v, pion reads %v: %+v", list, want, got.Resends)
 		}
 	})
 }
 
 func FuzzReceptionReports(f *testing.F) {
-	rr := marshal(f, reception(rtcp.ReceptionReport{SSRC: testSSRC, FractionLost: 1, TotalLost: 1 << 23, LastSenderReport: 5, Delay: 1 << 31}))
+	rr := marshal(f, reception(rtcp.ReceptionReport{SSRC: testSSRC, FractionLost: 1, TotalLost: 1 << 23,
+		LastSenderReport: 5, Delay: 1 << 31}))
 	f.Add(rr[4:], uint8(1), false)
 	sr := marshal(f, &rtcp.SenderReport{SSRC: 1, Reports: []rtcp.ReceptionReport{{SSRC: testSSRC, Jitter: 1<<32 - 1}}})
 	f.Add(sr[4:], uint8(1), true)
@@ -77,7 +79,8 @@ func FuzzReceptionReports(f *testing.F) {
 			kind = rtcp.TypeSenderReport
 		}
 		s, got := hear(part(kind, count, body))
-		if got.Loss < 0 || got.Loss >= 1 || got.RTT != 0 || got.Jitter < 0 || got.Lost < -1<<23 || got.Lost >= 1<<23 || got.Reports > 31 {
+		if got.Loss < 0 || got.Loss >= 1 || got.RTT != 0 || got.Jitter < 0 || got.Lost < -1<<23 ||
+			got.Lost >= 1<<23 || got.Reports > 31 {
 			t.Errorf("impossible figures: %+v", got)
 		}
 		if !s.session.IsFlowing() || got.Breaks != 0 {
@@ -89,7 +92,8 @@ func FuzzReceptionReports(f *testing.F) {
 func FuzzKeyFrameRequests(f *testing.F) {
 	f.Add(marshal(f, pli(testSSRC))[4:], uint8(rtcp.FormatPLI))
 	f.Add(marshal(f, fir(testSSRC, 3))[4:], uint8(rtcp.FormatFIR))
-	f.Add(marshal(f, &rtcp.ReceiverEstimatedMaximumBitrate{Bitrate: 1, SSRCs: []uint32{testSSRC}})[4:], uint8(rtcp.FormatREMB))
+	f.Add(marshal(f, &rtcp.ReceiverEstimatedMaximumBitrate{Bitrate: 1, SSRCs: []uint32{testSSRC}})[4:],
+		uint8(rtcp.FormatREMB))
 	hear := heard(f)
 	f.Fuzz(func(t *testing.T, body []byte, format uint8) {
 		s, got := hear(part(rtcp.TypePayloadSpecificFeedback, format, body))

@@ -104,14 +104,17 @@ func checkCapture(t *testing.T, l *link, file string, stats Stats) {
 	t.Helper()
 	tshark := func(args ...string) string {
 		return run(t, exec.Command("tshark", append([]string{"-n", "-r", file, "-d", fmt.Sprintf("udp.port==%d,rtp", l.rtp),
-			"-d", fmt.Sprintf("udp.port==%d,rtcp", l.rtcp), "-d", fmt.Sprintf("rtp.pt==%d,vp8", packet.PayloadType)}, args...)...))
+			"-d", fmt.Sprintf("udp.port==%d,rtcp", l.rtcp),
+			"-d", fmt.Sprintf("rtp.pt==%d,vp8", packet.PayloadType)}, args...)...))
 	}
 	if bad := tshark("-Y", "_ws.malformed || _ws.expert.severity >= 6291456"); bad != "" {
 		t.Errorf("tshark calls packets malformed:\n%s", bad)
 	}
 	var media, marked int
 	var reports []string // the types in each, in order
-	for line := range strings.Lines(tshark("-T", "fields", "-e", "frame.protocols", "-e", "ip.dsfield.dscp", "-e", "udp.srcport", "-e", "rtcp.pt")) {
+	fields := tshark("-T", "fields",
+		"-e", "frame.protocols", "-e", "ip.dsfield.dscp", "-e", "udp.srcport", "-e", "rtcp.pt")
+	for line := range strings.Lines(fields) {
 		f := strings.Split(strings.TrimSpace(line), "\t")
 		switch {
 		case strings.HasSuffix(f[0], ":rtp:vp8"):
@@ -125,7 +128,8 @@ func checkCapture(t *testing.T, l *link, file string, stats Stats) {
 	}
 	t.Logf("FIGURE rtpsend in tshark: %d RTP packets with VP8, %d RTCP packets", media, len(reports))
 	if media != int(stats.Packets) || marked != media {
-		t.Errorf("tshark finds %d packets of VP8 in RTP, %d of them marked AF41, want the %d sent", media, marked, stats.Packets)
+		t.Errorf("tshark finds %d packets of VP8 in RTP, %d of them marked AF41, want the %d sent", media, marked,
+			stats.Packets)
 	}
 	if n := len(reports); n < 4 || reports[0] != "200,202" || reports[n-1] != "200,202,203" {
 		t.Errorf("RTCP types are %v, want SR+SDES first and SR+SDES+BYE last", reports)
@@ -145,7 +149,8 @@ func TestGStreamerDecodesEveryFrameAndIsHeard(t *testing.T) {
 		"!", "vp8dec", "automatic-request-sync-points=true", "!", "videoconvert", "!", "video/x-raw,format=I420",
 		"!", "fakesink", "name=fs", "silent=false", "sync=false",
 		"udpsrc", "port="+strconv.Itoa(l.rtcp), "!", "b.recv_rtcp_sink_0",
-		"b.send_rtcp_src_0", "!", "udpsink", "host="+l.sender.String(), "port="+strconv.Itoa(l.back), "sync=false", "async=false"))
+		"b.send_rtcp_src_0", "!", "udpsink", "host="+l.sender.String(), "port="+strconv.Itoa(l.back),
+		"sync=false", "async=false"))
 	l.waitForPort(t, l.rtp)
 	l.waitForPort(t, l.rtcp)
 
@@ -170,7 +175,8 @@ func TestGStreamerDecodesEveryFrameAndIsHeard(t *testing.T) {
 	gst.stop(t, 300*time.Millisecond)
 
 	decoded := strings.Count(gst.out.String(), "last-message = chain")
-	t.Logf("FIGURE rtpsend to GStreamer: %d of %d frames, %d PLIs, %d reports, RTT %v, lost %d", decoded, clipFrames, stats.PLIs, stats.Reports, stats.RTT, stats.Lost)
+	t.Logf("FIGURE rtpsend to GStreamer: %d of %d frames, %d PLIs, %d reports, RTT %v, lost %d", decoded,
+		clipFrames, stats.PLIs, stats.Reports, stats.RTT, stats.Lost)
 	if decoded != clipFrames {
 		t.Errorf("GStreamer decoded %d frames, want the %d from the key frame on", decoded, clipFrames)
 	}

@@ -24,10 +24,12 @@ func TestGStreamerDecodesEveryFrameOverIPv6AndReadsTheCaptureTime(t *testing.T) 
 	s := l.openWith(t, Config{CaptureTimeID: 1})
 	c := l.tool("gst-launch-1.0", "-v", "rtpbin", "name=b", "latency=100",
 		"udpsrc", "address=::", "port="+strconv.Itoa(l.rtp),
-		"caps=application/x-rtp,media=video,encoding-name=VP8,payload=96,clock-rate=90000,extmap-1="+packet.CaptureTimeURI, "!", "b.recv_rtp_sink_0",
+		"caps=application/x-rtp,media=video,encoding-name=VP8,payload=96,clock-rate=90000,extmap-1="+packet.CaptureTimeURI,
+		"!", "b.recv_rtp_sink_0",
 		"b.", "!", "rtpvp8depay", "!", "vp8dec", "!", "fakesink", "name=fs", "silent=false", "sync=false",
 		"udpsrc", "address=::", "port="+strconv.Itoa(l.rtcp), "!", "b.recv_rtcp_sink_0",
-		"b.send_rtcp_src_0", "!", "udpsink", "host="+l.sender.String(), "port="+strconv.Itoa(l.back), "sync=false", "async=false")
+		"b.send_rtcp_src_0", "!", "udpsink", "host="+l.sender.String(), "port="+strconv.Itoa(l.back),
+		"sync=false", "async=false")
 	c.Env = append(os.Environ(), "GST_DEBUG=rtpjitterbuffer:5", "GST_DEBUG_NO_COLOR=1")
 	var said strings.Builder
 	c.Stderr = &said
@@ -52,7 +54,8 @@ func TestGStreamerDecodesEveryFrameOverIPv6AndReadsTheCaptureTime(t *testing.T) 
 	if now := fmt.Sprintf("inband NTP time %d:", session.NTP(time.Now())>>32/3600); now != hours { // the next hour began
 		timed += strings.Count(said.String(), now)
 	}
-	t.Logf("FIGURE rtpsend to GStreamer over IPv6: %d of %d frames, capture time in %d packets, %d reports, RTT %v", decoded, clipFrames, timed, stats.Reports, stats.RTT)
+	t.Logf("FIGURE rtpsend to GStreamer over IPv6: %d of %d frames, capture time in %d packets, %d reports, RTT %v",
+		decoded, clipFrames, timed, stats.Reports, stats.RTT)
 	if decoded != clipFrames || timed < clipFrames*9/10 || stats.RTT <= 0 || stats.Ignored != (Ignored{}) {
 		t.Errorf("%d frames, %d capture times (%q), %+v: want all %d", decoded, timed, hours, stats, clipFrames)
 	}

@@ -25,7 +25,8 @@ func TestKeyFramesAreSpacedByTheRoundTrip(t *testing.T) {
 		{"kept until its time", func() bool { return take(300*ms, 0, false) }, true},
 		{"a long round trip spaces more", func() bool { k.request(); return take(900*ms, 700*ms, false) }, false},
 		{"until it is over", func() bool { return take(1000*ms, 700*ms, false) }, true},
-		{"a key frame sent unasked answers it", func() bool { k.request(); k.noteSent(1100 * ms); return take(5000*ms, 0, false) }, false},
+		{"a key frame sent unasked answers it",
+			func() bool { k.request(); k.noteSent(1100 * ms); return take(5000*ms, 0, false) }, false},
 		{"unasked, too early", func() bool { return take(1099*ms+lossyInterval, 0, true) }, false},
 		{"unasked, on a path that loses nothing", func() bool { return take(1100*ms+lossyInterval, 0, false) }, false},
 		{"unasked, on one that loses by chance", func() bool { return take(1100*ms+lossyInterval, 0, true) }, true},
@@ -49,9 +50,18 @@ func TestKeyFrameComesForAPacketAskedForTooLate(t *testing.T) {
 		{"in time", func(k *keyFrames) { k.noteLateRequest(3000*ms, 190*ms, rtt) }, 0},
 		{"too late", func(k *keyFrames) { k.noteLateRequest(3000*ms, 191*ms, rtt) }, 3300 * ms},
 		{"of a queue", func(k *keyFrames) { k.noteLateRequest(3000*ms, 500*ms, rtt) }, 0},
-		{"soon after a key frame", func(k *keyFrames) { k.noteLateRequest(2900*ms, 200*ms, rtt); k.sentAt = 2000 * ms }, 4000 * ms},
-		{"again and again", func(k *keyFrames) { k.noteLateRequest(3000*ms, 200*ms, rtt); k.noteLateRequest(3250*ms, 200*ms, rtt) }, 3300 * ms},
-		{"with a key frame behind it", func(k *keyFrames) { k.noteLateRequest(3000*ms, 200*ms, rtt); k.noteSent(3100 * ms) }, 0},
+		{"soon after a key frame", func(k *keyFrames) {
+			k.noteLateRequest(2900*ms, 200*ms, rtt)
+			k.sentAt = 2000 * ms
+		}, 4000 * ms},
+		{"again and again", func(k *keyFrames) {
+			k.noteLateRequest(3000*ms, 200*ms, rtt)
+			k.noteLateRequest(3250*ms, 200*ms, rtt)
+		}, 3300 * ms},
+		{"with a key frame behind it", func(k *keyFrames) {
+			k.noteLateRequest(3000*ms, 200*ms, rtt)
+			k.noteSent(3100 * ms)
+		}, 0},
 		{"with a request behind it", func(k *keyFrames) { k.noteLateRequest(3000*ms, 200*ms, rtt); k.request() }, 3020 * ms},
 	} {
 		var k keyFrames

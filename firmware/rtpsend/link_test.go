@@ -110,8 +110,11 @@ func newLinkOf(t *testing.T, sender, receiver string) *link {
 		t.Cleanup(func() { run(t, exec.Command("ip", "netns", "del", space)) })
 		run(t, exec.Command("ip", "-n", space, "link", "set", "lo", "up"))
 	}
-	run(t, exec.Command("ip", "-n", l.senderSpace, "link", "add", "va", "type", "veth", "peer", "name", "vb", "netns", l.receiverSpace))
-	for _, end := range [][]string{{l.senderSpace, "va", l.sender.String()}, {l.receiverSpace, "vb", l.receiver.String()}} {
+	run(t, exec.Command("ip", "-n", l.senderSpace, "link", "add", "va", "type", "veth", "peer", "name", "vb",
+		"netns", l.receiverSpace))
+	for _, end := range [][]string{
+		{l.senderSpace, "va", l.sender.String()}, {l.receiverSpace, "vb", l.receiver.String()},
+	} {
 		add := []string{"-n", end[0], "addr", "add", end[2] + "/24", "dev", end[1]}
 		if l.sender.Is6() {
 			add = append(add, "nodad") // or the address is not usable for a second
@@ -143,7 +146,10 @@ func (l *link) openWith(t *testing.T, cfg Config) *Sender {
 	cfg.RTP = netip.AddrPortFrom(l.receiver, uint16(l.rtp))
 	cfg.RTCP = netip.AddrPortFrom(l.receiver, uint16(l.rtcp))
 	cfg.LocalRTCPPort = l.back
-	cfg.First = &First{SSRC: testSSRC, Sequence: 65500, Timestamp: 0xfffff000, PictureID: 0x7ff0, RTXSSRC: testSSRC + 1, RTXSequence: 65530}
+	cfg.First = &First{
+		SSRC: testSSRC, Sequence: 65500, Timestamp: 0xfffff000, PictureID: 0x7ff0,
+		RTXSSRC: testSSRC + 1, RTXSequence: 65530,
+	}
 	var s *Sender
 	var err error
 	l.atSender(t, func() { s, err = Open(cfg) })

@@ -22,7 +22,9 @@ type lockWatch struct {
 
 func (w *lockWatch) Handle(_ context.Context, r slog.Record) error {
 	w.lines[r.Message]++
-	for name, lock := range map[string]*sync.Mutex{"sending": &w.rig.sending, "reporting": &w.rig.reporting, "mu": &w.rig.mu} {
+	for name, lock := range map[string]*sync.Mutex{
+		"sending": &w.rig.sending, "reporting": &w.rig.reporting, "mu": &w.rig.mu,
+	} {
 		if !lock.TryLock() {
 			w.t.Errorf("%q is logged while %s is held", r.Message, name)
 			continue
@@ -55,7 +57,10 @@ func TestNothingIsLoggedUnderALock(t *testing.T) {
 			send(1)
 		}
 		send(11) // nothing arrives, and a pause of 10 s later
-		for _, want := range []string{"packets do not leave", "packets fit the path", "packets leave again", "the stream pauses", "the stream goes on"} {
+		for _, want := range []string{
+			"packets do not leave", "packets fit the path", "packets leave again",
+			"the stream pauses", "the stream goes on",
+		} {
 			if watch.lines[want] == 0 {
 				t.Errorf("no line %q: %v", want, watch.lines)
 			}

@@ -21,7 +21,8 @@ func (l *link) lose(t *testing.T, percent int, ends ...string) {
 	for _, space := range ends {
 		c := exec.Command("ip", "netns", "exec", space, "nft", "-f", "-")
 		c.Stdin = strings.NewReader(fmt.Sprintf(
-			"table inet loss { chain in { type filter hook input priority 0; meta l4proto udp numgen random mod 100 < %d counter drop\n}\n}\n", percent))
+			"table inet loss { chain in { type filter hook input priority 0; "+
+				"meta l4proto udp numgen random mod 100 < %d counter drop\n}\n}\n", percent))
 		run(t, c)
 	}
 }
@@ -48,7 +49,8 @@ func (l *link) rtpbin(feedback bool) *exec.Cmd {
 	args := append(bin, "udpsrc", "port="+strconv.Itoa(l.rtp), caps, "!", "b.recv_rtp_sink_0", "b.", "!")
 	args = append(append(args, depay...), "!", "vp8dec", "!", "fakesink", "name=fs", "silent=false", "sync=false",
 		"udpsrc", "port="+strconv.Itoa(l.rtcp), "!", "b.recv_rtcp_sink_0",
-		"b.send_rtcp_src_0", "!", "udpsink", "host="+l.sender.String(), "port="+strconv.Itoa(l.back), "sync=false", "async=false")
+		"b.send_rtcp_src_0", "!", "udpsink", "host="+l.sender.String(), "port="+strconv.Itoa(l.back),
+		"sync=false", "async=false")
 	return l.tool("gst-launch-1.0", args...)
 }
 
@@ -110,12 +112,15 @@ func loseFive(t *testing.T, frames [][]byte, clean, length time.Duration, feedba
 func (l *link) rtxbin() *exec.Cmd {
 	return l.tool("gst-launch-1.0", "-v", "rtpsession", "name=s", "probation=0", "rtp-profile=avpf",
 		"udpsrc", "port="+strconv.Itoa(l.rtp),
-		"caps=application/x-rtp,media=video,encoding-name=VP8,payload=96,clock-rate=90000,rtcp-fb-nack=(boolean)true", "!", "s.recv_rtp_sink",
-		"s.recv_rtp_src", "!", "rtprtxreceive", "payload-type-map=application/x-rtp-pt-map,96=(uint)97", "!", "rtpssrcdemux", "name=x",
+		"caps=application/x-rtp,media=video,encoding-name=VP8,payload=96,clock-rate=90000,rtcp-fb-nack=(boolean)true",
+		"!", "s.recv_rtp_sink",
+		"s.recv_rtp_src", "!", "rtprtxreceive", "payload-type-map=application/x-rtp-pt-map,96=(uint)97", "!",
+		"rtpssrcdemux", "name=x",
 		"x.", "!", "rtpjitterbuffer", "do-retransmission=true", "latency=200", "!", "rtpvp8depay", "!", "vp8dec", "!",
 		"fakesink", "name=fs", "silent=false", "sync=false",
 		"udpsrc", "port="+strconv.Itoa(l.rtcp), "!", "s.recv_rtcp_sink",
-		"s.send_rtcp_src", "!", "udpsink", "host="+l.sender.String(), "port="+strconv.Itoa(l.back), "sync=false", "async=false")
+		"s.send_rtcp_src", "!", "udpsink", "host="+l.sender.String(), "port="+strconv.Itoa(l.back),
+		"sync=false", "async=false")
 }
 
 func TestGStreamerHealsLossByRTX(t *testing.T) {
@@ -129,7 +134,8 @@ func TestGStreamerHealsLossByRTX(t *testing.T) {
 		t.Logf("this machine was away for %v: once more", got.lag)
 		got = loseByRTX(t, frames)
 	}
-	t.Logf("FIGURE rtpsend at 5 %% loss by RTX: %d of %d frames decoded, %d packets sent again", got.decoded, got.sent, got.stats.Resends.Sent)
+	t.Logf("FIGURE rtpsend at 5 %% loss by RTX: %d of %d frames decoded, %d packets sent again", got.decoded,
+		got.sent, got.stats.Resends.Sent)
 	if got.decoded < got.sent*96/100 || got.stats.Resends.Sent == 0 {
 		t.Errorf("%d of %d frames decoded, %+v", got.decoded, got.sent, got.stats)
 	}
@@ -174,7 +180,8 @@ func TestGStreamerHealsFivePercentLossByNACK(t *testing.T) {
 			with = loseFive(t, frames, clean, length, true)
 		}
 		without := loseFive(t, frames, clean, length, false)
-		t.Logf("FIGURE rtpsend at 5 %% loss, draw %d: %.1f %% of %d frames decoded with NACK (%d packets sent again, %d key frames on request), %.1f %% without feedback",
+		t.Logf("FIGURE rtpsend at 5 %% loss, draw %d: %.1f %% of %d frames decoded with NACK "+
+			"(%d packets sent again, %d key frames on request), %.1f %% without feedback",
 			i+1, 100*with.share(), with.sent, with.stats.Resends.Sent, with.keys, 100*without.share())
 		if with.share() < least {
 			t.Errorf("%.1f %% of frames decoded, want at least %.0f: %+v", 100*with.share(), 100*least, with.stats)

@@ -105,7 +105,8 @@ func TestStreamIsBackAfterGStreamerRestarted(t *testing.T) {
 	time.Sleep(outage())
 	_, decoded = l.watched(t)
 	took := decoded.reach(t, 1, 20*time.Second)
-	t.Logf("FIGURE receiver restarted after %v: first frame decoded %v after it listens", outage(), took.Round(time.Millisecond))
+	t.Logf("FIGURE receiver restarted after %v: first frame decoded %v after it listens", outage(),
+		took.Round(time.Millisecond))
 	if took > 3*time.Second {
 		t.Errorf("%v until the first frame, want 3 s: %+v", took, s.Stats())
 	}

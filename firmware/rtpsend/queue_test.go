@@ -18,7 +18,8 @@ func TestLittleWaitsForASlowLinkOfThisMachine(t *testing.T) {
 	}
 	l := newLink(t)
 	const rate, bandwidth = 300_000, 600_000 // bit/s of the link and of the stream
-	run(t, exec.Command("tc", "-n", l.senderSpace, "qdisc", "replace", "dev", "va", "root", "tbf", "rate", strconv.Itoa(rate)+"bit", "burst", "5kb", "latency", "10s"))
+	run(t, exec.Command("tc", "-n", l.senderSpace, "qdisc", "replace", "dev", "va", "root", "tbf", "rate",
+		strconv.Itoa(rate)+"bit", "burst", "5kb", "latency", "10s"))
 	s := l.openWith(t, Config{Bandwidth: bandwidth})
 	frame := make([]byte, bandwidth/8/30)
 	backlog := regexp.MustCompile(`backlog (\d+)(K?)b`)
@@ -38,7 +39,8 @@ func TestLittleWaitsForASlowLinkOfThisMachine(t *testing.T) {
 		most = max(most, n)
 	}
 	delay := time.Duration(float64(8*most) / rate * float64(time.Second))
-	t.Logf("FIGURE slow link of the board's own, half the stream's rate: at most %d bytes wait, %v", most, delay.Round(time.Millisecond))
+	t.Logf("FIGURE slow link of the board's own, half the stream's rate: at most %d bytes wait, %v", most,
+		delay.Round(time.Millisecond))
 	if limit := time.Second; delay > limit || most == 0 {
 		t.Errorf("%d bytes wait, %v at %d bit/s, want at most %v", most, delay, rate, limit)
 	}

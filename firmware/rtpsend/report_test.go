@@ -79,7 +79,8 @@ func TestSetClockMovesNeitherRTPTimeNorTimersNorRoundTrip(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 		const jump = 56 * 365 * 24 * time.Hour
 		r.wall.Store(int64(jump)) // NTP answers: it is not 1970 any more
-		r.feed(t, reception(rtcp.ReceptionReport{SSRC: testSSRC, LastSenderReport: middle(before.NTPTime), Delay: 65536 * 60 / 1000}))
+		r.feed(t, reception(rtcp.ReceptionReport{SSRC: testSSRC, LastSenderReport: middle(before.NTPTime),
+			Delay: 65536 * 60 / 1000}))
 		for range 20 {
 			time.Sleep(100 * time.Millisecond)
 			r.frame(t, false, 100)
@@ -127,7 +128,8 @@ func TestSenderReportPairsTheMomentNotTheLatestPicture(t *testing.T) {
 			octets += len(p.Payload)
 		}
 		if int(sr.PacketCount) != len(r.media.packets) || int(sr.OctetCount) != octets {
-			t.Errorf("SR counts %d packets of %d bytes, want %d of %d", sr.PacketCount, sr.OctetCount, len(r.media.packets), octets)
+			t.Errorf("SR counts %d packets of %d bytes, want %d of %d", sr.PacketCount, sr.OctetCount,
+				len(r.media.packets), octets)
 		}
 	})
 }
@@ -145,7 +147,8 @@ func TestSilentSenderReportsAsReceiver(t *testing.T) {
 			heads += shape(s.parts)[0][:1]
 		}
 		r.Close()
-		if !regexp.MustCompile(`^SSR{5,}SS?R*$`).MatchString(heads) { // a second may hold a third report, which is an RR again
+		// A second may hold a third report, which is an RR again.
+		if !regexp.MustCompile(`^SSR{5,}SS?R*$`).MatchString(heads) {
 			t.Errorf("reports are %s, want two SRs, RRs, and SRs again", heads)
 		}
 	})

@@ -17,7 +17,8 @@ import (
 )
 
 func nack(sequences ...uint16) rtcp.Packet {
-	return &rtcp.TransportLayerNack{SenderSSRC: 1, MediaSSRC: testSSRC, Nacks: rtcp.NackPairsFromSequenceNumbers(sequences)}
+	return &rtcp.TransportLayerNack{SenderSSRC: 1, MediaSSRC: testSSRC,
+		Nacks: rtcp.NackPairsFromSequenceNumbers(sequences)}
 }
 
 func TestNACKBringsBackTheSamePacketsAcrossTheWrap(t *testing.T) {
@@ -40,7 +41,8 @@ func TestNACKBringsBackTheSamePacketsAcrossTheWrap(t *testing.T) {
 			}
 		}
 		got := r.Stats()
-		if want := (resend.Counts{Asked: 3, Sent: 3, Octets: got.Resends.Octets}); got.NACKs != 1 || got.Resends != want || got.Packets != 9 {
+		if want := (resend.Counts{Asked: 3, Sent: 3, Octets: got.Resends.Octets}); got.NACKs != 1 ||
+			got.Resends != want || got.Packets != 9 {
 			t.Errorf("%+v, want 9 packets and 3 more sent again", got)
 		}
 	})
@@ -76,7 +78,8 @@ func TestRTXPacketsHaveTheirOwnStreamAndTheOldNumber(t *testing.T) {
 		for i, p := range r.media.packets[3:] {
 			was := r.media.packets[1+i]
 			osn := binary.BigEndian.Uint16(p.Payload)
-			if p.PayloadType != packet.RTXPayloadType || p.SSRC != 99 || p.SequenceNumber != uint16(65535+i) || p.Marker != was.Marker ||
+			if p.PayloadType != packet.RTXPayloadType || p.SSRC != 99 || p.SequenceNumber != uint16(65535+i) ||
+				p.Marker != was.Marker ||
 				p.Timestamp != was.Timestamp || osn != was.SequenceNumber || !bytes.Equal(p.Payload[2:], was.Payload) {
 				t.Errorf("RTX packet %d: %+v of %d, from %+v", i, p.Header, osn, was.Header)
 			}

@@ -12,7 +12,8 @@ func TestSDPNamesStreamAndPorts(t *testing.T) {
 		{"2001:db8::1", "::", "IP6"},
 	} {
 		host := netip.MustParseAddr(c.host)
-		cfg := Config{RTP: netip.AddrPortFrom(host, 5004), RTCP: netip.AddrPortFrom(host, 6001), CNAME: "cam@test", First: &First{SSRC: 7}}
+		cfg := Config{RTP: netip.AddrPortFrom(host, 5004), RTCP: netip.AddrPortFrom(host, 6001), CNAME: "cam@test",
+			First: &First{SSRC: 7}}
 		if err := cfg.complete(); err != nil {
 			t.Fatal(err)
 		}

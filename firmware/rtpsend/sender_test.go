@@ -39,7 +39,8 @@ func TestSequenceAndTimestampWrapAndOnlyTheLastPacketIsMarked(t *testing.T) {
 				marker bool
 			}{uint16(65534 + i), first + uint32(i/3)*9000, i%3 == 2}
 			if p.SequenceNumber != want.seq || p.Timestamp != want.ts || p.Marker != want.marker {
-				t.Errorf("packet %d: sequence %d, timestamp %#x, marker %v, want %+v", i, p.SequenceNumber, p.Timestamp, p.Marker, want)
+				t.Errorf("packet %d: sequence %d, timestamp %#x, marker %v, want %+v", i, p.SequenceNumber, p.Timestamp,
+					p.Marker, want)
 			}
 			if p.SSRC != testSSRC || p.PayloadType != packet.PayloadType || p.Version != 2 || p.Padding || p.Extension {
 				t.Errorf("packet %d: header %+v", i, p.Header)

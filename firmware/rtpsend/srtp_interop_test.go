@@ -20,8 +20,10 @@ func (l *link) srtpbin(k *Keys) []string {
 	keys := fmt.Sprintf("ssrc=(uint)%d,srtp-key=(buffer)%s,srtp-cipher=%s,srtp-auth=%s,srtcp-cipher=%s,srtcp-auth=%s",
 		testSSRC, hex.EncodeToString(k.Ours), cipher, auth, cipher, auth)
 	return []string{"-v", "rtpbin", "name=b", "latency=100", "rtp-profile=savpf", "srtpdec", "name=d",
-		"srtpenc", "name=e", "key=" + hex.EncodeToString(k.Theirs), "rtp-cipher=" + cipher, "rtp-auth=" + auth, "rtcp-cipher=" + cipher, "rtcp-auth=" + auth,
-		"udpsrc", "port=" + strconv.Itoa(l.rtp), "caps=application/x-srtp,media=video,encoding-name=VP8,payload=96,clock-rate=90000," + keys, "!", "d.rtp_sink",
+		"srtpenc", "name=e", "key=" + hex.EncodeToString(k.Theirs),
+		"rtp-cipher=" + cipher, "rtp-auth=" + auth, "rtcp-cipher=" + cipher, "rtcp-auth=" + auth,
+		"udpsrc", "port=" + strconv.Itoa(l.rtp),
+		"caps=application/x-srtp,media=video,encoding-name=VP8,payload=96,clock-rate=90000," + keys, "!", "d.rtp_sink",
 		"d.rtp_src", "!", "b.recv_rtp_sink_0",
 		"udpsrc", "port=" + strconv.Itoa(l.rtcp), "caps=application/x-srtcp," + keys, "!", "d.rtcp_sink",
 		"d.rtcp_src", "!", "b.recv_rtcp_sink_0",
@@ -45,7 +47,8 @@ func TestGStreamerReadsSRTPAndAnswersInSRTCP(t *testing.T) {
 					t.Fatal("GStreamer hung twice")
 				}
 			}
-			t.Logf("FIGURE rtpsend to srtpdec, %s: %d of %d frames, %d reports back, %d forged", profile, decoded, clipFrames, stats.Reports, stats.Ignored.Forged)
+			t.Logf("FIGURE rtpsend to srtpdec, %s: %d of %d frames, %d reports back, %d forged", profile, decoded,
+				clipFrames, stats.Reports, stats.Ignored.Forged)
 			if decoded != clipFrames || stats.Reports == 0 || stats.RTT <= 0 || stats.Ignored != (Ignored{}) {
 				t.Errorf("%d of %d frames decoded, %+v: want all, a report and its round trip", decoded, clipFrames, stats)
 			}

@@ -72,7 +72,8 @@ func TestSRTPIsReadByPionAndResendsAreTheSameBytesAcrossTheWrap(t *testing.T) {
 						break
 					}
 					b, err := in.DecryptRTP(nil, p, nil)
-					if err != nil || !bytes.Contains(b, []byte("krazycamkrazycam")) || bytes.Contains(p, []byte("krazycam")) || len(p) > packet.MaxSize {
+					if err != nil || !bytes.Contains(b, []byte("krazycamkrazycam")) ||
+						bytes.Contains(p, []byte("krazycam")) || len(p) > packet.MaxSize {
 						t.Fatalf("packet of %d bytes: %v", len(p), err)
 					}
 				}
@@ -122,7 +123,8 @@ func TestSRTCPIsBelievedOnceAndOnlyFromTheReceiver(t *testing.T) {
 			b    []byte
 			plis uint64
 		}{
-			{"in the clear", wish, 0}, {"with another key", seal(other), 0}, {"our own key", seal(in), 0}, {"changed on its way", changed, 0},
+			{"in the clear", wish, 0}, {"with another key", seal(other), 0},
+			{"our own key", seal(in), 0}, {"changed on its way", changed, 0},
 			{"too short", good[:7], 0}, {"cut", good[:len(good)-1], 0}, {"the receiver's", good, 1}, {"the same again", good, 1},
 		} {
 			r.receive(c.b, peer)

@@ -60,9 +60,11 @@ func sent(n uint16, path Path) *Record {
 func TestArrivalsGoOnWhereTheReferenceTimeBeginsAnew(t *testing.T) {
 	r := NewRecord(nil)
 	const period = 1 << 24 * 64 * time.Millisecond
-	for i, at := range []time.Duration{-period/2 + time.Second, period/2 - time.Second, -period / 2, -period/2 + time.Second} {
+	const half, s = period / 2, time.Second
+	wants := []time.Duration{-half + s, half - s, half, half + s}
+	for i, at := range []time.Duration{-half + s, half - s, -half, -half + s} {
 		got := r.unwrapArrival(at)
-		if want := []time.Duration{-period/2 + time.Second, period/2 - time.Second, period / 2, period/2 + time.Second}[i]; got != want {
+		if want := wants[i]; got != want {
 			t.Errorf("arrival %d: %v becomes %v, want %v", i, at, got, want)
 		}
 	}

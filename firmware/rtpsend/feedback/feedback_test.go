@@ -25,7 +25,8 @@ func marshal(t testing.TB, parts ...rtcp.Packet) []byte {
 func TestMessagesOfACompoundAreReadInOrder(t *testing.T) {
 	b := marshal(t,
 		&rtcp.ReceiverReport{SSRC: 1, Reports: []rtcp.ReceptionReport{{
-			SSRC: ssrc, FractionLost: 64, TotalLost: 0xffffff, LastSequenceNumber: 1<<16 | 5, Jitter: 900, LastSenderReport: 7, Delay: 8,
+			SSRC: ssrc, FractionLost: 64, TotalLost: 0xffffff, LastSequenceNumber: 1<<16 | 5,
+			Jitter: 900, LastSenderReport: 7, Delay: 8,
 		}}},
 		rtcp.NewCNAMESourceDescription(1, "x"),
 		&rtcp.PictureLossIndication{MediaSSRC: ssrc},
@@ -35,7 +36,9 @@ func TestMessagesOfACompoundAreReadInOrder(t *testing.T) {
 		&rtcp.Goodbye{Sources: []uint32{1}},
 	)
 	want := []Message{
-		{Kind: Reports, Reports: []Report{{SSRC: ssrc, Loss: 0.25, Lost: -1, HighestSequence: 1<<16 | 5, Jitter: 900, LastSR: 7, Delay: 8}}},
+		{Kind: Reports, Reports: []Report{{
+			SSRC: ssrc, Loss: 0.25, Lost: -1, HighestSequence: 1<<16 | 5, Jitter: 900, LastSR: 7, Delay: 8,
+		}}},
 		{Kind: Description},
 		{Kind: PictureLoss, Media: ssrc},
 		{Kind: IntraRequest, Sender: 1, Intra: []FullIntra{{ssrc, 3}, {9, 0}}},
@@ -62,7 +65,8 @@ func TestMessagesOfACompoundAreReadInOrder(t *testing.T) {
 }
 
 func TestEstimateCountsForItsStreamsOnly(t *testing.T) {
-	m, ok := Parse(marshal(t, &rtcp.ReceiverEstimatedMaximumBitrate{SenderSSRC: 1, Bitrate: 64_000, SSRCs: []uint32{7, ssrc}}))
+	m, ok := Parse(marshal(t, &rtcp.ReceiverEstimatedMaximumBitrate{SenderSSRC: 1, Bitrate: 64_000,
+		SSRCs: []uint32{7, ssrc}}))
 	if !ok || m.Kind != MaxBitrate || m.Bitrate.Most != 64_000 {
 		t.Fatalf("%+v, %v", m, ok)
 	}
@@ -83,7 +87,8 @@ func TestNackNamesPacketsAcrossTheWrap(t *testing.T) {
 }
 
 func TestNacksAndArrivalsAreReadWithoutAllocation(t *testing.T) {
-	nack := marshal(t, &rtcp.TransportLayerNack{MediaSSRC: ssrc, Nacks: rtcp.NackPairsFromSequenceNumbers([]uint16{1, 2, 40})})
+	nack := marshal(t, &rtcp.TransportLayerNack{MediaSSRC: ssrc,
+		Nacks: rtcp.NackPairsFromSequenceNumbers([]uint16{1, 2, 40})})
 	arrivals := part(rtcp.TypeTransportSpecificFeedback, transportFormat,
 		[]byte{0, 0, 0, 1, 0x12, 0x34, 0x56, 0x78, 0, 3, 0, 2, 0, 3, 0xe8, 0, 0x20, 2, 4, 4})
 	n := 0

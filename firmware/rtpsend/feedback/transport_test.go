@@ -26,7 +26,8 @@ func TestFeedbackAboutMorePacketsThanWereKeptIsRefused(t *testing.T) {
 	for range 8 {
 		body = append(body, 0x1f, 0xff) // 8,191 packets that did not arrive
 	}
-	if _, ok := parseTransport(part(rtcp.TypeTransportSpecificFeedback, transportFormat, append(body, 0x00, 0x10, 0, 0))); ok {
+	if _, ok := parseTransport(part(rtcp.TypeTransportSpecificFeedback, transportFormat,
+		append(body, 0x00, 0x10, 0, 0))); ok {
 		t.Error("65,535 statuses are read: at 100 messages a second that is a processor's work")
 	}
 }

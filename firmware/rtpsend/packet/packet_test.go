@@ -63,7 +63,8 @@ func TestRTXPacketBearsTheOriginalNumberBeforeThePayload(t *testing.T) {
 	if err := p.Unmarshal(WrapRTX(make([]byte, MaxSize), b, 9, 99)); err != nil {
 		t.Fatal(err)
 	}
-	if p.PayloadType != RTXPayloadType || p.SequenceNumber != 9 || p.SSRC != 99 || !p.Marker || p.Timestamp != 0x01020304 ||
+	if p.PayloadType != RTXPayloadType || p.SequenceNumber != 9 || p.SSRC != 99 || !p.Marker ||
+		p.Timestamp != 0x01020304 ||
 		string(p.Payload) != "\xff\xfeframe" || len(p.GetExtension(5)) != 2 {
 		t.Errorf("pion reads %+v", p)
 	}

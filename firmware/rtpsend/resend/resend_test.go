@@ -191,7 +191,8 @@ func TestResendsStayWithinAQuarterOfTheBandwidth(t *testing.T) {
 		b.answers(now, 0, all...)
 	}
 	got := b.TakeCounts()
-	if limit := uint64(600_000 / 8 / 4 * 11); got.Octets > limit || got.Octets < limit*9/10 || got.Limited == 0 { // ten seconds, and one that was saved up
+	// Ten seconds, and one that was saved up.
+	if limit := uint64(600_000 / 8 / 4 * 11); got.Octets > limit || got.Octets < limit*9/10 || got.Limited == 0 {
 		t.Errorf("%+v, want at most %d octets", got, limit)
 	}
 	b.SetBandwidth(now, 1_200_000)

@@ -18,7 +18,9 @@ type world struct {
 }
 
 // run lets d pass; report gives what the receiver says each second, false: nothing.
-func (w *world) run(d time.Duration, report func(packets uint64) (highest uint32, loss float64, rtt time.Duration, ok bool)) {
+func (w *world) run(
+	d time.Duration, report func(packets uint64) (highest uint32, loss float64, rtt time.Duration, ok bool),
+) {
 	for end := w.now + d; w.now < end; {
 		for range 30 {
 			w.now += time.Second / 30

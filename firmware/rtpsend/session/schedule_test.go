@@ -14,12 +14,12 @@ func TestIntervalFollowsRFC3550(t *testing.T) {
 		s    membership
 		want time.Duration
 	}{
-		{"reduced minimum at 600 kbit/s", membership{bandwidth: 600_000, members: 2, senders: 1, weSent: true, averageSize: 100}, 600 * time.Millisecond},
-		{"reduced minimum at 72 kbit/s is the fixed one", membership{bandwidth: 72_000, members: 2, senders: 1, weSent: true, averageSize: 10}, 5 * time.Second},
-		{"never above 5 s by the minimum", membership{bandwidth: 30_000, members: 2, senders: 1, weSent: true, averageSize: 10}, 5 * time.Second},
-		{"bandwidth binds: 2 x 100 bytes at 5 % of 4 kbit/s", membership{bandwidth: 4_000, members: 2, senders: 1, weSent: true, averageSize: 100}, 8 * time.Second},
-		{"a quarter for few senders", membership{bandwidth: 4_000, members: 8, senders: 1, weSent: true, averageSize: 100}, 16 * time.Second},
-		{"three quarters for receivers", membership{bandwidth: 4_000, members: 7, senders: 1, averageSize: 100}, 32 * time.Second},
+		{"reduced minimum at 600 kbit/s", membership{600_000, 2, 1, true, 100}, 600 * time.Millisecond},
+		{"reduced minimum at 72 kbit/s is the fixed one", membership{72_000, 2, 1, true, 10}, 5 * time.Second},
+		{"never above 5 s by the minimum", membership{30_000, 2, 1, true, 10}, 5 * time.Second},
+		{"bandwidth binds: 2 x 100 bytes at 5 % of 4 kbit/s", membership{4_000, 2, 1, true, 100}, 8 * time.Second},
+		{"a quarter for few senders", membership{4_000, 8, 1, true, 100}, 16 * time.Second},
+		{"three quarters for receivers", membership{4_000, 7, 1, false, 100}, 32 * time.Second},
 	} {
 		if got := c.s.interval(); (got - c.want).Abs() > time.Microsecond {
 			t.Errorf("%s: interval() = %v, want %v", c.name, got, c.want)

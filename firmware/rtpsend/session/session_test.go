@@ -20,7 +20,8 @@ func TestFramesHaveTheTimeSinceTheFirstOne(t *testing.T) {
 	}
 	for i, captured := range []time.Duration{500 * ms, 600 * ms, 550 * ms} {
 		f := s.BeginFrame(time.Second, captured)
-		if want := uint32(1000 + 90*(captured-500*ms)/ms); f.Timestamp != want || f.First != (i == 0) || f.Withheld || f.Resumed {
+		if want := uint32(1000 + 90*(captured-500*ms)/ms); f.Timestamp != want || f.First != (i == 0) ||
+			f.Withheld || f.Resumed {
 			t.Errorf("frame %d: %+v, want timestamp %d", i, f, want)
 		}
 	}

@@ -42,7 +42,8 @@ func FuzzEchoAnswer(f *testing.F) {
 				}
 			}
 		}
-		if len(b) == echoSize && b[0] == 0 && b[1] == 0 && string(b[8:]) == string(good[8:]) && slices.Contains([]uint16{66, 67, 69}, binary.BigEndian.Uint16(b[6:])) {
+		if len(b) == echoSize && b[0] == 0 && b[1] == 0 && string(b[8:]) == string(good[8:]) &&
+			slices.Contains([]uint16{66, 67, 69}, binary.BigEndian.Uint16(b[6:])) {
 			want = 1
 		}
 		if got != want {

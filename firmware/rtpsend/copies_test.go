@@ -143,11 +143,13 @@ func TestCopiesOfKeyFramesLeaveRoomForWhatIsAskedFor(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		got := r.Stats().Resends
-		asked, answered, octets := got.Asked-before.Asked, (got.Sent-before.Sent)-(got.Twice-before.Twice), got.Octets-before.Octets
+		asked, octets := got.Asked-before.Asked, got.Octets-before.Octets
+		answered := (got.Sent - before.Sent) - (got.Twice - before.Twice)
 		if asked != 33 || answered != asked {
 			t.Errorf("%d of %d requests answered: %+v", answered, asked, got)
 		}
-		if limit := uint64(DefaultBandwidth / 8 / 4 * 12); octets > limit || got.Limited == before.Limited || got.Twice < before.Twice+50 {
+		if limit := uint64(DefaultBandwidth / 8 / 4 * 12); octets > limit || got.Limited == before.Limited ||
+			got.Twice < before.Twice+50 {
 			t.Errorf("%+v: want copies, but at most %d octets sent again", got, limit)
 		}
 	})
@@ -236,7 +238,11 @@ func TestNothingLeavesTwiceIntoAQueueThatEchoesTellOf(t *testing.T) {
 			name string
 			took time.Duration
 			want uint64 // copies
-		}{{"no queue", 20 * time.Millisecond, 1}, {"a queue", 200 * time.Millisecond, 0}, {"none any more", 25 * time.Millisecond, 1}} {
+		}{
+			{"no queue", 20 * time.Millisecond, 1},
+			{"a queue", 200 * time.Millisecond, 0},
+			{"none any more", 25 * time.Millisecond, 1},
+		} {
 			before := r.Stats().Resends.Twice
 			r.frame(t, false, 1000)
 			echo(c.took)
@@ -257,7 +263,10 @@ func TestNothingLeavesTwiceIntoAQueueThatEchoesTellOf(t *testing.T) {
 // No number may be missing that was never on the wire.
 func TestCopiesUnderSRTPAreNotMissing(t *testing.T) {
 	path := &diary{}
-	r := newRigWith(t, Config{TransportID: 5, SRTP: testKeys(ProfileGCM, 1), Path: path, Unpaced: true, First: &First{SSRC: testSSRC, Sequence: 100}})
+	r := newRigWith(t, Config{
+		TransportID: 5, SRTP: testKeys(ProfileGCM, 1), Path: path, Unpaced: true,
+		First: &First{SSRC: testSSRC, Sequence: 100},
+	})
 	out := &tape{}
 	r.Sender.wire.conn = out
 	at := time.Hour
@@ -303,8 +312,10 @@ func TestCopiesUnderSRTPAreNotMissing(t *testing.T) {
 			missing++
 		}
 	}
-	if len(out.packets) != 7 || path.sent != 7 || missing != 1 || !strings.Contains(path.lines[len(path.lines)-1], ", 0 in flight") {
-		t.Errorf("%d packets, %d heard of, %d missing, want 7, 7 and 1, none in flight:\n%s", len(out.packets), path.sent, missing, strings.Join(path.lines, "\n"))
+	if len(out.packets) != 7 || path.sent != 7 || missing != 1 ||
+		!strings.Contains(path.lines[len(path.lines)-1], ", 0 in flight") {
+		t.Errorf("%d packets, %d heard of, %d missing, want 7, 7 and 1, none in flight:\n%s", len(out.packets),
+			path.sent, missing, strings.Join(path.lines, "\n"))
 	}
 }
 

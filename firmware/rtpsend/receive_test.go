@@ -45,8 +45,12 @@ func TestReceptionReportIsRead(t *testing.T) {
 		}))
 		synctest.Wait()
 		got := r.Stats()
-		want := Stats{Reports: 1, RTT: 25 * time.Millisecond, Loss: 0.25, Lost: -1, Jitter: 10 * time.Millisecond, HighestSequence: 0x1ffff}
-		if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(Stats{}, "Frames", "Packets", "Octets", "ReportsSent")); diff != "" {
+		want := Stats{
+			Reports: 1, RTT: 25 * time.Millisecond, Loss: 0.25, Lost: -1, Jitter: 10 * time.Millisecond,
+			HighestSequence: 0x1ffff,
+		}
+		sent := cmpopts.IgnoreFields(Stats{}, "Frames", "Packets", "Octets", "ReportsSent")
+		if diff := cmp.Diff(want, got, sent); diff != "" {
 			t.Errorf("want - got +\n%s", diff)
 		}
 	})
@@ -120,8 +124,10 @@ func TestFIRIsHeardOnceForEachNumber(t *testing.T) {
 }
 
 func TestRTCPThatIsNotOursToHearChangesNothing(t *testing.T) {
-	wish := []rtcp.Packet{reception(rtcp.ReceptionReport{SSRC: testSSRC, FractionLost: 255}), pli(testSSRC), fir(testSSRC, 1)}
-	ours := marshal(t, wish...)
+	requests := []rtcp.Packet{
+		reception(rtcp.ReceptionReport{SSRC: testSSRC, FractionLost: 255}), pli(testSSRC), fir(testSSRC, 1),
+	}
+	ours := marshal(t, requests...)
 	cut := func(b []byte, n int) []byte { return b[:len(b)-n] }
 	padded := marshal(t, pli(testSSRC), pli(testSSRC))
 	padded[0] |= 0x20
@@ -143,14 +149,20 @@ func TestRTCPThatIsNotOursToHearChangesNothing(t *testing.T) {
 		{"a PLI without SSRC", peer, []byte{0x81, 206, 0, 0}, Ignored{Malformed: 1}},
 		{"a FIR without entry", peer, []byte{0x84, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0}, Ignored{Malformed: 1}},
 		{"31 report blocks announced, none there", peer, []byte{0x9f, 201, 0, 1, 0, 0, 0, 1}, Ignored{Malformed: 1}},
-		{"another stream", peer, marshal(t, reception(rtcp.ReceptionReport{SSRC: 7}), pli(7), fir(7, 1)), Ignored{OtherSSRC: 3}},
-		{"a NACK for another stream", peer, marshal(t, &rtcp.TransportLayerNack{MediaSSRC: 7, Nacks: []rtcp.NackPair{{PacketID: 1}}}), Ignored{OtherSSRC: 1}},
-		{"a NACK that names no packet", peer, []byte{0x81, 205, 0, 2, 0, 0, 0, 1, 0x12, 0x34, 0x56, 0x78}, Ignored{Malformed: 1}},
+		{"another stream", peer, marshal(t, reception(rtcp.ReceptionReport{SSRC: 7}), pli(7), fir(7, 1)),
+			Ignored{OtherSSRC: 3}},
+		{"a NACK for another stream", peer,
+			marshal(t, &rtcp.TransportLayerNack{MediaSSRC: 7, Nacks: []rtcp.NackPair{{PacketID: 1}}}),
+			Ignored{OtherSSRC: 1}},
+		{"a NACK that names no packet", peer, []byte{0x81, 205, 0, 2, 0, 0, 0, 1, 0x12, 0x34, 0x56, 0x78},
+			Ignored{Malformed: 1}},
 		{"types that nobody asked for", peer, append(marshal(t, &rtcp.RapidResynchronizationRequest{MediaSSRC: testSSRC}),
 			0x8f, 206, 0, 3, 0, 0, 0, 1, 0, 0, 0, 0, 'G', 'O', 'O', 'G'), Ignored{OtherType: 2}},
 		{"an estimate for another stream", peer, marshal(t, remb(1e6, 7)), Ignored{OtherSSRC: 1}},
 		{"an estimate for no stream", peer, marshal(t, remb(1e6)), Ignored{OtherSSRC: 1}},
-		{"an estimate for two streams, one there", peer, []byte{0x8f, 206, 0, 5, 0, 0, 0, 1, 0, 0, 0, 0, 'R', 'E', 'M', 'B', 2, 0, 0, 9, 0x12, 0x34, 0x56, 0x78}, Ignored{Malformed: 1}},
+		{"an estimate for two streams, one there", peer, []byte{
+			0x8f, 206, 0, 5, 0, 0, 0, 1, 0, 0, 0, 0, 'R', 'E', 'M', 'B', 2, 0, 0, 9, 0x12, 0x34, 0x56, 0x78,
+		}, Ignored{Malformed: 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t)
@@ -165,7 +177,7 @@ func TestRTCPThatIsNotOursToHearChangesNothing(t *testing.T) {
 
 func TestFormsThatPeersReallySendAreHeard(t *testing.T) {
 	mapped := netip.AddrPortFrom(netip.AddrFrom16(peer.Addr().As16()), 9)
-	cname := &rtcp.SourceDescription{Chunks: []rtcp.SourceDescriptionChunk{{Source: 1, Items: []rtcp.SourceDescriptionItem{{Type: rtcp.SDESCNAME, Text: "x"}}}}}
+	cname := rtcp.NewCNAMESourceDescription(1, "x")
 	for _, c := range []struct {
 		name string
 		from netip.AddrPort

@@ -39,11 +39,13 @@ func (d *diary) Feedback(now, newest time.Duration, inFlight int) {
 }
 
 func (d *diary) Report(now time.Duration, loss float64, newest time.Duration, inFlight int, acked uint64) {
-	d.lines = append(d.lines, fmt.Sprintf("report of %v loss up to %v, %d in flight, %d acked", loss, newest-time.Hour, inFlight, acked))
+	d.lines = append(d.lines, fmt.Sprintf("report of %v loss up to %v, %d in flight, %d acked",
+		loss, newest-time.Hour, inFlight, acked))
 }
 
 func (d *diary) Echoed(now, sent time.Duration, before uint64, inFlight int) {
-	d.lines = append(d.lines, fmt.Sprintf("echo at %v of %v behind %d, %d in flight", now-time.Hour, sent-time.Hour, before, inFlight))
+	d.lines = append(d.lines, fmt.Sprintf("echo at %v of %v behind %d, %d in flight",
+		now-time.Hour, sent-time.Hour, before, inFlight))
 }
 
 func (d *diary) Missing(_, sent time.Duration) {
@@ -56,8 +58,11 @@ func (d *diary) Estimate(_ time.Duration, bitrate float64) {
 
 // told is feedback about packets from base on, arrivals in ms; below 0: did not arrive.
 func told(base uint16, arrivals ...int) *rtcp.TransportLayerCC {
-	p := &rtcp.TransportLayerCC{SenderSSRC: 1, MediaSSRC: testSSRC, BaseSequenceNumber: base, PacketStatusCount: uint16(len(arrivals)), ReferenceTime: 1000,
-		Header: rtcp.Header{Count: rtcp.FormatTCC, Type: rtcp.TypeTransportSpecificFeedback}}
+	p := &rtcp.TransportLayerCC{
+		SenderSSRC: 1, MediaSSRC: testSSRC, BaseSequenceNumber: base,
+		PacketStatusCount: uint16(len(arrivals)), ReferenceTime: 1000,
+		Header: rtcp.Header{Count: rtcp.FormatTCC, Type: rtcp.TypeTransportSpecificFeedback},
+	}
 	chunk := &rtcp.StatusVectorChunk{Type: rtcp.TypeTCCStatusVectorChunk, SymbolSize: rtcp.TypeTCCSymbolSizeTwoBit}
 	last := 0
 	for _, at := range arrivals {
@@ -123,12 +128,14 @@ func TestPathHearsWhenPacketsLeftArrivedOrDidNot(t *testing.T) {
 		r.feed(t, told(0, 40, 41, 150, 160)) // two are told already, one is not sent yet
 		r.feed(t, nack(65535))               // who tells of arrivals is not believed about lateness
 		synctest.Wait()
-		want = []string{fmt.Sprintf("10ms arrived %v, %d", base+41*time.Millisecond, size), "feedback up to 10ms, " + fmt.Sprint(2*size) + " in flight"}
+		want = []string{fmt.Sprintf("10ms arrived %v, %d", base+41*time.Millisecond, size),
+			"feedback up to 10ms, " + fmt.Sprint(2*size) + " in flight"}
 		want[1] = fmt.Sprintf("feedback up to 10ms, %d in flight", path.bytes-2*size-size*(path.sent-3))
 		if diff := cmp.Diff(want[:1], path.lines[:1]); diff != "" || len(path.lines) != 2 {
 			t.Errorf("%q: (-want +heard):\n%s", path.lines, diff)
 		}
-		if got := r.Stats(); got.TransportFeedback != 2 || got.Ignored.Malformed != 0 || path.payload != 3*1003 && path.payload < 3000 {
+		if got := r.Stats(); got.TransportFeedback != 2 || got.Ignored.Malformed != 0 ||
+			path.payload != 3*1003 && path.payload < 3000 {
 			t.Errorf("%+v, payload %d", got, path.payload)
 		}
 	})
@@ -147,7 +154,8 @@ func TestPathHearsReportsAndRequestsWithoutTransportFeedback(t *testing.T) {
 		r.feed(t, nack(65535), nack(65535), nack(77)) // 77 was never sent
 		r.feed(t, reception(rtcp.ReceptionReport{SSRC: testSSRC, FractionLost: 64, LastSequenceNumber: 1 << 16}))
 		synctest.Wait()
-		want := []string{"10ms is missing", fmt.Sprintf("report of 0.25 loss up to 20ms, %d in flight, %d acked", size, 3*size)}
+		want := []string{"10ms is missing", fmt.Sprintf("report of 0.25 loss up to 20ms, %d in flight, %d acked",
+			size, 3*size)}
 		if diff := cmp.Diff(want, path.lines); diff != "" {
 			t.Errorf("(-want +heard):\n%s", diff)
 		}
@@ -256,7 +264,10 @@ func TestTransportFeedbackNobodyAskedForIsIgnored(t *testing.T) {
 
 func TestSDPTellsOfTheExtensions(t *testing.T) {
 	r := newRigWith(t, Config{TransportID: 5, CaptureTimeID: 4})
-	for _, want := range []string{"RTP/AVPF 96\r\n", "a=extmap:5 " + packet.TransportURI + "\r\n", "a=rtcp-fb:96 transport-cc\r\n", "a=extmap:4 " + packet.CaptureTimeURI + "\r\n"} {
+	for _, want := range []string{
+		"RTP/AVPF 96\r\n", "a=extmap:5 " + packet.TransportURI + "\r\n",
+		"a=rtcp-fb:96 transport-cc\r\n", "a=extmap:4 " + packet.CaptureTimeURI + "\r\n",
+	} {
 		if !strings.Contains(r.SDP(), want) {
 			t.Errorf("SDP lacks %q:\n%s", want, r.SDP())
 		}
