@@ -235,7 +235,7 @@ func (r benchResult) check(t *testing.T, version string) {
 }
 
 func TestBoardMeasuresItselfOnceAndStreamsInVM(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	b := newBoardBench(t)
 	first, second := filepath.Join(b.dir, "first.json"), filepath.Join(b.dir, "second.json")

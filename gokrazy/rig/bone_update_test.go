@@ -258,7 +258,7 @@ func TestBoneGoesFromRootAToBAndBackThroughUBootInVM(t *testing.T) {
 	entries := readRoot(t, builtBone(t))
 	image := copyWithRoot(t, rootWithPassword(t, entries, "first"))
 	loaders := beforePartitions(t, image)
-	ctx, cancel := context.WithTimeout(context.Background(), 6*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
 	u := startUpdatedBone(ctx, t, image)
 	u.streams(ctx, t, "vda2", "first")

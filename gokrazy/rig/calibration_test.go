@@ -4,6 +4,7 @@
 package rig
 
 import (
+	"context"
 	"fmt"
 	"regexp"
 	"slices"
@@ -53,6 +54,25 @@ func (g *rig) calibrate(t *testing.T) calibration {
 	}
 	t.Fatal("the console has no line of the kernel about process 1")
 	return 1
+}
+
+// calibrateByOurClock waits until the board's kernel starts process 1 and compares the time since
+// its first line with the reference. It is for a guest whose own clock counts instructions.
+func (g *rig) calibrateByOurClock(ctx context.Context, t *testing.T, reference time.Duration) calibration {
+	t.Helper()
+	first, err := g.WaitLine(ctx, regexp.MustCompile(`Booting Linux on physical CPU`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, err := g.WaitLine(ctx, processOne)
+	if err != nil {
+		t.Fatal(err)
+	}
+	took := last.At.Sub(first.At)
+	c := calibrated(took, reference)
+	t.Logf("FIGURE %s: calibration: the kernel took %.2f s to process 1 by this machine's clock, %v here: "+
+		"limits on time are scaled by %.2f", g.board, took.Seconds(), reference, float64(c))
+	return c
 }
 
 func calibrated(took, reference time.Duration) calibration {

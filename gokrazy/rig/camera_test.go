@@ -132,7 +132,7 @@ type guestVM struct {
 
 func (g *guestVM) wait(pattern string) vm.Line {
 	g.t.Helper()
-	ctx, cancel := context.WithTimeout(g.ctx, 40*time.Second)
+	ctx, cancel := context.WithTimeout(g.ctx, 3*time.Minute)
 	defer cancel()
 	line, err := g.WaitLine(ctx, regexp.MustCompile(pattern))
 	if err != nil {
@@ -177,7 +177,7 @@ func (g *guestVM) buffers(n int) sentBuffer {
 func TestGuestSeesEveryByteOfTheVirtualCameraInVM(t *testing.T) {
 	need.Tools(t, "qemu-system-aarch64", "mksquashfs")
 	image := guestCard(t, strings.Join(uvcModules, ",")+" 320x240,640x480,1280x720,640x480")
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	source := &recorder{Source: virtualcam.NewPattern(), sent: map[string]sentBuffer{}}
 	camera := virtualcam.New(source)

@@ -40,7 +40,7 @@ func TestDemoStreamsUntilCtrlCAndLeavesNothingBehindInVM(t *testing.T) {
 	group := -cmd.Process.Pid
 	defer func() { _ = syscall.Kill(group, syscall.SIGKILL) }()
 	// a changed tree is built first
-	limit := time.AfterFunc(4*time.Minute, func() { _ = syscall.Kill(group, syscall.SIGKILL) })
+	limit := time.AfterFunc(10*time.Minute, func() { _ = syscall.Kill(group, syscall.SIGKILL) })
 	defer limit.Stop()
 	var seconds []string
 	var ended time.Time

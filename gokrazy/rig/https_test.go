@@ -105,7 +105,7 @@ func startStrictDesk(t *testing.T, certificate tls.Certificate) *strictDesk {
 func TestBoardWithoutAClockStreamsOverHTTPSOnceGrantedInVM(t *testing.T) {
 	image := builtImage(t)
 	need.Tools(t, "qemu-system-aarch64")
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
 	defer cancel()
 	certificate, ca := youngCertificate(t)
 	desk := startStrictDesk(t, certificate)

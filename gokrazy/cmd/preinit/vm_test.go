@@ -26,7 +26,7 @@ import (
 func boot(t *testing.T, stop func(line string) bool, args ...string) []string {
 	t.Helper()
 	kernel, initrd, arguments := bootFiles(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // 10 s where nothing else runs
 	defer cancel()
 	b := exec.CommandContext(ctx, "qemu-system-arm", slices.Concat([]string{
 		"-M", "virt,highmem=off", "-cpu", "cortex-a7", "-smp", "1", "-m", "512", "-nodefaults", "-no-user-config",
