@@ -38,20 +38,5 @@ func (r Result) String() string {
 		fmt.Sprint(r.Feedback.NACKs), fmt.Sprint(r.Feedback.PLIs), fmt.Sprintf("%.0f", r.Rate/1000), over, back)
 }
 
-// describeRun says the same in words.
-func (r Result) describeRun() string {
-	s := fmt.Sprintf("%s, %s, seed %d: %.1f %% of %d pictures decoded, %.1f %% intact, ",
-		r.Scenario, r.Sender, r.Seed, 100*r.ShownShare(), r.Sent, 100*r.IntactShare())
-	s += fmt.Sprintf("delay p50 %.0f p95 %.0f max %.0f ms, age p95 %.0f ms, longest freeze %.0f ms, ",
-		1000*r.P50, 1000*r.P95, 1000*r.Max, 1000*r.Age95, 1000*r.Freeze)
-	s += fmt.Sprintf("%d key frames, %d of %d packets lost, %d sent again, %.0f kbit/s",
-		r.Keys, r.Lost, r.Packets, r.Resends, r.Rate/1000)
-	if b := r.Bottleneck; b != nil {
-		s += fmt.Sprintf(", queue over 300 ms for %.1f s, back at 90 %% of %.0f kbit/s after %.1f s",
-			b.Over, b.Before/1000, b.Back)
-	}
-	return s
-}
-
 // WriteJSON writes one line for the result, series included.
 func (r Result) WriteJSON(w io.Writer) error { return json.NewEncoder(w).Encode(r) }

@@ -26,7 +26,7 @@ func FuzzRoundTrip(f *testing.F) {
 			parts := payloads(p, frame)
 			for i, b := range parts {
 				n := len(packets)
-				packets = append(packets, packet{seq: first + uint16(n), ts: uint32(p.PictureID()), marker: i == len(parts)-1, data: b})
+				packets = append(packets, packet{seq: first + uint16(n), ts: uint32(p.pictureID), marker: i == len(parts)-1, data: b})
 			}
 		}
 		dropped := 0

@@ -57,6 +57,3 @@ func (p *Packetizer) Next(dst []byte) (n int, last bool) {
 	p.rest, p.start = p.rest[size:], false
 	return descriptorSize + size, len(p.rest) == 0
 }
-
-// PictureID is the number of the frame that was started last.
-func (p *Packetizer) PictureID() uint16 { return p.pictureID }

@@ -92,8 +92,8 @@ func TestPictureIDCountsFramesAndWrapsAt15Bits(t *testing.T) {
 			if _, err := v.Unmarshal(b); err != nil {
 				t.Fatal(err)
 			}
-			if v.PictureID != want || p.PictureID() != want {
-				t.Errorf("packet %d: PictureID %#x and %#x, want %#x", i, v.PictureID, p.PictureID(), want)
+			if v.PictureID != want || p.pictureID != want {
+				t.Errorf("packet %d: PictureID %#x and %#x, want %#x", i, v.PictureID, p.pictureID, want)
 			}
 		}
 		if got := payloads(p, nil); len(got) != 0 {
