@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/firmware/rtpsend/udp"
 )
 
@@ -164,9 +165,7 @@ func TestHostThatNeverAnswersIsSeldomAsked(t *testing.T) {
 }
 
 func TestKernelAnswersEchoesAcrossTheLink(t *testing.T) {
-	if os.Geteuid() != 0 {
-		lacking(t, "root, for network namespaces")
-	}
+	need.Root(t, "for network namespaces")
 	for _, c := range []struct {
 		name, sender, receiver string
 		group                  string // net.ipv4.ping_group_range

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
 	"github.com/krazycam/krazycam/firmware/rtpsend/udp"
 )
@@ -49,7 +50,7 @@ func sums(t *testing.T, path string) (out []string) {
 }
 
 func TestFFmpegDecodesEveryFrameBitExactAndTsharkFindsNoFault(t *testing.T) {
-	need(t, "ffmpeg", "dumpcap", "tshark")
+	need.Tools(t, "ffmpeg", "dumpcap", "tshark")
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
 	path, frames := clip(t)
@@ -93,7 +94,7 @@ func TestFFmpegDecodesEveryFrameBitExactAndTsharkFindsNoFault(t *testing.T) {
 	}
 	t.Run("tshark", func(t *testing.T) {
 		if stopCapture == nil {
-			lacking(t, "root to record the link: run the tests as root")
+			need.Missing(t, "root to record the link: run the tests as root")
 		}
 		checkCapture(t, l, at("x.pcapng"), stats)
 	})
@@ -137,7 +138,7 @@ func checkCapture(t *testing.T, l *link, file string, stats Stats) {
 }
 
 func TestGStreamerDecodesEveryFrameAndIsHeard(t *testing.T) {
-	need(t, "ffmpeg", "gst-launch-1.0")
+	need.Tools(t, "ffmpeg", "gst-launch-1.0")
 	_, frames := clip(t)
 	l := newLink(t)
 	s := l.open(t)

@@ -10,15 +10,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
 	"github.com/krazycam/krazycam/firmware/rtpsend/session"
 )
 
 func TestGStreamerDecodesEveryFrameOverIPv6AndReadsTheCaptureTime(t *testing.T) {
-	need(t, "ffmpeg", "gst-launch-1.0", "ip")
-	if os.Geteuid() != 0 {
-		lacking(t, "root, for network namespaces")
-	}
+	need.Tools(t, "ffmpeg", "gst-launch-1.0", "ip")
+	need.Root(t, "for network namespaces")
 	_, frames := clip(t)
 	l := newLinkOf(t, "fd77::1", "fd77::2")
 	s := l.openWith(t, Config{CaptureTimeID: 1})

@@ -19,25 +19,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/krazycam/krazycam/farend/need"
 )
-
-// need skips without a tool, or fails where nothing may be skipped.
-func need(t *testing.T, tools ...string) {
-	t.Helper()
-	for _, tool := range tools {
-		if _, err := exec.LookPath(tool); err != nil {
-			lacking(t, tool+": install with scripts/setup")
-		}
-	}
-}
-
-func lacking(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("KRAZYCAM_REQUIRE_ALL") != "" {
-		t.Fatal("needs " + what)
-	}
-	t.Skip("needs " + what)
-}
 
 // run runs a command to its end and returns its standard output.
 func run(t *testing.T, c *exec.Cmd) string {
@@ -98,7 +82,7 @@ func newLinkOf(t *testing.T, sender, receiver string) *link {
 		l.rtcp, l.back = l.rtp+1, l.back+1
 		return l
 	}
-	need(t, "ip")
+	need.Tools(t, "ip")
 	id := os.Getpid()
 	l := &link{
 		senderSpace: fmt.Sprintf("kcs-%d", id), receiverSpace: fmt.Sprintf("kcr-%d", id),

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/krazycam/krazycam/farend/need"
 )
 
 // lose drops percent of all packets that come to these ends of the link.
@@ -124,10 +126,8 @@ func (l *link) rtxbin() *exec.Cmd {
 }
 
 func TestGStreamerHealsLossByRTX(t *testing.T) {
-	need(t, "ffmpeg", "gst-launch-1.0", "nft", "ip")
-	if os.Geteuid() != 0 {
-		lacking(t, "root, for network namespaces")
-	}
+	need.Tools(t, "ffmpeg", "gst-launch-1.0", "nft", "ip")
+	need.Root(t, "for network namespaces")
 	_, frames := clip(t)
 	got := loseByRTX(t, frames)
 	if got.lag > away {
@@ -164,10 +164,8 @@ func loseByRTX(t *testing.T, frames [][]byte) (got lossy) {
 }
 
 func TestGStreamerHealsFivePercentLossByNACK(t *testing.T) {
-	need(t, "ffmpeg", "gst-launch-1.0", "nft", "ip")
-	if os.Geteuid() != 0 {
-		lacking(t, "root, for network namespaces")
-	}
+	need.Tools(t, "ffmpeg", "gst-launch-1.0", "nft", "ip")
+	need.Root(t, "for network namespaces")
 	_, frames := clip(t)
 	runs, clean, length, least := 1, 7*time.Second, 14*time.Second, 0.96 // of 420 frames, one hole is 0.2 %
 	if os.Getenv("KRAZYCAM_LONG") != "" {

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/krazycam/krazycam/farend/need"
 )
 
 // decodes counts what GStreamer's fakesink says of decoded frames.
@@ -91,7 +93,7 @@ func outage() time.Duration {
 }
 
 func TestStreamIsBackAfterGStreamerRestarted(t *testing.T) {
-	need(t, "ffmpeg", "gst-launch-1.0", "ip")
+	need.Tools(t, "ffmpeg", "gst-launch-1.0", "ip")
 	_, frames := clip(t)
 	l := newLink(t)
 	s := l.open(t)

@@ -3,13 +3,13 @@
 package rtpsend
 
 import (
-	"os"
 	"os/exec"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/firmware/rtpsend/udp"
 )
 
@@ -64,10 +64,8 @@ func TestPayloadLeavesRoomForWhatIsAdded(t *testing.T) {
 }
 
 func TestNarrowRouteIsKnownToTheSocket(t *testing.T) {
-	need(t, "ip")
-	if os.Geteuid() != 0 {
-		lacking(t, "root, for a network namespace")
-	}
+	need.Tools(t, "ip")
+	need.Root(t, "for a network namespace")
 	l := newLink(t)
 	run(t, exec.Command("ip", "-n", l.senderSpace, "link", "set", "va", "mtu", "1300"))
 	s := l.open(t)

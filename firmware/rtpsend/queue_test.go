@@ -3,19 +3,18 @@
 package rtpsend
 
 import (
-	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/krazycam/krazycam/farend/need"
 )
 
 func TestLittleWaitsForASlowLinkOfThisMachine(t *testing.T) {
-	need(t, "ip", "tc")
-	if os.Geteuid() != 0 {
-		lacking(t, "root, for network namespaces")
-	}
+	need.Tools(t, "ip", "tc")
+	need.Root(t, "for network namespaces")
 	l := newLink(t)
 	const rate, bandwidth = 300_000, 600_000 // bit/s of the link and of the stream
 	run(t, exec.Command("tc", "-n", l.senderSpace, "qdisc", "replace", "dev", "va", "root", "tbf", "rate",

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/krazycam/krazycam/farend/need"
 )
 
 // srtpbin is GStreamer's receiver with the keys k.
@@ -33,7 +35,7 @@ func (l *link) srtpbin(k *Keys) []string {
 }
 
 func TestGStreamerReadsSRTPAndAnswersInSRTCP(t *testing.T) {
-	need(t, "ffmpeg", "gst-launch-1.0")
+	need.Tools(t, "ffmpeg", "gst-launch-1.0")
 	_, frames := clip(t)
 	for _, profile := range []string{ProfileCM, ProfileGCM} {
 		t.Run(profile, func(t *testing.T) {
