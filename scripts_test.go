@@ -107,7 +107,8 @@ func TestSuiteRepeatsWhatFailedOnceAndNamesItAsFlaky(t *testing.T) {
 	out, folder, err := runSuite(t, "go_test a -- ./once ./panics; measure b mkdir c; measure d test -d e || mkdir e")
 	for _, want := range []string{
 		"once more, alone: example.com/suite/once TestFailsOnce\n", "once more, alone: example.com/suite/panics -\n",
-		"once: --- SKIP: TestSkips", "flaky: example.com/suite/once TestFailsOnce\n", "flaky: example.com/suite/panics -\n", "step: ",
+		"once: --- SKIP: TestSkips", "flaky: example.com/suite/once TestFailsOnce\n",
+		"flaky: example.com/suite/panics -\n", "step: ",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in the output", want)
@@ -117,7 +118,8 @@ func TestSuiteRepeatsWhatFailedOnceAndNamesItAsFlaky(t *testing.T) {
 	if err == nil || !strings.HasSuffix(out, "\n5 passed, 1 failed, 1 skipped\n") {
 		t.Errorf("err = %v, want an exit code and 5 passed, 1 failed, 1 skipped at the end", err)
 	}
-	if figures, err := os.ReadFile(filepath.Join(folder, "out/test/figures.txt")); err != nil || string(figures) != "7 of the test behind\n" {
+	if figures, err := os.ReadFile(filepath.Join(folder, "out/test/figures.txt")); err != nil ||
+		string(figures) != "7 of the test behind\n" {
 		t.Errorf("figures.txt = %q, %v, want the figure of the test behind the panic", figures, err)
 	}
 	if t.Failed() {
@@ -135,7 +137,8 @@ func TestSuiteFailsWithTestsThatFailOrDoNotBuild(t *testing.T) {
 
 func TestSuiteFailsWithMoreThanThreeFlakyTests(t *testing.T) {
 	need.Tools(t, "bash", "jq")
-	const onceEach = `once() { [ -e "$1" ] || { touch "$1"; return 1; }; }; for n in 1 2 3 4; do measure "m$n" once "$n"; done`
+	const onceEach = `once() { [ -e "$1" ] || { touch "$1"; return 1; }; }
+for n in 1 2 3 4; do measure "m$n" once "$n"; done`
 	out, _, err := runSuite(t, onceEach)
 	if err == nil || !strings.HasSuffix(out, "FAIL: 4 flaky tests, 3 at most\n4 passed, 1 failed, 0 skipped\n") {
 		t.Errorf("err = %v, want an exit code and 4 passed, 1 failed:\n%s", err, out)
@@ -167,7 +170,8 @@ func contributingCommands(t *testing.T) (commands []string) {
 func TestContributingsCommandsWork(t *testing.T) {
 	need.Tools(t, "bash")
 	commands := contributingCommands(t)
-	if !slices.Contains(commands, "scripts/test") || !slices.Contains(commands, "scripts/test --quick") || len(commands) < 6 {
+	if !slices.Contains(commands, "scripts/test") || !slices.Contains(commands, "scripts/test --quick") ||
+		len(commands) < 6 {
 		t.Fatalf("commands of CONTRIBUTING.md: %q", commands)
 	}
 	script := "set -e\n"

@@ -140,7 +140,8 @@ func TestDeviceSpeaksToPersonsAndPrograms(t *testing.T) {
 	d.Offers = []Offer{{pixfmt.YUYV,
 		[]Size{{Width: 640, Height: 480, MinWidth: 640, MinHeight: 480, Intervals: []time.Duration{time.Second}}}}}
 	b, err := json.Marshal(d)
-	want := `{"path":"/dev/video0","name":"Cam","bus":"usb-1","driver":"uvcvideo","formats":[{"format":"YUYV","sizes":[` +
+	want := `{"path":"/dev/video0","name":"Cam","bus":"usb-1","driver":"uvcvideo",` +
+		`"formats":[{"format":"YUYV","sizes":[` +
 		`{"width":640,"height":480,"min_width":640,"min_height":480,"intervals_ns":[1000000000]}]}]}`
 	if string(b) != want || err != nil {
 		t.Errorf("Marshal = %s, %v, want %s", b, err, want)

@@ -45,11 +45,12 @@ func recommend(rows []Row, fps int) *Row {
 func (r Report) advice() string {
 	if r.Recommended == nil {
 		fastest := slices.MaxFunc(r.Rows, func(a, b Row) int { return cmp.Compare(a.FPS, b.FPS) })
-		return fmt.Sprintf("recommended: nothing here keeps up with %d fps; %v speed %d threads %d would with %d", r.FPS,
-			fastest.Size, fastest.Speed, fastest.Threads, max(1, int(maxLoad*fastest.FPS)))
+		return fmt.Sprintf("recommended: nothing here keeps up with %d fps; %v speed %d threads %d would with %d",
+			r.FPS, fastest.Size, fastest.Speed, fastest.Threads, max(1, int(maxLoad*fastest.FPS)))
 	}
 	b := r.Recommended
-	return fmt.Sprintf("recommended: %v at %d fps, speed %d, threads %d: a picture takes %.0f %% of its time, p99 %.0f %%",
+	return fmt.Sprintf("recommended: %v at %d fps, speed %d, threads %d: "+
+		"a picture takes %.0f %% of its time, p99 %.0f %%",
 		b.Size, r.FPS, b.Speed, b.Threads, 100*float64(r.FPS)/b.FPS, b.Latency.P99*float64(r.FPS)/10)
 }
 

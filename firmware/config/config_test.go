@@ -84,7 +84,8 @@ func TestParseNamesKeyFileAndLine(t *testing.T) {
 		{"a format nobody knows", `{"camera": {"format": "H264"}}`, `camera.format: "H264" must be one of`},
 		{"controls as a list", `{"camera": {"controls": []}}`,
 			`f:1: camera.controls: must be an object, such as {"brightness": 128}`},
-		{"half a control", `{"camera": {"controls": {"gain": 0.5}}}`, `f:1: camera.controls: gain: must be a whole number`},
+		{"half a control", `{"camera": {"controls": {"gain": 0.5}}}`,
+			`f:1: camera.controls: gain: must be a whole number`},
 		{"a control of 33 bits", `{"camera": {"controls": {"gain": 4294967296}}}`,
 			`gain: must be a whole number of at most 32 bits`},
 		{"a control as text", `{"camera": {"controls": {"gain": "high"}}}`, `gain: must be a whole number`},
@@ -112,11 +113,13 @@ func TestParseNamesKeyFileAndLine(t *testing.T) {
 		{"text for a list", `{"time": {"ntp": "pool.ntp.org"}}`, `time.ntp: must be a list`},
 		{"a list in a list", `{"time": {"ntp": [[]]}}`, `time.ntp: a list holds plain values only`},
 		{"an option instead of a host", `{"time": {"ntp": ["-x"]}}`, `time.ntp: "-x" must be a host name`},
-		{"a range that is none", `{"gateway": {"allowed-receivers": ["10.0.0.0/33"]}}`, `"10.0.0.0/33" must be an address`},
+		{"a range that is none", `{"gateway": {"allowed-receivers": ["10.0.0.0/33"]}}`,
+			`"10.0.0.0/33" must be an address`},
 		{"a CA that is no PEM", `{"gateway": {"ca": "/etc/ca.pem"}}`, `gateway.ca: must be PEM text`},
 		{"a private key as CA", `{"gateway": {"ca": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"}}`,
 			`not a certificate`},
-		{"a level nobody knows", `{"log": {"level": "loud"}}`, `log.level: "loud" must be one of debug, info, warn, error`},
+		{"a level nobody knows", `{"log": {"level": "loud"}}`,
+			`log.level: "loud" must be one of debug, info, warn, error`},
 		{"nothing at all", " \n ", `f:1: empty: write at least {}`},
 		{"a file cut short", "{\"log\":\n{\"level\": \"info\"\n\n", `f:2: log: not JSON: the file ends too early`},
 		{"a missing comma", "{\"log\": {}\n\n\"time\": {}}", `f:3: not JSON:`},
@@ -264,12 +267,14 @@ func TestLoadBoardReadsTheFileOverTheImagesDefaults(t *testing.T) {
 			image, file("a.json", `{"stream": {"fps": 15}}`), 15, 300_000, false},
 		{"no file: the image's", image, filepath.Join(dir, "gone.json"), 10, 300_000, true},
 		{"a broken file: the image's", image, file("b.json", `{"stream": {"fps": 0}}`), 10, 300_000, true},
-		{"an image without any", filepath.Join(dir, "gone.json"), file("c.json", `{"stream": {"fps": 15}}`), 15, 0, false},
+		{"an image without any", filepath.Join(dir, "gone.json"), file("c.json", `{"stream": {"fps": 15}}`), 15, 0,
+			false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := LoadBoard(c.defaults, c.path)
 			if got.Stream.FPS != c.fps || got.Stream.Bitrate != c.rate || (err != nil) != c.fails {
-				t.Errorf("LoadBoard = %d fps, %v, %v; want %d fps, %v", got.Stream.FPS, got.Stream.Bitrate, err, c.fps, c.rate)
+				t.Errorf("LoadBoard = %d fps, %v, %v; want %d fps, %v", got.Stream.FPS, got.Stream.Bitrate, err, c.fps,
+					c.rate)
 			}
 		})
 	}

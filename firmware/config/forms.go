@@ -29,7 +29,8 @@ var (
 		hint: "CAMERA", words: "one line of at most 255 bytes", quiet: true, check: matches(isLine),
 	}
 	keyForm = form{
-		hint: "KEY", words: "at most 1024 bytes without spaces or control characters", quiet: true, check: matches(isKey),
+		hint: "KEY", words: "at most 1024 bytes without spaces or control characters", quiet: true,
+		check: matches(isKey),
 	}
 	urlForm      = form{hint: "URL", words: "a URL such as https://gateway.example/api", check: checkURL}
 	hostPortForm = form{hint: "HOST:PORT", words: "HOST:PORT, such as 192.168.1.5:5004", check: matches(isHostPort)}
@@ -89,7 +90,8 @@ func isHost(s string) bool {
 		return true
 	}
 	odd := func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '.' || r == '_')
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+		return !(letter || r >= '0' && r <= '9' || r == '-' || r == '.' || r == '_')
 	}
 	return s != "" && len(s) <= 253 && s[0] != '-' && !strings.ContainsFunc(s, odd)
 }

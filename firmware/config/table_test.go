@@ -58,7 +58,8 @@ func tables() string {
 			if s.Notes != "" {
 				about += ". " + strings.ToUpper(s.Notes[:1]) + s.Notes[1:]
 			}
-			cells := []string{section.Name + "." + s.Key, flagCell(section, s), typeCell(s.Value.Type), about, s.DefaultText()}
+			cells := []string{section.Name + "." + s.Key, flagCell(section, s), typeCell(s.Value.Type), about,
+				s.DefaultText()}
 			fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | "))
 		}
 	}
@@ -122,7 +123,8 @@ func TestSettingsCanBeShownInHelpAndForms(t *testing.T) {
 		for _, s := range section.Settings {
 			name := section.Name + "." + s.Key
 			if s.Help == "" || len(s.Help) > 100 || s.Value.Form == "" {
-				t.Errorf("%s: help %q, form %q: want a line of at most 100 bytes, and words", name, s.Help, s.Value.Form)
+				t.Errorf("%s: help %q, form %q: want a line of at most 100 bytes, and words", name, s.Help,
+					s.Value.Form)
 			}
 			if noHint := s.Value.Kind == Switch || s.Value.Kind == Object; (s.Value.Hint == "") != noHint {
 				t.Errorf("%s: hint %q does not fit its kind", name, s.Value.Hint)
@@ -165,7 +167,8 @@ func TestSettingsTakeBackWhatTheyShow(t *testing.T) {
 	}
 	for i, section := range to {
 		for j, s := range section.Settings {
-			if nothing := new(Config).Sections()[i].Settings[j].Value; nothing.Kind == Number && nothing.String() != "" {
+			nothing := new(Config).Sections()[i].Settings[j].Value
+			if nothing.Kind == Number && nothing.String() != "" {
 				t.Errorf("%s.%s shows %q where nothing was said", section.Name, s.Key, nothing)
 			}
 		}

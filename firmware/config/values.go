@@ -137,7 +137,8 @@ func level(to *slog.Level) Value {
 
 // number takes a whole number; 0 stands for "not said".
 func number(to *int, low, high int) Value {
-	t := Type{Kind: Number, Hint: "N", Form: fmt.Sprintf("a whole number from %d to %d", low, high), Low: low, High: high}
+	t := Type{Kind: Number, Hint: "N", Form: fmt.Sprintf("a whole number from %d to %d", low, high), Low: low,
+		High: high}
 	take := func(value any) error {
 		n, ok := value.(json.Number)
 		i, err := strconv.Atoi(n.String())

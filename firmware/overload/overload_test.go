@@ -52,12 +52,15 @@ func TestLadderIsWalkedAsTheBoardAllows(t *testing.T) {
 		{"90 percent halves the rate once two seconds after the start showed it", []spell{{time.Hour, 30 * ms, 40}},
 			[][3]int{{7, 2, 1}}},
 		{"twice too slow goes to a third at once", []spell{{time.Hour, 70 * ms, 40}}, [][3]int{{7, 3, 1}}},
-		{"four times too slow takes half the size, half the rate", []spell{{time.Hour, 140 * ms, 40}}, [][3]int{{7, 2, 2}}},
-		{"a hopeless board goes to the end and stays there", []spell{{time.Hour, 5 * time.Second, 40}}, [][3]int{{7, 3, 4}}},
+		{"four times too slow takes half the size, half the rate", []spell{{time.Hour, 140 * ms, 40}},
+			[][3]int{{7, 2, 2}}},
+		{"a hopeless board goes to the end and stays there", []spell{{time.Hour, 5 * time.Second, 40}},
+			[][3]int{{7, 3, 4}}},
 		{"a busy minute costs 40 s of half the rate", []spell{{time.Minute, 30 * ms, 40}, {time.Hour, 10 * ms, 40}},
 			[][3]int{{7, 2, 1}, {60, 1, 1}}},
 		{"what would be too much above is not tried",
-			[]spell{{20 * time.Second, 30 * ms, 40}, {5 * time.Hour, 28200 * time.Microsecond, 40}}, [][3]int{{7, 2, 1}}},
+			[]spell{{20 * time.Second, 30 * ms, 40}, {5 * time.Hour, 28200 * time.Microsecond, 40}},
+			[][3]int{{7, 2, 1}}},
 		{"several rungs are climbed one at a time", []spell{{10 * time.Second, 70 * ms, 40}, {time.Hour, 10 * ms, 40}},
 			[][3]int{{7, 3, 1}, {47, 2, 1}, {88, 1, 1}}},
 		{"a bitrate that is too small halves the rate after five seconds",
@@ -125,7 +128,9 @@ func TestCameraThatSlowsInTheDarkIsNoOverload(t *testing.T) {
 }
 
 func TestSmallPicturesAreNotShrunkToNothing(t *testing.T) {
-	for _, c := range []struct{ width, height, shrink int }{{1280, 720, 4}, {640, 480, 4}, {320, 240, 2}, {160, 120, 1}} {
+	for _, c := range []struct{ width, height, shrink int }{
+		{1280, 720, 4}, {640, 480, 4}, {320, 240, 2}, {160, 120, 1},
+	} {
 		o := New(time.Second/30, c.width, c.height)
 		replay(o, []spell{{time.Minute, time.Minute, 40}})
 		if got := o.Rung().Shrink; got != c.shrink {

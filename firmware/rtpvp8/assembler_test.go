@@ -57,18 +57,30 @@ func TestFramesComeBackWhateverHappensOnTheWay(t *testing.T) {
 		order   []int // of 4 frames with 3 packets each
 		want    got
 	}{
-		{"in order", 1, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, got{Frames: []int{0, 1, 2, 3}, Counters: Counters{Frames: 4}}},
-		{"overtaking inside a frame", 4, []int{0, 2, 1, 5, 4, 3, 6, 7, 8, 9, 10, 11}, got{Frames: []int{0, 1, 2, 3}, Counters: Counters{Frames: 4}}},
-		{"overtaking across frames", 4, []int{0, 1, 3, 2, 4, 6, 5, 7, 9, 8, 10, 11}, got{Frames: []int{0, 1, 2, 3}, Counters: Counters{Frames: 4}}},
-		{"every packet twice", 4, []int{0, 0, 1, 2, 1, 3, 5, 5, 4, 6, 7, 8, 9, 10, 11, 11}, got{Frames: []int{0, 1, 2, 3}, Counters: Counters{Frames: 4, Late: 4}}},
-		{"too late is lost", 1, []int{0, 1, 2, 3, 5, 4, 6, 7, 8, 9, 10, 11}, got{Frames: []int{0, 2, 3}, Damaged: 2, Counters: Counters{Frames: 3, Lost: 1, Missing: 1, Late: 1}, Waits: true}},
-		{"the last packet of a frame lost", 1, []int{0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11}, got{Frames: []int{0, 2, 3}, Damaged: 2, Counters: Counters{Frames: 3, Lost: 1, Missing: 1}, Waits: true}},
-		{"the first packet of a frame lost", 1, []int{0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11}, got{Frames: []int{0, 2, 3}, Damaged: 2, Counters: Counters{Frames: 3, Lost: 1, Missing: 1}, Waits: true}},
-		{"two whole frames lost", 1, []int{0, 1, 2, 9, 10, 11}, got{Frames: []int{0, 3}, Damaged: 1, Counters: Counters{Frames: 2, Lost: 2, Missing: 6}, Waits: true}},
-		{"parts of two frames lost in one gap", 1, []int{0, 1, 2, 3, 8, 9, 10, 11}, got{Frames: []int{0, 3}, Damaged: 1, Counters: Counters{Frames: 2, Lost: 2, Missing: 4}, Waits: true}},
-		{"the key frame lost", 1, []int{0, 2, 3, 4, 5}, got{Frames: []int{1}, Damaged: 1, Counters: Counters{Frames: 1, Lost: 1, Missing: 1}, Waits: true}},
+		{"in order", 1, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11},
+			got{Frames: []int{0, 1, 2, 3}, Counters: Counters{Frames: 4}}},
+		{"overtaking inside a frame", 4, []int{0, 2, 1, 5, 4, 3, 6, 7, 8, 9, 10, 11},
+			got{Frames: []int{0, 1, 2, 3}, Counters: Counters{Frames: 4}}},
+		{"overtaking across frames", 4, []int{0, 1, 3, 2, 4, 6, 5, 7, 9, 8, 10, 11},
+			got{Frames: []int{0, 1, 2, 3}, Counters: Counters{Frames: 4}}},
+		{"every packet twice", 4, []int{0, 0, 1, 2, 1, 3, 5, 5, 4, 6, 7, 8, 9, 10, 11, 11},
+			got{Frames: []int{0, 1, 2, 3}, Counters: Counters{Frames: 4, Late: 4}}},
+		{"too late is lost", 1, []int{0, 1, 2, 3, 5, 4, 6, 7, 8, 9, 10, 11},
+			got{Frames: []int{0, 2, 3}, Damaged: 2, Counters: Counters{Frames: 3, Lost: 1, Missing: 1, Late: 1},
+				Waits: true}},
+		{"the last packet of a frame lost", 1, []int{0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11},
+			got{Frames: []int{0, 2, 3}, Damaged: 2, Counters: Counters{Frames: 3, Lost: 1, Missing: 1}, Waits: true}},
+		{"the first packet of a frame lost", 1, []int{0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11},
+			got{Frames: []int{0, 2, 3}, Damaged: 2, Counters: Counters{Frames: 3, Lost: 1, Missing: 1}, Waits: true}},
+		{"two whole frames lost", 1, []int{0, 1, 2, 9, 10, 11},
+			got{Frames: []int{0, 3}, Damaged: 1, Counters: Counters{Frames: 2, Lost: 2, Missing: 6}, Waits: true}},
+		{"parts of two frames lost in one gap", 1, []int{0, 1, 2, 3, 8, 9, 10, 11},
+			got{Frames: []int{0, 3}, Damaged: 1, Counters: Counters{Frames: 2, Lost: 2, Missing: 4}, Waits: true}},
+		{"the key frame lost", 1, []int{0, 2, 3, 4, 5},
+			got{Frames: []int{1}, Damaged: 1, Counters: Counters{Frames: 1, Lost: 1, Missing: 1}, Waits: true}},
 		{"the last frame never whole", 1, []int{0, 1, 2, 3, 4}, got{Frames: []int{0}, Counters: Counters{Frames: 1}}},
-		{"a loss is told before the next frame is whole", 1, []int{0, 1, 2, 3, 5}, got{Frames: []int{0}, Counters: Counters{Frames: 1, Missing: 1}, Waits: true}},
+		{"a loss is told before the next frame is whole", 1, []int{0, 1, 2, 3, 5},
+			got{Frames: []int{0}, Counters: Counters{Frames: 1, Missing: 1}, Waits: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			packets, want := testPackets(4)
@@ -83,7 +95,8 @@ func TestFramesComeBackWhateverHappensOnTheWay(t *testing.T) {
 					g.Damaged++
 				}
 				if i >= len(want) || !bytes.Equal(f.Bytes, want[i]) || f.Key != (i == 0) {
-					t.Errorf("frame with PictureID %#x: %d bytes, key %v: not the one sent", f.PictureID, len(f.Bytes), f.Key)
+					t.Errorf("frame with PictureID %#x: %d bytes, key %v: not the one sent", f.PictureID, len(f.Bytes),
+						f.Key)
 				}
 			}
 			if diff := cmp.Diff(c.want, g); diff != "" {
@@ -105,7 +118,8 @@ func TestKeyFrameEndsTheWaitAndTellsItsSize(t *testing.T) {
 		t.Fatalf("after the key frame: waits %v, %d frames", a.WaitsForKeyFrame(), len(frames))
 	}
 	if f := frames[0]; f.Width != 640 || f.Height != 480 || f.Timestamp != 0xfffff000 || f.Damaged {
-		t.Errorf("key frame is %dx%d at %#x, damaged %v, want 640x480 at 0xfffff000, whole", f.Width, f.Height, f.Timestamp, f.Damaged)
+		t.Errorf("key frame is %dx%d at %#x, damaged %v, want 640x480 at 0xfffff000, whole", f.Width, f.Height,
+			f.Timestamp, f.Damaged)
 	}
 }
 

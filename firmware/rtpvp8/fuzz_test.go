@@ -26,7 +26,8 @@ func FuzzRoundTrip(f *testing.F) {
 			parts := payloads(p, frame)
 			for i, b := range parts {
 				n := len(packets)
-				packets = append(packets, packet{seq: first + uint16(n), ts: uint32(p.pictureID), marker: i == len(parts)-1, data: b})
+				packets = append(packets, packet{seq: first + uint16(n), ts: uint32(p.pictureID),
+					marker: i == len(parts)-1, data: b})
 			}
 		}
 		dropped := 0
@@ -55,7 +56,8 @@ func FuzzRoundTrip(f *testing.F) {
 			}
 		}
 		a.Flush()
-		if swappedFirst := len(disturb) > 0 && disturb[0] != 0; headerErr == nil && len(frame) > 0 && dropped == 0 && !swappedFirst && frames != 3 {
+		swappedFirst := len(disturb) > 0 && disturb[0] != 0
+		if headerErr == nil && len(frame) > 0 && dropped == 0 && !swappedFirst && frames != 3 {
 			t.Fatalf("%d frames came back, want 3; %+v", frames, a.Counters())
 		}
 	})
@@ -89,7 +91,8 @@ func FuzzPush(f *testing.F) {
 			if _, pionErr := pion.Unmarshal(payload); len(payload) > 0 && (err == nil) != (pionErr == nil) {
 				t.Fatalf("descriptor of % x: ours %v, pion %v", payload, err, pionErr)
 			}
-			if d, err := parseDescriptor(payload); err == nil && d.pictureID != NoPictureID && uint16(d.pictureID) != pion.PictureID {
+			if d, err := parseDescriptor(payload); err == nil && d.pictureID != NoPictureID &&
+				uint16(d.pictureID) != pion.PictureID {
 				t.Fatalf("PictureID of % x: ours %#x, pion %#x", payload, d.pictureID, pion.PictureID)
 			}
 		}

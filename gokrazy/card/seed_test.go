@@ -62,7 +62,8 @@ func readBoot(t *testing.T, image, name string) []byte {
 
 func TestSeedIsWrittenInPlaceAndOverTheLastOne(t *testing.T) {
 	image := newImage(t)
-	if b := readBoot(t, image, SeedName); len(b) != SeedSize || len(bytes.Trim(b, blanks)) != 0 || b[SeedSize-1] != '\n' {
+	if b := readBoot(t, image, SeedName); len(b) != SeedSize || len(bytes.Trim(b, blanks)) != 0 ||
+		b[SeedSize-1] != '\n' {
 		t.Fatalf("placeholder of %d bytes", len(b))
 	}
 	for _, seed := range []string{`{"gateway": {"url": "https://a.example"}}`, `{}`} {

@@ -74,7 +74,8 @@ func fatGeometryOf(b []byte, size int64) (f *fatReader, rootAt, rootSize int64, 
 			reserved, fats, g.fatSectors, rootSize, ErrDamaged)
 	case g.perCluster == 0 || g.perCluster&(g.perCluster-1) != 0 || g.sectors > size/SectorSize ||
 		g.firstData >= g.sectors:
-		return nil, 0, 0, fmt.Errorf("%d sectors, %d a cluster, in %d bytes: %w", g.sectors, g.perCluster, size, ErrDamaged)
+		return nil, 0, 0, fmt.Errorf("%d sectors, %d a cluster, in %d bytes: %w", g.sectors, g.perCluster, size,
+			ErrDamaged)
 	}
 	g.clusters = (g.sectors - g.firstData) / g.perCluster
 	if g.clusters < fatMinClusters || g.clusters > fatMaxClusters || (g.clusters+2)*2 > g.fatSectors*SectorSize {
@@ -168,7 +169,8 @@ func (f *fatReader) readEntry(e []byte, long []uint16, depth int) (*node, error)
 	}
 	b := make([]byte, int64(len(clusters))*f.g.clusterBytes())
 	for i, c := range clusters {
-		if _, err := f.r.ReadAt(b[int64(i)*f.g.clusterBytes():][:f.g.clusterBytes()], f.g.clusterStart(c)); err != nil {
+		cluster := b[int64(i)*f.g.clusterBytes():][:f.g.clusterBytes()]
+		if _, err := f.r.ReadAt(cluster, f.g.clusterStart(c)); err != nil {
 			return nil, fmt.Errorf("folder %s: read cluster %d: %w", n.name, c, err)
 		}
 	}

@@ -63,7 +63,8 @@ func FuzzReadTable(f *testing.F) {
 		for _, header := range [][]byte{b[SectorSize:][:gptHeaderSize], b[len(b)-SectorSize:][:gptHeaderSize]} {
 			at := binary.LittleEndian.Uint64(header[72:])
 			if at < uint64(len(b)/SectorSize-gptEntrySectors) {
-				binary.LittleEndian.PutUint32(header[88:], crc32.ChecksumIEEE(b[at*SectorSize:][:gptEntries*gptEntrySize]))
+				binary.LittleEndian.PutUint32(header[88:],
+					crc32.ChecksumIEEE(b[at*SectorSize:][:gptEntries*gptEntrySize]))
 			}
 			binary.LittleEndian.PutUint32(header[16:], 0)
 			binary.LittleEndian.PutUint32(header[16:], crc32.ChecksumIEEE(header))

@@ -78,11 +78,14 @@ func TestIndependentToolsAcceptTheTable(t *testing.T) {
 	if out := runTool(t, "sgdisk", "-v", f.Name()); !strings.Contains(out, "No problems found") {
 		t.Errorf("sgdisk -v: %s", out)
 	}
-	if out := runTool(t, "sgdisk", "-p", f.Name()); !strings.Contains(out, "hybrid") && !strings.Contains(out, "root-a") {
+	if out := runTool(t, "sgdisk", "-p", f.Name()); !strings.Contains(out, "hybrid") &&
+		!strings.Contains(out, "root-a") {
 		t.Errorf("sgdisk -p: %s", out)
 	}
 	out := runTool(t, "sfdisk", "--dump", f.Name())
-	for _, want := range []string{"label: gpt", "start=        8192, size=        8192", table.Partitions[1].ID.String()} {
+	for _, want := range []string{
+		"label: gpt", "start=        8192, size=        8192", table.Partitions[1].ID.String(),
+	} {
 		if !strings.Contains(strings.ToLower(out), want) {
 			t.Errorf("sfdisk --dump has no %q: %s", want, out)
 		}

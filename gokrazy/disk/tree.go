@@ -72,7 +72,8 @@ func (t *Tree) findNode(op, name string) (*node, error) {
 		return n, nil
 	}
 	for part := range strings.SplitSeq(name, "/") {
-		i, ok := slices.BinarySearchFunc(n.children, part, func(c *node, s string) int { return strings.Compare(c.name, s) })
+		i, ok := slices.BinarySearchFunc(n.children, part,
+			func(c *node, s string) int { return strings.Compare(c.name, s) })
 		if !ok {
 			return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrNotExist}
 		}

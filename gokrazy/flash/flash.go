@@ -91,7 +91,8 @@ func Card(ctx context.Context, job Job) (done Result, err error) {
 		return Result{}, fmt.Errorf("flash: size of %s: %w", job.Target, err)
 	}
 	if room < size {
-		return Result{}, fmt.Errorf("flash: %w: %s has %d bytes, %s has %d", ErrTooSmall, job.Target, room, job.Image, size)
+		return Result{}, fmt.Errorf("flash: %w: %s has %d bytes, %s has %d", ErrTooSmall, job.Target, room, job.Image,
+			size)
 	}
 	sum, err := copyAndCompare(ctx, job, target, image, size)
 	if err != nil {
@@ -127,7 +128,8 @@ func copyAndCompare(ctx context.Context, job Job, target *os.File, image io.Read
 		return "", fmt.Errorf("%w: %w", err, errUnfinished)
 	}
 	if !bytes.Equal(written, read.Sum(nil)) {
-		return "", fmt.Errorf("%w: sha256 %x, the image's is %x: take another card", ErrReadBack, read.Sum(nil), written)
+		return "", fmt.Errorf("%w: sha256 %x, the image's is %x: take another card", ErrReadBack, read.Sum(nil),
+			written)
 	}
 	return hex.EncodeToString(written), nil
 }

@@ -161,11 +161,12 @@ func TestFlashThatIsInterruptedLeavesNothingThatLooksLikeACard(t *testing.T) {
 	}{{"reading back", true}, {"writing", false}} {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
-		_, err := Card(ctx, Job{Image: image, Target: target, Seed: []byte("{}"), Progress: func(step string, _, _ int64) {
-			if step == c.step {
-				cancel()
-			}
-		}})
+		_, err := Card(ctx, Job{Image: image, Target: target, Seed: []byte("{}"),
+			Progress: func(step string, _, _ int64) {
+				if step == c.step {
+					cancel()
+				}
+			}})
 		if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "flash it again") {
 			t.Errorf("%s: error %v, want context.Canceled and what to do", c.step, err)
 		}

@@ -31,8 +31,9 @@ func bomb(t *testing.T, size int) []byte {
 	names := elf.Section64{Type: uint32(elf.SHT_STRTAB), Flags: uint64(elf.SHF_COMPRESSED), Off: 64 + 2*64,
 		Size: uint64(packed.Len())}
 	header := elf.Header64{
-		Ident: [16]byte{0x7f, 'E', 'L', 'F', 2, 1, 1}, Type: uint16(elf.ET_EXEC), Machine: uint16(elf.EM_AARCH64), Version: 1,
-		Shoff: 64, Ehsize: 64, Shentsize: 64, Shnum: 2, Shstrndx: 1,
+		Ident: [16]byte{0x7f, 'E', 'L', 'F', 2, 1, 1}, Type: uint16(elf.ET_EXEC), Machine: uint16(elf.EM_AARCH64),
+		Version: 1,
+		Shoff:   64, Ehsize: 64, Shentsize: 64, Shnum: 2, Shstrndx: 1,
 	}
 	var out bytes.Buffer
 	for _, part := range []any{header, elf.Section64{}, names, packed.Bytes()} {

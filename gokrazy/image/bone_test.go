@@ -43,7 +43,8 @@ func TestBoneIsRefusedWithPartsThatDoNotFit(t *testing.T) {
 			ownKernel(t, p, "6.1.0-armmp")
 			cut(t, 5000, p.Kernel.Folder, "vmlinuz")
 		}, ErrUnfit, "vmlinuz: kernel: zImage: says that it has "},
-		{"a kernel without modules", func(t *testing.T, p *Parts) { ownKernel(t, p) }, ErrMissing, "modules of the kernel"},
+		{"a kernel without modules", func(t *testing.T, p *Parts) { ownKernel(t, p) }, ErrMissing,
+			"modules of the kernel"},
 		{"modules for two kernels", func(t *testing.T, p *Parts) {
 			ownKernel(t, p, "6.1.0-armmp", "7.0.0-armmp")
 		}, ErrUnfit, "has modules for 2 kernels, want one"},

@@ -66,7 +66,8 @@ func TestGatherRefuses(t *testing.T) {
 			imagetest.Put(t, []byte("x"), p.Kernel.Folder, uvc)
 		}, nil, "not a kernel module"},
 		{"a module that needs one behind it", func(t *testing.T, p *Parts) {
-			deps := "kernel/drivers/media/common/videobuf2/videobuf2-common.ko: kernel/drivers/media/usb/uvc/uvcvideo.ko\n"
+			deps := "kernel/drivers/media/common/videobuf2/videobuf2-common.ko: " +
+				"kernel/drivers/media/usb/uvc/uvcvideo.ko\n"
 			imagetest.Put(t, []byte(deps), p.Kernel.Folder, modules, "modules.dep")
 		}, ErrUnfit, "needs uvcvideo.ko before it"},
 		{"no boot firmware", func(t *testing.T, p *Parts) {

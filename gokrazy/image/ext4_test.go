@@ -77,7 +77,8 @@ func packBlocks(t *testing.T, b []byte) []byte {
 	zero := make([]byte, permBlock)
 	for i := 0; i < len(b); i += permBlock {
 		if block := b[i:][:permBlock]; !bytes.Equal(block, zero) {
-			if _, err := z.Write(append(binary.LittleEndian.AppendUint32(nil, uint32(i/permBlock)), block...)); err != nil {
+			number := binary.LittleEndian.AppendUint32(nil, uint32(i/permBlock))
+			if _, err := z.Write(append(number, block...)); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -46,7 +46,7 @@ func linkedModules(programs []Program) []goModule {
 
 // moduleLicence is the file on the boot partition for a Go module.
 func moduleLicence(module string) string {
-	return path.Join(card.LicenceFolder, "go", strings.ReplaceAll(strings.ReplaceAll(module, "/", "_"), ":", "_")+".txt")
+	return path.Join(card.LicenceFolder, "go", strings.NewReplacer("/", "_", ":", "_").Replace(module)+".txt")
 }
 
 // partLicence is the same for a kernel, boot firmware or C library by its name as a module

@@ -148,7 +148,8 @@ func (m *material) readModules(b board.Board, p Parts) error {
 			return err
 		}
 		found = append(found, name)
-		m.modules = append(m.modules, disk.Entry{Path: path.Join("lib/modules", m.release, name), Mode: 0o644, Bytes: bytes})
+		m.modules = append(m.modules, disk.Entry{Path: path.Join("lib/modules", m.release, name), Mode: 0o644,
+			Bytes: bytes})
 	}
 	m.modules = append(m.modules, disk.Entry{Path: path.Join("lib/modules", m.release, "modules.builtin"),
 		Mode: 0o644, Bytes: builtin})

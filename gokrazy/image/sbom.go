@@ -22,7 +22,8 @@ import (
 func billOfMaterials(b board.Board, p Parts, m material) ([]byte, error) {
 	var all []cdx.Component
 	for _, linked := range linkedModules(m.about) {
-		c := library(linked.path, linked.version, "pkg:golang/"+linked.path+"@"+linked.version, moduleLicence(linked.path))
+		c := library(linked.path, linked.version, "pkg:golang/"+linked.path+"@"+linked.version,
+			moduleLicence(linked.path))
 		c.Hashes = moduleHash(linked.sum)
 		all = append(all, c)
 	}
@@ -39,8 +40,9 @@ func billOfMaterials(b board.Board, p Parts, m material) ([]byte, error) {
 	all = append(all, pinned(b, p.Pins)...)
 	for _, program := range m.about {
 		all = append(all, cdx.Component{
-			BOMRef: "/" + program.Path, Type: cdx.ComponentTypeApplication, Name: program.Package, Version: program.Version,
-			Hashes: &[]cdx.Hash{{Algorithm: cdx.HashAlgoSHA256, Value: program.SHA256}},
+			BOMRef: "/" + program.Path, Type: cdx.ComponentTypeApplication, Name: program.Package,
+			Version: program.Version,
+			Hashes:  &[]cdx.Hash{{Algorithm: cdx.HashAlgoSHA256, Value: program.SHA256}},
 		})
 	}
 	bom := cdx.NewBOM()

@@ -84,7 +84,8 @@ func FuzzParseModinfo(f *testing.F) {
 func FuzzReadTree(f *testing.F) {
 	f.Add([]byte("kernel/lib/crc32.ko\n"), []byte("a.alias=b\x00a.alias=\x00"))
 	f.Fuzz(func(t *testing.T, builtIn, info []byte) {
-		tree := kernelTree(string(builtIn), string(info), map[string][]string{"a": {"depends=b", "softdep=pre: c"}, "b": nil})
+		tree := kernelTree(string(builtIn), string(info),
+			map[string][]string{"a": {"depends=b", "softdep=pre: c"}, "b": nil})
 		if _, _, err := build(t, tree, "a", "b"); err != nil {
 			t.Error(err)
 		}

@@ -83,7 +83,8 @@ func (o *loadOrder) addSoftDependencies(names []string) error {
 // ext4 asks for, is borne by crc32c_generic and by crc32_arm_ce, which the processors
 // of our boards cannot run.
 func preferPortable(bearers []string) []string {
-	portable := slices.DeleteFunc(slices.Clone(bearers), func(b string) bool { return !strings.HasSuffix(b, "_generic") })
+	portable := slices.DeleteFunc(slices.Clone(bearers),
+		func(b string) bool { return !strings.HasSuffix(b, "_generic") })
 	if len(portable) > 0 {
 		return portable
 	}

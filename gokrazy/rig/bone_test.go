@@ -56,13 +56,15 @@ func (g *rig) checkEveryFrame(t *testing.T) {
 	defer tick.Stop()
 	// ffmpeg reads RTCP before RTP: a BYE must not come while packets wait there.
 	still := 0
-	for seen, end := -1, time.Now().Add(g.slower.limit(5*time.Second)); still < 10 && time.Now().Before(end); <-tick.C {
+	seen, end := -1, time.Now().Add(g.slower.limit(5*time.Second))
+	for ; still < 10 && time.Now().Before(end); <-tick.C {
 		still++
 		if n := len(ffmpeg.sightings()); n != seen || n < g.tap.counted().frames-3 {
 			seen, still = n, 0
 		}
 	}
-	bye := []byte{0x80, 201, 0, 1, 0, 0, 0, 0, 0x81, 203, 0, 1, 0, 0, 0, 0} // RFC 3550 sections 6.1, 6.6: after a report
+	// After a report: RFC 3550 sections 6.1, 6.6.
+	bye := []byte{0x80, 201, 0, 1, 0, 0, 0, 0, 0x81, 203, 0, 1, 0, 0, 0, 0}
 	if _, err := g.tap.out.WriteToUDPAddrPort(bye, netip.AddrPortFrom(rtp.Addr(), rtp.Port()+1)); err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +101,8 @@ func (g *rig) sayBootSteps(t *testing.T) {
 		found := false
 		for _, l := range lines {
 			if found = step.line.MatchString(l.Text); found {
-				t.Logf("FIGURE bbb power on (QEMU) + %.2f s: %s: %s", l.At.Sub(g.Started()).Seconds(), step.what, l.Text)
+				t.Logf("FIGURE bbb power on (QEMU) + %.2f s: %s: %s", l.At.Sub(g.Started()).Seconds(), step.what,
+					l.Text)
 				break
 			}
 		}

@@ -121,7 +121,8 @@ func startUpdatedBone(ctx context.Context, t *testing.T, image string) *updatedB
 	port := freeTCPPort(t)
 	var err error
 	g.Machine, err = vm.Start(ctx, vm.Config{
-		Image: image, Seed: g.seed(t), Camera: virtualcam.New(g.source), Forwards: []vm.Forward{{Host: port, Guest: 80}},
+		Image: image, Seed: g.seed(t), Camera: virtualcam.New(g.source),
+		Forwards: []vm.Forward{{Host: port, Guest: 80}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -173,7 +174,8 @@ func (u *updatedBone) ask(ctx context.Context, t *testing.T, method, path string
 // page whether it is the root with that mark.
 func (u *updatedBone) streams(ctx context.Context, t *testing.T, partition, mark string) {
 	t.Helper()
-	if _, err := u.WaitLine(ctx, regexp.MustCompile(`preinit READY .*failed=0 .*root=/dev/`+partition+` `)); err != nil {
+	ready := regexp.MustCompile(`preinit READY .*failed=0 .*root=/dev/` + partition + ` `)
+	if _, err := u.WaitLine(ctx, ready); err != nil {
 		t.Fatal(err)
 	}
 	tick := time.NewTicker(50 * time.Millisecond)

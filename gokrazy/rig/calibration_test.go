@@ -127,7 +127,8 @@ func TestCalibrationScalesTimesAndRates(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			got := calibrated(c.took, 2*time.Second)
 			if got.minFPS() != c.minFPS || got.limit(60*time.Millisecond) != c.limit {
-				t.Errorf("minFPS = %v, limit = %v, want %v and %v", got.minFPS(), got.limit(60*time.Millisecond), c.minFPS, c.limit)
+				t.Errorf("minFPS = %v, limit = %v, want %v and %v", got.minFPS(), got.limit(60*time.Millisecond),
+					c.minFPS, c.limit)
 			}
 		})
 	}

@@ -85,7 +85,8 @@ func (g *rig) checkStream(ctx context.Context, t *testing.T) {
 		t.Logf("FIGURE %s 320x240@30, %s: unreadable %d, repeated %d, backwards %d; %v",
 			g.board, d.name, r.unreadable, r.repeated, r.backwards, &fit)
 		if r.unreadable != 0 || r.backwards != 0 || r.repeated != 0 {
-			t.Errorf("%s: unreadable %d, backwards %d, repeated %d, want 0", d.name, r.unreadable, r.backwards, r.repeated)
+			t.Errorf("%s: unreadable %d, backwards %d, repeated %d, want 0", d.name, r.unreadable, r.backwards,
+				r.repeated)
 		}
 		for i, db := range fit.planes() {
 			if db < rigMinPSNR && !smaller {
@@ -185,7 +186,8 @@ func (g *rig) tshark(t *testing.T, filter, field string) []string {
 	rtp := g.tap.LocalAddr().(*net.UDPAddr).Port
 	out := run(t, nil, "tshark", "-n", "-r", g.capture,
 		"-d", fmt.Sprintf("udp.port==%d,rtp", rtp), "-d", fmt.Sprintf("udp.port==%d,rtcp", g.rtcpPort),
-		"-d", "rtp.pt==96,vp8", "-d", fmt.Sprintf("tcp.port==%d,http", g.gateway), "-Y", filter, "-T", "fields", "-e", field)
+		"-d", "rtp.pt==96,vp8", "-d", fmt.Sprintf("tcp.port==%d,http", g.gateway), "-Y", filter, "-T", "fields", "-e",
+		field)
 	var values []string
 	for _, line := range strings.Split(out, "\n") {
 		if line != "" && !strings.Contains(line, "Running as user") {

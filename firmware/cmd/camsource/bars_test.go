@@ -60,7 +60,8 @@ func writeBars(t *testing.T, path string) {
 	for y := range barsHeight {
 		for x := range barsWidth {
 			luma, cb, cr := limited(bar(x, y))
-			planes.Y[planes.YOffset(x, y)], planes.Cb[planes.COffset(x, y)], planes.Cr[planes.COffset(x, y)] = luma, cb, cr
+			c := planes.COffset(x, y)
+			planes.Y[planes.YOffset(x, y)], planes.Cb[c], planes.Cr[c] = luma, cb, cr
 		}
 	}
 	for i := range planes.COffset(0, stamp.Height) { // gray under the stamp

@@ -93,16 +93,18 @@ func addBenchOptions(cmd *cobra.Command) *benchOptions {
 	o := &benchOptions{config: bench.Defaults()}
 	c, f := &o.config, cmd.Flags()
 	f.SortFlags = false
-	f.StringVar(&c.Input, "input", "", "measure with the pictures of `FILE.y4m` or FILE.mjpeg; default: a drawn pattern")
+	f.StringVar(&c.Input, "input", "",
+		"measure with the pictures of `FILE.y4m` or FILE.mjpeg; default: a drawn pattern")
 	f.StringVar(&o.out, "out", "", "keep the result in this `FILE`, after each row")
 	f.BoolVar(&o.json, "json", false, "print one JSON object, which is a result file, too")
 	f.StringVar(&o.compare, "compare", "", "compare two result files: --compare `A.json` B.json")
 	f.IntVar(&c.FPS, "fps", c.FPS, "pictures per second that the recommendation is for")
-	f.Func("bitrate", "`BIT/S` at 640x480, other sizes by the root of their pixels; default: 600k", func(s string) error {
-		rate, err := config.ParseBitrate(s)
-		c.Bitrate = encoder.Bitrate(rate)
-		return err
-	})
+	f.Func("bitrate", "`BIT/S` at 640x480, other sizes by the root of their pixels; default: 600k",
+		func(s string) error {
+			rate, err := config.ParseBitrate(s)
+			c.Bitrate = encoder.Bitrate(rate)
+			return err
+		})
 	f.Func("format", "what a camera would send: `YUYV`, MJPG or YU12; default: YUYV", func(s string) (err error) {
 		c.Format, err = pixfmt.Parse(s)
 		if err == nil && !slices.Contains(bench.Formats(), c.Format) {

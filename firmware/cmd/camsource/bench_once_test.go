@@ -15,7 +15,8 @@ import (
 // wish is for next to nothing, one row for each speed.
 func wish(speeds ...int) bench.Config {
 	c := bench.Defaults()
-	c.Override(config.Bench{Sizes: []config.Size{{Width: 64, Height: 48}}, Speeds: speeds, Threads: []int{1}, Frames: 20})
+	c.Override(config.Bench{Sizes: []config.Size{{Width: 64, Height: 48}}, Speeds: speeds, Threads: []int{1},
+		Frames: 20})
 	return c
 }
 
@@ -100,8 +101,9 @@ func TestBoardDoesNotBeginAgainABenchThatWasCutOff(t *testing.T) {
 		}
 		start := starts(t, path)
 		for range 2 {
-			if s := start(wish(-8, -12)); !strings.HasPrefix(s, "bench: interrupted at an earlier start, and not begun again: ") ||
-				!strings.Contains(s, path) || strings.Count(s, "\n") != 1 {
+			const says = "bench: interrupted at an earlier start, and not begun again: "
+			s := start(wish(-8, -12))
+			if !strings.HasPrefix(s, says) || !strings.Contains(s, path) || strings.Count(s, "\n") != 1 {
 				t.Errorf("the next start:\n%s\nwant one line that says how to measure again", s)
 			}
 		}
@@ -120,7 +122,8 @@ func TestBoardThatCannotKeepThatItBeganDoesNotMeasure(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := starts(t, filepath.Join(blocked, "bench.json"))(wish(-8, -12))
-	if !strings.HasPrefix(s, "bench: not begun, ") || strings.Count(s, "\n") != 1 || !strings.Contains(s, "not a directory") {
+	if !strings.HasPrefix(s, "bench: not begun, ") || strings.Count(s, "\n") != 1 ||
+		!strings.Contains(s, "not a directory") {
 		t.Errorf("printed\n%s\nwant one line with the cause", s)
 	}
 }

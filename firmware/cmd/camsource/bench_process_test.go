@@ -86,7 +86,8 @@ func TestProcessOfABoardStreamsAfterABenchThatWasKilled(t *testing.T) {
 		}
 	})
 	console := strings.Join(lines, "\n")
-	if strings.Count(console, "bench: ") != 1 || !strings.Contains(console, "\nbench: interrupted at an earlier start") {
+	if strings.Count(console, "bench: ") != 1 ||
+		!strings.Contains(console, "\nbench: interrupted at an earlier start") {
 		t.Errorf("the next start:\n%s\nwant one line about the bench", console)
 	}
 }

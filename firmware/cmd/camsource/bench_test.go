@@ -15,7 +15,8 @@ func TestBenchMeasuresKeepsAndCompares(t *testing.T) {
 	dir := t.TempDir()
 	a, b := filepath.Join(dir, "a.json"), filepath.Join(dir, "b.json")
 	out, progress, err := call(t, append([]string{"bench", "--out", a}, quick...)...)
-	if err != nil || !strings.Contains(out, "recommended: ") || !strings.Contains(out, "320x240    YUYV    -12        1") {
+	if err != nil || !strings.Contains(out, "recommended: ") ||
+		!strings.Contains(out, "320x240    YUYV    -12        1") {
 		t.Errorf("bench printed (%v)\n%s", err, out)
 	}
 	if !strings.Contains(progress, "bench: 2 of 2: 320x240 speed -12 threads 1: ") {

@@ -21,7 +21,8 @@ func deskCameras() []v4l2.Device {
 		Width: 640, Height: 480, MinWidth: 640, MinHeight: 480,
 		Intervals: []time.Duration{time.Second / 15, time.Second / 30},
 	}
-	hd := v4l2.Size{Width: 1280, Height: 720, MinWidth: 1280, MinHeight: 720, Intervals: []time.Duration{time.Second / 30}}
+	hd := v4l2.Size{Width: 1280, Height: 720, MinWidth: 1280, MinHeight: 720,
+		Intervals: []time.Duration{time.Second / 30}}
 	any := v4l2.Size{
 		Width: 1920, Height: 1080, MinWidth: 64, MinHeight: 64, StepX: 1, StepY: 1,
 		Shortest: time.Second / 60, Longest: time.Second / 5,
@@ -33,10 +34,12 @@ func deskCameras() []v4l2.Device {
 	return []v4l2.Device{
 		{Identity: v4l2.Identity{Path: "/dev/video0", Name: "Shut"}, Problem: "permission denied"},
 		{
-			Identity: v4l2.Identity{Path: "/dev/video2", Name: "HD Webcam", Bus: "usb-a-1.2", Port: "1-1.2", Serial: "AB12"},
-			Offers:   offers,
+			Identity: v4l2.Identity{Path: "/dev/video2", Name: "HD Webcam", Bus: "usb-a-1.2", Port: "1-1.2",
+				Serial: "AB12"},
+			Offers: offers,
 		},
-		{Identity: v4l2.Identity{Path: "/dev/video4", Name: "Other Webcam", Bus: "usb-a-1.3", Port: "1-1.3"}, Offers: offers},
+		{Identity: v4l2.Identity{Path: "/dev/video4", Name: "Other Webcam", Bus: "usb-a-1.3", Port: "1-1.3"},
+			Offers: offers},
 		{
 			Identity: v4l2.Identity{Path: "/dev/video6", Name: "Image processor", Bus: "platform:isp"},
 			Offers:   []v4l2.Offer{{Format: pixfmt.NV12, Sizes: []v4l2.Size{any}}},
@@ -95,7 +98,8 @@ func TestCamerasFollowsTheConfiguration(t *testing.T) {
 		l, err := listCameras(deskCameras(), conf)
 		if (c.taken == "") != errors.Is(err, v4l2.ErrNoCamera) || l.Taken != c.taken ||
 			!strings.Contains(l.verdict(), c.why) {
-			t.Errorf("%s: taken = %q, %v, verdict %q; want %q and %q", c.name, l.Taken, err, l.verdict(), c.taken, c.why)
+			t.Errorf("%s: taken = %q, %v, verdict %q; want %q and %q", c.name, l.Taken, err, l.verdict(), c.taken,
+				c.why)
 		}
 	}
 }

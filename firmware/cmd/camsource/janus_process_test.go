@@ -34,7 +34,8 @@ func TestProcessStreamsThroughJanusToChromium(t *testing.T) {
 	y.browsers("")
 	dir := t.TempDir()
 	clip := filepath.Join(dir, "bars.y4m")
-	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil { // else only root gets there, and camsource ceases to be it
+	// else only root gets there, and camsource ceases to be it
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	writeBars(t, clip)

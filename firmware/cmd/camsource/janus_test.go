@@ -34,7 +34,8 @@ func (y *yard) browsers(rate string) {
 	}
 	y.ip("-n", y.browser, "route", "add", "default", "via", janusAddress)
 	if rate != "" {
-		y.output(y.theirs, "tc", "qdisc", "add", "dev", "vc", "root", "tbf", "rate", rate, "burst", "5kb", "latency", "300ms")
+		y.output(y.theirs, "tc", "qdisc", "add", "dev", "vc", "root", "tbf", "rate", rate, "burst", "5kb", "latency",
+			"300ms")
 	}
 }
 

@@ -85,8 +85,8 @@ func waitUnconfigured(ctx context.Context, lines io.Writer, broken error) error 
 	if broken != nil {
 		fmt.Fprintln(lines, "camsource IDLE the configuration is not used:", broken)
 	} else {
-		fmt.Fprintln(lines, "camsource IDLE no gateway is configured: put krazycam.json with gateway.url and gateway.key "+
-			"on the card's boot partition (camctl flash --seed)")
+		fmt.Fprintln(lines, "camsource IDLE no gateway is configured: "+
+			"put krazycam.json with gateway.url and gateway.key on the card's boot partition (camctl flash --seed)")
 	}
 	<-ctx.Done()
 	return nil

@@ -24,7 +24,8 @@ func newBenchCommand() *cobra.Command {
 			"and \"frames\": 100 say what; without, it takes minutes on a board, an hour in a VM.\n" +
 			"A bench that a power cut ended is not begun again by itself: the next start says so, and streams.\n\n" +
 			"  stty -F /dev/ttyUSB0 115200 raw && camctl bench /dev/ttyUSB0 --out pi4.json\n" +
-			"  camctl vm cam.img --seed krazycam.json | camctl bench -      ends both; --snapshot would measure each time",
+			"  camctl vm cam.img --seed krazycam.json | camctl bench -      ends both;\n" +
+			"  --snapshot would measure each time",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if out != "" { // before minutes are spent
@@ -41,7 +42,8 @@ func newBenchCommand() *cobra.Command {
 				defer f.Close()
 				console = f
 			}
-			result, err := interruptible(cmd.Context(), func() ([]byte, error) { return awaitBench(console, cmd.ErrOrStderr()) })
+			result, err := interruptible(cmd.Context(),
+				func() ([]byte, error) { return awaitBench(console, cmd.ErrOrStderr()) })
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}

@@ -66,7 +66,8 @@ func awaitBench(console io.Reader, progress io.Writer) ([]byte, error) {
 			fmt.Fprintln(progress, printable(said))
 		} else if noBench.MatchString(line) && !spoilt && !hinted {
 			hinted = true
-			fmt.Fprintln(progress, "the board has begun without a result, and is waited for until its next start:", askForBench)
+			fmt.Fprintln(progress, "the board has begun without a result, and is waited for until its next start:",
+				askForBench)
 		}
 	}
 	if err := lines.raw.Err(); err != nil {

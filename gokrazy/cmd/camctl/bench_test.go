@@ -43,13 +43,15 @@ func TestBenchKeepsTheFirstWholeResultOfAConsole(t *testing.T) {
 		}
 	}
 	if strings.Contains(stderr.String(), "\x1b") || stdout.Len() != 0 {
-		t.Errorf("stdout %q, stderr %q: want neither a result nor a terminal's commands", stdout.String(), stderr.String())
+		t.Errorf("stdout %q, stderr %q: want neither a result nor a terminal's commands", stdout.String(),
+			stderr.String())
 	}
 }
 
 func TestBenchReadsBehindTheKernelsLinesWhereverTheyStand(t *testing.T) {
 	const said = "bench: 1 of 1: 88 fps\r\ncamsource BENCH {\"version\":\"x\",\"rows\":[{\"fps\":88}]}\r\n"
-	const kernel = "[    9.123456] usb 1-1: USB disconnect, device number 2\r\n[   10.000001] random: crng init done\r\n"
+	const kernel = "[    9.123456] usb 1-1: USB disconnect, device number 2\r\n" +
+		"[   10.000001] random: crng init done\r\n"
 	const want = "{\n  \"version\": \"x\",\n  \"rows\": [\n    {\n      \"fps\": 88\n    }\n  ]\n}\n"
 	for at := range len(said) + 1 {
 		var progress bytes.Buffer

@@ -69,7 +69,8 @@ func printBoards(cmd *cobra.Command, lines []boardLine) error {
 		fmt.Fprintf(w, "%s: %s, %s\n", b.Name, b.About, b.Arch)
 		fmt.Fprintln(w, "  model\tpicture\tfps\tbit/s\tspeed\tthreads\tencoder")
 		for _, m := range b.Models {
-			fmt.Fprintf(w, "  %s\t%s\t%d\t%d\t%d\t%d\t%s\n", m.Name, m.Size, m.FPS, m.Bitrate, m.Speed, m.Threads, m.Estimate)
+			fmt.Fprintf(w, "  %s\t%s\t%d\t%d\t%d\t%d\t%s\n", m.Name, m.Size, m.FPS, m.Bitrate, m.Speed, m.Threads,
+				m.Estimate)
 			if !slices.Contains(sources, m.Source) {
 				sources = append(sources, m.Source)
 			}

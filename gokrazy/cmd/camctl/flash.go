@@ -42,7 +42,8 @@ func newFlashCommand() *cobra.Command {
 		fmt.Fprintf(cmd.OutOrStdout(), "%s: %d bytes written and read back, sha256 %s\n",
 			done.Target, done.Bytes, done.SHA256)
 		if !done.Seed {
-			fmt.Fprintln(cmd.OutOrStdout(), "no seed: without a gateway the board streams nothing (--seed krazycam.json)")
+			fmt.Fprintln(cmd.OutOrStdout(),
+				"no seed: without a gateway the board streams nothing (--seed krazycam.json)")
 		}
 		return nil
 	}

@@ -47,7 +47,8 @@ stands on a command line.`,
 	f.StringVar(&o.listen, "listen", ":8080", "address of the gateway; its host is also the receiver's")
 	f.StringVar(&o.key, "key", "", "API key (default: one that is made once, kept in the state directory and printed)")
 	f.StringVar(&o.keyFile, "key-file", "", "`file` that holds the API key; others must not be able to read it")
-	f.StringVar(&o.state, "state", "", "state directory (default: krazycam/receive in the user's configuration directory)")
+	f.StringVar(&o.state, "state", "",
+		"state directory (default: krazycam/receive in the user's configuration directory)")
 	f.StringVar(&o.ivf, "ivf", "ivf", `directory for recordings, relative to the state directory; "" records nothing`)
 	f.IntVar(&o.rtp, "rtp", 5004, "UDP port for RTP; 0: any")
 	f.IntVar(&o.rtcp, "rtcp", 5005, "UDP port for RTCP; 0: any")
@@ -67,7 +68,8 @@ stands on a command line.`,
 }
 
 func (o *receiveOptions) bindJSON(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&o.json, "json", false, "print one JSON object a second on stdout, and a last one with the sums")
+	cmd.Flags().BoolVar(&o.json, "json", false,
+		"print one JSON object a second on stdout, and a last one with the sums")
 }
 
 // check finds what cobra cannot see.

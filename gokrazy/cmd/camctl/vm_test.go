@@ -25,7 +25,8 @@ func TestVMRefusesWhatItCannotBoot(t *testing.T) {
 		{"no image named", []string{"vm"}, exitUsage, "accepts 1 arg"},
 		{"a forward without a port", []string{"vm", "cam.img", "--forward", "8443"}, exitUsage, "8443:443"},
 		{"an unknown flag", []string{"vm", "cam.img", "--fast"}, exitUsage, "--fast"},
-		{"an absent clip", []string{"vm", "cam.img", "--camera", filepath.Join(dir, "absent")}, exitFailed, "no such file"},
+		{"an absent clip", []string{"vm", "cam.img", "--camera", filepath.Join(dir, "absent")}, exitFailed,
+			"no such file"},
 		{"a clip that is none", []string{"vm", "cam.img", "--camera", text}, exitFailed, "ffmpeg -f mjpeg"},
 		{"an absent seed", []string{"vm", "cam.img", "--seed", filepath.Join(dir, "absent")}, exitFailed, "seed"},
 		{"no QEMU", []string{"vm", "cam.img", "--camera", "none"}, exitFailed, "apt install"},
@@ -33,7 +34,8 @@ func TestVMRefusesWhatItCannotBoot(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var stdout, stderr bytes.Buffer
 			code := run(context.Background(), c.args, &stdout, &stderr)
-			if code != c.code || !strings.Contains(stderr.String(), c.says) || strings.Count(stderr.String(), "\n") != 1 {
+			if code != c.code || !strings.Contains(stderr.String(), c.says) ||
+				strings.Count(stderr.String(), "\n") != 1 {
 				t.Errorf("exit %d, %q, want exit %d and one line with %q", code, stderr.String(), c.code, c.says)
 			}
 			if stdout.Len() > 0 {

@@ -63,7 +63,8 @@ func Pi(t testing.TB) Parts {
 			Folder: filepath.Join(dir, "kernel"), Name: "example.com/kernel", Version: "v1.0.0", Sum: "h1:kernel=",
 		},
 		Firmware: Package{
-			Folder: filepath.Join(dir, "firmware"), Name: "example.com/firmware", Version: "v2.0.0", Sum: "h1:firmware=",
+			Folder: filepath.Join(dir, "firmware"), Name: "example.com/firmware", Version: "v2.0.0",
+			Sum: "h1:firmware=",
 		},
 	}
 	for _, want := range card.RootPrograms() {

@@ -66,7 +66,8 @@ var writeSource = sync.OnceValue(func() error {
 			"func main() { println(C.one()) }\n",
 	} {
 		file := filepath.Join(Folder(), name)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o644)); err != nil {
+		err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o644))
+		if err != nil {
 			return err
 		}
 	}
