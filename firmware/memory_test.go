@@ -148,10 +148,10 @@ func TestNetworkAllocatesNothing(t *testing.T) {
 	allocs := testing.AllocsPerRun(1000, func() {
 		now += 33 * time.Millisecond
 		n.Advise(now)
-		n.Sent(now, 1200, 1160)
-		n.Arrived(now, now+20*time.Millisecond, 1200)
-		n.Feedback(now+40*time.Millisecond, now, 0)
-		n.Report(now+40*time.Millisecond, 0, now, 0, 1200)
+		n.NoteSent(now, 1200, 1160)
+		n.NoteArrival(now, now+20*time.Millisecond, 1200)
+		n.EndArrivals(now+40*time.Millisecond, now, 0)
+		n.NoteReport(now+40*time.Millisecond, 0, now, 0, 1200)
 	})
 	if allocs != 0 {
 		t.Errorf("%v allocations for a picture, a packet and reports about it, want 0", allocs)

@@ -36,75 +36,75 @@ func newNetwork(ownerRate int, stages *pipeline.Stages, log *slog.Logger) *netwo
 	return &network{ownerRate: ownerRate, controller: ratecontrol.New(ownerRate), stages: stages, log: log}
 }
 
-// Advise says at which rate to encode the picture at hand, in bit/s, or to leave it out.
+// Advise says at which rate to encode the picture at hand, in bit/s, or to leave it out. It also
+// counts and logs the cuts since the picture before. They are not logged where they happen,
+// because the sender notes what happens under locks of its own.
 func (n *network) Advise(now time.Duration) (bitrate int, hold bool) {
-	n.update(func(c *ratecontrol.Controller) {
-		bitrate, hold = c.Advise(now)
-		difference := max(bitrate, n.advisedRate) - min(bitrate, n.advisedRate)
-		if bitrate != n.ownerRate && difference < n.advisedRate/rateSteps {
-			bitrate = n.advisedRate
+	n.mu.Lock()
+	bitrate, hold = n.controller.Advise(now)
+	difference := max(bitrate, n.advisedRate) - min(bitrate, n.advisedRate)
+	if bitrate != n.ownerRate && difference < n.advisedRate/rateSteps {
+		bitrate = n.advisedRate
+	}
+	n.advisedRate = bitrate
+	before, cuts, rate := n.counted, n.controller.Cuts(), n.controller.Rate()
+	n.counted = cuts
+	n.mu.Unlock()
+	for cause := range ratecontrol.Causes {
+		if cuts[cause] == before[cause] {
+			continue
 		}
-		n.advisedRate = bitrate
-	})
+		n.stages.Cuts[cause].Add(int64(cuts[cause] - before[cause]))
+		n.log.Debug("the network cuts the rate", "because", cause, "bit/s", rate)
+	}
 	return bitrate, hold
 }
 
-// Sent notes a packet that left. It cuts nothing.
-func (n *network) Sent(now time.Duration, size, payload int) {
+// NoteSent notes a packet that left.
+func (n *network) NoteSent(now time.Duration, size, payload int) {
 	n.mu.Lock()
-	n.controller.Sent(now, size, payload)
-	n.mu.Unlock()
+	defer n.mu.Unlock()
+	n.controller.NoteSent(now, size, payload)
 }
 
-// Arrived notes when a packet arrived, by the receiver's clock. Feedback judges it.
-func (n *network) Arrived(sent, arrived time.Duration, size int) {
+// NoteArrival notes when a packet arrived, by the receiver's clock. EndArrivals judges it.
+func (n *network) NoteArrival(sent, arrived time.Duration, size int) {
 	n.mu.Lock()
-	n.controller.Arrived(sent, arrived, size)
-	n.mu.Unlock()
+	defer n.mu.Unlock()
+	n.controller.NoteArrival(sent, arrived, size)
 }
 
-// Feedback ends a batch of arrivals.
-func (n *network) Feedback(now, newest time.Duration, inFlight int) {
-	n.update(func(c *ratecontrol.Controller) { c.Feedback(now, newest, inFlight) })
-}
-
-// Report notes a reception report.
-func (n *network) Report(now time.Duration, loss float64, newest time.Duration, inFlight int, acked uint64) {
-	n.update(func(c *ratecontrol.Controller) {
-		c.Report(now, ratecontrol.Report{Loss: loss, Newest: newest, InFlight: inFlight, Acked: acked})
-	})
-}
-
-// Echoed notes an answer of the receiver's host to an echo request.
-func (n *network) Echoed(now, sent time.Duration, before uint64, inFlight int) {
-	n.update(func(c *ratecontrol.Controller) {
-		c.Echo(now, ratecontrol.Echo{Sent: sent, Before: before, InFlight: inFlight})
-	})
-}
-
-// Missing notes a packet that the receiver lacks.
-func (n *network) Missing(now, sent time.Duration) {
-	n.update(func(c *ratecontrol.Controller) { c.Missing(now, sent) })
-}
-
-// Estimate notes what the receiver believes that it can take, in bit/s.
-func (n *network) Estimate(now time.Duration, bitrate float64) {
-	n.update(func(c *ratecontrol.Controller) { c.Estimate(now, bitrate) })
-}
-
-// update calls change under the lock; then it counts and logs what that cut of the rate. Neither
-// change nor what it captures escapes, so that nothing is allocated for a packet or a picture.
-func (n *network) update(change func(*ratecontrol.Controller)) {
+// EndArrivals ends a batch of arrivals.
+func (n *network) EndArrivals(now, newest time.Duration, inFlight int) {
 	n.mu.Lock()
-	change(n.controller)
-	before, now, rate := n.counted, n.controller.Cuts(), n.controller.Rate()
-	n.counted = now
-	n.mu.Unlock()
-	for cause := range ratecontrol.Causes {
-		if now[cause] == before[cause] {
-			continue
-		}
-		n.stages.Cuts[cause].Add(int64(now[cause] - before[cause]))
-		n.log.Debug("the network cuts the rate", "because", cause, "bit/s", rate)
-	}
+	defer n.mu.Unlock()
+	n.controller.EndArrivals(now, newest, inFlight)
+}
+
+// NoteReport notes a reception report.
+func (n *network) NoteReport(now time.Duration, loss float64, newest time.Duration, inFlight int, acked uint64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.controller.NoteReport(now, ratecontrol.Report{Loss: loss, Newest: newest, InFlight: inFlight, Acked: acked})
+}
+
+// NoteEcho notes an answer of the receiver's host to an echo request.
+func (n *network) NoteEcho(now, sent time.Duration, before uint64, inFlight int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.controller.NoteEcho(now, ratecontrol.Echo{Sent: sent, Before: before, InFlight: inFlight})
+}
+
+// NoteMissing notes a packet that the receiver lacks.
+func (n *network) NoteMissing(now, sent time.Duration) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.controller.NoteMissing(now, sent)
+}
+
+// NoteEstimate notes what the receiver believes that it can take, in bit/s.
+func (n *network) NoteEstimate(now time.Duration, bitrate float64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.controller.NoteEstimate(now, bitrate)
 }

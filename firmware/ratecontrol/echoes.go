@@ -1,23 +1,22 @@
-// Round trips of echo requests: what tells of a queue between the reports of plain AVP,
-// if the receiver's host answers. Pure.
-// Spec: RFC 792 (Echo), RFC 4443 section 4.
+// Round trips of echo requests: what shows a queue between the reports of plain AVP,
+// if the receiver's host answers. Spec: RFC 792 (Echo), RFC 4443 section 4.
 
 package ratecontrol
 
 import "time"
 
 const (
-	// echoLeast is how many answers in a row must show a queue: one that came late says
-	// that the host, or a radio, slept.
-	echoLeast = 2
+	// lateEchoesMin answers in a row must show a queue: one that came late says that the
+	// host, or a radio, slept.
+	lateEchoesMin = 2
 
-	// echoGrows is how much a queue must have grown between two answers for the rate to
+	// echoQueueGrowth is how much a queue must have grown between two answers for the rate to
 	// be still too much; a cut shows in the answers after echoPause.
-	echoGrows = 20 * time.Millisecond
-	echoPause = 300 * time.Millisecond
+	echoQueueGrowth = 20 * time.Millisecond
+	echoPause       = 300 * time.Millisecond
 
-	// oldEcho is no news any more.
-	oldEcho = 10 * time.Second
+	// maxEchoAge: an older answer is no news.
+	maxEchoAge = 10 * time.Second
 )
 
 // An Echo is one answer.
@@ -34,54 +33,55 @@ type answer struct {
 	queue      time.Duration
 }
 
-// echoes is what the answers have told. The way back is in them too, so a queue there
+// echoes is what the answers have shown. The way back is in them too, so a queue there
 // looks like one of ours; but it does not shrink when we send less.
 type echoes struct {
-	n       int
-	last    [3]answer     // the newest first
-	base    least         // of round trips
-	fullFor int           // answers in a row with a queue
-	since   time.Duration // when the first of those came
-	cause   bool          // answers made the last cut, so they wait where our packets wait
-	cutAt   time.Duration
-	then    time.Duration // queue when they made it
+	n        int
+	last     [3]answer     // the newest first
+	base     baseDelay     // of round trips
+	fullFor  int           // answers in a row with a queue
+	since    time.Duration // when the first of those came
+	isCause  bool          // answers made the last cut, so they wait where our packets wait
+	cutAt    time.Duration
+	cutQueue time.Duration // the queue when they made it
 }
 
-// live tells whether the host answers.
-func (e *echoes) live(now time.Duration) bool { return e.n > 0 && now-e.last[0].came < patience }
+// isLive says that the host answers.
+func (e *echoes) isLive(now time.Duration) bool { return e.n > 0 && now-e.last[0].came < feedbackGap }
 
-// tell tells whether answers say more of the queue at hand than reports do.
-func (e *echoes) tell(now time.Duration) bool { return e.cause && e.live(now) }
+// isTrusted says that answers know more of the queue at hand than reports do.
+func (e *echoes) isTrusted(now time.Duration) bool { return e.isCause && e.isLive(now) }
 
-// room tells whether answers, if there are any, allow for more.
-func (e *echoes) room(now time.Duration) bool { return !e.live(now) || e.last[0].queue < calm }
+// hasRoom says that answers, if there are any, allow for more.
+func (e *echoes) hasRoom(now time.Duration) bool { return !e.isLive(now) || e.last[0].queue < queueLow }
 
-// Echo takes in an answer. One that was overtaken says nothing.
-func (c *Controller) Echo(now time.Duration, n Echo) {
+// NoteEcho takes an answer. One that was overtaken says nothing.
+func (c *Controller) NoteEcho(now time.Duration, n Echo) {
 	e := &c.echoes
 	trip := now - n.Sent
-	if trip < 0 || trip > oldEcho || e.n > 0 && (n.Sent <= e.last[0].sent || n.Before < e.last[0].before) {
+	overtaken := e.n > 0 && (n.Sent <= e.last[0].sent || n.Before < e.last[0].before)
+	if trip < 0 || trip > maxEchoAge || overtaken {
 		return
 	}
-	e.base.span = reportBase
-	e.base.add(now, trip)
-	e.note(answer{n.Sent, now, n.Before, trip - e.base.value()})
-	if c.transport.live(now) {
+	e.base.span = reportBaseSpan
+	e.base.addDelay(now, trip)
+	e.addAnswer(answer{n.Sent, now, n.Before, trip - e.base.leastDelay()})
+	if c.transport.isLive(now) {
 		return
 	}
-	if e.fullFor >= echoLeast && now-max(c.cutAt, e.cutAt) >= echoPause {
-		c.answered(now)
+	if e.fullFor >= lateEchoesMin && now-max(c.cutAt, e.cutAt) >= echoPause {
+		c.cutForTrips(now)
 	}
-	if e.tell(now) && c.capacity > 0 {
-		c.waiting.set(now, c.capacity*(e.last[0].queue-trip).Seconds()+8*float64(n.InFlight))
+	if e.isTrusted(now) && c.capacity > 0 {
+		c.backlog.setBits(now, c.capacity*(e.last[0].queue-trip).Seconds()+8*float64(n.InFlight))
 	}
 }
 
-func (e *echoes) note(a answer) {
+func (e *echoes) addAnswer(a answer) {
 	copy(e.last[1:], e.last[:])
 	e.last[0] = a
 	e.n = min(e.n+1, len(e.last))
-	if a.queue <= full {
+	if a.queue <= queueHigh {
 		e.fullFor = 0
 		return
 	}
@@ -90,28 +90,28 @@ func (e *echoes) note(a answer) {
 	}
 }
 
-// answered cuts while the queue grows. One that stays whatever was cut is not ours, and
+// cutForTrips cuts while the queue grows. One that stays whatever was cut is not ours, and
 // counts as the path's own delay from now on.
-func (c *Controller) answered(now time.Duration) {
+func (c *Controller) cutForTrips(now time.Duration) {
 	e := &c.echoes
 	queue := e.last[0].queue
-	switch long := now-e.cutAt > congestion; {
-	case long && e.cause && e.since <= e.cutAt && queue > e.then/2:
+	switch long := now-e.cutAt > backlogTrust; {
+	case long && e.isCause && e.since <= e.cutAt && queue > e.cutQueue/2:
 		e.base.n = 0
-		e.base.add(now, now-e.last[0].sent)
-		e.fullFor, e.cause, c.capacity = 0, false, 0
+		e.base.addDelay(now, now-e.last[0].sent)
+		e.fullFor, e.isCause, c.capacity = 0, false, 0
 		return
-	case !long && queue < e.last[1].queue+echoGrows:
+	case !long && queue < e.last[1].queue+echoQueueGrowth:
 		return
 	}
-	c.capacity = max(leastRate, e.carried(), cutMost*c.rate)
-	c.cut(now, backOff*c.capacity, Trips)
-	c.cutAt, e.cutAt, e.cause, e.then = now, now, true, queue
+	c.capacity = max(minRate, e.carriedRate(), cutFloor*c.rate)
+	c.cutRate(now, backOff*c.capacity, Trips)
+	c.cutAt, e.cutAt, e.isCause, e.cutQueue = now, now, true, queue
 }
 
-// carried is the rate at which bytes passed the bottleneck between the answers at hand:
+// carriedRate is the rate at which bytes passed the bottleneck between the answers at hand:
 // they come as far apart as those bytes kept it busy.
-func (e *echoes) carried() float64 {
+func (e *echoes) carriedRate() float64 {
 	first := e.last[e.n-1]
 	passed := (e.last[0].came - first.came).Seconds()
 	if passed <= 0 {

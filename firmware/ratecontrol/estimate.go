@@ -1,14 +1,14 @@
 // What the receiver itself believes that its path carries: all that a browser behind
-// Janus tells of it. Pure. Spec: draft-alvestrand-rmcat-remb-03 section 2.2.
+// Janus reports. Spec: draft-alvestrand-rmcat-remb-03 section 2.2.
 
 package ratecontrol
 
 import "time"
 
-// estimateLife is how long an estimate counts. Chromium and Janus, which passes on the
-// lowest of its viewers', repeat theirs each second; when the viewer with the slow link
+// estimateTimeout is how long an estimate counts. Chromium and Janus, which passes on the
+// lowest of its viewers', repeat theirs every second; when the viewer with the slow link
 // leaves, none comes any more.
-const estimateLife = 4 * time.Second
+const estimateTimeout = 4 * time.Second
 
 // An estimate is the latest one.
 type estimate struct {
@@ -17,15 +17,15 @@ type estimate struct {
 	most float64 // bit/s on the wire
 }
 
-// Estimate takes in the most that the receiver can take, in bit/s.
-func (c *Controller) Estimate(now time.Duration, bitrate float64) {
-	c.estimate = estimate{seen: true, last: now, most: max(leastRate, bitrate)}
-	c.cut(now, bitrate, Estimated)
+// NoteEstimate takes the most that the receiver can take, in bit/s.
+func (c *Controller) NoteEstimate(now time.Duration, bitrate float64) {
+	c.estimate = estimate{seen: true, last: now, most: max(minRate, bitrate)}
+	c.cutRate(now, bitrate, Estimated)
 }
 
-// limit is rate, or less where an estimate counts.
-func (e *estimate) limit(now time.Duration, rate float64) float64 {
-	if e.seen && now-e.last < estimateLife {
+// limitRate is rate, or less where an estimate counts.
+func (e *estimate) limitRate(now time.Duration, rate float64) float64 {
+	if e.seen && now-e.last < estimateTimeout {
 		return min(rate, e.most)
 	}
 	return rate

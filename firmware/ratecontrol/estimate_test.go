@@ -12,11 +12,11 @@ func TestRateFollowsTheReceiversEstimateDownAndUpAndForgetsIt(t *testing.T) {
 	steady := func(seconds int, estimate float64) (rate int) {
 		for range seconds {
 			if estimate > 0 {
-				c.Estimate(now, estimate)
+				c.NoteEstimate(now, estimate)
 			}
 			for range 30 {
 				rate, _ = c.Advise(now)
-				c.Sent(now, max(rate/8/30, 1), max(rate/8/30-headers, 1))
+				c.NoteSent(now, max(rate/8/30, 1), max(rate/8/30-headers, 1))
 				now += interval
 			}
 		}
@@ -32,7 +32,7 @@ func TestRateFollowsTheReceiversEstimateDownAndUpAndForgetsIt(t *testing.T) {
 		{"more than the owner allows", 5, 1_238_168, 600_000, 600_000},
 		{"half", 5, 310_000, 270_000, 310_000},
 		{"a little more", 5, 350_000, 310_000, 350_000},
-		{"nothing", 5, 1, leastRate, leastRate},
+		{"nothing", 5, 1, minRate, minRate},
 		{"half again", 20, 310_000, 270_000, 310_000},
 		{"the viewer has left", 15, 0, 600_000, 600_000},
 	} {

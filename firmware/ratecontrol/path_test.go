@@ -87,7 +87,7 @@ func (p *path) play(t *testing.T, most int, length time.Duration) run {
 					size -= n
 					cum += uint64(n + headers)
 					way = append(way, p.send(now, n+headers, cum))
-					c.Sent(now, n+headers, n)
+					c.NoteSent(now, n+headers, n)
 					bits += 8 * float64(n+headers)
 				}
 			} else {
@@ -144,7 +144,7 @@ func (p *path) answer(c *Controller, asking []request, now time.Duration, cum ui
 		case r.back > now:
 			rest = append(rest, r)
 		default:
-			c.Echo(now, Echo{Sent: r.sent, Before: r.cum, InFlight: int(cum - r.cum)})
+			c.NoteEcho(now, Echo{Sent: r.sent, Before: r.cum, InFlight: int(cum - r.cum)})
 		}
 	}
 	return rest
@@ -161,7 +161,7 @@ func (p *path) ask(c *Controller, way []onWay, now time.Duration, from int) int 
 		}
 		for _, o := range way[from:i] {
 			if o.lost || p.random.Float64() < p.hasty {
-				c.Missing(now, o.sent)
+				c.NoteMissing(now, o.sent)
 			}
 		}
 		return i + 1
@@ -181,12 +181,12 @@ func (p *path) feedback(c *Controller, way []onWay, now time.Duration, from int)
 	}
 	for _, o := range way[from : last+1] {
 		if o.lost {
-			c.Missing(now, o.sent)
+			c.NoteMissing(now, o.sent)
 		} else {
-			c.Arrived(o.sent, o.arrives+7*time.Hour, o.size)
+			c.NoteArrival(o.sent, o.arrives+7*time.Hour, o.size)
 		}
 	}
-	c.Feedback(now, way[last].sent, int(way[len(way)-1].cum-way[last].cum))
+	c.EndArrivals(now, way[last].sent, int(way[len(way)-1].cum-way[last].cum))
 	return last + 1
 }
 
@@ -206,7 +206,7 @@ func (p *path) report(c *Controller, way []onWay, now time.Duration, from, lost 
 			n++
 		}
 	}
-	c.Report(now, Report{
+	c.NoteReport(now, Report{
 		Loss: float64(n) / float64(last+1-from), Newest: way[last].sent,
 		InFlight: int(way[len(way)-1].cum - way[last].cum), Acked: way[last].cum,
 	})

@@ -1,18 +1,20 @@
+// The controller: what comes in from all kinds of feedback, and the rate that goes out.
+
 // Package ratecontrol decides how many bits per second the encoder may spend, and
 // which pictures must not be sent at all because the path is still full.
 //
-// It is the way back of the stream: what the receiver tells of the path comes in,
+// It is the way back of the stream: what the receiver reports of the path comes in,
 // decisions go out. There is no goroutine, clock or socket in here: the caller passes
 // the time of each event (CLOCK_MONOTONIC). Rates are in bit/s, sizes in bytes of an IP
 // packet, loss is a fraction from 0 to 1.
 //
-// It works with what a receiver offers. Transport-wide feedback tells the arrival of
+// It works with what a receiver offers. Transport-wide feedback reports the arrival of
 // each packet: a queue shows within a tenth of a second. Reception reports alone come
-// each 5 s in plain AVP: a queue then shows in how late the reported packet is, in
+// every 5 s in plain AVP: a queue then shows in how late the reported packet is, in
 // packets asked for again, and in how late the receiver's host answers echo requests. A
-// browser behind Janus tells what it believes to be able to take, and no more. A receiver
-// that tells nothing at all, such as ffmpeg, gets what the owner allows, and what its host's
-// echoes allow.
+// browser behind Janus reports what it believes to be able to take, and no more. A receiver
+// that reports nothing at all, such as ffmpeg, gets what the owner allows, and what its
+// host's echoes allow.
 //
 // A network that is slow is answered by bits first. What too few bits make of the
 // picture is overload's matter: fewer pictures, then smaller ones.
@@ -27,35 +29,38 @@ import "time"
 
 const (
 	// startShare of the owner's rate is what a stream starts with, before anything is
-	// known of the path; leastRate is where it is still a picture.
+	// known of the path; minRate is where it is still a picture.
 	startShare = 0.5
-	leastRate  = 50_000
+	minRate    = 50_000
 
-	// A queue that delays by calm is none; above full the path is congested. Between
-	// the two nothing moves. Jitter of Wi-Fi is 10 to 30 ms, of which the least of a
-	// batch is taken.
-	calm = 40 * time.Millisecond
-	full = 60 * time.Millisecond
+	// A delay up to queueLow is no queue; above queueHigh the path is congested. Between
+	// the two nothing moves. Jitter of Wi-Fi is 10 to 30 ms, and the least delay of a batch
+	// is compared.
+	queueLow  = 40 * time.Millisecond
+	queueHigh = 60 * time.Millisecond
 
 	// backOff is the part of what the path carried that is taken after congestion: the
 	// rest drains the queue.
 	backOff = 0.85
 
 	// Growth is a part of the rate in a second: quick where nothing is known to be in
-	// the way, careful around the rate that last was too much, and in between while only
-	// reports tell, seconds late.
+	// the way, careful around the rate that last was too much, and in between while there are
+	// only reports, which are seconds late.
 	quickGrowth   = 0.40
 	carefulGrowth = 0.10
 	blindGrowth   = 0.25
 
-	// memory is how long the rate that was too much is believed to be so still, and
-	// beyond is how far above it nobody remembers.
-	memory = 30 * time.Second
-	beyond = 1.15
+	// congestionMemory is how long we believe that the last congested rate is still too much.
+	// forgetAbove: forget it once we exceed it by 15 %.
+	congestionMemory = 30 * time.Second
+	forgetAbove      = 1.15
 
-	// headroom is how far the rate may be above what is really sent: an encoder that
+	// sendHeadroom is how far the rate may be above what is really sent: an encoder that
 	// needs less says nothing about the path.
-	headroom = 2.5
+	sendHeadroom = 2.5
+
+	// maxGrowthStep is the most time that a picture's growth counts: a pause is no sign of room.
+	maxGrowthStep = 200 * time.Millisecond
 )
 
 // A Cause is why the rate was cut.
@@ -63,7 +68,7 @@ type Cause int
 
 const (
 	Queue     Cause = iota // each packet's arrival shows that one grows on the path
-	Late                   // reports tell of packets that are late
+	Late                   // reports name packets that are late
 	Trips                  // answers to echo requests are late
 	Losses                 // too many packets are lost
 	Silence                // feedback that was there has stopped
@@ -79,20 +84,20 @@ func (c Cause) String() string {
 
 // A Controller watches one stream. It belongs to one goroutine.
 type Controller struct {
-	most  float64 // the owner's, of VP8
-	rate  float64 // on the wire
-	share float64 // of what is on the wire that is VP8
-	grown time.Duration
-	begun bool
+	ownerRate float64 // the most, of VP8
+	rate      float64 // on the wire
+	share     float64 // of what is on the wire that is VP8
+	grownAt   time.Duration
+	started   bool
 
 	cuts [Causes]uint64
 
 	capacity float64       // of the path when it was last congested; 0: it was not
 	cutAt    time.Duration // when the rate was last cut
-	waiting  backlog
+	backlog  backlog
 
 	sent      meter // what left
-	again     meter // what of it had left before
+	resent    meter // what of it had left before
 	transport transport
 	reports   reports
 	echoes    echoes
@@ -100,11 +105,11 @@ type Controller struct {
 	estimate  estimate
 }
 
-// New makes a controller for a stream of at most most bit/s of VP8.
-func New(most int) *Controller {
-	c := &Controller{most: float64(most), share: 1}
-	c.rate = min(c.most, max(leastRate, startShare*c.most))
-	c.sent.span, c.again.span, c.transport.received.span = sendSpan, sendSpan, receiveSpan
+// New makes a controller for a stream of at most ownerRate bit/s of VP8.
+func New(ownerRate int) *Controller {
+	c := &Controller{ownerRate: float64(ownerRate), share: 1}
+	c.rate = min(c.ownerRate, max(minRate, startShare*c.ownerRate))
+	c.sent.span, c.resent.span, c.transport.received.span = sendSpan, sendSpan, receiveSpan
 	return c
 }
 
@@ -114,16 +119,16 @@ func (c *Controller) Cuts() [Causes]uint64 { return c.cuts }
 // Rate is what may be on the wire now, in bit/s.
 func (c *Controller) Rate() int { return int(c.rate) }
 
-// Sent notes a packet that left, size bytes with all headers, of which payload are VP8;
+// NoteSent takes a packet that left, size bytes with all headers, of which payload are VP8;
 // none of one that was sent before.
-func (c *Controller) Sent(now time.Duration, size, payload int) {
-	c.sent.add(now, size)
+func (c *Controller) NoteSent(now time.Duration, size, payload int) {
+	c.sent.addBytes(now, size)
 	if payload == 0 {
-		c.again.add(now, size)
+		c.resent.addBytes(now, size)
 	}
-	c.losses.sent(now)
-	c.transport.sent(now)
-	c.waiting.add(now, size, c.capacity)
+	c.losses.noteSent(now)
+	c.transport.noteSent(now)
+	c.backlog.addPacket(now, size, c.capacity)
 	if payload > 0 {
 		c.share += (float64(payload)/float64(size) - c.share) / 64 // some 20 frames
 	}
@@ -132,62 +137,64 @@ func (c *Controller) Sent(now time.Duration, size, payload int) {
 // Advise says, for the picture at hand, at which rate to encode in bit/s of VP8, and
 // whether to leave it out because what is on its way must drain first.
 func (c *Controller) Advise(now time.Duration) (bitrate int, hold bool) {
-	c.hush(now)
-	c.grow(now)
-	hold = now-c.cutAt < congestion && c.waiting.hold(now, c.capacity)
-	free := c.rate - c.again.rate(now) // what is sent again needs its part
-	return int(min(c.most, max(leastRate, free*c.share))), hold
+	c.cutForSilence(now)
+	c.growRate(now)
+	hold = now-c.cutAt < backlogTrust && c.backlog.mustDrain(now, c.capacity)
+	free := c.rate - c.resent.bitrate(now) // what is sent again needs its part
+	return int(min(c.ownerRate, max(minRate, free*c.share))), hold
 }
 
 // ceiling is the owner's rate on the wire, or the receiver's.
-func (c *Controller) ceiling(now time.Duration) float64 { return c.estimate.limit(now, c.most/c.share) }
+func (c *Controller) ceiling(now time.Duration) float64 {
+	return c.estimate.limitRate(now, c.ownerRate/c.share)
+}
 
-// grow takes the room that there seems to be, by the time since the last picture.
-func (c *Controller) grow(now time.Duration) {
-	passed := min(now-c.grown, 200*time.Millisecond) // a pause is no sign of room
-	first := !c.begun
-	c.grown, c.begun = now, true
+// growRate takes the room that there seems to be, by the time since the last picture.
+func (c *Controller) growRate(now time.Duration) {
+	passed := min(now-c.grownAt, maxGrowthStep)
+	first := !c.started
+	c.grownAt, c.started = now, true
 	ceiling := c.ceiling(now)
-	if first || c.rate >= ceiling || !c.room(now) {
+	if first || c.rate >= ceiling || !c.hasRoom(now) {
 		return
 	}
-	to := c.rate * (1 + c.growth(now)*passed.Seconds())
-	to = min(to, ceiling, max(c.rate, headroom*c.sent.rate(now)))
-	if c.capacity > 0 && to > beyond*c.capacity {
+	to := c.rate * (1 + c.growthRate(now)*passed.Seconds())
+	to = min(to, ceiling, max(c.rate, sendHeadroom*c.sent.bitrate(now)))
+	if c.capacity > 0 && to > forgetAbove*c.capacity {
 		c.capacity = 0
 	}
 	c.rate = max(c.rate, to)
 }
 
-// growth is what part of the rate is added in a second.
-func (c *Controller) growth(now time.Duration) float64 {
+// growthRate is what part of the rate is added in a second.
+func (c *Controller) growthRate(now time.Duration) float64 {
 	switch {
-	case c.capacity > 0 && now-c.cutAt < memory && c.rate > backOff*c.capacity:
+	case c.capacity > 0 && now-c.cutAt < congestionMemory && c.rate > backOff*c.capacity:
 		return carefulGrowth
-	case c.transport.live(now):
+	case c.transport.isLive(now):
 		return quickGrowth
-	case c.losses.share(now) > lossGrow:
+	case c.losses.knownShare(now) > lossGrow:
 		return carefulGrowth
 	}
 	return blindGrowth
 }
 
-// room tells whether nothing speaks against more.
-func (c *Controller) room(now time.Duration) bool {
-	if c.losses.share(now) > lossCut {
+// hasRoom says that nothing speaks against a higher rate.
+func (c *Controller) hasRoom(now time.Duration) bool {
+	if c.losses.knownShare(now) > lossCut {
 		return false
 	}
-	if c.transport.offered(now) {
-		return now-c.transport.last < patience && c.transport.queue < calm
+	if c.transport.isOffered(now) {
+		return now-c.transport.last < feedbackGap && c.transport.queue < queueLow
 	}
-	return c.echoes.room(now) && c.reports.room(now, c.rate)
+	return c.echoes.hasRoom(now) && c.reports.hasRoom(now, c.rate)
 }
 
-// cut lowers the rate, never below the least, and never raises it.
-func (c *Controller) cut(now time.Duration, to float64, why Cause) {
+// cutRate lowers the rate, never below the least, and never raises it.
+func (c *Controller) cutRate(now time.Duration, to float64, why Cause) {
 	if to >= c.rate {
 		return
 	}
-	c.rate, c.cutAt = max(leastRate, to), now
+	c.rate, c.cutAt = max(minRate, to), now
 	c.cuts[why]++
 }

@@ -133,10 +133,10 @@ func TestFeedbackThatStopsCutsAndComingBackGrows(t *testing.T) {
 	run := func(length time.Duration, feedback bool) {
 		for end := now + length; now < end; now += interval {
 			bitrate, _ := c.Advise(now)
-			c.Sent(now, bitrate/8/30, bitrate/8/30)
+			c.NoteSent(now, bitrate/8/30, bitrate/8/30)
 			if feedback {
-				c.Arrived(now, now+10*ms, bitrate/8/30)
-				c.Feedback(now+20*ms, now, 0)
+				c.NoteArrival(now, now+10*ms, bitrate/8/30)
+				c.EndArrivals(now+20*ms, now, 0)
 			}
 		}
 	}
@@ -196,24 +196,22 @@ func TestAnyFeedbackKeepsTheRateWithinItsBounds(t *testing.T) {
 		now += time.Duration(random.IntN(50)) * ms
 		switch random.IntN(8) {
 		case 5:
-			c.Echo(now, Echo{Sent: now - time.Duration(random.IntN(12_000))*ms,
-				Before: random.Uint64() >> random.IntN(64), InFlight: random.IntN(1 << 30)})
+			c.NoteEcho(now, Echo{Sent: now - time.Duration(random.IntN(12_000))*ms, Before: random.Uint64() >> random.IntN(64), InFlight: random.IntN(1 << 30)})
 		case 6:
-			c.Echo(now, Echo{Sent: odd(), Before: random.Uint64(), InFlight: random.IntN(1 << 30)})
+			c.NoteEcho(now, Echo{Sent: odd(), Before: random.Uint64(), InFlight: random.IntN(1 << 30)})
 		case 0:
-			c.Sent(now, 1+random.IntN(1500), random.IntN(1500))
+			c.NoteSent(now, 1+random.IntN(1500), random.IntN(1500))
 		case 1:
-			c.Arrived(odd(), odd(), random.IntN(1500))
+			c.NoteArrival(odd(), odd(), random.IntN(1500))
 		case 2:
-			c.Feedback(now, odd(), random.IntN(1<<30))
+			c.EndArrivals(now, odd(), random.IntN(1<<30))
 		case 3:
-			c.Report(now, Report{Loss: random.Float64(), Newest: odd(), InFlight: random.IntN(1 << 30),
-				Acked: random.Uint64()})
+			c.NoteReport(now, Report{Loss: random.Float64(), Newest: odd(), InFlight: random.IntN(1 << 30), Acked: random.Uint64()})
 		case 4:
-			c.Missing(now, odd())
+			c.NoteMissing(now, odd())
 		default:
-			if bitrate, _ := c.Advise(now); bitrate < leastRate || bitrate > 600_000 {
-				t.Fatalf("step %d: %d bit/s, want %d to 600000", i, bitrate, leastRate)
+			if bitrate, _ := c.Advise(now); bitrate < minRate || bitrate > 600_000 {
+				t.Fatalf("step %d: %d bit/s, want %d to 600000", i, bitrate, minRate)
 			}
 		}
 	}
@@ -234,12 +232,12 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(1000, func() {
 		now += interval
 		c.Advise(now)
-		c.Sent(now, 1200, 1160)
-		c.Arrived(now, now+10*ms, 1200)
-		c.Feedback(now, now, 0)
-		c.Report(now, Report{Newest: now, Acked: uint64(now)})
-		c.Missing(now, now)
-		c.Echo(now, Echo{Sent: now, Before: uint64(now)})
+		c.NoteSent(now, 1200, 1160)
+		c.NoteArrival(now, now+10*ms, 1200)
+		c.EndArrivals(now, now, 0)
+		c.NoteReport(now, Report{Newest: now, Acked: uint64(now)})
+		c.NoteMissing(now, now)
+		c.NoteEcho(now, Echo{Sent: now, Before: uint64(now)})
 	}); n != 0 {
 		t.Errorf("%v allocations a picture, want 0", n)
 	}

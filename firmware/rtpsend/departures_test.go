@@ -24,35 +24,35 @@ type diary struct {
 	lines   []string
 }
 
-func (d *diary) Sent(_ time.Duration, size, payload int) {
+func (d *diary) NoteSent(_ time.Duration, size, payload int) {
 	d.sent++
 	d.bytes += size
 	d.payload += payload
 }
 
-func (d *diary) Arrived(sent, arrived time.Duration, size int) {
+func (d *diary) NoteArrival(sent, arrived time.Duration, size int) {
 	d.lines = append(d.lines, fmt.Sprintf("%v arrived %v, %d", sent-time.Hour, arrived, size))
 }
 
-func (d *diary) Feedback(now, newest time.Duration, inFlight int) {
+func (d *diary) EndArrivals(now, newest time.Duration, inFlight int) {
 	d.lines = append(d.lines, fmt.Sprintf("feedback up to %v, %d in flight", newest-time.Hour, inFlight))
 }
 
-func (d *diary) Report(now time.Duration, loss float64, newest time.Duration, inFlight int, acked uint64) {
+func (d *diary) NoteReport(now time.Duration, loss float64, newest time.Duration, inFlight int, acked uint64) {
 	d.lines = append(d.lines, fmt.Sprintf("report of %v loss up to %v, %d in flight, %d acked",
 		loss, newest-time.Hour, inFlight, acked))
 }
 
-func (d *diary) Echoed(now, sent time.Duration, before uint64, inFlight int) {
+func (d *diary) NoteEcho(now, sent time.Duration, before uint64, inFlight int) {
 	d.lines = append(d.lines, fmt.Sprintf("echo at %v of %v behind %d, %d in flight",
 		now-time.Hour, sent-time.Hour, before, inFlight))
 }
 
-func (d *diary) Missing(_, sent time.Duration) {
+func (d *diary) NoteMissing(_, sent time.Duration) {
 	d.lines = append(d.lines, fmt.Sprintf("%v is missing", sent-time.Hour))
 }
 
-func (d *diary) Estimate(_ time.Duration, bitrate float64) {
+func (d *diary) NoteEstimate(_ time.Duration, bitrate float64) {
 	d.lines = append(d.lines, fmt.Sprintf("at most %.0f bit/s", bitrate))
 }
 

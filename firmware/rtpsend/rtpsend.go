@@ -48,8 +48,8 @@ var (
 	ErrAddress = errors.New("not an address to send to")
 )
 
-// A Path hears what leaves and what the receiver tells of it. Calls come one at a time, from
-// three goroutines, and must not block: the stream waits for them.
+// A Path hears what leaves and what the receiver reports of it. Calls come one at a time, from
+// three goroutines and under locks, so a Path must neither block, nor log, nor call back.
 type Path = departures.Path
 
 // First holds the values that RFC 3550 section 5.1 wants random. Tests set them to

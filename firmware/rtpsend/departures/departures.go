@@ -16,37 +16,37 @@ import (
 	"time"
 )
 
-// A Path hears what leaves and what the receiver tells of it.
+// A Path hears what leaves and what the receiver reports of it.
 type Path interface {
-	// Sent notes a packet, payload bytes of which are VP8 that was not sent before.
-	Sent(now time.Duration, size, payload int)
-	// Arrived notes when a packet arrived by the receiver's clock; Feedback ends a batch
+	// NoteSent takes a packet, payload bytes of which are VP8 that was not sent before.
+	NoteSent(now time.Duration, size, payload int)
+	// NoteArrival takes when a packet arrived by the receiver's clock; EndArrivals ends a batch
 	// of these. newest is when the latest packet that arrived had left, inFlight are the
 	// bytes that left after it.
-	Arrived(sent, arrived time.Duration, size int)
-	Feedback(now, newest time.Duration, inFlight int)
-	// Report notes a reception report, by the latest packet that it names; acked are the
+	NoteArrival(sent, arrived time.Duration, size int)
+	EndArrivals(now, newest time.Duration, inFlight int)
+	// NoteReport takes a reception report, by the latest packet that it names; acked are the
 	// bytes of all packets up to it.
-	Report(now time.Duration, loss float64, newest time.Duration, inFlight int, acked uint64)
-	// Echoed notes that the receiver's host answered an echo request that left at sent,
+	NoteReport(now time.Duration, loss float64, newest time.Duration, inFlight int, acked uint64)
+	// NoteEcho takes an answer of the receiver's host to an echo request that left at sent,
 	// after before bytes of packets; inFlight are the bytes that left after it.
-	Echoed(now, sent time.Duration, before uint64, inFlight int)
-	// Missing notes a packet that the receiver lacks, once, and when it left.
-	Missing(now, sent time.Duration)
-	// Estimate notes the most that the receiver believes that it can take, in bit/s.
-	Estimate(now time.Duration, bitrate float64)
+	NoteEcho(now, sent time.Duration, before uint64, inFlight int)
+	// NoteMissing takes a packet that the receiver lacks, once, and when it left.
+	NoteMissing(now, sent time.Duration)
+	// NoteEstimate takes the most that the receiver believes to be able to take, in bit/s.
+	NoteEstimate(now time.Duration, bitrate float64)
 }
 
 // noPath is the Path of a Record that has none.
 type noPath struct{}
 
-func (noPath) Sent(time.Duration, int, int)                              {}
-func (noPath) Arrived(time.Duration, time.Duration, int)                 {}
-func (noPath) Feedback(time.Duration, time.Duration, int)                {}
-func (noPath) Report(time.Duration, float64, time.Duration, int, uint64) {}
-func (noPath) Echoed(time.Duration, time.Duration, uint64, int)          {}
-func (noPath) Missing(time.Duration, time.Duration)                      {}
-func (noPath) Estimate(time.Duration, float64)                           {}
+func (noPath) NoteSent(time.Duration, int, int)                              {}
+func (noPath) NoteArrival(time.Duration, time.Duration, int)                 {}
+func (noPath) EndArrivals(time.Duration, time.Duration, int)                 {}
+func (noPath) NoteReport(time.Duration, float64, time.Duration, int, uint64) {}
+func (noPath) NoteEcho(time.Duration, time.Duration, uint64, int)            {}
+func (noPath) NoteMissing(time.Duration, time.Duration)                      {}
+func (noPath) NoteEstimate(time.Duration, float64)                           {}
 
 // ringSize is how many packets are known: as many as can be asked for again. A power of two, so
 // that a slot is the low bits of a number.
@@ -69,7 +69,8 @@ type departure struct {
 // that sends them, and everything else by any.
 type Record struct {
 	// mu guards all fields. The Path is called under it, because calls must come one at a time
-	// and in the order of what happened; it takes no lock of this package's callers.
+	// and in the order of what happened. That is safe because it must neither call back nor
+	// block.
 	mu    sync.Mutex
 	path  Path
 	ring  [ringSize]departure
@@ -107,7 +108,7 @@ func (r *Record) NoteMedia(now time.Duration, size, payload int, sequence uint16
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p := r.noteDeparture(now, size)
-	r.path.Sent(now, size, payload)
+	r.path.NoteSent(now, size, payload)
 	r.media[sequence%ringSize] = r.next
 	p.media, p.number = true, sequence
 	r.lossShare -= r.lossShare / lossWindow
@@ -118,7 +119,7 @@ func (r *Record) NoteResend(now time.Duration, size int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.noteDeparture(now, size)
-	r.path.Sent(now, size, 0)
+	r.path.NoteSent(now, size, 0)
 }
 
 // NoteVerbatim notes a packet that left again with the number of its first time: no number is
@@ -127,7 +128,7 @@ func (r *Record) NoteVerbatim(now time.Duration, size int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.total += uint64(size)
-	r.path.Sent(now, size, 0)
+	r.path.NoteSent(now, size, 0)
 }
 
 // noteDeparture takes the number that NextNumber gave. mu is held.

@@ -22,11 +22,11 @@ type notebook struct {
 	lines []string
 }
 
-func (n *notebook) Arrived(sent, _ time.Duration, _ int) {
+func (n *notebook) NoteArrival(sent, _ time.Duration, _ int) {
 	n.lines = append(n.lines, fmt.Sprintf("%v arrived", sent))
 }
 
-func (n *notebook) Missing(_, sent time.Duration) {
+func (n *notebook) NoteMissing(_, sent time.Duration) {
 	n.lines = append(n.lines, fmt.Sprintf("%v is missing", sent))
 }
 

@@ -13,7 +13,7 @@ func (r *Record) NoteReport(now time.Duration, highest uint16, loss float64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if p := r.findSequence(highest); p != nil {
-		r.path.Report(now, loss, p.at, int(r.total-p.upTo), p.upTo)
+		r.path.NoteReport(now, loss, p.at, int(r.total-p.upTo), p.upTo)
 	}
 }
 
@@ -22,14 +22,14 @@ func (r *Record) NoteEcho(now, sent time.Duration, before uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.echoes.noteEcho(now, now-sent)
-	r.path.Echoed(now, sent, before, int(r.total-before))
+	r.path.NoteEcho(now, sent, before, int(r.total-before))
 }
 
 // NoteEstimate hands on how much the receiver believes to be able to take, bit/s.
 func (r *Record) NoteEstimate(now time.Duration, bitrate float64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.path.Estimate(now, bitrate)
+	r.path.NoteEstimate(now, bitrate)
 }
 
 // NoteRequest hands on that the receiver asked for a packet, the first time. If transport-wide
@@ -58,7 +58,7 @@ func (r *Record) NoteArrivals(now time.Duration, message *feedback.Arrivals) boo
 		if !ok || !more {
 			if newest != nil {
 				r.noteAge(now - newest.at)
-				r.path.Feedback(now, newest.at, int(r.total-newest.upTo))
+				r.path.EndArrivals(now, newest.at, int(r.total-newest.upTo))
 			}
 			return ok
 		}
@@ -75,7 +75,7 @@ func (r *Record) NoteArrivals(now time.Duration, message *feedback.Arrivals) boo
 				r.lossShare = max(0, r.lossShare-1./lossWindow)
 			}
 			newest = p
-			r.path.Arrived(p.at, r.unwrapArrival(packet.At), p.size)
+			r.path.NoteArrival(p.at, r.unwrapArrival(packet.At), p.size)
 		default:
 			r.markMissing(now, p)
 		}
@@ -91,7 +91,7 @@ func (r *Record) markMissing(now time.Duration, p *departure) {
 	if p.media {
 		r.lossShare += 1. / lossWindow
 	}
-	r.path.Missing(now, p.at)
+	r.path.NoteMissing(now, p.at)
 }
 
 // fullNumber is the latest packet's number that ends in these 16 bits; that of one which
