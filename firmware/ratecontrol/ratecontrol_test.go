@@ -26,8 +26,8 @@ func TestBottleneckIsSeenDrainedAndLeftAgain(t *testing.T) {
 		{"transport feedback from 50 ms away with jitter", path{transport: true, delay: 50 * ms, jitter: 10 * ms},
 			900 * ms, 6 * time.Second},
 		{"reports each 5 s and echoes", path{reports: 5 * time.Second, echo: true}, 1500 * ms, 7 * time.Second},
-		{"echoes from 50 ms away with jitter",
-			path{reports: 5 * time.Second, echo: true, delay: 50 * ms, jitter: 10 * ms}, 1500 * ms, 7 * time.Second},
+		{"echoes from 50 ms away with jitter", path{reports: 5 * time.Second, echo: true, delay: 50 * ms,
+			jitter: 10 * ms}, 1500 * ms, 7 * time.Second},
 		{"echoes alone", path{echo: true}, 1500 * ms, 7 * time.Second},
 		{"echoes that pass the queue by", path{reports: 5 * time.Second, echo: true, aside: true}, 8 * time.Second,
 			10 * time.Second},
@@ -47,8 +47,8 @@ func TestBottleneckIsSeenDrainedAndLeftAgain(t *testing.T) {
 				t.Logf("above 300 ms for %v, back after %v, longest gap %v, held %d, cuts %v", late, back, gap, r.held,
 					r.c.Cuts())
 				if late > test.late || back > test.back || gap > time.Second {
-					t.Errorf("above 300 ms for %v, want at most %v; back after %v, want %v; longest gap %v, want 1s",
-						late, test.late, back, test.back, gap)
+					t.Errorf("above 300 ms for %v, want at most %v; back after %v, want %v; longest gap %v, want 1s", late,
+						test.late, back, test.back, gap)
 				}
 			})
 		}
@@ -65,17 +65,16 @@ func TestStreamStartsLowAndReachesWhatTheOwnerAllows(t *testing.T) {
 		{"transport feedback", path{transport: true, capacity: wide}, 4 * time.Second},
 		{"reports each 5 s", path{reports: 5 * time.Second, capacity: wide}, 6 * time.Second},
 		{"a receiver that says nothing", path{capacity: wide}, 5 * time.Second},
-		{"5 % of radio loss with transport feedback", path{transport: true, loss: 0.05, capacity: wide},
-			5 * time.Second},
-		{"3 % of loss, jitter, transport feedback",
-			path{transport: true, loss: 0.03, delay: 30 * ms, jitter: 10 * ms, capacity: wide}, 5 * time.Second},
-		{"5 % of loss and requests, reports each second",
-			path{nack: true, reports: time.Second, loss: 0.05, delay: 30 * ms, capacity: wide}, 40 * time.Second},
+		{"5 % of radio loss with transport feedback", path{transport: true, loss: 0.05, capacity: wide}, 5 * time.Second},
+		{"3 % of loss, jitter, transport feedback", path{transport: true, loss: 0.03, delay: 30 * ms,
+			jitter: 10 * ms, capacity: wide}, 5 * time.Second},
+		{"5 % of loss and requests, reports each second", path{nack: true, reports: time.Second, loss: 0.05,
+			delay: 30 * ms, capacity: wide}, 40 * time.Second},
 		{"3 % of loss and as many hasty requests, reports each 5 s",
 			path{nack: true, reports: 5 * time.Second, loss: 0.03, hasty: 0.04, delay: 30 * ms, jitter: 10 * ms,
 				capacity: wide}, 40 * time.Second},
-		{"3 % of loss and requests, reports each second",
-			path{nack: true, reports: time.Second, loss: 0.03, delay: 30 * ms, capacity: wide}, 40 * time.Second},
+		{"3 % of loss and requests, reports each second", path{nack: true, reports: time.Second, loss: 0.03,
+			delay: 30 * ms, capacity: wide}, 40 * time.Second},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p := test.path
@@ -119,8 +118,8 @@ func TestHeavyLossCutsWhateverTellsOfIt(t *testing.T) {
 
 // A stream that is slow already has few packets, of which three in half a second are many.
 func TestFewRequestsDoNotSlowASlowStream(t *testing.T) {
-	p := path{nack: true, loss: 0.03, hasty: 0.05, delay: 30 * ms, jitter: 10 * ms, capacity: step(100e6, 100e6, 0, 0),
-		queue: time.Second}
+	p := path{nack: true, loss: 0.03, hasty: 0.05, delay: 30 * ms, jitter: 10 * ms,
+		capacity: step(100e6, 100e6, 0, 0), queue: time.Second}
 	r := p.play(t, 120_000, 5*time.Minute)
 	if n := r.c.Cuts()[Losses]; n > 0 {
 		t.Errorf("%d cuts in 5 minutes for 8 %% of packets asked for, want none", n)
@@ -177,8 +176,8 @@ func TestQueueOnTheWayBackCostsLittle(t *testing.T) {
 				least, sum = min(least, rate), sum+rate
 			}
 			mean := sum / float64(len(r.rate)-300)
-			t.Logf("least %.0f, mean %.0f bit/s, longest gap %v, held %d, cuts %v", least, mean, r.longestGap(),
-				r.held, r.c.Cuts())
+			t.Logf("least %.0f, mean %.0f bit/s, longest gap %v, held %d, cuts %v", least, mean, r.longestGap(), r.held,
+				r.c.Cuts())
 			if least < 250_000 || mean < 550_000 || r.longestGap() > 500*ms {
 				t.Error("want at least 250 of 600 kbit/s, 550 in the mean, and no gap over 0.5 s")
 			}
@@ -196,7 +195,8 @@ func TestAnyFeedbackKeepsTheRateWithinItsBounds(t *testing.T) {
 		now += time.Duration(random.IntN(50)) * ms
 		switch random.IntN(8) {
 		case 5:
-			c.NoteEcho(now, Echo{Sent: now - time.Duration(random.IntN(12_000))*ms, Before: random.Uint64() >> random.IntN(64), InFlight: random.IntN(1 << 30)})
+			c.NoteEcho(now, Echo{Sent: now - time.Duration(random.IntN(12_000))*ms,
+				Before: random.Uint64() >> random.IntN(64), InFlight: random.IntN(1 << 30)})
 		case 6:
 			c.NoteEcho(now, Echo{Sent: odd(), Before: random.Uint64(), InFlight: random.IntN(1 << 30)})
 		case 0:
@@ -206,7 +206,8 @@ func TestAnyFeedbackKeepsTheRateWithinItsBounds(t *testing.T) {
 		case 2:
 			c.EndArrivals(now, odd(), random.IntN(1<<30))
 		case 3:
-			c.NoteReport(now, Report{Loss: random.Float64(), Newest: odd(), InFlight: random.IntN(1 << 30), Acked: random.Uint64()})
+			c.NoteReport(now, Report{Loss: random.Float64(), Newest: odd(), InFlight: random.IntN(1 << 30),
+				Acked: random.Uint64()})
 		case 4:
 			c.NoteMissing(now, odd())
 		default:

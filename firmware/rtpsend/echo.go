@@ -1,4 +1,4 @@
-// The goroutine that asks the receiver's host for echoes while nothing better tells of the path.
+// The goroutine that asks the receiver's host for echoes while nothing better reports on the path.
 
 package rtpsend
 
@@ -39,7 +39,7 @@ func (s *Sender) exchangeEchoes() {
 	}
 }
 
-// askForEcho sends a request if the stream flows and nothing better tells of the path.
+// askForEcho sends a request if the stream flows and nothing better reports on the path.
 // sending is held.
 func (s *Sender) askForEcho() {
 	now := s.cfg.Monotonic()

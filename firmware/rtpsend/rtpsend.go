@@ -80,7 +80,7 @@ type Config struct {
 	// is read.
 	CaptureTimeID, TransportID uint8
 
-	Echo  bool   // ask the receiver's host for echoes while nothing better tells Path of a queue
+	Echo  bool   // ask the receiver's host for echoes while nothing better shows Path a queue
 	Path  Path   // hears what becomes of the packets; nil: nobody
 	Doubt func() // called, at most once in 5 s, when the receiver may be gone; must not block; nil: nobody cares
 

@@ -74,7 +74,7 @@ func (a *Assembler) Push(seq uint16, ts uint32, marker bool, payload []byte) err
 			p.data = payload[p.descriptor.size:]
 		}
 	}
-	a.arrive(p)
+	a.placePacket(p)
 	return err
 }
 
@@ -94,15 +94,15 @@ func (a *Assembler) GiveUp(seq uint16) {
 	}
 }
 
-// WaitsForKeyFrame tells whether a receiver should ask for a key frame (PLI): none
+// WaitsForKeyFrame says whether a receiver should ask for a key frame (PLI): none
 // has come yet, or something was lost since.
 func (a *Assembler) WaitsForKeyFrame() bool { return a.waiting || a.suspected > 0 || a.gap }
 
 // Counters returns what was counted so far.
 func (a *Assembler) Counters() Counters { return a.counters }
 
-// lose ends the frame of timestamp ts, which cannot become whole any more.
-func (a *Assembler) lose(ts uint32) {
+// loseFrame ends the frame of timestamp ts, which cannot become whole any more.
+func (a *Assembler) loseFrame(ts uint32) {
 	a.open = false
 	if !a.broken || a.brokenAt != ts { // each frame counts once, whatever of it is missing
 		a.suspected++
@@ -110,50 +110,50 @@ func (a *Assembler) lose(ts uint32) {
 	a.broken, a.brokenAt = true, ts
 }
 
-// miss notes that packets are missing before the next take.
-func (a *Assembler) miss(packets int) {
+// noteMissing notes that packets are missing before the next takePacket.
+func (a *Assembler) noteMissing(packets int) {
 	a.counters.Missing += uint64(packets)
 	if a.open {
-		a.lose(a.timestamp)
+		a.loseFrame(a.timestamp)
 	} else {
 		a.gap = true
 	}
 }
 
-// take continues, begins or loses a frame with the next packet in order.
-func (a *Assembler) take(p packet) {
+// takePacket continues, begins or loses a frame with the next packet in order.
+func (a *Assembler) takePacket(p packet) {
 	if p.bad {
-		a.miss(0)
+		a.noteMissing(0)
 		return
 	}
 	if len(p.data) == 0 {
 		return
 	}
 	if a.open && p.ts != a.timestamp {
-		a.lose(a.timestamp) // its last packet came without a marker
+		a.loseFrame(a.timestamp) // its last packet came without a marker
 	}
-	if !a.open && !a.begin(p) {
+	if !a.open && !a.beginFrame(p) {
 		return
 	}
 	if len(a.frame)+len(p.data) > MaxFrame {
 		a.counters.Oversized++
-		a.lose(p.ts)
+		a.loseFrame(p.ts)
 		return
 	}
 	a.frame = append(a.frame, p.data...)
 	if p.marker {
-		a.finish()
+		a.finishFrame()
 	}
 }
 
-// begin starts a frame if p is the first packet of one.
-func (a *Assembler) begin(p packet) bool {
+// beginFrame starts a frame if p is the first packet of one.
+func (a *Assembler) beginFrame(p packet) bool {
 	first := p.descriptor.start && p.descriptor.partition == 0
 	// A sender may set S on later partitions and leave PID at 0, so a start bit
 	// within a frame that is already broken begins nothing.
 	if !first || a.broken && p.ts == a.brokenAt {
 		a.gap = false
-		a.lose(p.ts)
+		a.loseFrame(p.ts)
 		return false
 	}
 	if a.gap { // the rest of a frame nobody saw the start of, or whole frames
@@ -165,16 +165,16 @@ func (a *Assembler) begin(p packet) bool {
 	return true
 }
 
-// finish hands out the frame under construction.
-func (a *Assembler) finish() {
+// finishFrame hands out the frame under construction.
+func (a *Assembler) finishFrame() {
 	h, err := ParseHeader(a.frame)
 	if err != nil {
 		a.counters.Malformed++
-		a.lose(a.timestamp)
+		a.loseFrame(a.timestamp)
 		return
 	}
 	a.open = false
-	if lost := a.lost(); lost > 0 {
+	if lost := a.countLost(); lost > 0 {
 		a.counters.Lost += uint64(lost)
 		a.waiting = true
 	}
@@ -189,9 +189,9 @@ func (a *Assembler) finish() {
 	})
 }
 
-// lost says how many frames are missing between the last whole one and this. Only
+// countLost says how many frames are missing between the last whole one and this. Only
 // PictureIDs know: a missing packet can be padding, and a gap can hold many frames.
-func (a *Assembler) lost() int {
+func (a *Assembler) countLost() int {
 	if a.suspected == 0 || a.id == NoPictureID || a.lastID == NoPictureID {
 		return a.suspected
 	}

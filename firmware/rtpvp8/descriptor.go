@@ -42,7 +42,7 @@ type descriptor struct {
 // putDescriptor writes descriptorSize bytes. N stays 0: whether other frames refer
 // to this one stands in the compressed part of the frame, and a stream with one
 // layer has no other kind. S is set and PID is 0 on the first packet of a frame;
-// later ones keep PID 0, which section 4.2 allows whoever cuts without regard to
+// later ones keep PID 0, which section 4.2 allows a sender that cuts without regard to
 // partitions.
 func putDescriptor(dst []byte, start bool, pictureID uint16) {
 	_ = dst[descriptorSize-1]

@@ -56,8 +56,8 @@ func FuzzRoundTrip(f *testing.F) {
 			}
 		}
 		a.Flush()
-		swappedFirst := len(disturb) > 0 && disturb[0] != 0
-		if headerErr == nil && len(frame) > 0 && dropped == 0 && !swappedFirst && frames != 3 {
+		if swappedFirst := len(disturb) > 0 && disturb[0] != 0; headerErr == nil && len(frame) > 0 && dropped == 0 &&
+			!swappedFirst && frames != 3 {
 			t.Fatalf("%d frames came back, want 3; %+v", frames, a.Counters())
 		}
 	})

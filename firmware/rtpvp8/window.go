@@ -24,16 +24,16 @@ type packet struct {
 	data       []byte
 }
 
-// A window holds packets that came before their turn. Slots are found by the low
+// A window holds packets that came before they were due. Slots are found by the low
 // bits of the sequence number, so their count is a power of two.
 type window struct {
 	slots   []packet // data is the slot's own memory, reused
 	full    []bool
 	held    int
 	started bool
-	next    uint16 // whose turn it is
-	newest  uint16
-	stray   bool // strayNext is set
+	next    uint16 // the sequence number that is due
+	newest  uint16 // the highest one that came
+	stray   bool   // strayNext is set
 	// strayNext is what follows a packet that was too far away to be believed.
 	strayNext uint16
 }
@@ -44,11 +44,11 @@ func newWindow(size int) window {
 	return window{slots: make([]packet, size), full: make([]bool, size)}
 }
 
-func (w *window) slot(seq uint16) int { return int(seq) & (len(w.slots) - 1) }
+func (w *window) slotOf(seq uint16) int { return int(seq) & (len(w.slots) - 1) }
 
-// hold keeps a copy of p until its turn; false: it is here already.
-func (w *window) hold(p packet) bool {
-	i := w.slot(p.seq)
+// keepCopy keeps a copy of p until it is due; false: it is here already.
+func (w *window) keepCopy(p packet) bool {
+	i := w.slotOf(p.seq)
 	if w.full[i] {
 		return false
 	}
@@ -58,9 +58,9 @@ func (w *window) hold(p packet) bool {
 	return true
 }
 
-// release gives the packet whose turn it is, if it is here, and passes the turn on.
-func (w *window) release() (packet, bool) {
-	i := w.slot(w.next)
+// releaseNext gives the packet that is due, if it is here; the one after it is due then.
+func (w *window) releaseNext() (packet, bool) {
+	i := w.slotOf(w.next)
 	w.next++
 	if !w.full[i] {
 		return packet{}, false
@@ -70,9 +70,9 @@ func (w *window) release() (packet, bool) {
 	return w.slots[i], true
 }
 
-// believe tells whether a packet this far ahead belongs to the stream. One from far
+// checkSequence says whether a packet this far ahead belongs to the stream. One from far
 // away does only once a second one follows it, and starts the stream over.
-func (w *window) believe(seq uint16) (restart, ok bool) {
+func (w *window) checkSequence(seq uint16) (restart, ok bool) {
 	ahead := int(int16(seq - w.next))
 	if ahead < maxDropout && ahead > -maxMisorder {
 		w.stray = false
@@ -86,20 +86,20 @@ func (w *window) believe(seq uint16) (restart, ok bool) {
 	return false, false
 }
 
-// arrive puts p in its place and takes what is now in order.
-func (a *Assembler) arrive(p packet) {
+// placePacket puts p in its place and takes what is now in order.
+func (a *Assembler) placePacket(p packet) {
 	w := &a.order
 	if !w.started {
 		w.started, w.next, w.newest = true, p.seq, p.seq-1
 	}
-	restart, ok := w.believe(p.seq)
+	restart, ok := w.checkSequence(p.seq)
 	if !ok {
 		a.counters.Late++
 		return
 	}
 	if restart {
 		a.Flush()
-		a.miss(1) // the stray one
+		a.noteMissing(1) // the stray one
 		w.next, w.newest = p.seq, p.seq-1
 	}
 	if int16(p.seq-w.next) < 0 {
@@ -111,38 +111,38 @@ func (a *Assembler) arrive(p packet) {
 	}
 	a.giveUp(p.seq - uint16(len(w.slots)) + 1)
 	if p.seq != w.next {
-		if !w.hold(p) {
+		if !w.keepCopy(p) {
 			a.counters.Late++
 		}
 		return
 	}
 	w.next++
-	a.take(p)
-	a.drain()
+	a.takePacket(p)
+	a.takeOrdered()
 }
 
-// drain takes the packets that wait in order.
-func (a *Assembler) drain() {
+// takeOrdered takes the packets that wait in order.
+func (a *Assembler) takeOrdered() {
 	w := &a.order
-	for w.held > 0 && w.full[w.slot(w.next)] {
-		p, _ := w.release()
-		a.take(p)
+	for w.held > 0 && w.full[w.slotOf(w.next)] {
+		p, _ := w.releaseNext()
+		a.takePacket(p)
 	}
 }
 
-// giveUp passes the turn on to seq, past packets that did not come.
+// giveUp makes seq the one that is due, past packets that did not come.
 func (a *Assembler) giveUp(seq uint16) {
 	w := &a.order
 	for w.held > 0 && int16(seq-w.next) > 0 {
-		if p, ok := w.release(); ok {
-			a.take(p)
+		if p, ok := w.releaseNext(); ok {
+			a.takePacket(p)
 		} else {
-			a.miss(1)
+			a.noteMissing(1)
 		}
 	}
 	if n := int16(seq - w.next); n > 0 {
-		a.miss(int(n))
+		a.noteMissing(int(n))
 		w.next = seq
 	}
-	a.drain()
+	a.takeOrdered()
 }

@@ -1,5 +1,5 @@
-// Package departures knows when each of the latest packets left and what became of it, and tells
-// the path's controller what the receiver's RTCP means.
+// Package departures knows when each of the latest packets left and what became of it, and reports
+// to the path's controller what the receiver's RTCP means.
 //
 // It stands between the Sender's two directions: packets that leave are noted here, and reports,
 // requests, arrivals and echoes are matched with them. From both it knows whether the path has a
@@ -88,7 +88,7 @@ type Record struct {
 	echoes        echoTimes
 }
 
-// NewRecord tells path; nil: nobody.
+// NewRecord makes a Record that calls path; nil: nobody is called.
 func NewRecord(path Path) *Record {
 	if path == nil {
 		path = noPath{}

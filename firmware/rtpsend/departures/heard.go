@@ -8,7 +8,7 @@ import (
 	"github.com/krazycam/krazycam/firmware/rtpsend/feedback"
 )
 
-// NoteReport hands on a reception report. It says nothing if its packet is not known.
+// NoteReport hands on a reception report. A report about a packet that is not known is dropped.
 func (r *Record) NoteReport(now time.Duration, highest uint16, loss float64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -32,9 +32,9 @@ func (r *Record) NoteEstimate(now time.Duration, bitrate float64) {
 	r.path.NoteEstimate(now, bitrate)
 }
 
-// NoteRequest hands on that the receiver asked for a packet, the first time. If transport-wide
-// feedback comes, that says what is missing: rtpbin asks for packets that are merely late, too.
-// ok: age is how long ago the packet left.
+// NoteRequest hands on that the receiver asked for a packet, the first time. Requests do not count
+// where transport-wide feedback says what is missing: rtpbin asks for packets that are merely late,
+// too. ok: age is how long ago the packet left.
 func (r *Record) NoteRequest(now time.Duration, sequence uint16) (age time.Duration, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -82,7 +82,7 @@ func (r *Record) NoteArrivals(now time.Duration, message *feedback.Arrivals) boo
 	}
 }
 
-// markMissing tells of each packet once. mu is held.
+// markMissing hands each packet on once. mu is held.
 func (r *Record) markMissing(now time.Duration, p *departure) {
 	if p.missing {
 		return

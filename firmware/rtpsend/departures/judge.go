@@ -17,7 +17,7 @@ const (
 	// sent it was replaced by one that sends none, as in ratecontrol.
 	feedbackTimeout = 8 * time.Second
 
-	// echoTimeout is how long an answer to an echo request tells of the path.
+	// echoTimeout is how long an answer to an echo request counts.
 	echoTimeout = 2 * time.Second
 
 	// lateEchoesMin in a row are a queue: one says that the host, or a radio, slept.
@@ -41,7 +41,7 @@ func (r *Record) HasFeedback(now time.Duration) bool {
 }
 
 // IsQueued says that a packet that the receiver asks for most likely waits in a queue of the
-// path: feedback tells of a queue, and no packet behind it has arrived yet. To send it again
+// path: feedback shows a queue, and no packet behind it has arrived yet. To send it again
 // then makes the queue longer.
 func (r *Record) IsQueued(now time.Duration, sequence uint16) bool {
 	r.mu.Lock()

@@ -30,7 +30,7 @@ func (m *muxConn) Receive(b []byte, wait time.Duration) (int, netip.AddrPort, er
 	return n, m.rtp.to, m.hideRenewal(socket, err)
 }
 
-// hideRenewal tells a socket that was replaced from one that was closed for good.
+// hideRenewal makes a timeout of the error of a socket that was replaced, not closed for good.
 func (m *muxConn) hideRenewal(socket *rtpSocket, err error) error {
 	if errors.Is(err, net.ErrClosed) && m.rtp.socket.Load() != socket {
 		return os.ErrDeadlineExceeded
