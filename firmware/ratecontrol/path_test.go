@@ -33,13 +33,12 @@ type path struct {
 	loss     float64
 
 	transport, nack bool
-	hasty           float64 // part of the packets: asked for though they only come late
-
-	reports time.Duration                     // between two; 0: none
-	first   time.Duration                     // when the first comes
-	echo    bool                              // the receiver's host answers
-	aside   bool                              // the bottleneck lets echo requests pass its queue
-	back    func(time.Duration) time.Duration // of the way back, at a moment; nil: none beyond delay
+	hasty           float64                           // part of the packets that are asked for and only late
+	reports         time.Duration                     // between two; 0: none
+	first           time.Duration                     // when the first comes
+	echo            bool                              // the receiver's host answers
+	aside           bool                              // the bottleneck lets echo requests pass its queue
+	back            func(time.Duration) time.Duration // of the way back, at a moment; nil: none beyond delay
 
 	random *rand.Rand
 	free   time.Duration // when the bottleneck has sent all that waits

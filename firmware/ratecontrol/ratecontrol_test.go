@@ -44,11 +44,11 @@ func TestBottleneckIsSeenDrainedAndLeftAgain(t *testing.T) {
 				p := test.path.bottleneck(high)
 				r := p.play(t, 1_000_000, 50*time.Second)
 				late, back, gap := r.above(300*ms, 20*time.Second), r.reaches(900_000, 30*time.Second), r.longestGap()
-				t.Logf("above 300 ms for %v, back after %v, longest gap %v, held %d, cuts %v", late, back, gap, r.held,
-					r.c.Cuts())
+				t.Logf("above 300 ms for %v, back after %v, longest gap %v, held %d, cuts %v", late, back, gap,
+					r.held, r.c.Cuts())
 				if late > test.late || back > test.back || gap > time.Second {
-					t.Errorf("above 300 ms for %v, want at most %v; back after %v, want %v; longest gap %v, want 1s", late,
-						test.late, back, test.back, gap)
+					t.Errorf("above 300 ms for %v, want at most %v; back after %v, want %v; "+
+						"longest gap %v, want 1s", late, test.late, back, test.back, gap)
 				}
 			})
 		}
@@ -65,7 +65,8 @@ func TestStreamStartsLowAndReachesWhatTheOwnerAllows(t *testing.T) {
 		{"transport feedback", path{transport: true, capacity: wide}, 4 * time.Second},
 		{"reports each 5 s", path{reports: 5 * time.Second, capacity: wide}, 6 * time.Second},
 		{"a receiver that says nothing", path{capacity: wide}, 5 * time.Second},
-		{"5 % of radio loss with transport feedback", path{transport: true, loss: 0.05, capacity: wide}, 5 * time.Second},
+		{"5 % of radio loss with transport feedback", path{transport: true, loss: 0.05, capacity: wide},
+			5 * time.Second},
 		{"3 % of loss, jitter, transport feedback", path{transport: true, loss: 0.03, delay: 30 * ms,
 			jitter: 10 * ms, capacity: wide}, 5 * time.Second},
 		{"5 % of loss and requests, reports each second", path{nack: true, reports: time.Second, loss: 0.05,

@@ -183,7 +183,8 @@ func TestResendHasItsOwnTransportNumberAndNoPayloadForThePath(t *testing.T) {
 				t.Errorf("%s: the resend bears % x, want 2", name, b)
 			}
 			if path.sent != 3 || path.payload != payload {
-				t.Errorf("%s: the path heard of %d packets, %d bytes of VP8, want 3 and %d", name, path.sent, path.payload, payload)
+				t.Errorf("%s: the path heard of %d packets, %d bytes of VP8, want 3 and %d", name, path.sent,
+					path.payload, payload)
 			}
 		})
 	}

@@ -42,7 +42,11 @@ func TestFirstPacketOfAFrameBearsTheCaptureTimeAlsoWhenTheClockIsSet(t *testing.
 			if i%3 != 0 && p.Extension {
 				t.Errorf("packet %d has an extension", i)
 			}
-			if n := 12 + len(p.Payload); p.Extension && n+packet.CaptureTimeSize > packet.MaxSize || n > packet.MaxSize {
+			n := 12 + len(p.Payload)
+			if p.Extension {
+				n += packet.CaptureTimeSize
+			}
+			if n > packet.MaxSize {
 				t.Errorf("packet %d does not fit", i)
 			}
 		}
@@ -71,7 +75,8 @@ func TestMuxSendsAndHearsOnOnePort(t *testing.T) {
 		}
 		if b[1] == 200 {
 			reports++
-			if _, err := far.WriteToUDPAddrPort(marshal(t, &rtcp.ReceiverReport{SSRC: 1}, pli(s.SSRC())), from); err != nil {
+			answer := marshal(t, &rtcp.ReceiverReport{SSRC: 1}, pli(s.SSRC()))
+			if _, err := far.WriteToUDPAddrPort(answer, from); err != nil {
 				t.Fatal(err)
 			}
 		} else {

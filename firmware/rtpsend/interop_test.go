@@ -104,9 +104,11 @@ func TestFFmpegDecodesEveryFrameBitExactAndTsharkFindsNoFault(t *testing.T) {
 func checkCapture(t *testing.T, l *link, file string, stats Stats) {
 	t.Helper()
 	tshark := func(args ...string) string {
-		return run(t, exec.Command("tshark", append([]string{"-n", "-r", file, "-d", fmt.Sprintf("udp.port==%d,rtp", l.rtp),
-			"-d", fmt.Sprintf("udp.port==%d,rtcp", l.rtcp),
-			"-d", fmt.Sprintf("rtp.pt==%d,vp8", packet.PayloadType)}, args...)...))
+		decode := []string{
+			"-n", "-r", file, "-d", fmt.Sprintf("udp.port==%d,rtp", l.rtp),
+			"-d", fmt.Sprintf("udp.port==%d,rtcp", l.rtcp), "-d", fmt.Sprintf("rtp.pt==%d,vp8", packet.PayloadType),
+		}
+		return run(t, exec.Command("tshark", append(decode, args...)...))
 	}
 	if bad := tshark("-Y", "_ws.malformed || _ws.expert.severity >= 6291456"); bad != "" {
 		t.Errorf("tshark calls packets malformed:\n%s", bad)
@@ -144,7 +146,8 @@ func TestGStreamerDecodesEveryFrameAndIsHeard(t *testing.T) {
 	s := l.open(t)
 	gst := start(t, l.tool("gst-launch-1.0", "-v", "rtpbin", "name=b", "latency=100", "rtp-profile=avpf",
 		"udpsrc", "port="+strconv.Itoa(l.rtp),
-		"caps=application/x-rtp,media=video,encoding-name=VP8,payload=96,clock-rate=90000,rtcp-fb-nack-pli=(boolean)true",
+		"caps=application/x-rtp,media=video,encoding-name=VP8,payload=96,clock-rate=90000,"+
+			"rtcp-fb-nack-pli=(boolean)true",
 		"!", "b.recv_rtp_sink_0",
 		"b.", "!", "rtpvp8depay", "request-keyframe=true", "wait-for-keyframe=true",
 		"!", "vp8dec", "automatic-request-sync-points=true", "!", "videoconvert", "!", "video/x-raw,format=I420",

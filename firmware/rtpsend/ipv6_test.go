@@ -23,7 +23,8 @@ func TestGStreamerDecodesEveryFrameOverIPv6AndReadsTheCaptureTime(t *testing.T) 
 	s := l.openWith(t, Config{CaptureTimeID: 1})
 	c := l.tool("gst-launch-1.0", "-v", "rtpbin", "name=b", "latency=100",
 		"udpsrc", "address=::", "port="+strconv.Itoa(l.rtp),
-		"caps=application/x-rtp,media=video,encoding-name=VP8,payload=96,clock-rate=90000,extmap-1="+packet.CaptureTimeURI,
+		"caps=application/x-rtp,media=video,encoding-name=VP8,payload=96,clock-rate=90000,"+
+			"extmap-1="+packet.CaptureTimeURI,
 		"!", "b.recv_rtp_sink_0",
 		"b.", "!", "rtpvp8depay", "!", "vp8dec", "!", "fakesink", "name=fs", "silent=false", "sync=false",
 		"udpsrc", "address=::", "port="+strconv.Itoa(l.rtcp), "!", "b.recv_rtcp_sink_0",
@@ -50,7 +51,8 @@ func TestGStreamerDecodesEveryFrameOverIPv6AndReadsTheCaptureTime(t *testing.T) 
 	// "inband NTP time 1109876:12:34.5": hours since 1900, in each frame's first packet.
 	hours := fmt.Sprintf("inband NTP time %d:", session.NTP(begun)>>32/3600)
 	timed := strings.Count(said.String(), hours)
-	if now := fmt.Sprintf("inband NTP time %d:", session.NTP(time.Now())>>32/3600); now != hours { // the next hour began
+	// Perhaps the next hour has begun.
+	if now := fmt.Sprintf("inband NTP time %d:", session.NTP(time.Now())>>32/3600); now != hours {
 		timed += strings.Count(said.String(), now)
 	}
 	t.Logf("FIGURE rtpsend to GStreamer over IPv6: %d of %d frames, capture time in %d packets, %d reports, RTT %v",

@@ -62,7 +62,8 @@ func TestKeyFrameComesForAPacketAskedForTooLate(t *testing.T) {
 			k.noteLateRequest(3000*ms, 200*ms, rtt)
 			k.noteSent(3100 * ms)
 		}, 0},
-		{"with a request behind it", func(k *keyFrames) { k.noteLateRequest(3000*ms, 200*ms, rtt); k.request() }, 3020 * ms},
+		{"with a request behind it", func(k *keyFrames) { k.noteLateRequest(3000*ms, 200*ms, rtt); k.request() },
+			3020 * ms},
 	} {
 		var k keyFrames
 		k.noteSent(1000 * ms)

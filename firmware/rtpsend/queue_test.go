@@ -27,7 +27,8 @@ func TestLittleWaitsForASlowLinkOfThisMachine(t *testing.T) {
 		if err := s.Send(frame, false, monotonic()); err != nil { // waits, so that pictures are left out before it
 			t.Fatal(err)
 		}
-		m := backlog.FindStringSubmatch(run(t, exec.Command("tc", "-n", l.senderSpace, "-s", "qdisc", "show", "dev", "va")))
+		m := backlog.FindStringSubmatch(run(t, exec.Command("tc", "-n", l.senderSpace, "-s", "qdisc", "show",
+			"dev", "va")))
 		if m == nil {
 			t.Fatal("tc names no backlog")
 		}

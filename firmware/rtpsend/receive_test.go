@@ -156,8 +156,9 @@ func TestRTCPThatIsNotOursToHearChangesNothing(t *testing.T) {
 			Ignored{OtherSSRC: 1}},
 		{"a NACK that names no packet", peer, []byte{0x81, 205, 0, 2, 0, 0, 0, 1, 0x12, 0x34, 0x56, 0x78},
 			Ignored{Malformed: 1}},
-		{"types that nobody asked for", peer, append(marshal(t, &rtcp.RapidResynchronizationRequest{MediaSSRC: testSSRC}),
-			0x8f, 206, 0, 3, 0, 0, 0, 1, 0, 0, 0, 0, 'G', 'O', 'O', 'G'), Ignored{OtherType: 2}},
+		{"types that nobody asked for", peer,
+			append(marshal(t, &rtcp.RapidResynchronizationRequest{MediaSSRC: testSSRC}),
+				0x8f, 206, 0, 3, 0, 0, 0, 1, 0, 0, 0, 0, 'G', 'O', 'O', 'G'), Ignored{OtherType: 2}},
 		{"an estimate for another stream", peer, marshal(t, remb(1e6, 7)), Ignored{OtherSSRC: 1}},
 		{"an estimate for no stream", peer, marshal(t, remb(1e6)), Ignored{OtherSSRC: 1}},
 		{"an estimate for two streams, one there", peer, []byte{
@@ -183,7 +184,8 @@ func TestFormsThatPeersReallySendAreHeard(t *testing.T) {
 		from netip.AddrPort
 		b    []byte
 	}{
-		{"GStreamer: RR, SDES, PLI in one packet", peer, marshal(t, &rtcp.ReceiverReport{SSRC: 1}, cname, pli(testSSRC))},
+		{"GStreamer: RR, SDES, PLI in one packet", peer, marshal(t, &rtcp.ReceiverReport{SSRC: 1}, cname,
+			pli(testSSRC))},
 		{"Janus: a bare PLI", peer, marshal(t, pli(testSSRC))},
 		{"from an IPv4 address in IPv6 form", mapped, marshal(t, pli(testSSRC))},
 		{"in an SR of a receiver that sends too", peer, marshal(t, &rtcp.SenderReport{SSRC: 1}, pli(testSSRC))},
@@ -201,11 +203,13 @@ func TestFloodIsDroppedUnparsedAndPassesWithItsSecond(t *testing.T) {
 		r := newRig(t)
 		time.Sleep(time.Minute)
 		for range 10_000 {
-			r.receive(marshal(t, pli(testSSRC)), netip.MustParseAddrPort("198.51.100.1:1")) // no stranger uses up the quota
+			// No stranger uses up the quota.
+			r.receive(marshal(t, pli(testSSRC)), netip.MustParseAddrPort("198.51.100.1:1"))
 			r.receive(marshal(t, pli(testSSRC)), peer)
 		}
 		got := r.Stats()
-		if got.PLIs != reportsPerSecond || got.Ignored.TooMany != 10_000-reportsPerSecond || got.Ignored.Stranger != 10_000 {
+		if got.PLIs != reportsPerSecond || got.Ignored.TooMany != 10_000-reportsPerSecond ||
+			got.Ignored.Stranger != 10_000 {
 			t.Errorf("%d PLIs, %+v, want %d parsed", got.PLIs, got.Ignored, reportsPerSecond)
 		}
 		time.Sleep(time.Second)

@@ -70,7 +70,8 @@ func TestPacketAskedForTooLateBringsAKeyFrameInTheEnd(t *testing.T) {
 
 func TestRTXPacketsHaveTheirOwnStreamAndTheOldNumber(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRigWith(t, Config{RTX: true, First: &First{SSRC: testSSRC, Sequence: 65534, RTXSSRC: 99, RTXSequence: 65535}})
+		r := newRigWith(t, Config{RTX: true, First: &First{SSRC: testSSRC, Sequence: 65534, RTXSSRC: 99,
+			RTXSequence: 65535}})
 		defer r.Close()
 		r.frame(t, true, 4000)
 		r.feed(t, nack(65535, 0))
@@ -109,7 +110,8 @@ func TestOnlyPacketsThatWereSentAndAreKeptComeBack(t *testing.T) {
 		synctest.Wait()
 		got := r.Stats().Resends
 		if got.Sent != 2 || got.Gone != 5 {
-			t.Errorf("%+v, want the oldest and the newest of %d sent, 3 gone and 2 before the first", got, resend.HistorySize)
+			t.Errorf("%+v, want the oldest and the newest of %d sent, 3 gone and 2 before the first", got,
+				resend.HistorySize)
 		}
 	})
 }

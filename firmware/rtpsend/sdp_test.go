@@ -18,8 +18,9 @@ func TestSDPNamesStreamAndPorts(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := strings.Join([]string{
-			"v=0", "o=- 7 1 IN " + c.version + " " + c.unspecified, "s=krazycam", "c=IN " + c.version + " " + c.host, "t=0 0",
-			"m=video 5004 RTP/AVP 96", "b=AS:600", "a=rtpmap:96 VP8/90000", "a=rtcp:6001 IN " + c.version + " " + c.host,
+			"v=0", "o=- 7 1 IN " + c.version + " " + c.unspecified, "s=krazycam",
+			"c=IN " + c.version + " " + c.host, "t=0 0", "m=video 5004 RTP/AVP 96", "b=AS:600",
+			"a=rtpmap:96 VP8/90000", "a=rtcp:6001 IN " + c.version + " " + c.host,
 			"a=ssrc:7 cname:cam@test", "",
 		}, "\r\n")
 		if got := newSender(cfg, nil, nil).SDP(); got != want {

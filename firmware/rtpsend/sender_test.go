@@ -115,7 +115,8 @@ func TestSendErrorsAreCountedByCauseAndLoggedOnceAnOutage(t *testing.T) {
 			time.Sleep(outageQuiet)
 		}
 		got := r.Stats()
-		if want := (udp.Errors{Unreachable: 3, Other: 2}); got.SendErrors != want || got.Frames != 3 || got.Packets != 4 {
+		if want := (udp.Errors{Unreachable: 3, Other: 2}); got.SendErrors != want || got.Frames != 3 ||
+			got.Packets != 4 {
 			t.Errorf("%+v, want %+v, 3 frames, 4 packets", got, want)
 		}
 		var octets uint64

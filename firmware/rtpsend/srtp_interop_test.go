@@ -52,7 +52,8 @@ func TestGStreamerReadsSRTPAndAnswersInSRTCP(t *testing.T) {
 			t.Logf("FIGURE rtpsend to srtpdec, %s: %d of %d frames, %d reports back, %d forged", profile, decoded,
 				clipFrames, stats.Reports, stats.Ignored.Forged)
 			if decoded != clipFrames || stats.Reports == 0 || stats.RTT <= 0 || stats.Ignored != (Ignored{}) {
-				t.Errorf("%d of %d frames decoded, %+v: want all, a report and its round trip", decoded, clipFrames, stats)
+				t.Errorf("%d of %d frames decoded, %+v: want all, a report and its round trip", decoded,
+					clipFrames, stats)
 			}
 		})
 	}

@@ -125,7 +125,8 @@ func TestSRTCPIsBelievedOnceAndOnlyFromTheReceiver(t *testing.T) {
 		}{
 			{"in the clear", wish, 0}, {"with another key", seal(other), 0},
 			{"our own key", seal(in), 0}, {"changed on its way", changed, 0},
-			{"too short", good[:7], 0}, {"cut", good[:len(good)-1], 0}, {"the receiver's", good, 1}, {"the same again", good, 1},
+			{"too short", good[:7], 0}, {"cut", good[:len(good)-1], 0}, {"the receiver's", good,
+				1}, {"the same again", good, 1},
 		} {
 			r.receive(c.b, peer)
 			if got := r.Stats(); got.PLIs != c.plis || got.Ignored.Malformed != 0 {

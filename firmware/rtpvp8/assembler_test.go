@@ -66,7 +66,8 @@ func TestFramesComeBackWhateverHappensOnTheWay(t *testing.T) {
 		{"every packet twice", 4, []int{0, 0, 1, 2, 1, 3, 5, 5, 4, 6, 7, 8, 9, 10, 11, 11},
 			got{Frames: []int{0, 1, 2, 3}, Counters: Counters{Frames: 4, Late: 4}}},
 		{"too late is lost", 1, []int{0, 1, 2, 3, 5, 4, 6, 7, 8, 9, 10, 11},
-			got{Frames: []int{0, 2, 3}, Damaged: 2, Counters: Counters{Frames: 3, Lost: 1, Missing: 1, Late: 1}, Waits: true}},
+			got{Frames: []int{0, 2, 3}, Damaged: 2, Counters: Counters{Frames: 3, Lost: 1, Missing: 1, Late: 1},
+				Waits: true}},
 		{"the last packet of a frame lost", 1, []int{0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11},
 			got{Frames: []int{0, 2, 3}, Damaged: 2, Counters: Counters{Frames: 3, Lost: 1, Missing: 1}, Waits: true}},
 		{"the first packet of a frame lost", 1, []int{0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11},
@@ -94,8 +95,8 @@ func TestFramesComeBackWhateverHappensOnTheWay(t *testing.T) {
 					g.Damaged++
 				}
 				if i >= len(want) || !bytes.Equal(f.Bytes, want[i]) || f.Key != (i == 0) {
-					t.Errorf("frame with PictureID %#x: %d bytes, key %v: not the one sent", f.PictureID, len(f.Bytes),
-						f.Key)
+					t.Errorf("frame with PictureID %#x: %d bytes, key %v: not the one sent", f.PictureID,
+						len(f.Bytes), f.Key)
 				}
 			}
 			if diff := cmp.Diff(c.want, g); diff != "" {

@@ -49,7 +49,8 @@ func TestPacketsAreReadByPion(t *testing.T) {
 			t.Errorf("%s: transport number % x", c.name, x)
 		}
 		x := p.GetExtension(3)
-		if want := c.captureID != 0 && c.captured != 0; want != (len(x) == 8 && binary.BigEndian.Uint64(x) == c.captured) {
+		borne := len(x) == 8 && binary.BigEndian.Uint64(x) == c.captured
+		if want := c.captureID != 0 && c.captured != 0; borne != want {
 			t.Errorf("%s: capture time % x", c.name, x)
 		}
 	}
