@@ -40,6 +40,21 @@ func TestReadmeIsShort(t *testing.T) {
 	}
 }
 
+func TestPagesNameTheirReader(t *testing.T) {
+	for _, path := range textFiles(t) {
+		if filepath.Ext(path) != ".md" || !strings.HasPrefix(path, "docs/") {
+			continue
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, body, _ := strings.Cut(string(text), "\n"); !strings.HasPrefix(strings.TrimSpace(body), "For ") {
+			t.Errorf("%s does not begin with whom it is for: For the owner of …", path)
+		}
+	}
+}
+
 // textFiles lists what people read and write by hand: programs, scripts and Markdown. What tests
 // compare with (testdata), what a build makes (out) and hidden folders are left out.
 func textFiles(t *testing.T) []string {
