@@ -151,8 +151,10 @@ func TestPathHearsReportsAndRequestsWithoutTransportFeedback(t *testing.T) {
 			time.Sleep(10 * time.Millisecond)
 		}
 		size := path.bytes / path.sent
-		r.feed(t, nack(65535), nack(65535), nack(77)) // 77 was never sent
-		r.feed(t, reception(rtcp.ReceptionReport{SSRC: testSSRC, FractionLost: 64, LastSequenceNumber: 1 << 16}))
+		// In one datagram, so that the report is heard before the answer to the requests leaves. 77 was
+		// never sent.
+		r.feed(t, nack(65535), nack(65535), nack(77),
+			reception(rtcp.ReceptionReport{SSRC: testSSRC, FractionLost: 64, LastSequenceNumber: 1 << 16}))
 		synctest.Wait()
 		want := []string{"10ms is missing", fmt.Sprintf("report of 0.25 loss up to 20ms, %d in flight, %d acked",
 			size, 3*size)}

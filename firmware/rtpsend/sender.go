@@ -4,7 +4,7 @@
 //
 //	sending     packets are made and sent. The RTP socket is written, renewed and asked for its
 //	            MTU under it, because BYE must come after the last packet; Close interrupts a
-//	            write that waits.
+//	            write that waits. An echo request leaves under it, too, and never waits.
 //	reporting   an RTCP packet is made and sent, for the same reason: nothing follows BYE. Its
 //	            socket gives up a write that waits after 50 ms.
 //	mu          counters and all that RTCP changes.
