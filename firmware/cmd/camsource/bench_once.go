@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"runtime/debug"
 
 	"github.com/krazycam/krazycam/firmware/bench"
@@ -37,7 +38,8 @@ func benchOnce(ctx context.Context, c bench.Config, path string, lines io.Writer
 }
 
 // measureBoard keeps at path that it has begun, and then the result. Where the first fails it
-// does not begin: a bench that ends the program would do so at each start.
+// does not begin: a bench that ends the program would do so at each start. Told to end, as
+// before a reboot or an update, it leaves nothing at path: the next start measures.
 func measureBoard(ctx context.Context, c bench.Config, begun bench.Report, path string, lines io.Writer) {
 	if err := begun.Save(path); err != nil {
 		fmt.Fprintln(lines, "bench: not begun, because the next start could not know of it:", err)
@@ -46,8 +48,11 @@ func measureBoard(ctx context.Context, c bench.Config, begun bench.Report, path 
 	_ = machine.CalmMonitor() // as when it streams, where the error is logged
 	report, err := bench.Run(ctx, c)
 	debug.FreeOSMemory() // up to 64 MB of pictures
-	if err == nil && !report.Interrupted {
+	switch {
+	case err == nil && !report.Interrupted:
 		err = report.Save(path)
+	case ctx.Err() != nil:
+		err = os.Remove(path)
 	}
 	if err != nil {
 		fmt.Fprintln(lines, "bench: the result is not kept:", err)

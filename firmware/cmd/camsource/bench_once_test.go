@@ -76,34 +76,33 @@ func TestBoardMeasuresItselfOnceForEachVersionAndWish(t *testing.T) {
 	}
 }
 
-// An unplug ends ctx when a line holds its text, as a power cut does: nothing is printed any more.
-type unplug struct {
-	at     string
-	cancel context.CancelFunc
-	all    strings.Builder
+// A watcher acts once, when a line holds its text.
+type watcher struct {
+	at  string
+	act func()
+	all strings.Builder
 }
 
-func (u *unplug) Write(b []byte) (int, error) {
-	if strings.Contains(string(b), u.at) {
-		u.cancel()
+func (w *watcher) Write(b []byte) (int, error) {
+	if w.act != nil && strings.Contains(string(b), w.at) {
+		w.act()
+		w.act = nil
 	}
-	return u.all.Write(b)
+	return w.all.Write(b)
 }
 
+// TestBoardDoesNotBeginAgainABenchThatWasCutOff starts from the card as a power cut leaves it: the
+// file as it was at that moment.
 func TestBoardDoesNotBeginAgainABenchThatWasCutOff(t *testing.T) {
 	for _, at := range []string{"loading", "bench: 1 of 2: 64x48 speed -8 threads 1: "} {
-		path := filepath.Join(t.TempDir(), "bench.json")
-		ctx, cancel := context.WithCancel(t.Context())
-		first := &unplug{at: at, cancel: cancel}
-		benchOnce(ctx, wish(-8, -12), path, first)
-		if s := first.all.String(); !strings.Contains(s, at) || strings.Contains(s, "BENCH") {
-			t.Fatalf("a start that ended at %q:\n%s\nwant no result", at, s)
-		}
-		start := starts(t, path)
+		path, cut := filepath.Join(t.TempDir(), "bench.json"), filepath.Join(t.TempDir(), "bench.json")
+		first := &watcher{at: at, act: func() { copyFile(t, cut, path) }}
+		benchOnce(t.Context(), wish(-8, -12), path, first)
+		start := starts(t, cut)
 		for range 2 {
 			const says = "bench: interrupted at an earlier start, and not begun again: "
 			s := start(wish(-8, -12))
-			if !strings.HasPrefix(s, says) || !strings.Contains(s, path) || strings.Count(s, "\n") != 1 {
+			if !strings.HasPrefix(s, says) || !strings.Contains(s, cut) || strings.Count(s, "\n") != 1 {
 				t.Errorf("the next start:\n%s\nwant one line that says how to measure again", s)
 			}
 		}
@@ -113,6 +112,31 @@ func TestBoardDoesNotBeginAgainABenchThatWasCutOff(t *testing.T) {
 		if s := start(wish(-8, -12)); len(result(t, s).Rows) != 2 || result(t, s).Interrupted {
 			t.Errorf("the first wish after another one:\n%s\nwant a measurement", s)
 		}
+	}
+}
+
+func copyFile(t *testing.T, to, from string) {
+	t.Helper()
+	b, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, b, 0o600)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBoardToldToEndInItsBenchMeasuresAtItsNextStart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "bench.json")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	first := &watcher{at: "bench: 1 of 2", act: cancel}
+	benchOnce(ctx, wish(-8, -12), path, first)
+	if s := first.all.String(); strings.Contains(s, "camsource BENCH") || strings.Contains(s, "not kept") {
+		t.Errorf("told to end after the first row it printed\n%s", s)
+	}
+	if next := starts(t, path)(wish(-8, -12)); len(result(t, next).Rows) != 2 {
+		t.Errorf("next start:\n%s\nwant both rows", next)
 	}
 }
 

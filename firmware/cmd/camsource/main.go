@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -81,7 +82,8 @@ func flagError(_ *cobra.Command, err error) error {
 	case errors.As(err, &value):
 		err = fmt.Errorf("--%s: %w", value.GetFlag().Name, value.Unwrap())
 	case errors.As(err, &unknown) && len(unknown.GetSpecifiedShortnames()) > 1:
-		err = fmt.Errorf("-%s: a flag has two dashes: --%[1]s", unknown.GetSpecifiedShortnames())
+		name, _, _ := strings.Cut(unknown.GetSpecifiedShortnames(), "=")
+		err = fmt.Errorf("-%s: a flag has two dashes: --%[1]s", name)
 	}
 	return fmt.Errorf("%w: %w", errUsage, err)
 }

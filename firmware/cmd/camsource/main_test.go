@@ -63,6 +63,7 @@ func TestBadInputIsOneLineThatSaysWhatToDo(t *testing.T) {
 		{"unknown flag", []string{"--colour"}, true, "--colour"},
 		{"unknown flag of a verb", []string{"cameras", "--colour"}, true, "camsource cameras --help"},
 		{"one dash", []string{"-rtp", "127.0.0.1:9"}, true, "-rtp: a flag has two dashes: --rtp"},
+		{"one dash, with a value that may be secret", []string{"-key=secret"}, true, "-key: a flag has two dashes: --key ("},
 		{"an argument too many", []string{"cam0"}, true, `unexpected "cam0"`},
 		{"help for a verb that does not exist", []string{"help", "cam0"}, true, `unexpected "cam0"`},
 		{"a receiver without a port", []string{"--rtp", "127.0.0.1", "--rtcp", "127.0.0.1:10"}, true, "--rtp: "},
