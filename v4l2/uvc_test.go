@@ -20,14 +20,29 @@ import (
 
 // TestUSBWebcamInVM has two boots for amd64, because the tests of faults plug a second camera in
 // and leave it there. A sample of both in one boot stands for arm64: the same drivers do the same.
+// The machines have one core each and run side by side.
 func TestUSBWebcamInVM(t *testing.T) {
 	const capture, faults, both = "^Test(UVC|Replug)", "^TestFault", "^Test(UVC(Delivers|Never)|FaultsOf)"
-	t.Run("amd64", func(t *testing.T) { plugWebcams(t, amd64, capture, "qemu-xhci", "xhci_pci") })
-	t.Run("amd64, faults", func(t *testing.T) { plugWebcams(t, amd64, faults, "qemu-xhci", "xhci_pci") })
-	t.Run("arm64", func(t *testing.T) { plugWebcams(t, arm64, both, "qemu-xhci", "xhci_pci") })
-	if os.Getenv("KRAZYCAM_LONG") != "" {
-		t.Run("arm64, all of capture", func(t *testing.T) { plugWebcams(t, arm64, capture, "qemu-xhci", "xhci_pci") })
-		t.Run("arm64, all faults", func(t *testing.T) { plugWebcams(t, arm64, faults, "qemu-xhci", "xhci_pci") })
+	boots := []struct {
+		name string
+		machine
+		tests string
+		long  bool // not in the plain run
+	}{
+		{"amd64", amd64, capture, false},
+		{"amd64, faults", amd64, faults, false},
+		{"arm64", arm64, both, false},
+		{"arm64, all of capture", arm64, capture, true},
+		{"arm64, all faults", arm64, faults, true},
+	}
+	for _, b := range boots {
+		if b.long && os.Getenv("KRAZYCAM_LONG") == "" {
+			continue
+		}
+		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
+			plugWebcams(t, b.machine, b.tests, "qemu-xhci", "xhci_pci")
+		})
 	}
 }
 

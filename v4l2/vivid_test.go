@@ -27,6 +27,7 @@ func TestCaptureFromVividInVM(t *testing.T) {
 		{armv7, layouts + "|^TestVividWraps", nil}, // of 32-bit seconds
 	} {
 		t.Run(c.goarch, func(t *testing.T) {
+			t.Parallel()
 			runGuest(t, guest{machine: c.machine, tests: c.tests, modules: []string{"vivid"}, programs: c.programs})
 		})
 	}
