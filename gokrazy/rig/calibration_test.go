@@ -20,8 +20,8 @@ import (
 // process 1 on two idle x86 cores, by its own clock. It is a measure of the emulator alone:
 // nothing of ours runs before process 1.
 var kernelTimes = map[string]time.Duration{
-	"rpi": 2200 * time.Millisecond,
-	"bbb": 900 * time.Millisecond,
+	"rpi": 1700 * time.Millisecond,
+	"bbb": 850 * time.Millisecond,
 }
 
 // processOne is the kernel's line about it, with the seconds since its start.
