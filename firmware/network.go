@@ -36,17 +36,30 @@ func newNetwork(ownerRate int, stages *pipeline.Stages, log *slog.Logger) *netwo
 	return &network{ownerRate: ownerRate, controller: ratecontrol.New(ownerRate), stages: stages, log: log}
 }
 
-// Advise says at which rate to encode the picture at hand, in bit/s, or to leave it out. It also
-// counts and logs the cuts since the picture before. They are not logged where they happen,
-// because the sender notes what happens under locks of its own.
+// Advise says at which rate to encode the picture at hand, in bit/s, or to leave it out.
 func (n *network) Advise(now time.Duration) (bitrate int, hold bool) {
+	bitrate, hold = n.advise(now)
+	n.reportCuts()
+	return bitrate, hold
+}
+
+func (n *network) advise(now time.Duration) (bitrate int, hold bool) {
 	n.mu.Lock()
+	defer n.mu.Unlock()
 	bitrate, hold = n.controller.Advise(now)
 	difference := max(bitrate, n.advisedRate) - min(bitrate, n.advisedRate)
 	if bitrate != n.ownerRate && difference < n.advisedRate/rateSteps {
 		bitrate = n.advisedRate
 	}
 	n.advisedRate = bitrate
+	return bitrate, hold
+}
+
+// reportCuts counts and logs the cuts since it was called last: before each picture, and once more
+// when the stream ends. They are not logged where they happen, because the sender notes what
+// happens under locks of its own.
+func (n *network) reportCuts() {
+	n.mu.Lock()
 	before, cuts, rate := n.counted, n.controller.Cuts(), n.controller.Rate()
 	n.counted = cuts
 	n.mu.Unlock()
@@ -57,7 +70,6 @@ func (n *network) Advise(now time.Duration) (bitrate int, hold bool) {
 		n.stages.Cuts[cause].Add(int64(cuts[cause] - before[cause]))
 		n.log.Debug("the network cuts the rate", "because", cause, "bit/s", rate)
 	}
-	return bitrate, hold
 }
 
 // NoteSent notes a packet that left.

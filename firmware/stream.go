@@ -60,6 +60,7 @@ func (st *stream) Begin(_ context.Context, g gateway.Grant) error {
 	st.sender = sender
 	st.stop = func() error {
 		defer enc.Close()
+		defer network.reportCuts() // those after the last picture
 		return stopEncoding()
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/firmware/gateway"
 	"github.com/krazycam/krazycam/firmware/pipeline"
+	"github.com/krazycam/krazycam/firmware/ratecontrol"
 	"github.com/krazycam/krazycam/v4l2"
 )
 
@@ -105,4 +106,19 @@ func resident(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return pages * os.Getpagesize()
+}
+
+func TestCutsAfterTheLastPictureAreCountedOnceAtTheStreamsEnd(t *testing.T) {
+	var stages pipeline.Stages
+	n := newNetwork(600_000, &stages, slog.New(slog.DiscardHandler))
+	n.Advise(time.Second)
+	n.NoteEstimate(2*time.Second, 100_000) // no picture comes any more
+	if got := stages.Cuts[ratecontrol.Estimated].Load(); got != 0 {
+		t.Fatalf("%d cuts counted before anybody asked, want 0", got)
+	}
+	n.reportCuts()
+	n.reportCuts()
+	if got := stages.Cuts[ratecontrol.Estimated].Load(); got != 1 {
+		t.Errorf("%d cuts counted at the end, want 1", got)
+	}
 }

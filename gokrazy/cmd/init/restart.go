@@ -26,7 +26,7 @@ const (
 // the request until ctx ends.
 func watchRestartRequest(ctx context.Context, log *slog.Logger) {
 	if err := makeOwnedFolder(filepath.Dir(board.RestartRequest), board.SourceUser); err != nil {
-		log.Error("camsource cannot wish for a restart", "error", err)
+		log.Error("camsource cannot ask for a restart", "error", err)
 		return
 	}
 	go func() {
