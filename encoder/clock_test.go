@@ -1,4 +1,4 @@
-// Time stamps of pictures that come early, late and out of order.
+// Spans of pictures that come early, late and out of order.
 
 package encoder
 
@@ -14,7 +14,7 @@ func TestClockFollowsTheCameraWithinReason(t *testing.T) {
 	cases := []struct {
 		name string
 		at   []time.Duration
-		want []int64 // ticks of 1/90000 s
+		want []int64 // ticks of 1/90000 s at which spans end, less the first one's length
 	}{
 		{
 			"30 pictures a second are 3000 ticks apart",
@@ -36,7 +36,7 @@ func TestClockFollowsTheCameraWithinReason(t *testing.T) {
 		clock := newClock(30)
 		var got []int64
 		for _, at := range c.at {
-			got = append(got, clock.ticksAt(at))
+			got = append(got, endOfSpan(t, &clock, at)-clock.lead)
 		}
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.name, diff)
@@ -47,7 +47,7 @@ func TestClockFollowsTheCameraWithinReason(t *testing.T) {
 func TestClockOfACameraFasterThanItSaidKeepsTheTime(t *testing.T) {
 	clock, last, now := newClock(5), int64(-1), int64(0)
 	for i := range 300 { // 10 s at 30 pictures a second
-		now = clock.ticksAt(time.Hour + time.Duration(i)*time.Second/30)
+		now = endOfSpan(t, &clock, time.Hour+time.Duration(i)*time.Second/30) - clock.lead
 		if now <= last {
 			t.Fatalf("picture %d at %d ticks, the one before at %d", i, now, last)
 		}
@@ -56,5 +56,30 @@ func TestClockOfACameraFasterThanItSaidKeepsTheTime(t *testing.T) {
 	if passed := int64(299 * ticksPerSecond / 30); now < passed || now > passed+ticksPerSecond/5 {
 		t.Errorf("after 299 pictures of a camera of 30 a second %d ticks, want %d and at most one interval more",
 			now, passed)
+	}
+}
+
+// endOfSpan fails the test unless the span begins where the last one ended, and has a length.
+func endOfSpan(t *testing.T, c *clock, at time.Duration) int64 {
+	t.Helper()
+	last := c.end
+	start, length := c.spanOf(at)
+	if start != last || length <= 0 {
+		t.Fatalf("the span of a picture at %v is %d ticks from %d on, the one before ended at %d", at, length, start, last)
+	}
+	return start + length
+}
+
+func TestClockGoesOnWhenTheNominalRateChanges(t *testing.T) {
+	clock, now := newClock(30), time.Hour
+	for _, fps := range []int{30, 10, 120, 1, 30} {
+		clock.interval = newClock(fps).interval
+		endOfSpan(t, &clock, now)
+		before := clock.end
+		now += time.Second / 30
+		if got := endOfSpan(t, &clock, now) - before; got > 2*3000 && got > clock.interval {
+			t.Errorf("at %d fps the picture after 1/30 s spans %d ticks", fps, got)
+		}
+		now += time.Second / 30
 	}
 }

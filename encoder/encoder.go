@@ -83,9 +83,9 @@ func (e *Encoder) Encode(p *image.YCbCr, at time.Duration, forceKey bool) (Frame
 	if forceKey {
 		key = 1
 	}
-	pts := e.clock.ticksAt(at)
+	start, length := e.clock.spanOf(at)
 	if C.vp8_encode(e.c, (*C.uint8_t)(&p.Y[0]), (*C.uint8_t)(&p.Cb[0]), (*C.uint8_t)(&p.Cr[0]),
-		C.int(p.YStride), C.int(p.CStride), C.int64_t(pts), C.ulong(e.clock.interval), key) != 0 {
+		C.int(p.YStride), C.int(p.CStride), C.int64_t(start), C.ulong(length), key) != 0 {
 		return Frame{}, fmt.Errorf("encode %v picture at %v: %s", e.config, at, C.GoString(&e.c.detail[0]))
 	}
 	f := Frame{Key: e.c.key != 0, Quantizer: int(e.c.quantizer)}
