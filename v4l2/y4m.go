@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 )
 
@@ -37,9 +38,9 @@ type Y4M struct {
 // asked for. A file that another program shortens while it is open ends this program with
 // SIGBUS, as with any mapping.
 func OpenY4M(path string, paced bool) (*Y4M, error) {
-	f, err := os.Open(path)
+	f, err := openfile.File(path)
 	if err != nil {
-		return nil, fmt.Errorf("y4m %s: %w", path, err)
+		return nil, fmt.Errorf("y4m: %w", err)
 	}
 	y := &Y4M{path: path, reader: f}
 	if y.file, err = mapFile(f); err == nil {

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/atomicfile"
+	"github.com/krazycam/krazycam/firmware/openfile"
 )
 
 // The files in the state directory. The certificate is its own CA: its text goes into a
@@ -32,14 +33,34 @@ const (
 // CertificatePath is where SelfSigned keeps what a board must trust.
 func CertificatePath(dir string) string { return filepath.Join(dir, certFile) }
 
+// MaxPEM is the longest file of certificates or a key that is read: a chain has a few kB.
+const MaxPEM = 256 << 10
+
+// LoadPair reads a certificate and its key, which other users must not be able to read.
+func LoadPair(certPath, keyPath string) (tls.Certificate, error) {
+	certPEM, err := openfile.Read(certPath, MaxPEM)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	keyPEM, err := openfile.ReadSecret(keyPath, MaxPEM)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	pair, err := tls.X509KeyPair(certPEM, keyPEM)
+	if err != nil {
+		err = fmt.Errorf("%s, %s: %w", certPath, keyPath, err)
+	}
+	return pair, err
+}
+
 // SelfSigned loads the certificate in dir, or makes one for the hosts (names and addresses).
 // One that exists is kept, whatever hosts says: boards have pinned it.
 func SelfSigned(dir string, hosts []string, now time.Time) (tls.Certificate, error) {
 	certPath, keyPath := CertificatePath(dir), filepath.Join(dir, keyFile)
-	pair, err := tls.LoadX509KeyPair(certPath, keyPath)
+	pair, err := LoadPair(certPath, keyPath)
 	if !errors.Is(err, fs.ErrNotExist) {
 		if err != nil {
-			return pair, fmt.Errorf("certificate: %s: %w", certPath, err)
+			return pair, fmt.Errorf("certificate: %w", err)
 		}
 		return pair, nil
 	}

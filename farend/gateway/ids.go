@@ -9,16 +9,19 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/krazycam/krazycam/firmware/atomicfile"
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
+	"github.com/krazycam/krazycam/firmware/openfile"
 )
 
 // idsMax bounds the file: a board keeps its id, so a thousand are years of boards, or a source
 // with a defect that asks for one after the other.
 const idsMax = 1000
+
+// maxIDsFile is 1000 ids of 130 bytes each, and many times that.
+const maxIDsFile = 4 << 20
 
 // issued is one id as the file has it.
 type issued struct {
@@ -37,14 +40,14 @@ func loadIDs(dir string) (*ids, error) {
 		return &ids{}, nil
 	}
 	known := &ids{path: filepath.Join(dir, "utilization_ids.json")}
-	b, err := os.ReadFile(known.path)
+	b, err := openfile.Read(known.path, maxIDsFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return known, nil
 	}
-	if err == nil {
-		err = json.Unmarshal(b, &known.list)
-	}
 	if err != nil {
+		return nil, fmt.Errorf("utilization ids: %w", err)
+	}
+	if err := json.Unmarshal(b, &known.list); err != nil {
 		return nil, fmt.Errorf("utilization ids: %s: %w", known.path, err)
 	}
 	return known, nil

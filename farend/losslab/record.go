@@ -14,16 +14,21 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/krazycam/krazycam/firmware/openfile"
 )
 
 // runsFile is the file in a folder that holds the runs; plots and table are drawn from it.
 const runsFile = "runs.jsonl"
 
+// maxRecord is the longest such file: a run has some 10 kB.
+const maxRecord = 256 << 20
+
 // Record keeps r in the folder, in the place of the last run of the same scenario, sender and
 // seed, and draws the scenario's plot and the table of all runs again.
 func Record(folder string, r Result) error {
 	path := filepath.Join(folder, runsFile)
-	b, err := os.ReadFile(path)
+	b, err := openfile.Read(path, maxRecord)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

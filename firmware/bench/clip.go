@@ -8,10 +8,10 @@ import (
 	"fmt"
 	"image"
 	"image/jpeg"
-	"os"
 	"strings"
 
 	"github.com/krazycam/krazycam/encoder/convert"
+	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/v4l2"
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 )
@@ -25,6 +25,8 @@ type clip struct {
 const (
 	// maxBufferBytes is how much of a clip is kept: a Pi with 512 MB has room for it.
 	maxBufferBytes = 64 << 20
+	// maxFileBytes is the longest MJPEG file that is read, of which only the first seconds count.
+	maxFileBytes = 256 << 20
 	// minBuffers keeps a clip moving.
 	minBuffers = 8
 	// jpegQuality is about that of webcams: 50 to 80 kB at 640x480.
@@ -108,7 +110,7 @@ func readY4M(path string, n int, use func(*image.YCbCr, []byte) error) error {
 
 // readMJPEG reads JPEGs that follow each other without anything between.
 func readMJPEG(path string, n int, use func(*image.YCbCr, []byte) error) error {
-	file, err := os.ReadFile(path)
+	file, err := openfile.Read(path, maxFileBytes)
 	if err != nil {
 		return err
 	}

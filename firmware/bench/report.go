@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/atomicfile"
+	"github.com/krazycam/krazycam/firmware/openfile"
 )
 
 // A Report is one run of a bench. Its JSON is the result file.
@@ -97,9 +98,12 @@ func (r Report) Save(path string) error {
 	return atomicfile.ReplaceDurably(path, 0o644, atomicfile.Bytes(append(b, '\n')))
 }
 
+// maxReportBytes is the longest result file that is read: all rows of a full bench have 10 kB.
+const maxReportBytes = 1 << 20
+
 // Load reads a result file. One without rows is an error, and is given all the same.
 func Load(path string) (r Report, err error) {
-	b, err := os.ReadFile(path)
+	b, err := openfile.Read(path, maxReportBytes)
 	if err != nil {
 		return r, err
 	}

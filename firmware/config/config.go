@@ -12,9 +12,9 @@ package config
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
-	"os"
+
+	"github.com/krazycam/krazycam/firmware/openfile"
 )
 
 // MaxBytes is the longest configuration that is read: a few hundred bytes of
@@ -123,12 +123,7 @@ func LoadBoard(defaults, path string) (Config, error) {
 }
 
 func (c Config) readFile(path string) (Config, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return c, fmt.Errorf("configuration: %w", err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, MaxBytes+1))
+	b, err := openfile.Read(path, MaxBytes)
 	if err != nil {
 		return c, fmt.Errorf("configuration: %w", err)
 	}

@@ -8,13 +8,17 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"strings"
 	"sync/atomic"
+
+	"github.com/krazycam/krazycam/firmware/openfile"
 )
 
 // resolvConf is resolv.conf(5). On a board DHCP writes it, after address and route.
 const resolvConf = "/etc/resolv.conf"
+
+// maxResolvConf is far above the three servers and six domains that resolv.conf(5) knows.
+const maxResolvConf = 64 << 10
 
 var errNoNameServer = errors.New("no name server is known yet")
 
@@ -35,7 +39,7 @@ func newNameServers(conf string) *nameServers {
 
 // readServers gives those that resolv.conf names now.
 func (n *nameServers) readServers() []string {
-	b, err := os.ReadFile(n.conf)
+	b, err := openfile.Read(n.conf, maxResolvConf)
 	if err != nil {
 		return nil
 	}

@@ -7,11 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/krazycam/krazycam/firmware/atomicfile"
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
+	"github.com/krazycam/krazycam/firmware/openfile"
 )
 
 // A Store keeps one ID. Session calls Save only when the ID changed: flash wears.
@@ -24,19 +24,23 @@ type Store interface {
 // sent. Dir must exist.
 type FileStore struct{ Dir string }
 
+// maxIDFile is the most bytes that are read: an ID has 512 at most (wire.ID), and blanks around it
+// do no harm.
+const maxIDFile = 4 << 10
+
 func (f FileStore) filePath() string { return filepath.Join(f.Dir, "utilization_id") }
 
 // Load reads the file; a missing one is no error.
 func (f FileStore) Load() (wire.ID, error) {
-	b, err := os.ReadFile(f.filePath())
+	b, err := openfile.Read(f.filePath(), maxIDFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return wire.ID{}, nil
 	}
-	var id wire.ID
-	if err == nil {
-		err = json.Unmarshal(b, &id)
-	}
 	if err != nil {
+		return wire.ID{}, fmt.Errorf("utilization id: %w", err)
+	}
+	var id wire.ID
+	if err := json.Unmarshal(b, &id); err != nil {
 		return wire.ID{}, fmt.Errorf("utilization id: %s: %w", f.filePath(), err)
 	}
 	return id, nil

@@ -10,6 +10,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+
+	"github.com/krazycam/krazycam/firmware/openfile"
 )
 
 // SeedSize is the size of the placeholder, and one more than a seed can have: settings
@@ -25,15 +27,11 @@ var ErrSeedTooLong = errors.New("seed is too long")
 // WriteSeed puts a seed into the image or card at path, over the one that is
 // there. It does not look at what the seed says.
 func WriteSeed(path string, seed []byte) (err error) {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	f, size, err := openfile.Disk(path, os.O_RDWR)
 	if err != nil {
 		return fmt.Errorf("seed: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	size, err := f.Seek(0, io.SeekEnd) // a block device's Stat knows no size
-	if err != nil {
-		return fmt.Errorf("seed: size of %s: %w", path, err)
-	}
 	if err := PutSeed(f, size, seed); err != nil {
 		return fmt.Errorf("seed: %s: %w", path, err)
 	}

@@ -18,6 +18,7 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/gokrazy/card"
 )
 
@@ -63,45 +64,37 @@ type Result struct {
 // The backup partition table stays where the image ends: nothing here needs it
 // at the end of the card.
 func Card(ctx context.Context, job Job) (done Result, err error) {
-	image, err := os.Open(job.Image)
+	image, size, err := openfile.Disk(job.Image, os.O_RDONLY)
 	if err != nil {
-		return Result{}, fmt.Errorf("flash: %w", err)
+		return Result{}, err
 	}
 	defer image.Close()
-	size, err := image.Seek(0, io.SeekEnd)
-	if err != nil {
-		return Result{}, fmt.Errorf("flash: %s: %w", job.Image, err)
-	}
 	if err := card.CheckSeed(image, size, job.Seed); err != nil {
-		return Result{}, fmt.Errorf("flash: %s: %w", job.Image, err)
+		return Result{}, fmt.Errorf("%s: %w", job.Image, err)
 	}
 	if err := checkTarget(job, image); err != nil {
-		return Result{}, fmt.Errorf("flash: %w", err)
+		return Result{}, err
 	}
-	target, err := os.OpenFile(job.Target, os.O_RDWR|exclusive, 0)
+	target, room, err := openfile.Disk(job.Target, os.O_RDWR|exclusive)
 	if errors.Is(err, syscall.EBUSY) {
 		err = fmt.Errorf("%w: %w", ErrInUse, err)
 	}
 	if err != nil {
-		return Result{}, fmt.Errorf("flash: %w", err)
+		return Result{}, err
 	}
 	defer func() { err = errors.Join(err, target.Close()) }()
-	room, err := target.Seek(0, io.SeekEnd)
-	if err != nil {
-		return Result{}, fmt.Errorf("flash: size of %s: %w", job.Target, err)
-	}
 	if room < size {
-		return Result{}, fmt.Errorf("flash: %w: %s has %d bytes, %s has %d", ErrTooSmall, job.Target, room, job.Image,
+		return Result{}, fmt.Errorf("%w: %s has %d bytes, %s has %d", ErrTooSmall, job.Target, room, job.Image,
 			size)
 	}
 	sum, err := copyAndCompare(ctx, job, target, image, size)
 	if err != nil {
-		return Result{}, fmt.Errorf("flash: %s: %w", job.Target, err)
+		return Result{}, fmt.Errorf("%s: %w", job.Target, err)
 	}
 	done = Result{Target: job.Target, Bytes: size, SHA256: sum}
 	if job.Seed != nil {
 		if err := seedAndCompare(target, size, job.Seed); err != nil {
-			return Result{}, fmt.Errorf("flash: %s: seed: %w", job.Target, err)
+			return Result{}, fmt.Errorf("%s: seed: %w", job.Target, err)
 		}
 		done.Seed = true
 	}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/mod/module"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 )
@@ -108,7 +109,7 @@ func FolderLicence(folder string) ([]byte, error) {
 		if !f.Type().IsRegular() || !isLicence(f.Name()) {
 			continue
 		}
-		b, err := os.ReadFile(filepath.Join(folder, f.Name()))
+		b, err := openfile.Read(filepath.Join(folder, f.Name()), maxPartBytes)
 		if err != nil {
 			return nil, err
 		}

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 )
@@ -69,6 +70,9 @@ func readParts(b board.Board, p Parts) (material, error) {
 	return m, nil
 }
 
+// maxPartBytes is more than any program, kernel, module or file of boot firmware has.
+const maxPartBytes = 256 << 20
+
 func (m *material) readPrograms(b board.Board, p Parts) error {
 	for _, want := range card.RootPrograms() {
 		bytes, err := m.readProgram(b, filepath.Join(p.Programs, path.Base(want.Path)), want.Path, want.Cgo)
@@ -82,7 +86,7 @@ func (m *material) readPrograms(b board.Board, p Parts) error {
 
 // readProgram reads and checks a program that will lie at place in the image.
 func (m *material) readProgram(b board.Board, file, place string, cgo bool) ([]byte, error) {
-	bytes, err := os.ReadFile(file)
+	bytes, err := openfile.Read(file, maxPartBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w %s: build it with scripts/build %s", ErrMissing, file, b.Arch)
 	}
@@ -103,7 +107,7 @@ func (m *material) readProgram(b board.Board, file, place string, cgo bool) ([]b
 func (m *material) readKernel(b board.Board, p Parts) error {
 	file := filepath.Join(p.Kernel.Folder, board.KernelName)
 	var err error
-	if m.kernel, err = os.ReadFile(file); err != nil {
+	if m.kernel, err = openfile.Read(file, maxPartBytes); err != nil {
 		return fmt.Errorf("%w kernel: %w", ErrMissing, err)
 	}
 	m.release, err = KernelRelease(m.kernel)
@@ -126,18 +130,18 @@ func (m *material) readModules(b board.Board, p Parts) error {
 	if err != nil {
 		return err
 	}
-	builtin, err := os.ReadFile(filepath.Join(folder, "modules.builtin"))
+	builtin, err := openfile.Read(filepath.Join(folder, "modules.builtin"), maxPartBytes)
 	if err != nil {
 		return fmt.Errorf("%w list of what the kernel holds: %w", ErrMissing, err)
 	}
-	deps, err := os.ReadFile(filepath.Join(folder, "modules.dep"))
+	deps, err := openfile.Read(filepath.Join(folder, "modules.dep"), maxPartBytes)
 	if err != nil {
 		return fmt.Errorf("%w list of what modules need: %w", ErrMissing, err)
 	}
 	var found []string
 	inKernel := strings.Fields(string(builtin))
 	for _, name := range slices.Concat(b.Modules, b.MoreModules) {
-		bytes, err := os.ReadFile(filepath.Join(folder, filepath.FromSlash(name)))
+		bytes, err := openfile.Read(filepath.Join(folder, filepath.FromSlash(name)), maxPartBytes)
 		if errors.Is(err, fs.ErrNotExist) && slices.Contains(inKernel, name) {
 			continue
 		}
@@ -181,7 +185,7 @@ func (m *material) readBootFiles(b board.Board, p Parts) error {
 				return fmt.Errorf("board %s: pattern %q: %w", b.Name, pattern, err)
 			}
 			for _, name := range matches {
-				bytes, err := os.ReadFile(filepath.Join(folder, filepath.FromSlash(name)))
+				bytes, err := openfile.Read(filepath.Join(folder, filepath.FromSlash(name)), maxPartBytes)
 				if err != nil {
 					return err
 				}

@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 )
@@ -29,7 +29,7 @@ type rawFile struct {
 func (m *material) readRaw(b board.Board, p Parts) error {
 	end := int64(tableEnd)
 	for _, r := range b.Raw {
-		bytes, err := os.ReadFile(filepath.Join(p.Firmware.Folder, r.Name))
+		bytes, err := openfile.Read(filepath.Join(p.Firmware.Folder, r.Name), maxPartBytes)
 		if errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("%w boot firmware %s in %s", ErrMissing, r.Name, p.Firmware.Folder)
 		}

@@ -85,30 +85,30 @@ type Slot struct {
 func Image(ctx context.Context, r io.ReaderAt, size int64) (Report, error) {
 	table, err := disk.ReadTable(r, size)
 	if err != nil {
-		return Report{}, fmt.Errorf("inspect: %w", err)
+		return Report{}, err
 	}
 	if len(table.Partitions) != card.Partitions {
-		return Report{}, fmt.Errorf("inspect: %d partitions, an image of ours has %d: %w",
+		return Report{}, fmt.Errorf("%d partitions, an image of ours has %d: %w",
 			len(table.Partitions), card.Partitions, disk.ErrDamaged)
 	}
 	out := Report{Size: table.Size, Disk: table.Disk.String(), Problems: []string{}}
 	if out.SHA256, err = image.SHA256(ctx, io.NewSectionReader(r, 0, table.Size)); err != nil {
-		return Report{}, fmt.Errorf("inspect: %w", err)
+		return Report{}, err
 	}
 	for i, p := range table.Partitions {
 		section := io.NewSectionReader(r, p.Start, p.Size)
 		about := Partition{Number: i + 1, Name: p.Name, ID: p.ID.String(), Start: p.Start, Size: p.Size}
 		about.Holds, about.Used = recognize(section)
 		if about.SHA256, err = image.SHA256(ctx, io.NewSectionReader(section, 0, about.Used)); err != nil {
-			return Report{}, fmt.Errorf("inspect: partition %d: %w", i+1, err)
+			return Report{}, fmt.Errorf("partition %d: %w", i+1, err)
 		}
 		out.Partitions = append(out.Partitions, about)
 		if err := out.addPartition(i, section); err != nil {
-			return Report{}, fmt.Errorf("inspect: partition %d: %w", i+1, err)
+			return Report{}, fmt.Errorf("partition %d: %w", i+1, err)
 		}
 	}
 	if err := out.addRaw(r); err != nil {
-		return Report{}, fmt.Errorf("inspect: %w", err)
+		return Report{}, err
 	}
 	out.findProblems()
 	return out, nil

@@ -28,15 +28,15 @@ const maxProvenance = 1 << 20
 func Provenance(ctx context.Context, r io.ReaderAt, size int64) (card.Provenance, error) {
 	boot, _, err := card.OpenBoot(r, size)
 	if err != nil {
-		return card.Provenance{}, fmt.Errorf("sources: %w", err)
+		return card.Provenance{}, err
 	}
 	list, err := readLimited(boot, card.SourcesName, maxProvenance)
 	if err != nil {
-		return card.Provenance{}, fmt.Errorf("sources: %w", err)
+		return card.Provenance{}, err
 	}
 	var out card.Provenance
 	if err := json.Unmarshal(list, &out); err != nil {
-		return card.Provenance{}, fmt.Errorf("sources: %s: %w", card.SourcesName, err)
+		return card.Provenance{}, fmt.Errorf("%s: %w", card.SourcesName, err)
 	}
 	look := fileReader{r: r, boot: boot, root: activeRoot(r, size, boot)}
 	for i := range out.Parts {

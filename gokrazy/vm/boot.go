@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/gokrazy/card"
 )
 
@@ -25,16 +26,12 @@ type bootFiles struct {
 // readBootFiles copies the kernel out of the image into folder and reads the command
 // line, of which only console= is changed: QEMU's serial port is not the board's.
 func readBootFiles(image, folder string) (b bootFiles, err error) {
-	f, err := os.Open(image)
+	f, size, err := openfile.Disk(image, os.O_RDONLY)
 	if err != nil {
 		return bootFiles{}, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	info, err := f.Stat()
-	if err != nil {
-		return bootFiles{}, err
-	}
-	boot, _, err := card.OpenBoot(f, info.Size())
+	boot, _, err := card.OpenBoot(f, size)
 	if err != nil {
 		return bootFiles{}, fmt.Errorf("%s: %w", image, err)
 	}

@@ -12,8 +12,8 @@ import (
 )
 
 var (
-	errNoCamera = errors.New("vm: it was started without a camera")
-	errPlugged  = errors.New("vm: the camera is plugged in already")
+	errNoCamera = errors.New("it was started without a camera")
+	errPlugged  = errors.New("the camera is plugged in already")
 )
 
 // A cable is one plug of the camera.
@@ -92,7 +92,7 @@ func (m *Machine) serveCamera(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	if err := m.config.Camera.ServeUSBRedir(conn); !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
-		return fmt.Errorf("vm: camera: %w", err)
+		return fmt.Errorf("camera: %w", err)
 	}
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/krazycam/krazycam/firmware/openfile"
 )
 
 // copyBlock is the piece that is left out of the copy if it is all zero.
@@ -15,7 +17,7 @@ const copyBlock = 64 << 10
 
 // copySparse copies a file; holes, and blocks of zeros, become holes.
 func copySparse(to, from string) (err error) {
-	src, err := os.Open(from)
+	src, err := openfile.File(from)
 	if err != nil {
 		return err
 	}
@@ -23,9 +25,6 @@ func copySparse(to, from string) (err error) {
 	info, err := src.Stat()
 	if err != nil {
 		return err
-	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is not a plain file", from)
 	}
 	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/gokrazy/card"
 )
 
@@ -49,16 +50,12 @@ func hardware32() hardware {
 // hardwareFor takes the kind that the image was made for. An image that cannot be read
 // gets any: what is wrong with it is said when it is booted.
 func hardwareFor(image string) hardware {
-	f, err := os.Open(image)
+	f, size, err := openfile.Disk(image, os.O_RDONLY)
 	if err != nil {
 		return hardware64()
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return hardware64()
-	}
-	boot, _, err := card.OpenBoot(f, info.Size())
+	boot, _, err := card.OpenBoot(f, size)
 	if err != nil {
 		return hardware64()
 	}

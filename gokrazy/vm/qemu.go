@@ -99,7 +99,7 @@ func (m *Machine) runQEMU(ctx context.Context, program string, b bootFiles, begu
 	cmd.WaitDelay = time.Second
 	m.powerOn()
 	if err := cmd.Start(); err != nil {
-		return false, fmt.Errorf("vm: start %s: %w", program, err)
+		return false, fmt.Errorf("start %s: %w", program, err)
 	}
 	exited, watch := context.WithCancel(ctx)
 	resets := make(chan bool, 1)
@@ -108,7 +108,7 @@ func (m *Machine) runQEMU(ctx context.Context, program string, b bootFiles, begu
 	err = cmd.Wait()
 	watch()
 	if err != nil {
-		err = fmt.Errorf("vm: %s: %w: %s", m.hardware.program, err, complaint)
+		err = fmt.Errorf("%s: %w: %s", m.hardware.program, err, complaint)
 	}
 	return <-resets, err
 }
@@ -163,7 +163,7 @@ func dialQEMU(ctx context.Context, socket string) (net.Conn, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("vm: QEMU's socket %s: %w", filepath.Base(socket), err)
+			return nil, fmt.Errorf("QEMU's socket %s: %w", filepath.Base(socket), err)
 		case <-time.After(dialRetryInterval):
 		}
 	}

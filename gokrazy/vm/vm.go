@@ -94,7 +94,7 @@ func start(ctx context.Context, c Config, read func(image, folder string) (bootF
 	}
 	folder, err := os.MkdirTemp("", "krazycam-vm-")
 	if err != nil {
-		return nil, fmt.Errorf("vm: %w", err)
+		return nil, err
 	}
 	m := &Machine{
 		config: c, hardware: h, image: c.Image, folder: folder, read: read,
@@ -124,12 +124,12 @@ func (m *Machine) prepareImage() error {
 	if m.config.Snapshot {
 		m.image = filepath.Join(m.folder, "image")
 		if err := copySparse(m.image, m.config.Image); err != nil {
-			return fmt.Errorf("vm: snapshot of %s: %w", m.config.Image, err)
+			return fmt.Errorf("snapshot: %w", err)
 		}
 	}
 	if m.config.Seed != nil {
 		if err := card.WriteSeed(m.image, m.config.Seed); err != nil {
-			return fmt.Errorf("vm: %w", err)
+			return err
 		}
 	}
 	return nil
@@ -151,7 +151,7 @@ func (m *Machine) runBoots(ctx context.Context, program string, running chan<- e
 	for ctx.Err() == nil {
 		boot, err := m.read(m.image, m.folder)
 		if err != nil {
-			m.err = fmt.Errorf("vm: %w", err)
+			m.err = err
 			break
 		}
 		reset, err := m.runQEMU(ctx, program, boot, func() { first(nil) })

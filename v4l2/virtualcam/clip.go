@@ -7,10 +7,9 @@ import (
 	"fmt"
 	"image"
 	"image/jpeg"
-	"io"
-	"os"
 	"time"
 
+	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 	"github.com/krazycam/krazycam/v4l2/virtualcam/stamp"
 )
@@ -43,12 +42,7 @@ type stampedPicture struct {
 
 // OpenClip reads a file of JPEGs (`ffmpeg … -f mjpeg`). The error is ErrBadClip if it is none.
 func OpenClip(path string) (*Clip, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("clip: %w", err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxClipBytes+1))
+	b, err := openfile.Read(path, maxClipBytes)
 	if err != nil {
 		return nil, fmt.Errorf("clip: %w", err)
 	}

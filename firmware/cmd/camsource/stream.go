@@ -17,6 +17,7 @@ import (
 	"github.com/krazycam/krazycam/firmware"
 	"github.com/krazycam/krazycam/firmware/bench"
 	"github.com/krazycam/krazycam/firmware/machine"
+	"github.com/krazycam/krazycam/firmware/openfile"
 )
 
 const streamExamples = `  camsource --gateway URL --key KEY                       ask the gateway where to
@@ -100,7 +101,7 @@ func stream(ctx context.Context, o *options, log *slog.Logger, lines io.Writer, 
 	s := newSource(o, log, lines)
 	s.Opened = dropRights
 	if o.sdp != "" {
-		f, err := os.Create(o.sdp) // before rights are given up
+		f, err := openfile.Create(o.sdp, 0o644) // before rights are given up
 		if err != nil {
 			return fmt.Errorf("--sdp: %w", err)
 		}

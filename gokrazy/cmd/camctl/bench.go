@@ -10,6 +10,9 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+
+	"github.com/krazycam/krazycam/firmware/atomicfile"
+	"github.com/krazycam/krazycam/firmware/openfile"
 )
 
 func newBenchCommand() *cobra.Command {
@@ -35,7 +38,7 @@ func newBenchCommand() *cobra.Command {
 			}
 			console := cmd.InOrStdin()
 			if args[0] != "-" {
-				f, err := os.Open(args[0])
+				f, err := openfile.Console(args[0])
 				if err != nil {
 					return err
 				}
@@ -51,7 +54,7 @@ func newBenchCommand() *cobra.Command {
 				_, err = cmd.OutOrStdout().Write(result)
 				return err
 			}
-			if err := os.WriteFile(out, result, 0o644); err != nil {
+			if err := atomicfile.Replace(out, 0o644, atomicfile.Bytes(result)); err != nil {
 				return err
 			}
 			fmt.Fprintln(cmd.ErrOrStderr(), "kept in", out)

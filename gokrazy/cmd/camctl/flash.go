@@ -4,11 +4,11 @@ package main
 
 import (
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/krazycam/krazycam/firmware/config"
+	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/gokrazy/flash"
 )
 
@@ -55,7 +55,7 @@ func readSeed(file string) ([]byte, error) {
 	if file == "" {
 		return nil, nil
 	}
-	b, err := os.ReadFile(file)
+	b, err := openfile.Read(file, config.MaxBytes)
 	if err != nil {
 		return nil, err
 	}

@@ -16,8 +16,12 @@ import (
 
 	"github.com/krazycam/krazycam/board"
 	"github.com/krazycam/krazycam/firmware/config"
+	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/gokrazy/image"
 )
+
+// maxPins is far above the few kB of scripts/pins.
+const maxPins = 1 << 20
 
 type imageFlags struct {
 	board, out, config, programs, kernel, firmware, pins string
@@ -81,7 +85,7 @@ func makeImage(cmd *cobra.Command, f imageFlags) (image.Result, error) {
 	if parts.Defaults, err = readDefaults(f.config); err != nil {
 		return image.Result{}, err
 	}
-	if parts.Pins, err = os.ReadFile(f.pins); err != nil &&
+	if parts.Pins, err = openfile.Read(f.pins, maxPins); err != nil &&
 		(cmd.Flags().Changed("pins") || !errors.Is(err, os.ErrNotExist)) {
 		return image.Result{}, err
 	}
@@ -103,7 +107,7 @@ func readDefaults(file string) ([]byte, error) {
 	if file == "" {
 		return nil, nil
 	}
-	b, err := os.ReadFile(file)
+	b, err := openfile.Read(file, config.MaxBytes)
 	if err != nil {
 		return nil, err
 	}

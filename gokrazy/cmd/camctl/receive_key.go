@@ -6,12 +6,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
+
+	"github.com/krazycam/krazycam/firmware/atomicfile"
+	"github.com/krazycam/krazycam/firmware/openfile"
 )
 
 // keyFileMax is far above the 1024 bytes that a board's configuration takes as a key.
@@ -31,25 +31,12 @@ func (o *receiveOptions) findKey() (string, error) {
 // readKeyFile reads the only line of a file that other users cannot read. Its group may: that is
 // how a service without rights of its own gets a key.
 func readKeyFile(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", fmt.Errorf("--key-file: %w", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return "", fmt.Errorf("--key-file: %w", err)
-	}
-	// Windows keeps access lists instead of these bits; Go makes them up there.
-	if mode := info.Mode().Perm(); mode&0o007 != 0 && runtime.GOOS != "windows" {
-		return "", fmt.Errorf("--key-file %s: mode %#o lets others read the key: chmod 600 %s", path, mode, path)
-	}
-	b, err := io.ReadAll(io.LimitReader(f, keyFileMax+1))
+	b, err := openfile.ReadSecret(path, keyFileMax)
 	if err != nil {
 		return "", fmt.Errorf("--key-file: %w", err)
 	}
 	key := strings.TrimSpace(string(b))
-	if key == "" || len(b) > keyFileMax || strings.ContainsAny(key, "\r\n") {
+	if key == "" || strings.ContainsAny(key, "\r\n") {
 		return "", fmt.Errorf("--key-file %s: must hold the key in one line and nothing else", path)
 	}
 	return key, nil
@@ -57,7 +44,7 @@ func readKeyFile(path string) (string, error) {
 
 // keptKey reads the API key of earlier runs, or makes one of 130 random bits.
 func keptKey(path string) (string, error) {
-	b, err := os.ReadFile(path)
+	b, err := openfile.ReadSecret(path, keyFileMax)
 	if key := strings.TrimSpace(string(b)); err == nil && key != "" {
 		return key, nil
 	}
@@ -65,7 +52,7 @@ func keptKey(path string) (string, error) {
 		return "", fmt.Errorf("API key: %w", err)
 	}
 	key := rand.Text()
-	if err := os.WriteFile(path, []byte(key+"\n"), 0o600); err != nil {
+	if err := atomicfile.Replace(path, 0o600, atomicfile.Bytes([]byte(key+"\n"))); err != nil {
 		return "", fmt.Errorf("API key: %w", err)
 	}
 	return key, nil

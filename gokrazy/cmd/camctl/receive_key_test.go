@@ -59,7 +59,7 @@ func TestReceiveRefusesAKeyFile(t *testing.T) {
 		{"that is not there", filepath.Join(t.TempDir(), "none"), "no such file"},
 		{"that is empty", writeKeyFile(t, " \n", 0o600), "one line"},
 		{"of two lines", writeKeyFile(t, "a\nb\n", 0o600), "one line"},
-		{"that is too long", writeKeyFile(t, strings.Repeat("k", keyFileMax+1), 0o600), "one line"},
+		{"that is too long", writeKeyFile(t, strings.Repeat("k", keyFileMax+1), 0o600), "more than 4096 bytes"},
 		{"that is a folder", t.TempDir(), "--key-file"},
 		{"that others can read", writeKeyFile(t, "k\n", 0o604), "chmod 600"},
 		{"that others can write", writeKeyFile(t, "k\n", 0o602), "chmod 600"},

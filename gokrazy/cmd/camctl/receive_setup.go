@@ -17,6 +17,7 @@ import (
 
 	"github.com/krazycam/krazycam/farend/gateway"
 	"github.com/krazycam/krazycam/farend/receiver"
+	"github.com/krazycam/krazycam/firmware/openfile"
 )
 
 func openStation(o *receiveOptions, log *slog.Logger) (*station, error) {
@@ -69,7 +70,7 @@ func (s *station) secure(o *receiveOptions, host string) error {
 			return err
 		}
 		if o.tls {
-			pem, err := os.ReadFile(gateway.CertificatePath(o.state))
+			pem, err := openfile.Read(gateway.CertificatePath(o.state), gateway.MaxPEM)
 			if err != nil {
 				return fmt.Errorf("certificate: %w", err)
 			}
@@ -87,9 +88,9 @@ func (s *station) secure(o *receiveOptions, host string) error {
 
 func (o *receiveOptions) certificate(hosts []string) (tls.Certificate, error) {
 	if o.cert != "" {
-		pair, err := tls.LoadX509KeyPair(o.cert, o.tlsKey)
+		pair, err := gateway.LoadPair(o.cert, o.tlsKey)
 		if err != nil {
-			return pair, fmt.Errorf("--cert %s: %w", o.cert, err)
+			return pair, fmt.Errorf("--cert: %w", err)
 		}
 		return pair, nil
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/image"
 	"github.com/krazycam/krazycam/gokrazy/inspect"
@@ -30,15 +31,11 @@ func newSourcesCommand() *cobra.Command {
 	}
 	asJSON := addJSONFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		f, err := os.Open(args[0])
+		f, size, err := openfile.Disk(args[0], os.O_RDONLY)
 		if err != nil {
 			return err
 		}
 		defer f.Close()
-		size, err := f.Seek(0, io.SeekEnd)
-		if err != nil {
-			return fmt.Errorf("size of %s: %w", args[0], err)
-		}
 		report, err := inspect.Provenance(cmd.Context(), f, size)
 		if err != nil {
 			return fmt.Errorf("%s: %w", args[0], err)

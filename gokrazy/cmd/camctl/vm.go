@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/gokrazy/vm"
 	"github.com/krazycam/krazycam/v4l2/virtualcam"
 )
@@ -72,7 +73,7 @@ func (f *vmFlags) run(cmd *cobra.Command, image string) (err error) {
 		return fmt.Errorf("seed: %w", err)
 	}
 	if f.serial != "" {
-		file, openErr := os.Create(f.serial)
+		file, openErr := openfile.Create(f.serial, 0o644)
 		if openErr != nil {
 			return fmt.Errorf("serial console: %w", openErr)
 		}

@@ -8,12 +8,13 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
 	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/krazycam/krazycam/firmware/openfile"
 )
 
 // Where the clock's time came from, in the words of the READY line.
@@ -57,7 +58,7 @@ func parseSeconds(s string) (time.Time, error) {
 
 // readClockFile returns the time that path holds, and the zero time with an error.
 func readClockFile(path string) (time.Time, error) {
-	b, err := os.ReadFile(path)
+	b, err := openfile.Read(path, 1<<10)
 	if err != nil {
 		return time.Time{}, err
 	}

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/firmware/openfile"
 )
 
 // loadModules loads the files in order, in the background, and then sends how long that took;
@@ -78,7 +79,7 @@ func awaitLoader(pidText string) error {
 // loadModule loads folder/path. It is no error if the module is loaded already (EEXIST), or if
 // there is no file because this kernel has it built in.
 func loadModule(folder, path string) error {
-	f, err := os.Open(filepath.Join(folder, path))
+	f, err := openfile.File(filepath.Join(folder, path))
 	if errors.Is(err, fs.ErrNotExist) && isBuiltIn(folder, path) {
 		return nil
 	}
@@ -94,6 +95,6 @@ func loadModule(folder, path string) error {
 
 // isBuiltIn says whether modules.builtin, which the kernel's build writes, lists path.
 func isBuiltIn(folder, path string) bool {
-	b, err := os.ReadFile(filepath.Join(folder, "modules.builtin"))
+	b, err := openfile.Read(filepath.Join(folder, "modules.builtin"), 1<<20)
 	return err == nil && slices.Contains(strings.Fields(string(b)), path)
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/krazycam/krazycam/board"
 	"github.com/krazycam/krazycam/firmware/atomicfile"
 	"github.com/krazycam/krazycam/firmware/config"
+	"github.com/krazycam/krazycam/firmware/openfile"
 )
 
 const (
@@ -76,7 +77,7 @@ func takeSeed(boot, perm string, group int) (outcome string, err error) {
 	sum := sha256.Sum256(seed)
 	mark := hex.EncodeToString(sum[:])
 	markPath := filepath.Join(perm, takenName)
-	if last, err := os.ReadFile(markPath); err == nil && strings.TrimSpace(string(last)) == mark {
+	if last, err := openfile.Read(markPath, 1<<10); err == nil && strings.TrimSpace(string(last)) == mark {
 		return seedUnchanged, nil
 	}
 	configPath := filepath.Join(perm, configName)
@@ -103,7 +104,7 @@ func takeSeed(boot, perm string, group int) (outcome string, err error) {
 
 // readSeed reads the file at path; without a file the seed is empty.
 func readSeed(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := openfile.File(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

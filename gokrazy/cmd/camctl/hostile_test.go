@@ -1,0 +1,124 @@
+//go:build unix
+
+// Files that are none: whatever a verb is given by name, it says so at once, in one line.
+
+package main
+
+import (
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// hostileFiles are names that a program could wait for, read without end or fill memory from.
+func hostileFiles(t *testing.T) map[string]string {
+	t.Helper()
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	listener, err := net.Listen("unix", at("socket"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	err = errors.Join(syscall.Mkfifo(at("pipe"), 0o600), os.Symlink(at("loop"), at("loop")),
+		os.Mkdir(at("folder"), 0o700), os.WriteFile(at("large"), nil, 0o600), os.Truncate(at("large"), 100<<20),
+		os.Symlink(at("pipe"), at("link")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string]string{
+		"a named pipe": at("pipe"), "a link to a pipe": at("link"), "a link to itself": at("loop"),
+		"a folder": at("folder"), "a socket": at("socket"), "/dev/zero": "/dev/zero", "/dev/ptmx": "/dev/ptmx",
+		"100 MB of zeros": at("large"),
+	}
+}
+
+func TestNoVerbWaitsForAFileThatIsNone(t *testing.T) {
+	image := tinyImage(t, t.TempDir())
+	state := t.TempDir()
+	rpi := []string{"image", "--board", "rpi", "-o", "x"}
+	listen := []string{"receive", "--listen", "127.0.0.1:0", "--rtp", "0", "--rtcp", "0", "--state", state}
+	verbs := map[string]func(file string) []string{
+		"inspect":          func(f string) []string { return []string{"inspect", f} },
+		"sources":          func(f string) []string { return []string{"sources", f} },
+		"flash, the image": func(f string) []string { return []string{"flash", f, image} },
+		"flash --seed":     func(f string) []string { return []string{"flash", "--seed", f, image, image} },
+		"image --config":   func(f string) []string { return append(rpi, "--config", f) },
+		"image --pins":     func(f string) []string { return append(rpi, "--pins", f) },
+		"vm --seed":        func(f string) []string { return []string{"vm", image, "--seed", f} },
+		"vm --camera":      func(f string) []string { return []string{"vm", image, "--camera", f} },
+		"receive --key-file": func(f string) []string {
+			return append(listen, "--key-file", f)
+		},
+		"receive --cert": func(f string) []string {
+			return append(listen, "--key", "k", "--cert", f, "--tls-key", f)
+		},
+	}
+	for what, file := range hostileFiles(t) {
+		for verb, args := range verbs {
+			lineOfFailure(t, verb+" of "+what, args(file))
+		}
+	}
+	for _, what := range []string{"a named pipe", "a folder", "a socket", "a link to itself"} {
+		file := hostileFiles(t)[what]
+		lineOfFailure(t, "flash onto "+what, []string{"flash", image, file})
+		lineOfFailure(t, "vm --serial "+what, []string{"vm", image, "--camera", "none", "--serial", file})
+		lineOfFailure(t, "bench of "+what, []string{"bench", file})
+		lineOfFailure(t, "vm of "+what, []string{"vm", file, "--camera", "none"})
+		lineOfFailure(t, "vm --snapshot of "+what, []string{"vm", file, "--camera", "none", "--snapshot"})
+	}
+}
+
+// lineOfFailure runs a command line that must fail soon, and gives its one line.
+func lineOfFailure(t *testing.T, what string, args []string) string {
+	t.Helper()
+	type outcome struct {
+		code   int
+		stderr string
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		code, _, stderr := camctl(t, args...)
+		done <- outcome{code, stderr}
+	}()
+	select {
+	case <-time.After(time.Minute):
+		t.Fatalf("%s: still waits after a minute", what)
+		return ""
+	case o := <-done:
+		line := strings.TrimSuffix(o.stderr, "\n")
+		if o.code != exitFailed || strings.Contains(line, "\n") || line == "" {
+			t.Errorf("%s: exit code %d, %q, want %d and one line", what, o.code, o.stderr, exitFailed)
+		}
+		if twice := saidTwice(line); twice != "" {
+			t.Errorf("%s: %q comes twice in %q", what, twice, line)
+		}
+		return line
+	}
+}
+
+// saidTwice is what an error message repeats: a part of it, or the file that it is about.
+func saidTwice(line string) string {
+	program, rest, _ := strings.Cut(line, " ")
+	seen := map[string]bool{program: true}
+	line = rest // the verb without camctl: it must not come again
+	for part := range strings.SplitSeq(line, ": ") {
+		if seen[part] {
+			return part
+		}
+		seen[part] = true
+	}
+	for word := range strings.FieldsSeq(line) {
+		word = strings.Trim(word, ":,()")
+		if strings.Contains(word, "/") && len(word) > 4 && strings.Count(line+" ", word) > 1 &&
+			!strings.Contains(line, "chmod 600 "+word) {
+			return word
+		}
+	}
+	return ""
+}
