@@ -5,6 +5,7 @@ package gateway
 import (
 	"errors"
 	"net"
+	"os"
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
@@ -14,15 +15,6 @@ const (
 	// leasePeriods is the source's own limit (three periods without a good answer) and one
 	// period for the last request on its way.
 	leasePeriods = 4
-	// receiveTimeout is when "not yet" becomes "not received before timeout".
-	receiveTimeout = 10 * time.Second
-)
-
-// Validation codes: 0 is the protocol's, the rest are ours to choose.
-const (
-	validationCaptured = 0
-	validationNothing  = 1
-	validationNoFrame  = 2
 )
 
 // State is what a status line shows.
@@ -140,7 +132,7 @@ func (g *Gateway) startStream(r request, host string) (wire.Answer, *wire.Refusa
 	if why != nil {
 		return wire.Answer{}, why
 	}
-	switch err := g.config.Server.Begin(keys); {
+	switch err := g.config.Server.Begin(keys, r.ssrc, r.from); {
 	case errors.Is(err, net.ErrClosed):
 		return wire.Answer{}, refuse(wire.CodeServerUnreachable, "video server cannot be reached")
 	case err != nil:
@@ -170,27 +162,18 @@ func (g *Gateway) validateStream(r request) (wire.Answer, *wire.Refusal) {
 	if why := g.checkRunning(r); why != nil {
 		return wire.Answer{}, why
 	}
-	now := g.config.Now()
-	g.active.lastSeen = now
-	packets, frames, err := g.config.Server.Captured()
+	g.active.lastSeen = g.config.Now()
+	code, words, err := g.config.Server.Captured(r.from)
 	switch {
 	case errors.Is(err, net.ErrClosed):
 		return wire.Answer{}, refuse(wire.CodeServerUnreachable, "video server cannot be reached")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return wire.Answer{}, refuse(wire.CodeNotReceived, "stream not received before timeout")
 	case err != nil:
 		g.config.Log.Error("gateway: capture", "error", err)
 		return wire.Answer{}, refuse(wire.CodeNotCaptured, "cannot capture the stream")
-	case frames:
-		return validationAnswer(validationCaptured, "stream captured")
-	case packets:
-		return validationAnswer(validationNoFrame, "packets arrive, but no whole frame")
-	case now.Sub(g.active.since) > receiveTimeout:
-		return wire.Answer{}, refuse(wire.CodeNotReceived, "stream not received before timeout")
 	}
-	return validationAnswer(validationNothing, "nothing arrives yet")
-}
-
-func validationAnswer(code int, text string) (wire.Answer, *wire.Refusal) {
-	return wire.Answer{Validation: wire.NewInt(code), Explanation: wire.Text(text)}, nil
+	return wire.Answer{Validation: wire.NewInt(code), Explanation: wire.Text(words)}, nil
 }
 
 func (g *Gateway) stopStream(r request) (wire.Answer, *wire.Refusal) {

@@ -112,7 +112,6 @@ func TestDocsExamplesAreAnsweredAsTheySay(t *testing.T) {
 	})
 	t.Run("by our gateway", func(t *testing.T) {
 		d := newDesk(t, Config{Key: "secret", Host: "192.168.1.5"})
-		d.server.packets, d.server.frames = true, true
 		s := httptest.NewServer(d)
 		defer s.Close()
 		playPage(t, s.URL)

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -25,14 +26,18 @@ const requestMax = 16 << 10
 // A VideoServer takes the streams that a Gateway grants; *receiver.Receiver is one. Errors of Begin
 // and Captured that wrap net.ErrClosed mean that it is gone for good.
 type VideoServer interface {
-	Begin(k *wire.SRTP) error // a stream may come, encrypted with k, or in the clear if that is nil
-	Ports() (rtp, rtcp int)   // where it listens
-	TransportID() uint8       // header extension for transport-wide numbers; 0: it wants none
-	End()                     // the stream is over
+	// Begin: a stream may come, encrypted with k, or in the clear if that is nil. ssrc is what
+	// the source announced, 0 if nothing; asker is from where it asked.
+	Begin(k *wire.SRTP, ssrc uint32, asker netip.Addr) error
+	Ports() (rtp, rtcp int) // where it listens
+	TransportID() uint8     // header extension for transport-wide numbers; 0: it wants none
+	End()                   // the stream is over
 
-	// Captured says what arrives of the stream: RTP packets; frames that a decoder can
-	// show. An error says that it cannot capture, whatever arrives.
-	Captured() (packets, frames bool, err error)
+	// Captured says what arrives of the stream: a validation code, 0 if that is pictures that
+	// can be shown, and words for it. asker is from where the source asks now. An error that
+	// wraps os.ErrDeadlineExceeded: nothing came for too long. Any other: it cannot capture,
+	// whatever arrives.
+	Captured(asker netip.Addr) (code int, words string, err error)
 }
 
 // Config is what a gateway knows. Server is required.
@@ -98,7 +103,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err == nil && r.Method == http.MethodPost {
 		asked, why = parseRequest(body)
 	}
-	asked.secure = r.TLS != nil
+	asked.secure, asked.from = r.TLS != nil, addressOf(r)
 	if why == nil {
 		answer, why = g.handleAction(asked, ownHost(r))
 	}
@@ -119,6 +124,15 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (g *Gateway) isOurKey(key string) bool {
 	return subtle.ConstantTimeCompare([]byte(hashKey(key)), []byte(g.keyHash)) == 1
+}
+
+// addressOf is from where a request came; not valid if that is no IP address.
+func addressOf(r *http.Request) netip.Addr {
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return from.Addr().Unmap().WithZone("")
 }
 
 // ownHost is the host that the source wrote into its request, which it can reach; without a

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -86,19 +87,14 @@ func TestGatewayGrantsValidatesAndStops(t *testing.T) {
 		t.Errorf("start_stream = %v", answer)
 	}
 	validate := fmt.Sprintf(`{"action":"validate_stream","utilization_id":%q}`, id)
-	if got := d.want(validate, 0)["validation_code"]; got != 1.0 {
-		t.Errorf("validation_code without packets = %v, want 1", got)
+	for _, code := range []int{2, 1, 0} {
+		d.server.code = code
+		if got := d.want(validate, 0); got["validation_code"] != float64(code) || got["validation_txt"] != "stream captured" {
+			t.Errorf("validate_stream = %v, want code %d and the server's words", got, code)
+		}
 	}
-	d.clock = d.clock.Add(11 * time.Second)
+	d.server.err = fmt.Errorf("receiver: silent: %w", os.ErrDeadlineExceeded)
 	d.want(validate, 4081)
-	d.server.packets = true
-	if got := d.want(validate, 0)["validation_code"]; got != 2.0 {
-		t.Errorf("validation_code without frames = %v, want 2", got)
-	}
-	d.server.frames = true
-	if got := d.want(validate, 0)["validation_code"]; got != 0.0 {
-		t.Errorf("validation_code = %v, want 0", got)
-	}
 	d.server.err = errDisk
 	d.want(validate, 5002)
 	d.server.err = net.ErrClosed
@@ -175,6 +171,7 @@ func TestGatewayReportsItsServersFaults(t *testing.T) {
 
 func TestGatewayFreesTheServerWhenTheLeaseRunsOut(t *testing.T) {
 	d := newDesk(t, Config{Key: "k", Host: "video.example"})
+	d.server.err = os.ErrDeadlineExceeded
 	a, b := d.newID(), d.newID()
 	start := `{"action":"start_stream","key":"k","utilization_id":%q,"width":640,"height":480}`
 	if got := d.want(fmt.Sprintf(start, a), 0); got["url"] != "video.example" || got["keepalive_s"] != nil {
@@ -227,6 +224,30 @@ func TestGatewayBoundsItsIDs(t *testing.T) {
 	}
 	if _, known := k.keyHashOf(first); known || len(k.list) != idsMax {
 		t.Errorf("%d ids, the first known: %v; want %d and the oldest gone", len(k.list), known, idsMax)
+	}
+}
+
+// What tells the source from others at the receiver: the SSRC that it announced, in any form that
+// JSON has for it, and the address from which it asks, also when that changes.
+func TestGatewayPassesOnWhoTheSourceIs(t *testing.T) {
+	for said, want := range map[string]uint32{
+		`305419896`: 305419896, `"305419896"`: 305419896, `305419896.0`: 305419896, `4294967295`: 4294967295,
+		`4294967296`: 0, `-1`: 0, `1.5`: 0, `"x"`: 0, `null`: 0, `[5]`: 0, `{}`: 0, `1e400`: 0,
+	} {
+		d := newDesk(t, Config{Key: "k"})
+		id := d.newID()
+		d.want(fmt.Sprintf(`{"action":"start_stream","key":"k","utilization_id":%q,"width":640,"height":480,"ssrc":%s}`,
+			id, said), 0)
+		if d.server.ssrc != want || d.server.asker != netip.MustParseAddr("192.0.2.1") {
+			t.Errorf("ssrc %s: Begin got %d from %v, want %d from 192.0.2.1", said, d.server.ssrc, d.server.asker, want)
+		}
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(
+			fmt.Sprintf(`{"action":"validate_stream","utilization_id":%q}`, id)))
+		r.RemoteAddr = "[::ffff:198.51.100.7]:999"
+		d.ServeHTTP(httptest.NewRecorder(), r)
+		if d.server.asker != netip.MustParseAddr("198.51.100.7") {
+			t.Errorf("Captured got %v, want the address of now", d.server.asker)
+		}
 	}
 }
 

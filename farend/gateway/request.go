@@ -4,6 +4,8 @@ package gateway
 
 import (
 	"encoding/json"
+	"math"
+	"net/netip"
 
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
@@ -13,8 +15,10 @@ type request struct {
 	action, key   string
 	utilization   wire.ID
 	width, height int
+	ssrc          uint32   // of the stream; 0: not said
 	profiles      []string // of SRTP
 	secure        bool     // came over https
+	from          netip.Addr
 }
 
 func parseRequest(body []byte) (request, *wire.Refusal) {
@@ -23,16 +27,16 @@ func parseRequest(body []byte) (request, *wire.Refusal) {
 		return request{}, refuse(wire.CodeNoAction, "the request is not one JSON object")
 	}
 	var r request
-	var width, height json.Number // takes 640 and "640"
+	var width, height, ssrc json.Number // takes 640 and "640"
 	for name, to := range map[string]any{
 		"action": &r.action, "key": &r.key, "utilization_id": &r.utilization,
-		"width": &width, "height": &height, "srtp": &r.profiles,
+		"width": &width, "height": &height, "ssrc": &ssrc, "srtp": &r.profiles,
 	} {
 		if value, said := fields[name]; said {
 			_ = json.Unmarshal(value, to) // unreadable is missing: each has its own code
 		}
 	}
-	r.width, r.height = parseSide(width), parseSide(height)
+	r.width, r.height, r.ssrc = parseSide(width), parseSide(height), parseSSRC(ssrc)
 	if r.action == "" {
 		return r, refuse(wire.CodeNoAction, "no action argument")
 	}
@@ -46,4 +50,13 @@ func parseSide(n json.Number) int {
 		return 0
 	}
 	return int(i)
+}
+
+// parseSSRC gives 0 for what is no SSRC: 32 bits (RFC 3550 section 5.1). It takes 5 and 5.0.
+func parseSSRC(n json.Number) uint32 {
+	f, err := n.Float64()
+	if err != nil || f < 0 || f > math.MaxUint32 || f != math.Trunc(f) {
+		return 0
+	}
+	return uint32(f)
 }

@@ -99,7 +99,6 @@ func TestSessionMeetsGateway(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		// Its clock makes a millisecond of a second: of 5 s, a lease would be over within 15 ms.
 		d := newDesk(t, Config{Key: "k", Host: "192.0.2.9", KeepAlive: 10 * time.Minute})
-		d.server.packets, d.server.frames = true, true
 		s, ca := httptest.NewServer(d), ""
 		if secure {
 			s.Close()
@@ -126,7 +125,6 @@ func TestSessionMeetsGateway(t *testing.T) {
 
 func TestSessionTakesTheStreamBackAfterAPowerCut(t *testing.T) {
 	d := newDesk(t, Config{Key: "k", Host: "192.0.2.9"})
-	d.server.frames = true
 	s := httptest.NewServer(d)
 	defer s.Close()
 	client, err := source.NewClient(source.ClientConfig{URL: s.URL, Key: "k", AllowHTTP: true})
@@ -163,12 +161,13 @@ func TestSessionTakesTheStreamBackAfterAPowerCut(t *testing.T) {
 
 func TestSessionAsksForAKeyFrameUntilFramesArrive(t *testing.T) {
 	d := newDesk(t, Config{Key: "k", Host: "192.0.2.9"})
+	d.server.code = 2
 	s := httptest.NewServer(d)
 	defer s.Close()
 	r := runSession(t, s.URL, "", patient)
 	r.until(t, "asked for a key frame", func() bool { return slices.Contains(r.log(), "key frame") })
 	d.mu.Lock()
-	d.server.frames = true
+	d.server.code = 0
 	d.mu.Unlock()
 	r.until(t, "streaming", func() bool { return r.State().Phase == source.PhaseStreaming })
 }
@@ -178,7 +177,6 @@ func TestSessionSurvivesEveryRefusal(t *testing.T) {
 		refuse := true
 		var mu sync.Mutex
 		d := newDesk(t, Config{Key: "k", Host: "192.0.2.9"})
-		d.server.frames = true
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
 			mu.Lock()

@@ -45,7 +45,7 @@ func newChain(t *testing.T, seed uint64, loss float64, k *wire.SRTP) (*rtpsend.S
 		sockets[i] = &lossyConn{PacketConn: c, random: rand.New(rand.NewPCG(seed, uint64(i))), loss: loss}
 	}
 	r := New(Config{RTP: sockets[0], RTCP: sockets[1]})
-	if err := r.Begin(k); err != nil {
+	if err := r.Begin(k, 0, netip.Addr{}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := contextWithStop(t)

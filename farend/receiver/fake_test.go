@@ -3,6 +3,7 @@ package receiver
 import (
 	"context"
 	"net"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -70,7 +71,7 @@ func newBench(t *testing.T, ivfDir string) *bench {
 		RTP: &socket{}, RTCP: b.rtcpOut, IVFDir: ivfDir,
 		Now: func() time.Time { return b.clock }, Random: func() float64 { return 0.5 },
 	})
-	if err := b.Begin(nil); err != nil {
+	if err := b.Begin(nil, 0, netip.Addr{}); err != nil {
 		t.Fatal(err)
 	}
 	return b
@@ -87,7 +88,7 @@ func (b *bench) wait(d time.Duration) {
 // frame makes the datagrams of a VP8 frame of 320x240.
 func (s *playedSender) frame(key bool, ts uint32) [][]byte {
 	f := make([]byte, sizeOfFrame)
-	f[0] = 1
+	f[0] = 0x11 // to be shown
 	if key {
 		copy(f, []byte{0x10, 0, 0, 0x9d, 0x01, 0x2a, 64, 1, 240, 0})
 	}

@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"net/netip"
+	"os"
 	"sync"
 	"time"
 
@@ -40,6 +42,10 @@ type Config struct {
 	Now       func() time.Time // default time.Now
 	Random    func() float64   // from 0 to 1, 1 excluded; default math/rand
 	Log       *slog.Logger
+
+	// AnyAddress takes a stream that announced no SSRC from another address than its asker's,
+	// too. A source behind a proxy needs that; a stranger likes it.
+	AnyAddress bool
 }
 
 // A Receiver takes one stream at a time.
@@ -55,10 +61,16 @@ type Receiver struct {
 	closed      bool
 	granted     bool
 	srtp        *srtpContext
+	latch       latch
+	strangers   strangers
 	sender      *sender
-	stats       Stats // of this grant; what sender still counts is added by Stats
-	recordError error // why it cannot record
+	begunAt     time.Duration // the grant
+	stats       Stats         // of this grant; what sender still counts is added by Stats
+	recordError error         // why it cannot record
 	replyTo     net.Addr
+
+	earlyReports []earlyReport
+
 	reportDueAt time.Duration
 	rateAt      time.Duration // when rateBytes was counted
 	rateBytes   uint64
@@ -149,9 +161,11 @@ func (r *Receiver) Ports() (rtp, rtcp int) {
 	return port(r.config.RTP.LocalAddr()), port(r.config.RTCP.LocalAddr())
 }
 
-// Begin opens the receiver for a stream, encrypted with k unless that is nil. Errors: one that
-// wraps net.ErrClosed, ErrActive, wire.ErrKeys.
-func (r *Receiver) Begin(k *wire.SRTP) error {
+// Begin opens the receiver for a stream, encrypted with k unless that is nil. ssrc is what the
+// source announced, 0 if nothing; asker is the address from which it asked, not valid if that is
+// unknown. In the clear they alone tell it from others. Errors: one that wraps net.ErrClosed,
+// ErrActive, wire.ErrKeys.
+func (r *Receiver) Begin(k *wire.SRTP, ssrc uint32, asker netip.Addr) error {
 	srtp, err := newSRTPContext(k)
 	if err != nil {
 		return err
@@ -165,8 +179,17 @@ func (r *Receiver) Begin(k *wire.SRTP) error {
 		return ErrActive
 	}
 	r.granted, r.recordError, r.sender, r.replyTo, r.srtp = true, nil, nil, nil, srtp
+	r.latch, r.earlyReports, r.begunAt = latch{announced: ssrc}, nil, r.elapsed()
+	r.noteAsker(asker)
 	r.stats = Stats{Unasked: r.stats.Unasked, Grant: r.stats.Grant + 1}
 	return nil
+}
+
+// noteAsker notes from where the source asks the gateway.
+func (r *Receiver) noteAsker(asker netip.Addr) {
+	if !r.config.AnyAddress && asker.IsValid() {
+		r.latch.asker = asker.Unmap().WithZone("")
+	}
 }
 
 // End says BYE to the sender and closes its record. What comes later is counted as unasked.
@@ -182,24 +205,56 @@ func (r *Receiver) End() {
 	r.granted = false
 }
 
-// Captured says what arrives: RTP packets; frames that a decoder can show. An error wraps
-// net.ErrClosed, or says why the stream is not recorded.
-func (r *Receiver) Captured() (packets, frames bool, err error) {
+// Codes of Captured: 0 is the protocol's, the rest are ours to choose.
+const (
+	captured         = 0
+	capturedNothing  = 1
+	capturedNoFrame  = 2
+	capturedDamaged  = 3
+	receptionTimeout = 10 * time.Second
+)
+
+// Captured says what arrives: a validation code of the protocol, 0 if it is pictures that can be
+// shown, and words for it. asker is the address from which the source asks now: its packets
+// come from there, too. An error wraps net.ErrClosed; or os.ErrDeadlineExceeded if nothing came
+// for 10 s or the source said BYE; or says why the stream is not recorded.
+func (r *Receiver) Captured(asker netip.Addr) (code int, words string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
-		return false, false, errClosed
+		return 0, "", errClosed
+	}
+	if r.granted {
+		r.noteAsker(asker)
 	}
 	if r.recordError != nil {
-		return false, false, r.recordError
-	}
-	if r.sender == nil {
-		return false, false, nil
+		return 0, "", r.recordError
 	}
 	now := r.elapsed()
-	packets = r.sender.sequence.started && now-r.sender.packetAt <= senderTimeout
-	frames = r.sender.hasGoodFrame && now-r.sender.goodFrameAt <= senderTimeout
-	return packets, frames, nil
+	switch state := r.state(now); state {
+	case stateStreaming:
+		return captured, "stream captured", nil
+	case stateNoKeyFrame:
+		return capturedNoFrame, "packets arrive, but no key frame yet", nil
+	case stateDamaged:
+		return capturedDamaged, "packets arrive, but no picture of them can be shown", nil
+	default:
+		if now-r.lastHeard() > receptionTimeout || r.latch.hasSaidBye(now) {
+			return 0, "", fmt.Errorf("receiver: %s: %w", state, os.ErrDeadlineExceeded)
+		}
+	}
+	if r.strangers.present {
+		return capturedNothing, "somebody else sends here, the source does not", nil
+	}
+	return capturedNothing, "nothing arrives yet", nil
+}
+
+// lastHeard is when the source was heard last, or when it was granted.
+func (r *Receiver) lastHeard() time.Duration {
+	if r.sender == nil {
+		return r.begunAt
+	}
+	return r.sender.packetAt
 }
 
 // dropSender forgets the sender but keeps its numbers.

@@ -3,6 +3,7 @@ package receiver
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
@@ -25,8 +26,8 @@ func TestReceiverCountsFramesAcrossTheWrapAndRecordsThem(t *testing.T) {
 		got.Width != 320 || got.Height != 240 || got.PLIs != 0 {
 		t.Errorf("Stats = %+v", got)
 	}
-	if packets, frames, err := b.Captured(); err != nil || !frames || !packets {
-		t.Errorf("Captured = %v, %v, %v", packets, frames, err)
+	if code, words, err := b.Captured(netip.Addr{}); err != nil || code != 0 {
+		t.Errorf("Captured = %d, %q, %v", code, words, err)
 	}
 	b.End()
 	after := b.Stats()
@@ -47,13 +48,13 @@ func TestReceiverCountsWhatNobodyAskedFor(t *testing.T) {
 	if got := b.Stats(); got.Unasked != 4 || got.Frames != 0 || got.Packets != 0 {
 		t.Errorf("Stats = %+v, want 4 unasked and nothing else", got)
 	}
-	if err := b.Begin(nil); err != nil {
+	if err := b.Begin(nil, 0, netip.Addr{}); err != nil {
 		t.Fatal(err)
 	}
 	if got := b.Stats(); got.Unasked != 4 || got.Grant != 2 {
 		t.Errorf("Stats after Begin = %+v, want unasked kept", got)
 	}
-	if err := b.Begin(nil); !errors.Is(err, ErrActive) {
+	if err := b.Begin(nil, 0, netip.Addr{}); !errors.Is(err, ErrActive) {
 		t.Errorf("second Begin = %v, want ErrActive", err)
 	}
 }
@@ -114,18 +115,19 @@ func TestReceiverKeepsToOneSourceUntilItIsGone(t *testing.T) {
 	if got := b.Stats(); got.State != "silent" {
 		t.Errorf("State = %q, want silent", got.State)
 	}
-	if packets, frames, _ := b.Captured(); frames || packets {
-		t.Errorf("Captured = %v, %v after silence", packets, frames)
+	if code, words, err := b.Captured(netip.Addr{}); code != 1 || err != nil {
+		t.Errorf("Captured = %d, %q, %v after 3 s of silence, want 1", code, words, err)
 	}
 	b.send(other.frame(true, 0))
 	if got := b.Stats(); got.SSRC != 0x9999 || got.Frames != 2 || got.State != "streaming" {
 		t.Errorf("Stats = %+v, want the second source after the first, counts added", got)
 	}
 	b.control(&rtcp.Goodbye{Sources: []uint32{0x9999}})
+	b.wait(byeSilence)
 	third := playedSender{ssrc: 3, packetizer: rtpvp8.NewPacketizer(1200, 0)}
 	b.send(third.frame(true, 0))
 	if got := b.Stats(); got.SSRC != 3 || got.Frames != 3 {
-		t.Errorf("Stats = %+v, want the third source at once after BYE", got)
+		t.Errorf("Stats = %+v, want the third source soon after BYE", got)
 	}
 }
 
@@ -198,7 +200,7 @@ func TestReceiverEstimatesDelayWithoutSynchronisedClocks(t *testing.T) {
 func TestReceiverSaysWhyItCannotRecord(t *testing.T) {
 	b := newBench(t, filepath.Join(t.TempDir(), "missing"))
 	b.send(b.frame(true, 0))
-	if _, _, err := b.Captured(); !errors.Is(err, os.ErrNotExist) {
+	if _, _, err := b.Captured(netip.Addr{}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("Captured = %v, want ErrNotExist", err)
 	}
 	if got := b.Stats(); got.Problem == "" || got.Frames != 1 {
@@ -216,7 +218,7 @@ func TestReceiverReadsSocketsAndClosesThem(t *testing.T) {
 		sockets[i] = conn
 	}
 	r := New(Config{RTP: sockets[0], RTCP: sockets[1]})
-	if err := r.Begin(nil); err != nil {
+	if err := r.Begin(nil, 0, netip.Addr{}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := contextWithStop(t)
@@ -241,7 +243,7 @@ func TestReceiverReadsSocketsAndClosesThem(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Errorf("Run = %v", err)
 	}
-	if err := r.Begin(nil); !errors.Is(err, net.ErrClosed) {
+	if err := r.Begin(nil, 0, netip.Addr{}); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Begin after Run = %v, want net.ErrClosed", err)
 	}
 }

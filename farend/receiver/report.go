@@ -56,7 +56,8 @@ func (r *Receiver) sendDue() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s, now := r.sender, r.elapsed()
-	if s == nil || s.saidBye {
+	r.strangers.endQuiet(now, r.config.Log)
+	if s == nil || r.endedByBye(now) {
 		return
 	}
 	if last, any := s.gaps.dropLate(now, gapTimeout); any {
@@ -82,9 +83,25 @@ func (r *Receiver) sendDue() {
 	r.sendRTCP(packets)
 }
 
+// endedByBye says whether the source said BYE, and logs it once.
+func (r *Receiver) endedByBye(now time.Duration) bool {
+	said := r.latch.hasSaidBye(now)
+	if said && !r.sender.byeLogged {
+		r.sender.assembler.Flush()
+		r.config.Log.Info("receiver: the source said BYE", "ssrc", r.sender.ssrc)
+	}
+	r.sender.byeLogged = said
+	if r.latch.byesIgnored > 0 && !r.sender.ignoredByeLogged {
+		r.sender.ignoredByeLogged = true
+		r.config.Log.Warn("receiver: a BYE came, but the source goes on: somebody else wrote it",
+			"ssrc", r.sender.ssrc)
+	}
+	return said
+}
+
 // wantsKeyFrame says whether a PLI is due.
 func (s *sender) wantsKeyFrame(now time.Duration) bool {
-	return s.sequence.started && s.isAlive(now) && s.assembler.WaitsForKeyFrame() &&
+	return s.sequence.started && s.isAlive(now) && (s.broken || s.assembler.WaitsForKeyFrame()) &&
 		now-s.beganAt > firstPLIDelay && (s.pliAt == 0 || now-s.pliAt >= pliInterval)
 }
 
@@ -136,7 +153,7 @@ func (r *Receiver) buildReport(now time.Duration) []rtcp.Packet {
 
 // sendBye is for the end of a grant, while the sender may still listen.
 func (r *Receiver) sendBye() {
-	if r.replyTo == nil || r.sender == nil || r.sender.saidBye {
+	if r.replyTo == nil || r.sender == nil || r.latch.hasSaidBye(r.elapsed()) {
 		return
 	}
 	r.sendRTCP(append(r.buildReport(r.elapsed()), &rtcp.Goodbye{Sources: []uint32{r.ssrc}}))

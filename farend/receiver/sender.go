@@ -13,7 +13,8 @@ import (
 const reorderWindow = 128
 
 // senderTimeout is when a sender that is silent counts as gone, so that another SSRC may take
-// its place. A camera in the dark may go down to 5 fps.
+// its place, and when the last picture is too old to call it streaming. A camera in the dark may
+// go down to 5 fps.
 const senderTimeout = 2 * time.Second
 
 // A sender is one SSRC that sends to us. The Receiver's lock guards it.
@@ -27,23 +28,27 @@ type sender struct {
 	gaps        gapList
 	arrivals    arrivals
 
-	beganAt      time.Duration
-	packetAt     time.Duration // the last RTP packet
-	goodFrameAt  time.Duration // the last frame that a decoder could show
-	hasGoodFrame bool
-	pliAt        time.Duration // the last PLI that we sent; 0: none
-	reportMiddle uint32        // of the last SR, for LSR
-	reportAt     time.Duration
-	saidBye      bool
+	beganAt          time.Duration
+	packetAt         time.Duration // the last RTP packet
+	active           time.Duration // in which packets came
+	goodFrameAt      time.Duration // the last frame that a decoder could show
+	hasGoodFrame     bool
+	broken           bool          // a frame that refers to one that no decoder can read is no use
+	pliAt            time.Duration // the last PLI that we sent; 0: none
+	reportMiddle     uint32        // of the last SR, for LSR
+	reportAt         time.Duration
+	byeLogged        bool
+	ignoredByeLogged bool
 
-	bytes, frames, keyFrames, damaged uint64
-	nacks, healed, feedback           uint64
-	delaySum                          time.Duration
-	delayCount                        uint64
-	width, height                     int
+	bytes, frames, keyFrames uint64
+	damaged, brokenFrames    uint64
+	nacks, healed, feedback  uint64
+	delaySum                 time.Duration
+	delayCount               uint64
+	width, height            int
 }
 
-// isAlive says whether another SSRC must wait.
+// isAlive says whether packets or reports came lately.
 func (s *sender) isAlive(now time.Duration) bool {
-	return !s.saidBye && now-max(s.packetAt, s.reportAt) < senderTimeout
+	return now-max(s.packetAt, s.reportAt) < senderTimeout
 }

@@ -2,13 +2,47 @@
 
 package receiver
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
+
+// What a stream is, in the words of a status line.
+const (
+	stateIdle       = "idle"   // nothing is granted
+	stateNobody     = "nobody" // granted, and no packet of the source came
+	stateNoKeyFrame = "waiting for a key frame"
+	stateDamaged    = "damaged"   // packets come, but no picture that can be shown
+	stateStreaming  = "streaming" // pictures that can be shown came within senderTimeout
+	stateSilent     = "silent"    // packets came and stopped, or the source said BYE
+)
+
+// state is one of these.
+func (r *Receiver) state(now time.Duration) string {
+	s := r.sender
+	switch {
+	case !r.granted:
+		return stateIdle
+	case s == nil:
+		return stateNobody
+	case r.latch.hasSaidBye(now), now-s.packetAt >= senderTimeout:
+		return stateSilent
+	case s.hasGoodFrame && now-s.goodFrameAt < senderTimeout:
+		return stateStreaming
+	case s.hasGoodFrame, s.brokenFrames > 0, s.assembler.Counters().Malformed > 0:
+		return stateDamaged
+	}
+	return stateNoKeyFrame
+}
 
 // Stats are counts since the grant; the caller takes differences for rates.
 type Stats struct {
-	State string // "idle": nothing granted; "waiting": nothing arrives; "streaming"; "silent": it stopped
-	Grant uint64 // counted from 1; a new one begins all counts but Unasked at 0
-	SSRC  uint32
+	State    string // idle, nobody, waiting for a key frame, damaged, streaming or silent
+	Grant    uint64 // counted from 1; a new one begins all counts but Unasked at 0
+	SSRC     uint32
+	Source   netip.AddrPort // from where its packets come; not valid before they do
+	Stranger netip.AddrPort // somebody else who sends here now; not valid if there is nobody
+	Active   time.Duration  // in which packets came: the time that rates are of
 
 	Packets, Bytes uint64 // RTP, duplicates included; bytes with RTP headers
 	Expected       uint64
@@ -16,10 +50,12 @@ type Stats struct {
 	Reordered      uint64
 	Frames         uint64 // whole
 	KeyFrames      uint64
-	Damaged        uint64 // of Frames: whole, but what they refer to is missing
+	Damaged        uint64 // of Frames: whole, but what they refer to is missing or broken
+	Broken         uint64 // of Frames: no decoder can read them
 	LostFrames     uint64
 	Malformed      uint64 // RTP, RTCP or VP8 that cannot be read
-	Foreign        uint64 // from another SSRC or of another payload type
+	Foreign        uint64 // from somebody else, of another SSRC or of another payload type
+	ByesIgnored    uint64 // after which the source went on: somebody else's
 	Forged         uint64 // under SRTP: of another key, changed on its way; RTCP sent before
 	Repeated       uint64 // under SRTP: RTP with a number that came before; not authenticated
 	Unasked        uint64 // RTP and RTCP while nothing was granted, since the receiver was made
@@ -42,18 +78,14 @@ func (r *Receiver) Stats() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t := r.stats
-	t.State = "idle"
-	if r.granted {
-		t.State = "waiting"
+	t.State = r.state(r.elapsed())
+	t.ByesIgnored += r.latch.byesIgnored
+	if r.strangers.present {
+		t.Stranger = r.strangers.first
 	}
 	if s := r.sender; s != nil {
 		s.addStats(&t)
-		if s.sequence.started {
-			t.State = "silent"
-		}
-		if s.isAlive(r.elapsed()) && s.frames > 0 {
-			t.State = "streaming"
-		}
+		t.Source = r.latch.from
 		if s.record != nil {
 			t.Record = s.record.file.Name()
 		}
@@ -75,6 +107,8 @@ func (s *sender) addStats(t *Stats) {
 	t.Frames += s.frames
 	t.KeyFrames += s.keyFrames
 	t.Damaged += s.damaged
+	t.Broken += s.brokenFrames
+	t.Active += s.active
 	t.LostFrames += c.Lost
 	t.Malformed += c.Malformed + c.Oversized
 	t.NACKs += s.nacks

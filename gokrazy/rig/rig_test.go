@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -90,12 +91,12 @@ type server struct {
 }
 
 // Begin implements gateway.VideoServer; the gateway calls it for one request at a time.
-func (s *server) Begin(keys *wire.SRTP) error {
+func (s *server) Begin(keys *wire.SRTP, ssrc uint32, asker netip.Addr) error {
 	if s.before != nil {
 		s.before()
 		s.before = nil
 	}
-	return s.VideoServer.Begin(keys)
+	return s.VideoServer.Begin(keys, ssrc, asker)
 }
 
 // startFarEnd serves gateway and receiver until the test ends. before runs ahead of the

@@ -124,7 +124,7 @@ func receive(cmd *cobra.Command, o receiveOptions) error {
 			ended <- err
 		}
 	})
-	p := printer{cmd: cmd, json: o.json, started: time.Now()}
+	p := printer{cmd: cmd, json: o.json}
 	p.ready(s, o)
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()

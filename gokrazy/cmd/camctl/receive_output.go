@@ -32,6 +32,7 @@ func seed(url, key, ca string) string {
 // A second is what one line shows. Rates are of the last second, counts since the
 // grant; delay is from capture to whole frame, null when no frame came.
 type second struct {
+	Time        string   `json:"time"` // RFC 3339, of this machine's clock
 	State       string   `json:"state"`
 	Frames      uint64   `json:"frames"`
 	FPS         float64  `json:"fps"`
@@ -43,6 +44,7 @@ type second struct {
 	LostPackets int64    `json:"lost_packets"`
 	LostFrames  uint64   `json:"lost_frames"`
 	Damaged     uint64   `json:"damaged_frames"`
+	Broken      uint64   `json:"broken_frames"` // that no decoder can read
 	KeyFrames   uint64   `json:"key_frames"`
 	Reordered   uint64   `json:"reordered"`
 	Malformed   uint64   `json:"malformed"`
@@ -50,10 +52,14 @@ type second struct {
 	Unasked     uint64   `json:"unasked"`
 	PLIs        uint64   `json:"plis"`
 	NACKs       uint64   `json:"nacks"`
-	Healed      uint64   `json:"healed"` // packets that came after a NACK
-	Forged      uint64   `json:"forged"` // under SRTP
+	Healed      uint64   `json:"healed"`       // packets that came after a NACK
+	Forged      uint64   `json:"forged"`       // under SRTP
+	ByesIgnored uint64   `json:"byes_ignored"` // after which the source went on
 	Reports     uint64   `json:"reports"`
 	SSRC        uint32   `json:"ssrc"`
+	Source      string   `json:"source"`                  // address from which the stream comes; "": none yet
+	Stranger    string   `json:"somebody_else,omitempty"` // who else sends here now
+	ActiveS     float64  `json:"active_s"`                // in which packets came: rates of the summary are of it
 	Width       int      `json:"width"`
 	Height      int      `json:"height"`
 	Utilization string   `json:"utilization_id"`
@@ -62,13 +68,15 @@ type second struct {
 	Summary     bool     `json:"summary,omitempty"`
 }
 
+// timeFormat is RFC 3339 with milliseconds.
+const timeFormat = "2006-01-02T15:04:05.000Z07:00"
+
 type printer struct {
-	cmd     *cobra.Command
-	json    bool
-	started time.Time
-	before  receiver.Stats
-	total   receiver.Stats // of all grants but the running one
-	at      time.Time
+	cmd    *cobra.Command
+	json   bool
+	before receiver.Stats
+	total  receiver.Stats // of all grants but the running one
+	at     time.Time
 }
 
 // ready goes to stderr, so that stdout holds nothing but the seconds.
@@ -112,11 +120,17 @@ func (p *printer) turn(s receiver.Stats) {
 func rates(before, s receiver.Stats, seconds float64) second {
 	row := second{
 		State: s.State, Frames: s.Frames, Packets: s.Packets, LostPackets: s.Lost, LostFrames: s.LostFrames,
-		Damaged:   s.Damaged,
+		Damaged: s.Damaged, Broken: s.Broken, ByesIgnored: s.ByesIgnored, ActiveS: s.Active.Seconds(),
 		KeyFrames: s.KeyFrames, Reordered: s.Reordered, Malformed: s.Malformed, Foreign: s.Foreign, Unasked: s.Unasked,
 		PLIs: s.PLIs, NACKs: s.NACKs, Healed: s.Healed, Forged: s.Forged, Reports: s.Reports, SSRC: s.SSRC,
 		Width: s.Width, Height: s.Height, Record: s.Record, Problem: s.Problem,
 		JitterMS: milliseconds(s.Jitter),
+	}
+	if s.Source.IsValid() {
+		row.Source = s.Source.String()
+	}
+	if s.Stranger.IsValid() {
+		row.Stranger = s.Stranger.String()
 	}
 	if seconds > 0 {
 		row.FPS = float64(s.Frames-before.Frames) / seconds
@@ -143,6 +157,9 @@ func sum(a, b receiver.Stats) receiver.Stats {
 	b.Frames += a.Frames
 	b.KeyFrames += a.KeyFrames
 	b.Damaged += a.Damaged
+	b.Broken += a.Broken
+	b.ByesIgnored += a.ByesIgnored
+	b.Active += a.Active
 	b.LostFrames += a.LostFrames
 	b.Malformed += a.Malformed
 	b.Foreign += a.Foreign
@@ -157,16 +174,21 @@ func sum(a, b receiver.Stats) receiver.Stats {
 	return b
 }
 
-// summary has the sums of all grants; its rates are over the whole run.
+// summaryTimeMin keeps a stream of an instant from rates that nobody saw.
+const summaryTimeMin = time.Second
+
+// summary has the sums of all grants; its rates are of the time in which packets came.
 func (p *printer) summary(s receiver.Stats) {
 	p.turn(s)
-	row := rates(receiver.Stats{}, sum(p.total, s), time.Since(p.started).Seconds())
+	all := sum(p.total, s)
+	row := rates(receiver.Stats{}, all, max(all.Active, summaryTimeMin).Seconds())
 	row.State, row.Summary = "ended", true
 	p.print(row)
 }
 
 func (p *printer) print(row second) {
 	w := p.cmd.OutOrStdout()
+	row.Time = time.Now().Format(timeFormat)
 	if p.json {
 		_ = json.NewEncoder(w).Encode(row) // a closed stdout ends us by SIGPIPE
 		return

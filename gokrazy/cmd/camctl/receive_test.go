@@ -75,8 +75,21 @@ func startReceive(t *testing.T, args ...string) *receiving {
 	return r
 }
 
+// keyFramePacket is the packet of key frame n of a stream whose frames need one packet each.
+func keyFramePacket(t *testing.T, ssrc uint32, n int) []byte {
+	t.Helper()
+	frame := []byte{0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 64, 1, 240, 0, 1, 2, 3}
+	p := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 96, SequenceNumber: uint16(n),
+		Timestamp: uint32(n) * 3000, SSRC: ssrc, Marker: true}, Payload: frame}
+	b, err := p.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 // sendKeyFrames sends n key frames of one packet each.
-func sendKeyFrames(t *testing.T, to string, n int) {
+func sendKeyFrames(t *testing.T, to string, ssrc uint32, n int) {
 	t.Helper()
 	conn, err := net.Dial("udp", to)
 	if err != nil {
@@ -84,14 +97,7 @@ func sendKeyFrames(t *testing.T, to string, n int) {
 	}
 	defer conn.Close()
 	for i := range n {
-		frame := []byte{0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 64, 1, 240, 0, 1, 2, 3}
-		p := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 96, SequenceNumber: uint16(i),
-			Timestamp: uint32(i) * 3000, SSRC: 5, Marker: true}, Payload: frame}
-		b, err := p.Marshal()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := conn.Write(b); err != nil {
+		if _, err := conn.Write(keyFramePacket(t, ssrc, i)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -128,7 +134,7 @@ func TestReceiveGrantsCountsRecordsAndSumsUp(t *testing.T) {
 			t.Fatalf("StartStream = %+v, %v", g, err)
 		}
 		sent := time.Now()
-		sendKeyFrames(t, r.rtp, 10)
+		sendKeyFrames(t, r.rtp, g.SSRC, 10)
 		var row second
 		for line := range r.lines {
 			if err := json.Unmarshal([]byte(line), &row); err != nil {
