@@ -93,21 +93,34 @@ func (s *playedSender) frame(key bool, ts uint32) [][]byte {
 		copy(f, []byte{0x10, 0, 0, 0x9d, 0x01, 0x2a, 64, 1, 240, 0})
 	}
 	s.packetizer.Start(f)
-	var packets [][]byte
+	return s.packets(ts)
+}
+
+// packets makes the datagrams of the frame that the packetizer holds.
+func (s *playedSender) packets(ts uint32) (packets [][]byte) {
 	for last := false; !last; {
 		payload := make([]byte, 1200)
 		var n int
 		n, last = s.packetizer.Next(payload)
-		p := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 96, SequenceNumber: s.seq, Timestamp: ts,
-			SSRC: s.ssrc, Marker: last}, Payload: payload[:n]}
-		s.seq++
-		b, err := p.Marshal()
-		if err != nil {
-			panic(err)
-		}
-		packets = append(packets, b)
+		packets = append(packets, s.packet(payload[:n], ts, last))
 	}
 	return packets
+}
+
+// packetsOf makes the datagram of a payload that is no VP8.
+func (s *playedSender) packetsOf(payload []byte, ts uint32) [][]byte {
+	return [][]byte{s.packet(payload, ts, true)}
+}
+
+func (s *playedSender) packet(payload []byte, ts uint32, last bool) []byte {
+	p := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 96, SequenceNumber: s.seq, Timestamp: ts,
+		SSRC: s.ssrc, Marker: last}, Payload: payload}
+	s.seq++
+	b, err := p.Marshal()
+	if err != nil {
+		panic(err)
+	}
+	return b
 }
 
 // send passes datagrams to the receiver, all but those with the indices of lost.

@@ -23,6 +23,7 @@ type receiveOptions struct {
 	cert, tlsKey       string
 	names              []string
 	tls, json, srtp    bool
+	anyAddress         bool
 	rtp, rtcp          int
 	keepAlive          time.Duration
 }
@@ -58,6 +59,8 @@ stands on a command line.`,
 	f.StringArrayVar(&o.names, "tls-name", nil,
 		"a further host name or address for the certificate that --tls makes; repeatable")
 	f.BoolVar(&o.srtp, "srtp", false, "grant encrypted streams only, with new keys each; needs --tls or --cert")
+	f.BoolVar(&o.anyAddress, "any-address", false,
+		"take a stream that announced no SSRC from any address: for older sources behind a proxy")
 	f.DurationVar(&o.keepAlive, "keepalive", 0,
 		"how often a source must ask whether it may go on, 5s to 600s (default: the protocol's 60s)")
 	o.bindJSON(cmd)

@@ -35,7 +35,9 @@ func openStation(o *receiveOptions, log *slog.Logger) (*station, error) {
 		return nil, err
 	}
 	closeAll := func() { _, _ = sockets[0].Close(), sockets[1].Close() }
-	s.receiver = receiver.New(receiver.Config{RTP: sockets[0], RTCP: sockets[1], IVFDir: o.ivf, Log: log})
+	s.receiver = receiver.New(receiver.Config{
+		RTP: sockets[0], RTCP: sockets[1], IVFDir: o.ivf, Log: log, AnyAddress: o.anyAddress,
+	})
 	s.gateway, err = gateway.New(gateway.Config{
 		Key: o.key, Server: s.receiver, KeepAlive: o.keepAlive, SRTP: o.srtp, StateDir: o.state, Log: log,
 	})
