@@ -89,7 +89,8 @@ func TestGatewayGrantsValidatesAndStops(t *testing.T) {
 	validate := fmt.Sprintf(`{"action":"validate_stream","utilization_id":%q}`, id)
 	for _, code := range []int{2, 1, 0} {
 		d.server.code = code
-		if got := d.want(validate, 0); got["validation_code"] != float64(code) || got["validation_txt"] != "stream captured" {
+		got := d.want(validate, 0)
+		if got["validation_code"] != float64(code) || got["validation_txt"] != "stream captured" {
 			t.Errorf("validate_stream = %v, want code %d and the server's words", got, code)
 		}
 	}

@@ -134,8 +134,10 @@ func TestStateSaysWhetherPicturesCanBeShown(t *testing.T) {
 				b.wait(time.Second / second)
 			}
 			s := b.Stats()
-			if code, words, err := b.Captured(netip.Addr{}); s.State != c.state || code != c.code || err != nil || words == "" {
-				t.Errorf("%q, Captured = %d, %q, %v, want %q and %d: %+v", s.State, code, words, err, c.state, c.code, s)
+			code, words, err := b.Captured(netip.Addr{})
+			if s.State != c.state || code != c.code || err != nil || words == "" {
+				t.Errorf("%q, Captured = %d, %q, %v, want %q and %d: %+v",
+					s.State, code, words, err, c.state, c.code, s)
 			}
 		})
 	}

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
+	"net/netip"
 	"net/url"
 	"os"
 	"os/exec"
@@ -79,7 +80,7 @@ func (l *actionLog) copyActions() []string {
 func runReceiver(t *testing.T) *receiver.Receiver {
 	t.Helper()
 	r := receiver.New(receiver.Config{RTP: sink(t), RTCP: sink(t)})
-	if err := r.Begin(nil); err != nil {
+	if err := r.Begin(nil, 0, netip.Addr{}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

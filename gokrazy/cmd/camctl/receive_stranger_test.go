@@ -102,8 +102,8 @@ func ffmpegStranger(t *testing.T, to string) {
 func gstreamerStranger(t *testing.T, from, to string) {
 	host, port, _ := net.SplitHostPort(to)
 	startStranger(t, "gst-launch-1.0", "-q", "videotestsrc", "is-live=true", "!", "video/x-raw,width=320,height=240",
-		"!", "vp8enc", "deadline=1", "keyframe-max-dist=25", "!", "rtpvp8pay", "!", "udpsink", "host="+host, "port="+port,
-		"bind-address="+from)
+		"!", "vp8enc", "deadline=1", "keyframe-max-dist=25", "!", "rtpvp8pay", "!", "udpsink", "host="+host,
+		"port="+port, "bind-address="+from)
 }
 
 func TestStrangerDoesNotBecomeTheCamera(t *testing.T) {
