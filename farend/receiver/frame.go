@@ -70,8 +70,9 @@ func countPartitions(first []byte, key bool) int {
 			b.skipOptional(3, 8)
 		}
 	}
-	b.skip(1 + 6 + 3)       // filter_type, loop_filter_level, sharpness_level
-	if b.bit() && b.bit() { // mode_ref_lf_delta: enabled, update
+	b.skip(1 + 6 + 3) // filter_type, loop_filter_level, sharpness_level
+	deltas := b.bit() // mode_ref_lf_delta_enabled
+	if update := deltas && b.bit(); update {
 		b.skipOptional(8, 7)
 	}
 	n := 1
