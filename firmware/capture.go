@@ -48,6 +48,7 @@ type reopening struct {
 func (s *Source) captureThroughOutages(ctx context.Context, p *pipeline.Pipeline, camera pipeline.Camera) error {
 	for {
 		openedAt := s.now()
+		before := p.LastBuffer()
 		err := s.captureUntilLost(ctx, p, camera)
 		if ctx.Err() != nil {
 			return nil
@@ -55,6 +56,7 @@ func (s *Source) captureThroughOutages(ctx context.Context, p *pipeline.Pipeline
 		if !cameraMayReturn(err) {
 			return err
 		}
+		s.judgeMode(camera, err, p.LastBuffer() > before)
 		r := s.planReopening(camera, err, openedAt, p.LastBuffer())
 		if r.limit <= 0 {
 			return fmt.Errorf("%w: %w", errOutageTooLong, err)
@@ -68,7 +70,10 @@ func (s *Source) captureThroughOutages(ctx context.Context, p *pipeline.Pipeline
 // captureUntilLost takes the camera's buffers until it fails or ctx ends, and closes it.
 func (s *Source) captureUntilLost(ctx context.Context, p *pipeline.Pipeline, camera pipeline.Camera) error {
 	stop := context.AfterFunc(ctx, func() { camera.Close() })
-	err := p.Capture(camera, s.outageEnd(camera))
+	err := p.Capture(camera, func() {
+		s.noteWorkingMode(camera)
+		s.endOutage(camera)
+	})
 	stop()
 	return errors.Join(err, ignoreError(camera.Close(), v4l2.ErrClosed))
 }
@@ -91,17 +96,14 @@ func (s *Source) planReopening(camera pipeline.Camera, err error, openedAt, last
 	return r
 }
 
-// outageEnd returns what to do when the camera gives its first buffer: it ends the outage; nil
-// if there is none.
-func (s *Source) outageEnd(camera pipeline.Camera) (first func()) {
+// endOutage notes that the camera gave a buffer.
+func (s *Source) endOutage(camera pipeline.Camera) {
 	if !s.rescue.active {
-		return nil
+		return
 	}
-	return func() {
-		s.Log.Info("camera back", "camera", camera.String(),
-			"after", (s.now() - s.rescue.lastPicture).Round(time.Millisecond), "tried", s.rescue.tried)
-		s.rescue.endOutage()
-	}
+	s.Log.Info("camera back", "camera", camera.String(),
+		"after", (s.now() - s.rescue.lastPicture).Round(time.Millisecond), "tried", s.rescue.tried)
+	s.rescue.endOutage()
 }
 
 // reopenCamera opens the camera that is there, as r says, and makes the pipeline take it.
@@ -146,10 +148,13 @@ func (s *Source) awaitCamera(ctx context.Context, limit time.Duration, level slo
 		level, waitLevel = slog.LevelDebug, slog.LevelDebug
 	}
 	for {
-		s.rescue.takeDueSteps(ctx, s.now(), s.Log)
+		if s.rescue.takeDueSteps(ctx, s.now(), s.Log) {
+			s.modes.ForgetSilent()
+		}
 		c, err := s.openCamera()
 		if err == nil {
 			s.logComplaints(c)
+			s.logFallback(c)
 			after := (s.now() - start).Round(time.Millisecond)
 			s.Log.Log(ctx, level, "camera open",
 				append([]any{"camera", c.String(), "after", after}, describeDevice(c)...)...)
@@ -158,11 +163,20 @@ func (s *Source) awaitCamera(ctx context.Context, limit time.Duration, level slo
 		if !s.Patient || limit > 0 && s.now()-start > limit {
 			return nil, err
 		}
-		if err.Error() != lastError {
+		if errors.Is(err, v4l2.ErrNoCamera) {
+			s.modes.ForgetHangs()
+		}
+		pause := cameraPollInterval
+		var none *v4l2.NoModeError
+		if errors.As(err, &none) {
+			s.rescue.beginOutage(s.now(), none)
+			s.logNoMode(err)
+			pause = reopenPause
+		} else if err.Error() != lastError {
 			lastError = err.Error()
 			s.Log.Log(ctx, waitLevel, "waiting for a camera", "error", err)
 		}
-		if err := sleep(ctx, cameraPollInterval); err != nil {
+		if err := sleep(ctx, pause); err != nil {
 			return nil, err
 		}
 	}

@@ -134,7 +134,7 @@ func TestFileBeginsAnewOneIntervalAfterItsLastPicture(t *testing.T) {
 		if opened++; opened == 6 {
 			cancel()
 		}
-		c, err := camera.Open(s.Config, 0, true)
+		c, err := camera.Open(s.Config, 0, nil, true)
 		return &countedCamera{c, &pictures}, err
 	}
 	camera, err := s.openCamera()

@@ -9,7 +9,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/krazycam/krazycam/firmware/pipeline"
 	"github.com/krazycam/krazycam/v4l2"
 	"github.com/krazycam/krazycam/v4l2/usb"
 )
@@ -50,6 +49,8 @@ type rescue struct {
 	restartFile string       // requests a restart when it exists; "": nobody would look
 
 	active           bool
+	saidNoMode       bool
+	neverWorked      bool          // the camera gave no picture yet: a restart would not be its last
 	lastPicture      time.Duration // when the outage began, CLOCK_MONOTONIC
 	roundStart       time.Duration
 	port             string // where the camera was plugged in; "": unknown, or not on USB
@@ -58,9 +59,9 @@ type rescue struct {
 	restartRequested bool
 }
 
-// beginOutage notes that the camera gave its last picture at the given time, and returns whether
-// that is news: false within an outage.
-func (r *rescue) beginOutage(lastPicture time.Duration, camera pipeline.Camera) (isNew bool) {
+// beginOutage notes that the camera, a pipeline.Camera or a *v4l2.NoModeError, gave its last picture
+// at the given time, and returns whether that is news: false within an outage.
+func (r *rescue) beginOutage(lastPicture time.Duration, camera any) (isNew bool) {
 	if r.active {
 		return false
 	}
@@ -68,35 +69,45 @@ func (r *rescue) beginOutage(lastPicture time.Duration, camera pipeline.Camera) 
 		r.steps = rescueSteps()
 	}
 	*r = rescue{
-		steps: r.steps, restartFile: r.restartFile,
+		steps: r.steps, restartFile: r.restartFile, saidNoMode: r.saidNoMode,
 		active: true, lastPicture: lastPicture, roundStart: lastPicture,
 	}
 	if d, ok := camera.(interface{ Identity() v4l2.Identity }); ok {
 		r.port = d.Identity().Port
+	}
+	switch c := camera.(type) {
+	case modal:
+		if r.neverWorked = !c.EverWorked(); r.neverWorked {
+			r.roundStart += modeTrials
+		}
+	case *v4l2.NoModeError: // its modes had their turn
+		r.neverWorked = true
 	}
 	return true
 }
 
 // endOutage notes that the camera works again.
 func (r *rescue) endOutage() {
-	r.active = false
+	r.active, r.saidNoMode = false, false
 	r.withdrawRestart()
 }
 
-// takeDueSteps takes the step that is due now, if any. A failure is logged at debug level only:
-// who may do what differs from board to PC, and the outage has its line already.
-func (r *rescue) takeDueSteps(ctx context.Context, now time.Duration, log *slog.Logger) {
+// takeDueSteps takes the step that is due now, if any, and returns whether it took one. A failure
+// is logged at debug level only: who may do what differs from board to PC, and the outage has its
+// line already.
+func (r *rescue) takeDueSteps(ctx context.Context, now time.Duration, log *slog.Logger) (taken bool) {
 	r.requestRestart(now, log)
 	step := r.dueStep(now)
 	if step == nil {
-		return
+		return false
 	}
 	if err := step.take(ctx, r.port); err != nil {
 		log.Debug("camera not rescued", "by", step.name, "error", err)
-		return
+		return false
 	}
 	log.Debug("camera rescue", "by", step.name)
 	r.tried = append(r.tried, step.name)
+	return true
 }
 
 // dueStep returns the step to take now and counts it as taken; nil: it is not time.
@@ -120,7 +131,7 @@ func (r *rescue) dueStep(now time.Duration) *rescueStep {
 // requestRestart asks the machine for a restart, once an outage, when the steps have failed for
 // restartDelay.
 func (r *rescue) requestRestart(now time.Duration, log *slog.Logger) {
-	possible := r.active && r.port != "" && r.restartFile != ""
+	possible := r.active && !r.neverWorked && r.port != "" && r.restartFile != ""
 	if !possible || r.restartRequested || now-r.lastPicture < restartDelay {
 		return
 	}

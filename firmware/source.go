@@ -34,6 +34,7 @@ type Source struct {
 	Built       time.Time     // of this program: a clock that is right reads no less
 	StateDir    string        // keeps the utilization id; "": it is forgotten
 	RestartFile string        // requests a restart of the machine, the last rescue; "": nobody looks
+	ModesFile   string        // keeps which modes of cameras work; "": for this process only
 	CNAME       string        // of the RTP session (RFC 3550 section 6.5.1)
 	SDP         io.Writer     // gets the description of each stream that begins, or nil
 	Log         *slog.Logger
@@ -50,8 +51,9 @@ type Source struct {
 	stages     pipeline.Stages
 
 	// Of the goroutine that captures.
-	rescue         rescue   // of the camera
-	seenComplaints []string // of cameras about settings, logged already
+	rescue         rescue     // of the camera
+	modes          v4l2.Modes // that cameras were opened in, and what came of it
+	seenComplaints []string   // of cameras about settings and modes, logged already
 }
 
 // Stages returns the counters of the source; they live as long as it does.
@@ -69,9 +71,10 @@ func (s *Source) now() time.Duration {
 func (s *Source) Run(ctx context.Context) error {
 	if s.openCamera == nil {
 		s.openCamera = func() (pipeline.Camera, error) {
-			return camera.Open(s.Config, s.RawRate, !s.Unpaced)
+			return camera.Open(s.Config, s.RawRate, &s.modes, !s.Unpaced)
 		}
 	}
+	s.loadModes()
 	s.rescue.restartFile = s.RestartFile
 	s.rescue.withdrawRestart()
 	camera, err := s.awaitCamera(ctx, 0, slog.LevelInfo)

@@ -38,12 +38,15 @@ type Request struct {
 	Device        string // "", /dev/video0, video0, part of the card's name, serial number or USB port
 	Width, Height int    // pixels
 	FPS           int
-	Format        pixfmt.FourCC // 0: Choose decides
+	Format        pixfmt.FourCC // preferred; 0: Choose decides
 	RawRate       int           // bytes/s of uncompressed pictures that the bus is trusted with; 0: what USB 2 is
 	// Controls are set whenever the camera is opened. The key is a name as from ControlName;
 	// the value of a switch is 0 or 1, that of a menu the number of its entry. A control that
 	// cannot be set is no error, see Complaints.
 	Controls map[string]int64
+	// Modes is what earlier Opens learned of this camera, and is told what this one learns; nil:
+	// nothing is remembered.
+	Modes *Modes
 }
 
 // A Buffer is a picture as its source delivers it. Its Bytes belong to the source and
@@ -63,6 +66,9 @@ type Camera struct {
 	choice   Choice
 	layout   pixfmt.Layout
 	interval time.Duration
+	ranked   []Choice    // all of them, the best first
+	fallback string      // see Fallback
+	record   *modeRecord // of this camera, in the Request's Modes
 
 	complaints []string
 
@@ -73,10 +79,11 @@ type Camera struct {
 	candidate Filled     // the one being judged, here because a local one would escape
 	newest    Filled     // the newest valid one, ours until Requeue
 	sequence  sequence
+	rejected  [causes]uint64 // the counters when the present Next began
 }
 
 // Open opens the camera that r names, negotiates and starts the stream. Branch on
-// ErrNoCamera, ErrBusy, ErrNotCapture and fs.ErrPermission.
+// ErrNoCamera, ErrBusy, ErrNotCapture, fs.ErrPermission and *NoModeError.
 func Open(r Request) (*Camera, error) {
 	path, err := findNode(r.Device)
 	if err != nil {
@@ -99,76 +106,14 @@ func OpenDriver(d Driver, r Request) (*Camera, error) {
 	c := &Camera{dev: d, id: d.Identity()}
 	if err := c.negotiate(r); err != nil {
 		_ = d.Close() // the first error is the one to report
-		return nil, fmt.Errorf("camera %s (%s): %w", c.id.Path, c.id.Name, explainErrno(err))
+		var none *NoModeError
+		if !errors.As(err, &none) { // it has its words; the errno of its last mode would mislead
+			err = explainErrno(err)
+		}
+		return nil, fmt.Errorf("camera %s (%s): %w", c.id.Path, c.id.Name, err)
 	}
 	c.complaints = applyControls(d, r.Controls)
 	return c, nil
-}
-
-// negotiate tries the ranked choices until one runs. It tries the next one only if the bus
-// has no room (ENOSPC: other devices have reserved it) or the driver answered with a format
-// that we cannot read.
-func (c *Camera) negotiate(r Request) error {
-	offers, err := c.dev.ListOffers()
-	if err != nil {
-		return fmt.Errorf("list formats: %w", err)
-	}
-	choices := Choose(r, offers)
-	err = fmt.Errorf("%w: it offers none of YUYV, UYVY, NV12, YU12, MJPG", ErrNotCapture)
-	if r.Format != 0 {
-		err = fmt.Errorf("format %v: it does not offer that", r.Format)
-	}
-	skipped := "" // why the first choice does not run, for the owner
-	for _, choice := range choices {
-		if err = c.startChoice(choice); err == nil {
-			c.choice.Why += skipped
-			return nil
-		}
-		if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, errLayout) {
-			return err
-		}
-		if skipped == "" {
-			skipped = "; instead of " + explainSkipped(choice, err)
-		}
-	}
-	return err
-}
-
-// explainSkipped says for an owner why a choice did not run.
-func explainSkipped(c Choice, err error) string {
-	words := fmt.Sprintf("%v %dx%d, ", c.Format, c.Width, c.Height)
-	if errors.Is(err, unix.ENOSPC) {
-		return words + "for which the bus has no room beside what else is on it"
-	}
-	return words + "which the driver does not give"
-}
-
-// errLayout means that the driver's answer to SetFormat cannot be used.
-var errLayout = errors.New("the driver answered with another format")
-
-func (c *Camera) startChoice(choice Choice) error {
-	layout, err := c.dev.SetFormat(choice.Format, choice.Width, choice.Height)
-	if err != nil {
-		return fmt.Errorf("set %v %dx%d: %w", choice.Format, choice.Width, choice.Height, err)
-	}
-	if layout.Format != choice.Format {
-		return fmt.Errorf("set %v %dx%d: %w: %v", choice.Format, choice.Width, choice.Height, errLayout, layout)
-	}
-	if err := layout.Check(); err != nil {
-		return fmt.Errorf("set %v %dx%d: %w: %w", choice.Format, choice.Width, choice.Height, errLayout, err)
-	}
-	interval, err := c.dev.SetInterval(choice.Interval)
-	if err != nil {
-		return fmt.Errorf("set %v between pictures: %w", choice.Interval, err)
-	}
-	if interval <= 0 {
-		interval = choice.Interval
-	}
-	if err := c.dev.Start(bufferCount); err != nil {
-		return fmt.Errorf("start %v: %w", layout, err)
-	}
-	c.choice, c.layout, c.interval = choice, layout, interval
-	return nil
 }
 
 // Close stops the stream and closes the device. It interrupts a waiting Next, which returns
@@ -207,7 +152,11 @@ func (c *Camera) Interval() time.Duration { return c.interval }
 func (c *Camera) Identity() Identity { return c.id }
 
 // ExplainChoice says for an owner why this format, size and rate was chosen.
-func (c *Camera) ExplainChoice() string { return c.choice.Why }
+func (c *Camera) ExplainChoice() string { return c.choice.Why + c.fallback }
+
+// Fallback says for an owner instead of which better mode the present one runs, and why, as the
+// end of a sentence; "" if it is the best.
+func (c *Camera) Fallback() string { return c.fallback }
 
 // Colours says how samples stand for colours, as the driver reports it.
 func (c *Camera) Colours() Colours { return c.dev.Colours() }

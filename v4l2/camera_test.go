@@ -83,12 +83,14 @@ func TestOpenPassesOverAFormatThatTheDriverExchanges(t *testing.T) {
 	}
 }
 
-func TestOpenTakesOnlyTheFormatAskedFor(t *testing.T) {
+func TestOpenPrefersTheFormatAskedFor(t *testing.T) {
 	c := open(t, v4l2test.New(t), v4l2.Request{Format: pixfmt.MJPG})
 	if got := c.Layout().Format; got != pixfmt.MJPG {
 		t.Errorf("Format = %v, want MJPG", got)
 	}
-	if cam, err := v4l2.OpenDriver(v4l2test.New(t), v4l2.Request{Format: pixfmt.NV12}); err == nil {
-		t.Errorf("OpenDriver = %v, want an error: NV12 is not offered", cam)
+	c = open(t, v4l2test.New(t), v4l2.Request{Format: pixfmt.NV12})
+	want := "YUYV 640x480 at 30/s: uncompressed, 18.4 MB/s; instead of NV12, which the camera does not offer"
+	if got := c.ExplainChoice(); got != want {
+		t.Errorf("a format that is not offered: %q, want %q", got, want)
 	}
 }

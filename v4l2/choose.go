@@ -50,6 +50,7 @@ type Choice struct {
 	Width, Height int
 	Interval      time.Duration
 	Why           string // for an owner
+	fallback      string // instead of which format the owner gets this one
 	raw           bool   // uncompressed and within the request's RawRate
 	sizeRank      int    // how far the size is from the requested one, see nearestSize
 	tooSlow       bool   // slower than the requested rate, or than the best of its size
@@ -90,6 +91,30 @@ func Choose(r Request, offers []Offer) []Choice {
 	slices.SortStableFunc(all, compareChoices)
 	return all
 }
+
+// Rank is Choose, and behind a format that the request names all others: a camera that cannot
+// do what its owner wants is better than none.
+func Rank(r Request, offers []Offer) []Choice {
+	ranked := Choose(r, offers)
+	if r.Format == 0 {
+		return ranked
+	}
+	wanted := r.Format
+	r.Format = 0
+	offered := len(ranked) > 0
+	for _, c := range Choose(r, offers) {
+		if c.Format == wanted {
+			continue
+		}
+		if !offered {
+			c.fallback = fmt.Sprintf("; instead of %v, which the camera does not offer", wanted)
+		}
+		ranked = append(ranked, c)
+	}
+	return ranked
+}
+
+func (c Choice) mode() Mode { return Mode{c.Format, c.Width, c.Height, c.Interval} }
 
 func compareChoices(a, b Choice) int {
 	return cmp.Or(

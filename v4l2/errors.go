@@ -19,6 +19,8 @@ var (
 	ErrGone       = errors.New("camera gone: unplugged, or its driver gave up")
 	ErrSilent     = errors.New("camera silent: no usable buffer in time")
 	ErrClosed     = errors.New("camera closed")
+	// ErrUnusable is a kind of ErrSilent: buffers came, and none was fit to be a picture.
+	ErrUnusable = fmt.Errorf("%w: the buffers that came are damaged", ErrSilent)
 )
 
 // errPermission explains EACCES so that an owner knows what to do.
@@ -48,12 +50,14 @@ func explainErrno(err error) error {
 	return err
 }
 
-// explainStreamErrno is explainErrno for a stream that runs. There EINVAL means that the kernel
-// stopped the stream: a camera that is unplugged between poll and DQBUF returns that instead of
-// ENODEV (seen once in 50 times, uvcvideo of Linux 6.1).
+// explainStreamErrno is explainErrno for a stream that runs. There every errno means that the
+// stream is over, and EINVAL that the kernel stopped it: a camera that is unplugged between poll
+// and DQBUF returns that instead of ENODEV (seen once in 50 times, uvcvideo of Linux 6.1).
 func explainStreamErrno(err error) error {
-	if errors.Is(err, unix.EINVAL) {
+	var errno unix.Errno
+	explained := explainErrno(err)
+	if errors.As(err, &errno) && explained == err { // it knew no words for it
 		return fmt.Errorf("%w: %w", ErrGone, err)
 	}
-	return explainErrno(err)
+	return explained
 }

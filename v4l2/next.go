@@ -5,6 +5,7 @@ package v4l2
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,8 +21,11 @@ func (c *Camera) Next(timeout time.Duration, use func(Buffer) error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.takeNewest(timeout); err != nil {
-		if c.closing.Load() {
+		switch {
+		case c.closing.Load():
 			err = ErrClosed
+		case errors.Is(err, ErrSilent):
+			err = c.explainSilence(err)
 		}
 		return fmt.Errorf("camera %s: wait %v for a buffer: %w", c.id.Path, timeout, explainStreamErrno(err))
 	}
@@ -41,6 +45,20 @@ func (c *Camera) Next(timeout time.Duration, use func(Buffer) error) error {
 	return useErr
 }
 
+// explainSilence says whether buffers came, and what was wrong with them.
+func (c *Camera) explainSilence(err error) error {
+	var words []string
+	for why := damaged; why <= resized; why++ {
+		if n := c.counters[why].Load() - c.rejected[why]; n > 0 {
+			words = append(words, fmt.Sprintf("%d %s", n, causeNames[why]))
+		}
+	}
+	if len(words) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w: %s", ErrUnusable, strings.Join(words, ", "))
+}
+
 // takeNewest leaves the newest valid buffer in c.newest.
 //
 // A buffer that is ready before the first wait may be as old as the caller's pause was long:
@@ -53,6 +71,9 @@ func (c *Camera) Next(timeout time.Duration, use func(Buffer) error) error {
 func (c *Camera) takeNewest(timeout time.Duration) error {
 	if c.closing.Load() {
 		return ErrClosed
+	}
+	for why := damaged; why <= resized; why++ {
+		c.rejected[why] = c.counters[why].Load()
 	}
 	deadline := c.dev.Now() + timeout
 	have, _, err := c.drainQueue()
@@ -67,6 +88,9 @@ func (c *Camera) takeNewest(timeout time.Duration) error {
 		if have, taken, err = c.drainQueue(); have && taken > 1 && !late && c.isStale() {
 			have, late, err = false, true, c.dropBuffer(&c.newest, stale)
 			deadline = c.dev.Now() + timeout // this process lost that time, not the camera
+		}
+		if !have && err == nil && c.dev.Now() >= deadline {
+			err = ErrSilent // damaged buffers keep coming, and Wait would never say so
 		}
 	}
 	return err

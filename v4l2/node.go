@@ -154,6 +154,9 @@ func (n *node) Wait(timeout time.Duration) error {
 			return fmt.Errorf("poll: %w", err)
 		case interrupt != 0:
 			return ErrClosed
+		case device&unix.POLLERR != 0 && device&(unix.POLLHUP|unix.POLLNVAL) == 0:
+			// The device is there and its queue is in the error state; an unplugged one hangs up, too.
+			return fmt.Errorf("poll says %#x: %w", device, unix.EIO)
 		case device&(unix.POLLERR|unix.POLLHUP|unix.POLLNVAL) != 0:
 			return fmt.Errorf("poll says %#x: %w", device, ErrGone)
 		case device != 0:

@@ -23,24 +23,24 @@ func isFile(name string) bool { return strings.HasSuffix(name, ".y4m") }
 
 // Open opens what camera.device names: "pattern", a file that ends in .y4m, else a device by
 // path, part of its name, serial number or USB port, or the first that can capture. rawRate is
-// that of v4l2.Request. paced: a file is read at its own rate, again and again.
-func Open(c config.Config, rawRate int, paced bool) (pipeline.Camera, error) {
+// that of v4l2.Request, and so is modes. paced: a file is read at its own rate, again and again.
+func Open(c config.Config, rawRate int, modes *v4l2.Modes, paced bool) (pipeline.Camera, error) {
 	switch name := c.Camera.Device; {
 	case name == pattern:
 		return orNil(v4l2.NewPattern(c.Stream.Size.Width, c.Stream.Size.Height, c.Stream.FPS))
 	case isFile(name):
 		return orNil(v4l2.OpenY4M(name, paced))
 	default:
-		return openDevice(c, rawRate)
+		return openDevice(c, rawRate, modes)
 	}
 }
 
-func openDevice(c config.Config, rawRate int) (pipeline.Camera, error) {
+func openDevice(c config.Config, rawRate int, modes *v4l2.Modes) (pipeline.Camera, error) {
 	r, err := Request(c)
 	if err != nil {
 		return nil, err
 	}
-	r.RawRate = rawRate
+	r.RawRate, r.Modes = rawRate, modes
 	return orNil(v4l2.Open(r))
 }
 

@@ -22,6 +22,7 @@ func (c *Camera) settings() []Setting {
 	}, {
 		Key: "format", Value: choice(&c.Format, "YUYV", "MJPG"),
 		Help:    "how the camera sends its pictures: uncompressed (YUYV) or each as a JPEG (MJPG)",
+		Notes:   "a preference: if the camera cannot do it, another format is taken and the log says why",
 		Default: "YUYV if USB can carry it (20 MB/s), else MJPG",
 	}, {
 		Key: "power-line", Value: choice(&c.PowerLine, "off", "50", "60", "auto"),

@@ -4,6 +4,7 @@ package pipeline
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/krazycam/krazycam/encoder/convert"
@@ -14,13 +15,21 @@ import (
 // the longest exposure of a webcam in the dark (about 0.5 s).
 const bufferTimeout = 2 * time.Second
 
-// Capture turns buffers into pictures until the camera fails, which is its error. After the
-// first buffer it calls first, unless that is nil. It does not close the camera.
+// Capture turns buffers into pictures until the camera fails, which is its error, or until none
+// of its buffers could be decoded for bufferTimeout (v4l2.ErrUnusable). After the first buffer
+// that is not known to be damaged it calls first, unless that is nil. It does not close the camera.
 func (p *Pipeline) Capture(c Camera, first func()) error {
 	p.stages.buffers.addCamera(c)
+	p.unreadable = unreadable{}
 	for {
 		if err := c.Next(bufferTimeout, p.takeBuffer); err != nil {
 			return err
+		}
+		if p.unreadable.inARow > 0 {
+			if err := p.unreadable.judge(); err != nil {
+				return fmt.Errorf("camera %v: %w", c, err)
+			}
+			continue
 		}
 		if first != nil {
 			first()
@@ -29,12 +38,37 @@ func (p *Pipeline) Capture(c Camera, first func()) error {
 	}
 }
 
+// unreadable counts the buffers since the last one that could be decoded.
+type unreadable struct {
+	inARow int
+	since  time.Duration // the first of them
+	latest time.Duration
+}
+
+// add counts a buffer that cannot be decoded.
+func (u *unreadable) add(at time.Duration) {
+	if u.inARow == 0 {
+		u.since = at
+	}
+	u.inARow, u.latest = u.inARow+1, at
+}
+
+// judge returns an error when nothing could be decoded for too long.
+func (u *unreadable) judge() error {
+	if u.latest-u.since < bufferTimeout {
+		return nil
+	}
+	return fmt.Errorf("%w: none of the last %d could be decoded", v4l2.ErrUnusable, u.inARow)
+}
+
 // convertBuffer makes a picture of one buffer, unless nobody wants pictures now or this one is
 // to be left out.
 func (p *Pipeline) convertBuffer(b v4l2.Buffer) error {
 	start := v4l2.Now()
+	lastBuffer := p.lastBuffer
 	p.lastBuffer = start
 	if !p.active.Load() {
+		p.unreadable.inARow = 0
 		return nil
 	}
 	if p.rate.leavesOut(b.At) {
@@ -50,10 +84,13 @@ func (p *Pipeline) convertBuffer(b v4l2.Buffer) error {
 		p.free <- pic
 		if errors.Is(err, convert.ErrBadJPEG) {
 			p.stages.Unreadable.Add(1)
+			p.unreadable.add(start)
+			p.lastBuffer = lastBuffer
 			return nil // the next buffer is a new chance
 		}
 		return err
 	}
+	p.unreadable.inARow = 0
 	pic.at = b.At
 	pic.interval = p.share.interval
 	pic.convertTime = p.stages.Convert.addSince(start) - start

@@ -71,7 +71,8 @@ type Pipeline struct {
 	// Of the goroutine that captures.
 	converter  *convert.Converter
 	takeBuffer func(v4l2.Buffer) error // convertBuffer, bound once: each binding allocates
-	lastBuffer time.Duration           // when the camera last gave one
+	lastBuffer time.Duration           // when the camera last gave one that was not undecodable
+	unreadable unreadable              // those since
 	rate       rate                    // which buffers the stream's frame rate leaves out; zero: none
 	share      share                   // which of the others overload leaves out; Encode sets it
 
@@ -139,8 +140,8 @@ func (p *Pipeline) Size() image.Point { return p.size }
 // Capture runs.
 func (p *Pipeline) FPS() int { return p.rate.encoderFPS() }
 
-// LastBuffer is when the camera last gave a buffer, at first when the pipeline was made. It is
-// for the goroutine that captures.
+// LastBuffer is when the camera last gave a buffer, those not counted that could not be decoded; at
+// first it is when the pipeline was made. It is for the goroutine that captures.
 func (p *Pipeline) LastBuffer() time.Duration { return p.lastBuffer }
 
 // ErrSize ends a stream whose camera came back with pictures of another size: the gateway knows

@@ -171,6 +171,55 @@ func TestBadJPEGIsCountedAndSkipped(t *testing.T) {
 	}
 }
 
+// A garbledCamera gives buffers that cannot be decoded, and goes.
+type garbledCamera struct {
+	buffers int
+	layout  pixfmt.Layout
+}
+
+func (c *garbledCamera) Layout() pixfmt.Layout   { return c.layout }
+func (c *garbledCamera) Interval() time.Duration { return time.Second / 30 }
+func (c *garbledCamera) Close() error            { return nil }
+func (c *garbledCamera) String() string          { return "garbled" }
+
+func (c *garbledCamera) Next(_ time.Duration, use func(v4l2.Buffer) error) error {
+	b := buffer(c.layout, time.Duration(c.buffers)*time.Second/30)
+	b.Bytes = []byte{0xff, 0xd8, 0xff, 0xd9}
+	if c.buffers++; c.buffers == 10 {
+		return v4l2.ErrGone
+	}
+	return use(b)
+}
+
+func TestUndecodableBuffersEndTheCaptureAndAreNoFirstPicture(t *testing.T) {
+	var u unreadable
+	for at := time.Second; at < time.Second+bufferTimeout; at += time.Second / 30 {
+		u.add(at)
+		if err := u.judge(); err != nil {
+			t.Fatalf("after %v: %v, want patience for %v", at-time.Second, err, bufferTimeout)
+		}
+	}
+	u.add(time.Second + bufferTimeout)
+	if err := u.judge(); !errors.Is(err, v4l2.ErrUnusable) {
+		t.Errorf("after %v: %v, want ErrUnusable", bufferTimeout, err)
+	}
+	l := pixfmt.Layout{Format: pixfmt.MJPG, Width: 640, Height: 480, Size: 640 * 480 * 2}
+	for active, want := range map[bool]bool{true: false, false: true} {
+		p, _ := newTestPipeline(t, l)
+		p.active.Store(active)
+		before := p.LastBuffer()
+		began := false
+		camera := &garbledCamera{layout: l}
+		if err := p.Capture(camera, func() { began = true }); !errors.Is(err, v4l2.ErrGone) {
+			t.Errorf("Capture = %v, want ErrGone", err)
+		}
+		if moved := p.LastBuffer() > before; began != want || moved != want {
+			t.Errorf("pictures wanted %v: first called %v, last buffer moved %v, want both %v",
+				active, began, moved, want)
+		}
+	}
+}
+
 func TestAdoptTakesAnotherFormatOfTheSameSizeOnly(t *testing.T) {
 	p, _ := newTestPipeline(t, vga)
 	mjpg := pixfmt.Layout{Format: pixfmt.MJPG, Width: 640, Height: 480, Size: 1 << 20}

@@ -42,10 +42,11 @@ type Device struct {
 	Layout        pixfmt.Layout // what SetFormat answers; zero: what was asked for
 	Interval      time.Duration // what SetInterval answers; 0: what was asked for
 	ColoursAnswer v4l2.Colours  // what Colours answers
-	// SetFormatErr and StartErr are the results of the first calls, in order; every later call
-	// succeeds.
-	SetFormatErr, StartErr []error
-	RequeueErr             error // of every Requeue
+	// SetFormatErr, SetIntervalErr and StartErr are the results of the first calls, in order; every
+	// later call succeeds.
+	SetFormatErr, SetIntervalErr, StartErr []error
+	CallTime                               time.Duration // that each failing call takes
+	RequeueErr                             error         // of every Requeue
 	// WaitDelays are the times by which the first Waits return later than their buffers, in
 	// order, as if the whole process had been stopped.
 	WaitDelays    []time.Duration
@@ -144,7 +145,7 @@ func (d *Device) SetFormat(f pixfmt.FourCC, width, height int) (pixfmt.Layout, e
 	if d.started {
 		return pixfmt.Layout{}, unix.EBUSY
 	}
-	if err := nextAnswer(&d.SetFormatErr); err != nil {
+	if err := d.nextCall(&d.SetFormatErr); err != nil {
 		return pixfmt.Layout{}, err
 	}
 	d.layout = d.Layout
@@ -159,6 +160,9 @@ func (d *Device) Colours() v4l2.Colours { return d.ColoursAnswer }
 
 // SetInterval answers with Interval, or with what was asked for.
 func (d *Device) SetInterval(asked time.Duration) (time.Duration, error) {
+	if err := d.nextCall(&d.SetIntervalErr); err != nil {
+		return 0, err
+	}
 	d.interval = asked
 	if d.Interval > 0 {
 		d.interval = d.Interval
@@ -188,7 +192,7 @@ func (d *Device) Start(n int) error {
 	if d.started {
 		d.t.Error("v4l2test: started twice")
 	}
-	if err := nextAnswer(&d.StartErr); err != nil {
+	if err := d.nextCall(&d.StartErr); err != nil {
 		return err
 	}
 	d.buffers = make([]buffer, n)
@@ -223,6 +227,15 @@ func (d *Device) Close() error {
 
 // Interrupt ends a hanging Wait and every later one.
 func (d *Device) Interrupt() { d.once.Do(func() { close(d.stop) }) }
+
+// nextCall is nextAnswer for a call that takes CallTime if it fails.
+func (d *Device) nextCall(answers *[]error) error {
+	err := nextAnswer(answers)
+	if err != nil {
+		d.now += d.CallTime
+	}
+	return err
+}
 
 // nextAnswer removes and returns the first of a list of answers; nil if there are no more.
 func nextAnswer(answers *[]error) error {

@@ -8,6 +8,7 @@ package main
 import (
 	"io"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"github.com/krazycam/krazycam/board"
@@ -23,6 +24,9 @@ const (
 
 	restartRequest = board.RestartRequest
 )
+
+// modesFile is in memory, as a camera's present state is. init makes the folder.
+func modesFile() string { return filepath.Join(filepath.Dir(restartRequest), "modes.json") }
 
 // console is where the log and the lines for machines go besides stderr: gokrazy keeps a
 // service's output in memory, where somebody with only a serial cable cannot read it. Every

@@ -4,7 +4,12 @@
 
 package main
 
-import "io"
+import (
+	"cmp"
+	"io"
+	"os"
+	"path/filepath"
+)
 
 const (
 	onBoard  = false
@@ -14,5 +19,15 @@ const (
 
 	restartRequest = "" // nobody restarts a PC for a camera
 )
+
+// modesFile is where the power takes it: in the folder that systemd makes for a service, or that of
+// the user who is logged in; "" without both.
+func modesFile() string {
+	dir := cmp.Or(os.Getenv("RUNTIME_DIRECTORY"), os.Getenv("XDG_RUNTIME_DIR"))
+	if !filepath.IsAbs(dir) {
+		return ""
+	}
+	return filepath.Join(dir, "camsource-modes.json")
+}
 
 func console() io.Writer { return io.Discard }

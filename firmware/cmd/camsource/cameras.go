@@ -89,7 +89,7 @@ func listCameras(devices []v4l2.Device, c config.Config) (listing, error) {
 	}
 	for i, d := range devices {
 		l.Cameras[i].Device = d
-		if all := v4l2.Choose(wanted, d.Offers); len(all) > 0 {
+		if all := v4l2.Rank(wanted, d.Offers); len(all) > 0 {
 			best := all[0]
 			l.Cameras[i].Mode = &mode{best.Format.String(), best.Width, best.Height, best.Interval, best.Why}
 		}
