@@ -172,7 +172,7 @@ func (s *Source) senderConfig(g gateway.Grant) rtpsend.Config {
 	owner := s.Config.Stream
 	c := rtpsend.Config{
 		RTP: g.RTP, RTCP: g.RTCP, LocalRTCPPort: owner.LocalRTCPPort, SSRC: g.SSRC, CNAME: s.CNAME,
-		Bandwidth: int(owner.Bitrate), Unpaced: s.Unpaced, Echo: owner.Ping && !s.Unpaced,
+		Bandwidth: int(owner.Bitrate), MTU: owner.MTU, Unpaced: s.Unpaced, Echo: owner.Ping && !s.Unpaced,
 		Monotonic: v4l2.Now, Log: s.Log,
 	}
 	applyAgreed(&c, g.Agreed, owner)

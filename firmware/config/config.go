@@ -55,6 +55,8 @@ type Stream struct {
 	TWCC        bool // the receiver reports when each packet arrived (transport-wide feedback)
 	CaptureTime bool // each frame carries its capture time (RFC 6051)
 
+	MTU int // bytes of the largest IP packet, 576 to 1500; 0: what fits nearly every path
+
 	Ping bool // ask the receiver's host for echoes, to see a queue on the path; Default has true
 
 	Encryption string // "required": nothing is streamed without keys of the gateway; "": as the gateway says

@@ -17,7 +17,8 @@ const whole = `{
     "controls": {"brightness": -7, "auto_exposure": true}},
   "stream": {"size": "320x240", "fps": 25, "bitrate": "1.2M", "speed": -8, "threads": 2,
     "rtp": "10.0.0.1:5004", "rtcp": "[::1]:5005", "encryption": "required",
-    "local-rtcp-port": 5007, "rtx": true, "twcc": true, "capture-time": true, "ping": false},
+    "local-rtcp-port": 5007, "rtx": true, "twcc": true, "capture-time": true, "ping": false,
+    "mtu": 1400},
   "gateway": {
     "url": "https://gw.example/api", "key": "s3cret", "allow-http": true, "ca": "",
     "allowed-receivers": ["10.0.0.0/8", "video.example.org"], "allow-loopback": true
@@ -37,7 +38,7 @@ func TestParseReadsEveryKey(t *testing.T) {
 			Controls: map[string]int64{"brightness": -7, "auto_exposure": 1}},
 		Stream: Stream{Size: Size{320, 240}, FPS: 25, Bitrate: 1_200_000, Speed: -8, Threads: 2,
 			RTP: "10.0.0.1:5004", RTCP: "[::1]:5005", Encryption: Required,
-			LocalRTCPPort: 5007, RTX: true, TWCC: true, CaptureTime: true},
+			LocalRTCPPort: 5007, RTX: true, TWCC: true, CaptureTime: true, MTU: 1400},
 		Gateway: Gateway{URL: "https://gw.example/api", Key: "s3cret", AllowHTTP: true, AllowLoopback: true,
 			AllowedReceivers: []string{"10.0.0.0/8", "video.example.org"}},
 		Time: Time{NTP: []string{"ntp.example.org", "192.0.2.1"}},

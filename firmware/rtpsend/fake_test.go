@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krazycam/krazycam/firmware/rtpsend/pathsize"
 	"github.com/krazycam/krazycam/firmware/rtpsend/resend"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
@@ -122,11 +123,15 @@ type rig struct {
 
 func newRig(t testing.TB) *rig { return newRigWith(t, Config{}) }
 
-// newRigWith changes the rig's configuration by what cfg sets.
+// newRigWith changes the rig's configuration by what cfg sets. Packets are large, so that frames have
+// few.
 func newRigWith(t testing.TB, cfg Config) *rig {
 	t.Helper()
 	r := &rig{start: time.Now()}
 	cfg.RTP, cfg.RTCP, cfg.CNAME = testRTP, testRTCP, "cam@test"
+	if cfg.MTU == 0 {
+		cfg.MTU = pathsize.Largest
+	}
 	cfg.Monotonic = func() time.Duration { return time.Hour + time.Since(r.start) }
 	cfg.Now = func() time.Time { return time.Now().Add(time.Duration(r.wall.Load())) }
 	if cfg.First == nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
+	"github.com/krazycam/krazycam/firmware/rtpsend/pathsize"
 	"github.com/krazycam/krazycam/firmware/rtpsend/resend"
 	"github.com/krazycam/krazycam/firmware/rtpsend/session"
 	"github.com/krazycam/krazycam/firmware/rtpsend/udp"
@@ -16,8 +17,10 @@ import (
 // A packetQueue cuts frames into packets of a size that fits the path.
 type packetQueue struct {
 	packetizer *rtpvp8.Packetizer
-	maxPayload int // bytes, VP8 descriptor included; 0: not known yet
-	overhead   int // bytes that a payload grows by before it is sent
+	limit      pathsize.Limit
+	checkedAt  time.Duration // when the kernel was last asked for the path's MTU
+	maxPayload int           // bytes, VP8 descriptor included; 0: not known yet
+	overhead   int           // bytes that a payload grows by before it is sent
 	history    *resend.History
 }
 
@@ -25,6 +28,7 @@ func newPacketQueue(cfg *Config) packetQueue {
 	q := packetQueue{
 		packetizer: rtpvp8.NewPacketizer(rtpvp8.MaxPayload, cfg.First.PictureID),
 		history:    resend.NewHistory(cfg.First.Sequence),
+		limit:      pathsize.NewLimit(cfg.MTU, udp.HeaderSize(cfg.RTP.Addr())),
 	}
 	if cfg.RTX {
 		q.overhead += packet.RTXHeaderSize
@@ -67,17 +71,27 @@ func (s *Sender) captureTime(now, at time.Duration) uint64 {
 	return session.NTP(s.cfg.Now().Add(at - now))
 }
 
-// fitPath makes packets small enough for a path of mtu bytes; 0 is no news. sending is
-// held, or nobody sends yet.
-func (s *Sender) fitPath(mtu int, log *pendingLog) {
-	if mtu == 0 {
-		return
+// mtuInterval is how often the kernel is asked for the MTU of this machine's way out, which may grow
+// or shrink while a stream runs: a VPN begins, a modem dials in again.
+const mtuInterval = 5 * time.Second
+
+// checkMTU asks the kernel if it is time to. sending is held.
+func (s *Sender) checkMTU(now time.Duration, log *pendingLog) {
+	if now-s.queue.checkedAt >= mtuInterval {
+		s.queue.checkedAt = now
+		s.fitPath(s.wire.conn.MTU(), log)
 	}
+}
+
+// fitPath makes packets small enough for a way out of mtu bytes; 0 is no news. sending is held, or
+// nobody sends yet.
+func (s *Sender) fitPath(mtu int, log *pendingLog) {
 	q := &s.queue
-	room := max(mtu, udp.MinMTU) - s.wire.headerSize - packet.HeaderSize - q.overhead
+	q.limit.NoteMTU(mtu)
+	room := q.limit.Size() - s.wire.headerSize - packet.HeaderSize - q.overhead
 	room = min(room, rtpvp8.MaxPayload-q.overhead)
 	if q.maxPayload != 0 && room != q.maxPayload {
-		log.addLine(slog.LevelInfo, "packets fit the path", "mtu", mtu, "payload", room)
+		log.addLine(slog.LevelInfo, "packets fit the path", "bytes", q.limit.Size(), "payload", room)
 	}
 	q.maxPayload = room
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/farend/need"
-	"github.com/krazycam/krazycam/firmware/rtpsend/udp"
+	"github.com/krazycam/krazycam/firmware/rtpsend/pathsize"
 )
 
 func TestPacketsShrinkWhenThePathRefusesThemAndAKeyFrameFollows(t *testing.T) {
@@ -46,16 +46,21 @@ func TestPayloadLeavesRoomForWhatIsAdded(t *testing.T) {
 		mtu  int
 		want int
 	}{
-		{"Ethernet", Config{}, 1500, 1440},
-		{"loopback", Config{}, 65536, 1440},
-		{"PPPoE", Config{}, 1492, 1440}, // 1492 - 40 of IPv4, UDP and RTP are 1452
-		{"WireGuard", Config{}, 1420, 1380},
-		{"RTX", Config{RTX: true}, 1500, 1438},
-		{"SRTP with AES-GCM in a tunnel", Config{SRTP: testKeys(ProfileGCM, 1)}, 1280, 1224},
-		{"a forged ICMP packet", Config{}, 68, udp.MinMTU - 40},
-		{"nothing known", Config{}, 0, 1440},
+		{"Ethernet", Config{}, 1500, 1188}, // 1200 of UDP payload without 12 of RTP
+		{"WireGuard, which has more room", Config{}, 1420, 1188},
+		{"a link of 576", Config{}, 576, 576 - 40},
+		{"RTX", Config{RTX: true}, 1500, 1186},
+		{"SRTP with AES-GCM in a tunnel", Config{SRTP: testKeys(ProfileGCM, 1)}, 1280, 1172},
+		{"SRTP and RTX in a narrow tunnel", Config{SRTP: testKeys(ProfileCM, 1), RTX: true}, 1000, 1000 - 40 - 12},
+		{"a forged ICMP packet", Config{}, 68, 552 - 40},
+		{"nothing known", Config{}, 0, 1188},
+		{"the owner's Ethernet", Config{MTU: 1500}, 1500, 1440}, // 1452 would fit IPv4, but not IPv6
+		{"the owner's 1,500 on PPPoE", Config{MTU: 1500}, 1492, 1440},
+		{"the owner's 1,500 in WireGuard", Config{MTU: 1500}, 1420, 1380},
+		{"the owner's 576", Config{MTU: 576}, 1500, 536},
 	} {
 		r := newRigWith(t, c.cfg)
+		r.queue.limit = pathsize.NewLimit(c.cfg.MTU, r.wire.headerSize) // the rig's own default is Ethernet's
 		r.fitPath(c.mtu, new(pendingLog))
 		if r.queue.maxPayload != c.want {
 			t.Errorf("%s: payload of %d bytes, want %d", c.name, r.queue.maxPayload, c.want)
@@ -67,16 +72,30 @@ func TestNarrowRouteIsKnownToTheSocket(t *testing.T) {
 	need.Tools(t, "ip")
 	need.Root(t, "for a network namespace")
 	l := newLink(t)
-	run(t, exec.Command("ip", "-n", l.senderSpace, "link", "set", "va", "mtu", "1300"))
-	s := l.open(t)
-	if want := 1300 - 40; s.queue.maxPayload != want {
-		t.Errorf("payload of %d bytes on a link of 1,300, want %d", s.queue.maxPayload, want)
+	run(t, exec.Command("ip", "-n", l.senderSpace, "link", "set", "va", "mtu", "1100"))
+	s := l.open(t) // 2,000 bytes are two packets of 1,042
+	if want := 1100 - 40; s.queue.maxPayload != want {
+		t.Errorf("payload of %d bytes on a link of 1,100, want %d", s.queue.maxPayload, want)
 	}
 	run(t, exec.Command("ip", "-n", l.senderSpace, "link", "set", "va", "mtu", "1000"))
-	if err := s.Send(make([]byte, 2400), true, monotonic()); err != nil {
+	if err := s.Send(make([]byte, 2000), true, monotonic()); err != nil {
 		t.Fatal(err)
 	}
 	if got := s.Stats(); got.SendErrors.TooLarge == 0 || s.queue.maxPayload != 1000-40 {
 		t.Errorf("%+v, payload %d, want packets too large and then smaller", got, s.queue.maxPayload)
+	}
+	run(t, exec.Command("ip", "-n", l.senderSpace, "link", "set", "va", "mtu", "1500"))
+	if err := s.Send(make([]byte, 2000), true, monotonic()); err != nil {
+		t.Fatal(err)
+	}
+	if s.queue.maxPayload != 1000-40 {
+		t.Errorf("payload %d before the kernel was asked again", s.queue.maxPayload)
+	}
+	s.queue.checkedAt -= mtuInterval
+	if err := s.Send(make([]byte, 2000), true, monotonic()); err != nil {
+		t.Fatal(err)
+	}
+	if s.queue.maxPayload != 1188 {
+		t.Errorf("payload %d on the wide link, want 1188 again", s.queue.maxPayload)
 	}
 }

@@ -34,6 +34,7 @@ import (
 
 	"github.com/krazycam/krazycam/firmware/rtpsend/departures"
 	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
+	"github.com/krazycam/krazycam/firmware/rtpsend/pathsize"
 	"github.com/krazycam/krazycam/firmware/rtpsend/udp"
 )
 
@@ -71,6 +72,7 @@ type Config struct {
 	CNAME         string         // at most 255 bytes; empty: a random one (RFC 7022 section 4.2)
 	SSRC          uint32         // 0: random, or First's
 	Bandwidth     int            // bit/s, of which RTCP takes at most 5 %, resends 25 %; 0: DefaultBandwidth
+	MTU           int            // bytes of the largest IP packet, to 1500; 0: pathsize.DefaultDatagram and headers
 	Unpaced       bool           // large frames leave at once: for a file that is sent as fast as it can be
 	SRTP          *Keys          // nil: in the clear
 	RTX           bool           // the receiver knows RFC 4588: resends are packets of packet.RTXPayloadType
@@ -126,6 +128,9 @@ func (c *Config) complete() error {
 	}
 	if c.LocalRTCPPort < 0 || c.LocalRTCPPort > 65535 {
 		return fmt.Errorf("local RTCP port %d: %w", c.LocalRTCPPort, ErrAddress)
+	}
+	if c.MTU != 0 && (c.MTU < pathsize.Small || c.MTU > pathsize.Largest) {
+		return fmt.Errorf("IP packets of %d bytes: want %d to %d", c.MTU, pathsize.Small, pathsize.Largest)
 	}
 	if len(c.CNAME) > 255 {
 		return fmt.Errorf("CNAME of %d bytes, at most 255 fit into SDES", len(c.CNAME))

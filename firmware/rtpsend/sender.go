@@ -77,7 +77,8 @@ func newSender(cfg Config, conn rtpConn, reports udp.RTCPConn) *Sender {
 		RTX: cfg.RTX, RTXSSRC: cfg.First.RTXSSRC, RTXSequence: cfg.First.RTXSequence,
 	})
 	var log pendingLog
-	s.fitPath(udp.EthernetMTU, &log)
+	s.fitPath(0, &log)
+	s.queue.checkedAt = cfg.Monotonic()
 	if conn != nil {
 		s.fitPath(conn.MTU(), &log)
 	}
@@ -118,6 +119,7 @@ func (s *Sender) sendFrame(frame []byte, key bool, at time.Duration, sent *tally
 	}
 	now := s.cfg.Monotonic()
 	sent.at = now
+	s.checkMTU(now, &sent.log)
 	f := s.beginFrame(now, at, key, &sent.log)
 	if f.Withheld {
 		return nil

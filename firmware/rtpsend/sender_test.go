@@ -206,7 +206,7 @@ func TestStreamCrossesRealSocketsOfBothIPVersions(t *testing.T) {
 	for _, host := range []string{"127.0.0.1", "::1"} {
 		media, rtpAt := listen(t, host)
 		reports, rtcpAt := listen(t, host)
-		s, err := Open(Config{RTP: rtpAt, RTCP: rtcpAt})
+		s, err := Open(Config{RTP: rtpAt, RTCP: rtcpAt, MTU: 1500})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,5 +1,4 @@
-// How large a packet may be on the path to the receiver. Spec: RFC 1191, RFC 8201;
-// ip(7), IP_MTU and IP_MTU_DISCOVER.
+// How large a packet may be on this machine's way out. Spec: RFC 1191, RFC 8201; ip(7), IP_MTU.
 
 package udp
 
@@ -9,13 +8,6 @@ import (
 )
 
 const (
-	// EthernetMTU is that of a path of which nothing is known.
-	EthernetMTU = 1500
-
-	// MinMTU is the smallest that the kernel believes in (min_pmtu of route(7)), so
-	// that a forged ICMP packet cannot make packets of a few bytes.
-	MinMTU = 552
-
 	ipv4Header = 20
 	ipv6Header = 40
 	udpHeader  = 8
@@ -29,7 +21,8 @@ func HeaderSize(to netip.Addr) int {
 	return ipv6Header + udpHeader
 }
 
-// MTU is the largest IP packet on the path, as far as the kernel knows; 0 if it says nothing.
+// MTU is the largest IP packet on the path, as far as the kernel knows: the interface's, or less where
+// an ICMP message said so. 0 if it says nothing.
 func (c *RTPConn) MTU() int {
 	level, option := syscall.IPPROTO_IPV6, syscall.IPV6_MTU
 	if c.network == "udp4" {

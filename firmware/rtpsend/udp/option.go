@@ -6,6 +6,8 @@ package udp
 import (
 	"os"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // af41 marks packets as interactive video, discard low: class 34 in the upper six
@@ -20,11 +22,16 @@ func setTrafficClass(raw syscall.RawConn, network string) error {
 	return setOption(raw, syscall.IPPROTO_IPV6, syscall.IPV6_TCLASS, af41)
 }
 
-// refuseFragments makes the kernel refuse packets that are too large for the path, instead
-// of cutting them into fragments, of which each lost one loses all.
+// refuseFragments makes the kernel refuse packets that are too large for its own interface, with
+// EMSGSIZE, instead of cutting them into fragments, of which each lost one loses all.
+//
+// Routers may cut a packet of IPv4 all the same: none has the flag "don't fragment". With the flag,
+// a router whose ICMP is filtered would drop what it cannot pass, and nobody would know. Nor does an
+// ICMP message that anybody may have forged change the size (ip(7), IP_PMTUDISC_INTERFACE). Routers of
+// IPv6 never cut; there ICMP is believed, down to 1,280 bytes, the least MTU of IPv6.
 func refuseFragments(raw syscall.RawConn, network string) error {
 	if network == "udp4" {
-		return setOption(raw, syscall.IPPROTO_IP, syscall.IP_MTU_DISCOVER, syscall.IP_PMTUDISC_DO)
+		return setOption(raw, syscall.IPPROTO_IP, syscall.IP_MTU_DISCOVER, unix.IP_PMTUDISC_INTERFACE)
 	}
 	return setOption(raw, syscall.IPPROTO_IPV6, syscall.IPV6_MTU_DISCOVER, syscall.IPV6_PMTUDISC_DO)
 }
