@@ -33,12 +33,17 @@ func (s *Source) followGrants(ctx context.Context, p *pipeline.Pipeline, camera 
 	return err
 }
 
-// followGateway streams while the gateway grants it.
+// followGateway streams while the gateway grants it. The session outlives the camera: what it knows
+// of the gateway, above all how soon it may ask again, holds for the next camera, too.
 func (s *Source) followGateway(ctx context.Context, st *stream) error {
-	session, err := s.newSession()
-	if err != nil {
-		return err
+	if s.session == nil {
+		session, err := s.newSession()
+		if err != nil {
+			return err
+		}
+		s.session = session
 	}
+	session := s.session
 	st.doubt = session.Doubt
 	machine.WakeOnChange(ctx, session.Wake, s.Log)
 	if err := session.Run(ctx, st.pipeline.Size().X, st.pipeline.Size().Y, st); err != nil {
@@ -56,7 +61,7 @@ func CheckGateway(g config.Gateway) error {
 
 func newClient(g config.Gateway, built time.Time) (*gateway.Client, error) {
 	return gateway.NewClient(gateway.ClientConfig{
-		URL: g.URL, Key: g.Key, AllowHTTP: g.AllowHTTP, CA: g.CA, Built: built,
+		URL: g.URL, Key: g.Key, AllowHTTP: g.AllowHTTP, CA: g.CA, Built: built, ClockSet: machine.ClockIsSet,
 	})
 }
 

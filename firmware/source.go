@@ -19,6 +19,7 @@ import (
 
 	"github.com/krazycam/krazycam/firmware/camera"
 	"github.com/krazycam/krazycam/firmware/config"
+	"github.com/krazycam/krazycam/firmware/gateway"
 	"github.com/krazycam/krazycam/firmware/machine"
 	"github.com/krazycam/krazycam/firmware/overload"
 	"github.com/krazycam/krazycam/firmware/pipeline"
@@ -49,6 +50,8 @@ type Source struct {
 	openCamera func() (pipeline.Camera, error) // camera.Open, or a test's
 	clock      func() time.Duration            // CLOCK_MONOTONIC; nil: v4l2.Now
 	stages     pipeline.Stages
+
+	session *gateway.Session // made for the first camera; one goroutine at a time has it
 
 	// Of the goroutine that captures.
 	rescue         rescue     // of the camera

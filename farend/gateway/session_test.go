@@ -217,7 +217,7 @@ func TestSessionNeverStreamsForWhatIsNoHonestGateway(t *testing.T) {
 		start string
 		want  error
 	}{
-		"HTML":              {`<html>`, source.ErrBadAnswer},
+		"HTML":              {`<html>`, source.ErrPage},
 		"half an answer":    {`{"url":"192.0.2.9","rtp_port":50`, source.ErrBadAnswer},
 		"never an answer":   {``, source.ErrSilent},
 		"loopback":          {`{"url":"127.0.0.1","rtp_port":5004,"rtcp_port":5005}`, source.ErrDestination},

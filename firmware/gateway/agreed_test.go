@@ -38,7 +38,7 @@ func TestOfferGoesOverHTTPSAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	var r wire.Request
-	if err := json.Unmarshal(*asked, &r); err != nil || fmt.Sprint(r.Offer) != "[rtx twcc ntp-64]" {
+	if err := json.Unmarshal(*asked, &r); err != nil || fmt.Sprint(r.Offer) != "[rtx twcc ntp-64 rtcp-mux]" {
 		t.Errorf("asked %s: %v", *asked, err)
 	}
 }

@@ -18,10 +18,11 @@ func TestWakeOfARequestThatNeverLeftIsAnsweredAtOnce(t *testing.T) {
 		err  error
 		want time.Duration // between the first and the second request
 	}{
-		{"no route", fmt.Errorf("%w: %w", ErrUnreachable,
+		{"no route to the gateway", fmt.Errorf("%w: %w: %w", ErrUnreachable, errNeverSent,
 			&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENETUNREACH)}),
 			100 * time.Millisecond},
-		{"no name server yet", fmt.Errorf("%w: %w", ErrUnreachable, errNoNameServer), 100 * time.Millisecond},
+		{"no name server yet", fmt.Errorf("%w: %w: %w", ErrUnreachable, errNeverSent, errNoNameServer),
+			100 * time.Millisecond},
 		{"a name server that refused", fmt.Errorf("%w: %w", ErrUnreachable,
 			&net.DNSError{Err: "server misbehaving", Server: "192.0.2.53:53"}), time.Second},
 		{"a gateway that refused the connection", fmt.Errorf("%w: %w", ErrUnreachable, syscall.ECONNREFUSED),

@@ -13,7 +13,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
@@ -35,6 +37,7 @@ type ClientConfig struct {
 	Timeout   time.Duration    // of a whole request; default 10 s
 	Now       func() time.Time // default time.Now; certificates are checked against it
 	Built     time.Time        // when this program was built: no right clock reads less
+	ClockSet  func() bool      // whether somebody set this machine's clock; nil: nobody knows
 }
 
 // A Client asks one gateway. It is safe for concurrent use.
@@ -106,10 +109,10 @@ func (c *Client) StartStream(ctx context.Context, id wire.ID, width, height int)
 	r := wire.Request{
 		Action: wire.ActionStartStream, Key: c.config.Key, Utilization: id, Width: width, Height: height,
 	}
-	ssrc := newSSRC()
-	if c.secure { // keys travel over https only; without them a gateway need not know the rest
-		r.Codec, r.SSRC, r.SRTP = "VP8", ssrc, []string{wire.ProfileGCM, wire.ProfileCM}
-		r.Offer = []string{wire.OfferRTX, wire.OfferTransport, wire.OfferCaptureTime}
+	r.Codec, r.SSRC = "VP8", newSSRC() // a receiver knows the stream by it, in the clear, too
+	if c.secure {                      // keys travel over https only; without them a gateway need not know the rest
+		r.SRTP = []string{wire.ProfileGCM, wire.ProfileCM}
+		r.Offer = []string{wire.OfferRTX, wire.OfferTransport, wire.OfferCaptureTime, wire.OfferMux}
 	}
 	a, err := c.postRequest(ctx, r)
 	if err != nil {
@@ -128,7 +131,7 @@ func (c *Client) StartStream(ctx context.Context, id wire.ID, width, height int)
 	}
 	return Grant{
 		Utilization: id, Host: host, RTPPort: a.RTPPort.N, RTCPPort: a.RTCPPort.N,
-		KeepAlive: clampKeepAlive(a.KeepAlive), SSRC: ssrc, SRTP: srtp, Agreed: readAgreed(a),
+		KeepAlive: clampKeepAlive(a.KeepAlive), SSRC: r.SSRC, SRTP: srtp, Agreed: readAgreed(a),
 	}, nil
 }
 
@@ -150,7 +153,8 @@ func (c *Client) ValidateStream(ctx context.Context, id wire.ID) (Validation, er
 	return Validation{Code: a.Validation.N, Text: string(a.Explanation)}, nil
 }
 
-// StopStream ends the grant. Any JSON object that is not a refusal is a yes.
+// StopStream ends the grant. Whatever a good status comes with is a yes, but for a refusal and a
+// web page.
 func (c *Client) StopStream(ctx context.Context, id wire.ID) error {
 	_, err := c.postRequest(ctx, wire.Request{Action: wire.ActionStopStream, Utilization: id})
 	return err
@@ -165,7 +169,7 @@ func missingField(action, field string) error {
 func (c *Client) postRequest(ctx context.Context, r wire.Request) (wire.Answer, error) {
 	a, err := c.exchange(ctx, r)
 	var refusal *wire.Refusal
-	if err != nil && !errors.As(err, &refusal) { // a refusal says "gateway: …" itself
+	if err != nil && !errors.As(err, &refusal) { // which says "gateway: …" itself
 		return wire.Answer{}, fmt.Errorf("gateway: %s: %w", r.Action, err)
 	}
 	return a, err
@@ -178,44 +182,26 @@ func (c *Client) exchange(ctx context.Context, r wire.Request) (wire.Answer, err
 	}
 	limited, cancel := context.WithTimeout(ctx, c.config.Timeout)
 	defer cancel()
+	var brokenOff atomic.Bool // written by the goroutine that dials
+	limited = httptrace.WithClientTrace(limited, &httptrace.ClientTrace{
+		TLSHandshakeDone: func(_ tls.ConnectionState, err error) { brokenOff.Store(err != nil) },
+	})
 	post, err := http.NewRequestWithContext(limited, http.MethodPost, c.config.URL, bytes.NewReader(body))
 	if err != nil {
 		return wire.Answer{}, err
 	}
 	post.Header.Set("Content-Type", "application/json")
 	post.Header.Set("Accept", "application/json")
-	response, err := c.http.Do(post)
+	got, err := c.http.Do(post)
 	if err != nil {
-		return wire.Answer{}, sortNetworkError(ctx, err, c.config.Now(), c.config.Built)
+		return wire.Answer{}, c.sortError(ctx, err, brokenOff.Load())
 	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(response.Body, answerMax+1))
+	defer got.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(got.Body, answerMax+1))
 	if err != nil {
-		return wire.Answer{}, sortNetworkError(ctx, err, c.config.Now(), c.config.Built)
+		return wire.Answer{}, c.sortError(ctx, err, false)
 	}
-	return judgeAnswer(r.Action, response.StatusCode, response.Header.Get("Location"), text)
-}
-
-// judgeAnswer reads an answer and judges it by its status, its form and its error_code.
-func judgeAnswer(action string, status int, location string, text []byte) (wire.Answer, error) {
-	if status >= 300 && status < 400 {
-		return wire.Answer{}, fmt.Errorf("%w: HTTP %d to %q", ErrRedirect, status, wire.Printable(location))
-	}
-	if len(text) > answerMax {
-		return wire.Answer{}, fmt.Errorf("%w: HTTP %d with more than %d bytes", ErrBadAnswer, status, answerMax)
-	}
-	var a wire.Answer
-	if trimmed := bytes.TrimSpace(text); len(trimmed) == 0 || trimmed[0] != '{' {
-		return wire.Answer{}, fmt.Errorf("%w: HTTP %d with %.40q", ErrBadAnswer, status, wire.Printable(string(text)))
-	}
-	if err := json.Unmarshal(text, &a); err != nil {
-		return wire.Answer{}, fmt.Errorf("%w: HTTP %d: %w", ErrBadAnswer, status, err)
-	}
-	switch {
-	case a.ErrorCode.Said && a.ErrorCode.N != 0:
-		return wire.Answer{}, &wire.Refusal{Action: action, Code: a.ErrorCode.N, Reason: string(a.ErrorText)}
-	case status < 200 || status >= 300: // a failure without a code: its status stands in
-		return wire.Answer{}, &wire.Refusal{Action: action, Code: status * 10, Reason: string(a.ErrorText)}
-	}
-	return a, nil
+	return judgeAnswer(r.Action, response{
+		status: got.StatusCode, header: got.Header, body: text, secure: c.secure,
+	}, c.config.Now())
 }

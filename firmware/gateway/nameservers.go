@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/krazycam/krazycam/firmware/openfile"
 )
@@ -21,6 +22,9 @@ const resolvConf = "/etc/resolv.conf"
 const maxResolvConf = 64 << 10
 
 var errNoNameServer = errors.New("no name server is known yet")
+
+// errNeverSent marks a request to the gateway that never left this machine.
+var errNeverSent = errors.New("nothing was sent")
 
 // nameServers is a Resolver and a dialer that reads resolv.conf for each lookup. The standard
 // library's own reads it once in 5 s: a board that asked before DHCP had an answer would know
@@ -73,10 +77,18 @@ func (n *nameServers) LookupNetIP(ctx context.Context, network, host string) ([]
 	return addrs, explainLookup(err)
 }
 
-// DialContext is for an http.Transport.
+// DialContext is for an http.Transport. Its error is errNeverSent where nothing can have left this
+// machine for it. A name is no such case once there is a server to ask: the question leaves, and
+// of several addresses that it stands for the error names one.
 func (n *nameServers) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
 	conn, err := (&net.Dialer{Resolver: &n.resolver}).DialContext(ctx, network, addr)
-	return conn, explainLookup(err)
+	err = explainLookup(err)
+	host, _, splitErr := net.SplitHostPort(addr)
+	unreachable := splitErr == nil && isAddr(host) && errors.Is(err, syscall.ENETUNREACH)
+	if unreachable || errors.Is(err, errNoNameServer) {
+		return nil, fmt.Errorf("%w: %w", errNeverSent, err)
+	}
+	return conn, err
 }
 
 // explainLookup wraps errNoNameServer into the error of a lookup that had no server to ask: a

@@ -1,5 +1,5 @@
 // The session: from the first request to the grant, and what follows each answer. The lease
-// is in lease.go, the pauses in backoff.go. Test it with a fake Asker, Clock and Stream.
+// is in lease.go, when a request may leave in pace.go. Test it with a fake Asker, Clock and Stream.
 
 package gateway
 
@@ -43,7 +43,8 @@ type SessionConfig struct {
 }
 
 // A Session keeps one source's permission: it asks, streams while the lease lasts, and asks
-// again. Run must not be called twice at a time.
+// again. Run must not be called twice at a time; when it is called again, with another camera, the
+// backoff goes on, and so do the id and the memory of keys.
 type Session struct {
 	asker  Asker
 	store  Store
@@ -55,12 +56,15 @@ type Session struct {
 	doubt  chan struct{}
 
 	// Run's alone:
-	backoff         backoff
+	pace            pace
 	id              wire.ID
+	lasts           bool // the gateway captured the stream for a minute
 	mayBeActive     bool // the gateway may think that our stream is active
 	granted         bool // it said that it is
+	asked           bool // start_stream was asked for in this Run
 	activeElsewhere bool // our own id was stopped, and the stream is still active
 	usedKeys        usedKeys
+	trouble         trouble
 
 	mu    sync.Mutex // guards state; nothing is called under it
 	state State
@@ -95,19 +99,28 @@ const stopTimeout = 1800 * time.Millisecond
 func (s *Session) Run(ctx context.Context, width, height int, stream Stream) error {
 	defer s.setPhase(PhaseIdle)
 	s.loadID()
-	for ctx.Err() == nil {
+	s.asked = false
+	for {
 		s.setPhase(PhaseAsking)
+		s.dropDoubt()
+		s.awaitDue(ctx, nil)
+		if ctx.Err() != nil {
+			break // what was planned counts for the next Run
+		}
+		s.lasts, s.granted = false, false
 		err := s.streamOnce(ctx, width, height, stream)
 		if ctx.Err() != nil {
+			if !s.lasts {
+				s.pace.planRetry(ctx.Err(), false, s.clock.Now(), s.random())
+			}
 			break
 		}
 		s.noteTrouble(err)
-		s.setPhase(PhaseAsking)
-		d, least := s.choosePause(err)
-		s.pauseFor(ctx, d, least, false)
+		// A lease may have ended because nothing left; the grant before it was asked for.
+		s.pace.planRetry(err, neverSent(err) && !s.granted, s.clock.Now(), s.random())
 	}
-	if !s.mayBeActive {
-		return nil
+	if !s.mayBeActive || !s.asked && s.pace.turnIn(wire.ActionStopStream, s.clock.Now()) > 0 {
+		return nil // the one Run before has just tried in vain
 	}
 	s.setPhase(PhaseStopping)
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
@@ -118,24 +131,42 @@ func (s *Session) Run(ctx context.Context, width, height int, stream Stream) err
 	return nil
 }
 
+// inTurn makes a request when its turn has come.
+func (s *Session) inTurn(ctx context.Context, action string, request func() error) error {
+	if wait := s.pace.turnIn(action, s.clock.Now()); wait > 0 && ctx.Err() == nil {
+		fired, stop := s.clock.After(wait)
+		defer stop()
+		select {
+		case <-ctx.Done():
+		case <-fired:
+		}
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return s.ask(action, request)
+}
+
+// ask makes a request now.
+func (s *Session) ask(action string, request func() error) error {
+	err := request()
+	s.pace.noteRequest(action, err, s.clock.Now())
+	return err
+}
+
 // streamOnce goes through the protocol once: id, grant, stream, lease. It always returns an
 // error: why there is no stream, or none any more.
 func (s *Session) streamOnce(ctx context.Context, width, height int, stream Stream) error {
 	if s.id.IsZero() {
-		id, err := s.asker.NewUtilizationID(ctx)
-		if err != nil {
+		if err := s.requestID(ctx); err != nil {
 			return err
 		}
-		s.saveID(id)
 	}
-	s.granted = false
-	s.mayBeActive = true // from here on the answer may get lost, but not the stream it started
-	g, err := s.asker.StartStream(ctx, s.id, width, height)
+	g, err := s.requestStream(ctx, width, height)
 	if err != nil {
 		return s.handleStartError(ctx, err)
 	}
 	s.granted, s.activeElsewhere = true, false
-	g.Utilization = s.id
 	if err := s.usedKeys.admitKeys(g.SRTP, s.policy.Encrypted); err != nil {
 		return s.giveStreamUp(ctx, err)
 	}
@@ -150,10 +181,28 @@ func (s *Session) streamOnce(ctx context.Context, width, height int, stream Stre
 		"utilization_id", g.Utilization.String(), "rtp", g.RTP, "rtcp", g.RTCP, "keepalive", g.KeepAlive)
 	err = s.holdLease(ctx, g, stream)
 	stream.End()
-	if ctx.Err() != nil {
-		return ctx.Err() // Run sends stop_stream with a context that still lives
-	}
 	return s.giveStreamUp(ctx, err)
+}
+
+func (s *Session) requestID(ctx context.Context) error {
+	return s.inTurn(ctx, wire.ActionNewUtilizationID, func() error {
+		id, err := s.asker.NewUtilizationID(ctx)
+		if err == nil {
+			s.saveID(id)
+		}
+		return err
+	})
+}
+
+func (s *Session) requestStream(ctx context.Context, width, height int) (g Grant, err error) {
+	err = s.inTurn(ctx, wire.ActionStartStream, func() error {
+		// From here on the answer may get lost, but not the stream it started.
+		s.mayBeActive, s.asked = true, true
+		g, err = s.asker.StartStream(ctx, s.id, width, height)
+		g.Utilization = s.id
+		return err
+	})
+	return g, err
 }
 
 // handleStartError does what the protocol's table wants after an answer to start_stream that
@@ -175,7 +224,7 @@ func (s *Session) handleStartError(ctx context.Context, err error) error {
 			return fmt.Errorf("%w: %w", ErrElsewhere, err)
 		}
 		s.mayBeActive = true
-		s.activeElsewhere = s.stopStream(ctx) == nil
+		s.activeElsewhere = s.stopStreamInTurn(ctx) == nil
 	default:
 		request := wire.Request{Action: refusal.Action, Utilization: s.id}
 		s.log.Debug("gateway: refused", "code", refusal.Code, "request", request)
@@ -184,9 +233,9 @@ func (s *Session) handleStartError(ctx context.Context, err error) error {
 }
 
 // giveStreamUp tells the gateway that a granted stream is over and returns why. What it
-// answers changes nothing: the next start_stream finds out.
+// answers changes nothing: the next start_stream finds out. If ctx ends, that is left to Run.
 func (s *Session) giveStreamUp(ctx context.Context, why error) error {
-	if err := s.stopStream(ctx); err != nil && ctx.Err() == nil {
+	if err := s.stopStreamInTurn(ctx); err != nil && ctx.Err() == nil {
 		s.log.Warn("gateway: stop_stream", "error", err)
 	}
 	var refusal *wire.Refusal
@@ -196,9 +245,18 @@ func (s *Session) giveStreamUp(ctx context.Context, why error) error {
 	return why
 }
 
-// stopStream sends stop_stream. 4092 is as good as a yes, since nothing runs; so is 4012, for
-// an id that the gateway does not know has no stream.
+func (s *Session) stopStreamInTurn(ctx context.Context) error {
+	return s.inTurn(ctx, wire.ActionStopStream, func() error { return s.askStop(ctx) })
+}
+
+// stopStream sends stop_stream, out of turn, at the end.
 func (s *Session) stopStream(ctx context.Context) error {
+	return s.ask(wire.ActionStopStream, func() error { return s.askStop(ctx) })
+}
+
+// askStop sends stop_stream. 4092 is as good as a yes, since nothing runs; so is 4012, for
+// an id that the gateway does not know has no stream.
+func (s *Session) askStop(ctx context.Context) error {
 	err := s.asker.StopStream(ctx, s.id)
 	var refusal *wire.Refusal
 	if errors.As(err, &refusal) &&
@@ -209,6 +267,43 @@ func (s *Session) stopStream(ctx context.Context) error {
 		s.mayBeActive = false
 	}
 	return err
+}
+
+// awaitDue waits until the next step is due. News (Wake) may make that sooner; so does a doubt
+// where doubtDue says when one counts, nil: never. The result says whether a doubt ended the wait.
+func (s *Session) awaitDue(ctx context.Context, doubtDue *time.Time) (doubted bool) {
+	for {
+		now := s.clock.Now()
+		due := s.pace.due
+		var doubt chan struct{} // nil: none comes
+		switch {
+		case doubted:
+			due = earlier(due, later(s.pace.soonest, *doubtDue))
+		case doubtDue != nil:
+			doubt = s.doubt
+		}
+		if !now.Before(due) || ctx.Err() != nil {
+			return doubted
+		}
+		fired, stop := s.clock.After(due.Sub(now))
+		select {
+		case <-ctx.Done():
+		case <-fired:
+		case <-doubt:
+			doubted = true
+		case <-s.wake:
+			s.pace.takeNews(s.clock.Now())
+		}
+		stop()
+	}
+}
+
+// dropDoubt takes a doubt that would be old by the time it could count.
+func (s *Session) dropDoubt() {
+	select {
+	case <-s.doubt:
+	default:
+	}
 }
 
 // loadID takes the id of the time before a power cut: only its owner can stop the stream that

@@ -3,6 +3,7 @@
 package gateway
 
 import (
+	"errors"
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
@@ -36,7 +37,8 @@ func (s *Session) State() State {
 }
 
 // Wake resets the backoff and cuts a pause short: call it when the link comes up, when an
-// address changes, or when the clock is set for the first time. It never blocks.
+// address changes, or when the clock is set for the first time. Of more than a few within minutes
+// some are ignored (newsBudget). It never blocks.
 func (s *Session) Wake() {
 	select {
 	case s.wake <- struct{}{}:
@@ -62,14 +64,26 @@ func (s *Session) setPhase(p Phase) {
 	}
 }
 
-// noteTrouble logs err if it says something new: an outage is logged once, when it begins.
+// startTrouble is how long what belongs to a healthy start lasts at most: DHCP has not answered
+// yet, or the server has not made a frame yet.
+const startTrouble = 10 * time.Second
+
+// noteTrouble logs err if it says something new: an outage is logged once, when it begins. What
+// belongs to a healthy start is logged only if it does not pass.
 func (s *Session) noteTrouble(err error) {
 	words := Explain(err)
-	s.mu.Lock()
-	news := s.state.Problem != words
-	s.state.Problem = words
-	s.mu.Unlock()
-	if news {
+	now := s.clock.Now()
+	s.setProblem(words)
+	if s.trouble.since.IsZero() {
+		s.trouble.since = now
+	}
+	belongsToStart := neverSent(err) || errors.Is(err, ErrUncaptured)
+	switch {
+	case s.trouble.logged == words:
+	case belongsToStart && now.Sub(s.trouble.since) < startTrouble:
+		s.log.Debug("gateway: not yet", "problem", words, "error", err)
+	default:
+		s.trouble.logged = words
 		s.log.Warn("gateway: trouble", "problem", words, "error", err)
 	}
 }
@@ -77,13 +91,23 @@ func (s *Session) noteTrouble(err error) {
 // noteCaptured ends the trouble, and logs that once.
 func (s *Session) noteCaptured() {
 	s.setPhase(PhaseStreaming)
-	s.backoff = backoff{}
 	s.activeElsewhere = false
-	s.mu.Lock()
-	problem := s.state.Problem
-	s.state.Problem = ""
-	s.mu.Unlock()
-	if problem != "" {
-		s.log.Info("gateway: trouble is over", "was", problem)
+	s.setProblem("")
+	was := s.trouble.logged
+	s.trouble = trouble{}
+	if was != "" {
+		s.log.Info("gateway: trouble is over", "was", was)
 	}
+}
+
+// trouble is an outage, as the log has it. The zero trouble is none.
+type trouble struct {
+	since  time.Time
+	logged string // the words that the log has; "": none
+}
+
+func (s *Session) setProblem(words string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state.Problem = words
 }

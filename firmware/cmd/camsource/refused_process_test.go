@@ -47,7 +47,7 @@ func TestProcessWithAGatewayThatDoesNotGrantSaysOneLineAndGoesOn(t *testing.T) {
 	}
 	all = append(all, bad{"HTML", badGateway(t, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "<!DOCTYPE html>\n<html>Welcome</html>")
-	}), `"` + gateway.ErrBadAnswer.Error() + `"`})
+	}), `"` + gateway.ErrPage.Error() + `"`})
 	elsewhere := http.RedirectHandler("https://other.example/", http.StatusFound)
 	all = append(all, bad{"elsewhere", badGateway(t, elsewhere.ServeHTTP), `"` + gateway.ErrRedirect.Error() + `"`})
 	silent, closed := listenTCP(t), listenTCP(t)

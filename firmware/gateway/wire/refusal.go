@@ -5,6 +5,7 @@ package wire
 import (
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 )
 
@@ -52,6 +53,18 @@ func (r *Refusal) Error() string {
 	return s
 }
 
+// IsPassing says that the refusal is about the moment and not about the request: an HTTP server is
+// busy (429) or lost patience (408, 425). The protocol's own 4081 is none of them.
+func (r *Refusal) IsPassing() bool {
+	switch r.Code / 10 {
+	case http.StatusRequestTimeout:
+		return r.Code != CodeNotReceived
+	case http.StatusTooEarly, http.StatusTooManyRequests:
+		return true
+	}
+	return false
+}
+
 // Codes lists every code of the protocol, in order. A source understands all of them.
 func Codes() []int { return slices.Sorted(maps.Keys(explained)) }
 
@@ -60,6 +73,9 @@ func Codes() []int { return slices.Sorted(maps.Keys(explained)) }
 func ExplainCode(code int) string {
 	if words, known := explained[code]; known {
 		return words
+	}
+	if code/10 == http.StatusTooManyRequests {
+		return "the gateway has too many requests and makes us wait (HTTP 429)"
 	}
 	switch code / 1000 {
 	case 4:

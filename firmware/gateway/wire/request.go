@@ -39,9 +39,10 @@ func (r Request) String() string {
 
 // The names of what a source offers beyond RTP and RTCP.
 const (
-	OfferRTX         = "rtx"    // resends by RFC 4588, payload type 97
-	OfferTransport   = "twcc"   // transport-wide numbers, for feedback on each packet's arrival
-	OfferCaptureTime = "ntp-64" // RFC 6051
+	OfferRTX         = "rtx"      // resends by RFC 4588, payload type 97
+	OfferTransport   = "twcc"     // transport-wide numbers, for feedback on each packet's arrival
+	OfferCaptureTime = "ntp-64"   // RFC 6051
+	OfferMux         = "rtcp-mux" // RTP and RTCP on one port (RFC 5761), if rtp_port equals rtcp_port
 )
 
 // DefaultKeepAlive is how often a source asks whether it may go on, where an answer has no
