@@ -15,7 +15,7 @@ type Counters struct {
 	Damaged   uint64 `json:"damaged"`   // the driver's error flag
 	Short     uint64 `json:"short"`     // fewer bytes than the layout needs
 	Empty     uint64 `json:"empty"`     // no bytes at all
-	Truncated uint64 `json:"truncated"` // a JPEG without start or end marker
+	Truncated uint64 `json:"truncated"` // no JPEG, or one that ends in its header
 	Resized   uint64 `json:"resized"`   // a JPEG of another size than the layout's
 	Missing   uint64 `json:"missing"`   // never seen: gaps in the sequence numbers
 	Future    uint64 `json:"future"`    // delivered, its time stamp reduced to now

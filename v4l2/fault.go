@@ -3,16 +3,15 @@
 package v4l2
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 )
 
-// maxJPEGTail is how many bytes before the end of a buffer the end marker may be: some cameras
-// add a few bytes of their own behind it.
-const maxJPEGTail = 512
-
-// judgeBuffer returns why f cannot be used, or delivered if it can.
+// judgeBuffer returns why f cannot be used, or delivered if it can. Of a JPEG it reads the header
+// only. Whether the rest is whole shows when it is decoded, and not at its end: cameras leave the
+// end marker out, pad behind it, or leave there what the buffer held before.
 func judgeBuffer(l pixfmt.Layout, f *Filled) cause {
 	switch {
 	case f.Damaged:
@@ -20,61 +19,80 @@ func judgeBuffer(l pixfmt.Layout, f *Filled) cause {
 	case len(f.Bytes) == 0:
 		return empty
 	case l.Format.Compressed():
-		if !isWholeJPEG(f.Bytes) {
-			return truncated
-		}
-		if width, height, ok := readJPEGSize(f.Bytes); ok && (width != l.Width || height != l.Height) {
-			return resized
-		}
-	case len(f.Bytes) < l.Size:
+		return judgeJPEG(l, f.Bytes)
+	case len(f.Bytes) < l.RequiredBytes():
 		return short
 	}
 	return delivered
 }
 
-// isWholeJPEG looks for the start marker SOI and the end marker EOI (ITU-T T.81 annex B.1.1.3).
-// A camera that loses USB packets delivers half a JPEG as a good buffer; a decoder fills the
-// rest with grey. Within the coded data FF is always followed by 00 or a restart marker, so
-// FF D9 near the end can only be EOI.
-func isWholeJPEG(b []byte) bool {
+// maxJPEGSurplus is how many pixels a JPEG may be wider and higher than was agreed: an encoder that
+// does not know the size of the picture rounds it up to whole blocks. The decoder cuts them off.
+const maxJPEGSurplus = 15
+
+func judgeJPEG(l pixfmt.Layout, b []byte) cause {
 	if len(b) < 4 || b[0] != 0xff || b[1] != 0xd8 {
-		return false
+		return truncated
 	}
-	end := len(b)
-	for end > 0 && b[end-1] == 0 { // padding
-		end--
+	h := readJPEGHeader(b)
+	isWithin := func(side, agreed int) bool { return side >= agreed && side <= agreed+maxJPEGSurplus }
+	switch {
+	case h.cut:
+		return truncated
+	case h.width == 0 || h.height == 0: // for the decoder to judge
+		return delivered
+	case !isWithin(h.width, l.Width):
+		return resized
+	case isWithin(h.height, l.Height):
+		return delivered
+	case isWithin(h.height, (l.Height+1)/2) && bytes.Contains(b[h.scan:], []byte{0xff, 0xd8, 0xff}):
+		return delivered // two fields
 	}
-	for i := end - 2; i >= max(2, end-maxJPEGTail); i-- {
-		if b[i] == 0xff && b[i+1] == 0xd9 {
-			return true
-		}
-	}
-	return false
+	return resized
 }
 
-// maxJPEGSegments is how many segments are read before the frame header at most: a camera writes
-// about six.
+// A jpegHeader is what stands before the coded data of a JPEG. Width and height are 0 if there is no
+// frame header where one should be.
+type jpegHeader struct {
+	width, height int
+	scan          int  // where the coded data begins
+	cut           bool // the buffer ends before it
+}
+
+// maxJPEGSegments is how many segments are read before the scan at most: a camera writes about
+// six.
 const maxJPEGSegments = 64
 
-// readJPEGSize reads the size from the frame header SOF (ITU-T T.81 annex B.2.2: marker, length 2,
+// readJPEGHeader reads the size from the frame header SOF (ITU-T T.81 annex B.2.2: marker, length 2,
 // precision 1, height 2, width 2). A camera that fell back to another size reports it nowhere
-// else. ok is false if there is no header where one should be: the decoder judges that.
-func readJPEGSize(b []byte) (width, height int, ok bool) {
+// else.
+func readJPEGHeader(b []byte) (h jpegHeader) {
 	at := 2
 	for range maxJPEGSegments {
-		if at+9 > len(b) || b[at] != 0xff {
-			return 0, 0, false
-		}
-		switch m := b[at+1]; {
-		case m == 0xff: // fill byte
+		switch {
+		case at+4 > len(b):
+			h.cut = true
+			return h
+		case b[at] != 0xff: // bytes too many: the decoder knows how many are
+			return jpegHeader{}
+		case b[at+1] == 0xff: // fill byte
 			at++
 			continue
-		case m >= 0xc0 && m <= 0xcf && m != 0xc4 && m != 0xc8 && m != 0xcc: // not DHT, JPG, DAC
-			return int(binary.BigEndian.Uint16(b[at+7:])), int(binary.BigEndian.Uint16(b[at+5:])), true
-		case m == 0xda: // the scan: too late
-			return 0, 0, false
 		}
-		at += 2 + int(binary.BigEndian.Uint16(b[at+2:]))
+		marker, end := b[at+1], at+2+int(binary.BigEndian.Uint16(b[at+2:]))
+		if end > len(b) {
+			h.cut = true
+			return h
+		}
+		switch {
+		case marker == 0xda:
+			h.scan = end
+			return h
+		case marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc && at+9 <= len(b):
+			h.height = int(binary.BigEndian.Uint16(b[at+5:]))
+			h.width = int(binary.BigEndian.Uint16(b[at+7:]))
+		}
+		at = end
 	}
-	return 0, 0, false
+	return jpegHeader{}
 }

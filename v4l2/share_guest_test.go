@@ -59,7 +59,6 @@ func TestShareTheSecondCameraStepsDownWhenTheBusIsFull(t *testing.T) {
 func TestShareFaultsOfAnIsochronousCameraAreCountedByCause(t *testing.T) {
 	awaitCamera(t)
 	for fault, count := range map[string]func(Counters) uint64{
-		"half":     func(c Counters) uint64 { return c.Truncated },
 		"empty":    func(c Counters) uint64 { return c.Missing + c.Empty },
 		"errorbit": func(c Counters) uint64 { return c.Missing },
 		"resize":   func(c Counters) uint64 { return c.Resized },

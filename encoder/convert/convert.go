@@ -6,7 +6,7 @@
 // formats.
 //
 // Sources: V4L2 documentation, "Image Formats"; ITU-T T.81 (JPEG); libyuv's
-// convert.h and turbojpeg.h.
+// convert.h and libjpeg's libjpeg.txt, "Raw (downsampled) image data".
 package convert
 
 /*
@@ -27,9 +27,9 @@ import (
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 )
 
-// ErrBadJPEG is returned by Convert if the buffer does not hold a whole JPEG of the layout's size:
-// the bus lost some of it, or the camera sends something else. The picture's content is then
-// undefined; the next buffer may be good.
+// ErrBadJPEG is returned by Convert if the buffer does not hold a whole JPEG of the layout's size,
+// or two of half its height (fields): the bus lost some of it, or the camera sends something else.
+// The picture's content is then undefined; the next buffer may be good.
 var ErrBadJPEG = errors.New("bad JPEG")
 
 // ErrClosed is returned by a Converter after Close.
@@ -82,8 +82,8 @@ func (c *Converter) Convert(dst *image.YCbCr, buf []byte) error {
 	if jpeg && len(buf) == 0 {
 		return fmt.Errorf("convert %v: buffer is empty: %w", c.layout, ErrBadJPEG)
 	}
-	if !jpeg && len(buf) < c.layout.Size {
-		return fmt.Errorf("convert %v: buffer of %d bytes, a picture is %d", c.layout, len(buf), c.layout.Size)
+	if least := c.layout.RequiredBytes(); !jpeg && len(buf) < least {
+		return fmt.Errorf("convert %v: buffer of %d bytes, a picture is %d", c.layout, len(buf), least)
 	}
 	if C.i420_convert(c.c, (*C.uint8_t)(&dst.Y[0]), (*C.uint8_t)(&dst.Cb[0]), (*C.uint8_t)(&dst.Cr[0]),
 		C.int(dst.YStride), C.int(dst.CStride), (*C.uint8_t)(&buf[0]), C.size_t(len(buf))) != 0 {

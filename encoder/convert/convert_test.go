@@ -18,7 +18,7 @@ func TestUncompressedFormatsMatchAPlainLoop(t *testing.T) {
 			{640, 480, 0}, {34, 18, 0}, {34, 18, 96}, {2, 2, 0}, {2, 2, 64}, {1280, 720, 2688},
 		} {
 			l := newLayout(t, format, size[0], size[1], size[2])
-			buf := fillNoise(guardedBytes(t, l.Size))
+			buf := fillNoise(guardedBytes(t, l.RequiredBytes())) // no padding behind the last row
 			got, want := newPicture(l.Width, l.Height), newPicture(l.Width, l.Height)
 			if err := openConverter(t, l).Convert(got, buf); err != nil {
 				t.Errorf("%v: %v", l, err)
@@ -95,7 +95,7 @@ func TestShortBuffersAndWrongPicturesAreRefused(t *testing.T) {
 	for _, format := range []pixfmt.FourCC{pixfmt.YUYV, pixfmt.UYVY, pixfmt.NV12, pixfmt.YU12} {
 		l := newLayout(t, format, 34, 18, 0)
 		c := openConverter(t, l)
-		for _, n := range []int{0, 1, l.Size - 1} {
+		for _, n := range []int{0, 1, l.RequiredBytes() - 1} {
 			if err := c.Convert(newPicture(34, 18), make([]byte, n)); err == nil || errors.Is(err, ErrBadJPEG) {
 				t.Errorf("%v: buffer of %d bytes: %v", l, n, err)
 			}
@@ -145,8 +145,8 @@ func FuzzYUYVOfAnySizeIsConvertedOrRefused(f *testing.F) {
 		copy(room, buf)
 		got, want := guardedPicture(t, l.Width, l.Height), newPicture(l.Width, l.Height)
 		err = openConverter(t, l).Convert(got, room)
-		if (err == nil) != (len(buf) >= l.Size) {
-			t.Fatalf("%v: buffer of %d bytes, a picture is %d: %v", l, len(buf), l.Size, err)
+		if (err == nil) != (len(buf) >= l.RequiredBytes()) {
+			t.Fatalf("%v: buffer of %d bytes, a picture is %d: %v", l, len(buf), l.RequiredBytes(), err)
 		}
 		if err != nil {
 			return
@@ -164,5 +164,5 @@ func ExampleErrBadJPEG() {
 	defer c.Close()
 	err := c.Convert(newPicture(640, 480), []byte("\xff\xd8 cut on the bus"))
 	fmt.Println(errors.Is(err, ErrBadJPEG), err)
-	// Output: true convert MJPG 640x480 of 17 bytes: bad JPEG: no end marker, truncated
+	// Output: true convert MJPG 640x480 of 17 bytes: bad JPEG: ends too early
 }

@@ -5,11 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Planes of a picture of the converter's size.
-typedef struct {
-	uint8_t *y, *u, *v;
-	int y_stride, uv_stride;
-} i420_picture;
+#include "jpeg.h"
 
 enum source_format { FROM_YUYV, FROM_UYVY, FROM_NV12, FROM_YU12, FROM_MJPG };
 
@@ -18,9 +14,8 @@ typedef struct {
 	int width, height; // pixels, both even
 	int stride;        // bytes of the first plane's row
 	size_t offsets[2]; // of the second and third plane, NV12 and YU12 only
-	void *jpeg;       // libturbojpeg's handle, MJPG only
-	uint8_t *chroma;  // 2 * width * height bytes: chroma that is not 4:2:0 yet, MJPG only
-	char detail[200]; // why the last call failed
+	jpeg_decoder *jpeg; // MJPG only
+	char detail[JPEG_DETAIL_SIZE]; // why the last call failed
 } converter;
 
 // i420_open takes c with format, sizes and offsets set and the rest zero. It returns 0, or -1 with

@@ -115,6 +115,21 @@ func (l Layout) rowBytes() int {
 	return l.Width
 }
 
+// RequiredBytes is how many bytes of a buffer hold a picture. Its last row needs no padding: some
+// drivers count it, some do not. A compressed picture has no minimum.
+func (l Layout) RequiredBytes() int {
+	p, n := l.Planes()
+	if n == 0 {
+		return 0
+	}
+	last := p[n-1]
+	row := l.rowBytes()
+	if l.Format == YU12 {
+		row = l.Width / 2
+	}
+	return last.Offset + last.Stride*(last.Rows-1) + row
+}
+
 // requiredSize is the offset at which the last plane ends, its last row padded like the others.
 func (l Layout) requiredSize() int {
 	p, n := l.Planes()

@@ -50,18 +50,18 @@ func TestNewLaysPlanesOut(t *testing.T) {
 		name                  string
 		format                FourCC
 		width, height, stride int
-		size                  int
+		size, required        int
 		planes                []Plane
 	}{
-		{"packed 4:2:2 takes two bytes a pixel", YUYV, 640, 480, 0, 614400, []Plane{{0, 1280, 480}}},
-		{"padding counts in every row, the last too", UYVY, 640, 480, 1344, 645120, []Plane{{0, 1344, 480}}},
-		{"NV12 has half as many rows of pairs", NV12, 640, 360, 0, 345600,
+		{"packed 4:2:2 takes two bytes a pixel", YUYV, 640, 480, 0, 614400, 614400, []Plane{{0, 1280, 480}}},
+		{"padding counts in every row, the last too", UYVY, 640, 480, 1344, 645120, 645056, []Plane{{0, 1344, 480}}},
+		{"NV12 has half as many rows of pairs", NV12, 640, 360, 0, 345600, 345600,
 			[]Plane{{0, 640, 360}, {230400, 640, 180}}},
-		{"YU12's chroma rows are half a stride", YU12, 320, 240, 0, 115200,
+		{"YU12's chroma rows are half a stride", YU12, 320, 240, 0, 115200, 115200,
 			[]Plane{{0, 320, 240}, {76800, 160, 120}, {96000, 160, 120}}},
-		{"YU12 with padding", YU12, 320, 240, 384, 138240,
+		{"YU12 with padding", YU12, 320, 240, 384, 138240, 138208,
 			[]Plane{{0, 384, 240}, {92160, 192, 120}, {115200, 192, 120}}},
-		{"a JPEG has a bound and no planes", MJPG, 1280, 720, 0, 1843200, []Plane{}},
+		{"a JPEG has a bound and no planes", MJPG, 1280, 720, 0, 1843200, 0, []Plane{}},
 	}
 	for _, c := range cases {
 		l, err := New(c.format, c.width, c.height, c.stride)
@@ -71,6 +71,9 @@ func TestNewLaysPlanesOut(t *testing.T) {
 		}
 		if l.Size != c.size {
 			t.Errorf("%s: Size = %d, want %d", c.name, l.Size, c.size)
+		}
+		if got := l.RequiredBytes(); got != c.required {
+			t.Errorf("%s: RequiredBytes() = %d, want %d", c.name, got, c.required)
 		}
 		p, n := l.Planes()
 		if diff := cmp.Diff(c.planes, p[:n]); diff != "" {
