@@ -7,7 +7,7 @@ package losslab
 
 import (
 	"bytes"
-	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,6 +15,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/krazycam/krazycam/farend/ivf"
 	"github.com/krazycam/krazycam/firmware/rtpvp8"
 )
 
@@ -29,7 +30,7 @@ type sentPicture struct {
 
 // assembleFrames makes frames of the packets that left the sender. The Assembler ignores resends
 // of the same number, since they are late.
-func assembleFrames(sent []mediaPacket) (pictures []sentPicture, ivf []byte) {
+func assembleFrames(sent []mediaPacket) (pictures []sentPicture, frames [][]byte) {
 	first := map[uint32]time.Duration{}
 	var packets []mediaPacket
 	for _, m := range sent {
@@ -41,31 +42,30 @@ func assembleFrames(sent []mediaPacket) (pictures []sentPicture, ivf []byte) {
 		}
 		packets = append(packets, m)
 	}
-	var out bytes.Buffer
-	out.Write(makeIVFHeader())
 	a := rtpvp8.NewAssembler(32, func(f rtpvp8.Frame) {
 		pictures = append(pictures, sentPicture{at: first[f.Timestamp], bytes: len(f.Bytes), key: f.Key})
-		h := binary.LittleEndian.AppendUint32(nil, uint32(len(f.Bytes)))
-		h = binary.LittleEndian.AppendUint64(h, uint64(len(pictures)-1))
-		out.Write(h)
-		out.Write(f.Bytes)
+		frames = append(frames, bytes.Clone(f.Bytes))
 	})
 	for _, m := range packets {
 		// The Assembler counts what is no VP8; nobody needs the error.
 		_ = a.Push(m.header.SequenceNumber, m.header.Timestamp, m.header.Marker, m.payload)
 	}
 	a.Flush()
-	return pictures, out.Bytes()
+	return pictures, frames
 }
 
-// makeIVFHeader has the clip's size; a decoder takes that of the frames.
-func makeIVFHeader() []byte {
-	h := append([]byte("DKIF\x00\x00\x20\x00VP80"), make([]byte, 20)...)
-	binary.LittleEndian.PutUint16(h[12:], width)
-	binary.LittleEndian.PutUint16(h[14:], height)
-	binary.LittleEndian.PutUint32(h[16:], fps)
-	binary.LittleEndian.PutUint32(h[20:], 1)
-	return h
+// writeFrames makes a file of the clip's size and rate; a decoder takes the size of the frames.
+func writeFrames(path string, frames [][]byte) error {
+	w, err := ivf.Create(path, width, height, ivf.Timebase{Num: 1, Den: fps})
+	if err != nil {
+		return err
+	}
+	for i, f := range frames {
+		if err := w.WriteFrame(f, uint64(i)); err != nil {
+			return errors.Join(err, w.Close())
+		}
+	}
+	return w.Close()
 }
 
 // rawPictureElements decode VP8 to pictures of the clip's form.
@@ -75,13 +75,13 @@ var rawPictureElements = []string{"vp8dec", "!", "videoconvert", "!", "videoscal
 // identifyPictures decodes what was sent with the receiver's own decoder and gives each picture
 // its number. It is an error if a stream without loss does not decode.
 func identifyPictures(dir string, sent []mediaPacket) ([]sentPicture, error) {
-	pictures, ivf := assembleFrames(sent)
+	pictures, frames := assembleFrames(sent)
 	if len(pictures) == 0 {
 		return nil, fmt.Errorf("reference: no frame in %d packets sent", len(sent))
 	}
 	path := filepath.Join(dir, "sent.ivf")
-	if err := os.WriteFile(path, ivf, 0o600); err != nil {
-		return nil, err
+	if err := writeFrames(path, frames); err != nil {
+		return nil, fmt.Errorf("reference: %w", err)
 	}
 	defer os.Remove(path)
 	args := slices.Concat([]string{"-q", "filesrc", "location=" + path, "!", "ivfparse", "!"}, rawPictureElements,

@@ -4,10 +4,8 @@ package receiver
 
 import (
 	"encoding/binary"
-	"fmt"
 	"net"
 	"net/netip"
-	"path/filepath"
 	"time"
 
 	"github.com/pion/rtcp"
@@ -205,16 +203,6 @@ func (r *Receiver) takeFrame(s *sender, f rtpvp8.Frame) {
 	if err := r.recordFrame(s, f); err != nil {
 		r.stopRecording(err)
 	}
-}
-
-func (r *Receiver) recordFrame(s *sender, f rtpvp8.Frame) (err error) {
-	if s.record == nil { // f is a key frame: all before it are damaged
-		name := fmt.Sprintf("%s-%08x.ivf", r.config.Now().UTC().Format("20060102-150405.000"), s.ssrc)
-		if s.record, err = createIVF(filepath.Join(r.config.IVFDir, name), f.Width, f.Height); err != nil {
-			return err
-		}
-	}
-	return s.record.writeFrame(f.Bytes, f.Timestamp)
 }
 
 // takeRTCP takes one datagram, usually a compound packet; b is the caller's.

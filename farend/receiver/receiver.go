@@ -265,14 +265,9 @@ func (r *Receiver) dropSender() {
 	r.sender.assembler.Flush()
 	r.sender.addStats(&r.stats)
 	if r.sender.record != nil {
-		if err := r.sender.record.closeFile(); err != nil {
+		if err := r.sender.record.Close(); err != nil {
 			r.stopRecording(err)
 		}
 	}
 	r.sender = nil
-}
-
-func (r *Receiver) stopRecording(err error) {
-	r.recordError = err
-	r.config.Log.Error("receiver: the stream is not recorded any more", "error", err)
 }

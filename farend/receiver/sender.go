@@ -24,7 +24,7 @@ type sender struct {
 	sequence    sequence
 	assembler   *rtpvp8.Assembler
 	delay       delayEstimate
-	record      *ivf
+	record      *record
 	gaps        gapList
 	arrivals    arrivals
 

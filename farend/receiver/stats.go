@@ -87,7 +87,7 @@ func (r *Receiver) Stats() Stats {
 		s.addStats(&t)
 		t.Source = r.latch.from
 		if s.record != nil {
-			t.Record = s.record.file.Name()
+			t.Record = s.record.Name()
 		}
 	}
 	if r.recordError != nil {
