@@ -20,6 +20,7 @@ import (
 type receiveOptions struct {
 	listen, state, ivf string
 	key, keyFile       string
+	seedOut            string
 	cert, tlsKey       string
 	names              []string
 	tls, json, srtp    bool
@@ -48,6 +49,8 @@ stands on a command line.`,
 	f.StringVar(&o.listen, "listen", ":8080", "address of the gateway; its host is also the receiver's")
 	f.StringVar(&o.key, "key", "", "API key (default: one that is made once, kept in the state directory and printed)")
 	f.StringVar(&o.keyFile, "key-file", "", "`file` that holds the API key; others must not be able to read it")
+	f.StringVar(&o.seedOut, "seed-out", "",
+		"write the krazycam.json of a board to this `file`, for its owner alone: the key is in it")
 	f.StringVar(&o.state, "state", "",
 		"state directory (default: krazycam/receive in the user's configuration directory)")
 	f.StringVar(&o.ivf, "ivf", "ivf", `directory for recordings, relative to the state directory; "" records nothing`)
@@ -105,6 +108,7 @@ type station struct {
 	listener net.Listener
 	url      string // by which a board reaches us
 	seed     string // what goes into a board's krazycam.json
+	vmSeed   string // the same for a board that reaches this machine by QEMU's own network
 	newKey   bool   // the key is ours, so printing it is how the owner learns it
 }
 

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -25,8 +27,20 @@ func seed(url, key, ca string) string {
 	if strings.HasPrefix(url, "http:") {
 		g["allow-http"] = true
 	}
-	b, _ := json.Marshal(map[string]any{"gateway": g}) // strings and a bool only
+	if isLoopback(url) { // a camsource on this machine refuses to send to itself unless it may
+		g["allow-loopback"] = true
+	}
+	b, _ := json.Marshal(map[string]any{"gateway": g}) // strings and bools only
 	return string(b)
+}
+
+func isLoopback(gatewayURL string) bool {
+	u, err := url.Parse(gatewayURL)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	return u.Hostname() == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
 // A second is what one line shows. Rates are of the last second, counts since the
@@ -89,13 +103,31 @@ func (p *printer) ready(s *station, o receiveOptions) {
 	if o.tls {
 		fmt.Fprintf(w, "certificate: %s\n", gateway.CertificatePath(o.state))
 	}
-	if s.newKey { // a key the owner gave is not for the screen
-		fmt.Fprintf(w, "key: %s\nkrazycam.json for a board: %s\n", o.key, s.seed)
-	}
+	p.seeds(s, o)
 	if o.ivf != "" {
 		fmt.Fprintf(w, "recordings: %s\n", o.ivf)
 	}
 	p.at = time.Now()
+}
+
+// seeds prints what a board must be told. A key that came in a file is not for the screen; one on
+// the command line is on it already.
+func (p *printer) seeds(s *station, o receiveOptions) {
+	w := p.cmd.ErrOrStderr()
+	if s.newKey {
+		fmt.Fprintf(w, "key: %s\n", o.key)
+	}
+	switch {
+	case o.seedOut != "":
+		fmt.Fprintf(w, "krazycam.json for a board: in %s\n", o.seedOut)
+	case o.keyFile != "":
+		fmt.Fprintln(w, "krazycam.json for a board: --seed-out FILE writes it")
+	case isLoopback(s.url):
+		fmt.Fprintf(w, "krazycam.json for camsource on this machine: %s\n", s.seed)
+		fmt.Fprintf(w, "krazycam.json for a board in camctl vm: %s\n", s.vmSeed)
+	default:
+		fmt.Fprintf(w, "krazycam.json for a board: %s\n", s.seed)
+	}
 }
 
 func (p *printer) line(s receiver.Stats, g gateway.State) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/krazycam/krazycam/farend/gateway"
 	"github.com/krazycam/krazycam/farend/receiver"
+	"github.com/krazycam/krazycam/firmware/atomicfile"
 	"github.com/krazycam/krazycam/firmware/openfile"
 )
 
@@ -85,8 +86,18 @@ func (s *station) secure(o *receiveOptions, host string) error {
 	_, port, _ := net.SplitHostPort(s.listener.Addr().String())
 	s.url = scheme + "://" + net.JoinHostPort(reachable[0], port) + "/"
 	s.seed = seed(s.url, o.key, ca)
+	s.vmSeed = seed(scheme+"://"+net.JoinHostPort(vmHost, port)+"/", o.key, ca)
+	if o.seedOut == "" {
+		return nil
+	}
+	if err := atomicfile.Replace(o.seedOut, 0o600, atomicfile.Bytes([]byte(s.seed+"\n"))); err != nil {
+		return fmt.Errorf("--seed-out: %w", err)
+	}
 	return nil
 }
+
+// vmHost is this machine as a board in camctl vm sees it.
+const vmHost = "10.0.2.2"
 
 func (o *receiveOptions) certificate(hosts []string) (tls.Certificate, error) {
 	if o.cert != "" {
@@ -96,8 +107,7 @@ func (o *receiveOptions) certificate(hosts []string) (tls.Certificate, error) {
 		}
 		return pair, nil
 	}
-	// 10.0.2.2 is this machine as a board in camctl vm sees it.
-	hosts = append(hosts, "localhost", "127.0.0.1", "::1", "10.0.2.2")
+	hosts = append(hosts, "localhost", "127.0.0.1", "::1", vmHost)
 	if name, err := os.Hostname(); err == nil {
 		hosts = append(hosts, name, name+".local")
 	}

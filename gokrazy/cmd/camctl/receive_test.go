@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -133,6 +134,7 @@ func TestReceiveGrantsCountsRecordsAndSumsUp(t *testing.T) {
 		if err != nil || g.Host != "127.0.0.1" {
 			t.Fatalf("StartStream = %+v, %v", g, err)
 		}
+		time.Sleep(1200 * time.Millisecond) // idle: not of the stream's time
 		sent := time.Now()
 		sendKeyFrames(t, r.rtp, g.SSRC, 10)
 		var row second
@@ -167,11 +169,17 @@ func TestReceiveGrantsCountsRecordsAndSumsUp(t *testing.T) {
 		if !row.Summary || row.Frames != 10 {
 			t.Errorf("summary = %+v, want 10 frames", row)
 		}
+		if row.FPS != 10 { // ten at once, over the least time of a summary, and none of the idle time
+			t.Errorf("summary = %+v, want 10 frames a second", row)
+		}
+		if at, err := time.Parse(time.RFC3339, row.Time); err != nil || time.Since(at).Abs() > time.Hour {
+			t.Errorf("time %q, %v", row.Time, err)
+		}
 		records, err := filepath.Glob(filepath.Join(state, "ivf", "*.ivf"))
 		if err != nil || len(records) != 1 {
 			t.Fatalf("records %v, %v", records, err)
 		}
-		if info, err := os.Stat(records[0]); err != nil || info.Size() != 32+10*(12+13) {
+		if info, err := os.Stat(records[0]); err != nil || info.Size() != 32+10*(12+13) || info.Mode().Perm() != 0o600 {
 			t.Errorf("record of %d bytes, %v, want ten frames of 13", info.Size(), err)
 		}
 	}
@@ -213,6 +221,71 @@ func TestReceiveRefusesWrongArguments(t *testing.T) {
 			t.Errorf("receive %q = nil, want an error", args)
 		}
 	}
+}
+
+func TestReceiveTellsWhatABoardMustBeTold(t *testing.T) {
+	seed := filepath.Join(t.TempDir(), "krazycam.json")
+	for _, c := range []struct {
+		name   string
+		args   []string
+		listen string
+		want   string
+		not    string
+	}{
+		{"a key of its own", nil, "127.0.0.1:0", `"allow-loopback":true`, ""},
+		{"a key on the command line", []string{"--key", "mine"}, "127.0.0.1:0", `"key":"mine"`, "\nkey: "},
+		{"for a board in a machine on this one", []string{"--key", "mine"}, "127.0.0.1:0",
+			`camctl vm: {"gateway":{"allow-http":true,"key":"mine","url":"http://10.0.2.2:`, ""},
+		{"a key in a file", []string{"--key-file", writeKeyFile(t, "secret\n", 0o600)}, "127.0.0.1:0",
+			"--seed-out FILE", "secret"},
+		{"a file for the seed", []string{"--key", "mine", "--seed-out", seed}, "127.0.0.1:0", "in " + seed, `"mine"`},
+		{"all addresses", []string{"--key", "mine"}, ":0", `krazycam.json for a board: {`, "allow-loopback"},
+	} {
+		out := &lockedBuffer{}
+		cmd := newReceiveCommand()
+		cmd.SetArgs(append(c.args, "--listen", c.listen, "--rtp", "0", "--rtcp", "0", "--state", t.TempDir()))
+		cmd.SetOut(io.Discard)
+		cmd.SetErr(out)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- cmd.ExecuteContext(ctx) }()
+		for deadline := time.Now().Add(10 * time.Second); !strings.Contains(out.String(), "recordings: "); {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: %s", c.name, out)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if got := out.String(); !strings.Contains(got, c.want) || c.not != "" && strings.Contains(got, c.not) {
+			t.Errorf("%s: printed\n%s\nwant %q and not %q", c.name, got, c.want, c.not)
+		}
+	}
+	b, err := os.ReadFile(seed)
+	info, statErr := os.Stat(seed)
+	if err != nil || statErr != nil || info.Mode().Perm() != 0o600 || !strings.Contains(string(b), `"key":"mine"`) {
+		t.Errorf("--seed-out wrote %q, mode %v, %v, want the seed for its owner alone", b, info.Mode(), err)
+	}
+}
+
+// lockedBuffer takes what a command prints while the test reads it.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lockedBuffer) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 func TestReceiveSaysWhichAddressIsTaken(t *testing.T) {
