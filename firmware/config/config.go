@@ -135,15 +135,19 @@ func (c Config) readFile(path string) (Config, error) {
 // An Error is one thing wrong in a configuration file.
 type Error struct {
 	File string
-	Line int    // counted from 1
+	Line int    // counted from 1; 0 when it is about more than one
 	Key  string // such as "stream.fps"; "" when no key is to blame
 	Text string // what is wrong and what would be right; never a secret
 }
 
 // Error reads "krazycam.json:4: stream.fps: must be …".
 func (e *Error) Error() string {
-	if e.Key == "" {
-		return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Text)
+	where := e.File
+	if e.Line > 0 {
+		where = fmt.Sprintf("%s:%d", e.File, e.Line)
 	}
-	return fmt.Sprintf("%s:%d: %s: %s", e.File, e.Line, e.Key, e.Text)
+	if e.Key != "" {
+		where += ": " + e.Key
+	}
+	return where + ": " + e.Text
 }

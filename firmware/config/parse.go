@@ -19,8 +19,12 @@ import (
 // With reads b over c: a key in the file replaces c's value, all others stay.
 // With an error (of type *Error) c is returned unchanged.
 func (c Config) With(file string, b []byte) (Config, error) {
-	// Windows editors put a byte order mark in front; JSON does not know it.
+	// Windows editors put a byte order mark in front; JSON does not know it. Behind the text an
+	// image's placeholder has blanks, and a file that was cut off zeros.
 	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))
+	if whole := bytes.TrimRight(b, " \t\r\n\x00"); len(whole) > 0 {
+		b = whole
+	}
 	p := &parser{
 		file: file, text: b, d: json.NewDecoder(bytes.NewReader(b)),
 		sections: map[string]map[string]Value{}, seen: map[string]bool{},
@@ -67,8 +71,12 @@ func (p *parser) readDocument() error {
 	if len(p.text) > MaxBytes {
 		return p.errorAt(0, "", fmt.Sprintf("longer than %d bytes", MaxBytes))
 	}
+	if found := foreignFormat(p.text); found != "" {
+		return p.errorAt(0, "", found)
+	}
 	if !utf8.Valid(p.text) {
-		return p.errorAt(firstInvalid(p.text), "", "not UTF-8 text")
+		at := firstInvalid(p.text)
+		return p.errorAt(at, "", notUTF8(p.text[at]))
 	}
 	if len(bytes.TrimSpace(p.text)) == 0 {
 		return p.errorAt(0, "", "empty: write at least {}")
@@ -187,7 +195,7 @@ func (p *parser) readToken(key string) (json.Token, error) {
 	var syntax *json.SyntaxError
 	switch {
 	case errors.As(err, &syntax):
-		return nil, p.errorAt(syntax.Offset, key, "not JSON: "+syntax.Error())
+		return nil, p.explainSyntax(key, err)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, p.errorAt(int64(len(bytes.TrimRight(p.text, " \t\r\n"))), key, "not JSON: the file ends too early")
 	}

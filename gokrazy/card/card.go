@@ -11,13 +11,14 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 )
 
 // Files on the boot partition. The kernel's name is board.KernelName.
 const (
 	CmdlineName    = "cmdline.txt"   // of the kernel; gokrazy changes it to try and to switch roots
-	SeedName       = "krazycam.json" // see WriteSeed
+	SeedName       = config.SeedName // see WriteSeed
 	SourcesName    = "sources.json"  // from which packages kernel and boot firmware come
 	BootScriptName = "boot.scr"      // of a board with U-Boot: where its distro_bootcmd looks
 	InitrdName     = "initrd.bin"    // of a board whose kernel has its storage drivers in modules

@@ -11,12 +11,17 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/firmware/openfile"
+	"github.com/krazycam/krazycam/gokrazy/disk"
 )
 
 // SeedSize is the size of the placeholder, and one more than a seed can have: settings
 // of a few hundred bytes and half a dozen CA certificates.
 const SeedSize = 16 << 10
+
+// maxSeedFile is the longest seed that a board reads.
+const maxSeedFile = config.MaxBytes
 
 // blanks are what fills a placeholder, here and in images of others.
 const blanks = " \t\r\n\x00"
@@ -46,37 +51,44 @@ type ReadWriterAt interface {
 
 // PutSeed does what WriteSeed does, to an open card or image of size bytes.
 func PutSeed(rw ReadWriterAt, size int64, seed []byte) error {
-	at, room, err := seedPlace(rw, size, seed)
+	boot, start, room, err := seedPlace(rw, size, seed)
 	if err != nil {
 		return err
 	}
-	if _, err := rw.WriteAt(PaddedSeed(seed, int(room)), at); err != nil {
-		return fmt.Errorf("write %s: %w", SeedName, err)
-	}
-	return nil
+	return boot.Replace(io.NewOffsetWriter(rw, start), SeedName, PaddedSeed(seed, int(room)))
 }
 
 // CheckSeed refuses what PutSeed would refuse: a disk that is no image of ours, and a
 // seed it has no room for.
 func CheckSeed(r io.ReaderAt, size int64, seed []byte) error {
-	_, _, err := seedPlace(r, size, seed)
+	_, _, _, err := seedPlace(r, size, seed)
 	return err
 }
 
-// seedPlace finds the placeholder on the disk. The seed must leave room for a newline.
-func seedPlace(r io.ReaderAt, size int64, seed []byte) (at, room int64, err error) {
-	boot, start, err := OpenBoot(r, size)
+// seedPlace opens the boot partition and says how long the file will be: as long as a placeholder,
+// or as the file that is there if that is longer, or if there is no room for more. The seed must
+// leave room for a newline.
+func seedPlace(r io.ReaderAt, size int64, seed []byte) (boot *disk.FAT, start, room int64, err error) {
+	if boot, start, err = OpenBoot(r, size); err != nil {
+		return nil, 0, 0, err
+	}
+	own := int64(0)
+	if info, err := boot.Stat(SeedName); err == nil {
+		own = min(info.Size(), maxSeedFile)
+	}
+	need := int64(len(seed)) + 1
+	room = max(SeedSize, own)
+	if need > room {
+		return nil, 0, 0, fmt.Errorf("%d bytes, can hold %d: %w", len(seed), room-1, ErrSeedTooLong)
+	}
+	err = boot.CanReplace(SeedName, room)
+	if errors.Is(err, disk.ErrFull) && own >= need {
+		room, err = own, boot.CanReplace(SeedName, own)
+	}
 	if err != nil {
-		return 0, 0, err
+		return nil, 0, 0, fmt.Errorf("no place for a seed: %w", err)
 	}
-	at, room, err = boot.Extent(SeedName)
-	if err != nil {
-		return 0, 0, fmt.Errorf("no place for a seed: %w", err)
-	}
-	if int64(len(seed)) > room-1 {
-		return 0, 0, fmt.Errorf("%d bytes, can hold %d: %w", len(seed), room-1, ErrSeedTooLong)
-	}
-	return start + at, room, nil
+	return boot, start, room, nil
 }
 
 // PaddedSeed fills a seed up with blanks to size bytes that end in a newline: still
@@ -87,12 +99,42 @@ func PaddedSeed(seed []byte, size int) []byte {
 	return out
 }
 
-// SeedIsBlank reports whether no seed was written yet. A boot partition without the file
-// is an fs.ErrNotExist.
-func SeedIsBlank(boot fs.FS) (bool, error) {
-	b, err := fs.ReadFile(boot, SeedName)
-	if err != nil {
-		return false, fmt.Errorf("seed: %w", err)
+// ReadSeed reads the seed without the blanks behind it: nothing if none was written yet. A boot
+// partition without the file is an fs.ErrNotExist, a file that is longer than a board reads an
+// ErrSeedTooLong.
+func ReadSeed(boot fs.FS) ([]byte, error) {
+	b, err := ReadFile(boot, SeedName, maxSeedFile)
+	if errors.Is(err, errTooLong) {
+		return nil, fmt.Errorf("%w: %w", ErrSeedTooLong, err)
 	}
-	return len(bytes.Trim(b, blanks)) == 0, nil
+	return bytes.TrimRight(b, blanks), err
+}
+
+var errTooLong = errors.New("too long")
+
+// ReadFile reads a file of at most limit bytes out of an image, which may be a stranger's.
+func ReadFile(tree fs.FS, name string, limit int64) ([]byte, error) {
+	info, err := fs.Stat(tree, name)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > limit {
+		return nil, fmt.Errorf("%s: %d bytes, looked at up to %d: %w: %w", name, info.Size(), limit, errTooLong,
+			disk.ErrDamaged)
+	}
+	return fs.ReadFile(tree, name)
+}
+
+// LikeSeed names the files on the boot partition that their owner may take for the seed.
+func LikeSeed(boot fs.FS) (names []string) {
+	entries, err := fs.ReadDir(boot, ".")
+	if err != nil {
+		return nil
+	}
+	for _, e := range entries {
+		if config.LooksLikeSeed(e.Name()) && !e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return names
 }

@@ -102,3 +102,39 @@ func TestSeedNeedsAnImage(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+// An owner's computer leaves a file as long as its text, in capital letters, or none at all.
+func TestSeedReplacesWhatAnOwnerLeft(t *testing.T) {
+	const short = `{"log": {}}`
+	long := []byte(`{"gateway": {"url": "https://gateway.example/api", "key": "k"}}` + strings.Repeat(" ", 9000) + "\n")
+	for name, boot := range map[string][]disk.Entry{
+		"a short seed":       {{Path: SeedName, Bytes: []byte(short)}, {Path: "z.txt", Bytes: []byte("behind it")}},
+		"in capital letters": {{Path: "KRAZYCAM.JSON", Bytes: []byte(short)}},
+		"an empty file":      {{Path: SeedName}},
+		"none":               {{Path: "z.txt", Bytes: []byte("behind it")}},
+	} {
+		path := filepath.Join(t.TempDir(), "image")
+		f, err := os.Create(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		table := disk.Table{Disk: disk.GUID{1}, Size: 16 * mib, Partitions: []disk.Partition{
+			{Type: disk.TypeEFI, ID: disk.GUID{2}, Start: mib, Size: 8 * mib}}}
+		if err := errors.Join(f.Truncate(table.Size), disk.WriteTable(f, table),
+			disk.WriteFAT(io.NewOffsetWriter(f, mib), disk.FATOptions{Size: 8 * mib}, boot), f.Close()); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // over what was there, and over itself
+			if err := WriteSeed(path, long); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			got := readBoot(t, path, SeedName)
+			if !bytes.HasPrefix(got, long) || len(bytes.Trim(got[len(long):], blanks)) != 0 {
+				t.Errorf("%s: %d bytes, want the seed and blanks", name, len(got))
+			}
+		}
+		if boot[len(boot)-1].Path == "z.txt" && string(readBoot(t, path, "z.txt")) != "behind it" {
+			t.Errorf("%s: another file changed", name)
+		}
+	}
+}

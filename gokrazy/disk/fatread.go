@@ -18,6 +18,7 @@ type FAT struct {
 	Tree
 	Label    string
 	VolumeID uint32
+	reader   *fatReader
 }
 
 // fatReader holds the geometry and the whole FAT: at most 128 KiB.
@@ -27,6 +28,10 @@ type fatReader struct {
 	fat   []byte
 	nodes int
 	used  int64 // clusters in all chains so far
+
+	reserved, tables int64 // sectors before the first table; how many tables there are
+	rootAt           int64
+	root             []byte // folder
 }
 
 // OpenFAT reads all folders of the FAT16 file system of size bytes in r.
@@ -43,13 +48,13 @@ func OpenFAT(r io.ReaderAt, size int64) (*FAT, error) {
 	if _, err := r.ReadAt(f.fat, int64(binary.LittleEndian.Uint16(b[14:]))*SectorSize); err != nil {
 		return nil, fmt.Errorf("FAT16: read table: %w", err)
 	}
-	root := make([]byte, rootSize)
-	if _, err := r.ReadAt(root, rootAt); err != nil {
+	f.rootAt, f.root = rootAt, make([]byte, rootSize)
+	if _, err := r.ReadAt(f.root, rootAt); err != nil {
 		return nil, fmt.Errorf("FAT16: read root folder: %w", err)
 	}
-	out := &FAT{Label: strings.TrimSpace(string(b[43:54])), VolumeID: binary.LittleEndian.Uint32(b[39:])}
-	out.root = &node{name: ".", mode: folderMode}
-	if err := f.readFolder(out.root, root, 0); err != nil {
+	out := &FAT{Label: strings.TrimSpace(string(b[43:54])), VolumeID: binary.LittleEndian.Uint32(b[39:]), reader: f}
+	out.root, out.anyCase = &node{name: ".", mode: folderMode}, true
+	if err := f.readFolder(out.root, f.root, 0); err != nil {
 		return nil, fmt.Errorf("FAT16: %w", err)
 	}
 	return out, nil
@@ -82,7 +87,8 @@ func fatGeometryOf(b []byte, size int64) (f *fatReader, rootAt, rootSize int64, 
 		return nil, 0, 0, fmt.Errorf("%d clusters with a table of %d sectors are not FAT16: %w",
 			g.clusters, g.fatSectors, ErrDamaged)
 	}
-	return &fatReader{g: g, fat: make([]byte, (g.clusters+2)*2)}, rootAt, rootSize, nil
+	f = &fatReader{g: g, fat: make([]byte, (g.clusters+2)*2), reserved: reserved, tables: fats}
+	return f, rootAt, rootSize, nil
 }
 
 // followChain follows the FAT from first. A chain with more clusters than the limit
@@ -106,14 +112,15 @@ func (f *fatReader) followChain(first, limit int64) ([]int64, error) {
 func (f *fatReader) readFolder(n *node, b []byte, depth int) error {
 	var children []*node
 	var long []uint16
-	for ; len(b) >= fatDirent && b[0] != 0; b = b[fatDirent:] {
+	var sum byte // that the long name's entries name, of the short one that it belongs to
+	for whole := len(b); len(b) >= fatDirent && b[0] != 0; b = b[fatDirent:] {
 		e := b[:fatDirent]
 		switch {
 		case e[0] == 0xe5 || e[0] == '.': // deleted, this folder, the one above
 			long = nil
 			continue
 		case e[11] == fatAttrLong:
-			long = fatLongPart(e, long)
+			long, sum = fatLongPart(e, long), e[13]
 			continue
 		case e[11]&fatAttrVolume != 0:
 			long = nil
@@ -122,11 +129,16 @@ func (f *fatReader) readFolder(n *node, b []byte, depth int) error {
 		if f.nodes++; f.nodes > maxNodes {
 			return fmt.Errorf("more than %d entries: %w", maxNodes, ErrDamaged)
 		}
+		if sum != fatChecksum([11]byte(e)) {
+			long = nil
+		}
 		child, err := f.readEntry(e, long, depth)
 		if err != nil {
 			return err
 		}
-		long = nil
+		if long = nil; depth == 0 {
+			child.entryAt = f.rootAt + int64(whole-len(b))
+		}
 		children = append(children, child)
 	}
 	return n.setChildren(children)
@@ -191,7 +203,7 @@ func (f *fatReader) prepareFile(n *node, first int64) error {
 	if int64(len(clusters)) != need {
 		return fmt.Errorf("file %s: %d bytes in %d clusters: %w", n.name, n.size, len(clusters), ErrDamaged)
 	}
-	n.at = f.g.clusterStart(clusters[0])
+	n.at, n.chain = f.g.clusterStart(clusters[0]), clusters
 	for i, c := range clusters {
 		if c != clusters[0]+int64(i) {
 			n.at = -1

@@ -4,6 +4,7 @@
 package disk
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -86,6 +87,7 @@ func (s *sqfsReader) readFile(n *node, c *sqfsCursor, kind uint16) error {
 		return err
 	}
 	n.size = size
+	sizes = bytes.Clone(sizes) // else each of 20,000 files would keep a metadata block
 	n.open = func() io.Reader { return &sqfsData{s: s, at: start, left: size, sizes: sizes} }
 	return nil
 }

@@ -78,7 +78,7 @@ func OpenSquashFS(r io.ReaderAt, size int64) (*SquashFSTree, error) {
 	if !root.IsDir() {
 		return nil, fmt.Errorf("squashfs: root is no folder: %w", ErrDamaged)
 	}
-	return &SquashFSTree{Tree: Tree{root}, Used: s.used}, nil
+	return &SquashFSTree{Tree: Tree{root: root}, Used: s.used}, nil
 }
 
 // openMeta reads n bytes from a table of packed blocks, from a reference on.

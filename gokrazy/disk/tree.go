@@ -24,7 +24,10 @@ const (
 // A Tree is a file system read from an image. It is an fs.FS, an fs.ReadDirFS
 // and an fs.ReadLinkFS; links are not followed. It stays usable as long as the
 // io.ReaderAt that it came from.
-type Tree struct{ root *node }
+type Tree struct {
+	root    *node
+	anyCase bool // as on FAT, names are found in capital and in small letters
+}
 
 // A node is also its own fs.FileInfo and fs.DirEntry.
 type node struct {
@@ -33,6 +36,8 @@ type node struct {
 	size     int64
 	target   string
 	at       int64 // FAT: byte offset of a contiguous file
+	entryAt  int64 // FAT: byte offset of the entry, in the root folder
+	chain    []int64
 	modTime  time.Time
 	children []*node // sorted by name
 	open     func() io.Reader
@@ -72,14 +77,38 @@ func (t *Tree) findNode(op, name string) (*node, error) {
 		return n, nil
 	}
 	for part := range strings.SplitSeq(name, "/") {
-		i, ok := slices.BinarySearchFunc(n.children, part,
-			func(c *node, s string) int { return strings.Compare(c.name, s) })
-		if !ok {
+		if n = t.findChild(n, part); n == nil {
 			return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrNotExist}
 		}
-		n = n.children[i]
 	}
 	return n, nil
+}
+
+// findChild gives nil if there is none. A name as it is written comes first.
+func (t *Tree) findChild(n *node, name string) *node {
+	i, ok := slices.BinarySearchFunc(n.children, name,
+		func(c *node, s string) int { return strings.Compare(c.name, s) })
+	if ok {
+		return n.children[i]
+	}
+	if t.anyCase {
+		for _, c := range n.children {
+			if len(c.name) == len(name) && smallASCII(c.name) == smallASCII(name) {
+				return c
+			}
+		}
+	}
+	return nil
+}
+
+// smallASCII leaves other letters as they are, as a kernel does that mounts with iocharset=ascii.
+func smallASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}, s)
 }
 
 // Open opens a plain file or a folder.

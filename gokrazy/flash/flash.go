@@ -14,10 +14,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"syscall"
 
+	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/gokrazy/card"
 )
@@ -181,7 +181,7 @@ func compareSeed(target io.ReaderAt, size int64, seed []byte) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrReadBack, err)
 	}
-	b, err := fs.ReadFile(boot, card.SeedName)
+	b, err := card.ReadFile(boot, card.SeedName, config.MaxBytes)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrReadBack, err)
 	}

@@ -21,6 +21,7 @@ import (
 	"strings"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 	"github.com/krazycam/krazycam/gokrazy/image"
@@ -51,6 +52,8 @@ type Report struct {
 	Problems   []string     `json:"problems"` // what would not work on the board
 
 	provenance card.Provenance // as far as the image has one
+	seed       []byte          // without the blanks behind it
+	defaults   []byte          // krazycam.json of the active root
 }
 
 // What a Report says of the seed.
@@ -163,25 +166,17 @@ func (r *Report) addBoot(section *io.SectionReader) error {
 	if err != nil {
 		return err
 	}
-	line, err := readLimited(boot, card.CmdlineName, maxText)
+	line, err := card.ReadFile(boot, card.CmdlineName, maxText)
 	if err != nil {
 		return err
 	}
 	// Only the first line is the kernel's.
 	r.Cmdline, _, _ = strings.Cut(string(line), "\n")
 	r.Cmdline = strings.TrimSpace(r.Cmdline)
-	blank, err := card.SeedIsBlank(boot)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		r.Seed = SeedMissing
-	case err != nil:
+	if err := r.addSeed(boot); err != nil {
 		return err
-	case blank:
-		r.Seed = SeedBlank
-	default:
-		r.Seed = SeedPresent
 	}
-	if list, err := readLimited(boot, card.SourcesName, maxProvenance); err == nil {
+	if list, err := card.ReadFile(boot, card.SourcesName, maxProvenance); err == nil {
 		// A list that cannot be read is the affair of Provenance, not of a boot.
 		_ = json.Unmarshal(list, &r.provenance)
 	}
@@ -191,10 +186,33 @@ func (r *Report) addBoot(section *io.SectionReader) error {
 	return r.addLoader(boot)
 }
 
+// addSeed keeps what the seed says until it is known what the image says: see findSeedProblems.
+func (r *Report) addSeed(boot fs.FS) (err error) {
+	r.seed, err = card.ReadSeed(boot)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		r.Seed, err = SeedMissing, nil
+	case errors.Is(err, card.ErrSeedTooLong):
+		r.Seed = SeedPresent
+		r.addProblem("%v", err)
+		return nil
+	case len(r.seed) == 0:
+		r.Seed = SeedBlank
+	default:
+		r.Seed = SeedPresent
+	}
+	if r.Seed != SeedPresent {
+		for _, name := range card.LikeSeed(boot) {
+			r.addProblem("%s is no seed for the board: rename it to krazycam.json", name)
+		}
+	}
+	return err
+}
+
 // addKernel takes the release of a kernel that does not say it from the list of sources,
 // if the list is about this kernel.
 func (r *Report) addKernel(boot fs.FS) error {
-	kernel, err := readLimited(boot, board.KernelName, maxKernel)
+	kernel, err := card.ReadFile(boot, board.KernelName, maxKernel)
 	if err != nil {
 		return err
 	}
@@ -229,8 +247,12 @@ func (r *Report) addRoot(slot *Slot, section *io.SectionReader) error {
 	if err != nil {
 		return err
 	}
-	if name, err := readLimited(root, card.BoardFile, maxText); err == nil {
+	if name, err := card.ReadFile(root, card.BoardFile, maxText); err == nil {
 		r.Board = strings.TrimSpace(string(name))
+	}
+	if slot.Active {
+		// An image without defaults is none of ours; findProblems says what is missing.
+		r.defaults, _ = card.ReadFile(root, config.ImageDefaults[1:], config.MaxBytes)
 	}
 	releases, err := root.ReadDir("lib/modules")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -249,7 +271,7 @@ func (r *Report) addRoot(slot *Slot, section *io.SectionReader) error {
 			if !f.Type().IsRegular() {
 				continue
 			}
-			b, err := readLimited(root, path.Join(folder, f.Name()), maxProgram)
+			b, err := card.ReadFile(root, path.Join(folder, f.Name()), maxProgram)
 			if err != nil {
 				return err
 			}
@@ -261,16 +283,4 @@ func (r *Report) addRoot(slot *Slot, section *io.SectionReader) error {
 		}
 	}
 	return nil
-}
-
-// readLimited reads a file of at most limit bytes.
-func readLimited(tree fs.FS, name string, limit int64) ([]byte, error) {
-	info, err := fs.Stat(tree, name)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > limit {
-		return nil, fmt.Errorf("%s: %d bytes, looked at up to %d: %w", name, info.Size(), limit, disk.ErrDamaged)
-	}
-	return fs.ReadFile(tree, name)
 }

@@ -33,7 +33,7 @@ type RawLoader struct {
 
 // addLoader finds out which loader the boot partition is made for.
 func (r *Report) addLoader(boot fs.FS) error {
-	script, err := readLimited(boot, card.BootScriptName, maxScript)
+	script, err := card.ReadFile(boot, card.BootScriptName, maxScript)
 	if errors.Is(err, fs.ErrNotExist) {
 		r.Loader = board.PiFirmware
 		return nil

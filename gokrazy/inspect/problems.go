@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/image"
 )
@@ -24,6 +25,11 @@ var rootArgument = regexp.MustCompile(`\broot=PARTUUID=([0-9a-f-]+)/PARTNROFF=([
 func (r *Report) findProblems() {
 	if m := rootArgument.FindStringSubmatch(r.Cmdline); m == nil || m[1] != r.Partitions[card.Boot].ID {
 		r.addProblem("the command line names no root of this image")
+	}
+	if len(r.seed) > 0 {
+		if _, err := config.ParseSeed(r.defaults, card.SeedName, r.seed); err != nil {
+			r.addProblem("the board will not take this seed: %v", err)
+		}
 	}
 	b, err := board.ByName(r.Board)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 )
@@ -30,7 +31,7 @@ func Provenance(ctx context.Context, r io.ReaderAt, size int64) (card.Provenance
 	if err != nil {
 		return card.Provenance{}, err
 	}
-	list, err := readLimited(boot, card.SourcesName, maxProvenance)
+	list, err := card.ReadFile(boot, card.SourcesName, maxProvenance)
 	if err != nil {
 		return card.Provenance{}, err
 	}
@@ -66,10 +67,10 @@ func (s fileReader) compareFile(f card.File) card.FileState {
 	case card.InInitrd:
 		return card.FileInside
 	case card.InBoot:
-		b, err = readLimited(s.boot, name, maxKernel)
+		b, err = card.ReadFile(s.boot, name, maxKernel)
 	case card.InRoot:
 		if s.root != nil {
-			b, err = readLimited(s.root, name, maxKernel)
+			b, err = card.ReadFile(s.root, name, maxKernel)
 		}
 	case card.InSectors:
 		b, err = s.readSectors(name, f.Size)
@@ -99,7 +100,7 @@ func (s fileReader) readSectors(name string, size int64) ([]byte, error) {
 
 // activeRoot opens the root that the command line names, nil if there is none.
 func activeRoot(r io.ReaderAt, size int64, boot fs.FS) fs.FS {
-	line, err := readLimited(boot, card.CmdlineName, maxText)
+	line, err := card.ReadFile(boot, card.CmdlineName, maxText)
 	if err != nil {
 		return nil
 	}
@@ -117,4 +118,22 @@ func activeRoot(r io.ReaderAt, size int64, boot fs.FS) fs.FS {
 		return nil
 	}
 	return root
+}
+
+// Defaults gives the krazycam.json of the active root, over which a seed counts; nil if there is
+// none, or no root that can be read.
+func Defaults(r io.ReaderAt, size int64) []byte {
+	boot, _, err := card.OpenBoot(r, size)
+	if err != nil {
+		return nil
+	}
+	root := activeRoot(r, size, boot)
+	if root == nil {
+		return nil
+	}
+	b, err := card.ReadFile(root, config.ImageDefaults[1:], config.MaxBytes)
+	if err != nil {
+		return nil
+	}
+	return b
 }

@@ -6,7 +6,6 @@ package vm
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +13,12 @@ import (
 	"github.com/krazycam/krazycam/board"
 	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/gokrazy/card"
+)
+
+// Limits for an image that may be a stranger's.
+const (
+	maxCmdline = 64 << 10
+	maxKernel  = 64 << 20 // 46 MB on a Pi
 )
 
 // bootFiles are what QEMU starts: a kernel, or firmware that looks for one itself.
@@ -35,11 +40,11 @@ func readBootFiles(image, folder string) (b bootFiles, err error) {
 	if err != nil {
 		return bootFiles{}, fmt.Errorf("%s: %w", image, err)
 	}
-	cmdline, err := fs.ReadFile(boot, card.CmdlineName)
+	cmdline, err := card.ReadFile(boot, card.CmdlineName, maxCmdline)
 	if err != nil {
 		return bootFiles{}, fmt.Errorf("%s: boot partition: %w", image, err)
 	}
-	kernel, err := fs.ReadFile(boot, board.KernelName)
+	kernel, err := card.ReadFile(boot, board.KernelName, maxKernel)
 	if err != nil {
 		return bootFiles{}, fmt.Errorf("%s: boot partition: %w", image, err)
 	}

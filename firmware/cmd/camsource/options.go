@@ -106,7 +106,13 @@ func (o *options) checkTogether() error {
 		return fmt.Errorf("%w: --pace=false needs a file: --camera FILE.y4m", errUsage)
 	case !o.pace && s.RTP == "":
 		return fmt.Errorf("%w: --pace=false asks no gateway: give --rtp and --rtcp", errUsage)
-	case s.RTP == "" && o.config.Gateway.URL != "":
+	}
+	if o.file != "" {
+		if err := o.config.CheckTogether(o.file); err != nil {
+			return err
+		}
+	}
+	if s.RTP == "" && o.config.Gateway.URL != "" {
 		return firmware.CheckGateway(o.config.Gateway)
 	}
 	return nil

@@ -4,12 +4,14 @@ package main
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/gokrazy/flash"
+	"github.com/krazycam/krazycam/gokrazy/inspect"
 )
 
 func newFlashCommand() *cobra.Command {
@@ -26,7 +28,7 @@ func newFlashCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&sure, "yes", false, "write even to a disk that is built in")
 	asJSON := addJSONFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		seed, err := readSeed(seedFile)
+		seed, err := readSeed(seedFile, args[0])
 		if err != nil {
 			return err
 		}
@@ -50,8 +52,8 @@ func newFlashCommand() *cobra.Command {
 	return cmd
 }
 
-// readSeed refuses a seed that the board would refuse; "" is no seed.
-func readSeed(file string) ([]byte, error) {
+// readSeed refuses a seed that the board would refuse with this image; "" is no seed.
+func readSeed(file, image string) ([]byte, error) {
 	if file == "" {
 		return nil, nil
 	}
@@ -59,8 +61,18 @@ func readSeed(file string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := config.Parse(file, b); err != nil {
+	if _, err := config.ParseSeed(imageDefaults(image), file, b); err != nil {
 		return nil, err
 	}
 	return b, nil
+}
+
+// imageDefaults are those of an image; nil if it cannot be read, which whoever needs it reports.
+func imageDefaults(image string) []byte {
+	f, size, err := openfile.Disk(image, os.O_RDONLY)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	return inspect.Defaults(f, size)
 }

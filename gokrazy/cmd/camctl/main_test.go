@@ -46,7 +46,9 @@ func TestExitCodesTellWrongUseFromFailure(t *testing.T) {
 	dir := t.TempDir()
 	broken := filepath.Join(dir, "broken.json")
 	secret := filepath.Join(dir, "secret.json")
-	for file, text := range map[string]string{broken: "{\n\"gatway\": {}\n}",
+	keyless, utf16 := filepath.Join(dir, "keyless.json"), filepath.Join(dir, "utf16.json")
+	for file, text := range map[string]string{
+		keyless: `{"gateway": {"url": "https://a.example"}}`, utf16: "\xff\xfe{\x00}\x00", broken: "{\n\"gatway\": {}\n}",
 		secret: `{"gateway": {"url": "https://a.example", "key": "sesame"}}`} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -84,6 +86,12 @@ func TestExitCodesTellWrongUseFromFailure(t *testing.T) {
 		{"an unknown key in an image's defaults",
 			[]string{"image", "--board", "rpi", "-o", out, "--config", broken}, exitFailed, "broken.json:2: gatway"},
 		{"an unknown key in a seed", []string{"flash", "--seed", broken, out, out}, exitFailed, "broken.json:2: "},
+		{"a seed that camsource would refuse", []string{"flash", "--seed", keyless, image, small}, exitFailed,
+			"keyless.json: gateway.key: is missing"},
+		{"the same for a VM", []string{"vm", image, "--seed", keyless}, exitFailed,
+			"keyless.json: gateway.key: is missing"},
+		{"a seed of Notepad's", []string{"flash", "--seed", utf16, image, small}, exitFailed,
+			"utf16.json:1: this is UTF-16 text: save it as UTF-8 (Notepad"},
 		{"a secret for an image", []string{"image", "--board", "rpi", "-o", out, "--config", secret},
 			exitFailed, "an image holds no secret"},
 		{"no programs", []string{"image", "--board", "rpi", "-o", out, "--programs", dir, "--pins", broken},

@@ -69,7 +69,7 @@ func (f *vmFlags) run(cmd *cobra.Command, image string) (err error) {
 	if config.Camera, err = vmCamera(f.camera); err != nil {
 		return err
 	}
-	if config.Seed, err = readSeed(f.seed); err != nil {
+	if config.Seed, err = readSeed(f.seed, image); err != nil {
 		return fmt.Errorf("seed: %w", err)
 	}
 	if f.serial != "" {

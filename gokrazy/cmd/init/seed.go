@@ -23,7 +23,7 @@ import (
 )
 
 const (
-	configName = "krazycam.json"
+	configName = config.SeedName
 	takenName  = "krazycam.seed" // SHA-256 of the last seed taken
 	// maxSeedBytes is the maximum size of a seed: the copy has one newline more.
 	maxSeedBytes = config.MaxBytes - 1
@@ -46,7 +46,8 @@ func seedFromBootPartition(log *slog.Logger) string {
 	outcome := seedFailed
 	err := withBootPartition(func(boot string) error {
 		var err error
-		outcome, err = takeSeed(boot, permFolder, board.SourceUser)
+		outcome, err = takeSeed(boot, permFolder, config.ImageDefaults, board.SourceUser)
+		reportLikeSeed(log, boot, outcome)
 		return err
 	})
 	if err != nil {
@@ -66,7 +67,7 @@ func seedFromBootPartition(log *slog.Logger) string {
 // The configuration is written first and the mark after it: after a power cut between the two
 // the same seed is taken again, which changes nothing. Both must last at once: a board that is
 // switched on to take its seed is often switched off a moment later.
-func takeSeed(boot, perm string, group int) (outcome string, err error) {
+func takeSeed(boot, perm, defaults string, group int) (outcome string, err error) {
 	seed, err := readSeed(filepath.Join(boot, configName))
 	if err != nil {
 		return seedFailed, err
@@ -81,8 +82,13 @@ func takeSeed(boot, perm string, group int) (outcome string, err error) {
 		return seedUnchanged, nil
 	}
 	configPath := filepath.Join(perm, configName)
-	if _, broken := config.Parse(configName, seed); broken != nil {
-		if _, err := config.Load(configPath); err == nil {
+	base, _ := openfile.Read(defaults, config.MaxBytes) // an image without defaults has nil
+	if _, broken := config.ParseSeed(base, configName, seed); broken != nil {
+		kept, err := openfile.Read(configPath, config.MaxBytes)
+		if err == nil {
+			_, err = config.ParseSeed(base, configName, kept)
+		}
+		if err == nil {
 			return seedRefused, fmt.Errorf("going on with the configuration that is there: %w", broken)
 		}
 	}
@@ -100,6 +106,19 @@ func takeSeed(boot, perm string, group int) (outcome string, err error) {
 		return seedFailed, err
 	}
 	return seedTaken, nil
+}
+
+// reportLikeSeed logs what an owner may take for the seed, if the seed itself said nothing new.
+func reportLikeSeed(log *slog.Logger, boot, outcome string) {
+	entries, err := os.ReadDir(boot)
+	if err != nil || outcome != seedNone {
+		return
+	}
+	for _, e := range entries {
+		if config.LooksLikeSeed(e.Name()) && !e.IsDir() {
+			log.Warn("not the seed: rename it to krazycam.json", "file", e.Name())
+		}
+	}
 }
 
 // readSeed reads the file at path; without a file the seed is empty.

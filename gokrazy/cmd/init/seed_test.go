@@ -47,7 +47,7 @@ func TestTakeSeed(t *testing.T) {
 				if seed != "-" {
 					write(t, filepath.Join(boot, configName), seed)
 				}
-				got, _ = takeSeed(boot, perm, os.Getgid())
+				got, _ = takeSeed(boot, perm, "", os.Getgid())
 			}
 			if got != c.want {
 				t.Errorf("takeSeed = %s, want %s", got, c.want)
@@ -64,7 +64,7 @@ func TestTakeSeedKeepsWhatTheOwnerChangedLater(t *testing.T) {
 	boot, perm := t.TempDir(), t.TempDir()
 	write(t, filepath.Join(boot, configName), "{}")
 	for range 2 {
-		if _, err := takeSeed(boot, perm, os.Getgid()); err != nil {
+		if _, err := takeSeed(boot, perm, "", os.Getgid()); err != nil {
 			t.Fatal(err)
 		}
 		write(t, filepath.Join(perm, configName), "changed on the page")
@@ -77,7 +77,7 @@ func TestTakeSeedKeepsWhatTheOwnerChangedLater(t *testing.T) {
 func TestTakeSeedKeepsTheSecretFromOthers(t *testing.T) {
 	boot, perm := t.TempDir(), t.TempDir()
 	write(t, filepath.Join(boot, configName), "{}")
-	if _, err := takeSeed(boot, perm, os.Getgid()); err != nil {
+	if _, err := takeSeed(boot, perm, "", os.Getgid()); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(filepath.Join(perm, configName))
@@ -95,12 +95,12 @@ func TestTakeSeedKeepsTheSecretFromOthers(t *testing.T) {
 func TestTakeSeedIsTriedAgainAfterAWriteThatFailed(t *testing.T) {
 	boot := t.TempDir()
 	write(t, filepath.Join(boot, configName), "{}")
-	got, err := takeSeed(boot, filepath.Join(boot, "no such folder"), os.Getgid())
+	got, err := takeSeed(boot, filepath.Join(boot, "no such folder"), "", os.Getgid())
 	if got != seedFailed || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("takeSeed = %s, %v, want %s and os.ErrNotExist", got, err, seedFailed)
 	}
 	perm := t.TempDir()
-	if got, err := takeSeed(boot, perm, os.Getgid()); got != seedTaken || err != nil {
+	if got, err := takeSeed(boot, perm, "", os.Getgid()); got != seedTaken || err != nil {
 		t.Errorf("takeSeed = %s, %v, want %s", got, err, seedTaken)
 	}
 }
