@@ -53,10 +53,6 @@ func moduleLicence(module string) string {
 // partLicence is the same for a kernel, boot firmware or C library by its name as a module
 // or Debian package.
 func partLicence(name string) string {
-	switch name {
-	case "libturbojpeg0-dev", "libjpeg62-turbo-dev": // library and headers of one source
-		name = "libjpeg-turbo"
-	}
 	return path.Join(card.LicenceFolder, strings.ReplaceAll(name, "/", "_")+".txt")
 }
 

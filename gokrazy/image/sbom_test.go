@@ -31,7 +31,7 @@ func TestBillListsModulesCodecsAndKernel(t *testing.T) {
 		have[c.Name] = c.Version
 	}
 	for name, want := range map[string]string{
-		"linux": imagetest.Release, "libvpx": "1.12.0-1", "libturbojpeg0-dev": "2.1.5",
+		"linux": imagetest.Release, "libvpx": "1.12.0-1", "libjpeg-turbo": "2.1.5",
 		"example.com/kernel": "v1.0.0", "example.com/firmware": "v2.0.0",
 	} {
 		if have[name] != want {

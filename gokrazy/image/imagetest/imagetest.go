@@ -21,8 +21,7 @@ import (
 // Pins is a file like scripts/pins.
 const Pins = `# comment
 libvpx source 1.12.0-1 0123
-libturbojpeg0-dev arm64 2.1.5 4567
-libturbojpeg0-dev armhf 2.1.5 89ab
+libjpeg-turbo source 2.1.5 4567
 `
 
 // Parts are folders that image.Parts can name.
