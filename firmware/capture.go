@@ -155,6 +155,7 @@ func (s *Source) awaitCamera(ctx context.Context, limit time.Duration, level slo
 		if err == nil {
 			s.logComplaints(c)
 			s.logFallback(c)
+			s.logRemarks(c)
 			after := (s.now() - start).Round(time.Millisecond)
 			s.Log.Log(ctx, level, "camera open",
 				append([]any{"camera", c.String(), "after", after}, describeDevice(c)...)...)
@@ -203,6 +204,20 @@ func (s *Source) logComplaints(c pipeline.Camera) {
 		if !slices.Contains(s.seenComplaints, sentence) && len(s.seenComplaints) < complaintLimit {
 			s.seenComplaints = append(s.seenComplaints, sentence)
 			s.Log.Warn("camera setting left out", "because", sentence)
+		}
+	}
+}
+
+// logRemarks logs what is unusual about a file, each sentence once: it begins again and again.
+func (s *Source) logRemarks(c pipeline.Camera) {
+	file, ok := c.(interface{ Remarks() []string })
+	if !ok {
+		return
+	}
+	for _, sentence := range file.Remarks() {
+		if !slices.Contains(s.seenComplaints, sentence) && len(s.seenComplaints) < complaintLimit {
+			s.seenComplaints = append(s.seenComplaints, sentence)
+			s.Log.Warn("camera file", "camera", c.String(), "remark", sentence)
 		}
 	}
 }

@@ -38,6 +38,9 @@ func NewPattern(width, height, fps int) (*Pattern, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pattern: %w", err)
 	}
+	if width%2 != 0 || height%2 != 0 {
+		return nil, fmt.Errorf("pattern %v: want even sides", layout)
+	}
 	if width < patternBits || height < patternBits || fps < 1 || fps > 1000 {
 		return nil, fmt.Errorf("pattern %v at %d fps: want sides from %d and 1 to 1000 fps", layout, fps, patternBits)
 	}

@@ -4,6 +4,8 @@
 package v4l2
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -29,26 +31,36 @@ type Y4M struct {
 	reader   *os.File
 	starts   []int // of each picture in file
 	picture  []byte
+	remarks  []string
 	counters counters
 	*pacer
 }
 
-// OpenY4M maps a file and finds its pictures. If paced, they come at the file's own rate, and a
+// maxY4MPictures bounds the index: 38 hours at 30 pictures a second.
+const maxY4MPictures = 1 << 22
+
+// OpenY4M maps a file and finds its pictures. fps is the rate of a file that does not say its own,
+// 0 for DefaultFPS. If paced, they come at the file's own rate, and a
 // caller that is late gets the newest, as from a camera; if not, each comes as soon as it is
 // asked for. A file that another program shortens while it is open ends this program with
 // SIGBUS, as with any mapping.
-func OpenY4M(path string, paced bool) (*Y4M, error) {
+func OpenY4M(path string, fps int, paced bool) (*Y4M, error) {
 	f, err := openfile.File(path)
 	if err != nil {
 		return nil, fmt.Errorf("y4m: %w", err)
 	}
 	y := &Y4M{path: path, reader: f}
 	if y.file, err = mapFile(f); err == nil {
-		y.header, y.starts, err = indexY4M(y.file)
+		y.header, y.starts, y.remarks, err = indexY4M(y.file)
 	}
 	if err != nil {
 		_ = y.release() // the first error is the one to report
 		return nil, fmt.Errorf("y4m %s: %w", path, err)
+	}
+	if y.header.interval == 0 {
+		fps = cmp.Or(fps, DefaultFPS)
+		y.header.interval = time.Second / time.Duration(fps)
+		y.remarks = append(y.remarks, fmt.Sprintf("it does not say its frame rate: %d/s is taken", fps))
 	}
 	y.picture = make([]byte, y.header.layout.Size)
 	y.pacer = newPacer(y.header.interval, uint32(len(y.starts)), paced)
@@ -73,31 +85,71 @@ func mapFile(f *os.File) ([]byte, error) {
 	return file, nil
 }
 
-// indexY4M reads the header and the position of each picture. An incomplete picture is an error:
-// a measurement on half a file would be wrong.
-func indexY4M(file []byte) (y4mHeader, []int, error) {
+// indexY4M reads the header and the position of each picture, and says what is unusual about the
+// file. An incomplete picture is an error: a measurement on half a file would be wrong. Files that
+// were joined have a header in the middle; it must describe the same pictures.
+func indexY4M(file []byte) (h y4mHeader, starts []int, remarks []string, err error) {
 	h, at, err := parseY4MHeader(file)
 	if err != nil {
-		return h, nil, err
+		return h, nil, nil, err
 	}
-	starts := make([]int, 0, len(file)/h.layout.Size)
+	if h.interlaced {
+		remarks = append(remarks, "it is interlaced: both fields of a frame are shown as one picture")
+	}
+	joined := 0
 	for at < len(file) {
-		n, err := parseY4MFrame(file[at:])
-		if err != nil {
-			return h, nil, fmt.Errorf("picture %d at byte %d: %w", len(starts), at, err)
+		if bytes.HasPrefix(file[at:], []byte(y4mMagic)) {
+			n, err := checkJoinedHeader(h, file[at:])
+			if err != nil {
+				return h, nil, nil, fmt.Errorf("another file begins behind picture %d, at byte %d: %w",
+					len(starts), at, err)
+			}
+			at, joined = at+n, joined+1
+			continue
 		}
-		at += n
-		if len(file)-at < h.layout.Size {
-			return h, nil, fmt.Errorf("picture %d at byte %d: %d bytes left of %d",
-				len(starts), at, len(file)-at, h.layout.Size)
+		if at, err = indexY4MPicture(file, at, h.layout.Size); err != nil {
+			return h, nil, nil, fmt.Errorf("picture %d %w", len(starts), err)
 		}
-		starts = append(starts, at)
-		at += h.layout.Size
+		if len(starts) == maxY4MPictures {
+			return h, nil, nil, fmt.Errorf("more than %d pictures", maxY4MPictures)
+		}
+		starts = append(starts, at-h.layout.Size)
 	}
 	if len(starts) == 0 {
-		return h, nil, errors.New("no pictures")
+		return h, nil, nil, errors.New("no pictures")
 	}
-	return h, starts, nil
+	if joined > 0 {
+		remarks = append(remarks, fmt.Sprintf(
+			"%d files were joined in it: they are played as one, at the rate of the first", joined+1))
+	}
+	return h, starts, remarks, nil
+}
+
+// indexY4MPicture returns where the picture of size bytes ends whose line begins at a place.
+func indexY4MPicture(file []byte, at, size int) (end int, err error) {
+	n, err := parseY4MFrame(file[at:])
+	if err != nil {
+		return 0, fmt.Errorf("at byte %d: %w", at, err)
+	}
+	at += n
+	if len(file)-at < size {
+		return 0, fmt.Errorf("at byte %d: %d bytes left of %d", at, len(file)-at, size)
+	}
+	return at + size, nil
+}
+
+// checkJoinedHeader returns the length of a header in the middle of a file.
+func checkJoinedHeader(first y4mHeader, b []byte) (n int, err error) {
+	h, n, err := parseY4MHeader(b)
+	if err != nil {
+		return 0, err
+	}
+	if h.layout != first.layout {
+		return 0, fmt.Errorf("its pictures are %dx%d, those before %dx%d: scale one of them with ffmpeg -s %dx%d",
+			h.layout.Width, h.layout.Height, first.layout.Width, first.layout.Height,
+			first.layout.Width, first.layout.Height)
+	}
+	return n, nil
 }
 
 // Next hands the next picture to use. The next call overwrites the bytes. Errors to branch on:
@@ -131,6 +183,9 @@ func (y *Y4M) Layout() pixfmt.Layout { return y.header.layout }
 
 // Interval is the file's own time between pictures.
 func (y *Y4M) Interval() time.Duration { return y.header.interval }
+
+// Remarks has one sentence for each thing that is unusual about the file.
+func (y *Y4M) Remarks() []string { return y.remarks }
 
 // Counters counts what was delivered and what a late caller missed.
 func (y *Y4M) Counters() Counters { return y.counters.snapshot() }

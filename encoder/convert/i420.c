@@ -38,7 +38,8 @@ int i420_convert(converter *c, uint8_t *y, uint8_t *u, uint8_t *v, int y_stride,
 		                     y, y_stride, u, uv_stride, v, uv_stride, w, h);
 		break;
 	case FROM_YU12:
-		refused = I420Copy(src, c->stride, src + c->offsets[0], c->stride / 2, src + c->offsets[1], c->stride / 2,
+		refused = I420Copy(src, c->stride, src + c->offsets[0], (c->stride + 1) / 2,
+		                   src + c->offsets[1], (c->stride + 1) / 2,
 		                   y, y_stride, u, uv_stride, v, uv_stride, w, h);
 		break;
 	case FROM_MJPG:

@@ -11,7 +11,7 @@ enum source_format { FROM_YUYV, FROM_UYVY, FROM_NV12, FROM_YU12, FROM_MJPG };
 
 typedef struct {
 	enum source_format format;
-	int width, height; // pixels, both even
+	int width, height; // pixels, both even unless FROM_YU12
 	int stride;        // bytes of the first plane's row
 	size_t offsets[2]; // of the second and third plane, NV12 and YU12 only
 	jpeg_decoder *jpeg; // MJPG only

@@ -27,7 +27,7 @@ const (
 // to. A film that is too short is played forth and back: a jump would be a scene cut, which
 // costs an encoder more than anything that was filmed.
 func WriteClip(from, to string, n int) (err error) {
-	in, err := v4l2.OpenY4M(from, false)
+	in, err := v4l2.OpenY4M(from, 0, false)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ func TestClipIsPlayedForthAndBackWithANumberInEachPicture(t *testing.T) {
 	if err := WriteClip(film, path, 6); err != nil {
 		t.Fatal(err)
 	}
-	y, err := v4l2.OpenY4M(path, false)
+	y, err := v4l2.OpenY4M(path, 0, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -89,7 +89,7 @@ func eachPicture(path string, size Size, n int, use func(p *image.YCbCr, file []
 }
 
 func readY4M(path string, n int, use func(*image.YCbCr, []byte) error) error {
-	y, err := v4l2.OpenY4M(path, false)
+	y, err := v4l2.OpenY4M(path, 0, false)
 	if err != nil {
 		return err
 	}

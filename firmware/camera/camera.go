@@ -19,7 +19,7 @@ import (
 const pattern = "pattern"
 
 // isFile tells whether a camera name means a y4m file.
-func isFile(name string) bool { return strings.HasSuffix(name, ".y4m") }
+func isFile(name string) bool { return strings.HasSuffix(strings.ToLower(name), ".y4m") }
 
 // Open opens what camera.device names: "pattern", a file that ends in .y4m, else a device by
 // path, part of its name, serial number or USB port, or the first that can capture. rawRate is
@@ -29,7 +29,7 @@ func Open(c config.Config, rawRate int, modes *v4l2.Modes, paced bool) (pipeline
 	case name == pattern:
 		return orNil(v4l2.NewPattern(c.Stream.Size.Width, c.Stream.Size.Height, c.Stream.FPS))
 	case isFile(name):
-		return orNil(v4l2.OpenY4M(name, paced))
+		return orNil(v4l2.OpenY4M(name, c.Stream.FPS, paced))
 	default:
 		return openDevice(c, rawRate, modes)
 	}

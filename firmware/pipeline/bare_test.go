@@ -90,7 +90,7 @@ func bareFrames(t *testing.T, clip string) [][]byte {
 func TestFileGivesTheFramesOfABareLibvpxLoop(t *testing.T) {
 	clip := writeY4M(t, 90)
 	want := bareFrames(t, clip)
-	y, err := v4l2.OpenY4M(clip, false)
+	y, err := v4l2.OpenY4M(clip, 0, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,7 +49,7 @@ func New(f FourCC, width, height, stride int) (Layout, error) {
 }
 
 // Check says whether the numbers fit each other, so that a reader of the buffer
-// may trust them: sides in range and even where chroma is halved, a stride that
+// may trust them: sides in range and even unless the format is YU12, a stride that
 // holds a row, a size that holds all planes.
 func (l Layout) Check() error {
 	if err := l.checkSides(); err != nil {
@@ -62,8 +62,10 @@ func (l Layout) Check() error {
 		}
 		return nil
 	}
-	// Chroma rows of YU12 are Stride/2 bytes (V4L2, "Planar YUV formats").
-	if l.Stride < l.rowBytes() || l.Stride > 4*MaxSide || l.Format == YU12 && l.Stride%2 != 0 {
+	// Chroma rows of YU12 are Stride/2 bytes (V4L2, "Planar YUV formats"). Of an odd width the
+	// last chroma sample stands for one column; padding to an odd stride would leave half a sample.
+	oddPadding := l.Format == YU12 && l.Stride%2 != 0 && l.Stride != l.Width
+	if l.Stride < l.rowBytes() || l.Stride > 4*MaxSide || oddPadding {
 		return fmt.Errorf("layout %v: stride %d: a row is %d bytes", l, l.Stride, l.rowBytes())
 	}
 	if l.Size < l.requiredSize() {
@@ -84,8 +86,9 @@ func (l Layout) Planes() (p [3]Plane, n int) {
 		p[1] = Plane{Offset: luma, Stride: l.Stride, Rows: l.Height / 2}
 		return p, 2
 	case YU12:
-		p[1] = Plane{Offset: luma, Stride: l.Stride / 2, Rows: l.Height / 2}
-		p[2] = Plane{Offset: luma + luma/4, Stride: l.Stride / 2, Rows: l.Height / 2}
+		stride, rows := (l.Stride+1)/2, (l.Height+1)/2
+		p[1] = Plane{Offset: luma, Stride: stride, Rows: rows}
+		p[2] = Plane{Offset: luma + stride*rows, Stride: stride, Rows: rows}
 		return p, 3
 	}
 	return [3]Plane{}, 0
@@ -101,8 +104,8 @@ func (l Layout) checkSides() error {
 	if l.Width < 2 || l.Height < 2 || l.Width > MaxSide || l.Height > MaxSide {
 		return fmt.Errorf("layout %v: want sides of 2 to %d pixels", l, MaxSide)
 	}
-	if l.Width%2 != 0 || l.Height%2 != 0 {
-		return fmt.Errorf("layout %v: want even sides: a picture is 4:2:0", l)
+	if l.Format != YU12 && (l.Width%2 != 0 || l.Height%2 != 0) {
+		return fmt.Errorf("layout %v: want even sides: only YU12 has a rule for odd ones", l)
 	}
 	return nil
 }
@@ -125,7 +128,7 @@ func (l Layout) RequiredBytes() int {
 	last := p[n-1]
 	row := l.rowBytes()
 	if l.Format == YU12 {
-		row = l.Width / 2
+		row = (l.Width + 1) / 2
 	}
 	return last.Offset + last.Stride*(last.Rows-1) + row
 }

@@ -61,6 +61,10 @@ func TestNewLaysPlanesOut(t *testing.T) {
 			[]Plane{{0, 320, 240}, {76800, 160, 120}, {96000, 160, 120}}},
 		{"YU12 with padding", YU12, 320, 240, 384, 138240, 138208,
 			[]Plane{{0, 384, 240}, {92160, 192, 120}, {115200, 192, 120}}},
+		{"odd sides of YU12 are rounded up in chroma", YU12, 175, 143, 0, 37697, 37697,
+			[]Plane{{0, 175, 143}, {25025, 88, 72}, {31361, 88, 72}}},
+		{"an odd width of YU12 with padding", YU12, 853, 480, 864, 622080, 622075,
+			[]Plane{{0, 864, 480}, {414720, 432, 240}, {518400, 432, 240}}},
 		{"a JPEG has a bound and no planes", MJPG, 1280, 720, 0, 1843200, 0, []Plane{}},
 	}
 	for _, c := range cases {
@@ -90,6 +94,8 @@ func TestLayoutsThatDoNotFitAreRefused(t *testing.T) {
 		{"nothing", Layout{}},
 		{"odd width", Layout{YUYV, 641, 480, 1282, 615360}},
 		{"odd height", Layout{YU12, 640, 481, 640, 461760}},
+		{"odd height of NV12", Layout{NV12, 640, 481, 640, 640 * 722}},
+		{"odd width of a JPEG", Layout{MJPG, 641, 480, 0, 614400}},
 		{"negative width", Layout{YUYV, -2, 480, 1280, 614400}},
 		{"larger than any camera", Layout{YUYV, 1 << 20, 2, 1 << 21, 1 << 22}},
 		{"stride below a row", Layout{YUYV, 640, 480, 1278, 614400}},
