@@ -1,0 +1,214 @@
+// From a grant to its end: check, BOUND, RENEWING, REBINDING, expiry, conflicts.
+// Source: RFC 2131 sections 4.4.1 (last paragraphs) and 4.4.5.
+
+package client
+
+import (
+	"net"
+	"net/netip"
+	"reflect"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+)
+
+// longestRetry keeps a lease of years from a silence of months.
+const longestRetry = 24 * time.Hour
+
+// granted takes a lease into use: at once if the address is ours already, else after the quick
+// probes.
+func (c *Client) granted(now time.Time, l Lease) {
+	known := c.lease != nil && c.lease.Address.Addr() == l.Address.Addr()
+	before := c.lease
+	c.lease = &Granted{l, c.sent}
+	c.offer = nil
+	if known {
+		switch {
+		case !reflect.DeepEqual(before.Configuration, l.Configuration):
+			c.logLease()
+		case c.state == stateRebooting:
+			c.Log.Info("the lease is good here", "address", l.Address, "server", l.Server)
+		}
+		c.bind(now)
+		return
+	}
+	if before != nil {
+		c.deconfigure() // the server gave another address: the old one is no longer ours
+	}
+	c.state, c.next = stateChecking, time.Time{}
+	c.claim = newQuickClaim(l.Address.Addr(), now, c.Random)
+}
+
+func (c *Client) logLease() {
+	l := c.lease
+	lasts := "for ever"
+	if l.Duration != Forever {
+		lasts = l.Duration.String()
+	}
+	c.Log.Info("address by DHCP", "address", l.Address, "router", l.router(), "nameServers", l.NameServers,
+		"timeServers", l.TimeServers, "server", l.Server, "lease", lasts)
+}
+
+// bind puts c.lease onto the interface, also where it is there already: something may have been
+// taken away, as the kernel does with routes when a link is set down.
+func (c *Client) bind(now time.Time) {
+	c.local.stop()
+	c.silentAt = time.Time{}
+	c.state, c.next = stateBound, later(c.lease.Since, c.lease.Renew)
+	if err := c.Port.Configure(c.lease.Configuration); err != nil {
+		c.Log.Error("interface cannot be configured", "address", c.lease.Address, "error", err)
+		c.drop()
+		c.startOver(now, max(declinePause, c.refusalPause()))
+		return
+	}
+	c.wanted = c.lease.Address.Addr()
+	c.Port.Remember(c.lease)
+}
+
+// stepClaim does what the claim of the lease's address says.
+func (c *Client) stepClaim(now time.Time, do claimAction) {
+	switch do {
+	case probe:
+		c.sendARP(netip.IPv4Unspecified(), c.claim.address)
+	case announce:
+		c.sendARP(c.claim.address, c.claim.address)
+	case use:
+		c.logLease()
+		c.bind(now)
+	}
+	if len(c.claim.steps) == 0 { // nobody else had it for as long as the RFC looks
+		c.refusals, c.unreliable = 0, nil
+	}
+}
+
+func (c *Client) sendARP(from, target netip.Addr) {
+	c.Port.SendARP(ARP{Request: true, Sender: c.Hardware, SenderIP: from, TargetIP: target})
+}
+
+// ARP takes each packet that another host sent.
+func (c *Client) ARP(now time.Time, p ARP) {
+	if !c.carrier || reflect.DeepEqual(p.Sender, c.Hardware) {
+		return
+	}
+	c.hearRouter(now, p)
+	c.local.hear(c, now, p)
+	if c.claim == nil {
+		return
+	}
+	switch c.claim.judge(p, now) {
+	case defend:
+		c.Log.Warn("another host uses our address; we keep it", "address", c.claim.address, "host", p.Sender)
+		c.sendARP(c.claim.address, c.claim.address)
+	case giveUp:
+		c.conflict(now, p.Sender)
+	}
+}
+
+// conflict gives the address up, and says so to the server that granted it here.
+func (c *Client) conflict(now time.Time, host net.HardwareAddr) {
+	l := c.lease
+	c.Log.Warn("address is another host's", "address", l.Address.Addr(), "host", host)
+	elsewhere := c.state == stateRebooting // no server of this network granted it
+	c.wanted = netip.Addr{}
+	c.drop()
+	if elsewhere {
+		c.startOver(now, c.refusalPause())
+		return
+	}
+	c.newTransaction()
+	m := c.newMessage(dhcpv4.MessageTypeDecline, 0)
+	setRequested(m, l.Address.Addr())
+	setServer(m, l.Server)
+	c.broadcast(m)
+	c.unreliable.add(l.Server)
+	c.startOver(now, max(declinePause, c.refusalPause()))
+}
+
+// drop takes the lease off the interface, at once.
+func (c *Client) drop() {
+	if c.lease != nil {
+		c.lease, c.claim = nil, nil
+		c.deconfigure()
+	}
+}
+
+// deconfigure takes away whatever the interface has.
+func (c *Client) deconfigure() {
+	c.router = neighbour{}
+	c.local.stop()
+	if err := c.Port.Configure(Configuration{}); err != nil {
+		c.Log.Error("interface keeps an address that is not ours", "error", err)
+	}
+	c.Port.Remember(nil)
+}
+
+// renew begins RENEWING at T1.
+func (c *Client) renew(now time.Time) {
+	if !c.carrier {
+		c.next = c.lease.expires()
+		return
+	}
+	c.state, c.sent = stateRenewing, now
+	c.pause = pause{}
+	c.newTransaction()
+	c.extend(now)
+}
+
+// extend sends what RENEWING and REBINDING send, and changes from the one to the other at T2. The
+// pause is half of what is left, a minute at least (RFC 2131 section 4.4.5).
+func (c *Client) extend(now time.Time) {
+	rebindAt := later(c.lease.Since, c.lease.Rebind)
+	if c.state == stateRenewing && isDue(rebindAt, now) {
+		c.state = stateRebinding
+	}
+	if c.pause.tries++; c.pause.tries > 1 {
+		c.sayOutage()
+	}
+	c.sent = now
+	m := c.newMessage(dhcpv4.MessageTypeRequest, now.Sub(later(c.lease.Since, c.lease.Renew)))
+	m.ClientIPAddr = c.lease.Address.Addr().AsSlice()
+	ends := c.lease.expires()
+	if c.state == stateRenewing {
+		ends = rebindAt
+		c.Port.Send(m, c.lease.Address.Addr(), c.lease.Server)
+	} else {
+		c.broadcast(m)
+	}
+	wait := min(max(ends.Sub(now)/2, shortestTimer), longestRetry)
+	c.next = earliest(now.Add(wait), ends)
+}
+
+// expire ends a lease that nobody renewed: packets must not leave from its address any more.
+func (c *Client) expire(now time.Time) {
+	c.Log.Warn("lease expired", "address", c.lease.Address, "server", c.lease.Server)
+	c.drop()
+	if c.carrier {
+		c.startOver(now, 0)
+		return
+	}
+	c.state, c.next = stateInit, time.Time{}
+}
+
+// nobodyAnswers begins an outage. Without an address we choose one.
+func (c *Client) nobodyAnswers(now time.Time) {
+	c.silentAt = time.Time{}
+	c.sayOutage()
+	if c.lease == nil && !c.local.active() {
+		c.local.start(c, now)
+	}
+}
+
+func (c *Client) sayOutage() {
+	if !c.silent {
+		c.Log.Warn("no DHCP server answers", "address", c.presentAddress())
+	}
+	c.silent = true
+}
+
+// answered ends an outage.
+func (c *Client) answered(server netip.Addr) {
+	if c.silent {
+		c.Log.Info("DHCP server answers again", "server", server)
+	}
+	c.silentAt, c.silent = time.Time{}, false
+}
