@@ -201,7 +201,7 @@ func FuzzClient(f *testing.F) {
 			case 5:
 				s.offer = netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, b | 2}), 24)
 			default:
-				l.run(time.Duration(b) * time.Duration(b) * time.Second)
+				l.run(time.Duration(b) * time.Duration(b) * 100 * time.Millisecond)
 			}
 		}
 		hours := l.now.Sub(start).Hours() + 1
