@@ -65,7 +65,8 @@ func endOfSpan(t *testing.T, c *clock, at time.Duration) int64 {
 	last := c.end
 	start, length := c.spanOf(at)
 	if start != last || length <= 0 {
-		t.Fatalf("the span of a picture at %v is %d ticks from %d on, the one before ended at %d", at, length, start, last)
+		t.Fatalf("the span of a picture at %v is %d ticks from %d on, the one before ended at %d",
+			at, length, start, last)
 	}
 	return start + length
 }

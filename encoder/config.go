@@ -87,3 +87,15 @@ func (c Config) MaxIntraPercent(narrow bool) int {
 	}
 	return max(minIntraPercent, 30*c.FPS)
 }
+
+// leastIntraPercent is the smallest limit of a key frame after a gap, in percent of a frame that
+// gets the bits of the gap: with fewer it would be coarser than what is shown already.
+const leastIntraPercent = 150
+
+// maxIntraOf is the limit of a key frame whose span is length ticks, in percent of what libvpx
+// gives a frame of that span. The limit is one of bits: libvpx's is in frames, so that after a gap
+// of eight intervals a key frame of nine average frames had the bits of 2.4 s.
+func (e *Encoder) maxIntraOf(length int64) int {
+	percent := int64(e.maxIntra) * e.clock.interval / max(length, e.clock.interval)
+	return max(int(percent), min(e.maxIntra, leastIntraPercent))
+}

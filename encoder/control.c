@@ -15,5 +15,7 @@ int vp8_set_control(vp8 *e, enum control control, int value) {
 	};
 	if (vpx_codec_control_(&e->codec, controls[control].id, value))
 		return vp8_fail(e, controls[control].name);
+	if (control == MAX_INTRA)
+		e->max_intra = value;
 	return 0;
 }

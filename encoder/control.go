@@ -49,6 +49,9 @@ func (e *Encoder) SetControl(c Control, value int) error {
 	if C.vp8_set_control(e.c, C.enum_control(c), C.int(value)) != 0 {
 		return fmt.Errorf("set %v to %d: %s", c, value, C.GoString(&e.c.detail[0]))
 	}
+	if c == ControlMaxIntra {
+		e.maxIntra = value
+	}
 	return nil
 }
 
@@ -94,7 +97,7 @@ func (e *Encoder) replaceEncoder(c Config) error {
 	}
 	C.vp8_close(e.c)
 	C.free(unsafe.Pointer(e.c))
-	e.c, e.config = next.c, next.config
+	e.c, e.config, e.maxIntra = next.c, next.config, next.maxIntra
 	e.clock.interval = next.clock.interval
 	return nil
 }

@@ -38,6 +38,8 @@ type Encoder struct {
 	c      *C.vp8 // nil once closed
 	config Config
 	clock  clock
+
+	maxIntra int // limit of a key frame, percent of an average frame; 0: none
 }
 
 // A Frame is one encoded picture.
@@ -66,7 +68,7 @@ func New(c Config) (*Encoder, error) {
 		defer C.free(unsafe.Pointer(e))
 		return nil, fmt.Errorf("encoder: open libvpx for %v: %s", c, C.GoString(&e.detail[0]))
 	}
-	return &Encoder{c: e, config: c, clock: newClock(c.FPS)}, nil
+	return &Encoder{c: e, config: c, clock: newClock(c.FPS), maxIntra: c.MaxIntraPercent(false)}, nil
 }
 
 // Encode encodes the picture that was captured at the given time. A time that is not later than
@@ -79,13 +81,14 @@ func (e *Encoder) Encode(p *image.YCbCr, at time.Duration, forceKey bool) (Frame
 	if err := convert.CheckPicture(p, e.config.Width, e.config.Height); err != nil {
 		return Frame{}, fmt.Errorf("encode: %w", err)
 	}
-	key := C.int(0)
-	if forceKey {
-		key = 1
-	}
 	start, length := e.clock.spanOf(at)
+	key, maxIntra := C.int(0), C.int(0)
+	if forceKey {
+		key, maxIntra = 1, C.int(e.maxIntraOf(length))
+	}
 	if C.vp8_encode(e.c, (*C.uint8_t)(&p.Y[0]), (*C.uint8_t)(&p.Cb[0]), (*C.uint8_t)(&p.Cr[0]),
-		C.int(p.YStride), C.int(p.CStride), C.int64_t(start), C.ulong(length), key) != 0 {
+		C.int(p.YStride), C.int(p.CStride), C.int64_t(start), C.ulong(length), key,
+		maxIntra) != 0 {
 		return Frame{}, fmt.Errorf("encode %v picture at %v: %s", e.config, at, C.GoString(&e.c.detail[0]))
 	}
 	f := Frame{Key: e.c.key != 0, Quantizer: int(e.c.quantizer)}

@@ -55,13 +55,14 @@ int vp8_open(vp8 *e, int width, int height, int kbit_per_second, int speed, int 
 		vpx_codec_destroy(&e->codec);
 		return -1;
 	}
+	e->max_intra = max_intra_percent;
 	// vp8_encode sets the planes of each picture; any address but NULL will do until then.
 	vpx_img_wrap(&e->image, VPX_IMG_FMT_I420, width, height, 1, (unsigned char *)e);
 	return 0;
 }
 
 int vp8_encode(vp8 *e, const uint8_t *y, const uint8_t *u, const uint8_t *v, int y_stride, int uv_stride,
-               int64_t pts, unsigned long duration, int force_key) {
+               int64_t pts, unsigned long duration, int force_key, int max_intra_percent) {
 	e->data = NULL;
 	e->size = 0;
 	e->key = 0;
@@ -70,6 +71,11 @@ int vp8_encode(vp8 *e, const uint8_t *y, const uint8_t *u, const uint8_t *v, int
 	e->image.planes[VPX_PLANE_V] = (unsigned char *)v;
 	e->image.stride[VPX_PLANE_Y] = y_stride;
 	e->image.stride[VPX_PLANE_U] = e->image.stride[VPX_PLANE_V] = uv_stride;
+	if (max_intra_percent && max_intra_percent != e->max_intra) {
+		if (vpx_codec_control(&e->codec, VP8E_SET_MAX_INTRA_BITRATE_PCT, max_intra_percent))
+			return vp8_fail(e, "vpx_codec_control: max intra");
+		e->max_intra = max_intra_percent;
+	}
 	if (vpx_codec_encode(&e->codec, &e->image, pts, duration, force_key ? VPX_EFLAG_FORCE_KF : 0, VPX_DL_REALTIME))
 		return vp8_fail(e, "vpx_codec_encode");
 	vpx_codec_iter_t iter = NULL;

@@ -123,7 +123,8 @@ type streamSink struct {
 	reported  bool
 }
 
-// Advise asks the network, and paces packets by its answer.
+// Advise asks the network, and paces packets by its answer. A picture is also left out while as much
+// has left as the owner allows.
 func (k *streamSink) Advise(now time.Duration) (bitrate int, hold bool) {
 	if k.network == nil {
 		return 0, false
@@ -133,7 +134,7 @@ func (k *streamSink) Advise(now time.Duration) (bitrate int, hold bool) {
 		k.SetRate(bitrate)
 		k.pacedRate = bitrate
 	}
-	return bitrate, hold
+	return bitrate, hold || k.MustHold()
 }
 
 // Send sends a frame, and reports the first.
@@ -174,6 +175,9 @@ func (s *Source) senderConfig(g gateway.Grant) rtpsend.Config {
 		RTP: g.RTP, RTCP: g.RTCP, LocalRTCPPort: owner.LocalRTCPPort, SSRC: g.SSRC, CNAME: s.CNAME,
 		Bandwidth: int(owner.Bitrate), MTU: owner.MTU, Unpaced: s.Unpaced, Echo: owner.Ping && !s.Unpaced,
 		Monotonic: v4l2.Now, Log: s.Log,
+	}
+	if !s.Unpaced { // a file is sent as fast as the encoder goes
+		c.Ceiling = int(owner.Bitrate)
 	}
 	applyAgreed(&c, g.Agreed, owner)
 	if g.SRTP != nil {

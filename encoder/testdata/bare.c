@@ -85,7 +85,7 @@ int main(int argc, char **argv) {
 	for (unsigned n = 0; at + mark + picture <= st.st_size; at += mark + picture, n++) {
 		if (!y || pread(fd, y, picture, at + mark) != picture)
 			die("cannot read");
-		if (vp8_encode(e, y, y + luma, y + luma * 5 / 4, width, width / 2, n * 3000LL, 3000, n == 0))
+		if (vp8_encode(e, y, y + luma, y + luma * 5 / 4, width, width / 2, n * 3000LL, 3000, n == 0, 0))
 			die(e->detail);
 		if (!e->size)
 			continue; // dropped

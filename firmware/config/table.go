@@ -60,8 +60,9 @@ func (s *Stream) pictureSettings() []Setting {
 		Default: own("30"),
 	}, {
 		Key: "bitrate", Flag: "bitrate", Value: bitrate(&s.Bitrate),
-		Help:    "the most that is sent, in bit/s of VP8",
-		Notes:   "a stream begins with half of it and goes as high as the network allows",
+		Help: "the most that is sent, in bit/s on the wire: VP8, headers and packets that are sent again",
+		Notes: "over any 2 s at most 5 % above it; RTCP comes on top, 0.2 kbit/s. A stream begins with half of it " +
+			"and goes as high as the network allows",
 		Default: own("600k"),
 	}, {
 		Key: "speed", Flag: "speed", Value: number(&s.Speed, minSpeed, maxSpeed),

@@ -19,8 +19,8 @@ func (p *Pipeline) followAdvice(enc *encoder.Encoder, sink Sink, at time.Duratio
 		p.stages.Held.Add(1)
 		return true, nil
 	}
-	rate := encoder.Bitrate(bitrate)
-	if rate == 0 || rate == enc.Config().Bitrate {
+	rate := max(encoder.Bitrate(bitrate), encoder.MinBitrate)
+	if bitrate == 0 || rate == enc.Config().Bitrate {
 		return false, nil
 	}
 	p.stages.Rate.Store(int64(rate))

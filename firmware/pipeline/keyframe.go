@@ -11,11 +11,15 @@ type keyFrameSize struct {
 	small               bool
 }
 
+// wideShare of the owner's rate is what a path gives to VP8 that carries the owner's rate: headers
+// and what is sent again take the rest.
+const wideShare = 0.85
+
 // followRate changes the encoder's limit of a key frame when the advised rate calls for it. Key
-// frames become small when the rate falls, and stay so until it is the owner's again.
+// frames become small when the rate falls, and stay so until it is nearly the owner's again.
 func (k *keyFrameSize) followRate(enc *encoder.Encoder, rate encoder.Bitrate) error {
 	fell := k.lastRate != 0 && rate < k.lastRate
-	small := rate < k.ownerRate && (k.small || fell)
+	small := float64(rate) < wideShare*float64(k.ownerRate) && (k.small || fell)
 	k.lastRate = rate
 	if small == k.small {
 		return nil

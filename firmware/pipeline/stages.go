@@ -47,7 +47,7 @@ type Stages struct {
 	Shed       atomic.Int64 // buffers left out because the board is too slow for all of them
 	Unreadable atomic.Int64 // buffers that held no whole JPEG
 	Replaced   atomic.Int64 // pictures that a newer one replaced before the encoder was free
-	Held       atomic.Int64 // pictures left out because the network was full
+	Held       atomic.Int64 // pictures left out because the network or the owner's rate was full
 	Skipped    atomic.Int64 // pictures that the encoder's rate control left out
 
 	Rate    atomic.Int64                     // bit/s that the network allows at present; 0: the owner's

@@ -39,6 +39,11 @@ const (
 	queueLow  = 40 * time.Millisecond
 	queueHigh = 60 * time.Millisecond
 
+	// plannedShare of the owner's rate is what the encoder is to use, headers and resends included: the
+	// rest lets a key frame or a scene cut pass without a picture being held. rtpsend keeps the
+	// owner's rate itself, over any 2 s.
+	plannedShare = 0.97
+
 	// backOff is the part of what the path carried that is taken after congestion: the
 	// rest drains the queue.
 	backOff = 0.85
@@ -84,7 +89,7 @@ func (c Cause) String() string {
 
 // A Controller watches one stream. It belongs to one goroutine.
 type Controller struct {
-	ownerRate float64 // the most, of VP8
+	ownerRate float64 // the most on the wire
 	rate      float64 // on the wire
 	share     float64 // of what is on the wire that is VP8
 	grownAt   time.Duration
@@ -105,7 +110,7 @@ type Controller struct {
 	estimate  estimate
 }
 
-// New makes a controller for a stream of at most ownerRate bit/s of VP8.
+// New makes a controller for a stream of at most ownerRate bit/s on the wire.
 func New(ownerRate int) *Controller {
 	c := &Controller{ownerRate: float64(ownerRate), share: 1}
 	c.rate = min(c.ownerRate, max(minRate, startShare*c.ownerRate))
@@ -141,12 +146,13 @@ func (c *Controller) Advise(now time.Duration) (bitrate int, hold bool) {
 	c.growRate(now)
 	hold = now-c.cutAt < backlogTrust && c.backlog.mustDrain(now, c.capacity)
 	free := c.rate - c.resent.bitrate(now) // what is sent again needs its part
-	return int(min(c.ownerRate, max(minRate, free*c.share))), hold
+	most := plannedShare * c.ownerRate * min(1, c.share)
+	return int(min(most, max(minRate, free*c.share))), hold
 }
 
-// ceiling is the owner's rate on the wire, or the receiver's.
+// ceiling is what is planned of the owner's rate, or the receiver's.
 func (c *Controller) ceiling(now time.Duration) float64 {
-	return c.estimate.limitRate(now, c.ownerRate/c.share)
+	return c.estimate.limitRate(now, plannedShare*c.ownerRate)
 }
 
 // growRate takes the room that there seems to be, by the time since the last picture.

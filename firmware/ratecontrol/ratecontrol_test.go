@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// full is what VP8 gets of the owner's rate on a wide path: the rest are headers, and room.
+const full = plannedShare * packet / (packet + headers)
+
 // bottleneck is the path of the issue: narrow for 10 s, with a queue of 2 s.
 func (p path) bottleneck(high float64) path {
 	p.capacity = step(high, 0.4e6, 20*time.Second, 30*time.Second)
@@ -89,7 +92,7 @@ func TestStreamStartsLowAndReachesWhatTheOwnerAllows(t *testing.T) {
 				if rate > 600_000 {
 					t.Fatalf("%.0f bit/s after %v: above the owner's rate", rate, time.Duration(i)*interval)
 				}
-				if rate >= 0.98*600_000 && at == time.Hour {
+				if rate >= 0.95*full*600_000 && at == time.Hour {
 					at = time.Duration(i) * interval
 				}
 			}
@@ -179,8 +182,8 @@ func TestQueueOnTheWayBackCostsLittle(t *testing.T) {
 			mean := sum / float64(len(r.rate)-300)
 			t.Logf("least %.0f, mean %.0f bit/s, longest gap %v, held %d, cuts %v", least, mean, r.longestGap(), r.held,
 				r.c.Cuts())
-			if least < 250_000 || mean < 550_000 || r.longestGap() > 500*ms {
-				t.Error("want at least 250 of 600 kbit/s, 550 in the mean, and no gap over 0.5 s")
+			if least < 250_000 || mean < 0.92*full*600_000 || r.longestGap() > 500*ms {
+				t.Error("want at least 250 of 600 kbit/s, 515 in the mean, and no gap over 0.5 s")
 			}
 		})
 	}

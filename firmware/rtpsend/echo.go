@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"github.com/krazycam/krazycam/firmware/rtpsend/udp"
 )
 
 // exchangeEchoes asks and listens until Close.
@@ -49,4 +51,5 @@ func (s *Sender) askForEcho() {
 	}
 	before := s.departures.BytesSent()
 	s.echo.SendRequest(s.cfg.Monotonic(), before)
+	s.ceiling.NoteSent(now, udp.EchoSize(s.cfg.RTP.Addr()))
 }

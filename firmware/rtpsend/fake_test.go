@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
 	"github.com/krazycam/krazycam/firmware/rtpsend/pathsize"
 	"github.com/krazycam/krazycam/firmware/rtpsend/resend"
 	"github.com/pion/rtcp"
@@ -148,7 +149,7 @@ func newRigWith(t testing.TB, cfg Config) *rig {
 
 // newBenchRig is a rig whose packets go nowhere.
 func newBenchRig(t testing.TB) *rig {
-	r := newRig(t)
+	r := newRigWith(t, Config{Ceiling: 1e9})
 	r.Sender.wire.conn = discard{}
 	return r
 }
@@ -170,7 +171,7 @@ func (r *rig) kept(t *testing.T, sequence uint16) resend.Packet {
 	var requests resend.Requests
 	requests.Add(sequence)
 	r.resender.TakeRequests(&requests, 0)
-	p, ok := r.resender.NextAnswer(r.cfg.Monotonic())
+	p, ok := r.resender.NextAnswer(r.cfg.Monotonic(), packet.MaxSize)
 	if !ok {
 		t.Fatalf("packet %d does not leave again: %+v", sequence, r.resender.TakeCounts())
 	}

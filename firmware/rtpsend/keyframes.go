@@ -71,6 +71,9 @@ func (k *keyFrames) requestByReceiver() { k.requested, k.asked = true, true }
 // forceNext makes the next picture a key frame, however short ago the last one was.
 func (k *keyFrames) forceNext() { k.forced = true }
 
+// isPending says that the next picture is likely to be a key frame.
+func (k *keyFrames) isPending() bool { return k.requested || k.forced }
+
 // noteLateRequest takes a request for a packet that left age ago.
 func (k *keyFrames) noteLateRequest(now, age, rtt time.Duration) {
 	if k.lateSince == 0 && age > lateRequest+rtt && age < queuedRequest {

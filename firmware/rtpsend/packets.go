@@ -39,15 +39,15 @@ func newPacketQueue(cfg *Config) packetQueue {
 	return q
 }
 
-// queueFrame puts the packets of a frame behind those that wait. It is the last chance of these to
-// wait: with 1,024 of them, the oldest leave. The first packet bears the capture time, NTP, unless
+// queueFrame puts the packets of a frame behind those that wait. With 1,024 of them, the oldest leave,
+// or are discarded where the ceiling has no room. The first packet bears the capture time, NTP, unless
 // that is 0. doubled: all of it is to leave a second time. sending is held.
 func (s *Sender) queueFrame(frame []byte, timestamp uint32, captured uint64, doubled bool, sent *tally) error {
 	q := &s.queue
 	q.packetizer.Start(frame)
 	for last := false; !last; {
 		if q.history.IsFull() {
-			if err := s.sendNext(sent); err != nil {
+			if err := s.makeRoom(sent); err != nil {
 				return err
 			}
 		}
@@ -60,6 +60,16 @@ func (s *Sender) queueFrame(frame []byte, timestamp uint32, captured uint64, dou
 		captured = 0 // the frame's other packets bear the same timestamp
 		q.history.QueuePacket(head+n, doubled)
 	}
+	return nil
+}
+
+// makeRoom makes room for a packet in a queue that is full. sending is held.
+func (s *Sender) makeRoom(sent *tally) error {
+	if s.ceiling.Wait(sent.at, s.sizeOnWire(len(s.queue.history.PeekNext()))) == 0 {
+		return s.sendNext(sent)
+	}
+	s.queue.history.PopNext()
+	sent.discarded++
 	return nil
 }
 

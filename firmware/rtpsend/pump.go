@@ -69,6 +69,9 @@ func (s *Sender) sendDue() (wait time.Duration, err error) {
 // there is none. sending is held.
 func (s *Sender) sendQueued(now time.Duration, sent *tally) (wait time.Duration, err error) {
 	for b := s.queue.history.PeekNext(); b != nil; b = s.queue.history.PeekNext() {
+		if wait := s.ceiling.Wait(now, s.sizeOnWire(len(b))); wait > 0 {
+			return wait, nil
+		}
 		if wait := s.pacer.AdmitPacket(now, len(b)); wait > 0 {
 			return wait, nil
 		}
@@ -102,7 +105,7 @@ func (s *Sender) sendAnswers(now time.Duration, sent *tally) error {
 	s.resender.TakeRequests(&s.inbox.requests, s.session.RoundTrip())
 	s.mu.Unlock()
 	for {
-		p, ok := s.resender.NextAnswer(now)
+		p, ok := s.resender.NextAnswer(now, s.roomForResends(now))
 		if !ok {
 			return nil
 		}
@@ -115,7 +118,7 @@ func (s *Sender) sendAnswers(now time.Duration, sent *tally) error {
 // sendCopies sends the copies that are due; its only error is ErrClosed. sending is held.
 func (s *Sender) sendCopies(now time.Duration, sent *tally) (wait time.Duration, err error) {
 	for {
-		p, wait, ok := s.resender.NextCopy(now)
+		p, wait, ok := s.resender.NextCopy(now, s.roomForResends(now))
 		if !ok {
 			return wait, nil
 		}

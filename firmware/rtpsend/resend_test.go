@@ -173,6 +173,7 @@ func TestResendsAndFramesAllocateNothing(t *testing.T) {
 	each := testing.AllocsPerRun(200, func() {
 		at += 33 * time.Millisecond
 		var sent tally
+		r.MustHold()
 		r.beginFrame(at, at, false, &sent.log)
 		if err := r.queueFrame(frame, 0, 0, false, &sent); err != nil {
 			t.Fatal(err)

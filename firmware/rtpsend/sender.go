@@ -44,9 +44,10 @@ type Sender struct {
 	running sync.WaitGroup // exchangeRTCP, exchangeEchoes and runPump
 	awake   chan struct{}  // wakes runPump
 
-	sending  sync.Mutex // guards the next four
+	sending  sync.Mutex // guards the next five
 	queue    packetQueue
 	pacer    pacing.Pacer
+	ceiling  ceiling
 	resender *resend.Resender
 	wire     wire
 
@@ -64,9 +65,10 @@ type Sender struct {
 func newSender(cfg Config, conn rtpConn, reports udp.RTCPConn) *Sender {
 	s := &Sender{
 		cfg: cfg, reports: reports, done: make(chan struct{}), awake: make(chan struct{}, 1),
-		queue: newPacketQueue(&cfg),
-		pacer: pacing.NewPacer(cfg.Bandwidth, cfg.Unpaced),
-		wire:  wire{conn: conn, headerSize: udp.HeaderSize(cfg.RTP.Addr())},
+		queue:   newPacketQueue(&cfg),
+		pacer:   pacing.NewPacer(cfg.Bandwidth, cfg.Unpaced),
+		ceiling: newCeiling(&cfg),
+		wire:    wire{conn: conn, headerSize: udp.HeaderSize(cfg.RTP.Addr())},
 		session: session.New(session.Config{
 			Bandwidth: cfg.Bandwidth, HeaderSize: udp.HeaderSize(cfg.RTCP.Addr()), Timestamp: cfg.First.Timestamp,
 		}),
@@ -125,8 +127,10 @@ func (s *Sender) sendFrame(frame []byte, key bool, at time.Duration, sent *tally
 		return nil
 	}
 	doubled := key && s.departures.LosesByChance(now, false)
+	before := s.waitingOnWire()
 	err := s.queueFrame(frame, f.Timestamp, s.captureTime(now, at), doubled, sent)
 	if err == nil {
+		s.ceiling.noteFrame(s.waitingOnWire()-before, key)
 		s.pacer.BeginFrame(now, at, s.queue.history.WaitingBytes())
 		var wait time.Duration
 		if wait, err = s.sendQueued(now, sent); wait > 0 || doubled {
@@ -185,7 +189,7 @@ func (s *Sender) SetRate(bandwidth int) {
 // stalled: longer than an interval of them, shorter than anybody waits for us.
 const lastRoom = 50 * time.Millisecond
 
-// Close sends what waits, says BYE if a frame was sent, frees both sockets and waits
+// Close sends what waits, within the Config's Ceiling, says BYE if a frame was sent, frees both sockets and waits
 // for the goroutines. It interrupts Send. A second Close does nothing.
 func (s *Sender) Close() error {
 	if s.closed.Swap(true) {
@@ -215,7 +219,10 @@ func (s *Sender) sendLast() error {
 	defer s.sending.Unlock()
 	sent.at = s.cfg.Monotonic()
 	var err error
-	for s.queue.history.Waiting() > 0 && err == nil {
+	for b := s.queue.history.PeekNext(); b != nil && err == nil; b = s.queue.history.PeekNext() {
+		if s.ceiling.Wait(sent.at, s.sizeOnWire(len(b))) > 0 {
+			break // nobody waits for us, and the owner's rate holds to the end
+		}
 		err = s.sendNext(&sent)
 	}
 	s.account(s.cfg.Monotonic(), &sent)

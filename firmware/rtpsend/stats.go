@@ -16,6 +16,7 @@ type Stats struct {
 	Packets    uint64 // taken by the kernel
 	Octets     uint64 // of RTP payload in them, without headers (RFC 3550 section 6.4.1)
 	SendErrors udp.Errors
+	Discarded  uint64 // packets of a frame that neither the queue nor the owner's rate had room for
 	Withheld   uint64 // frames that were not sent while the circuit was broken (RFC 8083)
 	Breaks     uint64 // of the circuit
 

@@ -43,6 +43,7 @@ type wire struct {
 type tally struct {
 	at              time.Duration // of all of them
 	packets, octets uint64        // that left for the first time
+	discarded       uint64        // there was no room for them
 	errors          udp.Errors
 	last            error // the latest send error
 	log             pendingLog
@@ -93,6 +94,7 @@ func (s *Sender) transmit(b []byte, as passage, sent *tally) (octets uint64, ok 
 		return 0, false, nil
 	}
 	payload, size := len(b)-packet.HeaderLength(b), len(encrypted)+s.wire.headerSize
+	s.ceiling.NoteSent(s.cfg.Monotonic(), size) // not sent.at: the write may have waited
 	switch as {
 	case firstTime:
 		s.departures.NoteMedia(sent.at, size, payload, packet.Sequence(b))
@@ -115,7 +117,8 @@ func (s *Sender) account(now time.Duration, sent *tally) {
 	if sent.errors.Refused > 0 {
 		s.session.NoteRefusal(now)
 	}
-	if sent.errors.TooLarge > 0 { // the receiver lacks them for ever: they do not fit
+	s.stats.Discarded += sent.discarded
+	if sent.errors.TooLarge > 0 || sent.discarded > 0 { // the receiver lacks them for ever
 		s.keyFrames.request()
 	}
 	s.mu.Unlock()

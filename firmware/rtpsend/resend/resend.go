@@ -67,7 +67,7 @@ type Counts struct {
 	Octets  uint64 // of RTP payload in those sent, without headers
 	Gone    uint64 // older than the history, or never sent
 	Early   uint64 // sent again so short a time ago that the answer is on its way, or late rather than lost
-	Limited uint64 // above 25 % of the bandwidth, or too many at once; also copies
+	Limited uint64 // above 25 % of the bandwidth, above the owner's rate, or too many at once; also copies
 	Twice   uint64 // of those sent, copies that nobody had asked for
 }
 
@@ -125,8 +125,9 @@ func (r *Resender) TakeRequests(requests *Requests, rtt time.Duration) {
 	requests.n = 0
 }
 
-// NextAnswer gives the next packet that the receiver asked for; not ok: there is no other.
-func (r *Resender) NextAnswer(now time.Duration) (p Packet, ok bool) {
+// NextAnswer gives the next packet that the receiver asked for, of at most room bytes; not ok: there is
+// no other.
+func (r *Resender) NextAnswer(now time.Duration, room int) (p Packet, ok bool) {
 	for r.answered < r.requests.n {
 		sequence := r.requests.list[r.answered]
 		r.answered++
@@ -136,7 +137,7 @@ func (r *Resender) NextAnswer(now time.Duration) (p Packet, ok bool) {
 			r.counts.Gone++
 		case r.isAnswered(e, now), r.path.IsQueued(now, sequence):
 			r.counts.Early++
-		case !r.bucket.TakeBytes(now, len(b)):
+		case len(b) > room || !r.bucket.TakeBytes(now, len(b)):
 			r.counts.Limited++
 		default:
 			e.doubled = !e.asked && r.path.LosesByChance(now, true) && r.copies.addCopy(now, sequence, true)
@@ -163,9 +164,9 @@ func (r *Resender) QueueCopy(now time.Duration, sequence uint16) {
 	r.copies.addCopy(now, sequence, false)
 }
 
-// NextCopy gives the next copy that is due, within the bounds of what is asked for. Not ok: none
-// is; the next one is due after wait, 0: there is none.
-func (r *Resender) NextCopy(now time.Duration) (p Packet, wait time.Duration, ok bool) {
+// NextCopy gives the next copy that is due, of at most room bytes and within the bounds of what is
+// asked for. Not ok: none is; the next one is due after wait, 0: there is none.
+func (r *Resender) NextCopy(now time.Duration, room int) (p Packet, wait time.Duration, ok bool) {
 	for {
 		c, ok := r.copies.takeDue(now)
 		if !ok {
@@ -182,7 +183,7 @@ func (r *Resender) NextCopy(now time.Duration) (p Packet, wait time.Duration, ok
 		if c.asked {
 			spare = 0
 		}
-		if !r.bucket.TakeSpareBytes(now, len(b), spare) {
+		if len(b) > room || !r.bucket.TakeSpareBytes(now, len(b), spare) {
 			r.counts.Limited++
 			e.doubled = false
 			continue

@@ -65,7 +65,7 @@ func (b *bench) answers(now, rtt time.Duration, sequences ...uint16) (got []byte
 	}
 	b.TakeRequests(&requests, rtt)
 	for {
-		p, ok := b.NextAnswer(now)
+		p, ok := b.NextAnswer(now, packet.MaxSize)
 		if !ok {
 			return got
 		}
@@ -77,7 +77,7 @@ func (b *bench) answers(now, rtt time.Duration, sequences ...uint16) (got []byte
 // due are the copies that leave at now.
 func (b *bench) due(now time.Duration) (got []byte, wait time.Duration) {
 	for {
-		p, wait, ok := b.NextCopy(now)
+		p, wait, ok := b.NextCopy(now, packet.MaxSize)
 		if !ok {
 			return got, wait
 		}
@@ -234,7 +234,7 @@ func TestPacketsLeaveAgainVerbatimOrAsRTX(t *testing.T) {
 			var requests Requests
 			requests.Add(sequence)
 			b.TakeRequests(&requests, 0)
-			p, ok := b.NextAnswer(time.Second)
+			p, ok := b.NextAnswer(time.Second, packet.MaxSize)
 			want := was
 			if c.rtx {
 				want = packet.WrapRTX(make([]byte, packet.MaxSize), was, 65535+uint16(i), 99)
@@ -263,11 +263,11 @@ func TestRequestsAreKeptInOrderAndBounded(t *testing.T) {
 		t.Error("no room after TakeRequests")
 	}
 	for i := range maxRequests {
-		if p, ok := b.NextAnswer(time.Second); !ok || p.Bytes[packet.HeaderSize] != byte(i) {
+		if p, ok := b.NextAnswer(time.Second, packet.MaxSize); !ok || p.Bytes[packet.HeaderSize] != byte(i) {
 			t.Fatalf("answer %d is %v", i, p.Bytes)
 		}
 	}
-	if _, ok := b.NextAnswer(time.Second); ok {
+	if _, ok := b.NextAnswer(time.Second, packet.MaxSize); ok {
 		t.Error("more answers than requests")
 	}
 }

@@ -21,6 +21,9 @@ func HeaderSize(to netip.Addr) int {
 	return ipv6Header + udpHeader
 }
 
+// EchoSize is the size of an echo request to an address, IP header included.
+func EchoSize(to netip.Addr) int { return HeaderSize(to) - udpHeader + echoSize }
+
 // MTU is the largest IP packet on the path, as far as the kernel knows: the interface's, or less where
 // an ICMP message said so. 0 if it says nothing.
 func (c *RTPConn) MTU() int {
