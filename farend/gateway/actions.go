@@ -4,6 +4,7 @@ package gateway
 
 import (
 	"errors"
+	"log/slog"
 	"net"
 	"os"
 	"time"
@@ -24,11 +25,17 @@ type State struct {
 	Since       time.Time
 }
 
-// State ends a stream whose lease ran out, and says which one is granted.
+// State ends a stream whose lease ran out, does what else is late, and says which stream is
+// granted. Call it about once a second.
 func (g *Gateway) State() State {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.endExpiredLease()
+	now := g.config.Now()
+	if err := g.ids.syncLate(now); err != nil {
+		g.noteFault("gateway: utilization ids", err)
+	}
+	g.quiet.flush(now)
 	if g.active == nil {
 		return State{}
 	}
@@ -64,6 +71,21 @@ func (g *Gateway) endExpiredLease() {
 	}
 }
 
+// noteFault logs an error of ours that every request may meet.
+func (g *Gateway) noteFault(message string, err error) {
+	g.quiet.say(slog.LevelError, saying{message: message}, g.config.Now(), "error", err)
+}
+
+// eventsOften is more than a source that starts over has reason for in half a minute.
+const eventsOften = 10
+
+// noteEvent logs what a source may cause as often as it likes.
+func (g *Gateway) noteEvent(message string, r request, id wire.ID, args ...any) {
+	same := saying{message: message, from: networkOf(r.from), often: eventsOften}
+	g.quiet.say(slog.LevelInfo, same, g.config.Now(),
+		append([]any{"utilization_id", id.String()}, args...)...)
+}
+
 func (g *Gateway) endStream() {
 	g.active = nil
 	g.config.Server.End()
@@ -95,13 +117,32 @@ func (g *Gateway) newUtilizationID(r request) (wire.Answer, *wire.Refusal) {
 	if why := g.checkKey(r); why != nil {
 		return wire.Answer{}, why
 	}
-	id, err := g.ids.createID(g.keyHash)
-	if err != nil {
-		g.config.Log.Error("gateway: utilization ids", "error", err)
+	now := g.config.Now()
+	if !g.newIDs.take(r.from, now) {
+		return wire.Answer{}, refuse(codeTooManyIDs, "too many new utilization identifiers: try again later")
+	}
+	var running wire.ID
+	if g.active != nil {
+		running = g.active.id
+	}
+	id, err := g.ids.createID(g.keyHash, running, now)
+	switch {
+	case errors.Is(err, errIDsFull):
+		return wire.Answer{}, refuse(codeTooManyIDs, "all places for utilization identifiers are in use")
+	case err != nil:
+		g.noteFault("gateway: utilization ids", err)
 		return wire.Answer{}, refuse(wire.CodeStatusFailed, "cannot save the utilization identifier")
 	}
-	g.config.Log.Info("gateway: new utilization_id", "utilization_id", id.String())
+	g.noteEvent("gateway: new utilization_id", r, id)
 	return wire.Answer{Utilization: id}, nil
+}
+
+// noteUse keeps the place of an id that a source uses. If that cannot be written down, it holds
+// until a restart.
+func (g *Gateway) noteUse(id wire.ID) {
+	if err := g.ids.noteUse(id, g.config.Now()); err != nil {
+		g.noteFault("gateway: utilization ids", err)
+	}
 }
 
 // checkStart says why a stream may not start.
@@ -115,6 +156,7 @@ func (g *Gateway) checkStart(r request) *wire.Refusal {
 	if key, _ := g.ids.keyHashOf(r.utilization); key != g.keyHash {
 		return refuse(wire.CodeKeyMismatch, "utilization identifier and API key not compatible")
 	}
+	g.noteUse(r.utilization)
 	if r.width == 0 || r.height == 0 {
 		return refuse(wire.CodeNoDescriptor, "missing video stream descriptor: width, height")
 	}
@@ -136,13 +178,12 @@ func (g *Gateway) startStream(r request, host string) (wire.Answer, *wire.Refusa
 	case errors.Is(err, net.ErrClosed):
 		return wire.Answer{}, refuse(wire.CodeServerUnreachable, "video server cannot be reached")
 	case err != nil:
-		g.config.Log.Error("gateway: begin", "error", err)
+		g.noteFault("gateway: begin", err)
 		return wire.Answer{}, refuse(wire.CodeNoListener, "cannot initialise the stream listener")
 	}
 	now := g.config.Now()
 	g.active = &grant{id: r.utilization, since: now, lastSeen: now}
-	g.config.Log.Info("gateway: granted",
-		"utilization_id", r.utilization.String(), "width", r.width, "height", r.height)
+	g.noteEvent("gateway: granted", r, r.utilization, "width", r.width, "height", r.height)
 	if g.config.Host != "" {
 		host = g.config.Host
 	}
@@ -163,6 +204,7 @@ func (g *Gateway) validateStream(r request) (wire.Answer, *wire.Refusal) {
 		return wire.Answer{}, why
 	}
 	g.active.lastSeen = g.config.Now()
+	g.noteUse(r.utilization)
 	code, words, err := g.config.Server.Captured(r.from)
 	switch {
 	case errors.Is(err, net.ErrClosed):
@@ -170,7 +212,7 @@ func (g *Gateway) validateStream(r request) (wire.Answer, *wire.Refusal) {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return wire.Answer{}, refuse(wire.CodeNotReceived, "stream not received before timeout")
 	case err != nil:
-		g.config.Log.Error("gateway: capture", "error", err)
+		g.noteFault("gateway: capture", err)
 		return wire.Answer{}, refuse(wire.CodeNotCaptured, "cannot capture the stream")
 	}
 	return wire.Answer{Validation: wire.NewInt(code), Explanation: wire.Text(words)}, nil
@@ -180,7 +222,7 @@ func (g *Gateway) stopStream(r request) (wire.Answer, *wire.Refusal) {
 	if why := g.checkRunning(r); why != nil {
 		return wire.Answer{}, why
 	}
-	g.config.Log.Info("gateway: stopped", "utilization_id", r.utilization.String())
+	g.noteEvent("gateway: stopped", r, r.utilization)
 	g.endStream()
 	return wire.Answer{OK: "stream stopped successfully"}, nil
 }

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -22,6 +23,12 @@ import (
 
 // requestMax, in bytes, is many times the longest request of the protocol (about 700).
 const requestMax = 16 << 10
+
+// codeTooManyIDs is none of the protocol's table; a source acts on its first three digits.
+const codeTooManyIDs = 4291
+
+// retryAfter is when a refused source may ask again.
+const retryAfter = 30 * time.Second
 
 // A VideoServer takes the streams that a Gateway grants; *receiver.Receiver is one. Errors of Begin
 // and Captured that wrap net.ErrClosed mean that it is gone for good.
@@ -61,6 +68,8 @@ type Gateway struct {
 	// so that actions take effect one after the other; neither calls back.
 	mu     sync.Mutex
 	ids    *ids
+	newIDs idLimit
+	quiet  quietLog
 	active *grant
 }
 
@@ -83,7 +92,7 @@ func New(c Config) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Gateway{config: c, keyHash: hashKey(c.Key), ids: known}, nil
+	return &Gateway{config: c, keyHash: hashKey(c.Key), ids: known, quiet: quietLog{log: c.Log}}, nil
 }
 
 // hashKey stands in for the key in the file of ids, and makes keys of unequal length comparable
@@ -111,8 +120,10 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if why != nil {
 		status = why.Code / 10
 		answer = wire.Answer{ErrorCode: wire.NewInt(why.Code), ErrorText: wire.Text(why.Reason)}
-		g.config.Log.Warn("gateway: refused",
-			"from", r.RemoteAddr, "action", asked.action, "code", why.Code, "reason", why.Reason)
+		g.noteRefusal(asked, why, r.RemoteAddr)
+	}
+	if status == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter/time.Second)))
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
@@ -120,6 +131,15 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := json.NewEncoder(w).Encode(answer); err != nil {
 		g.config.Log.Debug("gateway: answer", "to", r.RemoteAddr, "error", err)
 	}
+}
+
+// noteRefusal logs what a source, or anybody, was refused.
+func (g *Gateway) noteRefusal(asked request, why *wire.Refusal, from string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	same := saying{message: "gateway: refused", code: why.Code, from: networkOf(asked.from)}
+	g.quiet.say(slog.LevelWarn, same, g.config.Now(),
+		"from", from, "action", clip(asked.action), "code", why.Code, "reason", why.Reason)
 }
 
 func (g *Gateway) isOurKey(key string) bool {

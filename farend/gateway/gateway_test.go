@@ -215,19 +215,6 @@ func TestGatewayKnowsItsIDsAfterARestartAndWhoseTheyAre(t *testing.T) {
 	d.want(`{"action":"new_utilization_id","key":"k"}`, 5004)
 }
 
-func TestGatewayBoundsItsIDs(t *testing.T) {
-	var k ids
-	first, _ := k.createID("k")
-	for range idsMax {
-		if _, err := k.createID("k"); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, known := k.keyHashOf(first); known || len(k.list) != idsMax {
-		t.Errorf("%d ids, the first known: %v; want %d and the oldest gone", len(k.list), known, idsMax)
-	}
-}
-
 // What tells the source from others at the receiver: the SSRC that it announced, in any form that
 // JSON has for it, and the address from which it asks, also when that changes.
 func TestGatewayPassesOnWhoTheSourceIs(t *testing.T) {

@@ -39,9 +39,9 @@ reassembles what arrives, reports back, and records it as IVF.
 
 It listens on all addresses, since a board must reach it; the API key guards it.
 --listen 127.0.0.1:8080 keeps it to this machine. Key, certificate and the
-boards' utilization ids are kept in the state directory. A key that must be a
-certain one is best given with --key-file: other users of this machine see what
-stands on a command line.`,
+boards' utilization ids are kept in the state directory, which one receive at a
+time may use. A key that must be a certain one is best given with --key-file:
+other users of this machine see what stands on a command line.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return receive(cmd, o) },
 	}
@@ -106,6 +106,7 @@ type station struct {
 	receiver *receiver.Receiver
 	http     http.Server
 	listener net.Listener
+	unlock   func() // gives the state directory back
 	url      string // by which a board reaches us
 	seed     string // what goes into a board's krazycam.json
 	vmSeed   string // the same for a board that reaches this machine by QEMU's own network
@@ -121,6 +122,7 @@ func receive(cmd *cobra.Command, o receiveOptions) error {
 	if err != nil {
 		return err
 	}
+	defer s.unlock()
 	ctx, cancel := context.WithCancel(cmd.Context())
 	defer cancel()
 	var running sync.WaitGroup

@@ -25,15 +25,26 @@ func openStation(o *receiveOptions, log *slog.Logger) (*station, error) {
 	if err := o.openState(); err != nil {
 		return nil, err
 	}
-	s := &station{newKey: o.key == "" && o.keyFile == ""}
-	var err error
-	if o.key, err = o.findKey(); err != nil {
+	unlock, err := lockFolder(o.state)
+	if err != nil {
+		return nil, fmt.Errorf("state directory %s: %w", o.state, err)
+	}
+	s := &station{newKey: o.key == "" && o.keyFile == "", unlock: unlock}
+	if err := s.open(o, log); err != nil {
+		unlock()
 		return nil, err
+	}
+	return s, nil
+}
+
+func (s *station) open(o *receiveOptions, log *slog.Logger) (err error) {
+	if o.key, err = o.findKey(); err != nil {
+		return err
 	}
 	host, _, _ := net.SplitHostPort(o.listen) // checked
 	sockets, err := listenUDP(host, o.rtp, o.rtcp)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	closeAll := func() { _, _ = sockets[0].Close(), sockets[1].Close() }
 	s.receiver = receiver.New(receiver.Config{
@@ -44,22 +55,24 @@ func openStation(o *receiveOptions, log *slog.Logger) (*station, error) {
 	})
 	if err != nil {
 		closeAll()
-		return nil, err
+		return err
 	}
 	s.http = http.Server{
 		Handler: s.gateway, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-		ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: 30 * time.Second,
-		MaxHeaderBytes: 16 << 10,
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second,
+		IdleTimeout: 30 * time.Second, MaxHeaderBytes: 8 << 10,
 	}
-	if s.listener, err = net.Listen("tcp", o.listen); err != nil {
+	listener, err := net.Listen("tcp", o.listen)
+	if err != nil {
 		closeAll()
-		return nil, fmt.Errorf("gateway: %w (choose another with --listen)", err)
+		return fmt.Errorf("gateway: %w (choose another with --listen)", err)
 	}
+	s.listener = &boundedListener{Listener: listener, open: map[netip.Prefix]int{}}
 	if err := s.secure(o, host); err != nil {
 		closeAll()
-		return nil, errors.Join(err, s.listener.Close())
+		return errors.Join(err, s.listener.Close())
 	}
-	return s, nil
+	return nil
 }
 
 // secure puts TLS around the listener if it is asked for, and works out the URL.
