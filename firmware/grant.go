@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/config"
@@ -73,15 +74,21 @@ func (s *Source) newSession() (*gateway.Session, error) {
 	}
 	c := gateway.SessionConfig{
 		Asker: client, Log: s.Log,
-		Policy: gateway.Policy{
-			AllowLoopback: g.AllowLoopback, Allowed: g.AllowedReceivers,
-			Encrypted: s.Config.Stream.Encryption == config.Required,
-		},
+		Policy: receiverPolicy(g, s.Config.Stream.Encryption == config.Required),
 	}
 	if s.StateDir != "" {
 		c.Store = gateway.FileStore{Dir: s.StateDir}
 	}
 	return gateway.NewSession(c), nil
+}
+
+// receiverPolicy is what the owner lets a gateway name.
+func receiverPolicy(g config.Gateway, encrypted bool) gateway.Policy {
+	p := gateway.Policy{AllowLoopback: g.AllowLoopback, Allowed: g.AllowedReceivers, Encrypted: encrypted}
+	if u, err := url.Parse(g.URL); err == nil {
+		p.Gateway = u.Hostname()
+	}
+	return p
 }
 
 // followOwner streams to the addresses that the owner named, without a gateway. When the

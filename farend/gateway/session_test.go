@@ -217,15 +217,14 @@ func TestSessionNeverStreamsForWhatIsNoHonestGateway(t *testing.T) {
 		start string
 		want  error
 	}{
-		"HTML":              {`<html>`, source.ErrPage},
-		"half an answer":    {`{"url":"192.0.2.9","rtp_port":50`, source.ErrBadAnswer},
-		"never an answer":   {``, source.ErrSilent},
-		"loopback":          {`{"url":"127.0.0.1","rtp_port":5004,"rtcp_port":5005}`, source.ErrDestination},
-		"loopback by URL":   {`{"url":"http://[::1]/","rtp_port":5004,"rtcp_port":5005}`, source.ErrDestination},
-		"multicast":         {`{"url":"224.0.0.251","rtp_port":5004,"rtcp_port":5005}`, source.ErrDestination},
-		"broadcast":         {`{"url":"255.255.255.255","rtp_port":5004,"rtcp_port":5005}`, source.ErrDestination},
-		"port 22":           {`{"url":"192.0.2.9","rtp_port":22,"rtcp_port":5005}`, source.ErrDestination},
-		"one port for both": {`{"url":"192.0.2.9","rtp_port":5004,"rtcp_port":5004}`, source.ErrDestination},
+		"HTML":            {`<html>`, source.ErrPage},
+		"half an answer":  {`{"url":"192.0.2.9","rtp_port":50`, source.ErrBadAnswer},
+		"never an answer": {``, source.ErrSilent},
+		"loopback":        {`{"url":"127.0.0.1","rtp_port":5004,"rtcp_port":5005}`, source.ErrDestination},
+		"loopback by URL": {`{"url":"http://[::1]/","rtp_port":5004,"rtcp_port":5005}`, source.ErrDestination},
+		"multicast":       {`{"url":"224.0.0.251","rtp_port":5004,"rtcp_port":5005}`, source.ErrDestination},
+		"broadcast":       {`{"url":"255.255.255.255","rtp_port":5004,"rtcp_port":5005}`, source.ErrDestination},
+		"port 22":         {`{"url":"192.0.2.9","rtp_port":22,"rtcp_port":5005}`, source.ErrDestination},
 		"an endless host": {`{"url":"` + strings.Repeat("a.", 200) + `","rtp_port":5004,"rtcp_port":5005}`,
 			source.ErrBadAnswer},
 		"an answer to choke":  {`{"url":"` + strings.Repeat("a", 1<<20) + `"}`, source.ErrBadAnswer},

@@ -71,7 +71,7 @@ type Gateway struct {
 	Key              string   // API key; a secret, never logged
 	AllowHTTP        bool     // the key may travel over plain http
 	CA               string   // PEM of the only authorities to trust; "": the system's
-	AllowedReceivers []string // addresses, CIDR ranges, host names; empty: any but the forbidden
+	AllowedReceivers []string // addresses, CIDR ranges, host names; nil: any but the forbidden; empty: none
 	AllowLoopback    bool     // the receiver may be this machine itself
 }
 

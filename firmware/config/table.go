@@ -147,9 +147,10 @@ func (g *Gateway) settings() []Setting {
 		Default: "the public authorities",
 	}, {
 		Key: "allowed-receivers", Value: texts(&g.AllowedReceivers, receiverForm, `["10.0.0.0/8", "video.example"]`),
-		Help:    "the only receivers that the gateway may name",
-		Notes:   "addresses, ranges of addresses, host names",
-		Default: "any unicast address",
+		Help: "the only receivers that the gateway may name",
+		Notes: "addresses, ranges of addresses, host names; the empty list `[]` allows nobody. Link-local addresses " +
+			"(169.254.0.0/16, fe80::/10) need an entry for nothing else, unless the gateway itself has one",
+		Default: "any unicast address but link-local ones",
 	}, {
 		Key: "allow-loopback", Flag: "allow-loopback", Value: toggle(&g.AllowLoopback),
 		Help: "the gateway may name this machine itself as the receiver",

@@ -17,11 +17,16 @@ type Resolver interface {
 }
 
 // A Policy says where a gateway may send our stream. The zero Policy allows every unicast
-// address that is not this machine's.
+// address that is not this machine's, nor one of its link alone.
 type Policy struct {
-	AllowLoopback bool     // this machine itself may be the receiver
-	Allowed       []string // addresses, CIDR ranges, host names as the gateway writes them; empty: all
-	Encrypted     bool     // without keys nothing is streamed
+	AllowLoopback bool // this machine itself may be the receiver
+
+	// Addresses, CIDR ranges, host names as the gateway writes them. nil: all that is not forbidden;
+	// empty: none.
+	Allowed []string
+
+	Gateway   string // its host, as the owner wrote it: an address there is one that the owner named
+	Encrypted bool   // without keys nothing is streamed
 
 	Resolver Resolver                       // default: the name servers of resolv.conf
 	Local    func() ([]netip.Prefix, error) // our addresses and their networks; default: this machine's
@@ -43,6 +48,9 @@ func (p Policy) ResolveReceiver(ctx context.Context, g Grant) (Grant, error) {
 	refused := fmt.Errorf("%w: %q has no address", ErrDestination, g.Host)
 	for _, addr := range addrs {
 		addr = addr.Unmap() // ::ffff:127.0.0.1 is 127.0.0.1
+		if !addr.IsLinkLocalUnicast() {
+			addr = addr.WithZone("") // where it means nothing, it must not hide anything
+		}
 		if err := p.checkAddr(g.Host, addr); err != nil {
 			refused = fmt.Errorf("%w: %w", ErrDestination, err)
 			continue
@@ -77,103 +85,83 @@ func (p Policy) checkAddr(host string, addr netip.Addr) error {
 	if err != nil { // without knowing ourselves we cannot keep away from ourselves
 		return fmt.Errorf("our own addresses: %w", err)
 	}
-	if why := whyForbidden(addr, prefixes); why != "" {
-		return fmt.Errorf("%q is %v, %s", host, addr, why)
+	bare := addr.WithZone("")
+	d := findDanger(bare, prefixes)
+	if d.what != "" && !p.isNamed(bare, d.entryBits) {
+		hint := ""
+		if d.entryBits != 0 {
+			hint = " (an entry for it alone in gateway.allowed-receivers would allow it)"
+		}
+		return fmt.Errorf("%q is %v, %s%s", host, addr, d.what, hint)
 	}
-	if isOurs(addr, prefixes) && !p.AllowLoopback {
+	if addr.Is6() && addr.IsLinkLocalUnicast() && addr.Zone() == "" {
+		return fmt.Errorf("%q is %v, a link-local address that says no interface", host, addr)
+	}
+	if isOurs(bare, prefixes) && !p.AllowLoopback {
 		return fmt.Errorf("%q is %v, this machine itself (gateway.allow-loopback would allow it)", host, addr)
 	}
-	if !p.isAllowed(host, addr) {
-		return fmt.Errorf("%q is %v, which is not in gateway.allowed-receivers", host, addr)
-	}
-	return nil
+	return p.checkAllowed(host, addr)
 }
 
-// isAllowed looks for the receiver in the owner's list.
-func (p Policy) isAllowed(host string, addr netip.Addr) bool {
-	if len(p.Allowed) == 0 {
-		return true
+// checkAllowed looks for the receiver in the owner's list.
+func (p Policy) checkAllowed(host string, addr netip.Addr) error {
+	switch {
+	case p.Allowed == nil:
+		return nil
+	case len(p.Allowed) == 0:
+		return fmt.Errorf("%q is %v, and gateway.allowed-receivers is empty, which allows nobody", host, addr)
+	}
+	sameName := func(entry string) bool {
+		return strings.EqualFold(strings.TrimSuffix(entry, "."), strings.TrimSuffix(host, "."))
 	}
 	for _, entry := range p.Allowed {
-		if prefix, err := netip.ParsePrefix(entry); err == nil {
-			if prefix.Contains(addr.WithZone("")) {
-				return true
-			}
-			continue
+		if addrs, ok := parseEntry(entry); ok && addrs.Contains(addr.WithZone("")) || !ok && sameName(entry) {
+			return nil
 		}
-		if one, err := netip.ParseAddr(entry); err == nil {
-			if one.Unmap() == addr {
-				return true
-			}
-			continue
-		}
-		if strings.EqualFold(strings.TrimSuffix(entry, "."), strings.TrimSuffix(host, ".")) {
+	}
+	return fmt.Errorf("%q is %v, which is not in gateway.allowed-receivers", host, addr)
+}
+
+// isNamed says whether the owner wrote addr down: as the gateway's own address, or as an entry of
+// the list that is about nothing else, with at least so many bits; 0: no entry will do.
+func (p Policy) isNamed(addr netip.Addr, entryBits int) bool {
+	if entryBits == 0 {
+		return false
+	}
+	for _, entry := range p.Allowed {
+		addrs, ok := parseEntry(entry)
+		if ok && addrs.Bits() >= entryBits && addrs.Contains(addr) {
 			return true
 		}
 	}
-	return false
+	named, err := netip.ParseAddr(p.Gateway)
+	return err == nil && named.Unmap().WithZone("") == addr
 }
 
-// reserved has what netip has no predicate for (RFC 1122 section 3.2.1.3, RFC 1112
-// section 4, RFC 6890).
-var reserved = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("240.0.0.0/4")}
-
-// whyForbidden names what no configuration can allow; "" if there is nothing.
-func whyForbidden(addr netip.Addr, local []netip.Prefix) string {
-	switch {
-	case !addr.IsValid() || addr.IsUnspecified():
-		return "no address"
-	case addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
-		return "a broadcast address"
-	case addr.IsMulticast():
-		return "a multicast address"
-	case addr.Is6() && addr.IsLinkLocalUnicast() && addr.Zone() == "":
-		return "a link-local address that says no interface"
+// parseEntry reads an entry of the owner's list as a range; not ok: it is a host name. A range of
+// IPv4 addresses may be written as one of IPv6.
+func parseEntry(entry string) (addrs netip.Prefix, ok bool) {
+	if addr, err := netip.ParseAddr(entry); err == nil {
+		addr = addr.Unmap().WithZone("")
+		return netip.PrefixFrom(addr, addr.BitLen()), true
 	}
-	for _, p := range reserved {
-		if p.Contains(addr) {
-			return "a reserved address"
-		}
+	addrs, err := netip.ParsePrefix(entry)
+	if err != nil {
+		return addrs, false
 	}
-	for _, p := range local {
-		// A /31 or /32 has no broadcast address (RFC 3021).
-		if addr.Is4() && p.Addr().Is4() && p.Bits() < 31 &&
-			(addr == lastAddrOf(p) || addr == p.Masked().Addr()) {
-			return "a broadcast address of our own network"
-		}
+	if mapped := addrs.Addr(); mapped.Is4In6() && addrs.Bits() >= 96 {
+		addrs = netip.PrefixFrom(mapped.Unmap(), addrs.Bits()-96)
 	}
-	return ""
+	return addrs.Masked(), true
 }
 
-func isOurs(addr netip.Addr, local []netip.Prefix) bool {
-	if addr.IsLoopback() {
-		return true
-	}
-	for _, p := range local {
-		if p.Addr() == addr.WithZone("") {
-			return true
-		}
-	}
-	return false
-}
-
-func lastAddrOf(p netip.Prefix) netip.Addr {
-	b := p.Addr().As4()
-	for bit := p.Bits(); bit < 32; bit++ {
-		b[bit/8] |= 0x80 >> (bit % 8)
-	}
-	return netip.AddrFrom4(b)
-}
-
-// checkPorts keeps a bad gateway away from system services, whose ports are below 1024.
+// checkPorts keeps a bad gateway away from system services, whose ports are below 1024. One port
+// may take both (RFC 5761).
 func checkPorts(rtp, rtcp int) error {
 	for _, port := range []int{rtp, rtcp} {
 		if port < 1024 || port > 65535 {
 			return fmt.Errorf("port %d is outside 1024 to 65535", port)
 		}
-	}
-	if rtp == rtcp {
-		return fmt.Errorf("port %d cannot take both RTP and RTCP", rtp)
 	}
 	return nil
 }
