@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/krazycam/krazycam/firmware/rtpsend/admission"
 	"github.com/krazycam/krazycam/firmware/rtpsend/feedback"
 	"github.com/krazycam/krazycam/firmware/rtpsend/resend"
 )
@@ -23,28 +24,13 @@ const (
 
 	// silenceCheck is how often the receiver's silence is looked at.
 	silenceCheck = 500 * time.Millisecond
-
-	// reportsPerSecond is how many RTCP packets of the receiver are parsed in a second.
-	// GStreamer sends two reports, loss feedback for each bad frame (30) and transport
-	// feedback (20): twice that.
-	reportsPerSecond = 100
 )
 
 // An inbox is what must be remembered of RTCP that came. Sender.mu guards it.
 type inbox struct {
-	second   time.Duration // the beginning of the second at hand
-	read     int           // RTCP packets in it
+	gate     admission.Gate
 	fir      lastFIR
 	requests resend.Requests // for runPump
-}
-
-// takeQuota says whether one more packet may be read in this second.
-func (i *inbox) takeQuota(now time.Duration) bool {
-	if now-i.second >= time.Second {
-		i.second, i.read = now, 0
-	}
-	i.read++
-	return i.read <= reportsPerSecond
 }
 
 // exchangeRTCP reads RTCP until Close, and sends a report when one is due.
@@ -100,14 +86,17 @@ func (s *Sender) pauseFor(d time.Duration) {
 	}
 }
 
-// receive takes one datagram. It is decrypted where that is agreed.
+// receive takes one datagram. It is decrypted where that is agreed, before anything counts it: what is
+// not the receiver's must not use up what the receiver may send.
 func (s *Sender) receive(b []byte, from netip.AddrPort) {
-	now := s.cfg.Monotonic()
-	if !s.isAdmitted(b, from, now) {
+	if !s.isFromReceiver(b, from) {
 		return
 	}
-	size := len(b)
+	now, size := s.cfg.Monotonic(), len(b)
 	if s.cfg.srtp != nil {
+		if !s.isWorthATrial(b, now) {
+			return
+		}
 		var err error
 		if b, err = s.cfg.srtp.decryptRTCP(b); err != nil {
 			s.mu.Lock()
@@ -117,36 +106,47 @@ func (s *Sender) receive(b []byte, from netip.AddrPort) {
 		}
 	}
 	var log pendingLog
-	s.readCompound(b, size, now, &log)
+	s.readCompound(b, size, from.Port(), now, &log)
 	log.writeTo(s.cfg.Log)
 }
 
-// isAdmitted drops what does not come from the receiver's host, is too large or too
-// much, before anything of it is parsed. The port may be any: GStreamer sends from
-// another one than it listens on.
-func (s *Sender) isAdmitted(b []byte, from netip.AddrPort, now time.Duration) bool {
+// isFromReceiver drops what does not come from the receiver's host or is too large, before anything
+// of it is parsed. The port may be any: GStreamer sends from another one than it listens on.
+func (s *Sender) isFromReceiver(b []byte, from netip.AddrPort) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ignored := &s.stats.Ignored
 	switch {
 	case from.Addr().Unmap().WithZone("") != s.cfg.RTCP.Addr().WithZone(""):
-		ignored.Stranger++
+		s.stats.Ignored.Stranger++
 	case len(b) > maxReport:
-		ignored.TooLarge++
-	case !s.inbox.takeQuota(now):
-		ignored.TooMany++
+		s.stats.Ignored.TooLarge++
 	default:
 		return true
 	}
 	return false
 }
 
-// readCompound acts on the parts of a datagram, which had size bytes on the wire.
-func (s *Sender) readCompound(b []byte, size int, now time.Duration, log *pendingLog) {
+// isWorthATrial bounds what authentication may cost.
+func (s *Sender) isWorthATrial(b []byte, now time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !feedback.IsCompound(b) {
+	if s.inbox.gate.AdmitTrial(now, feedback.SenderSSRC(b)) {
+		return true
+	}
+	s.stats.Ignored.TooMany++
+	return false
+}
+
+// readCompound acts on the parts of a datagram, which had size bytes on the wire, if it is admitted.
+func (s *Sender) readCompound(b []byte, size int, port uint16, now time.Duration, log *pendingLog) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch s.inbox.gate.Admit(now, b, port) {
+	case admission.Malformed:
 		s.stats.Ignored.Malformed++
+		return
+	case admission.TooMany:
+		s.stats.Ignored.TooMany++
 		return
 	}
 	s.session.NoteHeard(now, size)

@@ -11,6 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/pion/rtcp"
+
+	"github.com/krazycam/krazycam/firmware/rtpsend/admission"
 )
 
 func reception(r rtcp.ReceptionReport) rtcp.Packet {
@@ -208,16 +210,52 @@ func TestFloodIsDroppedUnparsedAndPassesWithItsSecond(t *testing.T) {
 			r.receive(marshal(t, pli(testSSRC)), peer)
 		}
 		got := r.Stats()
-		if got.PLIs != reportsPerSecond || got.Ignored.TooMany != 10_000-reportsPerSecond ||
+		if got.PLIs != admission.KnownQuota || got.Ignored.TooMany != 10_000-admission.KnownQuota ||
 			got.Ignored.Stranger != 10_000 {
-			t.Errorf("%d PLIs, %+v, want %d parsed", got.PLIs, got.Ignored, reportsPerSecond)
+			t.Errorf("%d PLIs, %+v, want %d parsed", got.PLIs, got.Ignored, admission.KnownQuota)
 		}
 		time.Sleep(time.Second)
 		r.receive(marshal(t, pli(testSSRC)), peer)
-		if got := r.Stats().PLIs; got != reportsPerSecond+1 {
-			t.Errorf("a second later %d PLIs, want %d", got, reportsPerSecond+1)
+		if got := r.Stats().PLIs; got != admission.KnownQuota+1 {
+			t.Errorf("a second later %d PLIs, want %d", got, admission.KnownQuota+1)
 		}
 	})
+}
+
+// 239 packets of garbage a second from the receiver's address once silenced its reports of every 5 s,
+// and the stream paused because of that. So did a flood of what is well-formed and about another stream.
+func TestFloodFromTheReceiversAddressSilencesNoReport(t *testing.T) {
+	for name, flood := range map[string][]byte{
+		"garbage":              make([]byte, 200),
+		"another stream":       marshal(t, reception(rtcp.ReceptionReport{SSRC: 7})),
+		"empty reports":        marshal(t, &rtcp.ReceiverReport{SSRC: 1}),
+		"BYE, of our SSRC":     marshal(t, &rtcp.Goodbye{Sources: []uint32{testSSRC}}),
+		"a PLI of another one": marshal(t, &rtcp.PictureLossIndication{SenderSSRC: 99, MediaSSRC: testSSRC}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				defer r.Close()
+				const frames = 60 * 10
+				for i := range uint32(frames) {
+					r.frame(t, i == 0, 1000)
+					for range 239 / 10 {
+						r.receive(flood, netip.AddrPortFrom(peer.Addr(), peer.Port()+1))
+					}
+					if i%50 == 0 {
+						r.receive(marshal(t, reception(rtcp.ReceptionReport{
+							SSRC: testSSRC, LastSequenceNumber: 65534 + i})), peer)
+					}
+					time.Sleep(100 * time.Millisecond)
+				}
+				got := r.Stats()
+				if got.Reports != frames/50 || got.Withheld != 0 || got.Breaks != 0 ||
+					got.BYEs > 60*admission.OtherQuota {
+					t.Errorf("%+v, want %d reports and no break", got, frames/50)
+				}
+			})
+		})
+	}
 }
 
 func TestByeOfTheReceiverIsCounted(t *testing.T) {

@@ -181,7 +181,7 @@ func TestResendsAndFramesAllocateNothing(t *testing.T) {
 		if _, err := r.sendQueued(at, &sent); err != nil {
 			t.Fatal(err)
 		}
-		r.readCompound(request, len(request), at, &sent.log)
+		r.readCompound(request, len(request), peer.Port(), at, &sent.log)
 		if err := r.sendAnswers(at, &sent); err != nil {
 			t.Fatal(err)
 		}

@@ -25,6 +25,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/krazycam/krazycam/firmware/rtpsend/admission"
 	"github.com/krazycam/krazycam/firmware/rtpsend/departures"
 	"github.com/krazycam/krazycam/firmware/rtpsend/pacing"
 	"github.com/krazycam/krazycam/firmware/rtpsend/resend"
@@ -72,6 +73,7 @@ func newSender(cfg Config, conn rtpConn, reports udp.RTCPConn) *Sender {
 		session: session.New(session.Config{
 			Bandwidth: cfg.Bandwidth, HeaderSize: udp.HeaderSize(cfg.RTCP.Addr()), Timestamp: cfg.First.Timestamp,
 		}),
+		inbox:      inbox{gate: admission.NewGate(cfg.First.SSRC)},
 		departures: departures.NewRecord(cfg.Path),
 	}
 	s.resender = resend.New(s.queue.history, s.departures, resend.Config{

@@ -139,6 +139,54 @@ func TestSRTCPIsBelievedOnceAndOnlyFromTheReceiver(t *testing.T) {
 	}
 }
 
+// Under SRTP nothing that fails authentication counts against the receiver, however much comes and
+// whatever it names. Of other senders than the known one, few packets are tried.
+func TestForgedFloodUsesUpNothingOfTheReceivers(t *testing.T) {
+	for _, profile := range []string{ProfileCM, ProfileGCM} {
+		k := testKeys(profile, 1)
+		r := newRigWith(t, Config{SRTP: k})
+		_, out := far(t, k)
+		_, other := far(t, testKeys(profile, 7))
+		const rounds = 20
+		for range rounds {
+			for i := range uint32(500) { // half of them with the receiver's SSRC
+				request := marshal(t, &rtcp.ReceiverReport{SSRC: 1 + i%2}, pli(testSSRC))
+				forged, err := other.EncryptRTCP(nil, request, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.receive(forged, peer)
+			}
+			honest, err := out.EncryptRTCP(nil, marshal(t, &rtcp.ReceiverReport{SSRC: 1}, pli(testSSRC)), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.receive(honest, peer)
+		}
+		got := r.Stats()
+		unread := got.Ignored.TooMany
+		if got.PLIs != rounds || got.Ignored.Forged+unread != rounds*500 || unread < rounds*200 {
+			t.Errorf("%s: %d PLIs and %+v, want %d and all others dropped, most of those of strangers unread", profile,
+				got.PLIs, got.Ignored, rounds)
+		}
+	}
+}
+
+// BenchmarkForged is what a packet costs that fails authentication.
+func BenchmarkForged(b *testing.B) {
+	for _, profile := range []string{ProfileCM, ProfileGCM} {
+		for _, size := range []int{100, 1400} {
+			b.Run(fmt.Sprintf("%s/%d", profile, size), func(b *testing.B) {
+				r := newRigWith(b, Config{SRTP: testKeys(profile, 1)})
+				forged := append([]byte{0x81, 201, 0, 7, 0, 0, 0, 1}, make([]byte, size-8)...)
+				for b.Loop() {
+					r.receive(forged, peer)
+				}
+			})
+		}
+	}
+}
+
 func TestReportsAreEncryptedToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := testKeys(ProfileGCM, 1)

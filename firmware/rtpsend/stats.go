@@ -49,7 +49,7 @@ type Stats struct {
 type Ignored struct {
 	Stranger  uint64 // not from the receiver's address
 	TooLarge  uint64
-	TooMany   uint64 // above reportsPerSecond: dropped unparsed
+	TooMany   uint64 // above the quotas of package admission: dropped unparsed
 	Forged    uint64 // under SRTP: of another key, changed on its way, or sent before
 	Malformed uint64
 	OtherSSRC uint64 // about a stream that is not ours

@@ -31,6 +31,11 @@ func listenRTCP(cfg Config) (*rtcpConn, error) {
 	if err != nil { // a courtesy to the network, not a condition
 		cfg.Log.Debug("packets carry no DSCP mark", "error", err)
 	}
+	if raw != nil {
+		if err := filterRTCP(raw, cfg.RTCP.Addr()); err != nil { // rtpsend judges all the same
+			cfg.Log.Debug("the kernel does not filter RTCP", "error", err)
+		}
+	}
 	return &rtcpConn{conn: conn, to: cfg.RTCP}, nil
 }
 

@@ -73,6 +73,9 @@ func (c *RTPConn) dialSocket() (*rtpSocket, error) {
 		_ = setTrafficClass(raw, c.network) // a courtesy to the network, not a condition
 		_ = refuseFragments(raw, c.network) // without it, too large packets are cut into fragments
 		_ = limitQueue(raw, c.queue)
+		if c.mux {
+			_ = filterRTCP(raw, c.to.Addr()) // rtpsend judges all the same
+		}
 		return nil
 	}}
 	dialed, err := d.Dial(c.network, c.to.String())
