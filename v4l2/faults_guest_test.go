@@ -98,6 +98,11 @@ func TestFaultsOfAPictureAreCountedByCause(t *testing.T) {
 			t.Errorf("%s: %+v", c.name, got)
 		}
 	}
+	for _, odd := range []string{"noend", "padding", "surplus", "fields"} {
+		if got, _ := streamWithFault(t, "bulk", mjpg, odd); got.Truncated+got.Resized+got.Damaged > 0 {
+			t.Errorf("a healthy camera whose JPEGs have an oddity (%s): %+v, want all delivered", odd, got)
+		}
+	}
 	bad := func(c Counters) uint64 { return c.Damaged + c.Short + c.Empty + c.Truncated + c.Resized }
 	without := func(_ Counters, tables bool) bool { return !tables }
 	if got, tables := retryFault(t, "bulk", mjpg, "nohuffman", without); tables || bad(got) > 0 {

@@ -120,6 +120,8 @@ var injected = map[string]virtualcam.Faults{
 	"fault refuse":          {Refuse: true},
 	"fault errorbit":        {ErrorBit: true}, "fault half": {Half: true}, "fault empty": {Empty: true},
 	"fault resize": {Resize: true}, "fault nohuffman": {NoHuffman: true},
+	"fault noend": {NoEnd: true}, "fault padding": {Padding: 4096}, "fault surplus": {Surplus: true},
+	"fault fields": {Fields: true},
 }
 
 // obeyGuest does what a test inside the VM asks for with a line on the console.

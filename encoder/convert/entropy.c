@@ -12,7 +12,7 @@
 
 // Some cameras leave bytes that belong to nothing before a marker: 1 to 10 were seen. What remains
 // of a torn picture begins at 47.
-enum { MAX_STRAY = 10, MAX_STRAY_BEFORE_END = 16, MAX_STRAY_ALL = 64 };
+enum { MAX_STRAY = 10, MAX_STRAY_BEFORE_END = 12, MAX_STRAY_ALL = 64 };
 
 enum {
 	WORD_BITS = 8 * sizeof(size_t),

@@ -7,6 +7,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"image"
+	"image/jpeg"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -197,6 +199,23 @@ func changeMarkers(b []byte, change func([]byte) []byte) []byte {
 	return out
 }
 
+// combineOddities yields what b may look like, with the name of each; stale is another picture.
+func combineOddities(b, stale []byte, r *rand.Rand) iter.Seq2[string, []byte] {
+	ends, headers, inside := oddities(stale)
+	return func(yield func(string, []byte) bool) {
+		for _, header := range headers {
+			for _, in := range inside {
+				for _, end := range ends {
+					odd := end.apply(in.apply(header.apply(b, r), r), r)
+					if !yield(header.name+", "+in.name+", "+end.name, odd) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
 func TestHealthyJPEGsWithTheOdditiesOfCamerasAreNeverRefused(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	count := 0
@@ -208,19 +227,12 @@ func TestHealthyJPEGsWithTheOdditiesOfCamerasAreNeverRefused(t *testing.T) {
 			if err := c.Convert(want, b); err != nil {
 				t.Fatal(err)
 			}
-			ends, headers, inside := oddities(pictures[(i+1)%len(pictures)])
-			for _, header := range headers {
-				for _, in := range inside {
-					for _, end := range ends {
-						odd := in.apply(header.apply(b, r), r)
-						odd = end.apply(odd, r)
-						count++
-						if err := c.Convert(got, odd); err != nil {
-							t.Errorf("%s %s, %s, %s, %s: %v", kind[0], kind[1], header.name, in.name, end.name, err)
-						} else if !isSame(got, want) {
-							t.Errorf("%s %s, %s, %s, %s: another picture", kind[0], kind[1], header.name, in.name, end.name)
-						}
-					}
+			for name, odd := range combineOddities(b, pictures[(i+1)%len(pictures)], r) {
+				count++
+				if err := c.Convert(got, odd); err != nil {
+					t.Errorf("%v, %s: %v", kind, name, err)
+				} else if !isSame(got, want) {
+					t.Errorf("%v, %s: another picture", kind, name)
 				}
 			}
 		}
@@ -330,6 +342,40 @@ func TestSurplusRowsAndColumnsAreCutOff(t *testing.T) {
 		err := openConverter(t, newLayout(t, pixfmt.MJPG, size.X, size.Y, 0)).Convert(newPicture(size.X, size.Y), b)
 		if !errors.Is(err, ErrBadJPEG) {
 			t.Errorf("320x240 where %v was agreed: %v, want ErrBadJPEG", size, err)
+		}
+	}
+}
+
+// Contents at which values are the largest that there are.
+func TestExtremePicturesAreNotTakenForTornOnes(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	contents := map[string]func(x, y int) byte{
+		"noise":          func(x, y int) byte { return byte(r.Uint32()) },
+		"black":          func(x, y int) byte { return 0 },
+		"white":          func(x, y int) byte { return 255 },
+		"a board":        func(x, y int) byte { return byte(255 * ((x + y) % 2)) },
+		"a large board":  func(x, y int) byte { return byte(255 * ((x/8 + y/8) % 2)) },
+		"bars":           func(x, y int) byte { return byte(255 * (x % 2)) },
+		"lines":          func(x, y int) byte { return byte(255 * (y % 2)) },
+		"black or white": func(x, y int) byte { return byte(255 * r.IntN(2)) },
+	}
+	got := newPicture(96, 64)
+	c := openConverter(t, newLayout(t, pixfmt.MJPG, 96, 64, 0))
+	for name, pixel := range contents {
+		p := newPicture(96, 64)
+		for _, plane := range [][]byte{p.Y, p.Cb, p.Cr} {
+			for i := range plane {
+				plane[i] = pixel(i%96, i/96)
+			}
+		}
+		for quality := 1; quality <= 100; quality++ {
+			var b bytes.Buffer
+			if err := jpeg.Encode(&b, p, &jpeg.Options{Quality: quality}); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Convert(got, b.Bytes()); err != nil {
+				t.Errorf("%s, quality %d: %v", name, quality, err)
+			}
 		}
 	}
 }

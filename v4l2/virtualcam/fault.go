@@ -4,7 +4,9 @@
 package virtualcam
 
 import (
+	"bytes"
 	"encoding/binary"
+	"time"
 
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
 )
@@ -29,6 +31,14 @@ type Faults struct {
 	// NoHuffman removes the Huffman tables from each JPEG, as many cameras do (AVI1). It needs
 	// a source with the tables of annex K, such as the Pattern.
 	NoHuffman bool
+
+	// The rest is of JPEGs. All but Lose are how some healthy cameras send them.
+
+	NoEnd   bool // without the end marker
+	Padding int  // bytes behind the picture, none of them a marker
+	Surplus bool // eight rows more than was negotiated, if the source can: whole blocks
+	Fields  bool // two pictures of half the height in one, if the source can
+	Lose    int  // bytes out of the middle, each time in another place
 }
 
 // A Cure is a remedy that a host applies to a camera that sends no more pictures.
@@ -75,9 +85,58 @@ func (f Faults) damagePicture(format pixfmt.FourCC, b []byte) []byte {
 		return b[:0]
 	case f.Half:
 		return b[:len(b)/2]
+	case format == pixfmt.MJPG:
+		return f.damageEnd(b)
 	}
 	return b
 }
+
+// damageEnd applies the faults at the end of a JPEG.
+func (f Faults) damageEnd(b []byte) []byte {
+	if f.NoEnd && len(b) > 2 {
+		b = b[:len(b)-2]
+	}
+	if f.Padding > 0 {
+		b = concat(b, bytes.Repeat([]byte{0x5a, 0x3c, 0x00}, f.Padding/3+1)[:f.Padding])
+	}
+	return b
+}
+
+// loseBytes takes bytes out of picture n.
+func (f Faults) loseBytes(b []byte, n uint32) []byte {
+	if f.Lose <= 0 || f.Lose >= len(b) {
+		return b
+	}
+	at := int(n * 7919 % uint32(len(b)-f.Lose)) // a prime: each time in another place
+	return concat(b[:at], b[at+f.Lose:])
+}
+
+// fillBuffer gets picture n of the source in the size that the faults make of it.
+func (f Faults) fillBuffer(source Source, format pixfmt.FourCC, s Size, n uint32, due time.Time) ([]byte, error) {
+	if f.Resize {
+		s = otherSize(s, source.ListSizes())
+	}
+	if format != pixfmt.MJPG || !f.Surplus && !f.Fields {
+		return source.FillBuffer(format, s, n, due)
+	}
+	if f.Surplus {
+		s.Height += surplusRows
+	}
+	if !f.Fields {
+		return source.FillBuffer(format, s, n, due)
+	}
+	s.Height /= 2
+	upper, err := source.FillBuffer(format, s, n, due)
+	if err != nil {
+		return nil, err
+	}
+	upper = bytes.Clone(upper) // the source uses its buffer again
+	lower, err := source.FillBuffer(format, s, n, due)
+	return concat(upper, lower), err
+}
+
+// surplusRows is less than a block of macroblocks, 16 rows.
+const surplusRows = 8
 
 // withoutHuffman returns a copy of a JPEG without its DHT segments, or b itself if it is no
 // JPEG.

@@ -45,6 +45,36 @@ func TestFaultsSpoilThePicture(t *testing.T) {
 	}
 }
 
+func TestOddPicturesAreWhatHealthyCamerasSend(t *testing.T) {
+	whole, _ := sent(t, NewPattern(), Faults{})
+	if got, _ := sent(t, NewPattern(), Faults{NoEnd: true}); !bytes.Equal(got, whole[:len(whole)-2]) {
+		t.Errorf("without the end marker: %d of %d bytes", len(got), len(whole))
+	}
+	got, _ := sent(t, NewPattern(), Faults{Padding: 4000})
+	if len(got) != len(whole)+4000 || !bytes.HasPrefix(got, whole) || bytes.IndexByte(got[len(whole):], 0xff) >= 0 {
+		t.Errorf("with padding: %d bytes, the picture has %d", len(got), len(whole))
+	}
+	if got, _ = sent(t, NewPattern(), Faults{Lose: 500}); len(got) != len(whole)-500 {
+		t.Errorf("with a loss of 500: %d of %d bytes", len(got), len(whole))
+	}
+	source := NewPattern()
+	p := settled(source)
+	agreed := p.pictureSize(source.ListSizes())
+	for height, f := range map[int]Faults{
+		agreed.Height + 8: {Surplus: true}, agreed.Height / 2: {Fields: true},
+	} {
+		got, _ := sent(t, source, f)
+		h, err := jpeg.DecodeConfig(bytes.NewReader(got))
+		if err != nil || h.Width != agreed.Width || h.Height != height {
+			t.Errorf("%+v: picture of %dx%d (%v), want a height of %d", f, h.Width, h.Height, err, height)
+		}
+		pictures, err := splitMJPEG(got)
+		if want := 1 + max(0, agreed.Height/height-1); err != nil || len(pictures) != want {
+			t.Errorf("%+v: %d pictures (%v), want %d", f, len(pictures), err, want)
+		}
+	}
+}
+
 func TestPictureWithoutHuffmanTablesIsTheSamePictureWithoutThem(t *testing.T) {
 	whole, _ := sent(t, NewPattern(), Faults{})
 	got, _ := sent(t, NewPattern(), Faults{NoHuffman: true})

@@ -65,15 +65,12 @@ func (s *stream) loadPicture(source Source, p probe, f Faults, now time.Time) er
 	s.number += 1 + uint32(late)
 	s.frameID ^= flagFrameID
 	size := p.pictureSize(source.ListSizes())
-	if f.Resize {
-		size = otherSize(size, source.ListSizes())
-	}
-	b, err := source.FillBuffer(p.pixelFormat(), size, s.number, s.exposed)
+	b, err := f.fillBuffer(source, p.pixelFormat(), size, s.number, s.exposed)
 	if err != nil {
 		return fmt.Errorf("virtual camera: picture %d as %v %dx%d: %w", s.number, p.pixelFormat(), size.Width,
 			size.Height, err)
 	}
-	s.picture, s.damaged = f.damagePicture(p.pixelFormat(), b), f.ErrorBit
+	s.picture, s.damaged = f.damagePicture(p.pixelFormat(), f.loseBytes(b, s.number)), f.ErrorBit
 	if s.picture == nil {
 		s.picture = []byte{}
 	}
