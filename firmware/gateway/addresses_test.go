@@ -231,11 +231,11 @@ func FuzzReceiver(f *testing.F) {
 		bad := addr.IsLoopback() || addr.IsMulticast() || addr.IsUnspecified() || addr.IsLinkLocalUnicast() ||
 			addr.Is4In6() || addr.Zone() != "" || addr == netip.MustParseAddr("fd00::7")
 		b := addr.As16()
-		for prefix, at := range map[string]int{"2002:": 2, "64:ff9b::": 12, "": 12} {
-			inner := netip.AddrFrom4([4]byte(b[at : at+4]))
-			if !strings.HasPrefix(addr.String(), prefix) || prefix == "" && !addr.Is4() {
+		for prefix, at := range map[string]int{"2002::/16": 2, "64:ff9b::/96": 12, "0.0.0.0/0": 12} {
+			if !netip.MustParsePrefix(prefix).Contains(addr) {
 				continue
 			}
+			inner := netip.AddrFrom4([4]byte(b[at : at+4]))
 			bad = bad || inner.IsLoopback() || inner.IsLinkLocalUnicast() || inner.As4()[0] == 0 ||
 				inner.As4()[0] >= 224 || inner.String() == "192.168.1.7" || inner.String() == "192.168.1.255"
 		}
