@@ -20,15 +20,12 @@ package firmware
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
-	"os"
+	"io/fs"
 	"slices"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/krazycam/krazycam/firmware/atomicfile"
+	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/firmware/pipeline"
 	"github.com/krazycam/krazycam/v4l2"
 )
@@ -117,35 +114,19 @@ func describeMode(camera pipeline.Camera) string {
 }
 
 // loadModes reads what an earlier process learned. It runs as root on a board, and the folder is
-// camsource's own: a link or a pipe there is not followed and not waited for.
+// camsource's own: whatever is there instead is neither waited for nor believed to be more than
+// modes.
 func (s *Source) loadModes() {
 	if s.ModesFile == "" {
 		return
 	}
-	err := readModes(s.ModesFile, &s.modes)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	b, err := openfile.Read(s.ModesFile, maxModesFile)
+	if err == nil {
+		err = json.Unmarshal(b, &s.modes)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.Log.Debug("modes of cameras are learned anew", "error", err)
 	}
-}
-
-func readModes(path string, modes *v4l2.Modes) error {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxModesFile {
-		return fmt.Errorf("%s: %v of %d bytes: want a file of %d at most", path, info.Mode(), info.Size(), maxModesFile)
-	}
-	b, err := io.ReadAll(io.LimitReader(f, maxModesFile))
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(b, modes)
 }
 
 // saveModes writes what is known now, once rights were given up. A failure costs only the memory

@@ -3,6 +3,7 @@ package firmware
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -253,6 +254,10 @@ func TestModesOutliveTheProcessAndTheirFileIsNotTrusted(t *testing.T) {
 	if again.opened[0] != secondMode {
 		t.Errorf("the next process opens %s, want %s", again.opened[0], secondMode)
 	}
+	kept, err := json.Marshal(&again.s.modes)
+	if err != nil {
+		t.Fatal(err)
+	}
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	if err := unix.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
@@ -261,13 +266,15 @@ func TestModesOutliveTheProcessAndTheirFileIsNotTrusted(t *testing.T) {
 	if err := errors.Join(os.WriteFile(large, nil, 0o600), os.Truncate(large, maxModesFile+1)); err != nil {
 		t.Fatal(err)
 	}
-	link := filepath.Join(t.TempDir(), "link")
-	if err := os.Symlink(b.s.ModesFile, link); err != nil {
+	garbled := filepath.Join(t.TempDir(), "garbled")
+	if err := os.WriteFile(garbled, []byte(`[{"camera":1}]`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{pipe, large, link, t.TempDir(), "/dev/zero"} {
-		if err := readModes(path, new(v4l2.Modes)); err == nil {
-			t.Errorf("readModes(%s) = nil, want an error", path)
+	for _, path := range []string{pipe, large, garbled, t.TempDir(), "/dev/zero"} {
+		again.s.ModesFile = path
+		again.s.loadModes()
+		if now, err := json.Marshal(&again.s.modes); err != nil || !bytes.Equal(now, kept) {
+			t.Errorf("%s: modes = %s, %v, want them as they were: %s", path, now, err, kept)
 		}
 	}
 }

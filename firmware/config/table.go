@@ -161,7 +161,7 @@ func (t *Time) settings() []Setting {
 	return []Setting{{
 		Key: "ntp", Value: texts(&t.NTP, hostForm, `["192.168.1.1"]`),
 		Help:    "time servers (NTP)",
-		Default: "those that DHCP names, else pool.ntp.org",
+		Default: "those that DHCP names; pool.ntp.org where none of all these answers",
 	}}
 }
 

@@ -1,4 +1,4 @@
-// The loop of the client: wait for a network, find servers, ask one, set the clock, wait.
+// The loop of the client: wait for a network, find servers, ask them, set the clock, wait.
 
 package main
 
@@ -15,9 +15,10 @@ import (
 
 // A sample is the time according to one server.
 type sample struct {
-	server string
-	offset time.Duration // to add to our clock
-	leap   ntp.LeapIndicator
+	server   string
+	offset   time.Duration // to add to our clock
+	distance time.Duration // how wrong offset may be, by the server's own account and our way to it
+	leap     ntp.LeapIndicator
 }
 
 // A clockSetter sets the clock by a sample, or refuses it.
@@ -33,11 +34,17 @@ type client struct {
 	ask        func(context.Context, string) (sample, error)
 	clock      clockSetter
 	after      func(time.Duration) <-chan time.Time
+	now        func() time.Time // monotonic: steps of the clock do not matter
 	log        *slog.Logger
 
 	pace    pollPace
 	servers []string // nil: find those of the present networks
 	failing bool     // an outage was logged and has not ended
+	onPool  bool     // the named servers do not answer, the pool does
+	wasSet  bool     // the clock was set since the start
+
+	holdoff      map[string]time.Time // until when a server is left alone
+	disagreement string               // which servers were last said to be wrong
 }
 
 // steerClock steers the clock until ctx ends. Each value of networks replaces the previous one;
@@ -51,7 +58,7 @@ func (c *client) steerClock(ctx context.Context, networks <-chan []network) {
 			return
 		case present = <-networks:
 			c.pace = pollPace{}
-			c.servers = nil
+			c.servers, c.holdoff = nil, nil // a server may have meant the address that we had
 		case <-next:
 		}
 		next = nil
@@ -61,38 +68,30 @@ func (c *client) steerClock(ctx context.Context, networks <-chan []network) {
 	}
 }
 
-// askServers asks one server after the other until the clock was set, and returns the time to
-// wait. The order is by rank: the owner's servers are asked first every time.
+// askServers asks all servers, sets the clock by those that are right, and returns the time to
+// wait. The named servers are asked first every time, so that one that comes back is used again.
 func (c *client) askServers(ctx context.Context, present []network) time.Duration {
 	if c.servers == nil {
 		c.servers = c.findServers(ctx, present)
 	}
 	next := c.pace // a copy: only an answer changes the client's own
 	poll := next.afterAnswer()
-	var failed error
-	for _, server := range c.servers {
-		err := c.setFromServer(ctx, server, poll)
-		if err == nil {
-			c.logRecovery(server)
-			return c.pace.afterAnswer()
+	got, named := c.askRound(ctx)
+	server, err := c.setFromAnswers(got.samples, poll)
+	if server != "" {
+		if !named {
+			c.servers = nil // DHCP may name others now
 		}
-		failed = errors.Join(failed, err)
+		c.logRecovery(server, named, got.failed)
+		return c.pace.afterAnswer()
 	}
+	failed := errors.Join(got.failed, err)
 	c.logOutage(failed)
-	c.servers = nil // DHCP may name others now
-	if errors.Is(failed, ntp.ErrKissOfDeath) {
+	c.servers = nil
+	if refused(failed) {
 		return c.pace.afterRefusal(rand.Float64())
 	}
 	return c.pace.afterFailure(rand.Float64())
-}
-
-// setFromServer asks one server and sets the clock by its answer.
-func (c *client) setFromServer(ctx context.Context, server string, poll time.Duration) error {
-	s, err := c.ask(ctx, server)
-	if err != nil {
-		return err
-	}
-	return c.clock.setClock(s, poll)
 }
 
 // findServers merges the owner's servers with those that DHCP names on the present networks.
@@ -103,13 +102,13 @@ func (c *client) findServers(ctx context.Context, present []network) []string {
 			continue
 		}
 		found, err := c.fromDHCP(ctx, n)
-		if err != nil && !c.failing {
+		if err != nil && !c.failing && !c.onPool {
 			c.log.Info("DHCP names no time servers", "interface", n.name, "error", err)
 		}
 		fromDHCP = append(fromDHCP, found...)
 	}
 	list := serverList(c.configured, fromDHCP)
-	if !c.failing { // an outage is one line, not one for each attempt
+	if !c.failing && !c.onPool { // an outage is one line, not one for each attempt
 		c.log.Info("time servers",
 			"servers", list, "configured", len(c.configured), "dhcp", len(fromDHCP))
 	}
@@ -123,9 +122,13 @@ func (c *client) logOutage(err error) {
 	c.failing = true
 }
 
-func (c *client) logRecovery(server string) {
-	if c.failing {
+// logRecovery logs the end of an outage, and each change between named servers and the pool.
+func (c *client) logRecovery(server string, named bool, failed error) {
+	switch {
+	case !named && !c.onPool:
+		c.log.Warn("no time server that was named answers: the public pool is asked", "server", server, "error", failed)
+	case c.failing, named && c.onPool:
 		c.log.Info("time server answers again", "server", server)
 	}
-	c.failing = false
+	c.failing, c.onPool = false, !named
 }

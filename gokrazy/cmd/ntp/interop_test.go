@@ -60,6 +60,13 @@ func TestAgainstRealServers(t *testing.T) {
 		t.Fatal(err)
 	}
 	far.serve(t, "chronyd", "-x", "-d", "-u", "root", "-f", conf) // -x: leaves the clock alone
+	lost := filepath.Join(dir, "lost.conf")                       // a server that has no time itself
+	if err := os.WriteFile(lost,
+		[]byte("port 1123\nallow 192.0.2.0/24\ncmdport 0\nbindcmdaddress /\npidfile "+filepath.Join(dir,
+			"lost.pid")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	far.serve(t, "chronyd", "-x", "-d", "-u", "root", "-f", lost)
 
 	t.Run("dnsmasq names its servers", func(t *testing.T) {
 		var servers []netip.Addr
@@ -73,11 +80,20 @@ func TestAgainstRealServers(t *testing.T) {
 	})
 	t.Run("chrony says what time it is", func(t *testing.T) {
 		eventually(t, func() error { // an exchange in which one side had to wait is no measure
-			s, err := askServer(t.Context(), "192.0.2.1")
+			s, err := asker{}.ask(t.Context(), "192.0.2.1")
 			if err == nil && s.offset.Abs() > 100*time.Millisecond {
 				return fmt.Errorf("offset = %v, want about none: both read one clock", s.offset)
 			}
 			return err
+		})
+	})
+	t.Run("a chrony without time is refused in words", func(t *testing.T) {
+		eventually(t, func() error {
+			_, err := asker{}.ask(t.Context(), "192.0.2.1:1123")
+			if err == nil || !strings.Contains(err.Error(), "it is not synchronised") {
+				return fmt.Errorf("ask = %v, want what is wrong with it", err)
+			}
+			return nil
 		})
 	})
 }

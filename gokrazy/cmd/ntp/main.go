@@ -3,7 +3,8 @@
 //
 // It replaces gokrazy's own ntp, which sets the clock back to the last clean shutdown, asks
 // public pools only and does not know the servers that DHCP names. Its servers are those of the
-// configuration and of DHCP, or, if there are none, the public pool. The first good answer
+// configuration and of DHCP; if there are none, or none of them can be believed, the public pool.
+// Of several that disagree the majority is right (majority.go). The first good answer
 // clears the kernel's STA_UNSYNC; so other programs see that the clock is right (adjtimex, which
 // needs no privilege for that).
 //
@@ -57,9 +58,10 @@ func run(ctx context.Context, log *slog.Logger, configPath string, floor time.Ti
 	c := &client{
 		configured: configured,
 		fromDHCP:   serversFromDHCP,
-		ask:        askServer,
+		ask:        asker{floor}.ask,
 		clock:      &kernelClock{floor: floor, rtc: rtc, log: log},
 		after:      time.After,
+		now:        time.Now,
 		log:        log,
 	}
 	c.steerClock(ctx, networks)

@@ -1,5 +1,5 @@
-// Which servers are asked: those of the configuration, then those of DHCP; if there are none, the
-// public pool.
+// Which servers are asked: those of the configuration and those of DHCP; if there are none, the
+// public pool, which is also asked where those fail (round.go).
 
 package main
 
