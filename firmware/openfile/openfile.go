@@ -99,6 +99,16 @@ func ReadSecret(path string, limit int64) ([]byte, error) {
 	return readAll(f, path, limit)
 }
 
+// CheckSecret says whether other users can read a file, as ReadSecret does (ErrReadable).
+func CheckSecret(path string) error {
+	f, err := File(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return checkSecret(f, path)
+}
+
 // checkSecret looks at the mode. Windows keeps access lists instead; Go makes the bits up there.
 func checkSecret(f *os.File, path string) error {
 	info, err := f.Stat()

@@ -20,7 +20,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	_ "github.com/krazycam/krazycam/encoder/oneheap" // before Go's threads begin
+	_ "github.com/krazycam/krazycam/encoder/nogain"  // both before Go's threads begin
+	_ "github.com/krazycam/krazycam/encoder/oneheap" //
+	"github.com/krazycam/krazycam/firmware/machine"
 )
 
 const (
@@ -34,6 +36,9 @@ var errUsage = errors.New("wrong usage")
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if err := machine.LimitProcess(); err != nil { // it streams all the same
+		fmt.Fprintln(os.Stderr, "camsource: warning:", err)
+	}
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr, dropPrivileges)
 	if err == nil {
 		return

@@ -5,10 +5,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"syscall"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/firmware/machine"
 	"github.com/krazycam/krazycam/v4l2/usb"
 )
 
@@ -17,8 +19,21 @@ import (
 // open the camera again after it was unplugged, and to reset it where it is plugged in
 // now. Anybody else stays who he is.
 //
-// The standard library changes all threads, those of cgo too (syscall.Setuid, Go 1.16).
+// Then the kernel refuses calls that a stream has no use for, whoever camsource is; a kernel that
+// cannot is no reason not to stream. That no right comes back is encoder/nogain's.
 func dropPrivileges() error {
+	if err := becomeSourceUser(); err != nil {
+		return err
+	}
+	if err := machine.RefuseCalls(); err != nil {
+		slog.New(slog.NewTextHandler(os.Stderr, nil)).Warn("dangerous calls of the kernel stay allowed", "error", err)
+	}
+	return nil
+}
+
+// becomeSourceUser gives up root. The standard library changes all threads, those of cgo too
+// (syscall.Setuid, Go 1.16).
+func becomeSourceUser() error {
 	if os.Geteuid() != 0 {
 		return nil
 	}

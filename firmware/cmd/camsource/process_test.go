@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -75,6 +76,7 @@ func TestProcessStreamsGivesUpRootAndSaysGoodbye(t *testing.T) {
 		t.Fatal("no machine line in 20 s")
 	}
 	checkRights(t, cmd.Process.Pid)
+	checkDescriptors(t, cmd.Process.Pid)
 	if b, err := os.ReadFile(sdp); err != nil || !strings.Contains(string(b), "a=rtpmap:96 VP8/90000") {
 		t.Errorf("SDP %q (%v), want VP8 with payload type 96", b, err)
 	}
@@ -115,10 +117,12 @@ func checkRights(t *testing.T, pid int) {
 	if err != nil || len(tasks) < 2 {
 		t.Fatalf("threads of %d: %v, %v", pid, tasks, err)
 	}
+	const none = "0000000000000000"
 	id := fmt.Sprint(board.SourceUser)
 	want := map[string]string{
 		"Uid:": strings.Repeat(id+" ", 4), "Gid:": strings.Repeat(id+" ", 4), "Groups:": fmt.Sprint(board.VideoGroup),
-		"CapEff:": "0000000000000000",
+		"CapEff:": none, "CapPrm:": none, "CapInh:": none, "CapBnd:": none, "CapAmb:": none,
+		"NoNewPrivs:": "1", "Seccomp:": "2",
 	}
 	for _, task := range tasks { // each thread, those of C too
 		b, err := os.ReadFile(task)
@@ -179,5 +183,40 @@ func TestExitCodes(t *testing.T) {
 		if lines := strings.Count(stderr.String(), "\n"); c.want != 0 && lines != 1 {
 			t.Errorf("camsource %v: %d lines on stderr, want 1: %q", c.args, lines, stderr.String())
 		}
+	}
+}
+
+// checkDescriptors finds files that a child would inherit, the kernel's log among them, and limits.
+func checkDescriptors(t *testing.T, pid int) {
+	t.Helper()
+	all, err := filepath.Glob(fmt.Sprintf("/proc/%d/fdinfo/*", pid))
+	if err != nil || len(all) < 4 {
+		t.Fatalf("descriptors of %d: %v, %v", pid, all, err)
+	}
+	for _, path := range all {
+		if n, err := strconv.Atoi(filepath.Base(path)); err != nil || n <= 2 {
+			continue
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			continue // closed meanwhile
+		}
+		var flags int
+		for line := range strings.Lines(string(b)) {
+			if f := strings.Fields(line); f[0] == "flags:" {
+				if _, err := fmt.Sscanf(f[1], "%o", &flags); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		if flags&syscall.O_CLOEXEC == 0 {
+			to, _ := os.Readlink(strings.Replace(path, "fdinfo", "fd", 1))
+			t.Errorf("%s, %s, is left open to child processes", path, to)
+		}
+	}
+	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", pid))
+	if err != nil || !regexp.MustCompile(`Max core file size +0 +0 `).Match(limits) ||
+		!regexp.MustCompile(`Max open files +256 +256 `).Match(limits) {
+		t.Errorf("limits (%v):\n%s", err, limits)
 	}
 }

@@ -60,6 +60,11 @@ func runStream(ctx context.Context, o *options, stderr io.Writer, dropRights fun
 	if o.warning != nil {
 		log.Error("configuration not used, going on with the defaults", "error", o.warning)
 	}
+	if o.file != "" && o.config.Gateway.Key != "" && !onBoard { // on a board init sees to that
+		if err := openfile.CheckSecret(o.file); err != nil {
+			log.Warn("the gateway's key is no secret on this machine", "error", err)
+		}
+	}
 	if onBoard { // root's right, given up when the camera is open
 		if err := machine.Renice(machine.BoardNiceness); err != nil {
 			log.Warn("running at normal priority", "error", err)

@@ -1,0 +1,3 @@
+package nogain
+
+import "C" // so that constructor.c is compiled and linked
