@@ -61,6 +61,7 @@ func (st *stream) Begin(_ context.Context, g gateway.Grant) error {
 	st.stop = func() error {
 		defer enc.Close()
 		defer network.reportCuts() // those after the last picture
+		defer st.source.Stages().NoteOutage("")
 		return stopEncoding()
 	}
 	return nil
@@ -121,6 +122,7 @@ type streamSink struct {
 	stream    *stream
 	grant     gateway.Grant
 	reported  bool
+	outage    rtpsend.Outage // as the stages know it
 }
 
 // Advise asks the network, and paces packets by its answer. A picture is also left out while as much
@@ -137,10 +139,14 @@ func (k *streamSink) Advise(now time.Duration) (bitrate int, hold bool) {
 	return bitrate, hold || k.MustHold()
 }
 
-// Send sends a frame, and reports the first.
+// Send sends a frame, and reports the first and what keeps any from the receiver.
 func (k *streamSink) Send(frame []byte, key bool, at time.Duration) error {
 	if err := k.Sender.Send(frame, key, at); err != nil {
 		return err
+	}
+	if outage := k.Outage(); outage != k.outage {
+		k.outage = outage
+		k.stream.source.Stages().NoteOutage(outage.String())
 	}
 	if !k.reported {
 		k.reported = true

@@ -82,7 +82,16 @@ func isHostPort(s string) bool {
 	}
 	host, port, err := net.SplitHostPort(s)
 	n, portErr := strconv.ParseUint(port, 10, 16)
-	return err == nil && portErr == nil && n != 0 && host != "" && isLine(s)
+	return err == nil && portErr == nil && n != 0 && host != "" && isLine(s) && canBeSentTo(host)
+}
+
+// canBeSentTo finds hosts that no lookup will ever mend: 0.0.0.0 and ::, and what was meant to be an
+// address of IPv4, such as 192.168.1.256.
+func canBeSentTo(host string) bool {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return !a.Unmap().IsUnspecified()
+	}
+	return strings.ContainsFunc(host, func(r rune) bool { return r != '.' && (r < '0' || r > '9') })
 }
 
 func isHost(s string) bool {

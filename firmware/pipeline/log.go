@@ -59,7 +59,16 @@ func (n snapshot) logSince(ctx context.Context, log *slog.Logger, level slog.Lev
 		"keyframes", n.keyFrames-before.keyFrames, "replaced", n.replaced-before.replaced,
 		"surplus", n.surplus-before.surplus, "shed", n.shed-before.shed,
 		"skipped", n.skipped-before.skipped, "unreadable", n.unreadable-before.unreadable,
-		"held", n.held-before.held, "allowed_kbit/s", n.rate/1000, n.cutsSince(before))
+		"held", n.held-before.held, "allowed_kbit/s", n.rate/1000, n.cutsSince(before),
+		n.outageNow())
+}
+
+// outageNow is what keeps frames from the receiver; nothing, which is not logged, where nothing does.
+func (n snapshot) outageNow() slog.Attr {
+	if n.outage == "" {
+		return slog.Attr{}
+	}
+	return slog.String("outage", n.outage)
 }
 
 // meanTime is what a stage took for a picture since before.

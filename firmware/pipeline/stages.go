@@ -54,7 +54,20 @@ type Stages struct {
 	Cuts    [ratecontrol.Causes]atomic.Int64 // of the rate, by cause
 	Outages atomic.Int64                     // times the camera went away
 
-	buffers bufferTotal // what the camera delivered and left out, by cause
+	outage  atomic.Pointer[string] // see NoteOutage
+	buffers bufferTotal            // what the camera delivered and left out, by cause
+}
+
+// NoteOutage notes in words what keeps frames from the receiver; "": nothing does. It stands in the
+// log beside the counters, which count what was sent and not what arrived.
+func (s *Stages) NoteOutage(words string) { s.outage.Store(&words) }
+
+// Outage is what NoteOutage noted last.
+func (s *Stages) Outage() string {
+	if words := s.outage.Load(); words != nil {
+		return *words
+	}
+	return ""
 }
 
 // A snapshot is what the counters said at one moment.
@@ -65,8 +78,9 @@ type snapshot struct {
 
 	surplus, shed, unreadable, replaced, held, skipped int64
 
-	rate int64
-	cuts [ratecontrol.Causes]int64
+	rate   int64
+	outage string
+	cuts   [ratecontrol.Causes]int64
 }
 
 func (s *Stages) takeSnapshot(at time.Duration) snapshot {
@@ -75,7 +89,7 @@ func (s *Stages) takeSnapshot(at time.Duration) snapshot {
 		frames: s.Frames.Load(), keyFrames: s.KeyFrames.Load(), bytes: s.Bytes.Load(),
 		surplus: s.Surplus.Load(), shed: s.Shed.Load(), unreadable: s.Unreadable.Load(),
 		replaced: s.Replaced.Load(), held: s.Held.Load(), skipped: s.Skipped.Load(),
-		rate: s.Rate.Load(),
+		rate: s.Rate.Load(), outage: s.Outage(),
 	}
 	for i := range n.cuts {
 		n.cuts[i] = s.Cuts[i].Load()

@@ -72,14 +72,15 @@ type sentReport struct {
 }
 
 type fakeReports struct {
-	t      testing.TB
-	now    func() time.Duration
-	mu     sync.Mutex
-	sent   []sentReport
-	err    error
-	open   func([]byte) []byte // decrypts; nil: in the clear
-	in     chan datagram
-	closed chan struct{}
+	t       testing.TB
+	now     func() time.Duration
+	mu      sync.Mutex
+	sent    []sentReport
+	err     error
+	open    func([]byte) []byte // decrypts; nil: in the clear
+	in      chan datagram
+	failure chan error // of Receive
+	closed  chan struct{}
 }
 
 func (f *fakeReports) Send(b []byte) error {
@@ -103,6 +104,8 @@ func (f *fakeReports) Receive(b []byte, wait time.Duration) (int, netip.AddrPort
 	select {
 	case <-f.closed:
 		return 0, netip.AddrPort{}, net.ErrClosed
+	case err := <-f.failure:
+		return 0, netip.AddrPort{}, err
 	case d := <-f.in:
 		return copy(b, d.b), d.from, nil
 	case <-time.After(wait):
@@ -142,7 +145,8 @@ func newRigWith(t testing.TB, cfg Config) *rig {
 		t.Fatal(err)
 	}
 	r.media = &fakeMedia{}
-	r.reports = &fakeReports{t: t, now: cfg.Monotonic, in: make(chan datagram), closed: make(chan struct{})}
+	r.reports = &fakeReports{t: t, now: cfg.Monotonic, in: make(chan datagram),
+		failure: make(chan error), closed: make(chan struct{})}
 	r.Sender = newSender(cfg, r.media, r.reports)
 	return r
 }

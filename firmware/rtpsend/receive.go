@@ -13,6 +13,7 @@ import (
 	"github.com/krazycam/krazycam/firmware/rtpsend/admission"
 	"github.com/krazycam/krazycam/firmware/rtpsend/feedback"
 	"github.com/krazycam/krazycam/firmware/rtpsend/resend"
+	"github.com/krazycam/krazycam/firmware/rtpsend/udp"
 )
 
 const (
@@ -72,6 +73,10 @@ func (s *Sender) awaitRTCP(buffer []byte) error {
 	default:
 		s.mu.Lock()
 		s.stats.ReceiveErrors++
+		if udp.IsRefused(err) { // with rtcp-mux, whoever uses the socket first meets it
+			s.session.NoteRefusal(s.cfg.Monotonic())
+			s.refused.Store(true)
+		}
 		s.mu.Unlock()
 		s.pauseFor(receivePause)
 	}

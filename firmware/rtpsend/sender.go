@@ -41,6 +41,8 @@ type Sender struct {
 	echo    *udp.Echo // nil: no host is asked; belongs to exchangeEchoes from the first frame on
 
 	closed  atomic.Bool
+	outage  atomic.Int32   // see Outage
+	refused atomic.Bool    // the RTCP socket met a refusal that account does not know yet
 	done    chan struct{}  // closed by Close
 	running sync.WaitGroup // exchangeRTCP, exchangeEchoes and runPump
 	awake   chan struct{}  // wakes runPump

@@ -132,6 +132,55 @@ func TestSendErrorsAreCountedByCauseAndLoggedOnceAnOutage(t *testing.T) {
 	})
 }
 
+// A receiver that does not run is named when it begins to be missed, every minute, and once when it is
+// back; so is a cable that is out.
+func TestOutageIsSaidEveryMinuteAndItsEndOnce(t *testing.T) {
+	for _, c := range []struct {
+		err             error
+		outage          Outage
+		words, overWord string
+	}{
+		{syscall.ECONNREFUSED, NobodyListens, "nobody listens at the receiver", "no longer refuses"},
+		{syscall.ENETUNREACH, Unsent, "packets do not leave", "packets leave again"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t)
+			defer r.Close()
+			var log bytes.Buffer
+			r.cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+			for i := range 2 * 200 { // 200 s without, 200 s with the receiver; one ICMP answer a second
+				if i < 200 {
+					r.media.errs = []error{c.err}
+				}
+				r.frame(t, false, 100)
+				if want := i < 200; (r.Outage() == c.outage) != want && (i < 200 || i > 210) {
+					t.Errorf("second %d: outage %v", i, r.Outage())
+				}
+				time.Sleep(time.Second)
+			}
+			said, over := strings.Count(log.String(), c.words), strings.Count(log.String(), c.overWord)
+			if said != 4 || over != 1 || !strings.Contains(log.String(), "remedy=") {
+				t.Errorf("%d lines in 200 s and %d at the end, want 4 and 1, with a remedy:\n%s", said, over, &log)
+			}
+		})
+	}
+}
+
+// With rtcp-mux the goroutine that reads RTCP may meet the refusal before the one that sends.
+func TestRefusalThatTheRTCPSocketMeetsIsAnOutageToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		defer r.Close()
+		r.frame(t, true, 100)
+		r.reports.failure <- syscall.ECONNREFUSED
+		synctest.Wait()
+		r.frame(t, false, 100)
+		if r.Outage() != NobodyListens {
+			t.Errorf("outage %v, want that nobody listens", r.Outage())
+		}
+	})
+}
+
 func TestHostThatRefusesOnceASecondIsOneOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)

@@ -6,21 +6,15 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
 	"github.com/krazycam/krazycam/firmware/rtpsend/udp"
 )
 
-const (
-	// outageQuiet is how long frames must leave without an error before an outage is over:
-	// where nobody listens, each ICMP answer fails one frame and not the next, and hosts send
-	// about one a second (icmp(7), icmp_ratelimit).
-	outageQuiet = 5 * time.Second
-
-	// renewInterval is the least time between two attempts to leave a lost address.
-	renewInterval = time.Second
-)
+// renewInterval is the least time between two attempts to leave a lost address.
+const renewInterval = time.Second
 
 // An rtpConn takes RTP packets; *udp.RTPConn is one.
 type rtpConn interface {
@@ -33,9 +27,8 @@ type rtpConn interface {
 // A wire is the RTP socket, and how it has fared lately.
 type wire struct {
 	conn       rtpConn
-	headerSize int           // bytes of IP and UDP headers around a packet
-	outage     bool          // packets do not leave, or did not a moment ago
-	failedAt   time.Duration // when a packet last met a send error
+	headerSize int // bytes of IP and UDP headers around a packet
+	outage     outageLog
 	renewedAt  time.Duration // when the socket was last asked to renew itself
 }
 
@@ -123,19 +116,20 @@ func (s *Sender) account(now time.Duration, sent *tally) {
 	}
 	s.mu.Unlock()
 	w := &s.wire
-	switch {
-	case sent.last != nil:
-		w.failedAt = now
-		if !w.outage {
-			sent.log.addLine(slog.LevelWarn, "packets do not leave", "to", s.cfg.RTP, "error", sent.last)
-		}
-		w.outage = true
-		s.renewSocket(now, sent)
-	case w.outage && now-w.failedAt >= outageQuiet:
-		sent.log.addLine(slog.LevelInfo, "packets leave again", "to", s.cfg.RTP)
-		w.outage = false
+	if sent.last == nil && s.refused.Swap(false) { // the other goroutine met it where RTCP shares the socket
+		sent.last = syscall.ECONNREFUSED
 	}
+	if sent.last != nil {
+		w.outage.noteError(now, sent.last, s.cfg.RTP, &sent.log)
+		s.renewSocket(now, sent)
+	} else {
+		w.outage.noteSuccess(now, s.cfg.RTP, &sent.log)
+	}
+	s.outage.Store(int32(w.outage.kind))
 }
+
+// Outage is what keeps packets from the receiver at present.
+func (s *Sender) Outage() Outage { return Outage(s.outage.Load()) }
 
 // renewSocket gives the socket a chance to leave an address that the board lost. sending is held.
 func (s *Sender) renewSocket(now time.Duration, sent *tally) {

@@ -59,6 +59,18 @@ func TestBadInputIsOneLineThatSaysWhatToDo(t *testing.T) {
 		want  string
 	}{
 		{"nowhere to send to", nil, true, "give --gateway URL --key KEY"},
+		{"RTP without a port", []string{"--rtp", "127.0.0.1", "--rtcp", "127.0.0.1:9"}, true,
+			"--rtp: \"127.0.0.1\" must be HOST:PORT"},
+		{"RTCP to port 0", []string{"--rtp", "127.0.0.1:9", "--rtcp", "127.0.0.1:0"}, true, "--rtcp: "},
+		{"nowhere", []string{"--rtp", "0.0.0.0:9", "--rtcp", "0.0.0.0:10"}, true, "--rtp: "},
+		{"nowhere in IPv6", []string{"--rtp", "[::]:9", "--rtcp", "[::]:10"}, true, "--rtp: "},
+		{"no address", []string{"--rtp", "192.168.1.256:9", "--rtcp", "192.168.1.256:10"}, true, "--rtp: "},
+		{"two IP versions", []string{"--rtp", "127.0.0.1:9", "--rtcp", "[::1]:9"}, true, "two IP versions"},
+		{"a privileged local port", []string{"--rtp", "127.0.0.1:9", "--rtcp", "127.0.0.1:10", "--local-rtcp-port", "80"},
+			true, "--local-rtcp-port: must be a whole number from 1024 to 65535"},
+		{"an MTU below 576", []string{"--rtp", "127.0.0.1:9", "--rtcp", "127.0.0.1:10", "--mtu", "575"}, true,
+			"--mtu: must be a whole number from 576 to 1500"},
+		{"a jumbo MTU", []string{"--rtp", "127.0.0.1:9", "--rtcp", "127.0.0.1:10", "--mtu", "9000"}, true, "--mtu: "},
 		{"RTP without RTCP", []string{"--rtp", "127.0.0.1:9"}, true, "--rtp and --rtcp belong together"},
 		{"unknown flag", []string{"--colour"}, true, "--colour"},
 		{"unknown flag of a verb", []string{"cameras", "--colour"}, true, "camsource cameras --help"},

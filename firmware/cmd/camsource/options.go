@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"strings"
 
@@ -100,6 +101,8 @@ func (o *options) checkTogether() error {
 	switch {
 	case (s.RTP == "") != (s.RTCP == ""):
 		return fmt.Errorf("%w: --rtp and --rtcp belong together", errUsage)
+	case haveTwoIPVersions(s.RTP, s.RTCP):
+		return fmt.Errorf("%w: --rtp %s and --rtcp %s are of two IP versions", errUsage, s.RTP, s.RTCP)
 	case s.RTP == "" && o.config.Gateway.URL == "" && !onBoard:
 		return fmt.Errorf("%w: nowhere to send to: give --gateway URL --key KEY, or --rtp and --rtcp", errUsage)
 	case !o.pace && !strings.HasSuffix(o.config.Camera.Device, ".y4m"):
@@ -116,6 +119,13 @@ func (o *options) checkTogether() error {
 		return firmware.CheckGateway(o.config.Gateway)
 	}
 	return nil
+}
+
+// haveTwoIPVersions says that both are addresses, not names, of different IP versions.
+func haveTwoIPVersions(rtp, rtcp string) bool {
+	a, errA := netip.ParseAddrPort(rtp)
+	b, errB := netip.ParseAddrPort(rtcp)
+	return errA == nil && errB == nil && a.Addr().Unmap().Is4() != b.Addr().Unmap().Is4()
 }
 
 // surviveOnBoard turns what is wrong with a board's configuration into a warning and the
