@@ -131,6 +131,29 @@ func TestReceiverKeepsToOneSourceUntilItIsGone(t *testing.T) {
 	}
 }
 
+// A NAT gives the source a new port: the stream goes on in the same recording.
+func TestReceiverFollowsASourceToANewPort(t *testing.T) {
+	b := newBench(t, t.TempDir())
+	b.report(1<<32, 0)
+	for i := range 30 {
+		b.send(b.frame(i == 0, uint32(i)*3000))
+		b.wait(40 * time.Millisecond)
+	}
+	record := b.Stats().Record
+	moved := &net.UDPAddr{IP: source1.IP, Port: 40000}
+	for i := 30; i < 90; i++ {
+		for _, p := range b.frame(false, uint32(i)*3000) {
+			b.takeRTP(p, moved)
+		}
+		b.wait(40 * time.Millisecond)
+	}
+	got := b.Stats()
+	if got.State != "streaming" || got.Record != record || got.Source.Port() != 40000 || got.Frames != 90 ||
+		got.Lost != 0 || got.Foreign != 0 {
+		t.Errorf("Stats = %+v, want all frames: what came while the old port's silence was awaited was kept", got)
+	}
+}
+
 func TestReceiverReportsAsRFC3550Wants(t *testing.T) {
 	b := newBench(t, "")
 	b.report(0x11223344_55667788, 0)

@@ -40,7 +40,7 @@ type Stats struct {
 	State    string // idle, nobody, waiting for a key frame, damaged, streaming or silent
 	Grant    uint64 // counted from 1; a new one begins all counts but Unasked at 0
 	SSRC     uint32
-	Source   netip.AddrPort // from where its packets come; not valid before they do
+	Source   netip.AddrPort // from where its packets come or came; not valid before they do
 	Stranger netip.AddrPort // somebody else who sends here now; not valid if there is nobody
 	Active   time.Duration  // in which packets came: the time that rates are of
 
@@ -80,12 +80,14 @@ func (r *Receiver) Stats() Stats {
 	t := r.stats
 	t.State = r.state(r.elapsed())
 	t.ByesIgnored += r.latch.byesIgnored
+	if r.latch.held {
+		t.Source = r.latch.from
+	}
 	if r.strangers.present {
 		t.Stranger = r.strangers.first
 	}
 	if s := r.sender; s != nil {
 		s.addStats(&t)
-		t.Source = r.latch.from
 		if s.record != nil {
 			t.Record = s.record.Name()
 		}

@@ -151,6 +151,10 @@ func (o *receiveOptions) openState() error {
 	return nil
 }
 
+// readBuffer, in bytes, holds what comes while the receiver writes a frame, or while somebody floods
+// its port.
+const readBuffer = 4 << 20
+
 func listenUDP(host string, ports ...int) ([]net.PacketConn, error) {
 	var sockets []net.PacketConn
 	for _, port := range ports {
@@ -160,6 +164,9 @@ func listenUDP(host string, ports ...int) ([]net.PacketConn, error) {
 				_ = open.Close()
 			}
 			return nil, fmt.Errorf("receiver: %w (choose others with --rtp and --rtcp)", err)
+		}
+		if udp, ok := conn.(*net.UDPConn); ok {
+			_ = udp.SetReadBuffer(readBuffer) // as much as the system allows
 		}
 		sockets = append(sockets, conn)
 	}
