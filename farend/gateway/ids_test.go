@@ -41,7 +41,7 @@ func TestNewIDsNeverTakeThePlaceOfOneInUse(t *testing.T) {
 	now = now.Add(time.Hour)
 	k.fill(t, idsMax-3, now)
 	now = now.Add(unusedIDKeep)
-	for range 3 * idsMax { // a flood, slow enough for unusedIDKeep
+	for range 2 * idsMax { // a flood, slow enough for unusedIDKeep
 		now = now.Add(unusedIDKeep / (idsMax / 2))
 		if _, err := k.createID("k", running, now); err != nil {
 			t.Fatal(err)
@@ -110,7 +110,7 @@ func TestIDsAreAppendedAndSyncedOnceASecond(t *testing.T) {
 	if err := k.syncLate(now.Add(idsSyncInterval)); err != nil || k.unsynced {
 		t.Errorf("syncLate = %v, unsynced %v", err, k.unsynced)
 	}
-	for range 5 * idsLinesMax {
+	for range idsLinesMax + 10 {
 		now = now.Add(unusedIDKeep)
 		k.fill(t, 1, now)
 	}

@@ -113,7 +113,7 @@ func (r *Receiver) takeClearRTP(b []byte, a arrival) {
 // leaveOut counts a packet of somebody else.
 func (r *Receiver) leaveOut(a arrival) {
 	r.stats.Foreign++
-	r.strangers.note(a.from, a.ssrc, a.at, r.config.Log)
+	r.strangers.note(a, r.latch.reasonAgainst(a), r.config.Log)
 }
 
 // takeOurs takes a packet of the source; size is that of its datagram.

@@ -102,12 +102,28 @@ func (l *latch) rankOf(from netip.Addr, ssrc uint32) rank {
 	switch {
 	case l.announced != 0 && ssrc != l.announced:
 		return rankNone
-	case !l.asker.IsValid() || from == l.asker:
+	case !l.asker.IsValid() || from == l.asker || isThisMachine(from) && isThisMachine(l.asker):
 		return rankAsker
 	case l.announced != 0:
 		return rankSSRC
 	}
 	return rankNone
+}
+
+// isThisMachine: localhost may be either.
+func isThisMachine(a netip.Addr) bool {
+	return a == netip.IPv6Loopback() || a == netip.AddrFrom4([4]byte{127, 0, 0, 1})
+}
+
+// reasonAgainst says why a packet is a stranger's.
+func (l *latch) reasonAgainst(a arrival) string {
+	switch {
+	case l.announced != 0 && a.ssrc != l.announced:
+		return "its SSRC is not the one that the source announced"
+	case l.rankOf(a.from.Addr(), a.ssrc) == rankNone:
+		return "its address is not the one that asked the gateway"
+	}
+	return "the source sends from another address"
 }
 
 // judge says what a packet is. datagram is copied if it is kept.

@@ -103,6 +103,10 @@ func TestLatchKnowsTheSource(t *testing.T) {
 			{"another", 0, strangerAt, strangerSSRC, 1, 2, verdictWaits},
 			{"another that insists", 100 * time.Millisecond, strangerAt, strangerSSRC, 3, 80, verdictWaits},
 		}},
+		{"localhost is one machine, by either name", 0, netip.IPv6Loopback(), []step{
+			{"by IPv4", 0, netip.MustParseAddrPort("127.0.0.1:5006"), sourceSSRC, 1, 2, verdictNew},
+			{"another address", 0, netip.MustParseAddrPort("127.0.0.2:5006"), sourceSSRC, 1, 2, verdictStranger},
+		}},
 		{"packets out of order are no source", 0, asker, []step{
 			{"a probe", 0, sourceAt, sourceSSRC, 1, 1, verdictWaits},
 			{"another", 0, sourceAt, sourceSSRC, 900, 1, verdictWaits},

@@ -31,8 +31,9 @@ type strangers struct {
 	saidAt    time.Duration
 }
 
-// note counts a packet of a stranger, and says so once. ssrc is what it bears.
-func (s *strangers) note(from netip.AddrPort, ssrc uint32, now time.Duration, log *slog.Logger) {
+// note counts a packet of a stranger, and says so once.
+func (s *strangers) note(a arrival, because string, log *slog.Logger) {
+	from, ssrc, now := a.from, a.ssrc, a.at
 	if !s.present {
 		s.present, s.said, s.first, s.ssrc, s.packets, s.addresses = true, false, from, ssrc, 0, s.addresses[:0]
 	}
@@ -43,7 +44,8 @@ func (s *strangers) note(from netip.AddrPort, ssrc uint32, now time.Duration, lo
 	}
 	if !s.said && (!s.everSaid || now-s.saidAt >= strangersSayInterval) {
 		s.said, s.everSaid, s.saidAt = true, true, now
-		log.Warn("receiver: somebody else sends here; it is left out", "from", from.String(), "ssrc", ssrc)
+		log.Warn("receiver: somebody else sends here; it is left out", "from", from.String(), "ssrc", ssrc,
+			"because", because)
 	}
 }
 
