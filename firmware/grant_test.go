@@ -1,11 +1,14 @@
 package firmware
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"testing"
 
 	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/firmware/gateway"
+	"github.com/krazycam/krazycam/firmware/pipeline"
 )
 
 // From the file to the check: what the owner did not say is not what the owner left empty.
@@ -41,5 +44,24 @@ func TestListOfReceiversInTheFileDecidesWhomAGatewayMayName(t *testing.T) {
 	card, err := image.With("card", []byte(`{"gateway": {"allowed-receivers": []}}`))
 	if err != nil || card.Gateway.AllowedReceivers == nil || len(card.Gateway.AllowedReceivers) != 0 {
 		t.Errorf("the card's list = %#v, %v, want an empty one", card.Gateway.AllowedReceivers, err)
+	}
+}
+
+// What a session knows of its gateway, such as how soon it may be asked again, outlives a camera.
+func TestNextCameraGoesOnWithTheSessionOfTheLast(t *testing.T) {
+	p, _ := newTestPipeline(t, vga, &pipeline.Stages{})
+	c := config.Config{Gateway: config.Gateway{URL: "https://192.0.2.1/", Key: "k"}}
+	s := &Source{Config: c, Log: slog.New(slog.DiscardHandler)}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // the camera is lost at once
+	var sessions []*gateway.Session
+	for range 2 {
+		if err := s.followGateway(ctx, &stream{source: s, pipeline: p}); err != nil {
+			t.Fatal(err)
+		}
+		sessions = append(sessions, s.session)
+	}
+	if sessions[0] == nil || sessions[0] != sessions[1] {
+		t.Errorf("sessions %p and %p, want one", sessions[0], sessions[1])
 	}
 }

@@ -112,3 +112,20 @@ func TestDoubtDoesNotHurryAGatewayInTrouble(t *testing.T) {
 		}
 	})
 }
+
+// A receiver that nobody hears, such as a Janus without viewers, doubts again and again, and each
+// time the gateway says that all is well.
+func TestDoubtsThatTheGatewayDeniesCountRarerAndRarer(t *testing.T) {
+	watch(t, func(w *witness, s *Session) {
+		pass(20 * time.Second)
+		before := len(w.notes)
+		for range 300 {
+			s.Doubt()
+			pass(time.Second)
+		}
+		// At once, then after 5, 10, 20, 40 s and each minute; every second one is the lease's own.
+		if got := len(w.notes) - before; w.starts != 1 || got < 5 || got > 10 {
+			t.Errorf("%d requests in 300 s of doubts, want 5 to 10: %q", got, w.notes[before:])
+		}
+	})
+}

@@ -87,7 +87,7 @@ func Explain(err error) string {
 	}
 	for _, plain := range []error{
 		ErrPlainHTTP, ErrNotTLS, ErrWantsTLS, ErrHandshake, ErrPage, ErrProxy,
-		ErrSilent, ErrUnreachable, ErrRedirect, ErrBadAnswer, ErrElsewhere, ErrNoKeys,
+		ErrSilent, ErrUnreachable, ErrRedirect, ErrBadAnswer, ErrElsewhere, ErrNoKeys, ErrUncaptured,
 	} {
 		if errors.Is(err, plain) {
 			return plain.Error()

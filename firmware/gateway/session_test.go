@@ -225,7 +225,7 @@ func (a *revoked) End()                               { a.end = a.clock.Now() }
 func TestSessionEndsAtOnceWhenTheGrantIsTakenBack(t *testing.T) {
 	for code, after := range map[int][]string{
 		4011: {"wait 2m0s", "start 7"}, 4013: {"wait 2m0s", "start 7"}, 4051: {"wait 2m0s", "start 7"},
-		4092: {"wait 1s", "start 7"}, 4012: {"wait 1s", "new"},
+		4092: {"wait 1s", "start 7"}, 4012: {"wait 1s", "new"}, 4081: {"wait 1s", "start 7"},
 	} {
 		s, _ := play(t, &memory{id: wire.TextID("7")}, nil,
 			step{ask: "start 7"}, step{ask: "validate 7"}, step{ask: "validate 7", err: refused(code)},
