@@ -253,6 +253,8 @@ static boolean decode_mcu(j_decompress_ptr cinfo, JBLOCKROW *blocks) {
 
 // limit_values sets what a component's coefficients can be at most, rounding included.
 static int limit_values(scan *s, int c, const JQUANT_TBL *q) {
+	if (!q) // a lossless JPEG has none
+		return 0;
 	for (int k = 0; k < DCTSIZE2; k++) {
 		int step = q->quantval[natural_order[k]], most, bits = 0;
 		if (step == 0)

@@ -245,7 +245,9 @@ static int decode_one(jpeg_decoder *d, const i420_picture *dst, const uint8_t *s
 	}
 	cinfo->raw_data_out = TRUE;
 	cinfo->out_color_space = cinfo->jpeg_color_space;
-	int baseline = !cinfo->progressive_mode && !cinfo->arith_code;
+	if (cinfo->arith_code)
+		fail(d, "arithmetic coding, in which damage does not show");
+	int baseline = !cinfo->progressive_mode;
 	jpeg_start_decompress(cinfo);
 	if (baseline && cinfo->comps_in_scan == cinfo->num_components && !jpeg_has_multiple_scans(cinfo))
 		scan_begin(cinfo);

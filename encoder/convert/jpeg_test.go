@@ -89,6 +89,27 @@ func TestJPEGsOfEverySubsamplingMatchImageJPEG(t *testing.T) {
 	}
 }
 
+func TestOtherWaysToCodeAPictureGiveTheSame(t *testing.T) {
+	c := openConverter(t, newLayout(t, pixfmt.MJPG, 96, 64, 0))
+	want, got := newPicture(96, 64), newPicture(96, 64)
+	if err := c.Convert(want, readFace(t, "422")); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"progressive", "three-scans", "restart-1", "restart-5"} {
+		b := readFace(t, name)
+		if err := c.Convert(got, b); err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if plane, x, y, ok := firstDifference(got, want); !ok {
+			t.Errorf("%s: plane %s differs at %d,%d", name, plane, x, y)
+		}
+		for n := 100; n < len(b)-10; n += 7 {
+			if err := c.Convert(got, b[:n]); !errors.Is(err, ErrBadJPEG) {
+				t.Errorf("the first %d of %d bytes of %s: %v, want ErrBadJPEG", n, len(b), name, err)
+			}
+		}
+	}
+}
+
 func TestJPEGsAsCamerasSendThemDecode(t *testing.T) {
 	whole := readFace(t, "420")
 	want := newPicture(96, 64)
@@ -143,7 +164,16 @@ func TestBadJPEGsAreRefusedAndTheNextGoodOneDecodes(t *testing.T) {
 		rgb[sof+10+3*i] = "RGB"[i]
 		rgb[bytes.Index(rgb, []byte{0xff, 0xda})+5+2*i] = "RGB"[i]
 	}
+	otherProcess := func(marker byte) []byte {
+		b := bytes.Clone(whole)
+		b[bytes.Index(b, []byte{0xff, 0xc0})+1] = marker
+		return b
+	}
+	precise := bytes.Clone(whole)
+	precise[bytes.Index(whole, []byte{0xff, 0xc0})+4] = 12
 	cases := map[string][]byte{
+		"lossless": otherProcess(0xc3), "arithmetic": otherProcess(0xc9), "progressive": otherProcess(0xc2),
+		"differential": otherProcess(0xc5), "12 bits": precise,
 		"nil": nil, "one byte": {0xff}, "only marks": {0xff, 0xd8, 0xff, 0xd9}, "a PNG": png.Bytes(),
 		"zeros": make([]byte, 5000), "noise": fillNoise(make([]byte, 5000)),
 		"another size": large.Bytes(), "65535x65535": huge, "RGB": withoutSegments(rgb, 0xe0),
@@ -215,6 +245,12 @@ func FuzzJPEGIsConvertedOrRefused(f *testing.F) {
 	}
 	f.Add(withoutSegments(readFace(f, "420"), 0xc4), uint16(96), uint16(64))
 	f.Add([]byte("\xff\xd8\xff\xd9"), uint16(2), uint16(2))
+	lossless := bytes.Clone(readFace(f, "444"))
+	lossless[bytes.Index(lossless, []byte{0xff, 0xc0})+1] = 0xc3
+	f.Add(lossless, uint16(96), uint16(64))
+	f.Add(readClip(f, "420", "restart")[0], uint16(320), uint16(240))
+	f.Add(readTestdata(f, "face-fields.jpg"), uint16(320), uint16(240))
+	f.Add(readTestdata(f, "face-progressive.jpg"), uint16(96), uint16(64))
 	f.Fuzz(func(t *testing.T, b []byte, width, height uint16) {
 		l, err := pixfmt.New(pixfmt.MJPG, int(width), int(height), 0)
 		if err != nil || l.Size > 1<<20 || len(b) > 1<<16 {
