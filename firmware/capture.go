@@ -53,6 +53,9 @@ func (s *Source) captureThroughOutages(ctx context.Context, p *pipeline.Pipeline
 		if ctx.Err() != nil {
 			return nil
 		}
+		if errors.Is(err, v4l2.ErrResized) {
+			return &resizedCamera{camera, err}
+		}
 		if !cameraMayReturn(err) {
 			return err
 		}
@@ -67,7 +70,18 @@ func (s *Source) captureThroughOutages(ctx context.Context, p *pipeline.Pipeline
 	}
 }
 
-// captureUntilLost takes the camera's buffers until it fails or ctx ends, and closes it.
+// A resizedCamera is one that is open and has another size than its stream, as an error that ends
+// the stream: the gateway knows the old size.
+type resizedCamera struct {
+	pipeline.Camera
+	err error
+}
+
+func (r *resizedCamera) Error() string { return r.err.Error() }
+func (r *resizedCamera) Unwrap() error { return r.err }
+
+// captureUntilLost takes the camera's buffers until it fails or ctx ends, and closes it, unless
+// it has another size now and ctx goes on.
 func (s *Source) captureUntilLost(ctx context.Context, p *pipeline.Pipeline, camera pipeline.Camera) error {
 	stop := context.AfterFunc(ctx, func() { camera.Close() })
 	err := p.Capture(camera, func() {
@@ -75,6 +89,9 @@ func (s *Source) captureUntilLost(ctx context.Context, p *pipeline.Pipeline, cam
 		s.endOutage(camera)
 	})
 	stop()
+	if errors.Is(err, v4l2.ErrResized) && ctx.Err() == nil {
+		return err
+	}
 	return errors.Join(err, ignoreError(camera.Close(), v4l2.ErrClosed))
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -154,5 +155,55 @@ func TestFileBeginsAnewOneIntervalAfterItsLastPicture(t *testing.T) {
 	}
 	if log.Len() > 0 || s.stages.Outages.Load() != 0 {
 		t.Errorf("a file that begins anew is logged as an outage:\n%s", &log)
+	}
+}
+
+// A resizingCamera finds out at its first picture that it has half the size.
+type resizingCamera struct {
+	layout pixfmt.Layout
+	closed atomic.Int32
+}
+
+func (c *resizingCamera) Layout() pixfmt.Layout   { return c.layout }
+func (c *resizingCamera) Interval() time.Duration { return time.Second / 30 }
+func (c *resizingCamera) Close() error            { c.closed.Add(1); return nil }
+func (c *resizingCamera) String() string          { return "resizing" }
+
+func (c *resizingCamera) Next(_ time.Duration, use func(v4l2.Buffer) error) error {
+	if c.layout == vga {
+		c.layout, _ = pixfmt.New(pixfmt.YUYV, 320, 240, 0)
+		return v4l2.ErrResized
+	}
+	time.Sleep(5 * time.Millisecond) // the pace of a camera
+	if c.closed.Load() > 0 {
+		return v4l2.ErrClosed
+	}
+	return use(v4l2.Buffer{Bytes: make([]byte, c.layout.Size), Layout: c.layout, At: v4l2.Now()})
+}
+
+func TestCameraOfAnotherSizeIsStreamedInItsOwnWithoutBeingOpenedAgain(t *testing.T) {
+	d := newDesk(t)
+	s := d.source(t)
+	var log bytes.Buffer
+	s.Log = slog.New(slog.NewTextHandler(&log, nil))
+	c, opened := &resizingCamera{layout: vga}, 0
+	s.openCamera = func() (pipeline.Camera, error) { opened++; return c, nil }
+	ready := make(chan string, 10)
+	s.Ready = func(fields string) { ready <- fields }
+	stop := start(t, s)
+	select {
+	case fields := <-ready:
+		if !strings.Contains(fields, "size=320x240") {
+			t.Errorf("READY %s, want the size of the pictures, 320x240", fields)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("no stream")
+	}
+	stop()
+	if opened != 1 || c.closed.Load() == 0 {
+		t.Errorf("opened %d times, closed %d, want it opened once and closed", opened, c.closed.Load())
+	}
+	if got := strings.Count(log.String(), "another size"); got < 1 || strings.Contains(log.String(), "camera lost") {
+		t.Errorf("the log:\n%s", &log)
 	}
 }

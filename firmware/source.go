@@ -107,6 +107,16 @@ func (s *Source) Run(ctx context.Context) error {
 func (s *Source) streamFromCameras(ctx context.Context, camera pipeline.Camera) error {
 	for {
 		err := s.streamFrom(ctx, camera)
+		var resized *resizedCamera
+		if errors.As(err, &resized) {
+			if ctx.Err() != nil {
+				return resized.Close()
+			}
+			camera = resized.Camera
+			s.Log.Warn("camera sends pictures of another size: that is streamed",
+				"camera", camera.String(), "error", resized.err)
+			continue
+		}
 		if ctx.Err() != nil || errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -119,7 +129,8 @@ func (s *Source) streamFromCameras(ctx context.Context, camera pipeline.Camera) 
 	}
 }
 
-// streamFrom streams from an open camera, through its short outages, and closes it.
+// streamFrom streams from an open camera, through its short outages, and closes it. A
+// *resizedCamera, which it may return, is still open.
 func (s *Source) streamFrom(ctx context.Context, camera pipeline.Camera) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -138,14 +149,18 @@ func (s *Source) streamFrom(ctx context.Context, camera pipeline.Camera) error {
 	if s.Unpaced {
 		return errors.Join(s.streamFile(ctx, p, camera), camera.Close())
 	}
-	farEnd := make(chan error, 1)
+	farEnd, name := make(chan error, 1), camera.String() // here: its size may change while it captures
 	go func() {
-		farEnd <- s.followGrants(ctx, p, camera.String())
+		farEnd <- s.followGrants(ctx, p, name)
 		cancel()
 	}()
 	err = s.captureThroughOutages(ctx, p, camera)
 	cancel()
 	if farEndErr := <-farEnd; farEndErr != nil {
+		var resized *resizedCamera
+		if errors.As(err, &resized) {
+			return errors.Join(farEndErr, resized.Close())
+		}
 		return farEndErr
 	}
 	return err

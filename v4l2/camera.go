@@ -79,6 +79,7 @@ type Camera struct {
 	candidate Filled     // the one being judged, here because a local one would escape
 	newest    Filled     // the newest valid one, ours until Requeue
 	sequence  sequence
+	otherSize otherSize
 	rejected  [causes]uint64 // the counters when the present Next began
 }
 
@@ -141,7 +142,8 @@ func withoutGone(err error) error {
 	return err
 }
 
-// Layout is that of every buffer; it does not change while the camera is open.
+// Layout is that of every buffer. It changes while the camera is open only where Next returned
+// ErrResized, and is for the goroutine that calls Next.
 func (c *Camera) Layout() pixfmt.Layout { return c.layout }
 
 // Interval is the nominal time between two pictures, as the driver says it. In low

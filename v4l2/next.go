@@ -16,7 +16,7 @@ import (
 // copy what it wants to keep. An error of use is returned as it is.
 //
 // Errors to branch on: ErrSilent (no usable buffer in time; also a hanging camera), ErrGone
-// (open it again), ErrClosed.
+// (open it again), ErrResized (look at Layout and go on), ErrClosed.
 func (c *Camera) Next(timeout time.Duration, use func(Buffer) error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -24,6 +24,8 @@ func (c *Camera) Next(timeout time.Duration, use func(Buffer) error) error {
 		switch {
 		case c.closing.Load():
 			err = ErrClosed
+		case errors.Is(err, ErrResized):
+			return fmt.Errorf("camera %s: %w", c.id.Path, err)
 		case errors.Is(err, ErrSilent):
 			err = c.explainSilence(err)
 		}
@@ -89,6 +91,9 @@ func (c *Camera) takeNewest(timeout time.Duration) error {
 			have, late, err = false, true, c.dropBuffer(&c.newest, stale)
 			deadline = c.dev.Now() + timeout // this process lost that time, not the camera
 		}
+		if !have && err == nil {
+			err = c.adoptSize()
+		}
 		if !have && err == nil && c.dev.Now() >= deadline {
 			err = ErrSilent // damaged buffers keep coming, and Wait would never say so
 		}
@@ -120,6 +125,7 @@ func (c *Camera) drainQueue() (have bool, taken int, err error) {
 		if !c.sequence.isOvertaken(c.candidate.Sequence) {
 			c.counters[missing].Add(uint64(c.sequence.countMissed(c.candidate.Sequence)))
 			why = judgeBuffer(c.layout, &c.candidate)
+			c.noteSize(why, c.candidate.Bytes)
 		}
 		if why == delivered {
 			c.candidate, c.newest = c.newest, c.candidate
