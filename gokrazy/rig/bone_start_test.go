@@ -23,8 +23,7 @@ const (
 	// boneEarly is for watchdog, storage and file systems: 135 ms, and 566 if the kernel
 	// checked their signatures.
 	boneEarly = 250 * time.Millisecond
-	// boneStart is from the kernel's start to the first packet: 3.5 to 4.1 s, of which
-	// gokrazy's dhcp sleeps one, or two if Ethernet is not there in time.
+	// boneStart is from the kernel's start to the first packet.
 	boneStart = 5500 * time.Millisecond
 )
 

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/krazycam/krazycam/firmware/atomicfile"
+	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/gokrazy/cmd/dhcp/client"
 )
 
@@ -45,13 +45,12 @@ func rememberLease(folder, name string, g client.Granted) error {
 
 // recallLease reads what rememberLease wrote; a file that cannot be read is none.
 func recallLease(folder, name string, log *slog.Logger) (client.Granted, bool) {
-	f, err := os.Open(leasePath(folder, name))
+	b, err := openfile.Read(leasePath(folder, name), maxLeaseFile)
 	if err != nil {
 		return client.Granted{}, false
 	}
-	defer f.Close()
 	var l leaseFile
-	if err := json.NewDecoder(io.LimitReader(f, maxLeaseFile)).Decode(&l); err != nil {
+	if err := json.Unmarshal(b, &l); err != nil {
 		log.Warn("lease of the process before is not used", "error", err)
 		return client.Granted{}, false
 	}

@@ -43,7 +43,8 @@ func watchRouters(ctx context.Context, servers *nameServers, log *slog.Logger) e
 		return fmt.Errorf("netlink: %w", err)
 	}
 	f := os.NewFile(uintptr(fd), "netlink")
-	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: 1 << (groupUserOptions - 1)}); err != nil {
+	all := &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: 1 << (groupUserOptions - 1)}
+	if err := unix.Bind(fd, all); err != nil {
 		f.Close()
 		return fmt.Errorf("netlink: %w", err)
 	}
@@ -76,7 +77,8 @@ func parseUserOptions(b []byte) []rdnss {
 	var all []rdnss
 	for _, m := range messages {
 		d := m.Data
-		if m.Header.Type != messageUserOption || len(d) < userOptionHeader || d[0] != unix.AF_INET6 || d[8] != advertisement {
+		if m.Header.Type != messageUserOption || len(d) < userOptionHeader ||
+			d[0] != unix.AF_INET6 || d[8] != advertisement {
 			continue
 		}
 		index := int(int32(binary.NativeEndian.Uint32(d[4:])))

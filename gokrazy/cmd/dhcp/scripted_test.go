@@ -179,7 +179,7 @@ func TestInterfaceThatComesAndGoes(t *testing.T) {
 	b.onBoard("ip", "link", "del", "near")
 	b.start()
 	for _, mac := range []string{"02:00:00:00:00:06", "02:00:00:00:00:07"} {
-		b.onBoard("ip", "link", "add", "near", "address", mac, "type", "veth", "peer", "name", "far", "netns", b.far)
+		b.addCable(mac)
 		b.plug("br1")
 		b.await("addresses", b.addresses, func(s string) bool { return strings.HasPrefix(s, "192.0.2.5") })
 		b.onBoard("ip", "link", "del", "near")

@@ -20,11 +20,15 @@ func TestDnsmasqGivesAddressRouterNameAndTimeServers(t *testing.T) {
 	b.awaitAddress("192.0.2.50/24")
 	b.await("routes", b.routes, func(s string) bool { return strings.Contains(s, "default") })
 	b.wantOnly("routes", b.routes(),
-		[]string{"default via 192.0.2.1 dev near proto dhcp", "192.0.2.0/24 dev near proto dhcp scope link", "metric 100"},
+		[]string{"default via 192.0.2.1 dev near proto dhcp", "192.0.2.0/24 dev near proto dhcp scope link",
+			"metric 100"},
 		[]string{"203.0.113", "proto kernel"})
-	b.wantOnly("resolv.conf", b.resolvConf(), []string{"nameserver 192.0.2.1\nnameserver 192.0.2.9", "search example.org"}, nil)
+	b.wantOnly("resolv.conf", b.resolvConf(),
+		[]string{"nameserver 192.0.2.1\nnameserver 192.0.2.9", "search example.org"}, nil)
 	b.reachable("192.0.2.1")
-	b.await("lease file", b.leaseFile, func(s string) bool { return strings.Contains(s, `"timeServers":["192.0.2.7"]`) })
+	b.await("lease file", b.leaseFile, func(s string) bool {
+		return strings.Contains(s, `"timeServers":["192.0.2.7"]`)
+	})
 	b.awaitLog("address by DHCP")
 	if n := strings.Count(b.log.String(), "\n"); n != 1 {
 		t.Errorf("a plain start logs %d lines, want 1:\n%s", n, b.log)
@@ -40,8 +44,9 @@ func TestProgramRunsAsItsOwnUserWithTwoCapabilities(t *testing.T) {
 		return string(c)
 	}
 	b.await("status", status, func(s string) bool {
-		return strings.Contains(s, "Uid:\t2002\t2002\t2002\t2002") && strings.Contains(s, "CapEff:\t0000000000003000") &&
-			strings.Contains(s, "CapPrm:\t0000000000003000") && strings.Contains(s, "NoNewPrivs:\t1")
+		return strings.Contains(s, "Uid:\t2002\t2002\t2002\t2002") &&
+			strings.Contains(s, "CapEff:\t0000000000003000") && strings.Contains(s, "CapPrm:\t0000000000003000") &&
+			strings.Contains(s, "NoNewPrivs:\t1")
 	})
 }
 
@@ -98,7 +103,8 @@ subnet 198.51.100.0 netmask 255.255.255.0 { }
 	b.start()
 	b.awaitAddress("192.0.2.70/32")
 	b.await("routes", b.routes, func(s string) bool { return strings.Contains(s, "default") })
-	b.wantOnly("routes", b.routes(), []string{"default via 192.0.2.1 dev near", "192.0.2.1 dev near", "10.9.9.0/24 via 192.0.2.1"},
+	b.wantOnly("routes", b.routes(),
+		[]string{"default via 192.0.2.1 dev near", "192.0.2.1 dev near", "10.9.9.0/24 via 192.0.2.1"},
 		[]string{"192.0.2.2"})
 	b.reachable("10.9.9.1")
 }

@@ -70,7 +70,7 @@ func newTestbed(t *testing.T, tools ...string) *testbed {
 	}
 	b := &testbed{t: t, folder: folder, board: holdNamespace(t), far: holdNamespace(t), log: &logFile{}}
 	b.onBoard("ip", "link", "set", "lo", "up")
-	b.onBoard("ip", "link", "add", "near", "address", "02:00:00:00:00:05", "type", "veth", "peer", "name", "far", "netns", b.far)
+	b.addCable("02:00:00:00:00:05")
 	b.atFar("ip", "link", "set", "lo", "up")
 	for _, br := range []string{"br1", "br2"} {
 		b.atFar("ip", "link", "add", br, "type", "bridge", "forward_delay", "0")
@@ -80,6 +80,11 @@ func newTestbed(t *testing.T, tools ...string) *testbed {
 	b.atFar("ip", "addr", "add", "198.51.100.1/24", "dev", "br2")
 	b.plug("br1")
 	return b
+}
+
+func (b *testbed) addCable(mac string) {
+	b.t.Helper()
+	b.onBoard("ip", "link", "add", "near", "address", mac, "type", "veth", "peer", "name", "far", "netns", b.far)
 }
 
 // holdNamespace gives the pid of a process with a network of its own.
@@ -145,9 +150,9 @@ func (b *testbed) serve(words ...string) *logFile {
 // dnsmasq serves one bridge, and is ready when this returns.
 func (b *testbed) dnsmasq(bridge, first, last string, more ...string) {
 	b.t.Helper()
-	out := b.serve(append([]string{"dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--user=root",
-		"--bind-interfaces", "--interface=" + bridge, "--dhcp-range=" + first + "," + last + ",1h", "--no-ping",
-		"--dhcp-authoritative", "--leasefile-ro", "--pid-file=", "--log-dhcp", "--log-facility=-"}, more...)...)
+	out := b.serve(append([]string{"dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0",
+		"--user=root", "--bind-interfaces", "--interface=" + bridge, "--dhcp-range=" + first + "," + last + ",1h",
+		"--no-ping", "--dhcp-authoritative", "--leasefile-ro", "--pid-file=", "--log-dhcp", "--log-facility=-"}, more...)...)
 	b.await("dnsmasq", out.String, func(s string) bool { return strings.Contains(s, "sockets bound") })
 }
 

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ethernetName is the interface on which gokrazy's dhcp asks.
+// ethernetName is the board's own Ethernet interface; dhcp sets others up when it sees them.
 const ethernetName = "eth0"
 
 // The Ethernet of a Pi 3 is on USB and appears about 2 s after the kernel's start.
@@ -22,9 +22,8 @@ const (
 	linkRetryInterval = 50 * time.Millisecond
 )
 
-// raiseLink sets the Ethernet interface up as soon as it exists, in the background. gokrazy's
-// dhcp would do that, too, but only after a second, and then checks for a carrier once a second;
-// until then the PHY would do nothing.
+// raiseLink sets the Ethernet interface up as soon as it exists, in the background. dhcp would do
+// that, too, but starts later; until then the PHY would do nothing.
 func raiseLink(ctx context.Context, log *slog.Logger) {
 	go func() {
 		ctx, cancel := context.WithTimeout(ctx, linkTimeout)

@@ -113,7 +113,8 @@ func TestManyRoutesAndServersAreCut(t *testing.T) {
 		dns = append(dns, 192, 0, 2, byte(i+1))
 	}
 	l, err := parseLease(ackOf("192.0.2.50", raw(121, routes...), raw(6, dns...), raw(42, dns...)))
-	if err != nil || len(l.Routes) != maxRoutes || len(l.NameServers) != maxServers || len(l.TimeServers) != maxServers {
+	if err != nil || len(l.Routes) != maxRoutes ||
+		len(l.NameServers) != maxServers || len(l.TimeServers) != maxServers {
 		t.Errorf("%d routes, %d and %d servers, %v, want %d, %d, %d",
 			len(l.Routes), len(l.NameServers), len(l.TimeServers), err, maxRoutes, maxServers, maxServers)
 	}
