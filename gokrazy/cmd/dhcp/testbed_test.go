@@ -152,7 +152,8 @@ func (b *testbed) dnsmasq(bridge, first, last string, more ...string) {
 	b.t.Helper()
 	out := b.serve(append([]string{"dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0",
 		"--user=root", "--bind-interfaces", "--interface=" + bridge, "--dhcp-range=" + first + "," + last + ",1h",
-		"--no-ping", "--dhcp-authoritative", "--leasefile-ro", "--pid-file=", "--log-dhcp", "--log-facility=-"}, more...)...)
+		"--no-ping", "--dhcp-authoritative", "--leasefile-ro", "--pid-file=",
+		"--log-dhcp", "--log-facility=-"}, more...)...)
 	b.await("dnsmasq", out.String, func(s string) bool { return strings.Contains(s, "sockets bound") })
 }
 
