@@ -23,6 +23,7 @@ import (
 	"github.com/krazycam/krazycam/firmware/machine"
 	"github.com/krazycam/krazycam/firmware/overload"
 	"github.com/krazycam/krazycam/firmware/pipeline"
+	"github.com/krazycam/krazycam/firmware/rtpsend"
 	"github.com/krazycam/krazycam/v4l2"
 )
 
@@ -50,6 +51,8 @@ type Source struct {
 	openCamera func() (pipeline.Camera, error) // camera.Open, or a test's
 	clock      func() time.Duration            // CLOCK_MONOTONIC; nil: v4l2.Now
 	stages     pipeline.Stages
+
+	ceiling *rtpsend.Ceiling // the owner's rate, for all streams one after the other; made for the first
 
 	session *gateway.Session // made for the first camera; one goroutine at a time has it
 

@@ -183,7 +183,10 @@ func (s *Source) senderConfig(g gateway.Grant) rtpsend.Config {
 		Monotonic: v4l2.Now, Log: s.Log,
 	}
 	if !s.Unpaced { // a file is sent as fast as the encoder goes
-		c.Ceiling = int(owner.Bitrate)
+		if s.ceiling == nil {
+			s.ceiling = rtpsend.NewCeiling(int(owner.Bitrate))
+		}
+		c.Ceiling = s.ceiling
 	}
 	applyAgreed(&c, g.Agreed, owner)
 	if g.SRTP != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"runtime"
@@ -120,5 +121,37 @@ func TestCutsAfterTheLastPictureAreCountedOnceAtTheStreamsEnd(t *testing.T) {
 	n.reportCuts()
 	if got := stages.Cuts[ratecontrol.Estimated].Load(); got != 1 {
 		t.Errorf("%d cuts counted at the end, want 1", got)
+	}
+}
+
+// A frame that is larger than what the owner allows in 2 s keeps the pictures after it back, in this
+// stream and in the next one.
+func TestPicturesAreHeldWhileAsMuchHasLeftAsTheOwnerAllows(t *testing.T) {
+	p, _ := newTestPipeline(t, vga, &pipeline.Stages{})
+	c := config.Config{Stream: config.Stream{FPS: 30, Bitrate: 600_000, Speed: -12, Threads: 1}}
+	s := &Source{Config: c, Log: slog.New(slog.DiscardHandler)}
+	st := &stream{source: s, pipeline: p}
+	receiver, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}) // reads nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer receiver.Close()
+	to := receiver.LocalAddr().(*net.UDPAddr).AddrPort()
+	g := gateway.Grant{RTP: to, RTCP: to}
+	for i, want := range []bool{false, true} {
+		if err := st.Begin(t.Context(), g); err != nil {
+			t.Fatal(err)
+		}
+		sink := &streamSink{Sender: st.sender, network: newNetwork(600_000, s.Stages(), s.Log), stream: st, grant: g}
+		if _, held := sink.Advise(v4l2.Now()); held != want {
+			t.Errorf("stream %d: its first picture is held: %v, want %v", i, held, want)
+		}
+		if err := sink.Send(make([]byte, 300_000), true, v4l2.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if _, held := sink.Advise(v4l2.Now()); !held {
+			t.Errorf("stream %d: a picture is not held behind 300 kB at 600 kbit/s", i)
+		}
+		st.End()
 	}
 }

@@ -18,17 +18,21 @@ const (
 	frameMemory = 16
 )
 
-// A ceiling is pacing's, with the size of the frames to come.
+// A Ceiling bounds what leaves in any 2 s, by all Senders that have it, one after the other.
+type Ceiling = pacing.Ceiling
+
+// NewCeiling bounds what leaves to bitrate bit/s of IP packets, and a few percent more.
+func NewCeiling(bitrate int) *Ceiling { return pacing.NewCeiling(bitrate) }
+
+// A ceiling is a Ceiling with the size of the frames to come.
 type ceiling struct {
-	pacing.Ceiling
+	*Ceiling
 	mean float64 // bytes on the wire of a frame that is no key frame
 }
 
-func newCeiling(cfg *Config) ceiling {
-	if cfg.Ceiling <= 0 {
-		return ceiling{}
-	}
-	return ceiling{Ceiling: pacing.NewCeiling(cfg.Ceiling)}
+func newCeiling(c *Ceiling) ceiling {
+	const frames = 60 // in a span, until the stream's own are known
+	return ceiling{c, float64(c.Limit()) / frames}
 }
 
 // noteFrame takes a frame that will be size bytes on the wire.

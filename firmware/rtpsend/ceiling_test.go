@@ -131,7 +131,7 @@ func (tr trial) play(t *testing.T, seed uint64, length time.Duration) outcome {
 	r := playing{trial: tr, rng: rand.New(rand.NewPCG(seed, 99)), nextPLI: tr.pli,
 		path:    &controlledPath{ratecontrol.New(tr.rate)},
 		picture: image.NewYCbCr(image.Rectangle{Max: tr.size}, image.YCbCrSubsampleRatio420)}
-	r.rig = newRigWith(t, Config{Bandwidth: tr.rate, Ceiling: tr.rate, Path: r.path})
+	r.rig = newRigWith(t, Config{Bandwidth: tr.rate, Ceiling: NewCeiling(tr.rate), Path: r.path})
 	r.tap = &wireTap{now: r.cfg.Monotonic}
 	r.wire.conn = r.tap
 	var err error
@@ -292,7 +292,7 @@ func trials() (all []trial) {
 
 func TestFrameLargerThanQueueAndCeilingLosesItsOldestPackets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRigWith(t, Config{Ceiling: 600_000})
+		r := newRigWith(t, Config{Ceiling: NewCeiling(600_000)})
 		tap := &wireTap{now: r.cfg.Monotonic}
 		r.wire.conn = tap
 		r.frame(t, true, 3_000_000)
@@ -310,10 +310,32 @@ func TestFrameLargerThanQueueAndCeilingLosesItsOldestPackets(t *testing.T) {
 	})
 }
 
+// A gateway may end a stream and grant the next one at once, again and again.
+func TestStreamsOneAfterTheOtherShareTheCeiling(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		tap := &wireTap{now: func() time.Duration { return time.Since(begin) }}
+		shared := NewCeiling(600_000)
+		for range 30 {
+			r := newRigWith(t, Config{Ceiling: shared})
+			r.start = begin // one clock for all of them
+			r.wire.conn = tap
+			r.frame(t, true, 50_000)
+			time.Sleep(300 * time.Millisecond)
+			if err := r.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if most := tap.most(2 * time.Second); most > 630_000 || most < 570_000 {
+			t.Errorf("%.0f bit/s over 2 s, want at most 630000, and what fits", most)
+		}
+	})
+}
+
 // What waits when a stream ends does not leave above the owner's rate either.
 func TestCloseKeepsTheCeiling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRigWith(t, Config{Ceiling: 600_000})
+		r := newRigWith(t, Config{Ceiling: NewCeiling(600_000)})
 		tap := &wireTap{now: r.cfg.Monotonic}
 		r.wire.conn = tap
 		r.frame(t, true, 400_000)

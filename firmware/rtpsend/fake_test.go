@@ -153,7 +153,7 @@ func newRigWith(t testing.TB, cfg Config) *rig {
 
 // newBenchRig is a rig whose packets go nowhere.
 func newBenchRig(t testing.TB) *rig {
-	r := newRigWith(t, Config{Ceiling: 1e9})
+	r := newRigWith(t, Config{Ceiling: NewCeiling(1e9)})
 	r.Sender.wire.conn = discard{}
 	return r
 }

@@ -71,8 +71,8 @@ func (k *keyFrames) requestByReceiver() { k.requested, k.asked = true, true }
 // forceNext makes the next picture a key frame, however short ago the last one was.
 func (k *keyFrames) forceNext() { k.forced = true }
 
-// isPending says that the next picture is likely to be a key frame.
-func (k *keyFrames) isPending() bool { return k.requested || k.forced }
+// isPending says that the next picture is likely to be a key frame: a stream begins with one.
+func (k *keyFrames) isPending() bool { return k.requested || k.forced || !k.anySent }
 
 // noteLateRequest takes a request for a packet that left age ago.
 func (k *keyFrames) noteLateRequest(now, age, rtt time.Duration) {

@@ -73,7 +73,7 @@ type Config struct {
 	SSRC          uint32         // 0: random, or First's
 	Bandwidth     int            // bit/s, of which RTCP takes at most 5 %, resends 25 %; 0: DefaultBandwidth
 	MTU           int            // bytes of the largest IP packet, to 1500; 0: pathsize.DefaultDatagram and headers
-	Ceiling       int            // bit/s of IP packets with RTP in any 2 s, those sent again included; 0: none
+	Ceiling       *Ceiling       // of IP packets with RTP, those sent again included, and echo requests; nil: none
 	Unpaced       bool           // large frames leave at once: for a file that is sent as fast as it can be
 	SRTP          *Keys          // nil: in the clear
 	RTX           bool           // the receiver knows RFC 4588: resends are packets of packet.RTXPayloadType

@@ -70,7 +70,7 @@ func newSender(cfg Config, conn rtpConn, reports udp.RTCPConn) *Sender {
 		cfg: cfg, reports: reports, done: make(chan struct{}), awake: make(chan struct{}, 1),
 		queue:   newPacketQueue(&cfg),
 		pacer:   pacing.NewPacer(cfg.Bandwidth, cfg.Unpaced),
-		ceiling: newCeiling(&cfg),
+		ceiling: newCeiling(cfg.Ceiling),
 		wire:    wire{conn: conn, headerSize: udp.HeaderSize(cfg.RTP.Addr())},
 		session: session.New(session.Config{
 			Bandwidth: cfg.Bandwidth, HeaderSize: udp.HeaderSize(cfg.RTCP.Addr()), Timestamp: cfg.First.Timestamp,

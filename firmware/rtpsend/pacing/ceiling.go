@@ -17,18 +17,18 @@ const (
 )
 
 // A Ceiling bounds the bytes in any CeilingSpan. It counts in slots, and counts the oldest as long
-// as a part of it is within the span: it never lets too much pass. The zero Ceiling lets
+// as a part of it is within the span: it never lets too much pass. A nil Ceiling lets
 // everything pass.
 type Ceiling struct {
-	limit int // bytes in a span; 0: none
+	limit int // bytes in a span
 	slots [ceilingSlots]int
 	slot  int64 // of the time line, the one at hand
 	sum   int   // of slots
 }
 
 // NewCeiling bounds a stream of rate bit/s.
-func NewCeiling(rate int) Ceiling {
-	return Ceiling{limit: int(ceilingShare * float64(rate) / 8 * CeilingSpan.Seconds())}
+func NewCeiling(rate int) *Ceiling {
+	return &Ceiling{limit: int(ceilingShare * float64(rate) / 8 * CeilingSpan.Seconds())}
 }
 
 // advance forgets what left before the span that ends at now. Time that runs backwards stands still.
@@ -46,7 +46,7 @@ func (c *Ceiling) index(slot int64) int { return int(uint64(slot) % uint64(ceili
 
 // NoteSent counts size bytes that left.
 func (c *Ceiling) NoteSent(now time.Duration, size int) {
-	if c.limit == 0 {
+	if c == nil {
 		return
 	}
 	c.advance(now)
@@ -54,9 +54,17 @@ func (c *Ceiling) NoteSent(now time.Duration, size int) {
 	c.sum += size
 }
 
+// Limit is how many bytes may leave in any CeilingSpan; 0: there is no bound.
+func (c *Ceiling) Limit() int {
+	if c == nil {
+		return 0
+	}
+	return c.limit
+}
+
 // Room is how many bytes may leave now; limited: there is a bound at all.
 func (c *Ceiling) Room(now time.Duration) (bytes int, limited bool) {
-	if c.limit == 0 {
+	if c == nil {
 		return 0, false
 	}
 	c.advance(now)

@@ -68,11 +68,11 @@ func TestCeilingLetsPassWhatIsLargerThanItAlone(t *testing.T) {
 	}
 }
 
-func TestZeroCeilingBoundsNothing(t *testing.T) {
-	var c Ceiling
+func TestNilCeilingBoundsNothing(t *testing.T) {
+	var c *Ceiling
 	c.NoteSent(0, 1<<40)
 	if _, limited := c.Room(0); limited || c.Wait(0, 1<<40) != 0 {
-		t.Error("the zero Ceiling bounds")
+		t.Error("a nil Ceiling bounds")
 	}
 }
 
