@@ -26,6 +26,8 @@ type response struct {
 	secure bool   // it came over https
 }
 
+func (r response) isRedirect() bool { return r.status >= 300 && r.status < 400 }
+
 // judgeAnswer reads an answer and judges it by its status, its form and its error_code.
 func judgeAnswer(action string, r response, now time.Time) (wire.Answer, error) {
 	a, err := readAnswer(action, r)
@@ -36,7 +38,7 @@ func judgeAnswer(action string, r response, now time.Time) (wire.Answer, error) 
 }
 
 func readAnswer(action string, r response) (a wire.Answer, err error) {
-	if r.status >= 300 && r.status < 400 {
+	if r.isRedirect() {
 		return a, fmt.Errorf("%w: HTTP %d to %q", ErrRedirect, r.status, wire.Printable(r.header.Get("Location")))
 	}
 	if len(r.body) > answerMax {

@@ -32,9 +32,11 @@ func (e *CertificateError) Error() string { return fmt.Sprintf("%s: %v", e.Words
 // Unwrap gives TLS's own error.
 func (e *CertificateError) Unwrap() error { return e.Err }
 
-// explainTLS says what kept TLS from working; nil if err is about something else. brokenOff says
-// that the handshake began and did not end well.
-func (c *Client) explainTLS(err error, brokenOff bool) error {
+// errBrokenOff marks an error of a handshake that began and did not end well.
+var errBrokenOff = errors.New("TLS handshake")
+
+// explainTLS says what kept TLS from working; nil if err is about something else.
+func (c *Client) explainTLS(err error) error {
 	var record tls.RecordHeaderError
 	var alert tls.AlertError
 	switch why := c.explainCertificate(err); {
@@ -48,7 +50,7 @@ func (c *Client) explainTLS(err error, brokenOff bool) error {
 			return fmt.Errorf("%w: %w", ErrWantsTLS, err)
 		}
 		return nil
-	case brokenOff, errors.As(err, &alert), strings.Contains(err.Error(), "tls: "):
+	case errors.Is(err, errBrokenOff), errors.As(err, &alert), strings.Contains(err.Error(), "tls: "):
 		return fmt.Errorf("%w: %w", ErrHandshake, err)
 	}
 	return nil

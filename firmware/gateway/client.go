@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -45,6 +46,8 @@ type Client struct {
 	config ClientConfig
 	http   http.Client
 	secure bool // https
+
+	path atomic.Pointer[url.URL] // where config.URL redirects to on the same server; nil: it does not
 }
 
 // NewClient checks the configuration and asks nobody. Errors: ErrConfig,
@@ -84,7 +87,7 @@ func NewClient(c ClientConfig) (*Client, error) {
 			IdleConnTimeout: 4 * time.Second,
 			MaxIdleConns:    1,
 		},
-		// A redirect would carry the key to wherever a bad gateway likes.
+		// A redirect would carry the key to wherever a bad gateway likes; see pathOnSameServer.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
 }
@@ -175,33 +178,71 @@ func (c *Client) postRequest(ctx context.Context, r wire.Request) (wire.Answer, 
 	return a, err
 }
 
+// exchange posts r. Where the same server has another path for it, that is taken from the next
+// request on: a request is one HTTP request, whatever the gateway says.
 func (c *Client) exchange(ctx context.Context, r wire.Request) (wire.Answer, error) {
-	body, err := json.Marshal(r)
-	if err != nil {
-		return wire.Answer{}, err
-	}
 	limited, cancel := context.WithTimeout(ctx, c.config.Timeout)
 	defer cancel()
+	to := c.path.Load()
+	if to == nil {
+		to, _ = url.Parse(c.config.URL) // NewClient has parsed it
+	}
+	got, err := c.post(limited, r, to)
+	if err != nil {
+		return wire.Answer{}, c.sortError(ctx, err)
+	}
+	if got.isRedirect() {
+		path := pathOnSameServer(to, got)
+		c.path.Store(path)
+		if path != nil {
+			return wire.Answer{}, fmt.Errorf("%w: HTTP %d to %q", ErrMoved, got.status, wire.Printable(path.String()))
+		}
+	}
+	return judgeAnswer(r.Action, got, c.config.Now())
+}
+
+// post makes one HTTP request.
+func (c *Client) post(ctx context.Context, r wire.Request, to *url.URL) (response, error) {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return response{}, err
+	}
 	var brokenOff atomic.Bool // written by the goroutine that dials
-	limited = httptrace.WithClientTrace(limited, &httptrace.ClientTrace{
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		TLSHandshakeDone: func(_ tls.ConnectionState, err error) { brokenOff.Store(err != nil) },
 	})
-	post, err := http.NewRequestWithContext(limited, http.MethodPost, c.config.URL, bytes.NewReader(body))
+	post, err := http.NewRequestWithContext(ctx, http.MethodPost, to.String(), bytes.NewReader(body))
 	if err != nil {
-		return wire.Answer{}, err
+		return response{}, err
 	}
 	post.Header.Set("Content-Type", "application/json")
 	post.Header.Set("Accept", "application/json")
 	got, err := c.http.Do(post)
+	if err != nil && brokenOff.Load() {
+		err = fmt.Errorf("%w: %w", errBrokenOff, err)
+	}
 	if err != nil {
-		return wire.Answer{}, c.sortError(ctx, err, brokenOff.Load())
+		return response{}, err
 	}
 	defer got.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(got.Body, answerMax+1))
-	if err != nil {
-		return wire.Answer{}, c.sortError(ctx, err, false)
+	return response{status: got.StatusCode, header: got.Header, body: text, secure: c.secure}, err
+}
+
+// pathOnSameServer is where a redirect leads, if that is the server that was asked: it has the key
+// already. nil: it is another one, or r is no redirect.
+func pathOnSameServer(asked *url.URL, r response) *url.URL {
+	switch r.status {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+	default:
+		return nil
 	}
-	return judgeAnswer(r.Action, response{
-		status: got.StatusCode, header: got.Header, body: text, secure: c.secure,
-	}, c.config.Now())
+	location := r.header.Get("Location")
+	to, err := asked.Parse(location)
+	if err != nil || location == "" || to.User != nil || to.Scheme != asked.Scheme ||
+		!strings.EqualFold(to.Host, asked.Host) {
+		return nil
+	}
+	to.Fragment, to.RawFragment = "", ""
+	return to
 }

@@ -209,6 +209,64 @@ func TestClientFollowsNoRedirect(t *testing.T) {
 	}
 }
 
+// The key stays with the server that the owner named, whatever that says. Another path there is
+// remembered, so that each request is one again.
+func TestClientFollowsARedirectToAnotherPathOfTheSameServerOnly(t *testing.T) {
+	for _, c := range []struct {
+		location string
+		want     string // the paths that three requests ask
+		end      error  // of the last two
+	}{
+		{"/api/", "/api /api/ /api/", nil},
+		{"api/", "/api /api/ /api/", nil},
+		{"?v=2#x", "/api /api /api", nil}, // the server below knows the query
+		{"http://SAME/api/", "/api /api/ /api/", nil},
+		{"/loop", "/api /loop /loop", ErrMoved},
+		{"", "/api /api /api", ErrRedirect},
+		{"//other.example/api/", "/api /api /api", ErrRedirect},
+		{"http://user:pw@SAME/api/", "/api /api /api", ErrRedirect},
+		{"https://SAME/api/", "/api /api /api", ErrRedirect},
+		{"http://127.0.0.1:9/api/", "/api /api /api", ErrRedirect},
+		{"ftp://SAME/api/", "/api /api /api", ErrRedirect},
+		{"%zz", "/api /api /api", ErrBadAnswer},
+	} {
+		for _, status := range []int{301, 302, 307, 308} {
+			var asked []string
+			var server *httptest.Server
+			server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				asked = append(asked, r.URL.Path)
+				switch {
+				case r.URL.Path == "/api/" || r.URL.RawQuery != "":
+					if r.Method != http.MethodPost || !strings.Contains(string(body), `"key":"k"`) {
+						t.Errorf("%s with %s came behind the redirect", r.Method, body)
+					}
+					_, _ = io.WriteString(w, `{"utilization_id":1}`)
+				default:
+					same := strings.TrimPrefix(server.URL, "http://")
+					w.Header().Set("Location", strings.ReplaceAll(c.location, "SAME", same))
+					w.WriteHeader(status)
+				}
+			}))
+			client := newClient(t, ClientConfig{URL: server.URL + "/api"})
+			for i := range 3 {
+				_, err := client.NewUtilizationID(t.Context())
+				want := c.end
+				if want == nil && i == 0 {
+					want = ErrMoved
+				}
+				if !errors.Is(err, want) {
+					t.Errorf("request %d, %d to %q: %v, want %v", i, status, c.location, err, want)
+				}
+			}
+			server.Close()
+			if got := strings.Join(asked, " "); got != c.want {
+				t.Errorf("%d to %q: asked %q, want %q", status, c.location, got, c.want)
+			}
+		}
+	}
+}
+
 func TestClientGivesUpOnAGatewayThatNeverAnswers(t *testing.T) {
 	release := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

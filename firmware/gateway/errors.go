@@ -22,6 +22,8 @@ var (
 	ErrUnreachable = errors.New("the gateway cannot be reached")
 	ErrRedirect    = errors.New("the gateway sends us elsewhere, where the API key will not go: " +
 		"put the new address into gateway.url if it is right")
+	ErrMoved = errors.New("the gateway's server has another path for us, which is taken from now on: " +
+		"put it into gateway.url")
 	ErrBadAnswer = errors.New("what answers is not a gateway (no JSON of the protocol): is gateway.url right?")
 	ErrPage      = errors.New("a web page answers instead of a gateway: " +
 		"the login page of this network, or gateway.url is wrong")
@@ -36,8 +38,8 @@ var (
 )
 
 // sortError says which of our errors one of net/http is. ctx is the caller's: if that ended, the
-// request was given up and nothing is the gateway's fault. brokenOff is about the TLS handshake.
-func (c *Client) sortError(ctx context.Context, err error, brokenOff bool) error {
+// request was given up and nothing is the gateway's fault.
+func (c *Client) sortError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -45,7 +47,7 @@ func (c *Client) sortError(ctx context.Context, err error, brokenOff bool) error
 	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout() {
 		return fmt.Errorf("%w: %w", ErrSilent, err)
 	}
-	if why := c.explainTLS(err, brokenOff); why != nil {
+	if why := c.explainTLS(err); why != nil {
 		return why
 	}
 	switch {
@@ -61,8 +63,8 @@ func (c *Client) sortError(ctx context.Context, err error, brokenOff bool) error
 // names for these errors.
 func isForeign(err error) bool {
 	for _, words := range []string{
-		"malformed", "exceeded", "unsupported transfer encoding", "bad Content-Length", "invalid header",
-		"gzip: ", "flate: ", "too many 1xx", "unexpected EOF",
+		"malformed", "exceeded", "failed to parse Location", "unsupported transfer encoding",
+		"bad Content-Length", "invalid header", "gzip: ", "flate: ", "too many 1xx", "unexpected EOF",
 	} {
 		if strings.Contains(err.Error(), words) {
 			return true
@@ -87,7 +89,7 @@ func Explain(err error) string {
 	}
 	for _, plain := range []error{
 		ErrPlainHTTP, ErrNotTLS, ErrWantsTLS, ErrHandshake, ErrPage, ErrProxy,
-		ErrSilent, ErrUnreachable, ErrRedirect, ErrBadAnswer, ErrElsewhere, ErrNoKeys, ErrUncaptured,
+		ErrSilent, ErrUnreachable, ErrRedirect, ErrMoved, ErrBadAnswer, ErrElsewhere, ErrNoKeys, ErrUncaptured,
 	} {
 		if errors.Is(err, plain) {
 			return plain.Error()

@@ -64,7 +64,8 @@ func TestHealthyStartsLogNoTrouble(t *testing.T) {
 		log := logOfStart(t, c.err, c.uncaptured, c.lasts)
 		begins, ends := strings.Count(log, `msg="gateway: trouble"`), strings.Count(log, "trouble is over")
 		if begins != c.trouble || ends != c.trouble || strings.Count(log, "level=WARN") != c.trouble {
-			t.Errorf("%s: trouble begins %d times and ends %d times, want %d:\n%s", c.name, begins, ends, c.trouble, log)
+			t.Errorf("%s: trouble begins %d times and ends %d times, want %d:\n%s",
+				c.name, begins, ends, c.trouble, log)
 		}
 	}
 }
