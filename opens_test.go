@@ -37,7 +37,7 @@ func opensItself() map[string]string {
 		"firmware/rescue.go":                          "a file in init's folder, which is camsource's own",
 		"v4l2/usb/remedies.go":                        kernels + "; in a test, a file in a folder of the test",
 		"v4l2/usb/usb.go":                             kernels,
-		"farend/receiver/ivf.go":                      "O_EXCL opens nothing that is there",
+		"farend/ivf/ivf.go":                           "O_EXCL opens nothing that is there",
 		"gokrazy/vm/copy.go":                          "O_EXCL opens nothing that is there",
 		"gokrazy/vm/boot.go":                          "writes into a folder that it has just made",
 		"gokrazy/cmd/dhcp/apply.go":                   kernels,
@@ -53,7 +53,6 @@ func opensItself() map[string]string {
 		"farend/losslab/clip.go":                      lab,
 		"farend/losslab/namespaces.go":                lab,
 		"farend/losslab/process.go":                   lab,
-		"farend/losslab/reference.go":                 lab,
 		"farend/losslab/record.go":                    lab,
 		"farend/cmd/losslab/main.go":                  lab,
 	}

@@ -11,13 +11,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/atomicfile"
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
+	"github.com/krazycam/krazycam/firmware/openfile"
 )
 
 const (
@@ -65,7 +65,7 @@ func loadIDs(dir string) (*ids, error) {
 		return &ids{}, nil
 	}
 	k := &ids{path: filepath.Join(dir, "utilization_ids.json")}
-	b, err := readIDs(k.path)
+	b, err := openfile.Read(k.path, idsFileMax)
 	if errors.Is(err, fs.ErrNotExist) {
 		return k, nil
 	}
@@ -81,26 +81,6 @@ func loadIDs(dir string) (*ids, error) {
 		return nil, fmt.Errorf("utilization ids: %s: %w", k.path, err)
 	}
 	return k, nil
-}
-
-func readIDs(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("no regular file")
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, idsFileMax+1))
-	if err == nil && len(b) > idsFileMax {
-		err = fmt.Errorf("more than %d bytes", idsFileMax)
-	}
-	return b, err
 }
 
 // parse reads lines of one id each, or the one list of earlier versions. torn: what stands there
@@ -223,7 +203,7 @@ func (k *ids) appendLine(one issued, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("save %s: %w", k.path, err)
 	}
-	f, err := os.OpenFile(k.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	f, err := openfile.Append(k.path, 0o600)
 	if err != nil {
 		return fmt.Errorf("save: %w", err)
 	}
@@ -251,7 +231,7 @@ func (k *ids) syncLate(now time.Time) error {
 		return nil
 	}
 	k.unsynced, k.syncedAt = false, now
-	f, err := os.OpenFile(k.path, os.O_WRONLY, 0)
+	f, err := openfile.Append(k.path, 0o600)
 	if err == nil {
 		err = errors.Join(f.Sync(), f.Close())
 	}

@@ -75,6 +75,11 @@ func Create(path string, mode fs.FileMode) (*os.File, error) {
 	return f, err
 }
 
+// Append opens a plain file to write behind its end, or makes one.
+func Append(path string, mode fs.FileMode) (*os.File, error) {
+	return open(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, mode, plain)
+}
+
 // Read reads a plain file of at most limit bytes.
 func Read(path string, limit int64) ([]byte, error) {
 	f, err := File(path)

@@ -55,6 +55,7 @@ func TestWhatIsNoPlainFileIsRefusedAtOnce(t *testing.T) {
 			"Read":       func() error { _, err := Read(path, 100); return err },
 			"ReadSecret": func() error { _, err := ReadSecret(path, 100); return err },
 			"Disk":       func() error { _, _, err := Disk(path, os.O_RDWR); return err },
+			"Append":     func() error { _, err := Append(path, 0o600); return err },
 		} {
 			soon(t, verb+" of a "+name, func() {
 				err := open()

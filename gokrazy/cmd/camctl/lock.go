@@ -5,8 +5,9 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
+
+	"github.com/krazycam/krazycam/firmware/openfile"
 )
 
 var errInUse = errors.New("another camctl receive uses it: give this one a directory of its own with --state")
@@ -14,7 +15,7 @@ var errInUse = errors.New("another camctl receive uses it: give this one a direc
 // lockFolder takes a folder for this process, until unlock or until the process ends. The file
 // that it leaves there holds nothing. Where the file system has no locks, all may use it.
 func lockFolder(dir string) (unlock func(), err error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := openfile.Append(filepath.Join(dir, "lock"), 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock: %w", err)
 	}
