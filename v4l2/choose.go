@@ -93,25 +93,34 @@ func Choose(r Request, offers []Offer) []Choice {
 }
 
 // Rank is Choose, and behind a format that the request names all others: a camera that cannot
-// do what its owner wants is better than none.
+// do what its owner wants is better than none. The named format comes in its best size first, then
+// size counts more than format, as in Choose.
 func Rank(r Request, offers []Offer) []Choice {
 	ranked := Choose(r, offers)
 	if r.Format == 0 {
 		return ranked
 	}
-	wanted := r.Format
-	r.Format = 0
-	offered := len(ranked) > 0
-	for _, c := range Choose(r, offers) {
-		if c.Format == wanted {
-			continue
+	others := chooseOthers(r, offers)
+	if len(ranked) == 0 {
+		for i := range others {
+			others[i].fallback = fmt.Sprintf("; instead of %v, which the camera does not offer", r.Format)
 		}
-		if !offered {
-			c.fallback = fmt.Sprintf("; instead of %v, which the camera does not offer", wanted)
-		}
-		ranked = append(ranked, c)
+		return others
 	}
+	first := slices.IndexFunc(ranked, func(c Choice) bool { return c.sizeRank != ranked[0].sizeRank })
+	if first < 0 {
+		first = len(ranked)
+	}
+	ranked = append(ranked, others...)
+	slices.SortStableFunc(ranked[first:], compareChoices)
 	return ranked
+}
+
+// chooseOthers is Choose among the formats that the request does not name.
+func chooseOthers(r Request, offers []Offer) []Choice {
+	named := r.Format
+	r.Format = 0
+	return slices.DeleteFunc(Choose(r, offers), func(c Choice) bool { return c.Format == named })
 }
 
 func (c Choice) mode() Mode { return Mode{c.Format, c.Width, c.Height, c.Interval} }

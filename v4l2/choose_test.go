@@ -137,3 +137,20 @@ func TestChooseStepsDownInFormatThenRateThenSize(t *testing.T) {
 		t.Errorf("Choose = %q, want %q", got, want)
 	}
 }
+
+func TestRankPutsOtherFormatsBehindTheOneThatTheOwnerWants(t *testing.T) {
+	r := Request{Width: 320, Height: 240, FPS: 30, Format: pixfmt.YUYV}
+	offers := []Offer{
+		{pixfmt.YUYV, []Size{at(640, 480, 30), at(320, 240, 30, 15)}},
+		{pixfmt.MJPG, []Size{at(640, 480, 30), at(320, 240, 30)}},
+	}
+	want := []string{"YUYV 320x240 at 30/s", "YUYV 320x240 at 15/s", "MJPG 320x240 at 30/s", "YUYV 640x480 at 30/s",
+		"MJPG 640x480 at 30/s"}
+	var got []string
+	for _, c := range Rank(r, offers) {
+		got = append(got, c.mode().String())
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("Rank = %q, want %q", got, want)
+	}
+}

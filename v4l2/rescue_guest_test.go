@@ -10,6 +10,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -109,6 +110,38 @@ func raiseLoopback(t *testing.T) {
 	lo.SetUint16(unix.IFF_UP)
 	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A mode that does not work costs a moment, and the next process knows it already.
+func TestShareCamsourceTakesTheModeThatWorks(t *testing.T) {
+	awaitCamera(t)
+	raiseLoopback(t)
+	go shareCameras(t.Context())
+	t.Setenv("XDG_RUNTIME_DIR", "/tmp")
+	if err := os.MkdirAll("/tmp", 0o777|os.ModeSticky); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod("/tmp", 0o777|os.ModeSticky); err != nil { // whatever the umask is
+		t.Fatal(err)
+	}
+	defer askHost("heal")
+	for _, fault := range []string{"hang", "refuse", "half", "empty"} {
+		_ = os.Remove("/tmp/camsource-modes.json") // there is none at first
+		askHost("fault YUYV " + fault)
+		for i := range 2 {
+			t.Run(fmt.Sprintf("%s, process %d", fault, i), func(t *testing.T) {
+				began := Now()
+				r := startCamsource(t, "--camera", "0001", "--size", "320x240", "--fps", "10", "--rtp", "127.0.0.1:5004",
+					"--rtcp", "127.0.0.1:5005")
+				other := r.await(`msg="camera runs in another mode".*instead of YUYV 320x240, which `)
+				r.await("camsource READY")
+				if !strings.Contains(other, "MJPG 320x240") || i == 1 && r.count("camera mode does not work") > 0 {
+					t.Errorf("%s: the log is\n%s", fault, strings.Join(r.log, "\n"))
+				}
+				figure(t, "camsource", "YUYV that fails by %s, process %d: READY in MJPG after %v", fault, i, Now()-began)
+			})
+		}
 	}
 }
 

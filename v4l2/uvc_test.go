@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krazycam/krazycam/v4l2/pixfmt"
 	"github.com/krazycam/krazycam/v4l2/virtualcam"
 )
 
@@ -121,7 +122,9 @@ var injected = map[string]virtualcam.Faults{
 	"fault errorbit":        {ErrorBit: true}, "fault half": {Half: true}, "fault empty": {Empty: true},
 	"fault resize": {Resize: true}, "fault nohuffman": {NoHuffman: true},
 	"fault noend": {NoEnd: true}, "fault padding": {Padding: 4096}, "fault surplus": {Surplus: true},
-	"fault fields": {Fields: true},
+	"fault fields":    {Fields: true},
+	"fault YUYV hang": {Hang: true, Format: pixfmt.YUYV}, "fault YUYV refuse": {Refuse: true, Format: pixfmt.YUYV},
+	"fault YUYV half": {Half: true, Format: pixfmt.YUYV}, "fault YUYV empty": {Empty: true, Format: pixfmt.YUYV},
 }
 
 // obeyGuest does what a test inside the VM asks for with a line on the console.

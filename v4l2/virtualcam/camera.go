@@ -171,8 +171,9 @@ func (c *Camera) feedTransfers(done <-chan struct{}) error {
 func (c *Camera) fillTransfers(now time.Time) (time.Duration, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for len(c.transfers) > 0 && !c.faults.Hang {
-		if c.faults.Stall {
+	faults := c.faults.in(c.probe.pixelFormat())
+	for len(c.transfers) > 0 && !faults.Hang {
+		if faults.Stall {
 			c.answerTransfer(nil, true)
 			continue
 		}
@@ -181,7 +182,7 @@ func (c *Camera) fillTransfers(now time.Time) (time.Duration, error) {
 			return max(c.stream.next.Sub(now), time.Millisecond), nil
 		}
 		if !c.stream.isSending() {
-			if err := c.stream.loadPicture(c.source, c.probe, c.faults, now); err != nil {
+			if err := c.stream.loadPicture(c.source, c.probe, faults, now); err != nil {
 				return 0, err
 			}
 		}

@@ -108,11 +108,11 @@ func (c *Camera) exposurePriority(s setup, data []byte) ([]byte, bool) {
 func (c *Camera) negotiate(s setup, data []byte, now time.Time) ([]byte, bool) {
 	switch {
 	case s.kind == classToIface && s.request == uvcSetCur:
-		if s.value>>8 == selectCommit && c.faults.Refuse {
-			return nil, false
-		}
 		copy(c.probe[:], data)
 		c.settleProbe()
+		if s.value>>8 == selectCommit && c.faults.in(c.probe.pixelFormat()).Refuse {
+			return nil, false
+		}
 		if s.value>>8 == selectCommit {
 			c.stream.startAt(now)
 			c.wakeFeeder()

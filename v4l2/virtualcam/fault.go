@@ -16,6 +16,8 @@ type Faults struct {
 	// Until is the remedy that takes the faults back without Inject, as it does for a camera
 	// whose firmware hangs.
 	Until Cure
+	// Format limits them to streams of one format; 0: all.
+	Format pixfmt.FourCC
 
 	Hang   bool // stays plugged in and answers control requests, but sends no picture
 	Stall  bool // answers each bulk transfer with STALL, as crashed firmware does
@@ -39,6 +41,14 @@ type Faults struct {
 	Surplus bool // eight rows more than was negotiated, if the source can: whole blocks
 	Fields  bool // two pictures of half the height in one, if the source can
 	Lose    int  // bytes out of the middle, each time in another place
+}
+
+// in returns the faults of a stream in this format.
+func (f Faults) in(format pixfmt.FourCC) Faults {
+	if f.Format != 0 && f.Format != format {
+		return Faults{}
+	}
+	return f
 }
 
 // A Cure is a remedy that a host applies to a camera that sends no more pictures.

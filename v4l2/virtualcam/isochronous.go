@@ -111,10 +111,11 @@ func (c *Camera) nextIsoPacket(limit int, now time.Time) ([]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.stream.isSending() {
-		if c.faults.Hang || !c.stream.isDue(now) {
+		faults := c.faults.in(c.probe.pixelFormat())
+		if faults.Hang || !c.stream.isDue(now) {
 			return nil, nil
 		}
-		if err := c.stream.loadPicture(c.source, c.probe, c.faults, now); err != nil {
+		if err := c.stream.loadPicture(c.source, c.probe, faults, now); err != nil {
 			return nil, err
 		}
 	}
