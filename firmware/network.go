@@ -114,6 +114,13 @@ func (n *network) NoteMissing(now, sent time.Duration) {
 	n.controller.NoteMissing(now, sent)
 }
 
+// NoteSmallerPackets notes that what was lost so far was too large for the path.
+func (n *network) NoteSmallerPackets(now time.Duration) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.controller.NoteSmallerPackets(now)
+}
+
 // NoteEstimate notes what the receiver believes that it can take, in bit/s.
 func (n *network) NoteEstimate(now time.Duration, bitrate float64) {
 	n.mu.Lock()

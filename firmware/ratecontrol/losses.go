@@ -92,7 +92,7 @@ func (l *losses) knownShare(now time.Duration) float64 {
 // NoteMissing takes a packet that the receiver misses, for the first time, that was sent at
 // sent. What was sent before the last cut is no news.
 func (c *Controller) NoteMissing(now, sent time.Duration) {
-	if sent <= c.cutAt && c.cutAt != 0 {
+	if sent <= c.cutAt && c.cutAt != 0 || sent <= c.tooLargeUntil && c.tooLargeUntil != 0 {
 		return
 	}
 	l := &c.losses
@@ -105,6 +105,17 @@ func (c *Controller) NoteMissing(now, sent time.Duration) {
 	if now-l.began >= lossSettleTime && l.isSignificant() {
 		c.cutForLoss(now, l.recentShare(now))
 	}
+}
+
+// NoteSmallerPackets takes that what was lost so far was too large for the path, and that packets are
+// smaller from now on: the cuts that followed from it are taken back.
+func (c *Controller) NoteSmallerPackets(now time.Duration) {
+	c.tooLargeUntil = now
+	c.losses = losses{since: now}
+	if c.beforeLosses > c.rate {
+		c.rate, c.capacity, c.cutAt = c.beforeLosses, 0, 0
+	}
+	c.beforeLosses = 0
 }
 
 // cutForLoss cuts the rate if too much is lost. A queue that is full loses all that is above

@@ -259,3 +259,39 @@ func (r run) longestGap() time.Duration {
 	}
 	return time.Duration(most) * interval
 }
+
+// Packets that were too large for the path were lost, and the rate was cut for it. Once that is known,
+// the rate is what it was before, and what comes in late about those packets changes nothing.
+func TestCutsForPacketsThatWereTooLargeAreTakenBack(t *testing.T) {
+	c := New(600_000)
+	now := time.Hour
+	play := func(length time.Duration, missing bool) {
+		for end := now + length; now < end; now += 10 * time.Millisecond {
+			c.NoteSent(now, 1200, 1160)
+			if missing {
+				c.NoteMissing(now, now-time.Millisecond)
+			}
+			c.Advise(now)
+		}
+	}
+	play(10*time.Second, false)
+	before := c.Rate()
+	play(2*time.Second, true)
+	if c.Rate() > before*3/4 || c.Cuts()[Losses] == 0 {
+		t.Fatalf("%d bit/s of %d after 2 s of losses, want less", c.Rate(), before)
+	}
+	c.NoteSmallerPackets(now)
+	if c.Rate() < before*95/100 {
+		t.Errorf("%d bit/s once size is known to be the cause, want the %d of before", c.Rate(), before)
+	}
+	for range 100 {
+		c.NoteMissing(now+time.Second, now-time.Millisecond)
+	}
+	if c.Rate() < before*95/100 {
+		t.Errorf("%d bit/s after late news of large packets, want %d", c.Rate(), before)
+	}
+	play(3*time.Second, true)
+	if c.Rate() > before*3/4 {
+		t.Errorf("%d bit/s after losses of small packets, want a cut", c.Rate())
+	}
+}

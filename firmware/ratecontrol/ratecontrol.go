@@ -99,7 +99,11 @@ type Controller struct {
 
 	capacity float64       // of the path when it was last congested; 0: it was not
 	cutAt    time.Duration // when the rate was last cut
-	backlog  backlog
+
+	beforeLosses  float64       // the rate before the cuts for losses at hand; 0: the latest cut was none
+	tooLargeUntil time.Duration // what was lost before says nothing; 0: nothing was too large
+
+	backlog backlog
 
 	sent      meter // what left
 	resent    meter // what of it had left before
@@ -200,6 +204,11 @@ func (c *Controller) hasRoom(now time.Duration) bool {
 func (c *Controller) cutRate(now time.Duration, to float64, why Cause) {
 	if to >= c.rate {
 		return
+	}
+	if why != Losses {
+		c.beforeLosses = 0
+	} else if c.beforeLosses == 0 || now-c.cutAt > congestionMemory {
+		c.beforeLosses = c.rate
 	}
 	c.rate, c.cutAt = max(minRate, to), now
 	c.cuts[why]++

@@ -21,6 +21,7 @@ type diary struct {
 	sent    int
 	bytes   int
 	payload int
+	smaller int // times
 	lines   []string
 }
 
@@ -51,6 +52,8 @@ func (d *diary) NoteEcho(now, sent time.Duration, before uint64, inFlight int) {
 func (d *diary) NoteMissing(_, sent time.Duration) {
 	d.lines = append(d.lines, fmt.Sprintf("%v is missing", sent-time.Hour))
 }
+
+func (d *diary) NoteSmallerPackets(time.Duration) { d.smaller++ }
 
 func (d *diary) NoteEstimate(_ time.Duration, bitrate float64) {
 	d.lines = append(d.lines, fmt.Sprintf("at most %.0f bit/s", bitrate))

@@ -93,6 +93,35 @@ func (s *Sender) checkMTU(now time.Duration, log *pendingLog) {
 	}
 }
 
+// checkSize makes packets smaller if those of this size do not arrive. What has left is not sent again:
+// it would be lost again. sending is held.
+func (s *Sender) checkSize(now time.Duration, log *pendingLog) {
+	found := s.departures.TakeTooLarge(now)
+	s.mu.Lock()
+	tried := s.stuck
+	s.stuck = false
+	s.mu.Unlock()
+	before := s.queue.limit.Size()
+	if !found && !tried || !s.queue.limit.StepDown() {
+		return
+	}
+	if tried && !found {
+		s.departures.NoteSmallerPackets(now)
+	}
+	s.fitPath(0, new(pendingLog)) // the line below says it
+	s.queue.history.ForgetSent()
+	s.mu.Lock()
+	s.keyFrames.forceNext()
+	s.mu.Unlock()
+	words := "only small packets arrive: packets are smaller from now on"
+	if !found {
+		words = "nothing arrives: packets are smaller from now on, in case they were too large"
+	}
+	log.addLine(slog.LevelWarn, words, "to", s.cfg.RTP, "bytes", s.queue.limit.Size(), "before", before,
+		"because", "a link on the way carries no larger ones and does not say so",
+		"remedy", "nothing, or set stream.mtu to what the path carries")
+}
+
 // fitPath makes packets small enough for a way out of mtu bytes; 0 is no news. sending is held, or
 // nobody sends yet.
 func (s *Sender) fitPath(mtu int, log *pendingLog) {

@@ -56,11 +56,12 @@ type Sender struct {
 
 	reporting sync.Mutex
 
-	mu        sync.Mutex // guards the next four
+	mu        sync.Mutex // guards the next five
 	stats     Stats
 	session   session.Session
 	keyFrames keyFrames
 	inbox     inbox
+	stuck     bool // nothing arrives at the receiver: smaller packets may
 
 	departures *departures.Record
 }
@@ -130,6 +131,7 @@ func (s *Sender) sendFrame(frame []byte, key bool, at time.Duration, sent *tally
 	if f.Withheld {
 		return nil
 	}
+	s.checkSize(now, &sent.log)
 	doubled := key && s.departures.LosesByChance(now, false)
 	before := s.waitingOnWire()
 	err := s.queueFrame(frame, f.Timestamp, s.captureTime(now, at), doubled, sent)
@@ -176,6 +178,7 @@ func (s *Sender) noteFault(found session.Fault, pause time.Duration, log *pendin
 		return
 	}
 	s.stats.Breaks++
+	s.stuck = s.stuck || found == session.Stuck
 	log.addLine(slog.LevelWarn, "the stream pauses", "because", found, "for", pause, "to", s.cfg.RTP)
 }
 

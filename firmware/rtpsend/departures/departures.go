@@ -35,6 +35,9 @@ type Path interface {
 	NoteMissing(now, sent time.Duration)
 	// NoteEstimate takes the most that the receiver believes to be able to take, in bit/s.
 	NoteEstimate(now time.Duration, bitrate float64)
+	// NoteSmallerPackets says that packets were too large for the path and are smaller from now on:
+	// what was lost of them says nothing of its rate.
+	NoteSmallerPackets(now time.Duration)
 }
 
 // noPath is the Path of a Record that has none.
@@ -47,6 +50,7 @@ func (noPath) NoteReport(time.Duration, float64, time.Duration, int, uint64) {}
 func (noPath) NoteEcho(time.Duration, time.Duration, uint64, int)            {}
 func (noPath) NoteMissing(time.Duration, time.Duration)                      {}
 func (noPath) NoteEstimate(time.Duration, float64)                           {}
+func (noPath) NoteSmallerPackets(time.Duration)                              {}
 
 // ringSize is how many packets are known: as many as can be asked for again. A power of two, so
 // that a slot is the low bits of a number.
@@ -85,6 +89,7 @@ type Record struct {
 	age           time.Duration // how old that was when its arrival was told
 	emptyAge      time.Duration // how old it is then on an empty path
 	lossShare     float64       // of the latest packets of media
+	size          sizeWatch
 	echoes        echoTimes
 }
 

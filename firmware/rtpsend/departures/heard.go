@@ -43,6 +43,7 @@ func (r *Record) NoteRequest(now time.Duration, sequence uint16) (age time.Durat
 		return 0, false
 	}
 	r.markMissing(now, p)
+	r.judgeByRequests(now)
 	return now - p.at, true
 }
 
@@ -75,8 +76,12 @@ func (r *Record) NoteArrivals(now time.Duration, message *feedback.Arrivals) boo
 				r.lossShare = max(0, r.lossShare-1./lossWindow)
 			}
 			newest = p
+			r.size.noteFate(p, true)
 			r.path.NoteArrival(p.at, r.unwrapArrival(packet.At), p.size)
 		default:
+			if !p.missing {
+				r.size.noteFate(p, false)
+			}
 			r.markMissing(now, p)
 		}
 	}

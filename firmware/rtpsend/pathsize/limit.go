@@ -58,11 +58,15 @@ func (l *Limit) Size() int {
 }
 
 // NoteMTU takes what the kernel knows of the path: the interface's MTU, which changes with the way out
-// (a VPN, another uplink), in both directions. 0 is no news.
+// (a VPN, another uplink), in both directions: then steps down are forgotten. 0 is no news.
 func (l *Limit) NoteMTU(mtu int) {
-	if mtu != 0 {
-		l.mtu = mtu
+	if mtu == 0 || mtu == l.mtu {
+		return
 	}
+	if l.mtu != 0 { // it is another way out, of which nothing is known
+		l.most = l.wanted
+	}
+	l.mtu = mtu
 }
 
 // StepDown makes packets smaller after they were found not to arrive: first what fits nearly every
@@ -78,6 +82,3 @@ func (l *Limit) StepDown() bool {
 	}
 	return true
 }
-
-// Reset forgets the steps down: the way out of this machine is another one.
-func (l *Limit) Reset() { l.most = l.wanted }

@@ -40,7 +40,10 @@ func TestLimitFollowsTheWayOutInBothDirections(t *testing.T) {
 		}
 	}
 	l.StepDown()
-	if l.Reset(); l.Size() != 1228 {
-		t.Errorf("%d bytes after Reset, want 1228", l.Size())
+	if l.NoteMTU(1492); l.Size() != Small {
+		t.Errorf("%d bytes on the same way out after a step down, want %d", l.Size(), Small)
+	}
+	if l.NoteMTU(1420); l.Size() != 1228 {
+		t.Errorf("%d bytes on another way out, want 1228 again", l.Size())
 	}
 }

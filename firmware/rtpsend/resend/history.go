@@ -92,6 +92,15 @@ func (h *History) PopNext() (sequence uint16, doubled bool) {
 	return sequence, e.doubled
 }
 
+// ForgetSent forgets the packets that have left: none of them leaves again.
+func (h *History) ForgetSent() {
+	for i := range h.entries {
+		if e := &h.entries[i]; int(e.sequence-h.next) >= h.waiting {
+			e.size = 0
+		}
+	}
+}
+
 // findSent gives a packet that has left, and what is known of it; nil: it is not here.
 func (h *History) findSent(sequence uint16) ([]byte, *entry) {
 	e := &h.entries[sequence%HistorySize]
