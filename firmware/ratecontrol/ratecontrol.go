@@ -44,6 +44,11 @@ const (
 	// owner's rate itself, over any 2 s.
 	plannedShare = 0.97
 
+	// resendRoom times what is sent again is kept free below that: it comes in bursts, of which a key
+	// frame that leaves twice is the largest. With once as much, 11 of 870 pictures of a talking head
+	// were held at 5 % of loss, with this none, for 0.01 dB.
+	resendRoom = 1.5
+
 	// backOff is the part of what the path carried that is taken after congestion: the
 	// rest drains the queue.
 	backOff = 0.85
@@ -149,7 +154,8 @@ func (c *Controller) Advise(now time.Duration) (bitrate int, hold bool) {
 	c.cutForSilence(now)
 	c.growRate(now)
 	hold = now-c.cutAt < backlogTrust && c.backlog.mustDrain(now, c.capacity)
-	free := c.rate - c.resent.bitrate(now) // what is sent again needs its part
+	resent := c.resent.bitrate(now) // needs its part
+	free := min(c.rate-resent, plannedShare*c.ownerRate-resendRoom*resent)
 	most := plannedShare * c.ownerRate * min(1, c.share)
 	return int(min(most, max(minRate, free*c.share))), hold
 }
