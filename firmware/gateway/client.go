@@ -82,9 +82,9 @@ func NewClient(c ClientConfig) (*Client, error) {
 			DialContext:            newNameServers(resolvConf).DialContext,
 			TLSClientConfig:        trust,
 			MaxResponseHeaderBytes: answerMax,
-			// Long enough for the requests of one start, too short for a
-			// connection that dies unnoticed between two validations.
-			IdleConnTimeout: 4 * time.Second,
+			// Long enough for start_stream after new_utilization_id. All other requests are a
+			// second and more apart, in which a server may close the connection unnoticed.
+			IdleConnTimeout: requestGap / 2,
 			MaxIdleConns:    1,
 		},
 		// A redirect would carry the key to wherever a bad gateway likes; see pathOnSameServer.
