@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -40,9 +41,9 @@ type Y4M struct {
 const maxY4MPictures = 1 << 22
 
 // OpenY4M maps a file and finds its pictures. fps is the rate of a file that does not say its own,
-// 0 for DefaultFPS. If paced, they come at the file's own rate, and a
-// caller that is late gets the newest, as from a camera; if not, each comes as soon as it is
-// asked for. A file that another program shortens while it is open ends this program with
+// 0 for DefaultFPS. If paced, they come at the file's own rate, and a caller that is late gets the
+// newest, as from a camera. If not, each comes as soon as it is asked for, and a last picture that
+// is cut is an error. A file that another program shortens while it is open ends this program with
 // SIGBUS, as with any mapping.
 func OpenY4M(path string, fps int, paced bool) (*Y4M, error) {
 	f, err := openfile.File(path)
@@ -51,7 +52,7 @@ func OpenY4M(path string, fps int, paced bool) (*Y4M, error) {
 	}
 	y := &Y4M{path: path, reader: f}
 	if y.file, err = mapFile(f); err == nil {
-		y.header, y.starts, y.remarks, err = indexY4M(y.file)
+		y.header, y.starts, y.remarks, err = indexY4M(y.file, paced)
 	}
 	if err != nil {
 		_ = y.release() // the first error is the one to report
@@ -86,9 +87,10 @@ func mapFile(f *os.File) ([]byte, error) {
 }
 
 // indexY4M reads the header and the position of each picture, and says what is unusual about the
-// file. An incomplete picture is an error: a measurement on half a file would be wrong. Files that
-// were joined have a header in the middle; it must describe the same pictures.
-func indexY4M(file []byte) (h y4mHeader, starts []int, remarks []string, err error) {
+// file. A last picture that is cut is an error, since a measurement on half a file would be wrong;
+// with mayBeCut it is left out. Files that were joined have a header in the middle; it must describe
+// the same pictures.
+func indexY4M(file []byte, mayBeCut bool) (h y4mHeader, starts []int, remarks []string, err error) {
 	h, at, err := parseY4MHeader(file)
 	if err != nil {
 		return h, nil, nil, err
@@ -107,7 +109,12 @@ func indexY4M(file []byte) (h y4mHeader, starts []int, remarks []string, err err
 			at, joined = at+n, joined+1
 			continue
 		}
-		if at, err = indexY4MPicture(file, at, h.layout.Size); err != nil {
+		at, err = indexY4MPicture(file, at, h.layout.Size)
+		if errors.Is(err, errY4MCut) && mayBeCut && len(starts) > 0 {
+			remarks = append(remarks, "it is cut: its last picture is left out")
+			break
+		}
+		if err != nil {
 			return h, nil, nil, fmt.Errorf("picture %d %w", len(starts), err)
 		}
 		if len(starts) == maxY4MPictures {
@@ -125,15 +132,21 @@ func indexY4M(file []byte) (h y4mHeader, starts []int, remarks []string, err err
 	return h, starts, remarks, nil
 }
 
+// errY4MCut says that a file ends within a picture.
+var errY4MCut = errors.New("the file is cut")
+
 // indexY4MPicture returns where the picture of size bytes ends whose line begins at a place.
 func indexY4MPicture(file []byte, at, size int) (end int, err error) {
 	n, err := parseY4MFrame(file[at:])
+	if err != nil && strings.HasPrefix("FRAME", string(file[at:min(len(file), at+5)])) && len(file)-at < maxY4MLine {
+		err = fmt.Errorf("%w: %w", errY4MCut, err) // within the line before the picture
+	}
 	if err != nil {
 		return 0, fmt.Errorf("at byte %d: %w", at, err)
 	}
 	at += n
 	if len(file)-at < size {
-		return 0, fmt.Errorf("at byte %d: %d bytes left of %d", at, len(file)-at, size)
+		return 0, fmt.Errorf("at byte %d: %w: %d bytes are left of %d", at, errY4MCut, len(file)-at, size)
 	}
 	return at + size, nil
 }

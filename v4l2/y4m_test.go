@@ -267,6 +267,31 @@ func TestJoinedY4MIsPlayedAsOne(t *testing.T) {
 	}
 }
 
+func TestCutY4MIsPlayedUpToThereAndNotMeasured(t *testing.T) {
+	whole := clip(3)
+	for _, n := range []int{1, 11, 12, 13, 17, 18} { // the last picture and its line have 18 bytes
+		path := writeClip(t, whole[:len(whole)-n])
+		if n < 18 {
+			y, err := OpenY4M(path, 0, false)
+			if err == nil || !strings.Contains(err.Error(), "the file is cut") {
+				t.Errorf("%d bytes less: OpenY4M = %v, %v, want an error for a measurement", n, y, err)
+			}
+		}
+		y, err := OpenY4M(path, 0, true)
+		if err != nil {
+			t.Errorf("%d bytes less: %v", n, err)
+			continue
+		}
+		cut := strings.Contains(strings.Join(y.Remarks(), ""), "it is cut")
+		if y.Len() != 2 || cut != (n < 18) {
+			t.Errorf("%d bytes less: %d pictures, remarks %q, want 2 and whether it is cut", n, y.Len(), y.Remarks())
+		}
+		if err := y.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestY4MWithoutRateTakes30(t *testing.T) {
 	y, err := OpenY4M(writeClip(t, strings.Replace(clip(1), " F30:1", "", 1)), 0, false)
 	if err != nil {
@@ -313,7 +338,7 @@ func FuzzY4M(f *testing.F) {
 	f.Add([]byte("YUV4MPEG2 W3 H3\r\nFRAME\r\n12345678901234567"))
 	f.Add([]byte("YUV4MPEG2 W16384 H16384 F1:1 C420\nFRAME\n"))
 	f.Fuzz(func(t *testing.T, file []byte) {
-		h, starts, _, err := indexY4M(file)
+		h, starts, _, err := indexY4M(file, len(file)%2 == 0)
 		if err != nil {
 			return
 		}
