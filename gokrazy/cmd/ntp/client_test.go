@@ -118,7 +118,7 @@ func newWorld(t *testing.T, configured ...string) (*world, *client) {
 	}
 }
 
-var lan = []network{{"eth0", "\x52\x54\x00\x12\x34\x56", netip.MustParseAddr("192.0.2.9")}}
+var lan = []network{{"eth0", netip.MustParseAddr("192.0.2.9")}}
 
 func TestRoundAsksAllNamedServersAndTakesTheFirstThatIsBelieved(t *testing.T) {
 	w, c := newWorld(t, "dead", "good", "also")

@@ -8,9 +8,9 @@
 // clears the kernel's STA_UNSYNC; so other programs see that the clock is right (adjtimex, which
 // needs no privilege for that).
 //
-// It runs as nobody, with the capabilities to set the clock and to use port 68.
+// It runs as nobody, with the capability to set the clock.
 //
-// Sources: RFC 5905 (NTP), RFC 2131 section 4.4.3 (DHCPINFORM), adjtimex(2).
+// Sources: RFC 5905 (NTP), adjtimex(2).
 package main
 
 import (
@@ -23,7 +23,12 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/krazycam/krazycam/gokrazy/privileges"
 )
+
+// nobodyID is a user and group that owns no files.
+const nobodyID = 65534
 
 func main() {
 	configPath := flag.String("config", "", "configuration `file` whose time.ntp names servers")
@@ -48,7 +53,7 @@ func main() {
 func run(ctx context.Context, log *slog.Logger, configPath string, floor time.Time) error {
 	configured := configuredServers(log, configPath)
 	rtc := openRTC(log)
-	if err := dropPrivileges(); err != nil {
+	if err := privileges.Drop(nobodyID, unix.CAP_SYS_TIME); err != nil {
 		return fmt.Errorf("drop privileges: %w", err)
 	}
 	networks, err := watchNetworks(ctx, log)
@@ -57,7 +62,7 @@ func run(ctx context.Context, log *slog.Logger, configPath string, floor time.Ti
 	}
 	c := &client{
 		configured: configured,
-		fromDHCP:   serversFromDHCP,
+		fromDHCP:   leaseFolderPath(leaseFolder).servers,
 		ask:        asker{floor}.ask,
 		clock:      &kernelClock{floor: floor, rtc: rtc, log: log},
 		after:      time.After,

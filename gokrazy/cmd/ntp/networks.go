@@ -16,9 +16,8 @@ import (
 
 // A network is an address of the board to which servers can answer.
 type network struct {
-	name     string // of the interface
-	hardware string // its MAC address, 6 bytes, or empty
-	address  netip.Addr
+	name    string // of the interface
+	address netip.Addr
 }
 
 // watchNetworks sends the usable addresses at once and after every change, until ctx ends. A late
@@ -81,7 +80,7 @@ func usableNetworks() ([]network, error) {
 		}
 		for _, a := range addresses {
 			if p, err := netip.ParsePrefix(a.String()); err == nil && isUsable(p.Addr()) {
-				found = append(found, network{i.Name, string(i.HardwareAddr), p.Addr().Unmap()})
+				found = append(found, network{i.Name, p.Addr().Unmap()})
 			}
 		}
 	}

@@ -55,6 +55,7 @@ func (c *Client) bind(now time.Time) {
 	c.local.stop()
 	c.silentAt = time.Time{}
 	c.state, c.next = stateBound, later(c.lease.Since, c.lease.Renew)
+	c.Port.Remember(c.lease) // first: whoever notices the new address looks there for its servers
 	if err := c.Port.Configure(c.lease.Configuration); err != nil {
 		c.Log.Error("interface cannot be configured", "address", c.lease.Address, "error", err)
 		c.drop()
@@ -62,7 +63,6 @@ func (c *Client) bind(now time.Time) {
 		return
 	}
 	c.wanted = c.lease.Address.Addr()
-	c.Port.Remember(c.lease)
 }
 
 // stepClaim does what the claim of the lease's address says.
