@@ -17,9 +17,9 @@ import (
 const (
 	// RFC 2131 section 4.1 begins with 4 s; a first packet is often lost while a switch's port
 	// comes up, and a picture waits for it. The longest pause is the RFC's.
-	shortestPause = time.Second
+	shortestPause = 500 * time.Millisecond
 	longestPause  = 64 * time.Second
-	// requestTries: after 1+2+4+8 s a server that offered is taken to be gone.
+	// requestTries: after 0.5+1+2+4 s a server that offered is taken to be gone.
 	requestTries = 4
 	// offerWindow is how long other offers are waited for, if the first one is of a server that
 	// failed before.
@@ -36,10 +36,14 @@ type pause struct{ tries int }
 
 func (p *pause) next(random func() float64) time.Duration {
 	d := longestPause
-	if p.tries < 6 {
+	if p.tries < 7 {
 		d = shortestPause << p.tries
 	}
 	p.tries++
+	return jittered(d, random)
+}
+
+func jittered(d time.Duration, random func() float64) time.Duration {
 	return time.Duration(float64(d) * (0.75 + random()/2))
 }
 

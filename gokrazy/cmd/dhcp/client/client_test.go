@@ -292,7 +292,7 @@ func TestCableInAnotherNetworkTakesItsAddress(t *testing.T) {
 		silent time.Duration
 	}{
 		{"whose server refuses the old one", true, 0},
-		{"whose server is silent about the old one", false, 3 * time.Second},
+		{"whose server is silent about the old one", false, 5 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := newLAN(t, homeServer())

@@ -12,10 +12,14 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 )
 
-// rebootTries: for 1+2 s the old address stays while nobody answers. A server of another network
-// answers with a NAK within milliseconds, if it knows the network well; if it is silent, 3 s are
-// what an owner may wait.
-const rebootTries = 2
+// For 8 * 0.5 s the old address stays while nobody answers. A server of another network answers with
+// a NAK within milliseconds, if it knows the network well; if it is silent, 4 s are what an owner may
+// wait. The first requests are often lost: a switch passes nothing on for a second after its port
+// came up (a Linux bridge: 1.1 s).
+const (
+	rebootTries = 8
+	rebootEvery = 500 * time.Millisecond
+)
 
 // A neighbour is the router of our lease as we last heard it.
 type neighbour struct {
@@ -52,7 +56,8 @@ func (c *Client) rebootAgain(now time.Time) {
 	m := c.newMessage(dhcpv4.MessageTypeRequest, now.Sub(c.began))
 	setRequested(m, c.lease.Address.Addr())
 	c.broadcast(m)
-	c.next = now.Add(c.pause.next(c.Random))
+	c.pause.tries++
+	c.next = now.Add(jittered(rebootEvery, c.Random))
 }
 
 // rebootUnanswered keeps the lease if our router is here: its DHCP server may still be starting.
