@@ -55,6 +55,10 @@ func newStreamCommand(dropRights func() error) *cobra.Command {
 
 // runStream logs to stderr and, on a board, to the console.
 func runStream(ctx context.Context, o *options, stderr io.Writer, dropRights func() error) error {
+	live := newLiveLine(stderr)
+	if live != nil {
+		stderr = live
+	}
 	lines := io.MultiWriter(stderr, console())
 	log := slog.New(slog.NewTextHandler(lines, &slog.HandlerOptions{Level: o.config.Log.Level}))
 	if o.warning != nil {
@@ -81,7 +85,7 @@ func runStream(ctx context.Context, o *options, stderr io.Writer, dropRights fun
 	if o.config.Stream.RTP == "" && o.config.Gateway.URL == "" {
 		return waitUnconfigured(ctx, lines, o.warning)
 	}
-	return stream(ctx, o, log, lines, dropRights)
+	return stream(ctx, o, log, lines, live, dropRights)
 }
 
 // waitUnconfigured is for a board that nobody told where to send to. It waits instead of
@@ -98,8 +102,9 @@ func waitUnconfigured(ctx context.Context, lines io.Writer, broken error) error 
 	return nil
 }
 
-// stream runs the source until ctx ends.
-func stream(ctx context.Context, o *options, log *slog.Logger, lines io.Writer, dropRights func() error) error {
+// stream runs the source until ctx ends. live is nil where nobody looks.
+func stream(ctx context.Context, o *options, log *slog.Logger, lines io.Writer, live *liveLine,
+	dropRights func() error) error {
 	if err := machine.CalmMonitor(); err != nil { // without root's right it costs a little more
 		log.Debug("Go's monitor wakes often", "error", err)
 	}
@@ -117,6 +122,9 @@ func stream(ctx context.Context, o *options, log *slog.Logger, lines io.Writer, 
 		if err := makeState(o.state); err != nil { // the stream does not depend on it
 			log.Warn("the utilization id will be forgotten", "error", err)
 		}
+	}
+	if live != nil {
+		defer live.start(s.Stages())()
 	}
 	return s.Run(ctx)
 }

@@ -29,7 +29,7 @@ func newBenchCommand() *cobra.Command {
 			"  stty -F /dev/ttyUSB0 115200 raw && camctl bench /dev/ttyUSB0 --out pi4.json\n" +
 			"  camctl vm cam.img --seed krazycam.json | camctl bench -      ends both;\n" +
 			"  --snapshot would measure each time",
-		Args: cobra.ExactArgs(1),
+		Args: exactly("CONSOLE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if out != "" { // before minutes are spent
 				if _, err := os.Stat(filepath.Dir(out)); err != nil {

@@ -22,7 +22,7 @@ func newFlashCommand() *cobra.Command {
 		Short: "Writes an image to a card and reads it back",
 		Long: "Writes an image to a card, such as /dev/sdb, or into a file, and reads it back.\n" +
 			"The seed is the card's own configuration: gateway, key, camera, time.",
-		Args: cobra.ExactArgs(2),
+		Args: exactly("IMAGE", "CARD"),
 	}
 	cmd.Flags().StringVar(&seedFile, "seed", "", "krazycam.json for this card, secrets included")
 	cmd.Flags().BoolVar(&sure, "yes", false, "write even to a disk that is built in")

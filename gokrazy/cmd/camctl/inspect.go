@@ -22,7 +22,7 @@ func newInspectCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inspect IMAGE",
 		Short: "Shows what an image or a card holds",
-		Args:  cobra.ExactArgs(1),
+		Args:  exactly("IMAGE"),
 	}
 	asJSON := addJSONFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

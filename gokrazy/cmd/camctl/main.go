@@ -73,6 +73,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitDone
 	}
+	var missing missingError
+	if errors.As(err, &missing) {
+		fmt.Fprintln(stderr, cmd.UsageString())
+	}
 	fmt.Fprintf(stderr, "%s: %s\n", cmd.CommandPath(), oneLine(err))
 	var usage usageError
 	if !started || errors.As(err, &usage) {
@@ -125,6 +129,27 @@ func (e usageError) Unwrap() error { return e.error }
 // usagef is fmt.Errorf for a command line that is wrong.
 func usagef(format string, args ...any) error {
 	return usageError{fmt.Errorf(format, args...)}
+}
+
+// A missingError is a command line without something that its verb needs: most likely somebody who
+// does not know the verb, and who is shown its usage.
+type missingError struct{ names []string }
+
+func (e missingError) Error() string {
+	return strings.Join(e.names, " and ") + " missing (--help says more)"
+}
+
+// exactly is for a verb with these arguments.
+func exactly(names ...string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		switch {
+		case len(args) < len(names):
+			return missingError{names[len(args):]}
+		case len(args) > len(names):
+			return fmt.Errorf("unexpected %q", args[len(names)])
+		}
+		return nil
+	}
 }
 
 // oneLine puts cobra's suggestions behind its error instead of below it. An error

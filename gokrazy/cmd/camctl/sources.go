@@ -27,7 +27,7 @@ func newSourcesCommand() *cobra.Command {
 		Long: "Lists kernel, device trees, modules and boot firmware of an image or a card with version,\n" +
 			"checksum and the place of the corresponding source, and compares each file with the list.\n" +
 			"Everything else in an image stands in its bill of materials, IMAGE" + image.SBOMSuffix + ".",
-		Args: cobra.ExactArgs(1),
+		Args: exactly("IMAGE"),
 	}
 	asJSON := addJSONFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

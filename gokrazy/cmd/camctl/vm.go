@@ -38,7 +38,7 @@ func newVMCommand() *cobra.Command {
 			"The guest reaches this machine as 10.0.2.2. Ends with the VM, on Ctrl-C, or when nobody reads\n" +
 			"its console any more.\n" +
 			"Without --snapshot the image changes, as a card would.",
-		Args: cobra.ExactArgs(1),
+		Args: exactly("IMAGE"),
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
 	}
 	flags := cmd.Flags()
