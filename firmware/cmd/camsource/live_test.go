@@ -54,7 +54,8 @@ func TestLiveLineSaysWhatIsSentAndTheSumsAtTheEnd(t *testing.T) {
 	cancel()
 	done.Wait()
 	for _, want := range []string{
-		"nothing is sent yet, 0:01", "30 pictures/s  600 kbit/s  2 left out", "nothing is sent for 0:01; before: 60 pictures",
+		"nothing is sent yet, 0:01", "30 pictures/s  600 kbit/s  2 left out",
+		"nothing is sent for 0:01; before: 60 pictures",
 		eraseLine + "60 pictures (1 key frames), 0.1 MB in 0:02: 30.0 pictures/s, 600 kbit/s, 4 left out\n",
 	} {
 		if !strings.Contains(screen.String(), want) {

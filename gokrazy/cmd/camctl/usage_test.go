@@ -26,7 +26,7 @@ func checkUsageError(t *testing.T, args ...string) {
 	lines := strings.Split(strings.TrimSuffix(stderr, "\n"), "\n")
 	last := lines[len(lines)-1]
 	if code != exitUsage || !strings.HasPrefix(last, "camctl") || stdout != "" || saidTwice(last) != "" {
-		t.Errorf("camctl %q: exit code %d, %q, want %d and one line that says what is wrong", args, code, last, exitUsage)
+		t.Errorf("camctl %q: exit code %d, %q, want %d and what is wrong in one line", args, code, last, exitUsage)
 	}
 }
 

@@ -22,7 +22,6 @@ func TestVMRefusesWhatItCannotBoot(t *testing.T) {
 		code int
 		says string
 	}{
-		{"no image named", []string{"vm"}, exitUsage, "accepts 1 arg"},
 		{"a forward without a port", []string{"vm", "cam.img", "--forward", "8443"}, exitUsage, "8443:443"},
 		{"an unknown flag", []string{"vm", "cam.img", "--fast"}, exitUsage, "--fast"},
 		{"an absent clip", []string{"vm", "cam.img", "--camera", filepath.Join(dir, "absent")}, exitFailed,
