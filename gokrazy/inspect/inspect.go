@@ -28,10 +28,13 @@ import (
 )
 
 const (
-	// maxProgram is more than any program of ours: camsource has 12 MB.
-	maxProgram = 128 << 20
-	// maxKernel is more than any kernel, module or file of boot firmware.
-	maxKernel = 128 << 20
+	// maxProgram is more than any program of ours: camsource has 12 MB. A hostile one costs four
+	// times its size: the file, a copy, and two tables of names.
+	maxProgram = 24 << 20
+	// maxKernel is more than any kernel, module or file of boot firmware: a Pi's kernel has 46 MB.
+	maxKernel = 64 << 20
+	// maxImage is more than any image; a sum of more would take minutes.
+	maxImage = 8 << 30
 	// maxText is for command line and board name.
 	maxText = 64 << 10
 )
@@ -93,6 +96,14 @@ func Image(ctx context.Context, r io.ReaderAt, size int64) (Report, error) {
 	if len(table.Partitions) != card.Partitions {
 		return Report{}, fmt.Errorf("%d partitions, an image of ours has %d: %w",
 			len(table.Partitions), card.Partitions, disk.ErrDamaged)
+	}
+	last := table.Partitions[card.Partitions-1]
+	if table.Size > maxImage { // a tool has moved the second table to the end of the card
+		table.Size = last.Start + last.Size
+	}
+	if table.Size > maxImage {
+		return Report{}, fmt.Errorf("partitions up to byte %d, an image of ours ends at %d: %w",
+			table.Size, int64(card.ImageSize), disk.ErrDamaged)
 	}
 	out := Report{Size: table.Size, Disk: table.Disk.String(), Problems: []string{}}
 	if out.SHA256, err = image.SHA256(ctx, io.NewSectionReader(r, 0, table.Size)); err != nil {

@@ -39,7 +39,7 @@ func Provenance(ctx context.Context, r io.ReaderAt, size int64) (card.Provenance
 	if err := json.Unmarshal(list, &out); err != nil {
 		return card.Provenance{}, fmt.Errorf("%s: %w", card.SourcesName, err)
 	}
-	look := fileReader{r: r, boot: boot, root: activeRoot(r, size, boot)}
+	look := fileReader{left: maxCompared, r: r, boot: boot, root: activeRoot(r, size, boot)}
 	for i := range out.Parts {
 		for j := range out.Parts[i].Files {
 			if err := ctx.Err(); err != nil {
@@ -47,19 +47,27 @@ func Provenance(ctx context.Context, r io.ReaderAt, size int64) (card.Provenance
 			}
 			f := &out.Parts[i].Files[j]
 			f.State = look.compareFile(*f)
+			if look.left < 0 {
+				return card.Provenance{}, fmt.Errorf("%s: names files of more than %d bytes together: %w",
+					card.SourcesName, int64(maxCompared), disk.ErrDamaged)
+			}
 		}
 	}
 	return out, nil
 }
 
+// maxCompared is how much is read for a list: all files of an image have 200 MB.
+const maxCompared = 2 << 30
+
 // fileReader finds the files of a list in an image.
 type fileReader struct {
+	left int64 // bytes that may still be read
 	r    io.ReaderAt
 	boot fs.FS
 	root fs.FS // nil: cannot be read
 }
 
-func (s fileReader) compareFile(f card.File) card.FileState {
+func (s *fileReader) compareFile(f card.File) card.FileState {
 	where, name, _ := strings.Cut(f.Path, ":")
 	var b []byte
 	err := fs.ErrNotExist
@@ -78,6 +86,7 @@ func (s fileReader) compareFile(f card.File) card.FileState {
 	if err != nil {
 		return card.FileMissing
 	}
+	s.left -= int64(len(b)) + 1
 	if sum := sha256.Sum256(b); hex.EncodeToString(sum[:]) != f.SHA256 {
 		return card.FileDiffers
 	}
@@ -85,7 +94,7 @@ func (s fileReader) compareFile(f card.File) card.FileState {
 }
 
 // readSectors reads up to the first partition only.
-func (s fileReader) readSectors(name string, size int64) ([]byte, error) {
+func (s *fileReader) readSectors(name string, size int64) ([]byte, error) {
 	sector, _, _ := strings.Cut(name, "/")
 	n, err := strconv.ParseInt(sector, 10, 32)
 	if err != nil || n < 0 || size < 0 || size > card.BootStart-n*disk.SectorSize {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -17,6 +18,10 @@ import (
 	"github.com/krazycam/krazycam/gokrazy/image"
 	"github.com/krazycam/krazycam/gokrazy/inspect"
 )
+
+// mostMemory is from where on the collector works harder, in bytes: what a stranger's image can make
+// inspect hold is bounded, and garbage comes on top.
+const mostMemory = 120 << 20
 
 func newInspectCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -31,6 +36,7 @@ func newInspectCommand() *cobra.Command {
 			return err
 		}
 		defer f.Close()
+		defer debug.SetMemoryLimit(debug.SetMemoryLimit(mostMemory))
 		report, err := inspect.Image(cmd.Context(), f, size)
 		if err != nil {
 			return fmt.Errorf("%s: %w", args[0], err)

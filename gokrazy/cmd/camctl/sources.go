@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -36,6 +37,7 @@ func newSourcesCommand() *cobra.Command {
 			return err
 		}
 		defer f.Close()
+		defer debug.SetMemoryLimit(debug.SetMemoryLimit(mostMemory))
 		report, err := inspect.Provenance(cmd.Context(), f, size)
 		if err != nil {
 			return fmt.Errorf("%s: %w", args[0], err)
