@@ -153,7 +153,8 @@ func TestProcessInspectsHostileImagesInLittleMemory(t *testing.T) {
 			{Path: "vmlinuz", Bytes: make([]byte, 60*mib)}, {Path: "sources.json", Bytes: []byte(
 				`{"parts":[{"files":[` + strings.Repeat(`{"path":"boot:vmlinuz"},`, 10_000) + `{}]}]}`)}}}},
 		{"programs of 23 MB", bomb{root: manyPrograms(12, program(t, 23*mib, 0))}},
-		{"programs of 23 MB that say they are packed", bomb{root: manyPrograms(4, program(t, 23*mib, elf.SHF_COMPRESSED))}},
+		{"programs of 23 MB that say they are packed",
+			bomb{root: manyPrograms(4, program(t, 23*mib, elf.SHF_COMPRESSED))}},
 		{"programs of 200 MB", bomb{root: manyPrograms(4, make([]byte, 200*mib))}},
 		{"15,000 files in the root", bomb{root: manyFiles("user", 15_000)}},
 		{"5,000 files in the boot partition", bomb{boot: manyFiles("overlays", 5_000)}},
@@ -191,7 +192,8 @@ func TestProcessInspectsHostileImagesInLittleMemory(t *testing.T) {
 					t.Fatalf("%s: %v\n%s", verb, err, out)
 				}
 				kib, _ := strconv.Atoi(string(peak[1]))
-				t.Logf("FIGURE camctl %s, %s: %d MiB at most, %.1f s", verb, c.name, kib>>10, time.Since(begin).Seconds())
+				t.Logf("FIGURE camctl %s, %s: %d MiB at most, %.1f s", verb, c.name, kib>>10,
+					time.Since(begin).Seconds())
 				if kib>>10 >= mostMiB {
 					t.Errorf("%s takes %d MiB, want less than %d\n%.300s", verb, kib>>10, mostMiB, out)
 				}
