@@ -12,9 +12,11 @@ const (
 	// 2.4 hours. A longer file keeps the times as they came.
 	stampsMax = 1 << 18
 
-	// shiftMax, in seconds, is how far a frame's time may be moved: hardly seen, and enough for
-	// frames that are lost here and there. A pause of twice as long stays one.
-	shiftMax = 0.3
+	// A frame's time may be moved by an eighth of the file's length, within these seconds. That is
+	// enough for a short file of a busy board or a lossy link, and hardly seen in a long one. What
+	// moves more (dusk, an outage) keeps its times.
+	shiftShare         = 1. / 8
+	shiftMin, shiftMax = 0.3, 2.0
 
 	// rateUnits: rates are rounded to 0.001 frames a second.
 	rateUnits = 1000
@@ -31,7 +33,7 @@ func (w *Writer) keepStamp(time uint64) {
 }
 
 // regularUnit gives a unit in which frame i comes at i; not ok: frames are so irregular that a
-// time would move by more than shiftMax.
+// time would move too far.
 func regularUnit(stamps []stamp, unit Timebase) (regular Timebase, ok bool) {
 	if len(stamps) < 2 || unit.Num == 0 || unit.Den == 0 {
 		return Timebase{}, false
@@ -43,8 +45,9 @@ func regularUnit(stamps []stamp, unit Timebase) (regular Timebase, ok bool) {
 	if !(rate >= 1 && rate <= math.MaxUint32) { // also no length at all
 		return Timebase{}, false
 	}
+	shift := min(max(length*shiftShare, shiftMin), shiftMax)
 	for i, s := range stamps {
-		if at := float64(s.time-first) / second; math.Abs(float64(i)*rateUnits/rate-at) > shiftMax {
+		if at := float64(s.time-first) / second; math.Abs(float64(i)*rateUnits/rate-at) > shift {
 			return Timebase{}, false
 		}
 	}
