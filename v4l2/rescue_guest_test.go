@@ -132,14 +132,15 @@ func TestShareCamsourceTakesTheModeThatWorks(t *testing.T) {
 		for i := range 2 {
 			t.Run(fmt.Sprintf("%s, process %d", fault, i), func(t *testing.T) {
 				began := Now()
-				r := startCamsource(t, "--camera", "0001", "--size", "320x240", "--fps", "10", "--rtp", "127.0.0.1:5004",
-					"--rtcp", "127.0.0.1:5005")
+				r := startCamsource(t, "--camera", "0001", "--size", "320x240", "--fps", "10",
+					"--rtp", "127.0.0.1:5004", "--rtcp", "127.0.0.1:5005")
 				other := r.await(`msg="camera runs in another mode".*instead of YUYV 320x240, which `)
 				r.await("camsource READY")
 				if !strings.Contains(other, "MJPG 320x240") || i == 1 && r.count("camera mode does not work") > 0 {
 					t.Errorf("%s: the log is\n%s", fault, strings.Join(r.log, "\n"))
 				}
-				figure(t, "camsource", "YUYV that fails by %s, process %d: READY in MJPG after %v", fault, i, Now()-began)
+				figure(t, "camsource", "YUYV that fails by %s, process %d: READY in MJPG after %v",
+					fault, i, Now()-began)
 			})
 		}
 	}
