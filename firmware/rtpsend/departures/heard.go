@@ -60,6 +60,7 @@ func (r *Record) NoteArrivals(now time.Duration, message *feedback.Arrivals) boo
 			if newest != nil {
 				r.noteAge(now - newest.at)
 				r.path.EndArrivals(now, newest.at, int(r.total-newest.upTo))
+				r.judgeByArrivals(now)
 			}
 			return ok
 		}
@@ -76,12 +77,8 @@ func (r *Record) NoteArrivals(now time.Duration, message *feedback.Arrivals) boo
 				r.lossShare = max(0, r.lossShare-1./lossWindow)
 			}
 			newest = p
-			r.size.noteFate(p, true)
 			r.path.NoteArrival(p.at, r.unwrapArrival(packet.At), p.size)
 		default:
-			if !p.missing {
-				r.size.noteFate(p, false)
-			}
 			r.markMissing(now, p)
 		}
 	}

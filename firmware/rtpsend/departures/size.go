@@ -8,18 +8,19 @@ import (
 	"github.com/krazycam/krazycam/firmware/rtpsend/pathsize"
 )
 
-// requestLag: a receiver that asks for what it misses has done so after this time, and what it has not
-// asked for by then has arrived.
-const requestLag = 300 * time.Millisecond
+// fateLag: what became of a packet is known after this time. A receiver that asks for what it misses has
+// asked by then; one that reports arrivals has reported. GStreamer 1.22 leaves packets out of its
+// feedback altogether that are lost between two messages.
+const fateLag = 300 * time.Millisecond
 
 // A sizeWatch hands the fate of packets to a judge.
 type sizeWatch struct {
 	judge    pathsize.Judge
-	next     uint64 // the packet whose fate is told next, where requests are all there is
+	next     uint64 // the packet whose fate is told next
 	tooLarge bool   // found, and not taken yet
 }
 
-// noteFate takes a packet of which arrivals were told.
+// noteFate takes what became of a packet.
 func (w *sizeWatch) noteFate(p *departure, arrived bool) {
 	if !arrived {
 		w.judge.NoteLoss(p.at, p.size)
@@ -28,16 +29,33 @@ func (w *sizeWatch) noteFate(p *departure, arrived bool) {
 	}
 }
 
-// judgeByRequests takes packets that are old enough for their request to have come. mu is held.
+// judgeByRequests takes packets that are old enough for their request to have come. What was sent again
+// is not asked for under its own number. mu is held.
 func (r *Record) judgeByRequests(now time.Duration) {
+	r.judge(now, r.next, func(p *departure) {
+		if p.media {
+			r.size.noteFate(p, !p.missing)
+		}
+	})
+}
+
+// judgeByArrivals takes packets up to the newest that arrived. mu is held.
+func (r *Record) judgeByArrivals(now time.Duration) {
+	r.judge(now, r.newestArrived, func(p *departure) {
+		if !p.again { // which time arrived, is not known
+			r.size.noteFate(p, p.arrived)
+		}
+	})
+}
+
+// judge takes packets in order, up to a number and as far as their fate is known. mu is held.
+func (r *Record) judge(now time.Duration, end uint64, take func(*departure)) {
 	w := &r.size
 	if r.next > ringSize {
 		w.next = max(w.next, r.next-ringSize)
 	}
-	for ; w.next < r.next && now-r.ring[w.next%ringSize].at > requestLag; w.next++ {
-		if p := &r.ring[w.next%ringSize]; p.media {
-			w.noteFate(p, !p.missing)
-		}
+	for ; w.next < end && now-r.ring[w.next%ringSize].at > fateLag; w.next++ {
+		take(&r.ring[w.next%ringSize])
 	}
 }
 
