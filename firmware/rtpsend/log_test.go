@@ -54,6 +54,7 @@ func TestNothingIsLoggedUnderALock(t *testing.T) {
 		send(7) // an outage, a new MTU, the end of the outage
 		for range 5 {
 			r.feed(t, reception(rtcp.ReceptionReport{SSRC: testSSRC, LastSequenceNumber: 65534, FractionLost: 255}))
+			synctest.Wait() // or the next frame has a lock while this one is logged
 			send(1)
 		}
 		send(11) // nothing arrives, and a pause of 10 s later
