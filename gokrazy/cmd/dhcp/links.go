@@ -16,10 +16,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Route metrics: the kernel prefers the lowest. The cable is faster and does not fade.
+// Route metrics: the kernel prefers the lowest. The cable is faster and does not fade. The index of
+// the interface is added: of two routes to one place with one metric, the kernel keeps the last.
 const (
 	ethernetMetric = 100
 	wifiMetric     = 600
+	maxMetricIndex = 400
 )
 
 // resubscribePause is before the next try after the kernel's reports ended, as they do when more
@@ -152,11 +154,12 @@ func (l *links) isOurs(a *netlink.LinkAttrs) bool {
 	return hasFile(a.Name, "device")
 }
 
-func metricOf(name string) int {
+func metricOf(name string, index int) int {
+	rank := min(index, maxMetricIndex)
 	if hasFile(name, "phy80211") || hasFile(name, "wireless") {
-		return wifiMetric
+		return wifiMetric + rank
 	}
-	return ethernetMetric
+	return ethernetMetric + rank
 }
 
 // hasFile looks into the interface's folder of sysfs.
@@ -172,7 +175,7 @@ func (l *links) start(ctx context.Context, a *netlink.LinkAttrs) {
 	l.running[a.Index] = r
 	i := &iface{
 		index: a.Index, name: a.Name, hardware: a.HardwareAddr, hostName: l.hostName,
-		metric: metricOf(a.Name), state: l.state, servers: l.servers,
+		metric: metricOf(a.Name, a.Index), state: l.state, servers: l.servers,
 		log: l.log.With("interface", a.Name),
 	}
 	l.wait.Go(func() {

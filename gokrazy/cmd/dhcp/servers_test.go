@@ -21,7 +21,7 @@ func TestDnsmasqGivesAddressRouterNameAndTimeServers(t *testing.T) {
 	b.await("routes", b.routes, func(s string) bool { return strings.Contains(s, "default") })
 	b.wantOnly("routes", b.routes(),
 		[]string{"default via 192.0.2.1 dev near proto dhcp", "192.0.2.0/24 dev near proto dhcp scope link",
-			"metric 100"},
+			"metric 10"},
 		[]string{"203.0.113", "proto kernel"})
 	b.wantOnly("resolv.conf", b.resolvConf(),
 		[]string{"nameserver 192.0.2.1\nnameserver 192.0.2.9", "search example.org"}, nil)
@@ -133,6 +133,27 @@ func TestCableInAnotherNetworkLeavesNothingOfTheOldOne(t *testing.T) {
 	b.awaitLog("asking for it again")
 	b.awaitAddress("198.51.100.60/24")
 	b.reachable("198.51.100.1")
+}
+
+func TestTwoInterfacesHaveRoutesSideBySide(t *testing.T) {
+	t.Parallel()
+	b := newTestbed(t, "dnsmasq", "ping")
+	b.onBoard("ip", "link", "add", "near2", "type", "veth", "peer", "name", "far2", "netns", b.far)
+	b.atFar("ip", "link", "set", "far2", "master", "br2")
+	b.atFar("ip", "link", "set", "far2", "up")
+	b.dnsmasq("br1", "192.0.2.50", "192.0.2.50", "--dhcp-option=6,192.0.2.1")
+	b.dnsmasq("br2", "198.51.100.60", "198.51.100.60", "--dhcp-option=6,198.51.100.1")
+	b.start("--interface", "near2")
+	both := []string{"default via 192.0.2.1 dev near ", "default via 198.51.100.1 dev near2 "}
+	b.await("routes", b.routes, func(s string) bool {
+		return strings.Contains(s, both[0]) && strings.Contains(s, both[1])
+	})
+	b.await("resolv.conf", b.resolvConf, func(s string) bool {
+		return strings.Contains(s, "192.0.2.1\n") && strings.Contains(s, "198.51.100.1\n")
+	})
+	b.onBoard("ip", "link", "del", "near")
+	b.await("resolv.conf", b.resolvConf, func(s string) bool { return !strings.Contains(s, "192.0.2.1\n") })
+	b.wantOnly("routes", b.routes(), both[1:], both[:1])
 }
 
 func TestWithoutAServerTheBoardHasALinkLocalAddress(t *testing.T) {

@@ -158,14 +158,15 @@ func (b *testbed) dnsmasq(bridge, first, last string, more ...string) {
 }
 
 // start runs dhcp on the board.
-func (b *testbed) start() {
+func (b *testbed) start(more ...string) {
 	b.t.Helper()
 	path, err := buildProgram()
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	b.program = inside(b.board, path, "--interface", "near", "--state", filepath.Join(b.folder, "run"),
-		"--resolv-conf", filepath.Join(b.folder, "resolv.conf"))
+	words := []string{path, "--interface", "near", "--state", filepath.Join(b.folder, "run"),
+		"--resolv-conf", filepath.Join(b.folder, "resolv.conf")}
+	b.program = inside(b.board, append(words, more...)...)
 	b.program.Stderr = b.log
 	startUntilEnd(b.t, b.program)
 	b.t.Cleanup(func() {
