@@ -20,7 +20,7 @@ import (
 
 // lastFrameTimeout is how long the frame on its way may take at the end before the sockets are
 // closed under it. Send waits while the kernel's queue is full, on a stalled Wi-Fi for ever; and
-// of the 2 s between SIGTERM and SIGKILL, stop_stream may need 1.8.
+// of the second in which camsource ends, stop_stream may need 0.8.
 const lastFrameTimeout = 100 * time.Millisecond
 
 // A stream connects a pipeline to one receiver after the other: it is the gateway.Stream of a

@@ -89,12 +89,12 @@ func NewSession(c SessionConfig) *Session {
 	return s
 }
 
-// stopTimeout is how long stop_stream may take at the end: a source must be gone within 2 s
-// of SIGTERM, BYE included.
-const stopTimeout = 1800 * time.Millisecond
+// stopTimeout is how long stop_stream may take at the end: a source must be gone within a second
+// of SIGTERM, BYE included. A handshake and a request take four round trips.
+const stopTimeout = 800 * time.Millisecond
 
 // Run asks, streams and asks again until ctx ends. Then it ends the stream, sends
-// stop_stream and returns within 2 s (as long as Stream.End returns at once): nil, or why the
+// stop_stream and returns within a second (as long as Stream.End returns at once): nil, or why the
 // gateway may not know that the stream ended. Pictures are width x height.
 func (s *Session) Run(ctx context.Context, width, height int, stream Stream) error {
 	defer s.setPhase(PhaseIdle)
