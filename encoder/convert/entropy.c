@@ -241,11 +241,20 @@ static boolean decode_mcu(j_decompress_ptr cinfo, JBLOCKROW *blocks) {
 			pass_restart(cinfo, s);
 		s->restart_left--;
 	}
+	int luma = 0, luma_blocks = 0;
 	for (int b = 0; b < cinfo->blocks_in_MCU; b++) {
-		const char *fault = decode_block(s, cinfo->MCU_membership[b], blocks[b][0]);
+		int c = cinfo->MCU_membership[b];
+		const char *fault = decode_block(s, c, blocks[b][0]);
 		if (fault)
 			scan_fail(cinfo, ended_early(s) ? "ends too early" : fault);
+		if (c == 0) {
+			luma += s->prediction[0];
+			luma_blocks++;
+		}
 	}
+	// The first coefficient is 8 times the mean.
+	if (s->brightness)
+		s->brightness[s->mcu++] = luma * s->dc_step / (DCTSIZE * luma_blocks);
 	if (s->at_marker && ended_early(s))
 		scan_fail(cinfo, "ends too early");
 	return TRUE;
@@ -262,6 +271,8 @@ static int limit_values(scan *s, int c, const JQUANT_TBL *q) {
 		most = MAX_COEFFICIENT / step + 1;
 		if (k == 0)
 			s->dc_limit[c] = most;
+		if (k == 0 && c == 0)
+			s->dc_step = step;
 		while (most >> bits)
 			bits++;
 		s->max_size[c][k] = bits;
@@ -274,7 +285,7 @@ void scan_begin(j_decompress_ptr cinfo) {
 	s->next = cinfo->src->next_input_byte;
 	s->end = s->next + cinfo->src->bytes_in_buffer;
 	s->bits = 0;
-	s->count = s->padded = s->at_marker = s->restart_next = s->stray = 0;
+	s->count = s->padded = s->at_marker = s->restart_next = s->stray = s->mcu = 0;
 	s->restart_left = cinfo->restart_interval;
 	memset(s->prediction, 0, sizeof s->prediction);
 	for (int c = 0; c < cinfo->comps_in_scan; c++) {

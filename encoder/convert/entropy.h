@@ -32,7 +32,11 @@ typedef struct {
 	const huffman_table *dc[MAX_COMPS_IN_SCAN], *ac[MAX_COMPS_IN_SCAN];
 	int prediction[MAX_COMPS_IN_SCAN];
 	int dc_limit[MAX_COMPS_IN_SCAN];
+	int dc_step; // of luma
 	uint8_t max_size[MAX_COMPS_IN_SCAN][DCTSIZE2]; // bits that a coefficient can have, by place in zigzag
+
+	int16_t *brightness; // of each MCU, the caller's memory; NULL: not wanted
+	int mcu;             // how many are decoded
 
 	huffman_table tables[2][NUM_HUFF_TBLS];
 } scan;

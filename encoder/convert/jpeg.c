@@ -9,7 +9,7 @@
 // unless its APP0 AVI1 says otherwise.
 //
 // The decoder's memory is allocated once; libjpeg's own, anew for each picture, so that tables of
-// one never decode the next.
+// one never decode the next. What it keeps of a good picture is its brightness, for seam.c.
 #include "jpeg.h"
 
 #include <setjmp.h>
@@ -24,6 +24,7 @@
 #include <libyuv/scale.h>
 
 #include "entropy.h"
+#include "seam.h"
 
 enum {
 	MAX_SURPLUS = 15,   // pixels beyond the agreed size
@@ -44,6 +45,9 @@ struct jpeg_decoder {
 	uint8_t *scratch; // three planes
 	int scratch_stride;
 	uint8_t *unused_row; // for rows beyond the picture
+	int16_t *brightness, *before; // of each MCU, of two pictures; before is of the last good one
+	int most_mcus, mcus_before;   // 0: there was none
+	int seam; // where the last picture had one, or 0
 
 	// Of the picture that is being decoded.
 	plane planes[3];
@@ -221,6 +225,24 @@ static void write_rows(jpeg_decoder *d) {
 	}
 }
 
+// check_seam refuses a picture that shows a loss, by comparison with the one before. A second one in
+// the same place passes: then it is the scene that is like that.
+static void check_seam(jpeg_decoder *d) {
+	int mcus = d->cinfo.MCUs_per_row * d->cinfo.MCU_rows_in_scan;
+	const brightness b = {
+		d->scan.brightness, d->before, mcus, d->cinfo.MCUs_per_row, d->cinfo.restart_interval,
+	};
+	int seen = d->seam;
+	if (d->fields == 2) // the one before is the other field
+		return;
+	d->seam = d->mcus_before == mcus ? find_seam(&b) : 0;
+	if (d->seam && d->seam != seen)
+		fail(d, "a part brighter or darker than before: some of it is missing");
+	d->before = d->scan.brightness;
+	d->scan.brightness = d->before == d->brightness ? d->brightness + d->most_mcus : d->brightness;
+	d->mcus_before = mcus;
+}
+
 // decode_one decodes one JPEG: a picture, or the second of two fields. It returns 0 or -1.
 static int decode_one(jpeg_decoder *d, const i420_picture *dst, const uint8_t *src, size_t len) {
 	j_decompress_ptr cinfo = &d->cinfo;
@@ -254,8 +276,10 @@ static int decode_one(jpeg_decoder *d, const i420_picture *dst, const uint8_t *s
 	else
 		baseline = 0;
 	write_rows(d);
-	if (baseline)
+	if (baseline) {
 		d->end = scan_finish(cinfo);
+		check_seam(d);
+	}
 	else if (d->exhausted)
 		fail(d, "ends before its end marker");
 	else
@@ -308,6 +332,9 @@ int jpeg_decode(jpeg_decoder *d, const i420_picture *dst, const uint8_t *src, si
 	return 0;
 }
 
+// count_blocks is how many MCUs a side has at most.
+static int count_blocks(int side) { return (side + MAX_SURPLUS) / DCTSIZE + 1; }
+
 jpeg_decoder *jpeg_open(int width, int height) {
 	jpeg_decoder *d = calloc(1, sizeof *d);
 	if (!d)
@@ -317,7 +344,10 @@ jpeg_decoder *jpeg_open(int width, int height) {
 	d->scratch_stride = (width + ROW_SLACK + 31) & ~31;
 	d->scratch = malloc((size_t)3 * d->scratch_stride * height);
 	d->unused_row = malloc(d->scratch_stride);
-	if (d->scratch && d->unused_row)
+	d->most_mcus = count_blocks(width) * count_blocks(height);
+	d->brightness = malloc(2 * sizeof *d->brightness * d->most_mcus);
+	d->scan.brightness = d->brightness;
+	if (d->scratch && d->unused_row && d->brightness)
 		return d;
 	jpeg_close(d);
 	return NULL;
@@ -328,5 +358,6 @@ void jpeg_close(jpeg_decoder *d) {
 		return;
 	free(d->scratch);
 	free(d->unused_row);
+	free(d->brightness);
 	free(d);
 }
