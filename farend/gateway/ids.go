@@ -69,10 +69,10 @@ func loadIDs(dir string) (*ids, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return k, nil
 	}
-	torn := false
-	if err == nil {
-		torn, err = k.parse(b)
+	if err != nil {
+		return nil, fmt.Errorf("utilization ids: %w", err)
 	}
+	torn, err := k.parse(b)
 	if err == nil && (torn || len(k.list) > idsMax) {
 		k.keepLatest()
 		err = k.rewrite()

@@ -41,8 +41,8 @@ func TestProcessEndsWithinASecondOfASignal(t *testing.T) {
 		name string
 		args []string
 	}{
-		{"a gateway that is silent", []string{"--camera", "pattern", "--state", state, "--allow-http", "--allow-loopback",
-			"--gateway", "http://" + silent.Addr().String() + "/", "--key", "k"}},
+		{"a gateway that is silent", []string{"--camera", "pattern", "--state", state, "--allow-http",
+			"--allow-loopback", "--gateway", "http://" + silent.Addr().String() + "/", "--key", "k"}},
 		{"a stream", []string{"--camera", "pattern", "--rtp", media.LocalAddr().String(),
 			"--rtcp", reports.LocalAddr().String()}},
 		{"a bench", []string{"bench"}},

@@ -64,6 +64,16 @@ func TestNoVerbWaitsForAFileThatIsNone(t *testing.T) {
 			lineOfFailure(t, verb+" of "+what, args(file))
 		}
 	}
+	for what, file := range hostileFiles(t) {
+		for _, name := range []string{"key", "utilization_ids.json", "gateway-cert.pem"} {
+			state := t.TempDir()
+			if err := os.Symlink(file, filepath.Join(state, name)); err != nil {
+				t.Fatal(err)
+			}
+			lineOfFailure(t, name+" in the state directory: "+what, []string{"receive", "--listen", "127.0.0.1:0",
+				"--rtp", "0", "--rtcp", "0", "--tls", "--state", state})
+		}
+	}
 	for _, what := range []string{"a named pipe", "a folder", "a socket", "a link to itself"} {
 		file := hostileFiles(t)[what]
 		lineOfFailure(t, "flash onto "+what, []string{"flash", image, file})
