@@ -18,8 +18,9 @@ import (
 
 const (
 	// boneClock makes each instruction take 2 ns (2^1), as on a core of 1 GHz that needs
-	// two cycles for one, and lets time jump where the guest waits.
-	boneClock = "shift=1,sleep=off,align=off"
+	// two cycles for one. Where the guest waits, time passes as it does here: with sleep=off it
+	// would jump to the guest's next timer, and nothing ticks every second any more.
+	boneClock = "shift=1,sleep=on,align=off"
 	// boneEarly is for watchdog, storage and file systems: 135 ms, and 566 if the kernel
 	// checked their signatures.
 	boneEarly = 250 * time.Millisecond
