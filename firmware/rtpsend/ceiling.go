@@ -83,5 +83,7 @@ func (s *Sender) MustHold() bool {
 	if key {
 		frame *= keyFrameShare
 	}
-	return room < s.waitingOnWire()+int(frame)
+	// A few large pictures a second may be more than ever has room: half is free before long, although
+	// an echo request always has left.
+	return room < s.waitingOnWire()+min(int(frame), s.ceiling.Limit()/2)
 }

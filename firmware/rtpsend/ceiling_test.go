@@ -4,6 +4,7 @@
 package rtpsend
 
 import (
+	"cmp"
 	"image"
 	"math/rand/v2"
 	"testing"
@@ -100,6 +101,8 @@ type trial struct {
 	jitter    time.Duration // of capture times
 	jump      bool          // capture times jump back and forth by minutes
 	estimate  bool          // the receiver's estimate goes up and down
+	length    time.Duration // 0: 15 s
+	least     int           // frames that must leave
 }
 
 // An outcome is what a trial came to.
@@ -287,7 +290,13 @@ func trials() (all []trial) {
 		trial{name: "20 kbit/s", rate: 20_000, fps: 30, size: image.Pt(160, 120), scene: paintCuts,
 			pli: time.Second},
 		trial{name: "2 Mbit/s, 5 pictures a second", rate: 2_000_000, fps: 5, size: image.Pt(640, 480),
-			scene: paintCuts, pli: time.Second})
+			scene: paintCuts, pli: time.Second},
+		// Of these, three mean frames are more than may leave in 2 s.
+		trial{name: "1 picture a second", rate: 300_000, fps: 1, size: image.Pt(320, 240), scene: paintNoise,
+			pli: 30 * time.Second, length: 3 * time.Minute, least: 80},
+		trial{name: "every eighth of 5 pictures a second", rate: 300_000, fps: 5, size: image.Pt(320, 240),
+			scene: paintNoise, leavesOut: func(n int, _ *rand.Rand) bool { return n%8 != 0 },
+			pli: 30 * time.Second, length: 4 * time.Minute, least: 100})
 }
 
 func TestFrameLargerThanQueueAndCeilingLosesItsOldestPackets(t *testing.T) {
@@ -303,6 +312,22 @@ func TestFrameLargerThanQueueAndCeilingLosesItsOldestPackets(t *testing.T) {
 		}
 		if r.Stats().Discarded == 0 || !r.KeyFrameWanted() {
 			t.Errorf("%d packets discarded, and no key frame wanted in their place", r.Stats().Discarded)
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// Some of its packets are discarded, or leave, before the last is queued: they are of its size all the same.
+func TestMeanSizeOfFramesCountsWhatLeftBeforeAFrameWasQueued(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRigWith(t, Config{Ceiling: NewCeiling(600_000)})
+		const size = 3_000_000
+		before := r.ceiling.mean
+		r.frame(t, false, size)
+		if want := before + (size-before)/frameMemory; r.ceiling.mean < want {
+			t.Errorf("a mean of %.0f bytes after a frame of %d, want at least %.0f", r.ceiling.mean, size, want)
 		}
 		if err := r.Close(); err != nil {
 			t.Fatal(err)
@@ -353,17 +378,19 @@ func TestCloseKeepsTheCeiling(t *testing.T) {
 }
 
 func TestNeverAboveTheOwnersRateOverTwoSeconds(t *testing.T) {
-	const length = 15 * time.Second
 	for _, tr := range trials() {
 		t.Run(tr.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				o := tr.play(t, 1, length)
+				o := tr.play(t, 1, cmp.Or(tr.length, 15*time.Second))
 				t.Logf("FIGURE %-48s mean %4.0f, most over 2 s %4.0f of %d kbit/s; "+
 					"%3d frames of %5.0f bytes, %.2f dB; %d held, %d skipped, %d keys, %d resends",
 					tr.name, o.mean/1000, o.most/1000, tr.rate/1000,
 					o.frames, o.bytes, o.psnr, o.held, o.skipped, o.keys, o.resends)
 				if o.most > 1.05*float64(tr.rate) {
 					t.Errorf("%.0f bit/s over 2 s, want at most %.0f", o.most, 1.05*float64(tr.rate))
+				}
+				if o.frames < tr.least {
+					t.Errorf("%d frames in %v, want at least %d", o.frames, tr.length, tr.least)
 				}
 			})
 		})

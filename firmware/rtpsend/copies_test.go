@@ -274,7 +274,7 @@ func TestCopiesUnderSRTPAreNotMissing(t *testing.T) {
 		t.Helper()
 		at += 20 * time.Millisecond
 		sent := tally{at: at}
-		if err := r.queueFrame(make([]byte, 1000), 0, 0, false, &sent); err != nil {
+		if _, err := r.queueFrame(make([]byte, 1000), 0, 0, false, &sent); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := r.sendQueued(at, &sent); err != nil {

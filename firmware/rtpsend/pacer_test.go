@@ -63,7 +63,7 @@ func BenchmarkFrame(b *testing.B) {
 		at += 33 * time.Millisecond
 		var sent tally
 		r.beginFrame(at, at, false, &sent.log)
-		if err := r.queueFrame(frame, uint32(at), 0, false, &sent); err != nil {
+		if _, err := r.queueFrame(frame, uint32(at), 0, false, &sent); err != nil {
 			b.Fatal(err)
 		}
 		r.pacer.BeginFrame(at, at, r.queue.history.WaitingBytes())

@@ -41,14 +41,17 @@ func newPacketQueue(cfg *Config) packetQueue {
 
 // queueFrame puts the packets of a frame behind those that wait. With 1,024 of them, the oldest leave,
 // or are discarded where the ceiling has no room. The first packet bears the capture time, NTP, unless
-// that is 0. doubled: all of it is to leave a second time. sending is held.
-func (s *Sender) queueFrame(frame []byte, timestamp uint32, captured uint64, doubled bool, sent *tally) error {
+// that is 0. doubled: all of it is to leave a second time. onWire is what the frame's packets will be
+// there, in bytes. sending is held.
+func (s *Sender) queueFrame(frame []byte, timestamp uint32, captured uint64, doubled bool, sent *tally) (
+	onWire int, err error,
+) {
 	q := &s.queue
 	q.packetizer.Start(frame)
 	for last := false; !last; {
 		if q.history.IsFull() {
 			if err := s.makeRoom(sent); err != nil {
-				return err
+				return onWire, err
 			}
 		}
 		b, sequence := q.history.Reserve()
@@ -59,8 +62,9 @@ func (s *Sender) queueFrame(frame []byte, timestamp uint32, captured uint64, dou
 		packet.PutHeader(b, extensions > 0, last, sequence, timestamp, s.cfg.First.SSRC)
 		captured = 0 // the frame's other packets bear the same timestamp
 		q.history.QueuePacket(head+n, doubled)
+		onWire += s.sizeOnWire(head + n)
 	}
-	return nil
+	return onWire, nil
 }
 
 // makeRoom makes room for a packet in a queue that is full. sending is held.

@@ -175,7 +175,7 @@ func TestResendsAndFramesAllocateNothing(t *testing.T) {
 		var sent tally
 		r.MustHold()
 		r.beginFrame(at, at, false, &sent.log)
-		if err := r.queueFrame(frame, 0, 0, false, &sent); err != nil {
+		if _, err := r.queueFrame(frame, 0, 0, false, &sent); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := r.sendQueued(at, &sent); err != nil {

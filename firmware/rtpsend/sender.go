@@ -133,10 +133,9 @@ func (s *Sender) sendFrame(frame []byte, key bool, at time.Duration, sent *tally
 	}
 	s.checkSize(now, &sent.log)
 	doubled := key && s.departures.LosesByChance(now, false)
-	before := s.waitingOnWire()
-	err := s.queueFrame(frame, f.Timestamp, s.captureTime(now, at), doubled, sent)
+	onWire, err := s.queueFrame(frame, f.Timestamp, s.captureTime(now, at), doubled, sent)
 	if err == nil {
-		s.ceiling.noteFrame(s.waitingOnWire()-before, key)
+		s.ceiling.noteFrame(onWire, key)
 		s.pacer.BeginFrame(now, at, s.queue.history.WaitingBytes())
 		var wait time.Duration
 		if wait, err = s.sendQueued(now, sent); wait > 0 || doubled {

@@ -61,7 +61,7 @@ func TestSRTPIsReadByPionAndResendsAreTheSameBytesAcrossTheWrap(t *testing.T) {
 			var sent tally
 			frame := bytes.Repeat([]byte("krazycam"), 600)
 			for i := range 10_000 { // 40,000 packets: past the wrap
-				if err := r.queueFrame(frame, 0, 0, false, &sent); err != nil {
+				if _, err := r.queueFrame(frame, 0, 0, false, &sent); err != nil {
 					t.Fatal(err)
 				}
 				if _, err := r.sendQueued(0, &sent); err != nil {

@@ -42,7 +42,10 @@ func (c *Ceiling) advance(now time.Duration) {
 	c.slot = max(c.slot, slot)
 }
 
-func (c *Ceiling) index(slot int64) int { return int(uint64(slot) % uint64(ceilingSlots)) }
+// index is where a slot is; those before the clock's zero are empty.
+func (c *Ceiling) index(slot int64) int {
+	return int((slot%int64(ceilingSlots) + int64(ceilingSlots)) % int64(ceilingSlots))
+}
 
 // NoteSent counts size bytes that left.
 func (c *Ceiling) NoteSent(now time.Duration, size int) {
