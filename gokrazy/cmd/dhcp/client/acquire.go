@@ -24,7 +24,8 @@ const (
 	// offerWindow is how long other offers are waited for, if the first one is of a server that
 	// failed before.
 	offerWindow = time.Second
-	// silenceBegins is how long nobody answers before that is said, and an address chosen.
+	// silenceBegins is how long nobody answers before that is said, and how long there is no address
+	// before we choose one.
 	silenceBegins = 10 * time.Second
 	// declinePause is RFC 2131 section 3.1, step 5.
 	declinePause = 10 * time.Second
@@ -54,9 +55,9 @@ func (c *Client) startOver(now time.Time, wait time.Duration) {
 	c.state, c.next = stateInit, now.Add(wait)
 	c.pause, c.offer = pause{}, nil
 	c.began = now.Add(wait)
-	c.silentAt = time.Time{}
-	if !c.local.active() {
-		c.silentAt = c.began.Add(silenceBegins)
+	c.silentAt = c.began.Add(silenceBegins)
+	if c.withoutSince.IsZero() {
+		c.withoutSince = now
 	}
 }
 

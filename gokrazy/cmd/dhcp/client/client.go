@@ -88,7 +88,11 @@ type Client struct {
 	claim  *claim   // of lease
 	router neighbour
 
-	local    linkLocal
+	local linkLocal
+	// withoutSince is since when DHCP leaves the interface without an address, whatever was tried
+	// meanwhile; the zero time: it has one, or no carrier.
+	withoutSince time.Time
+
 	silentAt time.Time // when silence becomes an outage, or the zero time
 	silent   bool      // an outage was logged and has not ended
 }
@@ -120,7 +124,7 @@ func (c *Client) carrierLost() {
 	c.Log.Info("no carrier")
 	c.local.stop()
 	c.claim = nil
-	c.silentAt = time.Time{}
+	c.silentAt, c.withoutSince = time.Time{}, time.Time{}
 	if c.lease == nil || c.state == stateChecking {
 		c.lease = nil
 		c.deconfigure()
@@ -147,7 +151,7 @@ func (c *Client) Message(now time.Time, m *dhcpv4.DHCPv4, from netip.Addr) {
 
 // Deadline is when Tick has something to do: the zero time is never.
 func (c *Client) Deadline() time.Time {
-	return earliest(c.next, c.silentAt, c.claim.deadline(), c.local.deadline())
+	return earliest(c.next, c.silentAt, c.claim.deadline(), c.localDeadline())
 }
 
 func earliest(times ...time.Time) time.Time {
@@ -163,7 +167,8 @@ func earliest(times ...time.Time) time.Time {
 // Tick does what is due.
 func (c *Client) Tick(now time.Time) {
 	if isDue(c.silentAt, now) {
-		c.nobodyAnswers(now)
+		c.silentAt = time.Time{}
+		c.sayOutage()
 	}
 	for c.claim != nil {
 		do, due := c.claim.step(now)

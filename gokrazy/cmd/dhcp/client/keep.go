@@ -62,6 +62,7 @@ func (c *Client) bind(now time.Time) {
 		c.startOver(now, max(declinePause, c.refusalPause()))
 		return
 	}
+	c.withoutSince = time.Time{}
 	c.wanted = c.lease.Address.Addr()
 }
 
@@ -75,6 +76,9 @@ func (c *Client) stepClaim(now time.Time, do claimAction) {
 	case use:
 		c.logLease()
 		c.bind(now)
+	}
+	if c.claim == nil {
+		return // the interface did not take the address
 	}
 	if len(c.claim.steps) == 0 { // nobody else had it for as long as the RFC looks
 		c.refusals, c.unreliable = 0, nil
@@ -124,10 +128,14 @@ func (c *Client) conflict(now time.Time, host net.HardwareAddr) {
 	c.startOver(now, max(declinePause, c.refusalPause()))
 }
 
-// drop takes the lease off the interface, at once.
+// drop takes the lease off the interface, at once. One that is still being checked is not there
+// yet, and a link-local address stays.
 func (c *Client) drop() {
-	if c.lease != nil {
-		c.lease, c.claim = nil, nil
+	if c.lease == nil {
+		return
+	}
+	c.lease, c.claim = nil, nil
+	if c.state != stateChecking {
 		c.deconfigure()
 	}
 }
@@ -187,15 +195,6 @@ func (c *Client) expire(now time.Time) {
 		return
 	}
 	c.state, c.next = stateInit, time.Time{}
-}
-
-// nobodyAnswers begins an outage. Without an address we choose one.
-func (c *Client) nobodyAnswers(now time.Time) {
-	c.silentAt = time.Time{}
-	c.sayOutage()
-	if c.lease == nil && !c.local.active() {
-		c.local.start(c, now)
-	}
 }
 
 func (c *Client) sayOutage() {

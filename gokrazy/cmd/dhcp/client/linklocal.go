@@ -1,4 +1,4 @@
-// An address of our own choice while no server answers: a cable to a laptop suffices then. DHCP is
+// An address of our own choice while no server grants one: a cable to a laptop suffices then. DHCP is
 // asked on, and its lease takes this address's place. Source: RFC 3927.
 
 package client
@@ -24,7 +24,13 @@ type linkLocal struct {
 	retry     time.Time // when the next address is tried, after too many conflicts
 }
 
-func (l *linkLocal) deadline() time.Time { return earliest(l.claim.deadline(), l.retry) }
+// localDeadline is when tickLocal has something to do, or the zero time.
+func (c *Client) localDeadline() time.Time {
+	if !c.local.active() && !c.withoutSince.IsZero() {
+		return c.withoutSince.Add(silenceBegins)
+	}
+	return earliest(c.local.claim.deadline(), c.local.retry)
+}
 
 // active says whether an address is claimed, or will be.
 func (l *linkLocal) active() bool { return l.claim != nil || !l.retry.IsZero() }
@@ -47,6 +53,9 @@ func localAddress(hardware net.HardwareAddr, conflicts int) netip.Addr {
 }
 
 func (c *Client) tickLocal(now time.Time) {
+	if !c.local.active() && isDue(c.localDeadline(), now) {
+		c.local.start(c, now)
+	}
 	if isDue(c.local.retry, now) {
 		c.local.retry = time.Time{}
 		c.local.start(c, now)
@@ -74,7 +83,7 @@ func (c *Client) useLocal(address netip.Addr) {
 		c.Log.Error("interface cannot be configured", "address", p, "error", err)
 		return
 	}
-	c.Log.Info("link-local address, until a DHCP server answers", "address", p)
+	c.Log.Info("link-local address, until a DHCP server grants one", "address", p)
 }
 
 // hear looks for conflicts about the chosen address.

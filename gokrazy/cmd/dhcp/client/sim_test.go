@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -27,6 +28,7 @@ type lan struct {
 
 	sent       []string // "12s DISCOVER to 255.255.255.255"
 	present    Configuration
+	refuses    func(Configuration) bool // whether the kernel does not take it
 	changes    []string // "12s 192.0.2.50/24"
 	remembered *Granted
 	log        bytes.Buffer
@@ -119,6 +121,9 @@ func (l *lan) SendARP(p ARP) {
 }
 
 func (l *lan) Configure(c Configuration) error {
+	if l.refuses != nil && l.refuses(c) {
+		return errors.New("no such device")
+	}
 	l.present = c
 	what := fmt.Sprintf("%s %v", l.age(), c.Address)
 	if !c.Address.IsValid() {
