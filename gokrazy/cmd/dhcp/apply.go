@@ -142,6 +142,10 @@ func (i *iface) setSwitches() {
 		// kernel would answer our own probes from the other.
 		{"ipv4/conf/%s/arp_ignore", "1"},
 		{"ipv4/conf/%s/arp_announce", "2"},
+		// Of two interfaces, the one with a carrier is used, whatever the metrics say. Its routes stay
+		// there for the moment when the cable is back.
+		{"ipv4/conf/%s/ignore_routes_with_linkdown", "1"},
+		{"ipv6/conf/%s/ignore_routes_with_linkdown", "1"},
 		{"ipv6/conf/%s/accept_ra", "1"},
 		{"ipv6/conf/%s/autoconf", "1"},
 	} {

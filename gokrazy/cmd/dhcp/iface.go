@@ -75,6 +75,7 @@ func (i *iface) loop(ctx context.Context, c *client.Client, carrier <-chan bool,
 		case <-ctx.Done():
 			return
 		case up := <-carrier:
+			i.servers.carrierChanged(i.name, up)
 			c.CarrierChanged(time.Now(), up)
 			s.carrierChanged(i, time.Now(), up)
 		case e := <-events:

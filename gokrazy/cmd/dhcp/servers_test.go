@@ -156,6 +156,36 @@ func TestTwoInterfacesHaveRoutesSideBySide(t *testing.T) {
 	b.wantOnly("routes", b.routes(), both[1:], both[:1])
 }
 
+func TestOfTwoInterfacesTheOneWithACarrierIsUsed(t *testing.T) {
+	t.Parallel()
+	b := newTestbed(t, "dnsmasq", "ping")
+	b.onBoard("ip", "link", "add", "near2", "type", "veth", "peer", "name", "far2", "netns", b.far)
+	b.atFar("ip", "link", "set", "far2", "master", "br2")
+	b.atFar("ip", "link", "set", "far2", "up")
+	b.atFar("ip", "addr", "add", "203.0.113.1/32", "dev", "lo") // beyond both routers
+	b.dnsmasq("br1", "192.0.2.50", "192.0.2.50", "--dhcp-option=6,192.0.2.1")
+	b.dnsmasq("br2", "198.51.100.60", "198.51.100.60", "--dhcp-option=6,198.51.100.1")
+	b.start("--interface", "near2")
+	first := "nameserver 192.0.2.1\nnameserver 198.51.100.1\n"
+	second := "nameserver 198.51.100.1\nnameserver 192.0.2.1\n"
+	b.await("routes", b.routes, func(s string) bool { return strings.Count(s, "default") == 2 })
+	normal := b.await("resolv.conf", b.resolvConf, func(s string) bool {
+		return strings.Contains(s, first) || strings.Contains(s, second)
+	})
+	pulled, order := "far", second // the one of the lower metric
+	if strings.Contains(normal, second) {
+		pulled, order = "far2", first
+	}
+	b.reachable("203.0.113.1")
+	b.atFar("ip", "link", "set", pulled, "down")
+	b.await("resolv.conf", b.resolvConf, func(s string) bool { return strings.Contains(s, order) })
+	b.reachable("203.0.113.1")
+	b.wantOnly("routes", b.routes(), []string{"linkdown"}, nil) // its lease goes on
+	b.atFar("ip", "link", "set", pulled, "up")
+	b.await("resolv.conf", b.resolvConf, func(s string) bool { return s == normal })
+	b.reachable("203.0.113.1")
+}
+
 func TestWithoutAServerTheBoardHasALinkLocalAddress(t *testing.T) {
 	t.Parallel()
 	b := newTestbed(t, "dnsmasq")

@@ -29,7 +29,7 @@ type lan struct {
 	sent       []string // "12s DISCOVER to 255.255.255.255"
 	present    Configuration
 	refuses    func(Configuration) bool // whether the kernel does not take it
-	changes    []string // "12s 192.0.2.50/24"
+	changes    []string                 // "12s 192.0.2.50/24"
 	remembered *Granted
 	log        bytes.Buffer
 }
