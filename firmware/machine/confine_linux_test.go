@@ -70,6 +70,7 @@ func tryRefused() error {
 	want("unshare", unix.Unshare(unix.CLONE_NEWUSER))
 	want("ptrace", unix.PtraceAttach(1))
 	want("mount", unix.Mount("none", "/proc", "tmpfs", 0, ""))
+	want("clock_settime", unix.ClockSettime(unix.CLOCK_REALTIME, &unix.Timespec{Sec: 1}))
 	want("reboot", unix.Reboot(unix.LINUX_REBOOT_CMD_CAD_OFF))
 	_, err := unix.PerfEventOpen(&unix.PerfEventAttr{}, 0, -1, -1, 0)
 	want("perf_event_open", err)
@@ -101,9 +102,11 @@ func checkTasks() error {
 	}())
 }
 
-// tryNeeded does what a stream does: sockets of all kinds that it has, files, new threads.
+// tryNeeded does what a stream does: sockets of all kinds that it has, files, new threads, a look at
+// the clock (ClockIsSet).
 func tryNeeded(t *testing.T) error {
-	var errs []error
+	_, err := unix.Adjtimex(&unix.Timex{})
+	errs := []error{err}
 	for _, network := range []string{"udp4", "tcp4"} {
 		var c interface{ Close() error }
 		var err error
