@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"image"
+	"image/jpeg"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -18,6 +20,7 @@ import (
 
 	"github.com/krazycam/krazycam/firmware/pipeline"
 	"github.com/krazycam/krazycam/v4l2"
+	"github.com/krazycam/krazycam/v4l2/pixfmt"
 	"github.com/krazycam/krazycam/v4l2/v4l2test"
 )
 
@@ -29,6 +32,7 @@ const (
 	silent                    // gives no buffer
 	damaging                  // gives damaged buffers
 	shortens                  // gives a buffer that is cut
+	garbled                   // gives JPEGs that v4l2 takes for whole and that cannot be decoded
 	breaks                    // its stream fails with EIO
 )
 
@@ -91,20 +95,21 @@ func (b *modeBench) open() (pipeline.Camera, error) {
 	if err != nil {
 		return nil, err
 	}
-	mode, size := probe.Layout().String(), probe.Layout().Size
+	layout := probe.Layout()
+	mode, picture := layout.String(), make([]byte, layout.Size)
 	if err := probe.Close(); err != nil {
 		b.t.Fatal(err)
 	}
 	what := b.behaviour(mode, len(b.opened))
 	b.opened, b.at = append(b.opened, mode), append(b.at, b.passed)
-	picture := make([]byte, size)
-	if strings.HasPrefix(mode, "MJPG") {
-		picture = []byte{0xff, 0xd8, 1, 2, 3, 0xff, 0xd9} // whole as far as v4l2 can say
+	if layout.Format == pixfmt.MJPG {
+		picture = blackJPEG(b.t, layout.Width, layout.Height)
 	}
 	steps := map[behaviour][]v4l2test.Step{
 		works:    {{Buf: picture, Repeat: 30}},
 		damaging: {{Buf: picture, Damaged: true, Repeat: 40}},
 		shortens: {{Buf: picture[:4], Repeat: 40}},
+		garbled:  {{Buf: []byte{0xff, 0xd8, 1, 2, 3, 0xff, 0xd9}, Repeat: 40}},
 		breaks:   {{Err: unix.EIO}},
 	}[what]
 	d := b.device(steps...)
@@ -113,6 +118,15 @@ func (b *modeBench) open() (pipeline.Camera, error) {
 		return nil, err
 	}
 	return &scriptedCamera{c, d, b}, nil
+}
+
+func blackJPEG(t *testing.T, width, height int) []byte {
+	var b bytes.Buffer
+	black := image.NewYCbCr(image.Rect(0, 0, width, height), image.YCbCrSubsampleRatio420)
+	if err := jpeg.Encode(&b, black, nil); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }
 
 func (b *modeBench) device(steps ...v4l2test.Step) *v4l2test.Device {
@@ -171,6 +185,27 @@ func TestModeThatGivesNothingUsableGivesWayToTheNext(t *testing.T) {
 		if len(b.steps) > 0 {
 			t.Errorf("%s: %q, want no remedy for a mode's fault", name, b.steps)
 		}
+	}
+}
+
+func TestModeWhoseJPEGsCannotBeDecodedIsNotNotedAsWorking(t *testing.T) {
+	b := newModeBench(t, 4, func(mode string, open int) behaviour {
+		switch {
+		case mode == secondMode:
+			return garbled
+		case open == 3:
+			return works
+		}
+		return silent // open 2 has another size, and is closed for another stream
+	})
+	b.s.ModesFile = filepath.Join(t.TempDir(), "modes.json")
+	b.run() // nobody wants pictures
+	if want := []string{firstMode, secondMode, thirdMode, thirdMode}; !slices.Equal(b.opened, want) {
+		t.Errorf("opened %q, want %q", b.opened, want)
+	}
+	kept, err := os.ReadFile(b.s.ModesFile)
+	if err != nil || !bytes.Contains(kept, []byte(`"works":{"format":"YUYV","width":320,`)) {
+		t.Errorf("kept %s, %v, want the third mode as the one that works", kept, err)
 	}
 }
 

@@ -17,10 +17,12 @@ const bufferTimeout = 2 * time.Second
 
 // Capture turns buffers into pictures until the camera fails, which is its error, or until none
 // of its buffers could be decoded for bufferTimeout (v4l2.ErrUnusable). After the first buffer
-// that is not known to be damaged it calls first, unless that is nil. It does not close the camera.
+// that is a picture it calls first, unless that is nil: JPEGs are decoded until one was whole, also
+// while nobody wants pictures. It does not close the camera.
 func (p *Pipeline) Capture(c Camera, first func()) error {
 	p.stages.buffers.addCamera(c)
 	p.unreadable = unreadable{}
+	p.unproven = c.Layout().Format.Compressed()
 	for {
 		if err := c.Next(bufferTimeout, p.takeBuffer); err != nil {
 			return err
@@ -62,21 +64,16 @@ func (u *unreadable) judge() error {
 }
 
 // convertBuffer makes a picture of one buffer, unless nobody wants pictures now or this one is
-// to be left out.
+// to be left out. One that may be the camera's first whole JPEG is decoded in any case.
 func (p *Pipeline) convertBuffer(b v4l2.Buffer) error {
-	start := v4l2.Now()
-	lastBuffer := p.lastBuffer
-	p.lastBuffer = start
-	if !p.active.Load() {
-		p.unreadable.inARow = 0
-		return nil
-	}
-	if p.rate.leavesOut(b.At) {
-		p.stages.Surplus.Add(1)
-		return nil
-	}
-	if p.share.leavesOut(b.At) {
-		p.stages.Shed.Add(1)
+	start, wanted := v4l2.Now(), p.active.Load()
+	if !p.unproven && (!wanted || p.leavesOut(b.At)) {
+		if !wanted {
+			p.unreadable.inARow = 0
+		}
+		if p.unreadable.inARow == 0 { // else this one would be no better
+			p.lastBuffer = start
+		}
 		return nil
 	}
 	pic := p.takeFreePicture()
@@ -85,18 +82,35 @@ func (p *Pipeline) convertBuffer(b v4l2.Buffer) error {
 		if errors.Is(err, convert.ErrBadJPEG) {
 			p.stages.Unreadable.Add(1)
 			p.unreadable.add(start)
-			p.lastBuffer = lastBuffer
 			return nil // the next buffer is a new chance
 		}
 		return err
 	}
-	p.unreadable.inARow = 0
+	p.lastBuffer, p.unreadable.inARow, p.unproven = start, 0, false
+	if !wanted {
+		p.free <- pic
+		return nil
+	}
 	pic.at = b.At
 	pic.interval = p.share.interval
 	pic.convertTime = p.stages.Convert.addSince(start) - start
 	p.stages.Wait.add(start - b.At)
 	p.offerPicture(pic)
 	return nil
+}
+
+// leavesOut says whether the stream or a slow board has no use for the buffer of that capture
+// time, and counts it.
+func (p *Pipeline) leavesOut(at time.Duration) bool {
+	if p.rate.leavesOut(at) {
+		p.stages.Surplus.Add(1)
+		return true
+	}
+	if p.share.leavesOut(at) {
+		p.stages.Shed.Add(1)
+		return true
+	}
+	return false
 }
 
 // takeFreePicture returns a picture to write into. With three of them, of which each other

@@ -71,8 +71,9 @@ type Pipeline struct {
 	// Of the goroutine that captures.
 	converter  *convert.Converter
 	takeBuffer func(v4l2.Buffer) error // convertBuffer, bound once: each binding allocates
-	lastBuffer time.Duration           // when the camera last gave one that was not undecodable
+	lastBuffer time.Duration           // when the camera last gave one not known to be undecodable
 	unreadable unreadable              // those since
+	unproven   bool                    // the camera gives JPEGs, none of them whole so far
 	rate       rate                    // which buffers the stream's frame rate leaves out; zero: none
 	share      share                   // which of the others overload leaves out; Encode sets it
 

@@ -3,12 +3,15 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"os"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/krazycam/krazycam/encoder"
 	"github.com/krazycam/krazycam/v4l2"
 	"github.com/krazycam/krazycam/v4l2/pixfmt"
+	"github.com/krazycam/krazycam/v4l2/v4l2test"
 )
 
 var vga = pixfmt.Layout{Format: pixfmt.YUYV, Width: 640, Height: 480, Stride: 1280, Size: 640 * 480 * 2}
@@ -204,19 +207,80 @@ func TestUndecodableBuffersEndTheCaptureAndAreNoFirstPicture(t *testing.T) {
 		t.Errorf("after %v: %v, want ErrUnusable", bufferTimeout, err)
 	}
 	l := pixfmt.Layout{Format: pixfmt.MJPG, Width: 640, Height: 480, Size: 640 * 480 * 2}
-	for active, want := range map[bool]bool{true: false, false: true} {
+	for name, set := range map[string]func(*Pipeline){
+		"all pictures wanted":        func(p *Pipeline) { p.active.Store(true) },
+		"nobody wants pictures":      func(p *Pipeline) { p.active.Store(false) },
+		"a stream of half the rate":  func(p *Pipeline) { p.active.Store(true); p.rate = newRate(time.Second/30, 15) },
+		"a stream of a fifth":        func(p *Pipeline) { p.active.Store(true); p.rate = newRate(time.Second/30, 6) },
+		"a board that leaves out":    func(p *Pipeline) { p.active.Store(true); p.share.divisor.Store(8) },
+		"a picture that still waits": func(p *Pipeline) { p.ready <- <-p.free },
+	} {
 		p, _ := newTestPipeline(t, l)
-		p.active.Store(active)
+		set(p)
 		before := p.LastBuffer()
 		began := false
 		camera := &garbledCamera{layout: l}
 		if err := p.Capture(camera, func() { began = true }); !errors.Is(err, v4l2.ErrGone) {
-			t.Errorf("Capture = %v, want ErrGone", err)
+			t.Errorf("%s: Capture = %v, want ErrGone", name, err)
 		}
-		if moved := p.LastBuffer() > before; began != want || moved != want {
-			t.Errorf("pictures wanted %v: first called %v, last buffer moved %v, want both %v",
-				active, began, moved, want)
+		if moved := p.LastBuffer() > before; began || moved {
+			t.Errorf("%s: first called %v, last buffer moved %v, want neither", name, began, moved)
 		}
+	}
+}
+
+func TestUndecodableBuffersAfterAPictureDoNotCountBesideThoseLeftOut(t *testing.T) {
+	whole, err := os.ReadFile("../../encoder/convert/testdata/case-whole.jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := pixfmt.Layout{Format: pixfmt.MJPG, Width: 640, Height: 480, Size: 640 * 480 * 2}
+	for name, set := range map[string]func(*Pipeline){
+		"a stream of half the rate": func(p *Pipeline) { p.rate = newRate(time.Second/30, 15) },
+		"a board that leaves out":   func(p *Pipeline) { p.share.divisor.Store(2) },
+	} {
+		p, _ := newTestPipeline(t, l)
+		p.active.Store(true)
+		set(p)
+		var last time.Duration // once the first buffer was refused
+		for i := range 40 {
+			b := v4l2.Buffer{Bytes: whole, Layout: l, At: time.Hour + time.Duration(i)*time.Second/30}
+			if i > 10 {
+				b.Bytes = whole[:len(whole)/2]
+			}
+			if err := p.convertBuffer(b); err != nil {
+				t.Fatal(err)
+			}
+			if p.unreadable.inARow == 1 && last == 0 {
+				last = p.LastBuffer()
+			}
+		}
+		if got := p.LastBuffer(); got != last || p.unreadable.inARow < 10 {
+			t.Errorf("%s: last buffer at %v with %d undecodable in a row, want it to stay at %v",
+				name, got, p.unreadable.inARow, last)
+		}
+	}
+}
+
+func TestOneJPEGIsDecodedWhileNobodyWantsPictures(t *testing.T) {
+	whole, err := os.ReadFile("../../encoder/convert/testdata/case-whole.jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	camera, err := v4l2.OpenDriver(v4l2test.New(t, v4l2test.Step{Buf: whole[:20000], Repeat: 3},
+		v4l2test.Step{Buf: whole, Repeat: 5}), v4l2.Request{Width: 640, Height: 480, Format: pixfmt.MJPG})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, _ := newTestPipeline(t, camera.Layout())
+	var unreadableAtFirst []int64
+	err = p.Capture(camera, func() { unreadableAtFirst = append(unreadableAtFirst, p.stages.Unreadable.Load()) })
+	if closeErr := camera.Close(); !errors.Is(err, v4l2.ErrSilent) || closeErr != nil {
+		t.Errorf("Capture = %v, Close = %v, want ErrSilent at the script's end", err, closeErr)
+	}
+	if !slices.Equal(unreadableAtFirst, []int64{3}) || len(p.free) != pictureCount || len(p.ready) != 0 {
+		t.Errorf("first called after %d unreadable, %d pictures free and %d waiting; want [3], all free",
+			unreadableAtFirst, len(p.free), len(p.ready))
 	}
 }
 
