@@ -59,11 +59,28 @@ func readAnswer(action string, r response) (a wire.Answer, err error) {
 	}
 	switch {
 	case a.ErrorCode.Said && a.ErrorCode.N != 0:
-		return wire.Answer{}, &wire.Refusal{Action: action, Code: a.ErrorCode.N, Reason: string(a.ErrorText)}
+		return a, &wire.Refusal{Action: action, Code: a.ErrorCode.N, Reason: string(a.ErrorText)}
 	case !good: // a failure without a code: its status stands in
 		return wire.Answer{}, &wire.Refusal{Action: action, Code: r.status * 10, Reason: string(a.ErrorText)}
 	}
 	return a, nil
+}
+
+// isOfProtocol says whether an answer that readAnswer has read is a gateway's: it has an error_code, or
+// what was asked for. Whoever answers stop_stream well will do.
+func isOfProtocol(action string, a wire.Answer, err error) bool {
+	if err != nil {
+		return a.ErrorCode.Said
+	}
+	switch action {
+	case wire.ActionNewUtilizationID:
+		return !a.Utilization.IsZero()
+	case wire.ActionStartStream:
+		return a.URL != ""
+	case wire.ActionValidateStream:
+		return a.Validation.Said
+	}
+	return true
 }
 
 // plainText gives a body as UTF-8, without byte order marks and blanks around it. JSON has no such

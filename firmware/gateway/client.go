@@ -15,7 +15,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -47,7 +46,7 @@ type Client struct {
 	http   http.Client
 	secure bool // https
 
-	path atomic.Pointer[url.URL] // where config.URL redirects to on the same server; nil: it does not
+	redirect atomic.Pointer[redirect] // of config.URL, to another path of its server; nil: there is none
 }
 
 // NewClient checks the configuration and asks nobody. Errors: ErrConfig,
@@ -87,7 +86,7 @@ func NewClient(c ClientConfig) (*Client, error) {
 			IdleConnTimeout: requestGap / 2,
 			MaxIdleConns:    1,
 		},
-		// A redirect would carry the key to wherever a bad gateway likes; see pathOnSameServer.
+		// A redirect would carry the key to wherever a bad gateway likes; see redirect.go.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
 }
@@ -160,6 +159,9 @@ func (c *Client) ValidateStream(ctx context.Context, id wire.ID) (Validation, er
 // web page.
 func (c *Client) StopStream(ctx context.Context, id wire.ID) error {
 	_, err := c.postRequest(ctx, wire.Request{Action: wire.ActionStopStream, Utilization: id})
+	if !errors.Is(err, ErrMoved) { // which this very request caused: it comes again
+		c.forgetTemporary()
+	}
 	return err
 }
 
@@ -183,22 +185,22 @@ func (c *Client) postRequest(ctx context.Context, r wire.Request) (wire.Answer, 
 func (c *Client) exchange(ctx context.Context, r wire.Request) (wire.Answer, error) {
 	limited, cancel := context.WithTimeout(ctx, c.config.Timeout)
 	defer cancel()
-	to := c.path.Load()
-	if to == nil {
-		to, _ = url.Parse(c.config.URL) // NewClient has parsed it
-	}
+	to, via := c.target()
 	got, err := c.post(limited, r, to)
 	if err != nil {
+		if ctx.Err() == nil {
+			c.judgeRedirect(via, false, false)
+		}
 		return wire.Answer{}, c.sortError(ctx, err)
 	}
 	if got.isRedirect() {
-		path := pathOnSameServer(to, got)
-		c.path.Store(path)
-		if path != nil {
-			return wire.Answer{}, fmt.Errorf("%w: HTTP %d to %q", ErrMoved, got.status, wire.Printable(path.String()))
+		if err := c.takeRedirect(to, via, got); err != nil {
+			return wire.Answer{}, err
 		}
 	}
-	return judgeAnswer(r.Action, got, c.config.Now())
+	a, err := judgeAnswer(r.Action, got, c.config.Now())
+	c.judgeRedirect(via, true, isOfProtocol(r.Action, a, err))
+	return a, err
 }
 
 // post makes one HTTP request.
@@ -227,22 +229,4 @@ func (c *Client) post(ctx context.Context, r wire.Request, to *url.URL) (respons
 	defer got.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(got.Body, answerMax+1))
 	return response{status: got.StatusCode, header: got.Header, body: text, secure: c.secure}, err
-}
-
-// pathOnSameServer is where a redirect leads, if that is the server that was asked: it has the key
-// already. nil: it is another one, or r is no redirect.
-func pathOnSameServer(asked *url.URL, r response) *url.URL {
-	switch r.status {
-	case http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-	default:
-		return nil
-	}
-	location := r.header.Get("Location")
-	to, err := asked.Parse(location)
-	if err != nil || location == "" || to.User != nil || to.Scheme != asked.Scheme ||
-		!strings.EqualFold(to.Host, asked.Host) {
-		return nil
-	}
-	to.Fragment, to.RawFragment = "", ""
-	return to
 }
