@@ -7,7 +7,11 @@
 // on a card that is wear, so callers replace a file only when its content changed. A power cut
 // in between leaves a file .NAME-N beside it, which nobody reads.
 //
-// It owns nothing between two calls and imports nothing of ours: programs on a board, the far
+// What is no plain file is never replaced: as root that would put a file in the place of a device.
+// Replace does replace a symbolic link, so that nobody who may write to a folder can send a program
+// with more rights elsewhere; a path that the one who runs the program gives goes to Write.
+//
+// It owns nothing between two calls and imports of ours only openfile: programs on a board, the far
 // end and camctl use it.
 //
 // Sources: rename(2), fsync(2) (the folder's entry needs a sync of its own); ext4(5),
@@ -22,6 +26,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"syscall"
+
+	"github.com/krazycam/krazycam/firmware/openfile"
 )
 
 // Replace writes a file with the given mode, whatever the umask is; the owner is who runs. fill
@@ -30,6 +36,9 @@ import (
 // After a power cut within the next seconds, even one after Replace returned, the file may be
 // the old one; see ReplaceDurably.
 func Replace(path string, mode fs.FileMode, fill func(*os.File) error) error {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() && info.Mode()&fs.ModeSymlink == 0 {
+		return fmt.Errorf("replace: %w", openfile.CheckPlain(path))
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
 		return fmt.Errorf("replace %s: %w", path, err)

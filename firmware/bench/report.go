@@ -89,13 +89,13 @@ func (r Report) Answers(o Report) bool {
 		slices.EqualFunc(r.Rows, o.Rows, func(a, b Row) bool { return a.withoutResult() == b.withoutResult() })
 }
 
-// Save writes the result file, whole or not at all.
+// Save writes the result file, whole or not at all; see atomicfile.Write for what else path may be.
 func (r Report) Save(path string) error {
 	b, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
 	}
-	return atomicfile.ReplaceDurably(path, 0o644, atomicfile.Bytes(append(b, '\n')))
+	return atomicfile.Write(path, 0o644, atomicfile.Bytes(append(b, '\n')))
 }
 
 // maxReportBytes is the longest result file that is read: all rows of a full bench have 10 kB.

@@ -75,6 +75,24 @@ func Create(path string, mode fs.FileMode) (*os.File, error) {
 	return f, err
 }
 
+// CheckCreate says whether Create would take what path leads to, without opening it: before hours of
+// work whose result goes there.
+func CheckCreate(path string) error { return check(path, plain|character|pipe) }
+
+// CheckPlain says whether path leads to a plain file, or to nothing yet.
+func CheckPlain(path string) error { return check(path, plain) }
+
+func check(path string, allowed kind) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return asOpen(err)
+	}
+	return checkKind(path, info.Mode(), allowed)
+}
+
 // Append opens a plain file to write behind its end, or makes one.
 func Append(path string, mode fs.FileMode) (*os.File, error) {
 	return open(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, mode, plain)

@@ -44,6 +44,10 @@ type Result struct {
 // Build makes the image at path, and its bill of materials beside it. Either both
 // are whole at the end or neither is there. What it does goes to log.
 func Build(ctx context.Context, b board.Board, p Parts, path string, log *slog.Logger) (Result, error) {
+	file, sbomFile, err := resultFiles(path)
+	if err != nil {
+		return Result{}, fmt.Errorf("image: %w", err)
+	}
 	log.Info("reading parts", "programs", p.Programs, "kernel", p.Kernel.Version, "boot firmware", p.Firmware.Version)
 	m, err := readParts(b, p)
 	if err != nil {
@@ -71,7 +75,7 @@ func Build(ctx context.Context, b board.Board, p Parts, path string, log *slog.L
 		r.Boot += int64(len(e.Bytes))
 	}
 	log.Info("writing", "image", path, "root", r.Root, "boot", r.Boot)
-	err = atomicfile.Replace(path, 0o644, func(f *os.File) error {
+	err = atomicfile.Replace(file, 0o644, func(f *os.File) error {
 		if err := writeImage(f, boot, m.raw, root); err != nil {
 			return err
 		}
@@ -81,11 +85,20 @@ func Build(ctx context.Context, b board.Board, p Parts, path string, log *slog.L
 	if err != nil {
 		return Result{}, fmt.Errorf("image: %w", err)
 	}
-	err = atomicfile.Replace(r.SBOM, 0o644, func(f *os.File) error { _, err := f.Write(sbom); return err })
+	err = atomicfile.Replace(sbomFile, 0o644, func(f *os.File) error { _, err := f.Write(sbom); return err })
 	if err != nil {
-		return Result{}, errors.Join(fmt.Errorf("image: %w", err), os.Remove(path))
+		return Result{}, errors.Join(fmt.Errorf("image: %w", err), os.Remove(file))
 	}
 	return r, nil
+}
+
+// resultFiles follows the symbolic links of the image's name, and of its bill's.
+func resultFiles(path string) (image, sbom string, err error) {
+	if image, err = atomicfile.PlainFile(path); err != nil {
+		return "", "", fmt.Errorf("%w (camctl flash writes an image to a card)", err)
+	}
+	sbom, err = atomicfile.PlainFile(path + SBOMSuffix)
+	return image, sbom, err
 }
 
 // writeImage fills a new file. Root B stays empty: the first update fills it.

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/krazycam/krazycam/encoder"
+	"github.com/krazycam/krazycam/firmware/atomicfile"
 	"github.com/krazycam/krazycam/firmware/bench"
 	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/firmware/machine"
@@ -59,6 +60,9 @@ func runBench(ctx context.Context, o *benchOptions, stdout, stderr io.Writer) er
 	o.config.Version = version
 	o.config.Progress = func(s string) { fmt.Fprintln(stderr, "bench:", s) }
 	if o.out != "" {
+		if err := atomicfile.CheckWrite(o.out); err != nil { // before an hour is spent
+			return fmt.Errorf("--out: %w", err)
+		}
 		o.config.Measured = func(r bench.Report) error { return r.Save(o.out) }
 	}
 	report, err := bench.Run(ctx, o.config)

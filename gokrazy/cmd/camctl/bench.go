@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -32,7 +30,7 @@ func newBenchCommand() *cobra.Command {
 		Args: exactly("CONSOLE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if out != "" { // before minutes are spent
-				if _, err := os.Stat(filepath.Dir(out)); err != nil {
+				if err := atomicfile.CheckWrite(out); err != nil {
 					return fmt.Errorf("--out: %w", err)
 				}
 			}
@@ -54,7 +52,7 @@ func newBenchCommand() *cobra.Command {
 				_, err = cmd.OutOrStdout().Write(result)
 				return err
 			}
-			if err := atomicfile.Replace(out, 0o644, atomicfile.Bytes(result)); err != nil {
+			if err := atomicfile.Write(out, 0o644, atomicfile.Bytes(result)); err != nil {
 				return err
 			}
 			fmt.Fprintln(cmd.ErrOrStderr(), "kept in", out)

@@ -103,7 +103,7 @@ func (s *station) secure(o *receiveOptions, host string) error {
 	if o.seedOut == "" {
 		return nil
 	}
-	if err := atomicfile.Replace(o.seedOut, 0o600, atomicfile.Bytes([]byte(s.seed+"\n"))); err != nil {
+	if err := atomicfile.Write(o.seedOut, 0o600, atomicfile.Bytes([]byte(s.seed+"\n"))); err != nil {
 		return fmt.Errorf("--seed-out: %w", err)
 	}
 	return nil
