@@ -2,7 +2,8 @@
 // of 32 bytes, then each frame behind its size and time.
 //
 // A Writer owns its file. A frame is one write and its number in the header another, so a crash
-// loses at most the last frame. Time is in units of a Timebase.
+// loses at most the last frame. Time is in units of a Timebase. Close may write all times anew, in
+// their places: a crash meanwhile leaves every frame, but a file whose first frames are too fast.
 //
 // The header has one field of length, in bytes 24 to 27. It is the number of frames, and some
 // programs (ffmpeg 5) take it for the duration in units of the timebase. Both are right where
@@ -16,6 +17,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 )
 
@@ -31,12 +33,21 @@ type Timebase struct{ Num, Den uint32 }
 
 // A Writer writes one file; use it from one goroutine.
 type Writer struct {
-	file   *os.File
+	file   file
 	unit   Timebase
 	frames uint32
 	end    int64   // bytes of whole frames
 	stamps []stamp // nil once there are too many
 	buffer []byte
+}
+
+// A file is an *os.File.
+type file interface {
+	io.WriteCloser
+	io.WriterAt
+	Name() string
+	Sync() error
+	Truncate(size int64) error
 }
 
 // A stamp is a frame's place in the file and its time.
@@ -94,7 +105,8 @@ func (w *Writer) writeCount() error {
 	return nil
 }
 
-// Close gives the file regular times if its frames are regular, and closes it.
+// Close gives the file regular times if its frames are regular, and closes it. That takes up to a
+// write for each of stampsMax frames and a flush of the disk: no lock should be held meanwhile.
 func (w *Writer) Close() error {
 	err := w.writeCount()
 	if unit, ok := regularUnit(w.stamps, w.unit); ok && err == nil {

@@ -187,3 +187,40 @@ func TestFFprobeReadsFramesAndDuration(t *testing.T) {
 	}
 	t.Logf("FIGURE ffprobe reads %s frames and %s s of a recording of 120 frames and 4 s", got[0], got[1])
 }
+
+// A noting file notes what changes it, in order.
+type noting struct {
+	file
+	notes []string
+}
+
+func (n *noting) WriteAt(b []byte, at int64) (int, error) {
+	switch at {
+	case timebasePosition:
+		n.notes = append(n.notes, "timebase")
+	case countPosition:
+	default:
+		n.notes = append(n.notes, "time")
+	}
+	return n.file.WriteAt(b, at)
+}
+
+func (n *noting) Sync() error {
+	n.notes = append(n.notes, "sync")
+	return n.file.Sync()
+}
+
+// A power cut at any point of Close leaves times of the new unit in the old, which are small, and not
+// the other way round.
+func TestNewUnitIsWrittenOnceAllTimesAreOnTheDisk(t *testing.T) {
+	w := create(t)
+	writeAt(t, w, every(1./30, 0.1, 0, 0))
+	n := &noting{file: w.file}
+	w.file = n
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(n.notes, " "); got != "time time time sync timebase" {
+		t.Errorf("Close wrote %q, want the times, a sync, and the timebase", got)
+	}
+}

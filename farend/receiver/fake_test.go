@@ -77,6 +77,12 @@ func newBench(t *testing.T, ivfDir string) *bench {
 	return b
 }
 
+// End also waits for what it leaves to others.
+func (b *bench) End() {
+	b.Receiver.End()
+	b.closing.Wait()
+}
+
 // wait moves the clock in the receiver's own steps.
 func (b *bench) wait(d time.Duration) {
 	for range int(d / dueInterval) {

@@ -75,6 +75,11 @@ type Receiver struct {
 	rateAt      time.Duration // when rateBytes was counted
 	rateBytes   uint64
 	rate        float64 // bit/s, measured between reports
+
+	// Closing a long record takes a while (see ivf), and a source waits for its answer to stop_stream
+	// less than a second: each record is closed by a goroutine of its own, one at a time, without mu.
+	closing   sync.WaitGroup // Run waits for them
+	closingMu sync.Mutex     // held while one is closed; mu may be taken under it, not the reverse
 }
 
 // New does not read before Run.
@@ -93,8 +98,8 @@ func New(c Config) *Receiver {
 	return r
 }
 
-// Run reads both sockets until ctx ends, then says BYE and closes them. An error is a
-// socket's.
+// Run reads both sockets until ctx ends, then says BYE, closes them, and returns once the records are
+// closed, too. An error is a socket's.
 func (r *Receiver) Run(ctx context.Context) error {
 	ended := make(chan error, 2)
 	go func() { ended <- r.readSocket(r.config.RTP, r.takeRTP) }()
@@ -121,6 +126,7 @@ func (r *Receiver) Run(ctx context.Context) error {
 	for ; running > 0; running-- {
 		<-ended // only "use of closed network connection" can come now
 	}
+	r.closing.Wait()
 	return err
 }
 
@@ -192,8 +198,8 @@ func (r *Receiver) noteAsker(asker netip.Addr) {
 	}
 }
 
-// End says BYE to the sender and closes its record. What comes later is counted as unasked.
-// The numbers stay readable until the next Begin.
+// End says BYE to the sender and has its record closed, for which it does not wait. What comes later
+// is counted as unasked. The numbers stay readable until the next Begin.
 func (r *Receiver) End() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -265,9 +271,8 @@ func (r *Receiver) dropSender() {
 	r.sender.assembler.Flush()
 	r.sender.addStats(&r.stats)
 	if r.sender.record != nil {
-		if err := r.sender.record.Close(); err != nil {
-			r.stopRecording(err)
-		}
+		record, grant := r.sender.record, r.stats.Grant
+		r.closing.Go(func() { r.closeRecord(record, grant) })
 	}
 	r.sender = nil
 }

@@ -45,6 +45,23 @@ func (r *Receiver) recordFrame(s *sender, f rtpvp8.Frame) (err error) {
 	return s.record.writeFrame(f)
 }
 
+// closeRecord closes what was recorded under a grant. If it fails, that grant is recorded no longer.
+func (r *Receiver) closeRecord(v *record, grant uint64) {
+	r.closingMu.Lock()
+	defer r.closingMu.Unlock()
+	err := v.Close()
+	if err == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.granted && r.stats.Grant == grant {
+		r.stopRecording(err)
+		return
+	}
+	r.config.Log.Error("receiver: the end of a record was not written", "error", err)
+}
+
 func (r *Receiver) stopRecording(err error) {
 	r.recordError = err
 	r.config.Log.Error("receiver: the stream is not recorded any more", "error", err)
