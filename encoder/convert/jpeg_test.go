@@ -190,6 +190,38 @@ func TestBadJPEGsAreRefusedAndTheNextGoodOneDecodes(t *testing.T) {
 	}
 }
 
+// The decoder keeps Huffman tables for the next picture that has the same.
+func TestHuffmanTablesOfOnePictureDoNotDecodeTheNext(t *testing.T) {
+	whole := readFace(t, "422")
+	layout := newLayout(t, pixfmt.MJPG, 96, 64, 0)
+	c := openConverter(t, layout)
+	refused, shown := 0, 0
+	for at := bytes.Index(whole, []byte{0xff, 0xc4}); at < scanStart(whole); at++ {
+		changed, moved := bytes.Clone(whole), bytes.Clone(whole)
+		changed[at] ^= 1 << (at % 8)
+		moved[at-1]++ // among the counts: a code becomes shorter
+		moved[at]--
+		for _, b := range [][]byte{changed, whole, moved, whole} {
+			want, got := newPicture(96, 64), newPicture(96, 64)
+			wantErr, err := openConverter(t, layout).Convert(want, b), c.Convert(got, b)
+			if (wantErr == nil) != (err == nil) {
+				t.Errorf("byte %d changed: %v, without a picture before: %v", at, err, wantErr)
+			}
+			if err != nil {
+				refused++
+				continue
+			}
+			shown++
+			if !isSame(got, want) {
+				t.Errorf("byte %d changed: not as without a picture before", at)
+			}
+		}
+	}
+	if refused < 200 || shown < 800 {
+		t.Errorf("%d refused, %d shown, want 200 and 800 at least", refused, shown)
+	}
+}
+
 func TestJPEGCutAnywhereIsRefusedAndNotReadBeyond(t *testing.T) {
 	whole := readFace(t, "422")
 	c, dst := openConverter(t, newLayout(t, pixfmt.MJPG, 96, 64, 0)), newPicture(96, 64)
