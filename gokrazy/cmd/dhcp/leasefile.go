@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -27,13 +28,14 @@ const maxLeaseFile = 64 << 10
 type leaseFile struct {
 	client.Lease
 	SinceBoot time.Duration `json:"sinceBoot"`
+	Router    string        `json:"routerHardware,omitempty"` // MAC address
 }
 
 func leasePath(folder, name string) string { return filepath.Join(folder, filepath.Base(name)+".json") }
 
 func rememberLease(folder, name string, g client.Granted) error {
 	since := uptime() - time.Since(g.Since)
-	b, err := json.Marshal(leaseFile{g.Lease, since})
+	b, err := json.Marshal(leaseFile{g.Lease, since, g.Router.String()})
 	if err != nil {
 		return fmt.Errorf("lease of %s: %w", name, err)
 	}
@@ -58,7 +60,11 @@ func recallLease(folder, name string, log *slog.Logger) (client.Granted, bool) {
 	if !l.Address.IsValid() || l.Duration <= 0 || age < 0 {
 		return client.Granted{}, false
 	}
-	return client.Granted{Lease: l.Lease, Since: time.Now().Add(-age)}, true
+	router, err := net.ParseMAC(l.Router)
+	if err != nil || len(router) != 6 {
+		router = nil
+	}
+	return client.Granted{Lease: l.Lease, Since: time.Now().Add(-age), Router: router}, true
 }
 
 func forgetLease(folder, name string) {

@@ -34,7 +34,8 @@ type Port interface {
 // A Granted lease counts from Since, when it was requested.
 type Granted struct {
 	Lease
-	Since time.Time
+	Since  time.Time
+	Router net.HardwareAddr // of the default route, or nil as long as it is not known
 }
 
 // expires is when nobody may use it any more: the zero time is never.
@@ -77,7 +78,7 @@ type Client struct {
 
 	transaction uint32
 	complaints  int       // logged about answers in this transaction
-	began       time.Time // to look for an address
+	began       time.Time // to look for an address, or to renew it
 	sent        time.Time // the first REQUEST of the present transaction
 	offer       *Lease    // the best one so far
 	wanted      netip.Addr
@@ -99,7 +100,10 @@ type Client struct {
 
 // Resume takes up a lease that an earlier process left on the interface. It must come before the
 // first event.
-func (c *Client) Resume(g Granted) { c.lease = &g }
+func (c *Client) Resume(g Granted) {
+	c.lease, c.router.hardware = &g, g.Router
+	c.state, c.next = stateBound, g.expires()
+}
 
 // CarrierChanged is the first event, and comes again whenever the link is plugged or pulled.
 func (c *Client) CarrierChanged(now time.Time, up bool) {

@@ -330,7 +330,6 @@ func TestServerStillStartingBehindTheSameRouterKeepsTheLease(t *testing.T) {
 	l.hosts[s.address] = net.HardwareAddr{2, 0, 0, 0, 0, 1}
 	l.plug()
 	l.run(10 * time.Second)
-	l.client.ARP(l.now, ARP{Sender: l.hosts[s.address], SenderIP: s.address, TargetIP: s.offer.Addr()})
 	l.unplug()
 	l.run(10 * time.Second)
 	s.silent = true
@@ -359,9 +358,10 @@ func TestLeaseExpiresWithoutACarrier(t *testing.T) {
 
 func TestRestartedProgramTakesItsLeaseUpAgain(t *testing.T) {
 	l := newLAN(t, homeServer())
-	l.client.Resume(Granted{Lease{Configuration: Configuration{Address: netip.MustParsePrefix("192.0.2.50/24")},
-		Server: netip.MustParseAddr("192.0.2.1"), Duration: time.Hour, Renew: time.Minute, Rebind: 2 * time.Minute},
-		start.Add(-30 * time.Minute)})
+	l.client.Resume(Granted{
+		Lease: Lease{Configuration: Configuration{Address: netip.MustParsePrefix("192.0.2.50/24")},
+			Server: netip.MustParseAddr("192.0.2.1"), Duration: time.Hour, Renew: time.Minute, Rebind: 2 * time.Minute},
+		Since: start.Add(-30 * time.Minute)})
 	l.plug()
 	l.run(time.Second)
 	l.wantAddress("192.0.2.50/24")
@@ -369,8 +369,9 @@ func TestRestartedProgramTakesItsLeaseUpAgain(t *testing.T) {
 		t.Errorf("sent %q, want a REQUEST alone", l.sent)
 	}
 	old := newLAN(t, otherServer())
-	old.client.Resume(Granted{Lease{Configuration: Configuration{Address: netip.MustParsePrefix("192.0.2.50/24")},
-		Duration: time.Hour}, start.Add(-2 * time.Hour)})
+	old.client.Resume(Granted{
+		Lease: Lease{Configuration: Configuration{Address: netip.MustParsePrefix("192.0.2.50/24")}, Duration: time.Hour},
+		Since: start.Add(-2 * time.Hour)})
 	old.plug()
 	old.run(time.Second)
 	old.wantAddress("198.51.100.7/24")

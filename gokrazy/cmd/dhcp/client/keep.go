@@ -12,15 +12,23 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 )
 
-// longestRetry keeps a lease of years from a silence of months.
-const longestRetry = 24 * time.Hour
+const (
+	// longestRetry keeps a lease of years from a silence of months.
+	longestRetry = 24 * time.Hour
+	// endlessRenewals is how many times a lease without end, and so without T2, is asked of its own
+	// server before all servers are.
+	endlessRenewals = 4
+)
 
 // granted takes a lease into use: at once if the address is ours already, else after the quick
 // probes.
 func (c *Client) granted(now time.Time, l Lease) {
 	known := c.lease != nil && c.lease.Address.Addr() == l.Address.Addr()
 	before := c.lease
-	c.lease = &Granted{l, c.sent}
+	c.lease = &Granted{Lease: l, Since: c.sent}
+	if before != nil && before.router() != l.router() {
+		c.router = neighbour{}
+	}
 	c.offer = nil
 	if known {
 		switch {
@@ -55,7 +63,7 @@ func (c *Client) bind(now time.Time) {
 	c.local.stop()
 	c.silentAt = time.Time{}
 	c.state, c.next = stateBound, later(c.lease.Since, c.lease.Renew)
-	c.Port.Remember(c.lease) // first: whoever notices the new address looks there for its servers
+	c.remember(now) // first: whoever notices the new address looks there for its servers
 	if err := c.Port.Configure(c.lease.Configuration); err != nil {
 		c.Log.Error("interface cannot be configured", "address", c.lease.Address, "error", err)
 		c.drop()
@@ -64,6 +72,9 @@ func (c *Client) bind(now time.Time) {
 	}
 	c.withoutSince = time.Time{}
 	c.wanted = c.lease.Address.Addr()
+	if c.router.hardware == nil {
+		c.askRouter() // for its MAC address, by which it is recognised later
+	}
 }
 
 // stepClaim does what the claim of the lease's address says.
@@ -156,24 +167,24 @@ func (c *Client) renew(now time.Time) {
 		c.next = c.lease.expires()
 		return
 	}
-	c.state, c.sent = stateRenewing, now
+	c.state, c.began = stateRenewing, now
 	c.pause = pause{}
 	c.newTransaction()
 	c.extend(now)
 }
 
-// extend sends what RENEWING and REBINDING send, and changes from the one to the other at T2. The
-// pause is half of what is left, a minute at least (RFC 2131 section 4.4.5).
+// extend sends what RENEWING and REBINDING send, and changes from the one to the other at T2.
 func (c *Client) extend(now time.Time) {
+	endless := c.lease.Duration == Forever
 	rebindAt := later(c.lease.Since, c.lease.Rebind)
-	if c.state == stateRenewing && isDue(rebindAt, now) {
+	if c.state == stateRenewing && (isDue(rebindAt, now) || endless && c.pause.tries == endlessRenewals) {
 		c.state = stateRebinding
 	}
 	if c.pause.tries++; c.pause.tries > 1 {
 		c.sayOutage()
 	}
 	c.sent = now
-	m := c.newMessage(dhcpv4.MessageTypeRequest, now.Sub(later(c.lease.Since, c.lease.Renew)))
+	m := c.newMessage(dhcpv4.MessageTypeRequest, now.Sub(c.began))
 	m.ClientIPAddr = c.lease.Address.Addr().AsSlice()
 	ends := c.lease.expires()
 	if c.state == stateRenewing {
@@ -182,8 +193,20 @@ func (c *Client) extend(now time.Time) {
 	} else {
 		c.broadcast(m)
 	}
-	wait := min(max(ends.Sub(now)/2, shortestTimer), longestRetry)
-	c.next = earliest(now.Add(wait), ends)
+	c.next = earliest(now.Add(c.retryPause(now, ends)), ends)
+}
+
+// retryPause is half of what is left until ends, a minute at least (RFC 2131 section 4.4.5). Where
+// there is no end it doubles.
+func (c *Client) retryPause(now, ends time.Time) time.Duration {
+	wait := ends.Sub(now) / 2
+	if ends.IsZero() {
+		wait = longestRetry
+		if doublings := c.pause.tries - 1; doublings < 11 { // 2^11 minutes are above a day
+			wait = shortestTimer << doublings
+		}
+	}
+	return min(max(wait, shortestTimer), longestRetry)
 }
 
 // expire ends a lease that nobody renewed: packets must not leave from its address any more.

@@ -41,11 +41,12 @@ func Parse(b []byte, hardware net.HardwareAddr) (*dhcpv4.DHCPv4, error) {
 	return m, nil
 }
 
-// newMessage has what all of ours have. elapsed is the time since we began to look for an address.
+// newMessage has what all of ours have. elapsed is the time since we began to look for an address, or
+// to renew it.
 func (c *Client) newMessage(kind dhcpv4.MessageType, elapsed time.Duration) *dhcpv4.DHCPv4 {
 	m := &dhcpv4.DHCPv4{
 		OpCode: dhcpv4.OpcodeBootRequest, HWType: iana.HWTypeEthernet, ClientHWAddr: c.Hardware,
-		NumSeconds:   uint16(min(elapsed/time.Second, 0xffff)),
+		NumSeconds:   uint16(min(max(elapsed/time.Second, 0), 0xffff)),
 		ClientIPAddr: net.IPv4zero, YourIPAddr: net.IPv4zero, ServerIPAddr: net.IPv4zero, GatewayIPAddr: net.IPv4zero,
 		Options: dhcpv4.Options{},
 	}

@@ -23,8 +23,10 @@ const (
 
 // A neighbour is the router of our lease as we last heard it.
 type neighbour struct {
-	hardware net.HardwareAddr
-	here     bool // it answered since the carrier came back
+	hardware   net.HardwareAddr
+	here       bool             // it answered since the carrier came back
+	remembered net.HardwareAddr // as Port.Remember last had it
+	at         time.Time        // of that
 }
 
 // reboot asks all servers for the lease that we have, which stays in use meanwhile, and looks by
@@ -42,9 +44,6 @@ func (c *Client) reboot(now time.Time) {
 	c.router.here = false
 	c.newTransaction()
 	c.claim = newUsedClaim(c.lease.Address.Addr(), now, c.Random)
-	if router := c.lease.router(); router.IsValid() {
-		c.sendARP(c.lease.Address.Addr(), router)
-	}
 	c.rebootAgain(now)
 }
 
@@ -53,6 +52,7 @@ func (c *Client) rebootAgain(now time.Time) {
 		c.rebootUnanswered(now)
 		return
 	}
+	c.askRouter()
 	m := c.newMessage(dhcpv4.MessageTypeRequest, now.Sub(c.began))
 	setRequested(m, c.lease.Address.Addr())
 	c.broadcast(m)
@@ -76,8 +76,22 @@ func (c *Client) rebootUnanswered(now time.Time) {
 	c.startOver(now, 0)
 }
 
-// hearRouter keeps the router's MAC address, and recognises it after the carrier came back.
-func (c *Client) hearRouter(_ time.Time, p ARP) {
+func (c *Client) askRouter() {
+	if router := c.lease.router(); router.IsValid() {
+		c.sendARP(c.lease.Address.Addr(), router)
+	}
+}
+
+// remember gives the lease to whoever comes after us.
+func (c *Client) remember(now time.Time) {
+	c.lease.Router = c.router.hardware
+	c.router.remembered, c.router.at = c.router.hardware, now
+	c.Port.Remember(c.lease)
+}
+
+// hearRouter keeps the router's MAC address, and recognises it after the carrier came back. Two
+// hosts that both claim to be the router make no more than one file a minute.
+func (c *Client) hearRouter(now time.Time, p ARP) {
 	if c.lease == nil || p.SenderIP != c.lease.router() || !p.SenderIP.IsValid() {
 		return
 	}
@@ -86,6 +100,10 @@ func (c *Client) hearRouter(_ time.Time, p ARP) {
 		c.router.here = c.router.here || bytes.Equal(c.router.hardware, p.Sender)
 	case stateBound, stateRenewing, stateRebinding:
 		c.router.hardware = p.Sender
+		again := c.router.remembered == nil || now.Sub(c.router.at) >= shortestTimer
+		if again && !bytes.Equal(p.Sender, c.router.remembered) {
+			c.remember(now)
+		}
 	}
 }
 

@@ -27,10 +27,12 @@ type lan struct {
 	pending []func()                        // what arrives within the next millisecond
 
 	sent       []string // "12s DISCOVER to 255.255.255.255"
+	secs       []uint16 // what each of them says of the time since we began
 	present    Configuration
 	refuses    func(Configuration) bool // whether the kernel does not take it
 	changes    []string                 // "12s 192.0.2.50/24"
 	remembered *Granted
+	files      int // how often it was
 	log        bytes.Buffer
 }
 
@@ -96,6 +98,7 @@ func (l *lan) Send(m *dhcpv4.DHCPv4, from, to netip.Addr) {
 		l.t.Errorf("a message from %v to itself", from)
 	}
 	l.sent = append(l.sent, fmt.Sprintf("%s %v to %v", l.age(), m.MessageType(), to))
+	l.secs = append(l.secs, m.NumSeconds)
 	for _, s := range l.servers {
 		if answer := s.answer(l.t, m, to); answer != nil {
 			l.pending = append(l.pending, func() {
@@ -133,7 +136,13 @@ func (l *lan) Configure(c Configuration) error {
 	return nil
 }
 
-func (l *lan) Remember(g *Granted) { l.remembered = g }
+func (l *lan) Remember(g *Granted) {
+	if l.files++; g != nil {
+		granted := *g
+		g = &granted
+	}
+	l.remembered = g
+}
 
 func (s *server) answer(t *testing.T, m *dhcpv4.DHCPv4, to netip.Addr) *dhcpv4.DHCPv4 {
 	if s.silent || to.IsValid() && isUnicast(to) && to != s.address {
