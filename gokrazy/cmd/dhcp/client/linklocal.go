@@ -20,8 +20,10 @@ const (
 
 type linkLocal struct {
 	claim     *claim
-	conflicts int
-	retry     time.Time // when the next address is tried, after too many conflicts
+	choice    int       // which of the board's addresses
+	conflicts int       // in a row
+	retry     time.Time // when the next address is tried, after too many conflicts or a refusal
+	refused   bool      // the kernel did not take it, which was logged
 }
 
 // localDeadline is when tickLocal has something to do, or the zero time.
@@ -39,15 +41,15 @@ func (l *linkLocal) active() bool { return l.claim != nil || !l.retry.IsZero() }
 func (l *linkLocal) stop() { l.claim, l.retry = nil, time.Time{} }
 
 func (l *linkLocal) start(c *Client, now time.Time) {
-	l.claim = newSlowClaim(localAddress(c.Hardware, l.conflicts), now, c.Random)
+	l.claim = newSlowClaim(localAddress(c.Hardware, l.choice), now, c.Random)
 }
 
 // localAddress is the same for a board at each start, another after each conflict, and never in
 // the first or last 256 (RFC 3927 section 2.1).
-func localAddress(hardware net.HardwareAddr, conflicts int) netip.Addr {
+func localAddress(hardware net.HardwareAddr, choice int) netip.Addr {
 	h := fnv.New32a()
 	h.Write(hardware)
-	h.Write([]byte{byte(conflicts)})
+	h.Write([]byte{byte(choice)})
 	n := h.Sum32() % (254 * 256)
 	return netip.AddrFrom4([4]byte{169, 254, byte(1 + n/256), byte(n)})
 }
@@ -72,17 +74,26 @@ func (c *Client) tickLocal(now time.Time) {
 		case announce:
 			c.sendARP(address, address)
 		case use:
-			c.useLocal(address)
+			c.useLocal(now, address)
+		}
+		if l := &c.local; l.claim != nil && len(l.claim.steps) == 0 { // it is ours alone
+			l.conflicts = 0
 		}
 	}
 }
 
-func (c *Client) useLocal(address netip.Addr) {
+// useLocal puts the address onto the interface. One that is refused is tried again.
+func (c *Client) useLocal(now time.Time, address netip.Addr) {
 	p := netip.PrefixFrom(address, localPrefix)
 	if err := c.Port.Configure(Configuration{Address: p}); err != nil {
-		c.Log.Error("interface cannot be configured", "address", p, "error", err)
+		if !c.local.refused {
+			c.Log.Error("interface cannot be configured", "address", p, "error", err)
+		}
+		c.local.stop()
+		c.local.refused, c.local.retry = true, now.Add(rateLimit)
 		return
 	}
+	c.local.refused = false
 	c.Log.Info("link-local address, until a DHCP server grants one", "address", p)
 }
 
@@ -100,6 +111,7 @@ func (l *linkLocal) hear(c *Client, now time.Time, p ARP) {
 			c.deconfigure()
 		}
 		l.stop()
+		l.choice++
 		l.conflicts++
 		if l.conflicts < maxConflicts {
 			l.start(c, now)

@@ -62,3 +62,21 @@ func TestLostLeaseThatNobodyReplacesGivesWayToALinkLocalAddress(t *testing.T) {
 	l.run(2 * time.Minute)
 	l.wantAddress("192.0.2.50/24")
 }
+
+// A board that stands for years meets ten hosts that take its address; each time it finds another
+// one at once.
+func TestConflictsOfLongAgoDoNotDelayTheNextLinkLocalAddress(t *testing.T) {
+	l := newLAN(t)
+	l.plug()
+	l.run(time.Minute)
+	for range 2 * maxConflicts {
+		taken := l.present.Address.Addr()
+		rival := ARP{Request: true, Sender: net.HardwareAddr{2, 0, 0, 0, 0, 9}, SenderIP: taken, TargetIP: taken}
+		l.client.ARP(l.now, rival)
+		l.client.ARP(l.now, rival)
+		if n := l.secondsWithout(time.Minute); n > 12 || l.present.Address.Addr() == taken {
+			t.Fatalf("%d s without an address after a conflict, want 4 to 10; address %v", n, l.present.Address)
+		}
+		l.run(time.Hour)
+	}
+}

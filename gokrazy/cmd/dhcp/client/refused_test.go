@@ -49,3 +49,17 @@ func TestRenewalThatTheKernelRefusesDropsTheLease(t *testing.T) {
 	l.run(2 * time.Minute)
 	l.wantAddress("192.0.2.50/24")
 }
+
+func TestLinkLocalAddressThatTheKernelRefusesIsTriedAgain(t *testing.T) {
+	l := newLAN(t)
+	l.refuses = func(c Configuration) bool { return c.Address.IsValid() }
+	l.plug()
+	l.run(10 * time.Minute)
+	l.wantAddress("")
+	l.wantLog("interface cannot be configured", 1)
+	l.refuses = nil
+	l.run(2 * time.Minute)
+	if !l.present.Address.Addr().IsLinkLocalUnicast() {
+		t.Errorf("address = %v, want a link-local one", l.present.Address)
+	}
+}
