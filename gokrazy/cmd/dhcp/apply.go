@@ -17,8 +17,12 @@ import (
 	"github.com/krazycam/krazycam/gokrazy/cmd/dhcp/client"
 )
 
+// errSomeRoutes says that address and at least one route are there and others were refused: a single
+// route that the kernel does not take must not cost the address.
+var errSomeRoutes = errors.New("some routes are refused")
+
 // applyConfiguration makes c all of IPv4 that the interface has. Old addresses go first: one that
-// stayed beside the new one would be used for packets.
+// stayed beside the new one would be used for packets. The error may be errSomeRoutes.
 func applyConfiguration(index, metric int, c client.Configuration) error {
 	link := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: index}}
 	present, err := netlink.AddrList(link, netlink.FAMILY_V4)
@@ -94,27 +98,16 @@ func applyRoutes(index int, list []netlink.Route) error {
 			}
 		}
 	}
-	var failed error
+	var failed []error
 	for _, r := range list {
 		if err := netlink.RouteReplace(&r); err != nil {
-			failed = errors.Join(failed, fmt.Errorf("add route %v by %v: %w", r.Dst, r.Gw, err))
+			failed = append(failed, fmt.Errorf("add route %v by %v: %w", prefixOf(r.Dst), r.Gw, err))
 		}
 	}
-	if len(list) > 0 && failed != nil && len(list) > countErrors(failed) {
-		return nil // a single route that the kernel does not take must not cost the address
+	if n := len(failed); n > 0 && n < len(list) {
+		return fmt.Errorf("%w: %w", errSomeRoutes, errors.Join(failed...))
 	}
-	return failed
-}
-
-func countErrors(err error) int {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		n := 0
-		for _, e := range joined.Unwrap() {
-			n += countErrors(e)
-		}
-		return n
-	}
-	return 1
+	return errors.Join(failed...)
 }
 
 func sameRoute(a, b netlink.Route) bool {

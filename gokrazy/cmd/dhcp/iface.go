@@ -37,7 +37,8 @@ type iface struct {
 	log      *slog.Logger
 
 	sockets  *sockets
-	sendFail bool // an outage was logged and has not ended
+	sendFail bool   // an outage was logged and has not ended
+	refused  string // routes that were logged as refused
 }
 
 // An event is what happens to the client, in its goroutine.
@@ -206,7 +207,16 @@ func (i *iface) reportSend(err error) {
 // route asks them at once.
 func (i *iface) Configure(c client.Configuration) error {
 	i.servers.fromDHCP(i.name, i.metric, c.NameServers, c.Domain)
-	return applyConfiguration(i.index, i.metric, c)
+	err := applyConfiguration(i.index, i.metric, c)
+	if errors.Is(err, errSomeRoutes) {
+		if err.Error() != i.refused { // not again at each renewal
+			i.log.Error("the kernel refuses routes of the lease", "address", c.Address, "error", err)
+		}
+		i.refused = err.Error()
+		return nil
+	}
+	i.refused = ""
+	return err
 }
 
 // Remember implements client.Port.
