@@ -83,7 +83,7 @@ func run(ctx context.Context, log *slog.Logger, o options) error {
 	done := make(chan struct{})
 	go func() { defer close(done); servers.run(ctx) }()
 	defer func() { <-done }()
-	if err := watchRouters(ctx, servers, log); err != nil {
+	if err := watchRouters(ctx, servers); err != nil {
 		log.Warn("name servers of IPv6 routers are not heard", "error", err)
 	}
 	hostName, err := os.Hostname()

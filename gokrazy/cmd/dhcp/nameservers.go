@@ -17,8 +17,14 @@ import (
 	"github.com/krazycam/krazycam/firmware/atomicfile"
 )
 
-// maxNameServers is how many are written; the C library reads three.
-const maxNameServers = 6
+const (
+	// maxNameServers is how many are written; the C library reads three.
+	maxNameServers = 6
+	// routerWritePause and routerLogPause are the least times between two files, and two lines of
+	// the log, because of advertisements: any host of the LAN can send thousands a second.
+	routerWritePause = time.Second
+	routerLogPause   = time.Minute
+)
 
 // nameServers belongs to the goroutine of run; the other methods send it what to do and wait.
 type nameServers struct {
@@ -29,6 +35,8 @@ type nameServers struct {
 
 	byInterface map[string]*source
 	written     []byte
+	hurry       bool      // what changed is not of a router alone
+	writeAt     time.Time // when a router's next change may be written
 }
 
 // A source is what one interface brings.
@@ -38,7 +46,10 @@ type source struct {
 	domain  string
 	dead    bool // no carrier: its servers come last
 	dhcp    []netip.Addr
-	routers []routerServer
+	routers []routerServer // the one that was named last is last
+
+	logged []netip.Addr // of routers
+	logAt  time.Time    // when others may be logged
 }
 
 type routerServer struct {
@@ -48,7 +59,7 @@ type routerServer struct {
 
 func newNameServers(path string, log *slog.Logger) *nameServers {
 	return &nameServers{path: path, log: log, do: make(chan func()), ended: make(chan struct{}),
-		byInterface: map[string]*source{}}
+		byInterface: map[string]*source{}, hurry: true}
 }
 
 // run writes resolv.conf at once and after each change, until ctx ends.
@@ -56,8 +67,7 @@ func (n *nameServers) run(ctx context.Context) {
 	defer close(n.ended)
 	for {
 		now := time.Now()
-		next := n.expire(now)
-		n.write()
+		next := n.settle(now)
 		var expiry <-chan time.Time
 		if !next.IsZero() {
 			expiry = time.After(next.Sub(now))
@@ -70,6 +80,34 @@ func (n *nameServers) run(ctx context.Context) {
 		case <-expiry:
 		}
 	}
+}
+
+// settle logs and writes what may be by now, and returns when there is more to do.
+func (n *nameServers) settle(now time.Time) (next time.Time) {
+	next = n.expire(now)
+	for _, s := range n.byInterface {
+		switch list := s.addresses(); {
+		case slices.Equal(list, s.logged):
+		case now.Before(s.logAt):
+			next, _ = earlier(next, s.logAt)
+		default:
+			n.log.Info("name servers by router advertisement", "interface", s.name, "nameServers", list)
+			s.logged, s.logAt = list, now.Add(routerLogPause)
+		}
+	}
+	b := n.content()
+	switch {
+	case bytes.Equal(b, n.written):
+	case !n.hurry && now.Before(n.writeAt):
+		next, _ = earlier(next, n.writeAt)
+	default:
+		n.write(b)
+		if !n.hurry {
+			n.writeAt = now.Add(routerWritePause)
+		}
+	}
+	n.hurry = false
+	return next
 }
 
 // call runs f in run's goroutine; run writes the file after it. The second call comes after that.
@@ -96,34 +134,30 @@ func (n *nameServers) fromDHCP(name string, metric int, servers []netip.Addr, do
 	n.call(func() {
 		s := n.source(name)
 		s.metric, s.dhcp, s.domain = metric, servers, domain
+		n.hurry = true
 	})
 }
 
 // carrierChanged ranks the servers of an interface by whether its cable is plugged.
 func (n *nameServers) carrierChanged(name string, up bool) {
-	n.call(func() { n.source(name).dead = !up })
+	n.call(func() { n.source(name).dead, n.hurry = !up, true })
 }
 
 // fromRouter takes one option of an advertisement.
-func (n *nameServers) fromRouter(r rdnss, log *slog.Logger) {
+func (n *nameServers) fromRouter(r rdnss) {
 	name, ok := nameOf(r.index)
 	if !ok {
 		return
 	}
 	n.call(func() {
-		s := n.byInterface[name]
-		if s == nil {
-			return // not an interface of ours
-		}
-		if s.merge(r, time.Now()) {
-			log.Info("name servers by router advertisement", "interface", name, "nameServers", s.addresses())
+		if s := n.byInterface[name]; s != nil { // else it is not an interface of ours
+			s.merge(r, time.Now())
 		}
 	})
 }
 
-// merge reports whether there are others now than before.
-func (s *source) merge(r rdnss, now time.Time) bool {
-	before := s.addresses()
+// merge keeps the servers that were named last.
+func (s *source) merge(r rdnss, now time.Time) {
 	for _, a := range r.servers {
 		if a.IsLinkLocalUnicast() {
 			a = a.WithZone(s.name)
@@ -134,8 +168,6 @@ func (s *source) merge(r rdnss, now time.Time) bool {
 		}
 	}
 	s.routers = s.routers[max(0, len(s.routers)-maxNameServers):]
-	slices.SortFunc(s.routers, func(a, b routerServer) int { return a.address.Compare(b.address) })
-	return !slices.Equal(before, s.addresses())
 }
 
 // rank is the metric of the interface's routes, and above all of them without a carrier.
@@ -146,11 +178,13 @@ func (s *source) rank() int {
 	return s.metric
 }
 
+// addresses are those of routers, in an order that does not change from one advertisement to the next.
 func (s *source) addresses() []netip.Addr {
 	var all []netip.Addr
 	for _, r := range s.routers {
 		all = append(all, r.address)
 	}
+	slices.SortFunc(all, netip.Addr.Compare)
 	return all
 }
 
@@ -160,10 +194,14 @@ func (n *nameServers) hasRouter(name string) (has bool) {
 	return has
 }
 
-func (n *nameServers) forgetRouter(name string) { n.call(func() { n.source(name).routers = nil }) }
+func (n *nameServers) forgetRouter(name string) {
+	n.call(func() { n.source(name).routers, n.hurry = nil, true })
+}
 
 // forget drops an interface.
-func (n *nameServers) forget(name string) { n.call(func() { delete(n.byInterface, name) }) }
+func (n *nameServers) forget(name string) {
+	n.call(func() { delete(n.byInterface, name); n.hurry = true })
+}
 
 // expire drops servers whose time is over and returns when the next one's is.
 func (n *nameServers) expire(now time.Time) (next time.Time) {
@@ -207,11 +245,7 @@ func (n *nameServers) content() []byte {
 	return b.Bytes()
 }
 
-func (n *nameServers) write() {
-	b := n.content()
-	if bytes.Equal(b, n.written) {
-		return
-	}
+func (n *nameServers) write(b []byte) {
 	err := atomicfile.Replace(n.path, 0o644, func(f *os.File) error {
 		_, err := f.Write(b)
 		return err

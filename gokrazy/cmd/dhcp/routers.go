@@ -8,7 +8,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -37,7 +36,7 @@ type rdnss struct {
 }
 
 // watchRouters passes on what the kernel hears, until ctx ends.
-func watchRouters(ctx context.Context, servers *nameServers, log *slog.Logger) error {
+func watchRouters(ctx context.Context, servers *nameServers) error {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err != nil {
 		return fmt.Errorf("netlink: %w", err)
@@ -61,7 +60,7 @@ func watchRouters(ctx context.Context, servers *nameServers, log *slog.Logger) e
 				continue
 			}
 			for _, r := range parseUserOptions(b[:n]) {
-				servers.fromRouter(r, log)
+				servers.fromRouter(r)
 			}
 		}
 	}()
