@@ -97,33 +97,51 @@ func (s *Sender) checkMTU(now time.Duration, log *pendingLog) {
 	}
 }
 
-// checkSize makes packets smaller if those of this size do not arrive. What has left is not sent again:
-// it would be lost again. sending is held.
+// checkSize makes packets smaller if those of this size do not arrive, and larger again for a trial.
+// sending is held.
 func (s *Sender) checkSize(now time.Duration, log *pendingLog) {
-	found := s.departures.TakeTooLarge(now)
 	s.mu.Lock()
-	tried := s.stuck
+	stuck := s.stuck
 	s.stuck = false
 	s.mu.Unlock()
-	before := s.queue.limit.Size()
-	if !found && !tried || !s.queue.limit.StepDown() {
+	l, found := &s.queue.limit, s.departures.TakeSizeVerdict(now)
+	l.NoteArrival(found.Largest)
+	before := l.Size()
+	switch {
+	case found.TooLarge > 0:
+		if l.StepDown(now, found.TooLarge) {
+			s.usePacketSize(now, true)
+			log.addLine(slog.LevelWarn, "only small packets arrive: packets are smaller from now on",
+				"to", s.cfg.RTP, "bytes", l.Size(), "before", before,
+				"because", "a link on the way carries no larger ones and does not say so",
+				"remedy", "nothing, or set stream.mtu to what the path carries")
+		}
+	case stuck && l.Guess(now):
+		s.usePacketSize(now, true)
+		log.addLine(slog.LevelWarn,
+			"nothing arrives: packets are smaller from now on, in case they were too large",
+			"to", s.cfg.RTP, "bytes", l.Size(), "before", before,
+			"remedy", "look for a firewall in the way of the receiver's RTP port")
+	case l.Size() != before || l.Retry(now, found.LosesRuns):
+		s.usePacketSize(now, false)
+		log.addLine(slog.LevelInfo, "packets are as large as before, to see whether they arrive",
+			"to", s.cfg.RTP, "bytes", l.Size(), "before", before)
+	}
+}
+
+// usePacketSize cuts packets to the size that the limit has changed to. If it is smaller, what has left
+// is not sent again: it would be lost again. sending is held.
+func (s *Sender) usePacketSize(now time.Duration, smaller bool) {
+	s.fitPath(0, new(pendingLog)) // the caller's line says it
+	if !smaller {
+		s.departures.NoteLargerPackets()
 		return
 	}
-	if tried && !found {
-		s.departures.NoteSmallerPackets(now)
-	}
-	s.fitPath(0, new(pendingLog)) // the line below says it
+	s.departures.NoteSmallerPackets(now)
 	s.queue.history.ForgetSent()
 	s.mu.Lock()
 	s.keyFrames.forceNext()
 	s.mu.Unlock()
-	words := "only small packets arrive: packets are smaller from now on"
-	if !found {
-		words = "nothing arrives: packets are smaller from now on, in case they were too large"
-	}
-	log.addLine(slog.LevelWarn, words, "to", s.cfg.RTP, "bytes", s.queue.limit.Size(), "before", before,
-		"because", "a link on the way carries no larger ones and does not say so",
-		"remedy", "nothing, or set stream.mtu to what the path carries")
 }
 
 // fitPath makes packets small enough for a way out of mtu bytes; 0 is no news. sending is held, or

@@ -110,8 +110,9 @@ func (s *Sender) reactToNack(missing feedback.Sequences, now time.Duration) {
 func (s *Sender) request(sequence uint16, now time.Duration) {
 	counts := &s.stats.Resends
 	counts.Asked++
-	if age, ok := s.departures.NoteRequest(now, sequence); ok {
-		s.keyFrames.noteLateRequest(now, age, s.session.RoundTrip())
+	roundTrip := s.session.RoundTrip()
+	if age, ok := s.departures.NoteRequest(now, roundTrip, sequence); ok {
+		s.keyFrames.noteLateRequest(now, age, roundTrip)
 	}
 	switch {
 	case !s.session.IsFlowing():

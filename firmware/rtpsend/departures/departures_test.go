@@ -132,7 +132,7 @@ func TestLossIsByChanceBetweenItsBoundsAndWithoutAQueue(t *testing.T) {
 			now += 20 * ms
 			r.NoteMedia(now, 1000, 900, i)
 			if c.every > 0 && int(i)%c.every == 0 {
-				if age, ok := r.NoteRequest(now, i); !ok || age != 0 {
+				if age, ok := r.NoteRequest(now, 0, i); !ok || age != 0 {
 					t.Fatalf("%s: packet %d is %v old, %v", c.name, i, age, ok)
 				}
 			}

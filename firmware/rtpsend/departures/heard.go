@@ -34,8 +34,8 @@ func (r *Record) NoteEstimate(now time.Duration, bitrate float64) {
 
 // NoteRequest hands on that the receiver asked for a packet, the first time. Requests do not count
 // where transport-wide feedback says what is missing: rtpbin asks for packets that are merely late,
-// too. ok: age is how long ago the packet left.
-func (r *Record) NoteRequest(now time.Duration, sequence uint16) (age time.Duration, ok bool) {
+// too. roundTrip is the path's; 0: not known. ok: age is how long ago the packet left.
+func (r *Record) NoteRequest(now, roundTrip time.Duration, sequence uint16) (age time.Duration, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p := r.findSequence(sequence)
@@ -43,7 +43,7 @@ func (r *Record) NoteRequest(now time.Duration, sequence uint16) (age time.Durat
 		return 0, false
 	}
 	r.markMissing(now, p)
-	r.judgeByRequests(now)
+	r.judgeByRequests(now, roundTrip)
 	return now - p.at, true
 }
 

@@ -37,7 +37,8 @@ func TestPacketsThatFeedbackLeavesOutAreLost(t *testing.T) {
 				n = 1
 			}
 			note(t, r, now+20*ms, base, all[:n]...)
-			if r.TakeTooLarge(now) {
+			if r.TakeSizeVerdict(now).TooLarge > 0 {
+				r.NoteSmallerPackets(now)
 				found++
 				break
 			}
@@ -48,6 +49,27 @@ func TestPacketsThatFeedbackLeavesOutAreLost(t *testing.T) {
 	}
 }
 
+// Requests come when the packet behind arrives, and a round trip is longer than the judge waits.
+func TestRoundTripDelaysTheVerdict(t *testing.T) {
+	const roundTrip = 600 * ms
+	r := NewRecord(nil)
+	found := time.Duration(0)
+	for i := range 300 {
+		now := time.Duration(i+1) * 33 * ms
+		if lost := i - int(roundTrip/(33*ms)) - 1; lost >= 0 {
+			r.NoteRequest(now, roundTrip, uint16(2*lost+1)) // of the large packet
+		}
+		r.NoteMedia(now, 500, 400, uint16(r.next))
+		r.NoteMedia(now, 1200, 1100, uint16(r.next))
+		if found == 0 && r.TakeSizeVerdict(now).TooLarge == 1200 {
+			found = now
+		}
+	}
+	if found == 0 || found > 4*time.Second {
+		t.Errorf("found after %v, want within 4 s", found)
+	}
+}
+
 func TestPacketsThatNobodyAskedForHaveArrived(t *testing.T) {
 	for _, asked := range []bool{false, true} {
 		r := NewRecord(nil)
@@ -55,11 +77,11 @@ func TestPacketsThatNobodyAskedForHaveArrived(t *testing.T) {
 		for i := range 150 {
 			now := time.Duration(i+1) * 33 * ms
 			if now > time.Second && asked {
-				r.NoteRequest(now, uint16(r.next-1)) // of a large packet
+				r.NoteRequest(now, 0, uint16(r.next-1)) // of a large packet
 			}
 			r.NoteMedia(now, 500, 400, uint16(r.next))
 			r.NoteMedia(now, 1200, 1100, uint16(r.next))
-			found = found || r.TakeTooLarge(now)
+			found = found || r.TakeSizeVerdict(now).TooLarge > 0
 		}
 		if found != asked {
 			t.Errorf("large packets asked for: %v: found: %v", asked, found)

@@ -30,7 +30,7 @@ func (tr *trace) play(length time.Duration, lost func(at time.Duration, size int
 			if lost(at, size) {
 				broken = true
 				tr.judge.NoteLoss(at, size)
-			} else if tr.judge.NoteArrival(at, size) {
+			} else if tr.judge.NoteArrival(at, size) > 0 {
 				return tr.at
 			}
 		}
@@ -50,6 +50,53 @@ func TestBlackHoleIsFoundWithinSeconds(t *testing.T) {
 				t.Errorf("MTU %d with %v loss besides: found after %v, want 8 s at most", mtu, chance, took)
 			}
 			t.Logf("MTU %d, %v lost by chance: %v", mtu, chance, took)
+		}
+	}
+}
+
+// onAndOff loses a share of the packets of some time, and none of some more; both last longer or
+// shorter than their mean by chance, as where a radio is disturbed.
+func onAndOff(on, off time.Duration, share float64, rng *rand.Rand) func(time.Duration) bool {
+	isOff, until := true, time.Duration(0)
+	return func(at time.Duration) bool {
+		for at >= until {
+			isOff = !isOff
+			mean := on
+			if isOff {
+				mean = off
+			}
+			until += time.Duration(rng.ExpFloat64() * float64(mean))
+		}
+		return isOff && rng.Float64() < share
+	}
+}
+
+func TestRadioThatIsDisturbedIsSeldomTakenForSize(t *testing.T) {
+	const streams, length = 20, 30 * time.Minute
+	for _, c := range []struct {
+		on, off time.Duration
+		share   float64
+	}{
+		{5 * time.Second, 200 * time.Millisecond, 0.9},
+		{2 * time.Second, 50 * time.Millisecond, 0.9},
+		{time.Second, 100 * time.Millisecond, 0.9},
+		{time.Second, 30 * time.Millisecond, 0.9},
+		{3 * time.Second, 100 * time.Millisecond, 0.9},
+		{5 * time.Second, 500 * time.Millisecond, 1},
+		{time.Second, 100 * time.Millisecond, 0.5},
+	} {
+		wrong := 0
+		for seed := range uint64(streams) {
+			tr := trace{rng: rand.New(rand.NewPCG(seed, 3))}
+			lost := onAndOff(c.on, c.off, c.share, tr.rng)
+			if tr.play(length, func(at time.Duration, _ int) bool { return lost(at) }) != 0 {
+				wrong++
+			}
+		}
+		t.Logf("%v on, %v off, %v lost: %d of %d streams of %v", c.on, c.off, c.share, wrong, streams, length)
+		if wrong > streams/5 {
+			t.Errorf("%v on, %v off, %v lost: %d of %d streams of %v are taken for a black hole",
+				c.on, c.off, c.share, wrong, streams, length)
 		}
 	}
 }

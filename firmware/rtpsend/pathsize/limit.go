@@ -4,13 +4,16 @@
 //
 // A Limit combines what the owner wants, what the kernel knows of this machine's interface, and what a
 // Judge has found. The Judge looks at the packets that arrived and those that did not: where all large
-// ones are lost and small ones arrive, size is the cause and not congestion. Both are pure: times
+// ones are lost and small ones arrive, size is the cause and not congestion. It can be wrong, so that a
+// step down is taken back for a trial now and then. Both are pure: times
 // (CLOCK_MONOTONIC) are passed in, nothing is allocated and nothing logged. Sizes are bytes of IP
 // packets.
 //
-// Sources: RFC 8085 section 3.2 (message sizes), RFC 8899 sections 3 and 4.3 (black holes), RFC 1122
+// Sources: RFC 8085 section 3.2 (message sizes), RFC 8899 sections 3, 4.3 and 5.1.1 (black holes), RFC 1122
 // section 3.3.2 (what every host takes).
 package pathsize
+
+import "time"
 
 const (
 	// DefaultDatagram is the most bytes of UDP payload where nothing is known of the path. With
@@ -31,12 +34,27 @@ const (
 	floor = 552
 )
 
+const (
+	// A step down is taken back after one of these, then after twice as long, if the step is repeated
+	// and nothing of the size to blame has arrived in between.
+	runsPause  = 10 * time.Second // packets are lost in runs in spite of it
+	guessPause = 3 * time.Minute  // it was a guess; the circuit breaker is quiet again by then
+	foundPause = 10 * time.Minute // it seems to have helped: PMTU_RAISE_TIMER of RFC 8899 section 5.1.1
+
+	longestPause = 24 * time.Hour
+)
+
 // A Limit is the largest packet of one stream.
 type Limit struct {
 	wanted    int // by the owner, or the default
 	most      int // wanted, or less after steps down
 	byDefault int // what fits nearly every path
 	mtu       int // of this machine's way out, as far as the kernel knows; 0: not known
+
+	steppedAt time.Duration // the latest step down
+	guessed   bool          // it was a guess
+	blamed    int           // packets of this size and above did not arrive; 0: nothing is to blame
+	retries   int           // since one of that size arrived
 }
 
 // NewLimit begins with what the owner wants, 0: what fits nearly every path. headerSize is that of IP
@@ -64,14 +82,14 @@ func (l *Limit) NoteMTU(mtu int) {
 		return
 	}
 	if l.mtu != 0 { // it is another way out, of which nothing is known
-		l.most = l.wanted
+		l.most, l.blamed, l.retries = l.wanted, 0, 0
 	}
 	l.mtu = mtu
 }
 
-// StepDown makes packets smaller after they were found not to arrive: first what fits nearly every
-// path, then what fits every one. false: they are as small already.
-func (l *Limit) StepDown() bool {
+// StepDown makes packets smaller after those of blamed bytes and above were found not to arrive: first
+// what fits nearly every path, then what fits every one. false: they are as small already.
+func (l *Limit) StepDown(now time.Duration, blamed int) bool {
 	switch size := l.Size(); {
 	case size > l.byDefault:
 		l.most = l.byDefault
@@ -80,5 +98,45 @@ func (l *Limit) StepDown() bool {
 	default:
 		return false
 	}
+	l.steppedAt, l.blamed, l.guessed = now, blamed, false
+	return true
+}
+
+// Guess makes packets smaller where nothing arrives, in case they are too large. false: they are as
+// small already, so size is not the cause and they are as large as wanted again.
+func (l *Limit) Guess(now time.Duration) (smaller bool) {
+	if smaller = l.StepDown(now, l.Size()); !smaller {
+		l.most = l.wanted
+	}
+	l.guessed = smaller
+	return smaller
+}
+
+// NoteArrival takes the size of a packet that left after the latest change and has arrived.
+func (l *Limit) NoteArrival(size int) {
+	if l.blamed != 0 && size >= l.blamed {
+		l.blamed, l.retries = 0, 0
+	}
+}
+
+// Retry makes packets as large as wanted again when it is time to see whether the step down was right.
+// Where it was, some pictures are lost before it is found again. losesRuns: packets are lost in runs in
+// spite of the step.
+func (l *Limit) Retry(now time.Duration, losesRuns bool) bool {
+	if l.most == l.wanted {
+		return false
+	}
+	pause := foundPause
+	switch {
+	case losesRuns:
+		pause = runsPause
+	case l.guessed:
+		pause = guessPause
+	}
+	if now-l.steppedAt < min(pause<<min(l.retries, 16), longestPause) {
+		return false
+	}
+	l.most = l.wanted
+	l.retries++
 	return true
 }
