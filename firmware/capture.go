@@ -50,11 +50,12 @@ func (s *Source) captureThroughOutages(ctx context.Context, p *pipeline.Pipeline
 		openedAt := s.now()
 		before := p.LastBuffer()
 		err := s.captureUntilLost(ctx, p, camera)
+		var resized *resizedCamera
+		if errors.As(err, &resized) {
+			return err // even if ctx ended since: the camera is open
+		}
 		if ctx.Err() != nil {
 			return nil
-		}
-		if errors.Is(err, v4l2.ErrResized) {
-			return &resizedCamera{camera, err}
 		}
 		if !cameraMayReturn(err) {
 			return err
@@ -81,16 +82,15 @@ func (r *resizedCamera) Error() string { return r.err.Error() }
 func (r *resizedCamera) Unwrap() error { return r.err }
 
 // captureUntilLost takes the camera's buffers until it fails or ctx ends, and closes it, unless
-// it has another size now and ctx goes on.
+// it has another size now and ctx goes on: then it returns a *resizedCamera.
 func (s *Source) captureUntilLost(ctx context.Context, p *pipeline.Pipeline, camera pipeline.Camera) error {
 	stop := context.AfterFunc(ctx, func() { camera.Close() })
 	err := p.Capture(camera, func() {
 		s.noteWorkingMode(camera)
 		s.endOutage(camera)
 	})
-	stop()
-	if errors.Is(err, v4l2.ErrResized) && ctx.Err() == nil {
-		return err
+	if isOpen := stop(); isOpen && errors.Is(err, v4l2.ErrResized) {
+		return &resizedCamera{camera, err}
 	}
 	return errors.Join(err, ignoreError(camera.Close(), v4l2.ErrClosed))
 }
@@ -157,7 +157,8 @@ func cameraMayReturn(err error) bool {
 // each end.
 //
 // A patient Source takes every error for one that may pass: a camera that is plugged in with a
-// shaky hand reports the strangest things, such as that it has no formats.
+// shaky hand reports the strangest things, such as that it has no formats. Any Source goes on while
+// modes of the camera are left to try.
 func (s *Source) awaitCamera(ctx context.Context, limit time.Duration, level slog.Level) (pipeline.Camera, error) {
 	start := s.now()
 	lastError, waitLevel := "", slog.LevelWarn
@@ -178,11 +179,12 @@ func (s *Source) awaitCamera(ctx context.Context, limit time.Duration, level slo
 				append([]any{"camera", c.String(), "after", after}, describeDevice(c)...)...)
 			return c, nil
 		}
-		if !s.Patient || limit > 0 && s.now()-start > limit {
+		goesOn := s.Patient || errors.Is(err, v4l2.ErrModesLeft) // only this process knows which failed
+		if !goesOn || limit > 0 && s.now()-start > limit {
 			return nil, err
 		}
 		if errors.Is(err, v4l2.ErrNoCamera) {
-			s.modes.ForgetHangs()
+			s.modes.ForgetUnplugged()
 		}
 		pause := cameraPollInterval
 		var none *v4l2.NoModeError

@@ -207,3 +207,33 @@ func TestCameraOfAnotherSizeIsStreamedInItsOwnWithoutBeingOpenedAgain(t *testing
 		t.Errorf("the log:\n%s", &log)
 	}
 }
+
+// A lateEnd is a context that ends between the first look at it and the second.
+type lateEnd struct {
+	context.Context
+	looks int
+}
+
+func (c *lateEnd) Err() error {
+	if c.looks++; c.looks == 1 {
+		return nil
+	}
+	return context.Canceled
+}
+
+func TestCameraOfAnotherSizeIsNotForgottenIfTheStreamEndsAtThatMoment(t *testing.T) {
+	p, _ := newTestPipeline(t, vga, &pipeline.Stages{})
+	s := &Source{Log: slog.New(slog.DiscardHandler)}
+	c := &resizingCamera{layout: vga}
+	err := s.captureThroughOutages(&lateEnd{Context: context.Background()}, p, c)
+	var resized *resizedCamera
+	if handedOver, closed := errors.As(err, &resized), c.closed.Load() > 0; handedOver == closed {
+		t.Errorf("captureThroughOutages = %v, closed %v, want the camera handed over or closed", err, closed)
+	}
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	c = &resizingCamera{layout: vga}
+	if err := s.captureThroughOutages(ended, p, c); err != nil || c.closed.Load() == 0 {
+		t.Errorf("once the stream has ended: %v, closed %d times, want it closed", err, c.closed.Load())
+	}
+}

@@ -209,6 +209,28 @@ func TestModeWhoseJPEGsCannotBeDecodedIsNotNotedAsWorking(t *testing.T) {
 	}
 }
 
+func TestSourceThatIsNotPatientTriesAllModesOfASlowCamera(t *testing.T) {
+	s := &Source{Log: slog.New(slog.DiscardHandler)}
+	opens := 0
+	s.openCamera = func() (pipeline.Camera, error) {
+		d := v4l2test.New(t)
+		if opens++; opens == 1 {
+			d.SetFormatErr, d.CallTime = []error{unix.ETIMEDOUT, unix.ETIMEDOUT, unix.ETIMEDOUT}, 5*time.Second
+		}
+		return v4l2.OpenDriver(d, v4l2.Request{Modes: &s.modes})
+	}
+	camera, err := s.awaitCamera(t.Context(), 0, slog.LevelInfo)
+	if err != nil {
+		t.Fatalf("awaitCamera = %v, want the mode that was left to try", err)
+	}
+	if got := camera.Layout().String(); got != fourthMode {
+		t.Errorf("%s, want %s: three modes failed", got, fourthMode)
+	}
+	if err := camera.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestHangingCameraIsResetInTheModeThatWorked(t *testing.T) {
 	b := newModeBench(t, 6, func(_ string, open int) behaviour {
 		if open == 0 || open == 4 {

@@ -84,7 +84,7 @@ type Camera struct {
 }
 
 // Open opens the camera that r names, negotiates and starts the stream. Branch on
-// ErrNoCamera, ErrBusy, ErrNotCapture, fs.ErrPermission and *NoModeError.
+// ErrNoCamera, ErrBusy, ErrNotCapture, ErrModesLeft, fs.ErrPermission and *NoModeError.
 func Open(r Request) (*Camera, error) {
 	path, err := findNode(r.Device)
 	if err != nil {
@@ -108,7 +108,7 @@ func OpenDriver(d Driver, r Request) (*Camera, error) {
 	if err := c.negotiate(r); err != nil {
 		_ = d.Close() // the first error is the one to report
 		var none *NoModeError
-		if !errors.As(err, &none) { // it has its words; the errno of its last mode would mislead
+		if !errors.As(err, &none) && !errors.Is(err, ErrModesLeft) { // it has its words; the errno of its last mode would mislead
 			err = explainErrno(err)
 		}
 		return nil, fmt.Errorf("camera %s (%s): %w", c.id.Path, c.id.Name, err)

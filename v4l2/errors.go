@@ -19,6 +19,9 @@ var (
 	ErrGone       = errors.New("camera gone: unplugged, or its driver gave up")
 	ErrSilent     = errors.New("camera silent: no usable buffer in time")
 	ErrClosed     = errors.New("camera closed")
+	// ErrModesLeft: not all modes were tried in the time of one Open. The next one, with the same
+	// Modes, goes on.
+	ErrModesLeft = errors.New("more modes are left to try")
 	// ErrUnusable is a kind of ErrSilent: buffers came, and none was fit to be a picture.
 	ErrUnusable = fmt.Errorf("%w: the buffers that came are damaged", ErrSilent)
 )

@@ -23,6 +23,10 @@ const (
 	maxReason      = 512 // bytes of one reason
 )
 
+// maxForgiven is how often the failures of a camera that gave no picture so far are put down to
+// its plug. A camera that a bad mode throws off the bus must come to its next mode.
+const maxForgiven = 3
+
 // A Mode is what a camera can be asked for.
 type Mode struct {
 	Format   pixfmt.FourCC `json:"format"`
@@ -41,6 +45,8 @@ type FailedMode struct {
 	Mode    Mode   `json:"mode"`
 	Because string `json:"because"`          // completes "instead of MODE, …"
 	Silent  bool   `json:"silent,omitempty"` // it gave no buffer: a reset may mend that
+
+	crowded bool // the bus had no room (ENOSPC), which depends on what else is on it: for one Open only
 }
 
 // Modes remembers for each camera which of its modes failed and which gave pictures. The zero
@@ -52,10 +58,11 @@ type Modes struct {
 
 // modeRecord is what is known of one camera for one wish of the owner.
 type modeRecord struct {
-	Camera string       `json:"camera"`
-	Wish   string       `json:"wish"` // another one begins anew
-	Works  *Mode        `json:"works,omitempty"`
-	Failed []FailedMode `json:"failed,omitempty"`
+	Camera   string       `json:"camera"`
+	Wish     string       `json:"wish"` // another one begins anew
+	Works    *Mode        `json:"works,omitempty"`
+	Failed   []FailedMode `json:"failed,omitempty"`
+	Forgiven int          `json:"forgiven,omitempty"` // times that the plug was to blame
 }
 
 // cameraKey names a camera in a way that lasts when it is plugged in again: by its serial number,
@@ -100,11 +107,16 @@ func (m *Modes) ForgetSilent() {
 	}
 }
 
-// ForgetHangs forgets the silence of cameras whose working mode was silent, too: their modes are
-// not to blame. It is for when a camera was unplugged.
-func (m *Modes) ForgetHangs() {
+// ForgetUnplugged forgets failures that may be no mode's fault. It is for when a camera was
+// unplugged: the silence of cameras whose working mode was silent, too, and all failures of cameras
+// that gave no picture so far, since a shaky plug answers with anything.
+func (m *Modes) ForgetUnplugged() {
 	for _, r := range m.records {
 		r.forgetHang()
+		if r.Works == nil && len(r.Failed) > 0 && r.Forgiven < maxForgiven {
+			r.Failed = nil
+			r.Forgiven++
+		}
 	}
 }
 
@@ -153,20 +165,24 @@ func (r *modeRecord) failed(m Mode) bool {
 	return slices.ContainsFunc(r.Failed, func(f FailedMode) bool { return f.Mode == m })
 }
 
-func (r *modeRecord) fail(m Mode, because string, silent bool) {
+func (r *modeRecord) fail(m Mode, err error) {
 	if r.failed(m) || len(r.Failed) >= maxFailedModes {
 		return
 	}
-	because = strings.ReplaceAll(because, "\n", "; ")
+	because := strings.ReplaceAll(explainFailure(err), "\n", "; ")
 	if len(because) > maxReason {
 		because = strings.ToValidUTF8(because[:maxReason-3], "") + "..."
 	}
-	r.Failed = append(r.Failed, FailedMode{m, because, silent})
+	r.Failed = append(r.Failed, FailedMode{
+		Mode: m, Because: because,
+		Silent:  errors.Is(err, ErrSilent) && !errors.Is(err, ErrUnusable),
+		crowded: errors.Is(err, unix.ENOSPC),
+	})
 }
 
 func (r *modeRecord) work(m Mode) {
 	r.forgetHang()
-	r.Works = &m
+	r.Works, r.Forgiven = &m, 0
 	r.Failed = slices.DeleteFunc(r.Failed, func(f FailedMode) bool { return f.Mode == m })
 }
 
@@ -180,6 +196,11 @@ func (r *modeRecord) forgetHang() {
 
 func (r *modeRecord) forgetSilent() {
 	r.Failed = slices.DeleteFunc(r.Failed, func(f FailedMode) bool { return f.Silent })
+}
+
+// forgetCrowded makes the next Open try the modes again for which the bus had no room.
+func (r *modeRecord) forgetCrowded() {
+	r.Failed = slices.DeleteFunc(r.Failed, func(f FailedMode) bool { return f.crowded })
 }
 
 // explainInstead says for an owner why an earlier choice than m does not run; "" if m is the best.

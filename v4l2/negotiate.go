@@ -13,7 +13,7 @@ import (
 )
 
 // negotiationLimit bounds the time of one Open: a camera that lets every request run into uvcvideo's
-// own limit (5 s) would hold it for minutes. The next Open goes on where this one ended.
+// own limit (5 s) would hold it for minutes. The next Open goes on where this one ended: ErrModesLeft.
 const negotiationLimit = 12 * time.Second
 
 // negotiate starts the first choice that did not fail before and does not fail now.
@@ -41,6 +41,7 @@ func (c *Camera) negotiate(r Request) error {
 	if err == nil {
 		c.fallback += c.record.explainInstead(c.ranked, c.choice.mode())
 	}
+	c.record.forgetCrowded()
 	return err
 }
 
@@ -57,10 +58,10 @@ func (c *Camera) startFirst() error {
 		if errors.Is(err, errRate) {
 			rateless = append(rateless, choice)
 		}
-		c.record.fail(choice.mode(), explainFailure(err), false)
+		c.record.fail(choice.mode(), err)
 		if left := len(choices) - i - 1; left > 0 && c.dev.Now()-began > negotiationLimit {
-			return fmt.Errorf("%d modes failed within %v, %d more are left to try: %w",
-				i+1, negotiationLimit, left, err)
+			return fmt.Errorf("%d modes failed within %v, %d %w; the last one: %w",
+				i+1, negotiationLimit, left, ErrModesLeft, err)
 		}
 	}
 	// A camera may be unable to set any rate and stream all the same.
@@ -129,8 +130,7 @@ func (c *Camera) EverWorked() bool { return c.record.Works != nil }
 // Open takes another. It returns a *NoModeError if no other is left: the next Open then begins
 // with the first again.
 func (c *Camera) ModeFailed(err error) error {
-	silent := errors.Is(err, ErrSilent) && !errors.Is(err, ErrUnusable)
-	c.record.fail(c.choice.mode(), explainFailure(err), silent)
+	c.record.fail(c.choice.mode(), err)
 	if len(c.record.order(c.ranked)) > 0 {
 		return nil
 	}

@@ -112,7 +112,7 @@ func TestSlowFailuresAreTriedOverSeveralOpens(t *testing.T) {
 	d := v4l2test.New(t)
 	d.SetFormatErr, d.CallTime = repeat(unix.ETIMEDOUT, 4), 5*time.Second
 	_, err := v4l2.OpenDriver(d, v4l2.Request{Modes: modes})
-	if err == nil || !strings.Contains(err.Error(), "1 more are left to try") {
+	if !errors.Is(err, v4l2.ErrModesLeft) || !strings.Contains(err.Error(), "1 more modes are left to try") {
 		t.Errorf("OpenDriver = %v, want an error after 12 s with one mode left", err)
 	}
 	if got := open(t, v4l2test.New(t), v4l2.Request{Modes: modes}).Layout().String(); got != "MJPG 320x240" {
@@ -129,6 +129,51 @@ func TestShakyPlugCondemnsNoMode(t *testing.T) {
 	}
 	if got := open(t, v4l2test.New(t), v4l2.Request{Modes: modes}).Layout().String(); got != "YUYV 640x480" {
 		t.Errorf("plugged in again: %s, want the first mode", got)
+	}
+}
+
+func TestFailuresBeforeTheFirstPictureMayBeThePlugsButNotForEver(t *testing.T) {
+	modes := new(v4l2.Modes)
+	try := func(errs ...error) *v4l2.Camera {
+		d := v4l2test.New(t)
+		d.StartErr = errs
+		return open(t, d, v4l2.Request{Modes: modes})
+	}
+	for unplugged := range 3 {
+		try(unix.EPROTO)
+		modes.ForgetUnplugged()
+		modes.ForgetUnplugged() // still not there
+		if got := try().Layout().String(); got != "YUYV 640x480" {
+			t.Errorf("unplugged %d times: %s, want the first mode again", unplugged+1, got)
+		}
+	}
+	c := try(unix.EPROTO) // a camera that leaves the bus in this mode must come to another
+	modes.ForgetUnplugged()
+	if got := try().Layout().String(); got != "MJPG 640x480" {
+		t.Errorf("unplugged four times: %s, want the mode that started", got)
+	}
+	c.ModeWorks()
+	modes.ForgetUnplugged()
+	if got := try().Layout().String(); got != "MJPG 640x480" {
+		t.Errorf("unplugged once it had given a picture: %s, want the mode that worked", got)
+	}
+}
+
+func TestModeForWhichTheBusHadNoRoomIsTriedAgainAtTheNextOpen(t *testing.T) {
+	modes := new(v4l2.Modes)
+	d := identified(t, "A1", "1-1")
+	d.StartErr = []error{unix.ENOSPC, unix.EIO}
+	c := open(t, d, v4l2.Request{Modes: modes})
+	c.ModeWorks()
+	if want := "instead of YUYV 640x480, for which the bus has no room"; !strings.Contains(c.Fallback(), want) {
+		t.Errorf("Fallback = %q, want %q in it", c.Fallback(), want)
+	}
+	kept, err := json.Marshal(modes)
+	if err != nil || strings.Contains(string(kept), "no room") {
+		t.Errorf("kept %s, %v, want nothing of room", kept, err)
+	}
+	if got := open(t, identified(t, "A1", "1-1"), v4l2.Request{Modes: modes}).Layout().String(); got != "YUYV 640x480" {
+		t.Errorf("with room again: %s, want the best mode", got)
 	}
 }
 
@@ -234,7 +279,7 @@ func FuzzModes(f *testing.F) {
 		if json.Unmarshal(b, modes) != nil {
 			return
 		}
-		modes.ForgetHangs()
+		modes.ForgetUnplugged()
 		modes.ForgetSilent()
 		c := open(t, v4l2test.New(t), v4l2.Request{Modes: modes})
 		c.ModeWorks()
