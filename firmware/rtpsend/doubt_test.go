@@ -80,3 +80,22 @@ func TestDoubtIsPassedOnWhenReportsStop(t *testing.T) {
 		}
 	})
 }
+
+// Where RTCP shares the socket, its goroutine met a refusal at a time when a frame failed in another way.
+func TestRefusalIsNotRememberedBehindAnotherError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		defer r.Close()
+		r.refused.Store(true)
+		r.media.errs = []error{syscall.ENETUNREACH}
+		r.frame(t, true, 500)
+		if got := r.Outage(); got != Unsent {
+			t.Errorf("%v after a frame that could not leave, want %v", got, Unsent)
+		}
+		time.Sleep(outageQuiet + time.Second)
+		r.frame(t, false, 500)
+		if got := r.Outage(); got != NoOutage {
+			t.Errorf("%v after a frame that left, 6 s later", got)
+		}
+	})
+}

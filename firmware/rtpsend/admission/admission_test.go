@@ -152,6 +152,38 @@ func TestFloodsAreBounded(t *testing.T) {
 	}
 }
 
+func TestTrialsAreBoundedWithAndWithoutAKnownSource(t *testing.T) {
+	g := NewGate(testSSRC)
+	count := func(at time.Duration, ssrc uint32) (n int) {
+		for range 5000 {
+			if g.AdmitTrial(at, ssrc) {
+				n++
+			}
+		}
+		return n
+	}
+	for _, c := range []struct {
+		name   string
+		at     time.Duration
+		report bool
+		ssrc   uint32
+		want   int
+	}{
+		{"before a source is known", time.Hour, false, 7, FirstTrialQuota},
+		{"beside the known one", time.Hour + 2*time.Second, true, 7, TrialQuota},
+		{"from the known one", time.Hour + 4*time.Second, false, honestSSRC, 5000},
+		{"after its silence", time.Hour + 30*time.Second, false, 7, FirstTrialQuota},
+		{"when it is back", time.Hour + 31*time.Second, false, honestSSRC, 5000},
+	} {
+		if c.report {
+			admits(&g, c.at, marshal(t, report(honestSSRC, testSSRC)))
+		}
+		if got := count(c.at, c.ssrc); got != c.want {
+			t.Errorf("%s: %d of 5,000 in a second are tried, want %d", c.name, got, c.want)
+		}
+	}
+}
+
 func TestJudgingAllocatesNothing(t *testing.T) {
 	g := NewGate(testSSRC)
 	b := marshal(t, report(honestSSRC, 7))
