@@ -81,13 +81,30 @@ func TestKeyFramesAreSmallOnlyWhereThePathTurnedOutNarrow(t *testing.T) {
 		want bool
 	}{
 		{300_000, false}, {400_000, false}, {600_000, false},
-		{350_000, true}, {500_000, true}, {600_000, false},
+		{350_000, true}, {480_000, true}, {600_000, false},
 	} {
 		sink.rate = step.rate
 		encodePattern(t, p, enc, sink, &n, 2)
 		if p.keyFrames.small != step.want || int(enc.Config().Bitrate) != step.rate {
 			t.Errorf("at %d bit/s: small key frames %v, want %v; the encoder is at %v",
 				step.rate, p.keyFrames.small, step.want, enc.Config().Bitrate)
+		}
+	}
+}
+
+// Of 80 kbit/s at 30 fps, headers take a fifth: a path that carries all of it gives 62 to VP8.
+func TestKeyFramesOfALowRateAreLargeAgainOnceThePathCarriesIt(t *testing.T) {
+	p, enc := newTestPipeline(t, qvgaPlanar)
+	sink, n := &adviser{}, 0
+	p.keyFrames.ownerRate = 80_000
+	for _, step := range []struct {
+		rate int
+		want bool
+	}{{62_000, false}, {40_000, true}, {46_000, true}, {62_000, false}} {
+		sink.rate = step.rate
+		encodePattern(t, p, enc, sink, &n, 2)
+		if p.keyFrames.small != step.want {
+			t.Errorf("at %d bit/s: small key frames %v, want %v", step.rate, p.keyFrames.small, step.want)
 		}
 	}
 }
