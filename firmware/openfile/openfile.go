@@ -122,6 +122,17 @@ func ReadSecret(path string, limit int64) ([]byte, error) {
 	return readAll(f, path, limit)
 }
 
+// ReadOwnSecret is ReadSecret for a file that the caller has made where modes may not hold, as on a
+// FAT card. exposed says that other users can read it: a reason to warn, not to refuse.
+func ReadOwnSecret(path string, limit int64) (b []byte, exposed bool, err error) {
+	b, err = ReadSecret(path, limit)
+	if errors.Is(err, ErrReadable) {
+		b, err = Read(path, limit)
+		return b, err == nil, err
+	}
+	return b, false, err
+}
+
 // CheckSecret says whether other users can read a file, as ReadSecret does (ErrReadable).
 func CheckSecret(path string) error {
 	f, err := File(path)

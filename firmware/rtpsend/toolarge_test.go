@@ -191,12 +191,13 @@ func (w wireless) play(t *testing.T, seed uint64, length time.Duration) (small, 
 }
 
 func TestDisturbedRadioDoesNotKeepPacketsSmall(t *testing.T) {
+	const ms = time.Millisecond
 	for name, w := range map[string]wireless{
-		"5 s, 200 ms":                     {on: 5 * time.Second, off: 200 * time.Millisecond, share: 0.9},
-		"1 s, 100 ms":                     {on: time.Second, off: 100 * time.Millisecond, share: 0.9},
-		"2 s, 50 ms":                      {on: 2 * time.Second, off: 50 * time.Millisecond, share: 0.9},
-		"misjudged, 5 s, 200 ms":          {on: 5 * time.Second, off: 200 * time.Millisecond, share: 0.9, misjudged: true},
-		"misjudged, 2 s, 50 ms":           {on: 2 * time.Second, off: 50 * time.Millisecond, share: 0.9, misjudged: true},
+		"5 s, 200 ms":                     {on: 5000 * ms, off: 200 * ms, share: 0.9},
+		"1 s, 100 ms":                     {on: 1000 * ms, off: 100 * ms, share: 0.9},
+		"2 s, 50 ms":                      {on: 2000 * ms, off: 50 * ms, share: 0.9},
+		"misjudged, 5 s, 200 ms":          {on: 5000 * ms, off: 200 * ms, share: 0.9, misjudged: true},
+		"misjudged, 2 s, 50 ms":           {on: 2000 * ms, off: 50 * ms, share: 0.9, misjudged: true},
 		"misjudged, and nothing lost now": {on: time.Hour, misjudged: true},
 	} {
 		for _, w.transport = range []bool{true, false} {
