@@ -108,7 +108,8 @@ func OpenDriver(d Driver, r Request) (*Camera, error) {
 	if err := c.negotiate(r); err != nil {
 		_ = d.Close() // the first error is the one to report
 		var none *NoModeError
-		if !errors.As(err, &none) && !errors.Is(err, ErrModesLeft) { // it has its words; the errno of its last mode would mislead
+		// These have their words; the errno of their last mode would mislead.
+		if !errors.As(err, &none) && !errors.Is(err, ErrModesLeft) {
 			err = explainErrno(err)
 		}
 		return nil, fmt.Errorf("camera %s (%s): %w", c.id.Path, c.id.Name, err)

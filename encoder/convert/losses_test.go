@@ -4,7 +4,9 @@
 package convert
 
 import (
+	"bytes"
 	"errors"
+	"image/jpeg"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -117,4 +119,50 @@ func TestLossInASmoothPictureShowsBesideThePictureBefore(t *testing.T) {
 		}
 	}
 	t.Logf("FIGURE a smooth picture with 512 bytes lost: %d of 1000 shown, none below %d dB", shown, leastQuality)
+}
+
+// A scene may change as if a part were missing: the lower part of a screen, from the middle of a row of
+// MCUs on. It costs one picture for each change and no more.
+func TestSceneThatChangesLikeALossCostsOnePictureEachTime(t *testing.T) {
+	c := openConverter(t, newLayout(t, pixfmt.MJPG, 320, 240, 0))
+	dark, light := encodeStep(t, 100, 100), encodeStep(t, 100, 140)
+	got := newPicture(320, 240)
+	refused := 0
+	for i := range 40 {
+		b := dark
+		if i/10%2 == 1 {
+			b = light
+		}
+		if err := c.Convert(got, b); err != nil {
+			if !errors.Is(err, ErrBadJPEG) || i%10 != 0 {
+				t.Errorf("picture %d: %v, want no error but at a change", i, err)
+			}
+			refused++
+		}
+	}
+	if refused > 3 {
+		t.Errorf("%d pictures refused at 3 changes", refused)
+	}
+}
+
+// encodeStep gives a JPEG of one brightness, and of another from the middle of its eighth row of MCUs on.
+func encodeStep(t *testing.T, above, below byte) []byte {
+	t.Helper()
+	p := newPicture(320, 240)
+	for i := range p.Cb {
+		p.Cb[i], p.Cr[i] = 128, 128
+	}
+	for y := range 240 {
+		for x := range 320 {
+			p.Y[y*p.YStride+x] = above
+			if row := y / 16; row > 7 || row == 7 && x >= 160 {
+				p.Y[y*p.YStride+x] = below
+			}
+		}
+	}
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, p, &jpeg.Options{Quality: 90}); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }

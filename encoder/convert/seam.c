@@ -3,9 +3,11 @@
 // Brightness is coded as the difference to the block before. A loss takes differences away, so all
 // that follows is brighter or darker by the same amount, up to the next restart marker or the end
 // of the picture. In a smooth picture, whose blocks take a few bits, that happens once in some
-// thousand losses of up to 512 bytes. The picture before shows it: nothing else in the world
+// thousand losses of up to 512 bytes. The picture before shows it: hardly anything else
 // changes a picture from one MCU in the middle of a row to the end by the same amount, and the rest
-// not at all. (A flash of light does so from one row on.)
+// not at all. (A flash of light does so from one row on.) A thing that does, such as a screen whose
+// lower part changes, and whose edge is slanted or steps within a row of MCUs, looks the same: each
+// time it changes that costs one picture, since the next one is like its predecessor.
 #include "seam.h"
 
 #include <stdlib.h>

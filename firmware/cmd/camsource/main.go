@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"slices"
@@ -51,8 +52,8 @@ func main() {
 }
 
 // run is main with its surroundings passed in; dropRights gives up root once the camera is
-// open. An error is one line.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer, dropRights func() error) error {
+// open, and logs where the rest does. An error is one line.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer, dropRights func(*slog.Logger) error) error {
 	root := newRootCommand(dropRights)
 	root.SetArgs(slices.Concat([]string{}, args)) // cobra takes nil for "those of this process"
 	root.SetOut(stdout)
@@ -65,7 +66,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, dropRight
 }
 
 // newRootCommand gives camsource with all its verbs. Without a verb it streams.
-func newRootCommand(dropRights func() error) *cobra.Command {
+func newRootCommand(dropRights func(*slog.Logger) error) *cobra.Command {
 	root := newStreamCommand(dropRights)
 	root.SilenceUsage, root.SilenceErrors = true, true
 	root.CompletionOptions.DisableDefaultCmd = true // ours takes a wrong shell for an error

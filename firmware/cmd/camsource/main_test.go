@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,7 +24,7 @@ func call(t *testing.T, args ...string) (stdout, stderr string, err error) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	var out, errs bytes.Buffer
-	err = run(ctx, args, &out, &errs, func() error { return nil })
+	err = run(ctx, args, &out, &errs, func(*slog.Logger) error { return nil })
 	if ctx.Err() != nil {
 		t.Fatalf("camsource %v still runs after 10 s", args)
 	}
@@ -225,7 +226,7 @@ func TestStateFolderIsMade(t *testing.T) {
 	}()
 	var errs bytes.Buffer
 	args := []string{"--camera", "pattern", "--gateway", "https://127.0.0.1:9/", "--key", "k", "--state", state}
-	if err := run(ctx, args, io.Discard, &errs, func() error { return nil }); err != nil {
+	if err := run(ctx, args, io.Discard, &errs, func(*slog.Logger) error { return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(state); err != nil {
@@ -304,5 +305,24 @@ func TestWrongFlagsKeepTheKeySecret(t *testing.T) {
 		if _, _, err := call(t, args...); !errors.Is(err, errUsage) || strings.Contains(err.Error(), "sesame") {
 			t.Errorf("%v: %v, want a usage error without the secret", args, err)
 		}
+	}
+}
+
+func TestGivingUpRightsLogsWhereTheRestDoes(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "krazycam.json")
+	if err := os.WriteFile(file, []byte(`{"log": {"level": "error"}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	enough := errors.New("enough")
+	var errs bytes.Buffer
+	err := run(t.Context(), []string{"--camera", "pattern", "--rtp", "127.0.0.1:5004", "--rtcp", "127.0.0.1:5005",
+		"--config", file}, io.Discard, &errs, func(log *slog.Logger) error {
+		log.Warn("a warning")
+		log.Error("an error")
+		return enough
+	})
+	if got := errs.String(); !errors.Is(err, enough) || !strings.Contains(got, `"an error"`) ||
+		strings.Contains(got, "a warning") {
+		t.Errorf("run = %v with %q, want the error in the log and not the warning", err, got)
 	}
 }

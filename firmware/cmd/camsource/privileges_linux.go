@@ -21,12 +21,12 @@ import (
 //
 // Then the kernel refuses calls that a stream has no use for, whoever camsource is; a kernel that
 // cannot is no reason not to stream. That no right comes back is encoder/nogain's.
-func dropPrivileges() error {
+func dropPrivileges(log *slog.Logger) error {
 	if err := becomeSourceUser(); err != nil {
 		return err
 	}
 	if err := machine.RefuseCalls(); err != nil {
-		slog.New(slog.NewTextHandler(os.Stderr, nil)).Warn("dangerous calls of the kernel stay allowed", "error", err)
+		log.Warn("dangerous calls of the kernel stay allowed", "error", err)
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ const streamExamples = `  camsource --gateway URL --key KEY                     
   camsource cameras                                       which cameras there are, and which one it would take
   source <(camsource completion bash)                     Tab completes all of this`
 
-func newStreamCommand(dropRights func() error) *cobra.Command {
+func newStreamCommand(dropRights func(*slog.Logger) error) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "camsource",
 		Short: "Streams a camera as VP8 over RTP/RTCP to whoever the gateway names",
@@ -54,7 +54,7 @@ func newStreamCommand(dropRights func() error) *cobra.Command {
 }
 
 // runStream logs to stderr and, on a board, to the console.
-func runStream(ctx context.Context, o *options, stderr io.Writer, dropRights func() error) error {
+func runStream(ctx context.Context, o *options, stderr io.Writer, dropRights func(*slog.Logger) error) error {
 	live := newLiveLine(stderr)
 	if live != nil {
 		stderr = live
@@ -104,12 +104,12 @@ func waitUnconfigured(ctx context.Context, lines io.Writer, broken error) error 
 
 // stream runs the source until ctx ends. live is nil where nobody looks.
 func stream(ctx context.Context, o *options, log *slog.Logger, lines io.Writer, live *liveLine,
-	dropRights func() error) error {
+	dropRights func(*slog.Logger) error) error {
 	if err := machine.CalmMonitor(); err != nil { // without root's right it costs a little more
 		log.Debug("Go's monitor wakes often", "error", err)
 	}
 	s := newSource(o, log, lines)
-	s.Opened = dropRights
+	s.Opened = func() error { return dropRights(log) }
 	if o.sdp != "" {
 		f, err := openfile.Create(o.sdp, 0o644) // before rights are given up
 		if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,7 +27,7 @@ func eachVerb(cmd *cobra.Command, use func(words []string, cmd *cobra.Command)) 
 // fail runs a command line that must fail, and gives its error. What it says, it says once.
 func fail(t *testing.T, args ...string) error {
 	t.Helper()
-	err := run(t.Context(), args, io.Discard, io.Discard, func() error { return errors.New("it streams") })
+	err := run(t.Context(), args, io.Discard, io.Discard, func(*slog.Logger) error { return errors.New("it streams") })
 	if err == nil || strings.Contains(err.Error(), "\n") || err.Error() == "it streams" {
 		t.Fatalf("camsource %q: %v, want an error of one line", args, err)
 	}
@@ -41,7 +42,7 @@ func fail(t *testing.T, args ...string) error {
 }
 
 func TestEachVerbSaysWhatIsWrongWithItsCommandLine(t *testing.T) {
-	root := newRootCommand(func() error { return nil })
+	root := newRootCommand(func(*slog.Logger) error { return nil })
 	eachVerb(root, func(words []string, cmd *cobra.Command) {
 		lines := [][]string{append(words, "--no-such-flag")}
 		if len(words) == 0 || words[0] != "help" && words[0] != "completion" && words[0] != "__complete" {
