@@ -22,7 +22,8 @@ type resolver struct {
 
 func newResolver(t *testing.T) *resolver {
 	r := &resolver{now: time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)}
-	r.nameServers = newNameServers(filepath.Join(t.TempDir(), "resolv.conf"), slog.New(slog.NewTextHandler(&r.log, nil)))
+	path := filepath.Join(t.TempDir(), "resolv.conf")
+	r.nameServers = newNameServers(path, slog.New(slog.NewTextHandler(&r.log, nil)))
 	r.source("near").metric = ethernetMetric
 	r.settle(t)
 	return r
@@ -96,9 +97,8 @@ func TestFirstAdvertisementAndWhatDHCPSaysAreWrittenAtOnce(t *testing.T) {
 
 func TestOfTooManyAdvertisedServersTheOldestGo(t *testing.T) {
 	r := newResolver(t)
-	all := []string{"2001:db8::1", "2001:db8::9", "2001:db8::8", "2001:db8::7", "2001:db8::6", "2001:db8::5", "2001:db8::4"}
-	for _, s := range all {
-		r.advertise(t, time.Hour, s)
+	for _, last := range []int{1, 9, 8, 7, 6, 5, 4} {
+		r.advertise(t, time.Hour, "2001:db8::"+itoa(last))
 	}
 	r.advertise(t, time.Hour, "2001:db8::9") // again
 	r.advertise(t, time.Hour, "2001:db8::2")
