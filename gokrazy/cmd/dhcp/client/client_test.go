@@ -370,7 +370,8 @@ func TestRestartedProgramTakesItsLeaseUpAgain(t *testing.T) {
 	}
 	old := newLAN(t, otherServer())
 	old.client.Resume(Granted{
-		Lease: Lease{Configuration: Configuration{Address: netip.MustParsePrefix("192.0.2.50/24")}, Duration: time.Hour},
+		Lease: Lease{Configuration: Configuration{Address: netip.MustParsePrefix("192.0.2.50/24")},
+			Duration: time.Hour},
 		Since: start.Add(-2 * time.Hour)})
 	old.plug()
 	old.run(time.Second)
