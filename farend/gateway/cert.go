@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"math/big"
 	"net"
 	"os"
@@ -38,11 +39,15 @@ const MaxPEM = 256 << 10
 
 // LoadPair reads a certificate and its key, which other users must not be able to read.
 func LoadPair(certPath, keyPath string) (tls.Certificate, error) {
-	certPEM, err := openfile.Read(certPath, MaxPEM)
+	keyPEM, err := openfile.ReadSecret(keyPath, MaxPEM)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	keyPEM, err := openfile.ReadSecret(keyPath, MaxPEM)
+	return parsePair(certPath, keyPath, keyPEM)
+}
+
+func parsePair(certPath, keyPath string, keyPEM []byte) (tls.Certificate, error) {
+	certPEM, err := openfile.Read(certPath, MaxPEM)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
@@ -54,10 +59,11 @@ func LoadPair(certPath, keyPath string) (tls.Certificate, error) {
 }
 
 // SelfSigned loads the certificate in dir, or makes one for the hosts (names and addresses).
-// One that exists is kept, whatever hosts says: boards have pinned it.
-func SelfSigned(dir string, hosts []string, now time.Time) (tls.Certificate, error) {
+// One that exists is kept, whatever hosts says: boards have pinned it. log is told if other users can
+// read its key, since dir may be where modes do not hold.
+func SelfSigned(dir string, hosts []string, now time.Time, log *slog.Logger) (tls.Certificate, error) {
 	certPath, keyPath := CertificatePath(dir), filepath.Join(dir, keyFile)
-	pair, err := LoadPair(certPath, keyPath)
+	pair, err := loadOwnPair(certPath, keyPath, log)
 	if !errors.Is(err, fs.ErrNotExist) {
 		if err != nil {
 			return pair, fmt.Errorf("certificate: %w", err)
@@ -78,6 +84,17 @@ func SelfSigned(dir string, hosts []string, now time.Time) (tls.Certificate, err
 		return pair, fmt.Errorf("certificate: %w", err)
 	}
 	return tls.X509KeyPair(certPEM, keyPEM)
+}
+
+func loadOwnPair(certPath, keyPath string, log *slog.Logger) (tls.Certificate, error) {
+	keyPEM, exposed, err := openfile.ReadOwnSecret(keyPath, MaxPEM)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	if exposed {
+		log.Warn("certificate: other users can read its key", "file", keyPath)
+	}
+	return parsePair(certPath, keyPath, keyPEM)
 }
 
 func makeCertificate(hosts []string, now time.Time) (certPEM, keyPEM []byte, err error) {

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"crypto/x509"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,12 +11,12 @@ import (
 )
 
 func TestSelfSignedIsMadeOnceAndHoldsForABoardWithoutClock(t *testing.T) {
-	dir := t.TempDir()
-	pair, err := SelfSigned(dir, []string{"192.0.2.1", "desk.local"}, time.Now())
+	dir, quiet := t.TempDir(), slog.New(slog.DiscardHandler)
+	pair, err := SelfSigned(dir, []string{"192.0.2.1", "desk.local"}, time.Now(), quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := SelfSigned(dir, []string{"other"}, time.Now())
+	again, err := SelfSigned(dir, []string{"other"}, time.Now(), quiet)
 	if err != nil || string(again.Certificate[0]) != string(pair.Certificate[0]) {
 		t.Errorf("the second call made another certificate, %v", err)
 	}
@@ -38,7 +39,7 @@ func TestSelfSignedIsMadeOnceAndHoldsForABoardWithoutClock(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, keyFile)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := SelfSigned(dir, nil, time.Now()); err == nil || !strings.Contains(err.Error(), "lost its key") {
+	if _, err := SelfSigned(dir, nil, time.Now(), quiet); err == nil || !strings.Contains(err.Error(), "lost its key") {
 		t.Errorf("without its key: %v", err)
 	}
 }

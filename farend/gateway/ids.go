@@ -5,6 +5,7 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -125,7 +126,7 @@ func (k *ids) indexOf(id wire.ID) int {
 // keepLatest drops what is beyond idsMax: what was used least lately.
 func (k *ids) keepLatest() {
 	if len(k.list) > idsMax {
-		slices.SortStableFunc(k.list, func(a, b issued) int { return int(b.rank() - a.rank()) })
+		slices.SortStableFunc(k.list, func(a, b issued) int { return cmp.Compare(b.rank(), a.rank()) })
 		k.list = k.list[:idsMax]
 	}
 }

@@ -3,10 +3,12 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -170,6 +172,23 @@ func TestIDsOutliveRestartsPowerCutsAndEarlierVersions(t *testing.T) {
 }
 
 // The same over the protocol: whoever has the key cannot take the running stream's place.
+// Times are what a file says; their differences need more than 64 bits, and on some machines an int has 32.
+func TestKeepLatestDropsWhatWasUsedLeastLately(t *testing.T) {
+	const early, late = -2, math.MaxInt64
+	k := &ids{}
+	for i := range idsMax {
+		k.put(issued{ID: wire.TextID(fmt.Sprint(i)), Made: 1, Used: []int64{1_700_000_000, late}[i%2]})
+	}
+	unused, negative := wire.TextID("unused"), wire.TextID("negative")
+	k.list = slices.Insert(k.list, 0,
+		issued{ID: unused, Made: 1_800_000_000}, issued{ID: negative, Made: 1, Used: early})
+	k.keepLatest()
+	if len(k.list) != idsMax || k.knows(unused) || k.knows(negative) {
+		t.Errorf("%d ids, with the unused one %t, with the one of long ago %t, want %d without both",
+			len(k.list), k.knows(unused), k.knows(negative), idsMax)
+	}
+}
+
 func TestGatewayLimitsNewIDsAndKeepsTheRunningStream(t *testing.T) {
 	d := newDesk(t, Config{Key: "k", StateDir: t.TempDir()})
 	id := d.newID()

@@ -45,9 +45,10 @@ const (
 type rank int
 
 const (
-	rankNone  rank = iota // cannot be the source
-	rankSSRC              // the announced SSRC, from another address than the asker's: a proxy, or an impostor
-	rankAsker             // from the address that asked the gateway, with its SSRC if it announced one
+	rankNone   rank = iota // cannot be the source
+	rankSSRC               // the announced SSRC, from another address than the asker's: a proxy, or an impostor
+	rankFamily             // none announced, and an address of another family, which the asker may have, too
+	rankAsker              // from the address that asked the gateway, with its SSRC if it announced one
 )
 
 type verdict int
@@ -102,12 +103,22 @@ func (l *latch) rankOf(from netip.Addr, ssrc uint32) rank {
 	switch {
 	case l.announced != 0 && ssrc != l.announced:
 		return rankNone
-	case !l.asker.IsValid() || from == l.asker || isThisMachine(from) && isThisMachine(l.asker):
+	case !l.asker.IsValid() || l.isAskers(from):
 		return rankAsker
 	case l.announced != 0:
 		return rankSSRC
+	case from.Is4() == l.asker.Is4() || !from.IsValid() || l.asker.IsLoopback():
+		return rankNone
+	case !l.held || !l.isAskers(l.from.Addr()):
+		// Asked over IPv6, told of an IPv4 receiver: its address there cannot be known.
+		return rankFamily
 	}
 	return rankNone
+}
+
+// isAskers says whether an address is the one that asked the gateway.
+func (l *latch) isAskers(from netip.Addr) bool {
+	return from == l.asker || isThisMachine(from) && isThisMachine(l.asker)
 }
 
 // isThisMachine: localhost may be either.
@@ -121,7 +132,8 @@ func (l *latch) reasonAgainst(a arrival) string {
 	case l.announced != 0 && a.ssrc != l.announced:
 		return "its SSRC is not the one that the source announced"
 	case l.rankOf(a.from.Addr(), a.ssrc) == rankNone:
-		return "its address is not the one that asked the gateway"
+		return "its address is not the one that asked the gateway; if it is the source all the same " +
+			"(a proxy, a second interface), --any-address takes it"
 	}
 	return "the source sends from another address"
 }

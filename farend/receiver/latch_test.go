@@ -20,6 +20,10 @@ var (
 	elsewhere  = netip.MustParseAddrPort("198.51.100.1:5006")
 	strangerAt = netip.MustParseAddrPort("203.0.113.9:5006")
 	asker      = sourceAt.Addr()
+
+	askerAt6 = netip.MustParseAddrPort("[2001:db8::1]:5006")
+	otherAt6 = netip.MustParseAddrPort("[2001:db8::2]:5006")
+	asker6   = askerAt6.Addr()
 )
 
 // play passes n packets in a row to the latch, 10 ms apart, and gives the last verdict.
@@ -106,6 +110,25 @@ func TestLatchKnowsTheSource(t *testing.T) {
 		{"localhost is one machine, by either name", 0, netip.IPv6Loopback(), []step{
 			{"by IPv4", 0, netip.MustParseAddrPort("127.0.0.1:5006"), sourceSSRC, 1, 2, verdictNew},
 			{"another address", 0, netip.MustParseAddrPort("127.0.0.2:5006"), sourceSSRC, 1, 2, verdictStranger},
+		}},
+		{"a source without a number that asks by IPv6 and sends by IPv4", 0, asker6, []step{
+			{"at once it may be a stranger", 0, sourceAt, sourceSSRC, 1, 100, verdictWaits},
+			{"after 2 s it is the source", time.Second, sourceAt, sourceSSRC, 101, 1, verdictNew},
+			{"and goes on", 0, sourceAt, sourceSSRC, 102, 1000, verdictOurs},
+			{"a stranger of that family does not displace it", 0, strangerAt, strangerSSRC, 1, 5, verdictWaits},
+			{"another IPv6 address is a stranger", 0, otherAt6, sourceSSRC, 1102, 1000, verdictStranger},
+			{"the address that asked takes over", 0, askerAt6, strangerSSRC, 7, 2, verdictNew},
+		}},
+		{"and one that asks by IPv4 and sends by IPv6", 0, asker, []step{
+			{"at once", 0, otherAt6, sourceSSRC, 1, 100, verdictWaits},
+			{"after 2 s", time.Second, otherAt6, sourceSSRC, 101, 1, verdictNew},
+		}},
+		{"once the asker's address has sent, the other family is shut out", 0, asker6, []step{
+			{"the source", 0, askerAt6, sourceSSRC, 1, 10, verdictOurs},
+			{"a stranger in its silence", time.Hour, strangerAt, sourceSSRC, 11, 1000, verdictStranger},
+		}},
+		{"who asks from this machine sends from it", 0, netip.IPv6Loopback(), []step{
+			{"a stranger of the other family", 0, strangerAt, sourceSSRC, 1, 1000, verdictStranger},
 		}},
 		{"packets out of order are no source", 0, asker, []step{
 			{"a probe", 0, sourceAt, sourceSSRC, 1, 1, verdictWaits},

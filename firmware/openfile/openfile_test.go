@@ -149,6 +149,9 @@ func TestASecretThatOthersCanReadIsRefused(t *testing.T) {
 			!strings.Contains(err.Error(), "chmod 600 "+path)) {
 			t.Errorf("mode %#o: %v, want taken %t, else the command that mends it", mode, err, taken)
 		}
+		if b, exposed, err := ReadOwnSecret(path, 100); string(b) != "secret" || exposed == taken || err != nil {
+			t.Errorf("mode %#o of an own file: %q, exposed %t, %v, want it read, and said", mode, b, exposed, err)
+		}
 	}
 }
 

@@ -6,16 +6,13 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 func TestOutputsFollowLinksAndReplaceNoDevice(t *testing.T) {
@@ -32,26 +29,8 @@ func TestOutputsFollowLinksAndReplaceNoDevice(t *testing.T) {
 			return nil
 		},
 		"receive --seed-out": func(t *testing.T, path string) error {
-			cmd, printed := newReceiveCommand(), &lockedBuffer{}
-			cmd.SetArgs([]string{"--listen", "127.0.0.1:0", "--rtp", "0", "--rtcp", "0",
-				"--state", t.TempDir(), "--seed-out", path})
-			cmd.SilenceErrors, cmd.SilenceUsage = true, true
-			cmd.SetOut(io.Discard)
-			cmd.SetErr(printed)
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-			defer cancel()
-			done := make(chan error, 1)
-			go func() { done <- cmd.ExecuteContext(ctx) }()
-			for {
-				select {
-				case err := <-done:
-					return err
-				case <-time.After(time.Millisecond):
-				}
-				if strings.Contains(printed.String(), "recordings: ") {
-					cancel()
-				}
-			}
+			_, err := receiveOnce(t, "--state", t.TempDir(), "--seed-out", path)
+			return err
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

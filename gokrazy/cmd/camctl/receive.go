@@ -63,7 +63,8 @@ other users of this machine see what stands on a command line.`,
 		"a further host name or address for the certificate that --tls makes; repeatable")
 	f.BoolVar(&o.srtp, "srtp", false, "grant encrypted streams only, with new keys each; needs --tls or --cert")
 	f.BoolVar(&o.anyAddress, "any-address", false,
-		"take a stream that announced no SSRC from any address: for older sources behind a proxy")
+		"take a stream that announced no SSRC from any address: for older sources behind a proxy,\n"+
+			"or that send from another interface than they ask from")
 	f.DurationVar(&o.keepAlive, "keepalive", 0,
 		"how often a source must ask whether it may go on, 5s to 600s (default: the protocol's 60s)")
 	o.bindJSON(cmd)

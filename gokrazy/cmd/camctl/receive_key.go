@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"path/filepath"
 	"strings"
 
@@ -18,14 +19,14 @@ import (
 const keyFileMax = 4096
 
 // findKey returns the key of --key, of --key-file, or the one in the state directory.
-func (o *receiveOptions) findKey() (string, error) {
+func (o *receiveOptions) findKey(log *slog.Logger) (string, error) {
 	switch {
 	case o.key != "":
 		return o.key, nil
 	case o.keyFile != "":
 		return readKeyFile(o.keyFile)
 	}
-	return keptKey(filepath.Join(o.state, "key"))
+	return keptKey(filepath.Join(o.state, "key"), log)
 }
 
 // readKeyFile reads the only line of a file that other users cannot read. Its group may: that is
@@ -42,9 +43,13 @@ func readKeyFile(path string) (string, error) {
 	return key, nil
 }
 
-// keptKey reads the API key of earlier runs, or makes one of 130 random bits.
-func keptKey(path string) (string, error) {
-	b, err := openfile.ReadSecret(path, keyFileMax)
+// keptKey reads the API key of earlier runs, or makes one of 130 random bits. The state directory may
+// be where modes do not hold: a key of our own that others can read is a warning.
+func keptKey(path string, log *slog.Logger) (string, error) {
+	b, exposed, err := openfile.ReadOwnSecret(path, keyFileMax)
+	if exposed {
+		log.Warn("receive: other users can read the API key", "file", path)
+	}
 	if key := strings.TrimSpace(string(b)); err == nil && key != "" {
 		return key, nil
 	}

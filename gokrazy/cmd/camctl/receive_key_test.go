@@ -76,6 +76,55 @@ func TestReceiveRefusesAKeyFile(t *testing.T) {
 	}
 }
 
+// On a FAT card or a share, whatever is made is readable by all.
+func TestReceiveStartsAgainWhereModesDoNotHold(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no permission bits")
+	}
+	state := t.TempDir()
+	if err := startReceive(t, "--state", state, "--tls").stop(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"key", "gateway-key.pem"} {
+		if err := os.Chmod(filepath.Join(state, name), 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	printed, err := receiveOnce(t, "--state", state, "--tls")
+	if err != nil {
+		t.Fatalf("the second start: %v", err)
+	}
+	for _, want := range []string{"other users can read the API key", "other users can read its key"} {
+		if !strings.Contains(printed, want) {
+			t.Errorf("printed %q, want a warning %q", printed, want)
+		}
+	}
+}
+
+// receiveOnce runs a camctl receive until it is ready, and gives what it printed.
+func receiveOnce(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	cmd, printed := newReceiveCommand(), &lockedBuffer{}
+	cmd.SetArgs(append([]string{"--listen", "127.0.0.1:0", "--rtp", "0", "--rtcp", "0"}, args...))
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	cmd.SetOut(io.Discard)
+	cmd.SetErr(printed)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- cmd.ExecuteContext(ctx) }()
+	for {
+		select {
+		case err := <-done:
+			return printed.String(), err
+		case <-time.After(time.Millisecond):
+		}
+		if strings.Contains(printed.String(), "recordings: ") {
+			cancel()
+		}
+	}
+}
+
 // runReceive runs a camctl receive that is expected to fail at once.
 func runReceive(t *testing.T, args ...string) error {
 	t.Helper()

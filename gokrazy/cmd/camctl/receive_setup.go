@@ -38,7 +38,7 @@ func openStation(o *receiveOptions, log *slog.Logger) (*station, error) {
 }
 
 func (s *station) open(o *receiveOptions, log *slog.Logger) (err error) {
-	if o.key, err = o.findKey(); err != nil {
+	if o.key, err = o.findKey(log); err != nil {
 		return err
 	}
 	host, _, _ := net.SplitHostPort(o.listen) // checked
@@ -68,7 +68,7 @@ func (s *station) open(o *receiveOptions, log *slog.Logger) (err error) {
 		return fmt.Errorf("gateway: %w (choose another with --listen)", err)
 	}
 	s.listener = &boundedListener{Listener: listener, open: map[netip.Prefix]int{}}
-	if err := s.secure(o, host); err != nil {
+	if err := s.secure(o, host, log); err != nil {
 		closeAll()
 		return errors.Join(err, s.listener.Close())
 	}
@@ -76,12 +76,12 @@ func (s *station) open(o *receiveOptions, log *slog.Logger) (err error) {
 }
 
 // secure puts TLS around the listener if it is asked for, and works out the URL.
-func (s *station) secure(o *receiveOptions, host string) error {
+func (s *station) secure(o *receiveOptions, host string, log *slog.Logger) error {
 	reachable := reachableHosts(host)
 	scheme, ca := "http", ""
 	if o.tls || o.cert != "" {
 		scheme = "https"
-		pair, err := o.certificate(reachable)
+		pair, err := o.certificate(reachable, log)
 		if err != nil {
 			return err
 		}
@@ -112,7 +112,7 @@ func (s *station) secure(o *receiveOptions, host string) error {
 // vmHost is this machine as a board in camctl vm sees it.
 const vmHost = "10.0.2.2"
 
-func (o *receiveOptions) certificate(hosts []string) (tls.Certificate, error) {
+func (o *receiveOptions) certificate(hosts []string, log *slog.Logger) (tls.Certificate, error) {
 	if o.cert != "" {
 		pair, err := gateway.LoadPair(o.cert, o.tlsKey)
 		if err != nil {
@@ -124,7 +124,7 @@ func (o *receiveOptions) certificate(hosts []string) (tls.Certificate, error) {
 	if name, err := os.Hostname(); err == nil {
 		hosts = append(hosts, name, name+".local")
 	}
-	return gateway.SelfSigned(o.state, append(hosts, o.names...), time.Now())
+	return gateway.SelfSigned(o.state, append(hosts, o.names...), time.Now(), log)
 }
 
 // openState makes the directories, readable by the owner alone: the key is in there.
