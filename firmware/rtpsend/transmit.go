@@ -116,7 +116,8 @@ func (s *Sender) account(now time.Duration, sent *tally) {
 	}
 	s.mu.Unlock()
 	w := &s.wire
-	if sent.last == nil && s.refused.Swap(false) { // the other goroutine met it where RTCP shares the socket
+	refused := s.refused.Swap(false) // the other goroutine met it where RTCP shares the socket
+	if sent.last == nil && refused {
 		sent.last = syscall.ECONNREFUSED
 	}
 	if sent.last != nil {
