@@ -10,13 +10,10 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"runtime"
 	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/firmware/rtpsend/packet"
@@ -109,23 +106,11 @@ func (p *routedPath) narrow(t *testing.T, mtu int, icmp bool) {
 // inSpace runs do in a namespace, where sockets made then stay.
 func inSpace(t *testing.T, space string, do func() error) {
 	t.Helper()
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	for _, at := range []struct {
-		file string
-		do   func() error
-	}{{"/run/netns/" + space, do}, {fmt.Sprintf("/proc/%d/ns/net", os.Getpid()), func() error { return nil }}} {
-		f, err := os.Open(at.file)
-		if err == nil {
-			err = unix.Setns(int(f.Fd()), unix.CLONE_NEWNET)
-			_ = f.Close()
-		}
-		if err == nil {
-			err = at.do()
-		}
-		if err != nil {
-			t.Fatalf("%s: %v", at.file, err)
-		}
+	l := link{senderSpace: space}
+	var err error
+	l.atSender(t, func() { err = do() })
+	if err != nil {
+		t.Fatalf("%s: %v", space, err)
 	}
 }
 
