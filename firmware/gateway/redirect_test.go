@@ -55,8 +55,8 @@ func TestClientComesBackFromARedirectThatLedToNoGateway(t *testing.T) {
 		"a list":                 says(200, `[]`),
 		"half an answer":         says(200, `{"utilization_id":`),
 		"a connection that ends": hangsUp,
-		"a redirect elsewhere":   http.RedirectHandler("http://elsewhere.example/", 302).ServeHTTP,
-		"a loop":                 http.RedirectHandler("/maintenance", 302).ServeHTTP,
+		"a redirect elsewhere":   http.RedirectHandler("http://elsewhere.example/", http.StatusFound).ServeHTTP,
+		"a loop":                 http.RedirectHandler("/maintenance", http.StatusFound).ServeHTTP,
 	} {
 		for _, status := range []int{301, 302, 307, 308} {
 			s := &redirecting{answers: map[string]http.HandlerFunc{
@@ -106,7 +106,7 @@ func TestTemporaryRedirectIsForgottenWithTheStream(t *testing.T) {
 // stop_stream may be the request that finds the redirect; it is sent again, and must arrive then.
 func TestStopStreamReachesTheGatewayBehindARedirect(t *testing.T) {
 	s := &redirecting{answers: map[string]http.HandlerFunc{
-		"/api": http.RedirectHandler("/v2", 302).ServeHTTP, "/v2": says(200, `{"ok":"stopped"}`),
+		"/api": http.RedirectHandler("/v2", http.StatusFound).ServeHTTP, "/v2": says(200, `{"ok":"stopped"}`),
 	}}
 	c := s.client(t)
 	if err := c.StopStream(t.Context(), wire.ID{}); !errors.Is(err, ErrMoved) {
@@ -120,7 +120,7 @@ func TestStopStreamReachesTheGatewayBehindARedirect(t *testing.T) {
 // A refusal is an answer of the gateway, and an outage of one that answered is no news about its path.
 func TestRedirectIsKeptWhileAGatewayIsBehindIt(t *testing.T) {
 	s := &redirecting{answers: map[string]http.HandlerFunc{
-		"/api": http.RedirectHandler("/v2", 302).ServeHTTP,
+		"/api": http.RedirectHandler("/v2", http.StatusFound).ServeHTTP,
 		"/v2":  says(403, `{"error_code":4031,"error_txt":"no"}`),
 	}}
 	c := s.client(t)
