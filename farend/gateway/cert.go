@@ -39,15 +39,15 @@ const MaxPEM = 256 << 10
 
 // LoadPair reads a certificate and its key, which other users must not be able to read.
 func LoadPair(certPath, keyPath string) (tls.Certificate, error) {
-	keyPEM, err := openfile.ReadSecret(keyPath, MaxPEM)
+	return readPair(certPath, keyPath, openfile.ReadSecret)
+}
+
+func readPair(certPath, keyPath string, readKey func(string, int64) ([]byte, error)) (tls.Certificate, error) {
+	certPEM, err := openfile.Read(certPath, MaxPEM)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	return parsePair(certPath, keyPath, keyPEM)
-}
-
-func parsePair(certPath, keyPath string, keyPEM []byte) (tls.Certificate, error) {
-	certPEM, err := openfile.Read(certPath, MaxPEM)
+	keyPEM, err := readKey(keyPath, MaxPEM)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
@@ -87,14 +87,13 @@ func SelfSigned(dir string, hosts []string, now time.Time, log *slog.Logger) (tl
 }
 
 func loadOwnPair(certPath, keyPath string, log *slog.Logger) (tls.Certificate, error) {
-	keyPEM, exposed, err := openfile.ReadOwnSecret(keyPath, MaxPEM)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	if exposed {
-		log.Warn("certificate: other users can read its key", "file", keyPath)
-	}
-	return parsePair(certPath, keyPath, keyPEM)
+	return readPair(certPath, keyPath, func(path string, limit int64) ([]byte, error) {
+		b, exposed, err := openfile.ReadOwnSecret(path, limit)
+		if exposed {
+			log.Warn("certificate: other users can read its key", "file", path)
+		}
+		return b, err
+	})
 }
 
 func makeCertificate(hosts []string, now time.Time) (certPEM, keyPEM []byte, err error) {
