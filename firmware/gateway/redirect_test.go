@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
@@ -14,13 +15,31 @@ import (
 
 // A redirecting server has a gateway at some of its paths. Its behaviour may be changed between two requests.
 type redirecting struct {
+	mu      sync.Mutex
 	answers map[string]http.HandlerFunc // by path
 	asked   []string
 }
 
 func (s *redirecting) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
 	s.asked = append(s.asked, r.URL.Path)
-	s.answers[r.URL.Path](w, r)
+	answer := s.answers[r.URL.Path]
+	s.mu.Unlock()
+	answer(w, r)
+}
+
+// setAnswer has the server answer otherwise at a path from now on.
+func (s *redirecting) setAnswer(path string, answer http.HandlerFunc) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answers[path] = answer
+}
+
+// askedPaths are the paths of all requests so far, in words.
+func (s *redirecting) askedPaths() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Join(s.asked, " ")
 }
 
 func says(status int, body string) http.HandlerFunc {
@@ -68,7 +87,7 @@ func TestClientComesBackFromARedirectThatLedToNoGateway(t *testing.T) {
 					t.Fatalf("%s: an id came from a page of maintenance", name)
 				}
 			}
-			s.answers["/api"] = says(200, goodID)
+			s.setAnswer("/api", says(200, goodID))
 			var err error
 			for range redirectsMax + 1 { // what is left of a loop, and one that succeeds
 				if _, err = c.NewUtilizationID(t.Context()); err == nil {
@@ -76,7 +95,7 @@ func TestClientComesBackFromARedirectThatLedToNoGateway(t *testing.T) {
 				}
 			}
 			if err != nil {
-				t.Errorf("%d to %s: %v after the maintenance; asked %q", status, name, err, s.asked)
+				t.Errorf("%d to %s: %v after the maintenance; asked %q", status, name, err, s.askedPaths())
 			}
 		}
 	}
@@ -97,7 +116,7 @@ func TestTemporaryRedirectIsForgottenWithTheStream(t *testing.T) {
 			t.Errorf("%d: %v", status, err)
 		}
 		_, _ = c.NewUtilizationID(t.Context())
-		if got := strings.Join(s.asked, " "); got != want {
+		if got := s.askedPaths(); got != want {
 			t.Errorf("%d: asked %q, want %q", status, got, want)
 		}
 	}
@@ -113,7 +132,7 @@ func TestStopStreamReachesTheGatewayBehindARedirect(t *testing.T) {
 		t.Errorf("the first: %v, want ErrMoved", err)
 	}
 	if err := c.StopStream(t.Context(), wire.ID{}); err != nil {
-		t.Errorf("the second: %v; asked %q", err, s.asked)
+		t.Errorf("the second: %v; asked %q", err, s.askedPaths())
 	}
 }
 
@@ -126,13 +145,13 @@ func TestRedirectIsKeptWhileAGatewayIsBehindIt(t *testing.T) {
 	c := s.client(t)
 	for i := range 4 {
 		if i == 3 {
-			s.answers["/v2"] = hangsUp
+			s.setAnswer("/v2", hangsUp)
 		}
 		_, _ = c.NewUtilizationID(t.Context())
 	}
-	s.answers["/v2"] = says(200, goodID)
+	s.setAnswer("/v2", says(200, goodID))
 	if _, err := c.NewUtilizationID(t.Context()); err != nil {
-		t.Errorf("%v; asked %q", err, s.asked)
+		t.Errorf("%v; asked %q", err, s.askedPaths())
 	}
 }
 
