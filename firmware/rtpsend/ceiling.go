@@ -14,6 +14,9 @@ const (
 	// keyFrameShare is how many frames a key frame is reckoned as before its size is known.
 	keyFrameShare = 3
 
+	// copyReserve of the owner's rate is kept for pictures where copies of packets want to leave.
+	copyReserve = 200 * time.Millisecond
+
 	// frameMemory is how many frames the mean size is that of, about.
 	frameMemory = 16
 )
@@ -64,6 +67,12 @@ func (s *Sender) roomForResends(now time.Duration) int {
 		return math.MaxInt
 	}
 	return room - s.wire.headerSize - s.queue.overhead
+}
+
+// roomForCopies is that for a packet that nobody asked for. Pictures come first: one that is held is
+// missing for certain, while a packet that leaves once mostly arrives. sending is held.
+func (s *Sender) roomForCopies(now time.Duration) int {
+	return s.roomForResends(now) - int(float64(s.ceiling.Limit())*copyReserve.Seconds()/pacing.CeilingSpan.Seconds())
 }
 
 // MustHold says that the picture at hand is to be left out, because its packets would have to wait:

@@ -155,6 +155,34 @@ func TestCopiesOfKeyFramesLeaveRoomForWhatIsAskedFor(t *testing.T) {
 	})
 }
 
+// Near the owner's rate a copy would take the place of a picture, and a packet asked for would not.
+func TestCopiesLeaveRoomForPicturesUnderTheCeiling(t *testing.T) {
+	const rate, size = 300_000, 2500 // a key frame of two packets
+	for name, c := range map[string]struct {
+		room int // in bytes, when the key frame comes
+		want int // packets of it, one of which is asked for
+	}{"room for all, and each twice": {rate / 8, 6}, "room for what is asked for": {2*size + 500, 3}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRigWith(t, Config{Ceiling: NewCeiling(rate)})
+				defer r.Close()
+				r.lossy(t, 600, 25)
+				time.Sleep(time.Second)
+				room, _ := r.ceiling.Room(r.cfg.Monotonic())
+				r.ceiling.NoteSent(r.cfg.Monotonic(), room-c.room)
+				before := r.left()
+				r.frame(t, true, size)
+				time.Sleep(30 * time.Millisecond)
+				r.feed(t, nack(r.queue.history.NextSequence()-1))
+				time.Sleep(30 * time.Millisecond)
+				if got := r.left() - before; got != c.want {
+					t.Errorf("%d packets, want %d: %+v", got, c.want, r.Stats().Resends)
+				}
+			})
+		})
+	}
+}
+
 // A packet of a key frame that is asked for before its copy left leaves three times, not four.
 func TestPacketOfAKeyFrameThatIsAskedForLeavesNoThirdCopy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -118,7 +118,7 @@ func (s *Sender) sendAnswers(now time.Duration, sent *tally) error {
 // sendCopies sends the copies that are due; its only error is ErrClosed. sending is held.
 func (s *Sender) sendCopies(now time.Duration, sent *tally) (wait time.Duration, err error) {
 	for {
-		p, wait, ok := s.resender.NextCopy(now, s.roomForResends(now))
+		p, wait, ok := s.resender.NextCopy(now, s.roomForCopies(now))
 		if !ok {
 			return wait, nil
 		}
