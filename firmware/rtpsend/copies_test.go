@@ -155,7 +155,7 @@ func TestCopiesOfKeyFramesLeaveRoomForWhatIsAskedFor(t *testing.T) {
 	})
 }
 
-// Near the owner's rate a copy would take the place of a picture, and a packet asked for would not.
+// Near the owner's rate copies stay away, and what the receiver asks for still leaves.
 func TestCopiesLeaveRoomForPicturesUnderTheCeiling(t *testing.T) {
 	const rate, size = 300_000, 2500 // a key frame of two packets
 	for name, c := range map[string]struct {
