@@ -27,6 +27,8 @@ type Config struct {
 	Stream  Stream
 	Gateway Gateway
 	Time    Time
+	Update  Update
+	Web     Web
 	Log     Log
 	Bench   Bench
 }
@@ -80,6 +82,20 @@ type Time struct {
 	NTP []string // host names or addresses; empty: DHCP's, then the program's own
 }
 
+// Update says whose updates a board takes, and by which ways.
+type Update struct {
+	Keys    []string // minisign public keys; they count if the running slot's own manifest has none
+	Gokrazy bool     // gokrazy's own protocol is served, which takes unsigned roots
+	Pull    bool     // the gateway may offer a signed update; Default has true
+}
+
+// Web says who may do what over the board's HTTPS. The image holds none of it: it is the card's identity.
+type Web struct {
+	PasswordHash   string // bcrypt's, of the user admin; "": nobody may change anything
+	TLSCertificate string // PEM, the board's own first; "": the board makes a pair of its own
+	TLSKey         string // PEM of its private key; a secret, never logged
+}
+
 // Log says how much is written to stderr.
 type Log struct {
 	Level slog.Level
@@ -97,7 +113,7 @@ type Bench struct {
 
 // Default is the configuration of a board nobody configured.
 func Default() Config {
-	return Config{Stream: Stream{Ping: true}, Log: Log{Level: slog.LevelInfo}}
+	return Config{Stream: Stream{Ping: true}, Update: Update{Pull: true}, Log: Log{Level: slog.LevelInfo}}
 }
 
 // Parse reads b, whose name in errors is file, over the defaults. With an error (of type

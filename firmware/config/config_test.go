@@ -24,6 +24,9 @@ const whole = `{
     "allowed-receivers": ["10.0.0.0/8", "video.example.org"], "allow-loopback": true
   },
   "time": {"ntp": ["ntp.example.org", "192.0.2.1"]},
+  "update": {"keys": ["RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"], "gokrazy": true, "pull": false},
+  "web": {"password-hash": "$2y$10$0123456789012345678901./abcdefghijklmnopqrstuvwxyzABC",
+    "tls-certificate": "", "tls-key": ""},
   "log": {"level": "debug"},
   "bench": {"once": true, "sizes": ["320x240", "640x480"], "speeds": [-8, -12], "threads": [1], "frames": 100}
 }`
@@ -41,8 +44,10 @@ func TestParseReadsEveryKey(t *testing.T) {
 			LocalRTCPPort: 5007, RTX: true, TWCC: true, CaptureTime: true, MTU: 1400},
 		Gateway: Gateway{URL: "https://gw.example/api", Key: "s3cret", AllowHTTP: true, AllowLoopback: true,
 			AllowedReceivers: []string{"10.0.0.0/8", "video.example.org"}},
-		Time: Time{NTP: []string{"ntp.example.org", "192.0.2.1"}},
-		Log:  Log{Level: slog.LevelDebug},
+		Time:   Time{NTP: []string{"ntp.example.org", "192.0.2.1"}},
+		Update: Update{Keys: []string{"RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"}, Gokrazy: true},
+		Web:    Web{PasswordHash: "$2y$10$0123456789012345678901./abcdefghijklmnopqrstuvwxyzABC"},
+		Log:    Log{Level: slog.LevelDebug},
 		Bench: Bench{Once: true, Sizes: []Size{{320, 240}, {640, 480}}, Speeds: []int{-8, -12}, Threads: []int{1},
 			Frames: 100},
 	}
@@ -71,7 +76,7 @@ func TestParseTakesWhatAnOwnerMayWrite(t *testing.T) {
 func TestParseNamesKeyFileAndLine(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"unknown section", "{\n\"cam\": {}}",
-			`f:2: cam: unknown section (there are bench, camera, gateway, log, stream, time)`},
+			`f:2: cam: unknown section (there are bench, camera, gateway, log, stream, time, update, web)`},
 		{"unknown key", "{\"camera\": {\n\n\"devise\": \"x\"}}",
 			`f:3: camera.devise: unknown key (there are controls, device, format, power-line)`},
 		{"wrong case", `{"Camera": {}}`, `f:1: Camera: unknown section`},
@@ -119,6 +124,22 @@ func TestParseNamesKeyFileAndLine(t *testing.T) {
 		{"a CA that is no PEM", `{"gateway": {"ca": "/etc/ca.pem"}}`, `gateway.ca: must be PEM text`},
 		{"a private key as CA", `{"gateway": {"ca": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"}}`,
 			`not a certificate`},
+		{"an update key that is a file", `{"update": {"keys": ["update.pub"]}}`,
+			`update.keys: "update.pub" must be a minisign public key`},
+		{"half an update key", `{"update": {"keys": ["RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn"]}}`,
+			`must be a minisign public key: 56 characters`},
+		{"a password instead of its hash", `{"web": {"password-hash": "sesame"}}`,
+			`f:1: web.password-hash: must be a bcrypt hash`},
+		{"a hash that takes a board a minute",
+			`{"web": {"password-hash": "$2y$15$0123456789012345678901./abcdefghijklmnopqrstuvwxyzABC"}}`,
+			`web.password-hash: must be a bcrypt hash of cost 8 to 14`},
+		{"a certificate in place of the key",
+			`{"web": {"tls-key": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}}`,
+			`web.tls-key: holds a PEM block that is not a private key`},
+		{"a key with a password",
+			`{"web": {"tls-key": "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n"}}`,
+			`web.tls-key: is encrypted`},
+		{"a key file", `{"web": {"tls-key": "/etc/key.pem"}}`, `web.tls-key: must be PEM text`},
 		{"a level nobody knows", `{"log": {"level": "loud"}}`,
 			`log.level: "loud" must be one of debug, info, warn, error`},
 		{"nothing at all", " \n ", `f:1: empty: write at least {}`},
@@ -147,6 +168,8 @@ func TestErrorsKeepTheKeySecret(t *testing.T) {
 		`{"gateway": {"url": "https://me:sesame@gw.example/"}}`,
 		`{"gateway": {"url": "https://me:sesame@gw.example:badport/"}}`,
 		`{"gateway": {"url": "me:sesame@gw.example"}}`,
+		`{"web": {"password-hash": "sesame"}}`,
+		`{"web": {"tls-key": "sesame"}}`,
 	} {
 		_, err := Parse("f", []byte(text))
 		if err == nil || strings.Contains(err.Error(), "sesame") {
@@ -278,5 +301,19 @@ func TestLoadBoardReadsTheFileOverTheImagesDefaults(t *testing.T) {
 					c.rate)
 			}
 		})
+	}
+}
+
+func TestSecretsNamesWhatAnImageMustNotHold(t *testing.T) {
+	c, err := Parse("f", []byte(whole))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Web.TLSKey = "key"
+	if diff := cmp.Diff([]string{"gateway.key", "web.password-hash", "web.tls-key"}, c.Secrets()); diff != "" {
+		t.Errorf("Secrets (-want +got):\n%s", diff)
+	}
+	if got := Default().Secrets(); got != nil {
+		t.Errorf("Secrets of the defaults = %v, want none", got)
 	}
 }

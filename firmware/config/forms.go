@@ -4,6 +4,7 @@ package config
 
 import (
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"net"
@@ -40,6 +41,19 @@ var (
 	}
 	pemForm = form{
 		hint: "PEM", words: `PEM text: "-----BEGIN CERTIFICATE-----\n…"`, quiet: true, check: checkPEM,
+	}
+)
+
+var (
+	bcryptForm = form{
+		hint: "HASH", quiet: true, check: matches(isBcrypt),
+		words: `a bcrypt hash of cost 8 to 14, such as "$2y$10$" with 53 characters behind it`,
+	}
+	tlsKeyForm = form{
+		hint: "PEM", words: `PEM text: "-----BEGIN PRIVATE KEY-----\n…"`, quiet: true, check: checkPrivateKey,
+	}
+	updateKeyForm = form{
+		hint: "KEY", words: `a minisign public key: 56 characters that begin with "RW"`, check: matches(isMinisignKey),
 	}
 )
 
@@ -131,4 +145,48 @@ func checkPEM(s string) error {
 		return errForm
 	}
 	return nil
+}
+
+// isBcrypt takes the costs that a board can bear: 14 is a second on a PC and half a minute on a BeagleBone.
+func isBcrypt(s string) bool {
+	if s == "" {
+		return true
+	}
+	odd := func(r rune) bool {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+		return !(letter || r >= '0' && r <= '9' || r == '.' || r == '/')
+	}
+	if len(s) != 60 || s[:2] != "$2" || !strings.ContainsRune("aby", rune(s[2])) || s[3] != '$' || s[6] != '$' {
+		return false
+	}
+	cost, err := strconv.ParseUint(s[4:6], 10, 8)
+	return err == nil && cost >= 8 && cost <= 14 && !strings.ContainsFunc(s[7:], odd)
+}
+
+// checkPrivateKey takes one key in any of the forms that TLS libraries write.
+func checkPrivateKey(s string) error {
+	if s == "" {
+		return nil
+	}
+	for rest := []byte(s); ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			return errForm
+		}
+		switch block.Type {
+		case "PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY":
+			return nil
+		case "EC PARAMETERS": // openssl writes them in front
+		case "ENCRYPTED PRIVATE KEY":
+			return errors.New("is encrypted: nobody can type its password on a board")
+		default:
+			return errors.New("holds a PEM block that is not a private key")
+		}
+	}
+}
+
+// isMinisignKey knows the text of a public key: base64 of "Ed", 8 bytes of number, 32 of key.
+func isMinisignKey(s string) bool {
+	b, err := base64.StdEncoding.Strict().DecodeString(s)
+	return err == nil && len(b) == 42 && string(b[:2]) == "Ed"
 }

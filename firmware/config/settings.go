@@ -28,6 +28,8 @@ func (c *Config) Sections() []Section {
 		{"stream", "what is encoded, and how it is sent", c.Stream.settings()},
 		{"gateway", "who permits the stream and says where it goes", c.Gateway.settings()},
 		{"time", "where the time comes from", c.Time.settings()},
+		{"update", "whose updates the board takes, and how they come", c.Update.settings()},
+		{"web", "who may do what over the board's HTTPS", c.Web.settings()},
 		{"log", "how much is logged", c.Log.settings()},
 		{"bench", "what the board measures of itself before it streams", c.Bench.settings()},
 	}
@@ -40,4 +42,16 @@ func (s Setting) DefaultText() string {
 		return s.Default
 	}
 	return s.Value.String()
+}
+
+// Secrets names the settings that say something and must not be in an image: "web.tls-key".
+func (c Config) Secrets() (names []string) {
+	for _, section := range c.Sections() {
+		for _, s := range section.Settings {
+			if s.Secret && s.Value.String() != "" {
+				names = append(names, section.Name+"."+s.Key)
+			}
+		}
+	}
+	return names
 }

@@ -165,6 +165,44 @@ func (t *Time) settings() []Setting {
 	}}
 }
 
+func (u *Update) settings() []Setting {
+	return []Setting{{
+		Key: "keys", Value: texts(&u.Keys, updateKeyForm, `["RWQf6LRCGA9i53…"]`),
+		Help: "public keys whose signed updates the board takes (minisign)",
+		Notes: "`camctl keys new` makes one. They count where the running version brings no keys of its own; " +
+			"without any key the board takes no update",
+		Default: "those of the running version",
+	}, {
+		Key: "gokrazy", Value: toggle(&u.Gokrazy),
+		Help: "serve gokrazy's own update protocol, too: it takes UNSIGNED roots from whoever has the password",
+		Notes: "for owners who build with gokrazy's tools. Such a root is tried and judged like any other update; " +
+			"status and console say that the board takes unsigned ones",
+	}, {
+		Key: "pull", Value: toggle(&u.Pull),
+		Help: "fetch a signed update that the gateway offers",
+	}}
+}
+
+func (w *Web) settings() []Setting {
+	return []Setting{{
+		Key: "password-hash", Value: text(&w.PasswordHash, bcryptForm), Secret: true,
+		Help: "bcrypt hash of the password of the user admin; a secret",
+		Notes: "`camctl flash` makes both; `htpasswd -nBC 10 admin` prints a hash, behind `admin:`. " +
+			"Without it nobody may update or restart the board over the network",
+		Default: "none: nothing can be changed over the network",
+	}, {
+		Key: "tls-certificate", Value: text(&w.TLSCertificate, pemForm),
+		Help:    "certificate of the board's HTTPS",
+		Notes:   "`camctl flash` makes one, with its key; a chain has the board's own first",
+		Default: "the board makes one at its first start; the console shows its fingerprint",
+	}, {
+		Key: "tls-key", Value: text(&w.TLSKey, tlsKeyForm), Secret: true,
+		Help:    "private key of that certificate; a secret",
+		Notes:   "a key that does not fit is one line on the console, and the board makes a pair of its own",
+		Default: "the board's own",
+	}}
+}
+
 func (l *Log) settings() []Setting {
 	return []Setting{{
 		Key: "level", Value: level(&l.Level),

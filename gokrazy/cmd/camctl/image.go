@@ -102,7 +102,7 @@ func makeImage(cmd *cobra.Command, f imageFlags) (image.Result, error) {
 	return image.Build(ctx, b, parts, f.out, newLog(cmd))
 }
 
-// readDefaults refuses a key: an image is something that can be published.
+// readDefaults refuses secrets and identity: an image is something that can be published.
 func readDefaults(file string) ([]byte, error) {
 	if file == "" {
 		return nil, nil
@@ -115,8 +115,13 @@ func readDefaults(file string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.Gateway.Key != "" {
-		return nil, fmt.Errorf("%s: gateway.key: an image holds no secret: give the key to camctl flash --seed", file)
+	if secrets := c.Secrets(); len(secrets) > 0 {
+		return nil, fmt.Errorf("%s: %s: an image holds no secret: give it to camctl flash --seed", file,
+			strings.Join(secrets, ", "))
+	}
+	if c.Web.TLSCertificate != "" {
+		return nil, fmt.Errorf("%s: web.tls-certificate: an image holds no identity: give it to camctl flash --seed",
+			file)
 	}
 	return b, nil
 }
