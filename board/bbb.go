@@ -46,7 +46,10 @@ func beagleBone() Board {
 		},
 
 		BootFiles: []string{"am335x-boneblack.dtb", "am335x-bonegreen.dtb"},
-		Loader:    UBoot,
+		SlotFiles: []string{
+			KernelName, "cmdline.txt", "sources.json", "initrd.bin", "am335x-boneblack.dtb", "am335x-bonegreen.dtb",
+		},
+		Loader: UBoot,
 		// The boot ROM looks for MLO at 128 KiB, MLO for u-boot.img at 384 KiB: README.Debian
 		// of u-boot-omap, and SYS_MMCSD_RAW_MODE_U_BOOT_SECTOR=0x300 in its configuration.
 		// The build is am335x_evm's, the only one that has the Green's device tree too.
@@ -80,7 +83,7 @@ func beagleBone() Board {
 func boneModels() []Model {
 	model := func(name, match string) Model {
 		return Model{
-			Name: name, Match: match,
+			Name: name, Match: match, Trial: UBootTry,
 			Width: 640, Height: 480, FPS: boneFPS, RawRate: boneRawRate, Bitrate: boneBitrate,
 			Speed: boneSpeed, Threads: 1, Estimate: estimateBone, Source: sourceBone,
 		}

@@ -16,6 +16,8 @@ const (
 	// SourceUser is the user and group id of camsource on a board: any that is not root's and
 	// that nobody else on the board has.
 	SourceUser = 2001
+	// WebUser is the user and group id of camweb on a board.
+	WebUser = 2003
 	// VideoGroup owns /dev/video* on a board; 44 is Debian's number for it.
 	VideoGroup = 44
 	// RestartRequest is the file by which camsource asks init to restart the board, because
@@ -46,6 +48,10 @@ type Board struct {
 	Loader    Loader   // what runs before the kernel, and so what it wants to find
 	Raw       []Raw    // files of the boot firmware that lie outside any partition
 	Config    string   // config.txt for PiFirmware, boot.scr as text for UBoot
+	// SlotFiles are names below a slot's folder, the kernel's among them. A slot that lacks one of
+	// them cannot start every model of the board: it is refused before anything points to it. The
+	// manifest and its signature, which every slot has, are not listed.
+	SlotFiles []string
 	Console   []string // console= arguments of the kernel; the last that the machine has is /dev/console
 
 	Arguments []string // more arguments of the kernel
@@ -96,6 +102,7 @@ type Raw struct {
 type Model struct {
 	Name     string // for a person
 	Match    string // prefix of /proc/device-tree/model; "" for the fallback
+	Trial    Trial  // how a slot is tried; "": not known, and so never
 	Width    int
 	Height   int
 	FPS      int
@@ -106,6 +113,20 @@ type Model struct {
 	Estimate string // what the speed of this model rests on, if nobody measured it
 	Source   string // where the values come from
 }
+
+// A Trial is how a model starts a slot once, such that every other way to start again, a power
+// cut or a watchdog, leads back to the slot that was promoted.
+type Trial string
+
+// The ways there are.
+const (
+	// Tryboot: reboot(2) with the argument "0 tryboot" makes the boot firmware read tryboot.txt
+	// instead of config.txt, once. Source: Raspberry Pi documentation, "tryboot".
+	Tryboot Trial = "tryboot"
+	// UBootTry: boot.scr clears a request in the state sector before it starts the slot that the
+	// request names. A plain restart is enough.
+	UBootTry Trial = "u-boot"
+)
 
 // All lists the boards in the order a person wants to read them.
 func All() []Board { return []Board{raspberryPi(), beagleBone()} }

@@ -33,6 +33,51 @@ func TestDetectModelKnowsTheTextsOfDeviceTrees(t *testing.T) {
 	}
 }
 
+func TestEveryModelSaysHowASlotIsTried(t *testing.T) {
+	for text, want := range map[string]Trial{
+		"Raspberry Pi 3 Model B Rev 1.2":        UBootTry,
+		"Raspberry Pi 3 Model B Plus Rev 1.3":   UBootTry,
+		"Raspberry Pi 3 Model A Plus Rev 1.0":   UBootTry,
+		"Raspberry Pi Zero 2 W Rev 1.0":         UBootTry,
+		"Raspberry Pi 4 Model B Rev 1.4":        Tryboot,
+		"Raspberry Pi 400 Rev 1.0":              Tryboot,
+		"Raspberry Pi 5 Model B Rev 1.0":        Tryboot,
+		"Raspberry Pi 500 Rev 1.0":              Tryboot,
+		"TI AM335x BeagleBone Black":            UBootTry,
+		"TI AM335x BeagleBone Green":            UBootTry,
+		"Raspberry Pi Compute Module 4 Rev 1.0": "", // nobody said so
+		"linux,dummy-virt":                      "",
+	} {
+		if got := DetectModel(text).Trial; got != want {
+			t.Errorf("a slot of %q is tried by %q, want %q", text, got, want)
+		}
+	}
+	for _, b := range All() {
+		for _, m := range b.Models {
+			if m.Trial == "" {
+				t.Errorf("%s: %s takes no update", b.Name, m.Name)
+			}
+		}
+	}
+}
+
+func TestSlotsNeedWhatTheirLoadersLookFor(t *testing.T) {
+	for name, files := range map[string][]string{
+		"rpi": {"vmlinuz", "cmdline.txt", "overlays/README", "bcm2711-rpi-4-b.dtb", "bcm2712-rpi-5-b.dtb"},
+		"bbb": {"vmlinuz", "cmdline.txt", "initrd.bin", "am335x-boneblack.dtb", "am335x-bonegreen.dtb"},
+	} {
+		b, err := ByName(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if !slices.Contains(b.SlotFiles, file) {
+				t.Errorf("%s: a slot without %s is taken", name, file)
+			}
+		}
+	}
+}
+
 func TestFallbackIsCareful(t *testing.T) {
 	m := DetectModel("linux,dummy-virt")
 	if m.Width != 640 || m.Height != 480 || m.FPS != 30 || m.Speed != -12 || m.Threads != 1 {

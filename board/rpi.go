@@ -46,6 +46,13 @@ func raspberryPi() Board {
 			"bootcode.bin", "start.elf", "fixup.dat", "start4.elf", "fixup4.dat",
 			"start_cd.elf", "fixup_cd.dat", "start4cd.elf", "fixup4cd.dat",
 		},
+		SlotFiles: []string{
+			KernelName, "cmdline.txt", "sources.json",
+			"bcm2711-rpi-4-b.dtb", "bcm2711-rpi-400.dtb",
+			"bcm2712-rpi-5-b.dtb", "bcm2712d0-rpi-5-b.dtb", "bcm2712-rpi-500.dtb",
+			// Without the README the boot firmware takes no overlay from the slot's folder.
+			"overlays/README", "overlays/disable-bt.dtbo", "overlays/overlay_map.dtb",
+		},
 		Config:  piConfig,
 		Console: []string{"tty1", "serial0,115200"},
 
@@ -54,22 +61,25 @@ func raspberryPi() Board {
 	}
 }
 
+// piModels: a Zero 2 W takes the tryboot flag and ignores it (reported by an owner), nobody is
+// known to have tried a Pi 3; U-Boot decides on both. The others try a slot by tryboot, which
+// needs an EEPROM of 2023 or later on a Pi 4.
 func piModels() []Model {
-	model := func(name, match, estimate string) Model {
+	model := func(name, match string, trial Trial, estimate string) Model {
 		return Model{
-			Name: name, Match: match, Width: 640, Height: 480, FPS: 30, Bitrate: vgaBitrate,
+			Name: name, Match: match, Trial: trial, Width: 640, Height: 480, FPS: 30, Bitrate: vgaBitrate,
 			Speed: fixedSpeed, Threads: 1, Estimate: estimate, Source: sourceThreads,
 		}
 	}
 	return []Model{
-		model("Raspberry Pi 3 A+", "Raspberry Pi 3 Model A Plus", estimatePi3),
-		model("Raspberry Pi 3 B", "Raspberry Pi 3 Model B", estimatePi3),
-		model("Raspberry Pi 3 B+", "Raspberry Pi 3 Model B Plus", estimatePi3),
-		model("Raspberry Pi 4 B", "Raspberry Pi 4 Model B", estimatePi4),
-		model("Raspberry Pi 400", "Raspberry Pi 400", estimatePi4),
-		model("Raspberry Pi 5", "Raspberry Pi 5", estimatePi5),
-		model("Raspberry Pi 500", "Raspberry Pi 500", estimatePi5),
-		model("Raspberry Pi Zero 2 W", "Raspberry Pi Zero 2", estimatePi0),
+		model("Raspberry Pi 3 A+", "Raspberry Pi 3 Model A Plus", UBootTry, estimatePi3),
+		model("Raspberry Pi 3 B", "Raspberry Pi 3 Model B", UBootTry, estimatePi3),
+		model("Raspberry Pi 3 B+", "Raspberry Pi 3 Model B Plus", UBootTry, estimatePi3),
+		model("Raspberry Pi 4 B", "Raspberry Pi 4 Model B", Tryboot, estimatePi4),
+		model("Raspberry Pi 400", "Raspberry Pi 400", Tryboot, estimatePi4),
+		model("Raspberry Pi 5", "Raspberry Pi 5", Tryboot, estimatePi5),
+		model("Raspberry Pi 500", "Raspberry Pi 500", Tryboot, estimatePi5),
+		model("Raspberry Pi Zero 2 W", "Raspberry Pi Zero 2", UBootTry, estimatePi0),
 	}
 }
 

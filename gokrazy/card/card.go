@@ -15,15 +15,34 @@ import (
 	"github.com/krazycam/krazycam/gokrazy/disk"
 )
 
-// Files on the boot partition. The kernel's name is board.KernelName.
+// The folders of the boot partition that hold a slot's kernel and what belongs to it. The slot's
+// root is RootA or RootB.
 const (
-	CmdlineName    = "cmdline.txt"   // of the kernel; gokrazy changes it to try and to switch roots
-	SeedName       = config.SeedName // see WriteSeed
-	SourcesName    = "sources.json"  // from which packages kernel and boot firmware come
+	SlotA = "a"
+	SlotB = "b"
+)
+
+// Files of a slot, below its folder. The kernel's name is board.KernelName.
+const (
+	CmdlineName   = "cmdline.txt"           // of the kernel; names the slot's root
+	InitrdName    = "initrd.bin"            // of a board whose kernel has its storage drivers in modules
+	ManifestName  = "manifest.json"         // version, index and parts of the slot: package update
+	SignatureName = "manifest.json.minisig" // of the manifest; the image's own slot has none
+)
+
+// Files at the top of the boot partition. None of them can be started without a slot.
+const (
+	ConfigName     = "config.txt"    // of a Pi's boot firmware: names the promoted slot
+	TrybootName    = "tryboot.txt"   // the same for a trial: names the other slot
 	BootScriptName = "boot.scr"      // of a board with U-Boot: where its distro_bootcmd looks
-	InitrdName     = "initrd.bin"    // of a board whose kernel has its storage drivers in modules
+	UBootName      = "u-boot.bin"    // for a Pi's boot firmware to start, on models whose slots U-Boot chooses
+	SeedName       = config.SeedName // see WriteSeed
+	ResetName      = "reset"         // the owner's wish for the factory configuration
 	LicenceFolder  = "LICENCES"
 )
+
+// SourcesName is in each slot and at the top: from which packages kernel and boot firmware come.
+const SourcesName = "sources.json"
 
 // OpenBoot opens the boot partition of an image, or of a card of size bytes, and gives
 // its place on the disk. The image may be a stranger's: an error wraps disk.ErrDamaged.

@@ -15,12 +15,21 @@ const (
 	// BootStart is where the first partition begins: U-Boot of the BeagleBone Black
 	// ends below sector 3566, within the first 4 MiB.
 	BootStart = 4 * mib
-	// Two slots of 55 MiB kernel, device trees and boot firmware, and as much again.
+	// StateSector is the sector of the disk, of 512 bytes, that U-Boot reads and writes: which slot
+	// it starts, and whether another is to be tried once. It lies between the partition table, which
+	// ends below sector 34, and the BeagleBone's MLO at sector 256. A sector has no file system
+	// around it that a power cut could damage.
+	StateSector = 40
+	// Two slots of 55 MiB kernel and device trees, boot firmware, and as much again.
 	bootSize = 220 * mib
 	// RootSize is the most bytes of a root.
 	RootSize = 256 * mib
-	// PermSize is what /perm has.
-	PermSize = 128 * mib
+	// PermSize is what /perm has in an image: an update of 400 MB waits there until it is checked.
+	// camctl flash gives it what else the card has.
+	PermSize = 512 * mib
+	// PermMost is up to where /perm can grow: its file system has room for the descriptors of so
+	// many groups of blocks.
+	PermMost = 32 << 30
 	// ImageSize is all of it; a card has more. One MiB for the backup GPT, so that
 	// the image is made of whole MiB.
 	ImageSize = BootStart + bootSize + 2*RootSize + PermSize + mib

@@ -124,7 +124,7 @@ func writeImage(f *os.File, boot []disk.Entry, raw []rawFile, root []byte) error
 		return err
 	}
 	perm := table.Partitions[card.Perm]
-	if err := writePerm(io.NewOffsetWriter(f, perm.Start)); err != nil {
+	if err := card.WriteNewPerm(io.NewOffsetWriter(f, perm.Start)); err != nil {
 		return err
 	}
 	return disk.WriteTable(f, table)
