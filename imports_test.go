@@ -35,6 +35,8 @@ func importRules() []importRule {
 			reason: "it is imported by all; of ours it needs what kind of file stands at a path"},
 		{of: "./firmware/config", ban: "./...", allow: "./firmware/openfile",
 			reason: "vocabulary is imported by all; of ours it needs how a file is opened"},
+		{of: "./firmware/health ./gokrazy/control", ban: "./...", allow: "./firmware/atomicfile ./firmware/openfile",
+			reason: "vocabulary between programs of a board; of ours it needs how a file is opened and replaced"},
 		{of: "./v4l2/...", ban: "./...", allow: "./v4l2/... ./firmware/openfile",
 			reason: "v4l2 knows buffers, not streams"},
 		{of: "./v4l2/usb", ban: "./...",
@@ -63,7 +65,7 @@ func importRules() []importRule {
 		{of: "./gokrazy/...", ban: "C ./encoder/... github.com/blackjack/webcam",
 			reason: "everything around the stream is plain Go: one static file for any machine"},
 		{of: "./gokrazy/...", except: "./gokrazy/cmd/camctl",
-			ban: "./firmware/...", allow: "./firmware/config ./firmware/atomicfile ./firmware/openfile",
+			ban: "./firmware/...", allow: "./firmware/config ./firmware/health ./firmware/atomicfile ./firmware/openfile",
 			reason: "an image carries the stream's programs, it does not contain their code"},
 
 		// Inside firmware.
@@ -98,8 +100,8 @@ func importRules() []importRule {
 			reason: "camctl asks no gateway and sends no stream: it is the far end"},
 		{of: "./gokrazy/cmd/init",
 			ban: "./...",
-			allow: "./gokrazy/cmd/init ./board ./firmware/config " +
-				"./firmware/atomicfile ./firmware/openfile ./v4l2/usb",
+			allow: "./gokrazy/cmd/init ./gokrazy/control ./board ./firmware/config " +
+				"./firmware/health ./firmware/atomicfile ./firmware/openfile ./v4l2/usb",
 			reason: "process 1 parses nothing from the network and opens no camera: whatever of ours it " +
 				"contains has been looked at for that"},
 		{of: "./gokrazy/cmd/init", ban: "github.com/pion/... github.com/beevik/ntp github.com/insomniacslk/...",
