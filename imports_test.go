@@ -101,13 +101,16 @@ func importRules() []importRule {
 		{of: "./gokrazy/cmd/init",
 			ban: "./...",
 			allow: "./gokrazy/cmd/init ./gokrazy/control ./board ./firmware/config " +
-				"./firmware/health ./firmware/atomicfile ./firmware/openfile ./v4l2/usb",
+				"./firmware/health ./firmware/atomicfile ./firmware/openfile ./v4l2/usb " +
+				"./gokrazy/events",
 			reason: "process 1 parses nothing from the network and opens no camera: whatever of ours it " +
 				"contains has been looked at for that"},
 		{of: "./gokrazy/cmd/init", ban: "github.com/pion/... github.com/beevik/ntp github.com/insomniacslk/...",
 			reason: "process 1 parses nothing from the network: NTP and DHCP are processes of their own"},
 		{of: "./gokrazy/cmd/preinit", ban: "net",
 			reason: "before the root is there, nothing is read but the command line and the disk"},
+		{of: "./gokrazy/events", ban: "./...", allow: "./firmware/atomicfile ./firmware/openfile",
+			reason: "process 1 writes events and the page reads them: neither brings the other's code"},
 		{of: "./gokrazy/initramfs", ban: "./...",
 			reason: "initramfs packs what it is given: which modules those are is the board's matter"},
 		{of: "./firmware/cmd/... ./gokrazy/cmd/... ./farend/cmd/...", ban: "testing",

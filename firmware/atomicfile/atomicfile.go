@@ -70,15 +70,15 @@ func ReplaceDurably(path string, mode fs.FileMode, fill func(*os.File) error) er
 	if err := Replace(path, mode, fill); err != nil {
 		return err
 	}
-	if err := syncFolder(filepath.Dir(path)); err != nil {
+	if err := SyncFolder(filepath.Dir(path)); err != nil {
 		return fmt.Errorf("replace %s: %w", path, err)
 	}
 	return nil
 }
 
-// syncFolder makes the renames in a folder last. Where a folder cannot be synced that is no
-// error: the rename itself was whole.
-func syncFolder(path string) error {
+// SyncFolder makes what was renamed, made or removed in a folder last. Where a folder cannot be synced that is
+// no error: the change itself was whole.
+func SyncFolder(path string) error {
 	if runtime.GOOS == "windows" { // opens a folder for reading only and refuses to flush it
 		return nil
 	}

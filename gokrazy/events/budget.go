@@ -1,0 +1,37 @@
+// How many events a card bears.
+
+package events
+
+import "time"
+
+// An event costs a card about 20 KiB: its block, and the journal's. A board has a handful a day. One
+// that is worse off says so with the first burst of them; then one in two hours is written, 12 a
+// day, which stays far below the megabyte a day that a card is to bear.
+const (
+	burst        = 20
+	refillPeriod = 2 * time.Hour
+)
+
+// A budget is how many events may be written yet. It begins anew with each start of the board.
+type budget struct {
+	left   int
+	filled time.Time // up to when it is filled
+}
+
+// take says whether there is one, and takes it. A clock that was set back or years ahead fills
+// it at most once.
+func (b *budget) take(now time.Time) bool {
+	periods := int(min(max(now.Sub(b.filled)/refillPeriod, 0), burst))
+	switch {
+	case now.Before(b.filled), periods == burst:
+		b.filled = now
+	default:
+		b.filled = b.filled.Add(time.Duration(periods) * refillPeriod)
+	}
+	b.left = min(b.left+periods, burst)
+	if b.left == 0 {
+		return false
+	}
+	b.left--
+	return true
+}
