@@ -29,6 +29,9 @@ type Answer struct {
 	Validation  Int  `json:"validation_code,omitzero"`
 	Explanation Text `json:"validation_txt,omitempty"`
 
+	// start_stream and validate_stream, refusals of them, too; nil: nothing is offered. See Check.
+	Update *Update `json:"update,omitempty"`
+
 	// stop_stream.
 	OK Text `json:"ok,omitempty"`
 }

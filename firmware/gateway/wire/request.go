@@ -29,6 +29,9 @@ type Request struct {
 	SSRC  uint32   `json:"ssrc,omitempty"`
 	SRTP  []string `json:"srtp,omitempty"` // profiles that the source can do, the best first
 	Offer []string `json:"offer,omitempty"`
+
+	// An addition to start_stream and validate_stream.
+	Board *Board `json:"board,omitempty"`
 }
 
 // String is for logs: the request without its key.
