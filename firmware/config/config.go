@@ -75,6 +75,7 @@ type Gateway struct {
 	CA               string   // PEM of the only authorities to trust; "": the system's
 	AllowedReceivers []string // addresses, CIDR ranges, host names; nil: any but the forbidden; empty: none
 	AllowLoopback    bool     // the receiver may be this machine itself
+	ShareBoard       bool     // the gateway hears which board this is and how it fares; Default has true
 }
 
 // Time says which servers give the time.
@@ -113,7 +114,10 @@ type Bench struct {
 
 // Default is the configuration of a board nobody configured.
 func Default() Config {
-	return Config{Stream: Stream{Ping: true}, Update: Update{Pull: true}, Log: Log{Level: slog.LevelInfo}}
+	return Config{
+		Stream: Stream{Ping: true}, Gateway: Gateway{ShareBoard: true}, Update: Update{Pull: true},
+		Log: Log{Level: slog.LevelInfo},
+	}
 }
 
 // Parse reads b, whose name in errors is file, over the defaults. With an error (of type

@@ -21,7 +21,7 @@ const whole = `{
     "mtu": 1400},
   "gateway": {
     "url": "https://gw.example/api", "key": "s3cret", "allow-http": true, "ca": "",
-    "allowed-receivers": ["10.0.0.0/8", "video.example.org"], "allow-loopback": true
+    "allowed-receivers": ["10.0.0.0/8", "video.example.org"], "allow-loopback": true, "share-board": false
   },
   "time": {"ntp": ["ntp.example.org", "192.0.2.1"]},
   "update": {"keys": ["RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"], "gokrazy": true, "pull": false},

@@ -154,6 +154,11 @@ func (g *Gateway) settings() []Setting {
 	}, {
 		Key: "allow-loopback", Flag: "allow-loopback", Value: toggle(&g.AllowLoopback),
 		Help: "the gateway may name this machine itself as the receiver",
+	}, {
+		Key: "share-board", Value: toggle(&g.ShareBoard),
+		Help: "the gateway is told which board this is, what it runs and how it fares",
+		Notes: "serial number, model, version, slot, camera, uptime, temperature, undervoltage, and which update " +
+			"failed and why; an operator of many boards needs it, and without it `camctl receive` offers no update",
 	}}
 }
 
