@@ -65,7 +65,8 @@ func importRules() []importRule {
 		{of: "./gokrazy/...", ban: "C ./encoder/... github.com/blackjack/webcam",
 			reason: "everything around the stream is plain Go: one static file for any machine"},
 		{of: "./gokrazy/...", except: "./gokrazy/cmd/camctl",
-			ban: "./firmware/...", allow: "./firmware/config ./firmware/health ./firmware/atomicfile ./firmware/openfile",
+			ban:    "./firmware/...",
+			allow:  "./firmware/config ./firmware/health ./firmware/atomicfile ./firmware/openfile",
 			reason: "an image carries the stream's programs, it does not contain their code"},
 
 		// Inside firmware.

@@ -85,6 +85,7 @@ func (r *resizedCamera) Unwrap() error { return r.err }
 // it has another size now and ctx goes on: then it returns a *resizedCamera.
 func (s *Source) captureUntilLost(ctx context.Context, p *pipeline.Pipeline, camera pipeline.Camera) error {
 	stop := context.AfterFunc(ctx, func() { camera.Close() })
+	s.vitals.noteCamera(camera.String())
 	err := p.Capture(camera, func() {
 		s.noteWorkingMode(camera)
 		s.endOutage(camera)
@@ -166,6 +167,7 @@ func (s *Source) awaitCamera(ctx context.Context, limit time.Duration, level slo
 		level, waitLevel = slog.LevelDebug, slog.LevelDebug
 	}
 	for {
+		s.stages.NoteCaptureStep(s.now())
 		if s.rescue.takeDueSteps(ctx, s.now(), s.Log) {
 			s.modes.ForgetSilent()
 		}
@@ -179,6 +181,7 @@ func (s *Source) awaitCamera(ctx context.Context, limit time.Duration, level slo
 				append([]any{"camera", c.String(), "after", after}, describeDevice(c)...)...)
 			return c, nil
 		}
+		s.vitals.noteCamera("")
 		goesOn := s.Patient || errors.Is(err, v4l2.ErrModesLeft) // only this process knows which failed
 		if !goesOn || limit > 0 && s.now()-start > limit {
 			return nil, err

@@ -43,6 +43,7 @@ func (s *Source) followGateway(ctx context.Context, st *stream) error {
 			return err
 		}
 		s.session = session
+		s.vitals.session.Store(session)
 	}
 	session := s.session
 	st.doubt = session.Doubt

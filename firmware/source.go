@@ -55,6 +55,7 @@ type Source struct {
 	ceiling *rtpsend.Ceiling // the owner's rate, for all streams one after the other; made for the first
 
 	session *gateway.Session // made for the first camera; one goroutine at a time has it
+	vitals  vitals           // what Health reports
 
 	// Of the goroutine that captures.
 	rescue         rescue     // of the camera

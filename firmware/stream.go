@@ -58,10 +58,12 @@ func (st *stream) Begin(_ context.Context, g gateway.Grant) error {
 	sink := &streamSink{Sender: sender, network: network, stream: st, grant: g}
 	stopEncoding := st.startEncoding(enc, sink, sender.Close)
 	st.sender = sender
+	st.source.vitals.beginStream(sender)
 	st.stop = func() error {
 		defer enc.Close()
 		defer network.reportCuts() // those after the last picture
 		defer st.source.Stages().NoteOutage("")
+		defer st.source.vitals.endStream()
 		return stopEncoding()
 	}
 	return nil

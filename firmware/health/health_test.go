@@ -75,7 +75,8 @@ func TestReadRefusesWhatIsLongOrNoFile(t *testing.T) {
 }
 
 func TestWordsAreShortAndPlain(t *testing.T) {
-	r, err := parse([]byte(`{"rung":"none","camera":"\u001b[2Ja\nb\u202e","gateway":"` + strings.Repeat("ü", 150) + `"}`))
+	long := strings.Repeat("ü", maxWords)
+	r, err := parse([]byte(`{"rung":"none","camera":"\u001b[2Ja\nb\u202e","gateway":"` + long + `"}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,7 @@ func (p *Pipeline) Capture(c Camera, first func()) error {
 	p.unreadable = unreadable{}
 	p.unproven = c.Layout().Format.Compressed()
 	for {
+		p.stages.NoteCaptureStep(v4l2.Now())
 		if err := c.Next(bufferTimeout, p.takeBuffer); err != nil {
 			return err
 		}
@@ -72,7 +73,7 @@ func (p *Pipeline) convertBuffer(b v4l2.Buffer) error {
 			p.unreadable.inARow = 0
 		}
 		if p.unreadable.inARow == 0 { // else this one would be no better
-			p.lastBuffer = start
+			p.noteUsable(start)
 		}
 		return nil
 	}
@@ -86,7 +87,8 @@ func (p *Pipeline) convertBuffer(b v4l2.Buffer) error {
 		}
 		return err
 	}
-	p.lastBuffer, p.unreadable.inARow, p.unproven = start, 0, false
+	p.noteUsable(start)
+	p.unreadable.inARow, p.unproven = 0, false
 	if !wanted {
 		p.free <- pic
 		return nil
@@ -97,6 +99,12 @@ func (p *Pipeline) convertBuffer(b v4l2.Buffer) error {
 	p.stages.Wait.add(start - b.At)
 	p.offerPicture(pic)
 	return nil
+}
+
+// noteUsable notes a buffer that was taken up at start and is not known to be undecodable.
+func (p *Pipeline) noteUsable(start time.Duration) {
+	p.lastBuffer = start
+	p.stages.Usable.Add(1)
 }
 
 // leavesOut says whether the stream or a slow board has no use for the buffer of that capture

@@ -44,7 +44,9 @@ func (p *Pipeline) Encode(ctx context.Context, enc *encoder.Encoder, sink Sink) 
 		case <-ctx.Done():
 			return nil
 		case pic := <-p.ready:
+			p.stages.encodeStep.begin(v4l2.Now())
 			err := p.encodePicture(enc, pic, sink)
+			p.stages.encodeStep.end()
 			p.free <- pic
 			if err != nil {
 				return err

@@ -42,6 +42,8 @@ type Stages struct {
 
 	Frames, KeyFrames, Bytes atomic.Int64 // sent
 
+	Usable atomic.Int64 // buffers not known to be undecodable, also while nobody wants pictures
+
 	// Buffers and pictures that became no frame.
 	Surplus    atomic.Int64 // buffers of a camera that is faster than the stream
 	Shed       atomic.Int64 // buffers left out because the board is too slow for all of them
@@ -53,6 +55,8 @@ type Stages struct {
 	Rate    atomic.Int64                     // bit/s that the network allows at present; 0: the owner's
 	Cuts    [ratecontrol.Causes]atomic.Int64 // of the rate, by cause
 	Outages atomic.Int64                     // times the camera went away
+
+	captureStep, encodeStep step // see StalledFor
 
 	outage  atomic.Pointer[string] // see NoteOutage
 	buffers bufferTotal            // what the camera delivered and left out, by cause

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/firmware/health"
 )
 
 const (
@@ -23,6 +24,7 @@ const (
 	benchFile = "/perm/bench.json"
 
 	restartRequest = board.RestartRequest
+	healthFile     = health.File
 )
 
 // modesFile is in memory, as a camera's present state is. init makes the folder.

@@ -18,6 +18,7 @@ const (
 	benchFile = "" // `camsource bench --out` is there
 
 	restartRequest = "" // nobody restarts a PC for a camera
+	healthFile     = "" // and nobody judges an update by it
 )
 
 // modesFile is where the power takes it: in the folder that systemd makes for a service, or that of

@@ -69,6 +69,8 @@ func runStream(ctx context.Context, o *options, stderr io.Writer, dropRights fun
 			log.Warn("the gateway's key is no secret on this machine", "error", err)
 		}
 	}
+	healthReports, stopHealth := startHealth(ctx, healthFile, log)
+	defer stopHealth()
 	if onBoard { // root's right, given up when the camera is open
 		if err := machine.Renice(machine.BoardNiceness); err != nil {
 			log.Warn("running at normal priority", "error", err)
@@ -85,7 +87,7 @@ func runStream(ctx context.Context, o *options, stderr io.Writer, dropRights fun
 	if o.config.Stream.RTP == "" && o.config.Gateway.URL == "" {
 		return waitUnconfigured(ctx, lines, o.warning)
 	}
-	return stream(ctx, o, log, lines, live, dropRights)
+	return stream(ctx, o, log, lines, live, healthReports, dropRights)
 }
 
 // waitUnconfigured is for a board that nobody told where to send to. It waits instead of
@@ -104,7 +106,7 @@ func waitUnconfigured(ctx context.Context, lines io.Writer, broken error) error 
 
 // stream runs the source until ctx ends. live is nil where nobody looks.
 func stream(ctx context.Context, o *options, log *slog.Logger, lines io.Writer, live *liveLine,
-	dropRights func(*slog.Logger) error) error {
+	reports *healthReporter, dropRights func(*slog.Logger) error) error {
 	if err := machine.CalmMonitor(); err != nil { // without root's right it costs a little more
 		log.Debug("Go's monitor wakes often", "error", err)
 	}
@@ -126,6 +128,7 @@ func stream(ctx context.Context, o *options, log *slog.Logger, lines io.Writer, 
 	if live != nil {
 		defer live.start(s.Stages())()
 	}
+	reports.follow(s)
 	return s.Run(ctx)
 }
 
