@@ -117,6 +117,13 @@ func importRules() []importRule {
 			reason: "process 1 writes events and the page reads them: neither brings the other's code"},
 		{of: "./gokrazy/initramfs", ban: "./...",
 			reason: "initramfs packs what it is given: which modules those are is the board's matter"},
+		{of: "./gokrazy/update", ban: "net",
+			reason: "slotwriter and init contain it, and neither uses the network"},
+		{of: "./gokrazy/update", ban: "./...",
+			allow:  "./gokrazy/card ./gokrazy/disk ./firmware/config ./firmware/atomicfile ./firmware/openfile",
+			reason: "a bundle is files with hashes: what a board or a slot needs of them, others say"},
+		{of: "./...", except: "./gokrazy/update ./gokrazy/cmd/camctl", ban: "aead.dev/minisign", direct: true,
+			reason: "signatures are gokrazy/update's seam, secret keys camctl's"},
 		{of: "./firmware/cmd/... ./gokrazy/cmd/... ./farend/cmd/...", ban: "testing",
 			reason: "what supports tests (farend/need, v4l2/v4l2test, gokrazy/image/imagetest) is in no program"},
 
