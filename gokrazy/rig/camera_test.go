@@ -86,7 +86,12 @@ func guestCard(t *testing.T, arguments string) string {
 		{Type: disk.TypeEFI, ID: id, Start: start, Size: size},
 		{Type: disk.TypeLinux, ID: disk.GUID{3}, Start: start + size, Size: rootSize},
 	}}
-	boot := []disk.Entry{{Path: card.CmdlineName, Bytes: []byte(cmdline)}, {Path: board.KernelName, Bytes: kernel}}
+	boot := []disk.Entry{
+		{Path: card.CmdlineName, Bytes: []byte(cmdline)}, {Path: board.KernelName, Bytes: kernel},
+		// What the boot firmware wants to see before it looks for a kernel.
+		{Path: card.ConfigName, Bytes: []byte("kernel=" + board.KernelName + "\n")},
+		{Path: "start4.elf", Bytes: []byte("not run here")},
+	}
 	f, err := os.Create(filepath.Join(t.TempDir(), "guest.img"))
 	if err != nil {
 		t.Fatal(err)

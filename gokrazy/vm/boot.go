@@ -1,18 +1,20 @@
 // What the board's boot firmware does: reads kernel and command line from the boot
-// partition.
+// partition. Which files those are is decided by package pifirmware.
 
 package vm
 
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
-	"github.com/krazycam/krazycam/board"
 	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/gokrazy/card"
+	"github.com/krazycam/krazycam/gokrazy/vm/pifirmware"
 )
 
 // Limits for an image that may be a stranger's.
@@ -24,35 +26,79 @@ const (
 // bootFiles are what QEMU starts: a kernel, or firmware that looks for one itself.
 type bootFiles struct {
 	kernel   string // file
+	initrd   string // file; "" for none
 	cmdline  string
 	firmware string // file
 }
 
-// readBootFiles copies the kernel out of the image into folder and reads the command
-// line, of which only console= is changed: QEMU's serial port is not the board's.
-func readBootFiles(image, folder string) (b bootFiles, err error) {
-	f, size, err := openfile.Disk(image, os.O_RDONLY)
+// A bootReader plays the boot firmware at one start: afterReset says that the power stayed on.
+type bootReader func(m *Machine, afterReset bool) (bootFiles, error)
+
+// readUBoot starts the real U-Boot, which reads the image itself.
+func readUBoot(m *Machine, _ bool) (bootFiles, error) {
+	uBoot, err := uBootPath(m.config.UBoot)
+	return bootFiles{firmware: uBoot}, err
+}
+
+// readPi copies what a Pi's boot firmware loads out of the image, into the machine's folder. Of the
+// command line only console= is changed: QEMU's serial port is not the board's.
+func readPi(m *Machine, afterReset bool) (b bootFiles, err error) {
+	f, size, err := openfile.Disk(m.image, os.O_RDWR)
 	if err != nil {
 		return bootFiles{}, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	boot, _, err := card.OpenBoot(f, size)
 	if err != nil {
-		return bootFiles{}, fmt.Errorf("%s: %w", image, err)
+		return bootFiles{}, fmt.Errorf("%s: %w", m.image, err)
 	}
-	cmdline, err := card.ReadFile(boot, card.CmdlineName, maxCmdline)
+	tryboot := false
+	if afterReset {
+		if tryboot, err = takeTrialNote(f); err != nil {
+			return bootFiles{}, fmt.Errorf("%s: %w", m.image, err)
+		}
+	}
+	selected, err := pifirmware.Select(boot, *m.hardware.pi, tryboot)
+	for _, what := range selected.Ignored {
+		m.config.Log.Info("the boot firmware leaves out", "what", what)
+	}
 	if err != nil {
-		return bootFiles{}, fmt.Errorf("%s: boot partition: %w", image, err)
+		return bootFiles{}, fmt.Errorf("%s: boot partition: %w", m.image, err)
 	}
-	kernel, err := card.ReadFile(boot, board.KernelName, maxKernel)
-	if err != nil {
-		return bootFiles{}, fmt.Errorf("%s: boot partition: %w", image, err)
-	}
-	b = bootFiles{kernel: filepath.Join(folder, board.KernelName), cmdline: withConsole(string(cmdline), serialPort)}
-	if err := os.WriteFile(b.kernel, kernel, 0o600); err != nil {
-		return bootFiles{}, err
+	m.config.Log.Debug("the boot firmware takes", "config", selected.Config, "kernel", selected.Kernel)
+	if b, err = m.copyBootFiles(boot, selected); err != nil {
+		return bootFiles{}, fmt.Errorf("%s: boot partition: %w", m.image, err)
 	}
 	return b, nil
+}
+
+// copyBootFiles gives QEMU the files that were selected.
+func (m *Machine) copyBootFiles(boot fs.FS, s pifirmware.Selection) (b bootFiles, err error) {
+	if b.kernel, err = m.copyBootFile(boot, s.Kernel, "kernel"); err != nil {
+		return b, err
+	}
+	if s.Initramfs != "" {
+		if b.initrd, err = m.copyBootFile(boot, s.Initramfs, "initrd"); err != nil {
+			return b, err
+		}
+	}
+	var cmdline []byte
+	if s.Cmdline != "" {
+		if cmdline, err = card.ReadFile(boot, path.Clean(s.Cmdline), maxCmdline); err != nil {
+			return b, err
+		}
+	}
+	b.cmdline = withConsole(string(cmdline), serialPort)
+	return b, nil
+}
+
+func (m *Machine) copyBootFile(boot fs.FS, name, as string) (file string, err error) {
+	b, err := card.ReadFile(boot, path.Clean(name), maxKernel)
+	if err != nil {
+		return "", err
+	}
+	file = filepath.Join(m.folder, as)
+	return file, os.WriteFile(file, b, 0o600)
 }
 
 // withConsole replaces all console= arguments. The padding behind the first line is white

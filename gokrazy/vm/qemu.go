@@ -58,21 +58,22 @@ func (m *Machine) qemuArgs(b bootFiles) []string {
 		netdev += fmt.Sprintf(",hostfwd=tcp:127.0.0.1:%d-:%d", f.Host, f.Guest)
 	}
 	start := []string{"-kernel", b.kernel, "-append", b.cmdline}
+	if b.initrd != "" {
+		start = append(start, "-initrd", b.initrd)
+	}
 	if b.firmware != "" {
 		start = []string{"-bios", b.firmware}
 	}
-	args := slices.Concat(m.hardware.args, start, []string{
+	args := slices.Concat(m.hardware.args, start, m.hardware.devices, []string{
 		"-display", "none", "-monitor", "none", "-serial", "stdio",
 		// A reset ends QEMU: it would start the same kernel again, while a board's
 		// firmware reads the boot partition anew.
 		"-no-reboot", "-qmp", "unix:" + m.socketPath("qmp") + ",server=on,wait=off",
-		"-netdev", netdev, "-device", "virtio-net-pci,netdev=n",
+		"-netdev", netdev,
 		// QEMU listens and we dial: so we decide when the camera is plugged in.
-		"-device", "qemu-xhci,id=xhci",
 		"-chardev", "socket,id=camera,server=on,wait=off,path=" + m.socketPath("camera"),
 		"-device", "usb-redir,chardev=camera,id=camera0",
 		"-drive", "if=none,id=card,format=raw,file=" + strings.ReplaceAll(m.image, ",", ",,"),
-		"-device", "virtio-blk-pci,drive=card",
 	})
 	if m.config.NoRTC {
 		args = append(args, "-rtc", "base=1970-01-02")

@@ -35,6 +35,7 @@ type Camera interface {
 // Config says what to boot. Only Image is needed.
 type Config struct {
 	Image    string
+	Machine  string    // one of Machines; "": MachineVirt
 	Snapshot bool      // work on a copy: the image's bytes stay as they are
 	Seed     []byte    // krazycam.json for the boot partition; without Snapshot it stays in the image
 	Camera   Camera    // plugged in at the start; nil: no camera
@@ -54,7 +55,7 @@ type Machine struct {
 	hardware hardware
 	image    string // the file that QEMU writes to
 	folder   string // sockets, kernel, copy; removed at the end
-	read     func(image, folder string) (bootFiles, error)
+	read     bootReader
 	console  *console
 	cancel   context.CancelFunc
 	done     chan struct{} // closed after the last QEMU and everything around it ended
@@ -72,22 +73,23 @@ type Machine struct {
 // boot partition then holds. Without an emulator it is an ErrNoQEMU, without a boot loader
 // that the image needs an ErrNoUBoot.
 func Start(ctx context.Context, c Config) (*Machine, error) {
-	if hardwareFor(c.Image).uBoot {
-		uBoot, err := uBootPath(c.UBoot)
-		if err != nil {
+	h, err := hardwareFor(c.Image, c.Machine)
+	if err != nil {
+		return nil, err
+	}
+	if h.pi == nil {
+		if _, err := uBootPath(c.UBoot); err != nil {
 			return nil, err
 		}
-		loader := bootFiles{firmware: uBoot}
-		return start(ctx, c, func(string, string) (bootFiles, error) { return loader, nil })
+		return start(ctx, c, h, readUBoot)
 	}
-	return start(ctx, c, readBootFiles)
+	return start(ctx, c, h, readPi)
 }
 
-func start(ctx context.Context, c Config, read func(image, folder string) (bootFiles, error)) (*Machine, error) {
+func start(ctx context.Context, c Config, h hardware, read bootReader) (*Machine, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	h := hardwareFor(c.Image)
 	program, err := qemuPath(h.program)
 	if err != nil {
 		return nil, err
@@ -148,8 +150,8 @@ func (m *Machine) runBoots(ctx context.Context, program string, running chan<- e
 			running = nil
 		}
 	}
-	for ctx.Err() == nil {
-		boot, err := m.read(m.image, m.folder)
+	for afterReset := false; ctx.Err() == nil; afterReset = true {
+		boot, err := m.read(m, afterReset)
 		if err != nil {
 			m.err = err
 			break

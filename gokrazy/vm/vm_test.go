@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,7 +48,7 @@ func TestParseForward(t *testing.T) {
 }
 
 func TestQEMUArgumentsCarryTheConfiguration(t *testing.T) {
-	m := &Machine{image: "/tmp/a,b.img", folder: "/tmp/f", config: Config{
+	m := &Machine{image: "/tmp/a,b.img", folder: "/tmp/f", hardware: hardware64(), config: Config{
 		Forwards: []Forward{{8443, 443}, {8080, 80}}, NoRTC: true, Watchdog: true, QEMUArgs: []string{"-object", "x"},
 	}}
 	args := strings.Join(m.qemuArgs(bootFiles{kernel: "K", cmdline: "a b"}), " ")
@@ -87,11 +88,11 @@ func fakeQEMU(t *testing.T, script string) {
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 }
 
-func noBootFiles(string, string) (bootFiles, error) { return bootFiles{}, nil }
+func noBootFiles(*Machine, bool) (bootFiles, error) { return bootFiles{}, nil }
 
 func TestVMEndsWithQEMUAndReportsItsLastWords(t *testing.T) {
 	fakeQEMU(t, "echo hello; echo first >&2; echo 'no such machine' >&2; exit 3")
-	m, err := start(context.Background(), Config{}, noBootFiles)
+	m, err := start(context.Background(), Config{}, hardware64(), noBootFiles)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +109,7 @@ func TestVMEndsWithQEMUAndReportsItsLastWords(t *testing.T) {
 
 func TestVMEndsWithoutErrorWhenTheGuestPowersOff(t *testing.T) {
 	fakeQEMU(t, "exit 0")
-	m, err := start(context.Background(), Config{}, noBootFiles)
+	m, err := start(context.Background(), Config{}, hardware64(), noBootFiles)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +126,7 @@ func TestVMEndsWithItsContextAndWithClose(t *testing.T) {
 	} {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
-		m, err := start(ctx, Config{Camera: idle{}}, noBootFiles)
+		m, err := start(ctx, Config{Camera: idle{}}, hardware64(), noBootFiles)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,3 +174,5 @@ func TestUnreadableImageIsReportedAtOnce(t *testing.T) {
 		})
 	}
 }
+
+func quietLog() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -93,7 +94,8 @@ type filters struct{ model, boot, none, unknown bool } // each: does not let thr
 
 func (f *filters) closed() bool { return f.model || f.boot || f.none || f.unknown }
 
-// set takes a filter and says whether it is known.
+// set takes a filter and says whether it is known. An unknown one lets nothing through: that is the
+// worse case for an image that wants a line to count.
 func (f *filters) set(name string, m Model, tryboot bool) bool {
 	switch {
 	case name == "all":
@@ -103,7 +105,7 @@ func (f *filters) set(name string, m Model, tryboot bool) bool {
 	case name == "tryboot":
 		f.boot = !tryboot
 	case isModelFilter(name):
-		f.model = !m.passes(name, tryboot)
+		f.model = !slices.Contains(m.Filters, name)
 	default:
 		f.unknown = true
 		return false
@@ -152,7 +154,7 @@ func (o *options) set(line string) error {
 		return setNumber(&o.gpuMem, name, value)
 	case "kernel_watchdog_timeout":
 		return setNumber(&o.watchdog, name, value)
-	case "ramfsfile", "auto_initramfs", "arm_prefix", "start_x", "start_debug", "kernel_watchdog_partition", "boot_ramdisk":
+	case "ramfsfile", "auto_initramfs", "start_x", "start_debug", "kernel_watchdog_partition", "boot_ramdisk":
 		if value != "0" {
 			return fmt.Errorf("%q: %w", line, errNotModelled)
 		}

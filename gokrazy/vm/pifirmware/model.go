@@ -5,7 +5,6 @@ package pifirmware
 import (
 	"fmt"
 	"io/fs"
-	"slices"
 	"strings"
 )
 
@@ -68,15 +67,6 @@ func Pi5() Model {
 
 // Models lists them.
 func Models() []Model { return []Model{Pi3B(), Pi3BPlus(), PiZero2W(), Pi4B(), Pi400(), Pi5()} }
-
-// passes says whether lines below a filter count. An unknown one lets nothing through: that is the
-// worse case for an image that wants a line to count.
-func (m Model) passes(filter string, tryboot bool) bool {
-	if filter == "tryboot" {
-		return tryboot
-	}
-	return slices.Contains(m.Filters, filter)
-}
 
 func (m Model) kernel(boot fs.FS, o options) string {
 	if o.kernel != "" {

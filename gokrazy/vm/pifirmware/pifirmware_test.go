@@ -180,7 +180,7 @@ func TestATrialAndTheKernelsWatchdogAreSaid(t *testing.T) {
 }
 
 func TestWhatIsNotModelledIsNoGuess(t *testing.T) {
-	for _, line := range []string{"include more.txt", "auto_initramfs=1", "gpu_mem=much", "arm_prefix=x"} {
+	for _, line := range []string{"include more.txt", "auto_initramfs=1", "gpu_mem=much", "start_x=1"} {
 		boot := card(setConfig(ConfigName, "kernel=vmlinuz\nos_prefix=a/\n"+line+"\n"))
 		if s, err := Select(boot, Pi4B(), false); err == nil || errors.Is(err, ErrNoBoot) ||
 			!strings.Contains(err.Error(), "line 3") {
