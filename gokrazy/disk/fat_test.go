@@ -205,3 +205,43 @@ func TestWriteFATRefuses(t *testing.T) {
 		}
 	}
 }
+
+// A power cut may leave half a folder; what lies beside it must still be readable.
+func TestOpenFATFoldersPassesOverDamageElsewhere(t *testing.T) {
+	f := writeExampleFAT(t, 4*mib)
+	whole, err := OpenFAT(f, 4*mib)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"overlays/overlay_map.dtb", "vmlinuz"} {
+		n, err := whole.findNode("test", name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteAt([]byte{0, 0}, fatReserved*SectorSize+2*n.chain[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := OpenFAT(f, 4*mib); !errors.Is(err, ErrDamaged) {
+		t.Fatalf("OpenFAT = %v, want ErrDamaged", err)
+	}
+	if _, err := OpenFATFolders(f, 4*mib, "OVERLAYS"); !errors.Is(err, ErrDamaged) {
+		t.Errorf("OpenFATFolders of the damaged folder = %v, want ErrDamaged", err)
+	}
+	fat, err := OpenFATFolders(f, 4*mib)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := fs.ReadFile(fat, "cmdline.txt"); err != nil || !bytes.Equal(b, exampleFiles()[0].Bytes) {
+		t.Errorf("cmdline.txt: %d bytes, %v", len(b), err)
+	}
+	if _, err := fs.ReadFile(fat, "vmlinuz"); !errors.Is(err, ErrDamaged) {
+		t.Errorf("the damaged file: %v, want ErrDamaged", err)
+	}
+	if _, _, err := fat.Extent("vmlinuz"); !errors.Is(err, ErrDamaged) {
+		t.Errorf("Extent of the damaged file: %v, want ErrDamaged", err)
+	}
+	if list, err := fs.ReadDir(fat, "overlays"); err != nil || len(list) > 0 {
+		t.Errorf("the folder that was not named has %d entries, %v", len(list), err)
+	}
+}

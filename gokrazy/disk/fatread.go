@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf16"
@@ -29,13 +30,25 @@ type fatReader struct {
 	nodes int
 	used  int64 // clusters in all chains so far
 
+	// folders are those of the root that are read, if damage elsewhere is passed over; nil: all are.
+	folders []string
+
 	reserved, tables int64 // sectors before the first table; how many tables there are
 	rootAt           int64
 	root             []byte // folder
 }
 
 // OpenFAT reads all folders of the FAT16 file system of size bytes in r.
-func OpenFAT(r io.ReaderAt, size int64) (*FAT, error) {
+func OpenFAT(r io.ReaderAt, size int64) (*FAT, error) { return openFAT(r, size, nil) }
+
+// OpenFATFolders is OpenFAT for a file system of which parts may be damaged, as a power cut leaves
+// them. It reads the root folder and of its folders those that are named; the others seem empty.
+// A damaged file in the root folder is listed, but reading it is an error.
+func OpenFATFolders(r io.ReaderAt, size int64, folders ...string) (*FAT, error) {
+	return openFAT(r, size, append([]string{}, folders...))
+}
+
+func openFAT(r io.ReaderAt, size int64, folders []string) (*FAT, error) {
 	b := make([]byte, SectorSize)
 	if _, err := r.ReadAt(b, 0); err != nil {
 		return nil, fmt.Errorf("FAT16: read boot sector: %w", err)
@@ -44,7 +57,7 @@ func OpenFAT(r io.ReaderAt, size int64) (*FAT, error) {
 	if err != nil {
 		return nil, fmt.Errorf("FAT16: boot sector: %w", err)
 	}
-	f.r = r
+	f.r, f.folders = r, folders
 	if _, err := r.ReadAt(f.fat, int64(binary.LittleEndian.Uint16(b[14:]))*SectorSize); err != nil {
 		return nil, fmt.Errorf("FAT16: read table: %w", err)
 	}
@@ -133,8 +146,11 @@ func (f *fatReader) readFolder(n *node, b []byte, depth int) error {
 			long = nil
 		}
 		child, err := f.readEntry(e, long, depth)
-		if err != nil {
+		if err != nil && (f.folders == nil || depth > 0 || child.IsDir()) {
 			return err
+		}
+		if err != nil {
+			child.open = func() io.Reader { return errorReader{err} }
 		}
 		if long = nil; depth == 0 {
 			child.entryAt = f.rootAt + int64(whole-len(b))
@@ -171,23 +187,34 @@ func (f *fatReader) readEntry(e []byte, long []uint16, depth int) (*node, error)
 		return n, f.prepareFile(n, first)
 	}
 	n.mode = folderMode
+	if depth == 0 && f.folders != nil && !slices.ContainsFunc(f.folders, n.hasName) {
+		return n, nil
+	}
 	if depth >= maxDepth {
-		return nil, fmt.Errorf("%s: more than %d folders deep: %w", n.name, maxDepth, ErrDamaged)
+		return n, fmt.Errorf("%s: more than %d folders deep: %w", n.name, maxDepth, ErrDamaged)
 	}
 	// 65,536 entries of 32 bytes is the most that FAT allows a folder.
 	clusters, err := f.followChain(first, (65536*fatDirent)/f.g.clusterBytes()+1)
 	if err != nil {
-		return nil, fmt.Errorf("folder %s: %w", n.name, err)
+		return n, fmt.Errorf("folder %s: %w", n.name, err)
 	}
 	b := make([]byte, int64(len(clusters))*f.g.clusterBytes())
 	for i, c := range clusters {
 		cluster := b[int64(i)*f.g.clusterBytes():][:f.g.clusterBytes()]
 		if _, err := f.r.ReadAt(cluster, f.g.clusterStart(c)); err != nil {
-			return nil, fmt.Errorf("folder %s: read cluster %d: %w", n.name, c, err)
+			return n, fmt.Errorf("folder %s: read cluster %d: %w", n.name, c, err)
 		}
 	}
 	return n, f.readFolder(n, b, depth+1)
 }
+
+// hasName compares as findChild does.
+func (n *node) hasName(name string) bool { return smallASCII(n.name) == smallASCII(name) }
+
+// An errorReader is a file that cannot be read.
+type errorReader struct{ err error }
+
+func (r errorReader) Read([]byte) (int, error) { return 0, r.err }
 
 // prepareFile checks the chain of a file now, so that reading it later cannot run away.
 func (f *fatReader) prepareFile(n *node, first int64) error {
@@ -195,6 +222,7 @@ func (f *fatReader) prepareFile(n *node, first int64) error {
 		n.open = func() io.Reader { return strings.NewReader("") }
 		return nil
 	}
+	n.at = -1
 	need := (n.size + f.g.clusterBytes() - 1) / f.g.clusterBytes()
 	clusters, err := f.followChain(first, need)
 	if err != nil {

@@ -1,0 +1,229 @@
+package slot
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"strings"
+	"testing"
+
+	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/gokrazy/card"
+	"github.com/krazycam/krazycam/gokrazy/disk"
+)
+
+const mib = 1 << 20
+
+// A memoryDisk is a card in memory that remembers what was written. It loses power after so many
+// sectors.
+type memoryDisk struct {
+	bytes  []byte
+	writes []sectorWrite
+	synced int // of writes
+	power  int // sectors that can still be written; -1: all
+}
+
+var errPower = errors.New("the power is cut")
+
+func (d *memoryDisk) ReadAt(b []byte, at int64) (int, error) {
+	if d.power == 0 {
+		return 0, errPower
+	}
+	return bytes.NewReader(d.bytes).ReadAt(b, at)
+}
+
+func (d *memoryDisk) WriteAt(b []byte, at int64) (int, error) {
+	if d.power == 0 {
+		return 0, errPower
+	}
+	if d.power > 0 {
+		d.power--
+	}
+	copy(d.bytes[at:], b)
+	d.writes = append(d.writes, sectorWrite{at: at, bytes: bytes.Clone(b)})
+	return len(b), nil
+}
+
+func (d *memoryDisk) Sync() error {
+	if d.power == 0 {
+		return errPower
+	}
+	d.synced = len(d.writes)
+	return nil
+}
+
+// configText is config.txt or tryboot.txt of a new card.
+func configText(n Name) []byte {
+	text := "arm_64bit=1\nenable_uart=1\n[pi4]\nos_prefix=" + n.Folder() + "/\nkernel=vmlinuz\n[pi5]\nos_prefix=" +
+		n.Folder() + "/\nkernel=vmlinuz\n[pi3]\nkernel=u-boot.bin\n[pi02]\nkernel=u-boot.bin\n[all]\n"
+	return []byte(text + strings.Repeat("\n", disk.SectorSize-len(text)))
+}
+
+// newCard is a small card with slot a promoted; of a BeagleBone if it has no files of a Pi.
+func newCard(t testing.TB, files ...disk.Entry) *memoryDisk {
+	t.Helper()
+	d := &memoryDisk{bytes: make([]byte, 8*mib), power: -1}
+	table := disk.Table{Disk: disk.GUID{1}, Size: 8 * mib}
+	at := int64(mib)
+	for i, size := range []int64{4 * mib, mib / 2, mib / 2, mib / 2} {
+		table.Partitions = append(table.Partitions, disk.Partition{Type: disk.TypeLinux, ID: disk.GUID{byte(i + 2)},
+			Start: at, Size: size})
+		at += size
+	}
+	files = append(files, disk.Entry{Path: "a/vmlinuz", Bytes: []byte("kernel a")},
+		disk.Entry{Path: "b/vmlinuz", Bytes: []byte("kernel b")})
+	err := errors.Join(disk.WriteTable(d, table),
+		disk.WriteFAT(io.NewOffsetWriter(d, mib), disk.FATOptions{Size: 4 * mib, Hidden: mib}, files))
+	sector := StateSector(State{Slot: A})
+	if _, err2 := d.WriteAt(sector[:], card.StateSector*disk.SectorSize); err != nil || err2 != nil {
+		t.Fatal(err, err2)
+	}
+	d.writes, d.synced = nil, 0
+	return d
+}
+
+func piFiles() []disk.Entry {
+	return []disk.Entry{{Path: card.ConfigName, Bytes: configText(A)}, {Path: card.TrybootName, Bytes: configText(B)}}
+}
+
+func openCard(t testing.TB, d *memoryDisk) *Card {
+	t.Helper()
+	c, err := Open(d, int64(len(d.bytes)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestOpenReadsWhatACardSays(t *testing.T) {
+	p := openCard(t, newCard(t, piFiles()...)).Pointers()
+	if p.Firmware != A || p.Tryboot != B || p.UBoot != A || p.Try != None || p.Damaged != nil {
+		t.Errorf("a new Pi's card says %+v", p)
+	}
+	p = openCard(t, newCard(t)).Pointers()
+	if p.Firmware != None || p.Tryboot != None || p.UBoot != A || p.Try != None || p.Damaged != nil {
+		t.Errorf("a new BeagleBone's card says %+v", p)
+	}
+}
+
+func TestAnUpdateTriesAndPromotesOnEveryPlace(t *testing.T) {
+	d := newCard(t, piFiles()...)
+	c := openCard(t, d)
+	if err := c.RequestTrial(A); !errors.Is(err, ErrPromoted) {
+		t.Errorf("RequestTrial(a) = %v, want ErrPromoted", err)
+	}
+	if err := c.RequestTrial(B); err != nil {
+		t.Fatal(err)
+	}
+	if p := c.Pointers(); p.Firmware != A || p.Tryboot != B || p.UBoot != A || p.Try != B {
+		t.Errorf("with slot b to be tried the card says %+v", p)
+	}
+	if _, err := c.Heal(board.Tryboot, B); !errors.Is(err, ErrOnTrial) {
+		t.Errorf("Heal while b is on trial = %v, want ErrOnTrial", err)
+	}
+	if err := c.Promote(B); err != nil {
+		t.Fatal(err)
+	}
+	want := Pointers{Firmware: B, Tryboot: A, UBoot: B}
+	for _, c := range []*Card{c, openCard(t, d)} {
+		if p := c.Pointers(); p.Firmware != want.Firmware || p.Tryboot != want.Tryboot || p.UBoot != want.UBoot ||
+			p.Try != None {
+			t.Errorf("promoted: the card says %+v, want %+v", p, want)
+		}
+	}
+	before := len(d.writes)
+	if err := c.Promote(B); err != nil || len(d.writes) != before {
+		t.Errorf("Promote(b) again = %v, %d writes more", err, len(d.writes)-before)
+	}
+	for _, kind := range []board.Trial{board.Tryboot, board.UBootTry} {
+		if n, err := c.Promoted(kind); n != B || err != nil {
+			t.Errorf("Promoted(%s) = %s, %v", kind, n, err)
+		}
+	}
+	if _, err := c.Promoted(""); err == nil {
+		t.Error("an unknown model has a promoted slot")
+	}
+}
+
+func TestClearTrialTakesARequestBack(t *testing.T) {
+	d := newCard(t)
+	c := openCard(t, d)
+	if err := errors.Join(c.RequestTrial(B), c.ClearTrial()); err != nil {
+		t.Fatal(err)
+	}
+	if p := openCard(t, d).Pointers(); p.Try != None || p.UBoot != A {
+		t.Errorf("the card says %+v", p)
+	}
+}
+
+// What an owner's editor may leave: another length, Windows' line ends, lines of their own.
+func TestAnOwnersConfigIsChangedInOneLetter(t *testing.T) {
+	const own = "# mine\r\ndtoverlay=dwc2\r\n[pi4]\r\nos_prefix=a/\r\nkernel=vmlinuz\r\n"
+	d := newCard(t, disk.Entry{Path: "CONFIG.TXT", Bytes: []byte(own)},
+		disk.Entry{Path: card.TrybootName, Bytes: configText(B)})
+	c := openCard(t, d)
+	if err := c.RequestTrial(B); err != nil {
+		t.Fatal(err)
+	}
+	try := strings.Replace(own, "=a/", "=b/", 1)
+	if got := readBoot(t, d, card.TrybootName); strings.TrimRight(got, "\n") != strings.TrimRight(try, "\n") ||
+		len(got) != disk.SectorSize {
+		t.Errorf("tryboot.txt does not follow: %q", got)
+	}
+	if err := c.Promote(B); err != nil {
+		t.Fatal(err)
+	}
+	if got := readBoot(t, d, card.ConfigName); got != try {
+		t.Errorf("config.txt is %q, want %q", got, try)
+	}
+}
+
+func TestAConfigThatCannotBeSwitchedIsRefusedInWords(t *testing.T) {
+	far := "[pi4]\nos_prefix=a/\n" + strings.Repeat("# more\n", 80) + "[pi5]\nos_prefix=a/\n"
+	for name, c := range map[string]struct{ text, want string }{
+		"in two sectors":  {far, "sectors 0 and 1"},
+		"without a line":  {"kernel=vmlinuz\n", "no such line"},
+		"another folder":  {"os_prefix=old/\n", `is "old/", want a/ or b/`},
+		"without a slash": {"os_prefix=a\n", `is "a", want a/ or b/`},
+	} {
+		d := newCard(t, disk.Entry{Path: card.ConfigName, Bytes: []byte(c.text)},
+			disk.Entry{Path: card.TrybootName, Bytes: configText(B)})
+		opened := openCard(t, d)
+		for _, err := range []error{opened.CheckSwitch(), opened.Promote(B), opened.RequestTrial(B)} {
+			if !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s: %v, want %q in it", name, err, c.want)
+			}
+		}
+		if len(d.writes) > 0 {
+			t.Errorf("%s: %d writes all the same", name, len(d.writes))
+		}
+	}
+}
+
+func TestAWriteThatReadsBackOtherwiseIsAnError(t *testing.T) {
+	d := newCard(t)
+	c := openCard(t, d)
+	c.disk = stubborn{d}
+	if err := c.Promote(B); err == nil || !strings.Contains(err.Error(), "reads back otherwise") {
+		t.Errorf("Promote on a card that keeps nothing = %v", err)
+	}
+}
+
+// A stubborn card says that it wrote, and did not: a worn out one that has become read-only.
+type stubborn struct{ *memoryDisk }
+
+func (stubborn) WriteAt(b []byte, _ int64) (int, error) { return len(b), nil }
+
+func readBoot(t *testing.T, d *memoryDisk, name string) string {
+	t.Helper()
+	boot, err := disk.OpenFAT(io.NewSectionReader(d, mib, 4*mib), 4*mib)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := fs.ReadFile(boot, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
