@@ -46,7 +46,7 @@ func (s *Source) followGateway(ctx context.Context, st *stream) error {
 		s.vitals.session.Store(session)
 	}
 	session := s.session
-	st.doubt = session.Doubt
+	s.cameraInUse, st.doubt = st.camera, session.Doubt
 	machine.WakeOnChange(ctx, session.Wake, s.Log)
 	if err := session.Run(ctx, st.pipeline.Size().X, st.pipeline.Size().Y, st); err != nil {
 		s.Log.Warn("gateway", "error", err) // the session is over all the same
@@ -57,19 +57,26 @@ func (s *Source) followGateway(ctx context.Context, st *stream) error {
 // CheckGateway returns what keeps a gateway from being asked at all, before a camera is opened
 // for it.
 func CheckGateway(g config.Gateway) error {
-	_, err := newClient(g, time.Time{})
+	_, err := gateway.NewClient(clientConfig(g))
 	return err
 }
 
-func newClient(g config.Gateway, built time.Time) (*gateway.Client, error) {
-	return gateway.NewClient(gateway.ClientConfig{
-		URL: g.URL, Key: g.Key, AllowHTTP: g.AllowHTTP, CA: g.CA, Built: built, ClockSet: machine.ClockIsSet,
-	})
+func clientConfig(g config.Gateway) gateway.ClientConfig {
+	return gateway.ClientConfig{
+		URL: g.URL, Key: g.Key, AllowHTTP: g.AllowHTTP, CA: g.CA, ClockSet: machine.ClockIsSet,
+	}
 }
 
 func (s *Source) newSession() (*gateway.Session, error) {
 	g := s.Config.Gateway
-	client, err := newClient(g, s.Built)
+	to := clientConfig(g)
+	to.Built = s.Built
+	if g.ShareBoard {
+		to.Board = s.boardFacts
+	}
+	offers := offerFile{path: s.OfferFile, now: time.Now, log: s.Log}
+	to.Offered = offers.take
+	client, err := gateway.NewClient(to)
 	if err != nil {
 		return nil, err
 	}

@@ -37,6 +37,8 @@ type Source struct {
 	StateDir    string        // keeps the utilization id; "": it is forgotten
 	RestartFile string        // requests a restart of the machine, the last rescue; "": nobody looks
 	ModesFile   string        // keeps which modes of cameras work; "": for this process only
+	StatusFile  string        // init's, which knows the board; "": there is none
+	OfferFile   string        // passes on which update the gateway offers; "": nobody fetches it
 	CNAME       string        // of the RTP session (RFC 3550 section 6.5.1)
 	SDP         io.Writer     // gets the description of each stream that begins, or nil
 	Log         *slog.Logger
@@ -56,6 +58,10 @@ type Source struct {
 
 	session *gateway.Session // made for the first camera; one goroutine at a time has it
 	vitals  vitals           // what Health reports
+
+	// Of the goroutine that has the session.
+	cameraInUse  string // in words
+	statusBroken bool   // as of the last time that it was read
 
 	// Of the goroutine that captures.
 	rescue         rescue     // of the camera

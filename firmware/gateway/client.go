@@ -38,6 +38,14 @@ type ClientConfig struct {
 	Now       func() time.Time // default time.Now; certificates are checked against it
 	Built     time.Time        // when this program was built: no right clock reads less
 	ClockSet  func() bool      // whether somebody set this machine's clock; nil: nobody knows
+
+	// Board gives what start_stream and validate_stream say of this board; nil, or a nil result:
+	// nothing.
+	Board func() *wire.Board
+	// Offered is called with what an answer to start_stream or validate_stream offers, a refusal's,
+	// too, and with nil when a good answer offers nothing. It gets the offer as it came: Check is for
+	// the callee. It must return soon; nil: nobody wants to know.
+	Offered func(*wire.Update)
 }
 
 // A Client asks one gateway. It is safe for concurrent use.
@@ -116,7 +124,7 @@ func (c *Client) StartStream(ctx context.Context, id wire.ID, width, height int)
 		r.SRTP = []string{wire.ProfileGCM, wire.ProfileCM}
 		r.Offer = []string{wire.OfferRTX, wire.OfferTransport, wire.OfferCaptureTime, wire.OfferMux}
 	}
-	a, err := c.postRequest(ctx, r)
+	a, err := c.askAsBoard(ctx, r)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -145,7 +153,7 @@ type Validation struct {
 
 // ValidateStream asks whether the stream arrives.
 func (c *Client) ValidateStream(ctx context.Context, id wire.ID) (Validation, error) {
-	a, err := c.postRequest(ctx, wire.Request{Action: wire.ActionValidateStream, Utilization: id})
+	a, err := c.askAsBoard(ctx, wire.Request{Action: wire.ActionValidateStream, Utilization: id})
 	if err != nil {
 		return Validation{}, err
 	}
@@ -170,7 +178,21 @@ func missingField(action, field string) error {
 	return fmt.Errorf("gateway: %s: %w: %s is missing", action, ErrBadAnswer, field)
 }
 
-// postRequest makes one request and reads its answer.
+// askAsBoard makes a request that says who asks, and passes on what the answer offers.
+func (c *Client) askAsBoard(ctx context.Context, r wire.Request) (wire.Answer, error) {
+	if c.config.Board != nil {
+		r.Board = c.config.Board()
+	}
+	a, err := c.postRequest(ctx, r)
+	// A refusal without an offer says nothing of one; a gateway that refuses a board's stream may
+	// still want to mend the board.
+	if c.config.Offered != nil && (err == nil || a.Update != nil) {
+		c.config.Offered(a.Update)
+	}
+	return a, err
+}
+
+// postRequest makes one request and reads its answer, which has the fields of a refusal, too.
 func (c *Client) postRequest(ctx context.Context, r wire.Request) (wire.Answer, error) {
 	a, err := c.exchange(ctx, r)
 	var refusal *wire.Refusal

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
-	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -80,7 +79,7 @@ func (h *Health) Watch(ctx context.Context, log *slog.Logger) {
 
 // logComplaints logs what went wrong since the last call, in one line, or nothing if all is well.
 func (h *Health) logComplaints(ctx context.Context, log *slog.Logger) {
-	h.undervoltage = hasUndervoltage(h.sys)
+	h.undervoltage, _ = Undervoltage(h.sys)
 	h.readKernelLog()
 	if h.undervoltage || h.voltageDips > 0 || h.usbErrors > 0 {
 		log.LogAttrs(ctx, slog.LevelWarn, "the machine complains",
@@ -106,24 +105,6 @@ func (h *Health) readKernelLog() {
 		}
 		h.addRecord(record[:n])
 	}
-}
-
-// hasUndervoltage reads the alarm of a Raspberry Pi's own sensor; false where there is none.
-func hasUndervoltage(sys fs.FS) bool {
-	const class = "class/hwmon"
-	entries, err := fs.ReadDir(sys, class)
-	if err != nil {
-		return false
-	}
-	for _, e := range entries {
-		name, err := fs.ReadFile(sys, path.Join(class, e.Name(), "name"))
-		if err != nil || strings.TrimSpace(string(name)) != "rpi_volt" {
-			continue
-		}
-		alarm, err := fs.ReadFile(sys, path.Join(class, e.Name(), "in0_lcrit_alarm"))
-		return err == nil && strings.TrimSpace(string(alarm)) == "1"
-	}
-	return false
 }
 
 // usbPrefixes begin the log lines of drivers that speak about USB.

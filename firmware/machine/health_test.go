@@ -12,33 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestHealthReadsTheVoltageAlarmOfARaspberryPi(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		sys  fstest.MapFS
-		want bool
-	}{
-		{"alarm", fstest.MapFS{
-			"class/hwmon/hwmon0/name":            {Data: []byte("cpu_thermal\n")},
-			"class/hwmon/hwmon1/name":            {Data: []byte("rpi_volt\n")},
-			"class/hwmon/hwmon1/in0_lcrit_alarm": {Data: []byte("1\n")},
-		}, true},
-		{"no alarm", fstest.MapFS{
-			"class/hwmon/hwmon0/name":            {Data: []byte("rpi_volt\n")},
-			"class/hwmon/hwmon0/in0_lcrit_alarm": {Data: []byte("0\n")},
-		}, false},
-		{"another machine's alarm", fstest.MapFS{
-			"class/hwmon/hwmon0/name":            {Data: []byte("nct6775\n")},
-			"class/hwmon/hwmon0/in0_lcrit_alarm": {Data: []byte("1\n")},
-		}, false},
-		{"no sensors", fstest.MapFS{}, false},
-	} {
-		if got := hasUndervoltage(c.sys); got != c.want {
-			t.Errorf("%s: hasUndervoltage = %v, want %v", c.name, got, c.want)
-		}
-	}
-}
-
 func TestHealthNotesWhatTheKernelComplainsAbout(t *testing.T) {
 	for _, c := range []struct {
 		record    string

@@ -13,6 +13,7 @@ import (
 
 	"github.com/krazycam/krazycam/board"
 	"github.com/krazycam/krazycam/firmware/health"
+	"github.com/krazycam/krazycam/firmware/offer"
 )
 
 const (
@@ -25,6 +26,9 @@ const (
 
 	restartRequest = board.RestartRequest
 	healthFile     = health.File
+
+	statusFile = "/run/krazycam/status.json" // init's: which board this is, and what it runs
+	offerFile  = offer.Path
 )
 
 // modesFile is in memory, as a camera's present state is. init makes the folder.

@@ -19,6 +19,9 @@ const (
 
 	restartRequest = "" // nobody restarts a PC for a camera
 	healthFile     = "" // and nobody judges an update by it
+
+	statusFile = "" // a PC has no init of ours
+	offerFile  = "" // nobody fetches updates for a PC: its packages are its system's
 )
 
 // modesFile is where the power takes it: in the folder that systemd makes for a service, or that of

@@ -140,8 +140,8 @@ func newSource(o *options, log *slog.Logger, lines io.Writer) *firmware.Source {
 	return &firmware.Source{
 		Config: o.config, Unpaced: !o.pace, Patient: onBoard,
 		RawRate: o.model.RawRate, Built: built(), StateDir: o.state, RestartFile: restartRequest,
-		ModesFile: modesFile(),
-		CNAME:     "camsource@" + host, Log: log,
+		ModesFile: modesFile(), StatusFile: statusFile, OfferFile: offerFile,
+		CNAME: "camsource@" + host, Log: log,
 		Ready: func(fields string) { fmt.Fprintf(lines, "camsource READY %s rss=%dkB\n", fields, resident()) },
 	}
 }

@@ -1,0 +1,165 @@
+package firmware
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
+	"github.com/krazycam/krazycam/firmware/offer"
+)
+
+func TestBoardSaysWhatInitAndTheMachineKnow(t *testing.T) {
+	status := filepath.Join(t.TempDir(), "status.json")
+	text := `{"version":"v2","index":1700000000,"board":"rpi","model":"Raspberry Pi 4 Model B Rev 1.4",
+		"serial":"10000000abcdef01","hostname":"krazycam-cdef01","slot":"b","promoted":"a","on_trial":true,
+		"failed":{"version":"v3","because":"no picture","at":"2026-05-01T00:00:00Z"},"fingerprint":"aa"}`
+	if err := os.WriteFile(status, []byte(text), 0o444); err != nil {
+		t.Fatal(err)
+	}
+	sys := fstest.MapFS{
+		"class/thermal/thermal_zone0/type":   {Data: []byte("cpu-thermal\n")},
+		"class/thermal/thermal_zone0/temp":   {Data: []byte("48312\n")},
+		"class/hwmon/hwmon0/name":            {Data: []byte("rpi_volt\n")},
+		"class/hwmon/hwmon0/in0_lcrit_alarm": {Data: []byte("1\n")},
+	}
+	b, err := describeBoard(status, sys, "HD Webcam /dev/video0 MJPG 640x480 30 fps")
+	if err != nil || b.TemperatureC == nil || *b.TemperatureC != 48.3 || b.Undervoltage == nil || !*b.Undervoltage {
+		t.Fatalf("%+v, %v", b, err)
+	}
+	if b.UptimeS <= 0 {
+		t.Errorf("uptime %d s", b.UptimeS)
+	}
+	b.TemperatureC, b.Undervoltage, b.UptimeS = nil, nil, 0
+	want := wire.Board{
+		Serial: "10000000abcdef01", Model: "Raspberry Pi 4 Model B Rev 1.4", Board: "rpi", Version: "v2",
+		Index: 1700000000, Slot: "b", Trial: true, Camera: "HD Webcam /dev/video0 MJPG 640x480 30 fps",
+		FailedVersion: "v3", FailedBecause: "no picture",
+	}
+	if *b != want {
+		t.Errorf("%+v\nwant %+v", *b, want)
+	}
+}
+
+func TestBoardWithoutInitSaysWhatItKnows(t *testing.T) {
+	broken := filepath.Join(t.TempDir(), "status.json")
+	if err := os.WriteFile(broken, []byte(`{"version":`), 0o444); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		path string
+		fail bool
+	}{{"", false}, {filepath.Join(t.TempDir(), "status.json"), false}, {broken, true}} {
+		b, err := describeBoard(c.path, fstest.MapFS{}, "pattern")
+		if (err != nil) != c.fail || b.Camera != "pattern" || b.Serial != "" || b.Version != "" ||
+			b.TemperatureC != nil || b.Undervoltage != nil {
+			t.Errorf("%q: %+v, %v", c.path, b, err)
+		}
+	}
+}
+
+// offers is an offerFile with a clock that goes on by a second with each question.
+func offers(t *testing.T, path string) (*offerFile, *bytes.Buffer) {
+	var log bytes.Buffer
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	return &offerFile{path: path, log: slog.New(slog.NewTextHandler(&log, nil)), now: func() time.Time {
+		now = now.Add(time.Second)
+		return now
+	}}, &log
+}
+
+func TestOfferIsPassedOnWhenItChangesAndTakenBackWhenItEnds(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "offer.json")
+	f, log := offers(t, path)
+	u := &wire.Update{URL: "https://u.example/f.update?token=secret", Version: "v2"}
+	f.take(u)
+	first, err := offer.Read(path)
+	if err != nil || first.URL != u.URL || first.Version != "v2" || first.Now {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	f.take(u) // as with every validate_stream
+	if again, err := offer.Read(path); err != nil || again != first {
+		t.Errorf("the same offer was written as %+v, %v, was %+v", again, err, first)
+	}
+	f.take(&wire.Update{URL: u.URL, Version: "v2", Now: true})
+	if now, err := offer.Read(path); err != nil || !now.Now {
+		t.Errorf("%+v, %v, want now", now, err)
+	}
+	f.take(nil)
+	if o, err := offer.Read(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("nothing is offered: %+v, %v", o, err)
+	}
+	f.take(nil)
+	if s := log.String(); strings.Contains(s, "secret") || strings.Count(s, "\n") != 3 {
+		t.Errorf("log, want three lines without the secret:\n%s", s)
+	}
+}
+
+func TestOfferOfTheProcessBeforeIsReplacedAndKeepsItsTime(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "offer.json")
+	before := offer.Offer{URL: "https://u.example/f", Version: "v2", At: time.Date(2026, 5, 1, 11, 0, 0, 0, time.UTC)}
+	if err := offer.Write(path, before); err != nil {
+		t.Fatal(err)
+	}
+	f, _ := offers(t, path)
+	f.take(&wire.Update{URL: before.URL, Version: before.Version})
+	if o, err := offer.Read(path); err != nil || o != before {
+		t.Errorf("%+v, %v, want %+v", o, err, before)
+	}
+	f, _ = offers(t, path)
+	f.take(nil)
+	if o, err := offer.Read(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the gateway offers nothing: %+v, %v", o, err)
+	}
+}
+
+func TestOfferThatCannotBeUsedIsLoggedOnceAndTakesBackTheOneBefore(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "offer.json")
+	f, log := offers(t, path)
+	f.take(&wire.Update{URL: "https://u.example/f", Version: "v2"})
+	log.Reset()
+	for range 5 {
+		f.take(&wire.Update{URL: "http://u.example/f?secret", Version: "v3"})
+	}
+	if o, err := offer.Read(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%+v, %v, want none", o, err)
+	}
+	if s := log.String(); strings.Count(s, "is ignored") != 1 || strings.Contains(s, "secret") {
+		t.Errorf("log, want one complaint without the secret:\n%s", s)
+	}
+}
+
+// A folder that is not there must not hold up the session, and is no new line each minute.
+func TestOfferThatCannotBeWrittenIsLoggedOnceAndTriedAgain(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "camsource")
+	f, log := offers(t, filepath.Join(dir, "offer.json"))
+	u := &wire.Update{URL: "https://u.example/f", Version: "v2"}
+	f.take(u)
+	f.take(u)
+	if got := strings.Count(log.String(), "\n"); got != 1 {
+		t.Errorf("%d lines, want 1:\n%s", got, log)
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f.take(u)
+	if _, err := offer.Read(f.path); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOfferOnAPCGoesNowhere(t *testing.T) {
+	f, log := offers(t, "")
+	f.take(&wire.Update{URL: "https://u.example/f", Version: "v2"})
+	f.take(nil)
+	if log.Len() != 0 {
+		t.Errorf("log:\n%s", log)
+	}
+}
