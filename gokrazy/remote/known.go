@@ -1,0 +1,163 @@
+// The fingerprints that camctl remembers: of the cards that it made, and of the hosts that it has asked.
+
+package remote
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/krazycam/krazycam/firmware/atomicfile"
+	"github.com/krazycam/krazycam/firmware/openfile"
+)
+
+const (
+	knownFormat = 1
+	maxKnown    = 8 << 20 // bytes: 30,000 boards
+)
+
+// Known is the file of remembered fingerprints. camctl flash does not know the address that a card's
+// board will have: it adds the fingerprint alone, and the first host that shows it is bound to it.
+//
+// It may be used by several goroutines. Of two processes that change it in the same moment, one
+// change may be lost: camctl then asks again.
+type Known struct {
+	path string
+	mu   sync.Mutex // held while the file is read and replaced
+}
+
+// known is the file.
+type known struct {
+	Format int               `json:"format"`
+	Hosts  map[string]string `json:"hosts"` // fingerprints, by HOST:PORT
+	Made   []made            `json:"made"`  // by camctl flash, not bound to a host yet
+}
+
+type made struct {
+	Fingerprint string    `json:"fingerprint"`
+	At          time.Time `json:"at"`
+}
+
+// KnownPath is where the file is by default: below the user's configuration folder.
+func KnownPath() (string, error) {
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return "", fmt.Errorf("no folder to remember fingerprints in: %w", err)
+	}
+	return filepath.Join(dir, "krazycam", "boards.json"), nil
+}
+
+// OpenKnown is the file at path, which need not exist yet.
+func OpenKnown(path string) *Known { return &Known{path: path} }
+
+// Remember binds a host to a fingerprint.
+func (k *Known) Remember(host, fingerprint string) error {
+	return k.change(func(all *known) { all.bind(WithPort(host), fingerprint) })
+}
+
+// AddMade adds the fingerprint of a card that was made at a time.
+func (k *Known) AddMade(fingerprint string, at time.Time) error {
+	return k.change(func(all *known) { all.Made = append(all.Made, made{fingerprint, at.UTC().Truncate(time.Second)}) })
+}
+
+// Fingerprint is what is remembered of a host; "" if it is not known.
+func (k *Known) Fingerprint(host string) (string, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	all, err := k.read()
+	return all.Hosts[WithPort(host)], err
+}
+
+// Recognise says whether a host that shows this certificate is known: it was bound to it before, or
+// the card was made here, and then it is bound now. A host that is bound to another certificate is an
+// ErrFingerprint, unless its card was made anew here.
+func (k *Known) Recognise(host, fingerprint string) (bool, error) {
+	host = WithPort(host)
+	recognised := false
+	var other string
+	err := k.change(func(all *known) {
+		bound := all.Hosts[host]
+		switch {
+		case bound == fingerprint:
+			recognised = true
+		case all.madeHere(fingerprint):
+			recognised = true
+			all.bind(host, fingerprint)
+		default:
+			other = bound
+		}
+	})
+	if err == nil && other != "" {
+		err = fmt.Errorf("%s: %w: it is %s, known is %s; if its card was written anew, "+
+			"say --fingerprint with what its console shows", host, ErrFingerprint, fingerprint, other)
+	}
+	return recognised && err == nil, err
+}
+
+func (all *known) madeHere(fingerprint string) bool {
+	for _, m := range all.Made {
+		if m.Fingerprint == fingerprint {
+			return true
+		}
+	}
+	return false
+}
+
+// bind takes a card out of those that wait for their host.
+func (all *known) bind(host, fingerprint string) {
+	if all.Hosts == nil {
+		all.Hosts = map[string]string{}
+	}
+	all.Hosts[host] = fingerprint
+	var rest []made
+	for _, m := range all.Made {
+		if m.Fingerprint != fingerprint {
+			rest = append(rest, m)
+		}
+	}
+	all.Made = rest
+}
+
+// change reads the file, changes what it says, and replaces it if that differs.
+func (k *Known) change(edit func(*known)) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	all, err := k.read()
+	if err != nil {
+		return err
+	}
+	before, _ := json.Marshal(all) // maps and strings: it cannot fail
+	edit(&all)
+	after, _ := json.MarshalIndent(all, "", " ")
+	if compact, _ := json.Marshal(all); string(before) == string(compact) {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(k.path), 0o700); err != nil {
+		return fmt.Errorf("remember fingerprints: %w", err)
+	}
+	return atomicfile.ReplaceDurably(k.path, 0o600, atomicfile.Bytes(append(after, '\n')))
+}
+
+func (k *Known) read() (known, error) {
+	all := known{Format: knownFormat}
+	b, err := openfile.Read(k.path, maxKnown)
+	if errors.Is(err, fs.ErrNotExist) {
+		return all, nil
+	}
+	if err != nil {
+		return all, fmt.Errorf("remembered fingerprints: %w", err)
+	}
+	if err := json.Unmarshal(b, &all); err != nil {
+		return all, fmt.Errorf("remembered fingerprints: %s: %w", k.path, err)
+	}
+	if all.Format != knownFormat {
+		return all, fmt.Errorf("remembered fingerprints: %s: format %d, this camctl knows %d", k.path, all.Format,
+			knownFormat)
+	}
+	return all, nil
+}

@@ -1,0 +1,158 @@
+// How an update ends: read off a board's status.
+
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/krazycam/krazycam/gokrazy/api"
+	"github.com/krazycam/krazycam/gokrazy/control"
+)
+
+// A Result is how an update ended.
+type Result string
+
+// The results.
+const (
+	ResultNone      Result = ""              // the board has not taken the bundle
+	ResultAlready   Result = "already there" // it runs the version: nothing was sent
+	ResultPromoted  Result = "promoted"      // it keeps the new version
+	ResultFellBack  Result = "fell back"     // the new version did not work: it runs the old one
+	ResultNotJudged Result = "not judged"    // neither works, as without a gateway: it runs the old one
+	ResultUnknown   Result = "unknown"       // it has taken the bundle and did not say how that ended
+)
+
+// An Outcome is what became of an update of one board.
+type Outcome struct {
+	Result  Result  `json:"result"`
+	Version string  `json:"version"` // of the bundle
+	Index   int64   `json:"index"`
+	Before  string  `json:"before"`           // the version that ran
+	Slot    string  `json:"slot,omitempty"`   // runs now
+	Serial  string  `json:"serial,omitempty"` // of the board
+	Reason  string  `json:"reason,omitempty"` // why it fell back or was not judged
+	Sent    int64   `json:"sent"`             // bytes of parts that the board took
+	Seconds float64 `json:"seconds"`          // from the first question on
+}
+
+// holds says whether the board keeps the update's version.
+func holds(s api.Status, o Outcome) bool {
+	return s.Version == o.Version && s.Index == o.Index && !s.OnTrial && s.Slot == s.Promoted && s.Slot != ""
+}
+
+// undecided says whether the board has taken the update before, and is still at it.
+func undecided(s api.Status, o Outcome) bool {
+	if s.Trial == nil || s.Trial.Version != o.Version {
+		return false
+	}
+	switch s.Trial.State {
+	case control.StateStaged, control.StateOnTrial, control.StateJudging:
+		return true
+	}
+	return false
+}
+
+const (
+	defaultPoll     = time.Second
+	defaultPatience = 10 * time.Minute
+)
+
+// watch asks until the board says how the update ended. It is restless about news only: a board may
+// take as long as it shows that it goes on.
+func (c *Client) watch(ctx context.Context, before api.Status, o *Outcome, progress func(Progress)) error {
+	poll, patience := orDefault(c.Poll, defaultPoll), orDefault(c.Patience, defaultPatience)
+	var last news
+	heard := time.Now()
+	progress(Progress{Step: StepRestarting})
+	for {
+		s, err := c.Status(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return fmt.Errorf("%s: not waited for the end: %w", c.Host, ctx.Err())
+		case errors.Is(err, ErrFingerprint), errors.Is(err, ErrPassword):
+			return err // another board has this address, or the password changed
+		case err == nil && judge(s, before, o):
+			return nil
+		case err == nil:
+			if now := newsOf(s); now != last {
+				last, heard = now, time.Now()
+			}
+			progress(trialProgress(s, *o))
+		default:
+			progress(Progress{Step: StepRestarting})
+		}
+		if time.Since(heard) > patience {
+			return fmt.Errorf("%s: nothing new for %v: %w", c.Host, patience, errors.Join(errNoNews, err))
+		}
+		if sleep(ctx, poll) != nil {
+			return fmt.Errorf("%s: not waited for the end: %w", c.Host, ctx.Err())
+		}
+	}
+}
+
+// errNoNews is about a board that takes too long.
+var errNoNews = errors.New("it did not say how the update ended")
+
+func orDefault(d, standard time.Duration) time.Duration {
+	if d == 0 {
+		return standard
+	}
+	return d
+}
+
+// judge reads the outcome off a status, if it is there. before is the status before the update: what
+// failed then failed in another try.
+func judge(s, before api.Status, o *Outcome) bool {
+	o.Slot = s.Slot
+	switch {
+	case holds(s, *o):
+		o.Result, o.Reason = ResultPromoted, ""
+		return true
+	case s.OnTrial:
+		return false
+	case s.Failed != nil && s.Failed.Index == o.Index && s.Failed.Version == o.Version &&
+		(before.Failed == nil || *before.Failed != *s.Failed):
+		o.Result, o.Reason = ResultFellBack, s.Failed.Because
+		return true
+	case s.Trial == nil || s.Trial.Version != o.Version || before.Trial != nil && *before.Trial == *s.Trial:
+		return false // it has not begun
+	}
+	switch s.Trial.State {
+	case control.StateFailed:
+		o.Result, o.Reason = ResultFellBack, s.Trial.Reason
+	case control.StateNotJudged, control.StateGivenUp:
+		o.Result, o.Reason = ResultNotJudged, s.Trial.Reason
+	default:
+		return false
+	}
+	return true
+}
+
+// news is what changes while a board goes on.
+type news struct {
+	slot, state string
+	tries       int
+	heldS       float64
+}
+
+func newsOf(s api.Status) news {
+	n := news{slot: s.Slot}
+	if s.Trial != nil {
+		n.state, n.tries, n.heldS = s.Trial.State, s.Trial.Tries, s.Trial.HeldS
+	}
+	return n
+}
+
+func trialProgress(s api.Status, o Outcome) Progress {
+	if s.Trial == nil || s.Trial.Version != o.Version {
+		return Progress{Step: StepRestarting}
+	}
+	text := fmt.Sprintf("%s, %s before", s.Trial.Rung, s.Trial.RungBefore)
+	if s.Trial.State == control.StateJudging {
+		text = "went back to the old version, and looks whether that does better"
+	}
+	return Progress{Step: StepTrial, Done: s.Trial.HeldS, Total: s.Trial.NeedS, Unit: Seconds, Text: oneLine(text)}
+}
