@@ -137,7 +137,8 @@ func TestParseNamesKeyFileAndLine(t *testing.T) {
 			`{"web": {"tls-key": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}}`,
 			`web.tls-key: holds a PEM block that is not a private key`},
 		{"a key with a password",
-			`{"web": {"tls-key": "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n"}}`,
+			`{"web": {"tls-key": "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n` +
+				`-----END ENCRYPTED PRIVATE KEY-----\n"}}`,
 			`web.tls-key: is encrypted`},
 		{"a key file", `{"web": {"tls-key": "/etc/key.pem"}}`, `web.tls-key: must be PEM text`},
 		{"a level nobody knows", `{"log": {"level": "loud"}}`,

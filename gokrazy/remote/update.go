@@ -130,7 +130,8 @@ func (c *Client) post(ctx context.Context, bundle *update.Bundle, missing []api.
 	}()
 	err = c.sendBundle(ctx, r, size-skip, skip, &taken)
 	_ = r.CloseWithError(errAnswered)
-	if readErr := <-written; readErr != nil && !errors.Is(readErr, errAnswered) && !errors.Is(readErr, io.ErrClosedPipe) {
+	readErr := <-written
+	if readErr != nil && !errors.Is(readErr, errAnswered) && !errors.Is(readErr, io.ErrClosedPipe) {
 		err = readErr // the bundle itself could not be read, which is more to the point
 	}
 	return taken, err

@@ -1,0 +1,221 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/krazycam/krazycam/gokrazy/api"
+	"github.com/krazycam/krazycam/gokrazy/control"
+)
+
+func TestPasswordLeavesOnlyToTheKnownCertificate(t *testing.T) {
+	b := newFakeBoard(t)
+	c := b.client()
+	if s, err := c.Status(t.Context()); err != nil || s.Version != "v1" {
+		t.Fatalf("Status = %+v, %v", s, err)
+	}
+	c.Fingerprint = strings.Repeat("0", 64)
+	if _, err := c.Status(t.Context()); !errors.Is(err, ErrFingerprint) {
+		t.Errorf("Status of another certificate: %v, want ErrFingerprint", err)
+	}
+	c.Fingerprint = ""
+	if err := c.Reboot(t.Context()); !errors.Is(err, ErrFingerprint) {
+		t.Errorf("Reboot without a fingerprint: %v, want ErrFingerprint", err)
+	}
+	if len(b.asked) != 1 {
+		t.Errorf("the board was asked %q, want one question", b.asked)
+	}
+	got, err := FetchFingerprint(t.Context(), c.Host)
+	if got != b.fingerprint || err != nil {
+		t.Errorf("FetchFingerprint = %q, %v, want %q", got, err, b.fingerprint)
+	}
+}
+
+func TestRefusalsAreInTheBoardsWords(t *testing.T) {
+	b := newFakeBoard(t)
+	c := b.client()
+	b.refuse = "slot b is on trial:\nwait\x1b[2J"
+	_, err := c.Update(t.Context(), newBundle(t), nil)
+	var no *Refusal
+	if !errors.As(err, &no) || no.Text != "slot b is on trial: wait [2J" || no.Code != 409 {
+		t.Errorf("Update = %v, want the refusal without control characters", err)
+	}
+	c.Password = "wrong"
+	if err := c.Promote(t.Context()); !errors.Is(err, ErrPassword) {
+		t.Errorf("Promote = %v, want ErrPassword", err)
+	}
+	c.Password = ""
+	if err := c.Promote(t.Context()); !errors.Is(err, ErrNoPassword) {
+		t.Errorf("Promote = %v, want ErrNoPassword", err)
+	}
+	c.Host = unreachable(t)
+	if err := c.Promote(t.Context()); err == nil || !strings.Contains(err.Error(), c.Host) {
+		t.Errorf("Promote of nobody = %v, want an error that names the host", err)
+	}
+}
+
+// after is what the board says once it has the bundle.
+func (b *fakeBoard) after(edit ...func(*api.Status)) {
+	s := b.status
+	for _, e := range edit {
+		e(&s)
+		b.then = append(b.then, s)
+	}
+}
+
+func onTrial(s *api.Status) {
+	s.Version, s.Index, s.Slot, s.OnTrial = "v2", 2, "b", true
+	s.Trial = &control.Trial{Slot: "b", Version: "v2", State: control.StateOnTrial, Tries: 1, HeldS: 1, NeedS: 5}
+}
+
+func backOnA(s *api.Status) { s.Version, s.Index, s.Slot, s.OnTrial = "v1", 1, "a", false }
+
+func TestUpdateSaysHowItEnds(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		then   []func(*api.Status)
+		result Result
+		reason string
+	}{
+		{"promoted", []func(*api.Status){func(*api.Status) {}, onTrial, func(s *api.Status) {
+			s.OnTrial, s.Promoted = false, "b"
+			s.Trial = &control.Trial{Slot: "b", Version: "v2", State: control.StatePromoted}
+		}}, ResultPromoted, ""},
+		{"fell back", []func(*api.Status){onTrial, backOnA, func(s *api.Status) {
+			s.Failed = &control.Failed{Version: "v2", Index: 2, Because: "no frame was sent", At: time.Unix(1, 0)}
+		}}, ResultFellBack, "no frame was sent"},
+		{"fell back, by the trial alone", []func(*api.Status){onTrial, func(s *api.Status) {
+			backOnA(s)
+			s.Trial = &control.Trial{Slot: "b", Version: "v2", State: control.StateFailed, Reason: "panic"}
+		}}, ResultFellBack, "panic"},
+		{"not judged", []func(*api.Status){onTrial, func(s *api.Status) {
+			backOnA(s)
+			s.Trial = &control.Trial{Slot: "b", Version: "v2", State: control.StateJudging}
+		}, func(s *api.Status) {
+			s.Trial = &control.Trial{Slot: "b", Version: "v2", State: control.StateNotJudged, Reason: "no gateway"}
+		}}, ResultNotJudged, "no gateway"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newFakeBoard(t)
+			// An older failure of the same version is not this one's.
+			b.status.Failed = &control.Failed{Version: "v2", Index: 2, Because: "long ago", At: time.Unix(0, 0)}
+			b.after(c.then...)
+			var steps []string
+			o, err := b.client().Update(t.Context(), newBundle(t), func(p Progress) {
+				if len(steps) == 0 || steps[len(steps)-1] != p.Step {
+					steps = append(steps, p.Step)
+				}
+			})
+			if err != nil || o.Result != c.result || o.Reason != c.reason || o.Before != "v1" {
+				t.Errorf("Update = %+v, %v, want %q because %q", o, err, c.result, c.reason)
+			}
+			want := []string{StepSending, StepWriting, StepRestarting, StepTrial}
+			if !slices.Equal(steps[:min(4, len(steps))], want) {
+				t.Errorf("steps %q, want %q", steps, want)
+			}
+		})
+	}
+}
+
+func TestUpdateSendsOnlyWhatTheBoardLacks(t *testing.T) {
+	b := newFakeBoard(t)
+	bundle := newBundle(t)
+	b.have[bundle.Manifest.Root().SHA256] = true
+	b.after(func(s *api.Status) { onTrial(s); s.OnTrial, s.Promoted = false, "b" })
+	o, err := b.client().Update(t.Context(), bundle, nil)
+	if err != nil || o.Sent != 300_004 || b.posts != 2 {
+		t.Errorf("Update = %+v, %v in %d posts, want 300004 bytes in 2", o, err, b.posts)
+	}
+	o, err = b.client().Update(t.Context(), bundle, nil)
+	if err != nil || o.Result != ResultAlready || b.posts != 2 {
+		t.Errorf("once more: %+v, %v in %d posts, want that it is there", o, err, b.posts)
+	}
+}
+
+func TestUpdateGoesOnWhereAConnectionBroke(t *testing.T) {
+	b := newFakeBoard(t)
+	b.breaks = []int64{0, 200_000, 0}
+	b.after(func(s *api.Status) { onTrial(s); s.OnTrial, s.Promoted = false, "b" })
+	o, err := b.client().Update(t.Context(), newBundle(t), nil)
+	if err != nil || o.Result != ResultPromoted {
+		t.Fatalf("Update = %+v, %v", o, err)
+	}
+	if b.skipped < 150_000 || b.skipped > 200_000 {
+		t.Errorf("%d bytes were left out the second time, want what had come", b.skipped)
+	}
+}
+
+func TestUpdateThatIsInterruptedGoesOnLater(t *testing.T) {
+	b := newFakeBoard(t)
+	b.after(onTrial)
+	ctx, stop := context.WithCancel(t.Context())
+	o, err := b.client().Update(ctx, newBundle(t), func(p Progress) {
+		if p.Step == StepTrial {
+			stop()
+		}
+	})
+	if !errors.Is(err, context.Canceled) || o.Result != ResultUnknown {
+		t.Fatalf("Update = %+v, %v, want that the end is unknown", o, err)
+	}
+	posts := b.posts
+	b.then = nil
+	b.after(onTrial, func(s *api.Status) { s.OnTrial, s.Promoted = false, "b" })
+	o, err = b.client().Update(t.Context(), newBundle(t), nil)
+	if err != nil || b.posts != posts || o.Result != ResultPromoted {
+		t.Errorf("Update = %+v, %v with %d posts, want promoted without sending anything", o, err, b.posts-posts)
+	}
+}
+
+func TestBoardThatFallsSilentIsNotWaitedForForEver(t *testing.T) {
+	b := newFakeBoard(t)
+	b.after(onTrial)
+	c := b.client()
+	c.Patience = 1
+	o, err := c.Update(t.Context(), newBundle(t), nil)
+	if !errors.Is(err, errNoNews) || o.Result != ResultUnknown {
+		t.Errorf("Update = %+v, %v, want errNoNews", o, err)
+	}
+}
+
+func TestKnownBindsACardMadeHereToItsFirstHost(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "krazycam", "boards.json")
+	k := OpenKnown(path)
+	a, b, stranger := strings.Repeat("a", 64), strings.Repeat("b", 64), strings.Repeat("c", 64)
+	check := func(host, fingerprint string, want bool, wantErr error) {
+		t.Helper()
+		if got, err := k.Recognise(host, fingerprint); got != want || !errors.Is(err, wantErr) {
+			t.Errorf("Recognise(%s, %.4s) = %t, %v, want %t, %v", host, fingerprint, got, err, want, wantErr)
+		}
+	}
+	if err := errors.Join(k.AddMade(a, time.Unix(1, 0)), k.AddMade(b, time.Unix(2, 0))); err != nil {
+		t.Fatal(err)
+	}
+	check("cam", stranger, false, nil)
+	check("cam", a, true, nil)
+	check("cam:443", a, true, nil)
+	check("cam", stranger, false, ErrFingerprint)
+	check("other", a, false, nil) // its host is known: this is another machine
+	check("cam", b, true, nil)    // the card was made anew here
+	if err := k.Remember("[::1]:8443", stranger); err != nil {
+		t.Fatal(err)
+	}
+	check("[::1]:8443", stranger, true, nil)
+	if got, err := OpenKnown(path).Fingerprint("cam"); got != b || err != nil {
+		t.Errorf("Fingerprint = %.4s, %v, want b", got, err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v, want 0600", info.Mode(), err)
+	}
+	if err := os.WriteFile(path, []byte(`{"format": 2}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Remember("x", a); err == nil {
+		t.Error("a file of a later format was overwritten")
+	}
+}
