@@ -118,6 +118,8 @@ func importRules() []importRule {
 		{of: "./gokrazy/slot", ban: "./... net/http",
 			allow:  "./board ./gokrazy/card ./gokrazy/disk ./firmware/config ./firmware/openfile",
 			reason: "process 1 and slotwriter link it: it knows cards and boards, and fetches nothing"},
+		{of: "./gokrazy/uboot", ban: "./... net",
+			reason: "uboot knows U-Boot's formats, on the owner's machine and in process 1: bytes in, bytes out"},
 		{of: "./gokrazy/initramfs", ban: "./...",
 			reason: "initramfs packs what it is given: which modules those are is the board's matter"},
 		{of: "./gokrazy/update", ban: "net/http",

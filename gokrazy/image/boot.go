@@ -10,6 +10,7 @@ import (
 	"github.com/krazycam/krazycam/board"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
+	"github.com/krazycam/krazycam/gokrazy/uboot"
 )
 
 // cmdlineSize leaves room behind the arguments: gokrazy marks a trial boot by
@@ -59,7 +60,7 @@ func bootEntries(b board.Board, p Parts, m material) ([]disk.Entry, error) {
 	case board.PiFirmware:
 		all = append(all, disk.Entry{Path: "config.txt", Bytes: []byte(b.Config)})
 	case board.UBoot:
-		all = append(all, disk.Entry{Path: card.BootScriptName, Bytes: bootScript(b.Config)})
+		all = append(all, disk.Entry{Path: card.BootScriptName, Bytes: uboot.Script(b.Config)})
 	default:
 		return nil, fmt.Errorf("board %s: no writer for the loader %q", b.Name, b.Loader)
 	}

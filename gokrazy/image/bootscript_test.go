@@ -3,49 +3,14 @@ package image
 import (
 	"bytes"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"testing"
 
-	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/image/imagetest"
 )
-
-func TestBootScriptIsWhatMkimageWrites(t *testing.T) {
-	need.Tools(t, "mkimage")
-	dir := t.TempDir()
-	for name, text := range map[string]string{"the board's own": boneBoard(t).Config, "empty line": "\n",
-		"odd length": "echo 1"} {
-		source, want := filepath.Join(dir, "boot.cmd"), filepath.Join(dir, "boot.scr")
-		imagetest.Put(t, []byte(text), source)
-		cmd := exec.Command("mkimage", "-A", "arm", "-T", "script", "-C", "none", "-d", source, want)
-		cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("mkimage: %v: %s", err, out)
-		}
-		b, err := os.ReadFile(want)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := bootScript(text); !bytes.Equal(got, b) {
-			t.Errorf("%s:\n%x\nmkimage:\n%x", name, got, b)
-		}
-	}
-}
-
-func TestDumpimageAcceptsTheBootScript(t *testing.T) {
-	need.Tools(t, "dumpimage")
-	file := filepath.Join(t.TempDir(), "boot.scr")
-	imagetest.Put(t, bootScript(boneBoard(t).Config), file)
-	out, err := exec.Command("dumpimage", "-l", file).CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "ARM Linux Script (uncompressed)") {
-		t.Errorf("dumpimage -l: %v: %s", err, out)
-	}
-}
 
 // The board's own U-Boot never runs here, but its commands and its default environment are
 // texts in it: what the script uses must be among them.

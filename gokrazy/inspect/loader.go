@@ -15,7 +15,7 @@ import (
 	"github.com/krazycam/krazycam/board"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
-	"github.com/krazycam/krazycam/gokrazy/image"
+	"github.com/krazycam/krazycam/gokrazy/uboot"
 )
 
 // maxScript is more than any boot script.
@@ -42,7 +42,7 @@ func (r *Report) addLoader(boot fs.FS) error {
 		return err
 	}
 	r.Loader = board.UBoot
-	if !image.IsBootScript(script) {
+	if !uboot.IsScript(script) {
 		r.addProblem("%s is none for U-Boot, or damaged", card.BootScriptName)
 	}
 	if _, err := fs.Stat(boot, card.InitrdName); err != nil {
