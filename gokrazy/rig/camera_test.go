@@ -91,6 +91,7 @@ func guestCard(t *testing.T, arguments string) string {
 		// What the boot firmware wants to see before it looks for a kernel.
 		{Path: card.ConfigName, Bytes: []byte("kernel=" + board.KernelName + "\n")},
 		{Path: "start4.elf", Bytes: []byte("not run here")},
+		{Path: "bcm2711-rpi-4-b.dtb", Bytes: []byte("the guest gets QEMU's")},
 	}
 	f, err := os.Create(filepath.Join(t.TempDir(), "guest.img"))
 	if err != nil {

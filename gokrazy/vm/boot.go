@@ -4,6 +4,7 @@
 package vm
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/gokrazy/card"
@@ -23,53 +25,73 @@ const (
 	maxKernel  = 64 << 20 // 46 MB on a Pi
 )
 
+// errNoTree: with no device tree a kernel for ARM hangs before its first line.
+var errNoTree = errors.New("the kernel would get no device tree, and hang")
+
 // bootFiles are what QEMU starts: a kernel, or firmware that looks for one itself.
 type bootFiles struct {
 	kernel   string // file
 	initrd   string // file; "" for none
+	dtb      string // file; "": QEMU's own
 	cmdline  string
 	firmware string // file
+	// watchdog is after how long the board is reset if the kernel starts no process 1; 0: never.
+	watchdog time.Duration
 }
 
 // A bootReader plays the boot firmware at one start: afterReset says that the power stayed on.
-type bootReader func(m *Machine, afterReset bool) (bootFiles, error)
+type bootReader func(ctx context.Context, m *Machine, afterReset bool) (bootFiles, error)
 
 // readUBoot starts the real U-Boot, which reads the image itself.
-func readUBoot(m *Machine, _ bool) (bootFiles, error) {
+func readUBoot(_ context.Context, m *Machine, _ bool) (bootFiles, error) {
 	uBoot, err := uBootPath(m.config.UBoot)
 	return bootFiles{firmware: uBoot}, err
 }
 
-// readPi copies what a Pi's boot firmware loads out of the image, into the machine's folder. Of the
-// command line only console= is changed: QEMU's serial port is not the board's.
-func readPi(m *Machine, afterReset bool) (b bootFiles, err error) {
-	f, size, err := openfile.Disk(m.image, os.O_RDWR)
+// readPi plays the boot firmware of a Raspberry Pi up to the kernel's first instruction.
+func readPi(ctx context.Context, m *Machine, afterReset bool) (bootFiles, error) {
+	b, selected, err := m.loadPi(afterReset)
 	if err != nil {
 		return bootFiles{}, err
+	}
+	b.dtb, err = m.piTree(ctx, selected)
+	return b, err
+}
+
+// loadPi copies what the boot firmware loads out of the image, into the machine's folder. Of the
+// command line only console= is changed: QEMU's serial port is not the board's.
+func (m *Machine) loadPi(afterReset bool) (b bootFiles, s pifirmware.Selection, err error) {
+	f, size, err := openfile.Disk(m.image, os.O_RDWR)
+	if err != nil {
+		return b, s, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	boot, _, err := card.OpenBoot(f, size)
 	if err != nil {
-		return bootFiles{}, fmt.Errorf("%s: %w", m.image, err)
+		return b, s, fmt.Errorf("%s: %w", m.image, err)
 	}
 	tryboot := false
 	if afterReset {
 		if tryboot, err = takeTrialNote(f); err != nil {
-			return bootFiles{}, fmt.Errorf("%s: %w", m.image, err)
+			return b, s, fmt.Errorf("%s: %w", m.image, err)
 		}
 	}
-	selected, err := pifirmware.Select(boot, *m.hardware.pi, tryboot)
-	for _, what := range selected.Ignored {
+	s, err = pifirmware.Select(boot, *m.hardware.pi, tryboot)
+	for _, what := range s.Ignored {
 		m.config.Log.Info("the boot firmware leaves out", "what", what)
 	}
+	if err == nil && s.DTB == "" {
+		err = fmt.Errorf("%s: %w", s.Kernel, errNoTree)
+	}
+	if err == nil {
+		m.config.Log.Debug("the boot firmware takes", "config", s.Config, "kernel", s.Kernel)
+		b, err = m.copyBootFiles(boot, s)
+	}
 	if err != nil {
-		return bootFiles{}, fmt.Errorf("%s: boot partition: %w", m.image, err)
+		return b, s, fmt.Errorf("%s: boot partition: %w", m.image, err)
 	}
-	m.config.Log.Debug("the boot firmware takes", "config", selected.Config, "kernel", selected.Kernel)
-	if b, err = m.copyBootFiles(boot, selected); err != nil {
-		return bootFiles{}, fmt.Errorf("%s: boot partition: %w", m.image, err)
-	}
-	return b, nil
+	b.watchdog = time.Duration(s.WatchdogTimeout) * time.Second
+	return b, s, nil
 }
 
 // copyBootFiles gives QEMU the files that were selected.

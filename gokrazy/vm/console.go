@@ -123,13 +123,47 @@ func (m *Machine) WaitLine(ctx context.Context, re *regexp.Regexp) (Line, error)
 func (c *console) findLine(re *regexp.Regexp) (line Line, found bool, changed <-chan struct{}, closed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i := c.seen; i < len(c.lines); i++ {
-		if re.MatchString(c.lines[i].Text) {
-			c.seen = i + 1
-			return c.lines[i], true, nil, false
-		}
+	if at := c.indexFrom(c.seen, re); at >= 0 {
+		c.seen = at + 1
+		return c.lines[at], true, nil, false
 	}
 	return Line{}, false, c.changed, c.closed
+}
+
+// indexFrom is called with c.mu held.
+func (c *console) indexFrom(start int, re *regexp.Regexp) int {
+	for i := start; i < len(c.lines); i++ {
+		if re.MatchString(c.lines[i].Text) {
+			return i
+		}
+	}
+	return -1
+}
+
+// count is how many lines there are.
+func (c *console) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.lines)
+}
+
+// waitFrom waits for a line that matches, from line number start on, whatever WaitLine has passed:
+// false if ctx or the console ends first.
+func (c *console) waitFrom(ctx context.Context, start int, re *regexp.Regexp) bool {
+	for {
+		c.mu.Lock()
+		at, changed, closed := c.indexFrom(start, re), c.changed, c.closed
+		start = len(c.lines)
+		c.mu.Unlock()
+		if at >= 0 || closed {
+			return at >= 0
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false
+		}
+	}
 }
 
 // lastLine keeps what QEMU complained about last.

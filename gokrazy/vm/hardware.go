@@ -42,6 +42,8 @@ type hardware struct {
 	// pi is the model whose boot firmware this package plays; nil: QEMU starts U-Boot, as the boot
 	// ROM would, and this package does not read the image.
 	pi *pifirmware.Model
+	// haltIsReset means that nothing answers to the kernel's reset, so that it halts.
+	haltIsReset bool
 }
 
 // The kinds. Memory and cores are those of the smallest board, so far as QEMU has

@@ -1,11 +1,10 @@
 // One run of QEMU, from its command line to its exit.
-// Spec: qemu-system-aarch64(1); QMP events in qapi/run-state.json.
+// Spec: qemu-system-aarch64(1).
 
 package vm
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net"
 	"os/exec"
@@ -57,12 +56,16 @@ func (m *Machine) qemuArgs(b bootFiles) []string {
 	for _, f := range m.config.Forwards {
 		netdev += fmt.Sprintf(",hostfwd=tcp:127.0.0.1:%d-:%d", f.Host, f.Guest)
 	}
-	start := []string{"-kernel", b.kernel, "-append", b.cmdline}
-	if b.initrd != "" {
-		start = append(start, "-initrd", b.initrd)
+	var start []string
+	if b.kernel != "" {
+		start = []string{"-kernel", b.kernel, "-append", b.cmdline}
 	}
-	if b.firmware != "" {
-		start = []string{"-bios", b.firmware}
+	for _, o := range []struct{ option, file string }{
+		{"-dtb", b.dtb}, {"-initrd", b.initrd}, {"-bios", b.firmware},
+	} {
+		if o.file != "" {
+			start = append(start, o.option, o.file)
+		}
 	}
 	args := slices.Concat(m.hardware.args, start, m.hardware.devices, []string{
 		"-display", "none", "-monitor", "none", "-serial", "stdio",
@@ -86,28 +89,29 @@ func (m *Machine) qemuArgs(b bootFiles) []string {
 
 func (m *Machine) socketPath(name string) string { return filepath.Join(m.folder, name+".sock") }
 
-// runQEMU runs one boot to its end and says whether the guest asked for another. begun is
-// called once QEMU runs.
-func (m *Machine) runQEMU(ctx context.Context, program string, b bootFiles, begun func()) (reset bool, err error) {
+// runQEMU runs one boot to its end and says whether the guest asked for another, or was reset.
+// begun is called once QEMU runs.
+func (m *Machine) runQEMU(ctx context.Context, b bootFiles, begun func()) (reset bool, err error) {
 	// On Linux QEMU dies with the thread that started it, so keep that thread until it
 	// has ended.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	complaint := &lastLine{}
-	cmd := exec.CommandContext(ctx, program, m.qemuArgs(b)...)
+	cmd := exec.CommandContext(ctx, m.program, m.qemuArgs(b)...)
 	cmd.SysProcAttr = killWithParent()
 	cmd.Stdout, cmd.Stderr = m.console, complaint
 	cmd.WaitDelay = time.Second
 	m.powerOn()
+	firstLine := m.console.count()
 	if err := cmd.Start(); err != nil {
-		return false, fmt.Errorf("start %s: %w", program, err)
+		return false, fmt.Errorf("start %s: %w", m.program, err)
 	}
-	exited, watch := context.WithCancel(ctx)
+	exited, end := context.WithCancel(ctx)
 	resets := make(chan bool, 1)
-	go func() { resets <- watchReset(exited, m.socketPath("qmp")) }()
+	go func() { resets <- m.watchReset(exited, b, firstLine) }()
 	begun()
 	err = cmd.Wait()
-	watch()
+	end()
 	if err != nil {
 		err = fmt.Errorf("%s: %w: %s", m.hardware.program, err, complaint)
 	}
@@ -125,31 +129,6 @@ func (m *Machine) powerOn() {
 	if m.cable != nil {
 		m.cable.disconnect()
 		m.cable = m.newCable()
-	}
-}
-
-// watchReset reads QEMU's events until QEMU ends: true if the guest asked for a reset.
-func watchReset(exited context.Context, socket string) bool {
-	conn, err := dialQEMU(exited, socket)
-	if err != nil {
-		return false
-	}
-	defer conn.Close()
-	if _, err := conn.Write([]byte(`{"execute":"qmp_capabilities"}` + "\n")); err != nil {
-		return false
-	}
-	reset := false
-	for in := json.NewDecoder(conn); ; {
-		var message struct {
-			Event string
-			Data  struct{ Reason string }
-		}
-		if err := in.Decode(&message); err != nil {
-			return reset // QEMU is gone
-		}
-		if message.Event == "SHUTDOWN" {
-			reset = message.Data.Reason == "guest-reset"
-		}
 	}
 }
 

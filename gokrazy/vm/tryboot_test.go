@@ -45,7 +45,7 @@ func slotImage(t *testing.T, state string) string {
 func bootsSlot(t *testing.T, image string, afterReset bool) string {
 	t.Helper()
 	m := &Machine{config: Config{Log: quietLog()}, hardware: hardware64(), image: image, folder: t.TempDir()}
-	b, err := readPi(m, afterReset)
+	b, _, err := m.loadPi(afterReset)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,6 +44,7 @@ type Config struct {
 	Watchdog bool      // adds an i6300esb that resets the guest
 	Console  io.Writer // takes the serial console as it comes; may be nil
 	QEMUArgs []string  // more arguments, such as those of a packet dump on netdev n
+	Serial   string    // of a Pi, 16 hexadecimal digits; "": always the same
 	UBoot    string    // U-Boot for QEMU's 32-bit virt machine; "": UBootFile
 	Log      *slog.Logger
 }
@@ -53,6 +54,7 @@ type Config struct {
 type Machine struct {
 	config   Config
 	hardware hardware
+	program  string // QEMU
 	image    string // the file that QEMU writes to
 	folder   string // sockets, kernel, copy; removed at the end
 	read     bootReader
@@ -99,7 +101,7 @@ func start(ctx context.Context, c Config, h hardware, read bootReader) (*Machine
 		return nil, err
 	}
 	m := &Machine{
-		config: c, hardware: h, image: c.Image, folder: folder, read: read,
+		config: c, hardware: h, program: program, image: c.Image, folder: folder, read: read,
 		console: newConsole(c.Console), done: make(chan struct{}),
 	}
 	if err := m.prepareImage(); err != nil {
@@ -108,7 +110,7 @@ func start(ctx context.Context, c Config, h hardware, read bootReader) (*Machine
 	}
 	ctx, m.cancel = context.WithCancel(ctx)
 	running := make(chan error, 1)
-	go m.runBoots(ctx, program, running)
+	go m.runBoots(ctx, running)
 	if err := <-running; err != nil {
 		<-m.done
 		return nil, err
@@ -139,7 +141,7 @@ func (m *Machine) prepareImage() error {
 
 // runBoots plays the boot firmware: it reads the boot partition, starts QEMU, and does so
 // again after each reset. It sends to running once: how the first start went.
-func (m *Machine) runBoots(ctx context.Context, program string, running chan<- error) {
+func (m *Machine) runBoots(ctx context.Context, running chan<- error) {
 	defer close(m.done)
 	defer m.cancel()
 	defer os.RemoveAll(m.folder)
@@ -151,12 +153,12 @@ func (m *Machine) runBoots(ctx context.Context, program string, running chan<- e
 		}
 	}
 	for afterReset := false; ctx.Err() == nil; afterReset = true {
-		boot, err := m.read(m, afterReset)
+		boot, err := m.read(ctx, m, afterReset)
 		if err != nil {
 			m.err = err
 			break
 		}
-		reset, err := m.runQEMU(ctx, program, boot, func() { first(nil) })
+		reset, err := m.runQEMU(ctx, boot, func() { first(nil) })
 		if err != nil && ctx.Err() == nil {
 			m.err = err
 			break

@@ -88,7 +88,7 @@ func fakeQEMU(t *testing.T, script string) {
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 }
 
-func noBootFiles(*Machine, bool) (bootFiles, error) { return bootFiles{}, nil }
+func noBootFiles(context.Context, *Machine, bool) (bootFiles, error) { return bootFiles{}, nil }
 
 func TestVMEndsWithQEMUAndReportsItsLastWords(t *testing.T) {
 	fakeQEMU(t, "echo hello; echo first >&2; echo 'no such machine' >&2; exit 3")
