@@ -1,7 +1,7 @@
 // Package config is the configuration of a board and of camsource: the settings table, and
 // the reader of krazycam.json, whose errors name key, file and line.
 //
-// The same JSON form is used for /perm/krazycam.json, for the seed on the boot partition and
+// The same JSON form is used for krazycam.json on /perm, for the seed on the boot partition and
 // for the defaults in an image. A zero value always means "not said": the board's table, DHCP
 // or the camera decides. The package owns nothing and starts nothing; rates are in bit/s,
 // sizes in pixels.
@@ -132,17 +132,6 @@ func Load(path string) (Config, error) { return Default().readFile(path) }
 
 // ImageDefaults is where an image carries what camctl image --config gave it.
 const ImageDefaults = "/etc/krazycam.json"
-
-// LoadBoard reads the file at path over the image's defaults, which are in the file at
-// defaults (ImageDefaults on a board). If that is missing or broken, this program's defaults
-// take its place. Errors are about path, as Load's are, and come with the image's defaults.
-func LoadBoard(defaults, path string) (Config, error) {
-	base, err := Load(defaults)
-	if err != nil { // camctl image has checked it: it is missing
-		base = Default()
-	}
-	return base.readFile(path)
-}
 
 func (c Config) readFile(path string) (Config, error) {
 	b, err := openfile.Read(path, MaxBytes)

@@ -19,17 +19,13 @@ import (
 // With reads b over c: a key in the file replaces c's value, all others stay.
 // With an error (of type *Error) c is returned unchanged.
 func (c Config) With(file string, b []byte) (Config, error) {
-	// Windows editors put a byte order mark in front; JSON does not know it. Behind the text an
-	// image's placeholder has blanks, and a file that was cut off zeros.
-	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))
-	if whole := bytes.TrimRight(b, " \t\r\n\x00"); len(whole) > 0 {
-		b = whole
-	}
-	p := &parser{
-		file: file, text: b, d: json.NewDecoder(bytes.NewReader(b)),
-		sections: map[string]map[string]Value{}, seen: map[string]bool{},
-	}
-	p.d.UseNumber()
+	return c.withinLimit(file, b, MaxBytes)
+}
+
+// withinLimit is With for files of at most limit bytes.
+func (c Config) withinLimit(file string, b []byte, limit int) (Config, error) {
+	p := newParser(file, b)
+	p.limit = limit
 	next := c
 	for _, section := range next.Sections() {
 		p.sections[section.Name] = section.valuesByKey()
@@ -40,9 +36,25 @@ func (c Config) With(file string, b []byte) (Config, error) {
 	return next, nil
 }
 
+// newParser has no sections yet. Windows editors put a byte order mark in front; JSON does not know
+// it. Behind the text an image's placeholder has blanks, and a file that was cut off zeros.
+func newParser(file string, b []byte) *parser {
+	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))
+	if whole := bytes.TrimRight(b, " \t\r\n\x00"); len(whole) > 0 {
+		b = whole
+	}
+	p := &parser{
+		file: file, text: b, limit: MaxBytes, d: json.NewDecoder(bytes.NewReader(b)),
+		sections: map[string]map[string]Value{}, seen: map[string]bool{},
+	}
+	p.d.UseNumber()
+	return p
+}
+
 type parser struct {
 	file     string
 	text     []byte
+	limit    int // bytes
 	d        *json.Decoder
 	sections map[string]map[string]Value // by name and key
 	seen     map[string]bool
@@ -68,8 +80,19 @@ func (p *parser) errorAt(offset int64, key, text string) error {
 }
 
 func (p *parser) readDocument() error {
-	if len(p.text) > MaxBytes {
-		return p.errorAt(0, "", fmt.Sprintf("longer than %d bytes", MaxBytes))
+	if err := p.checkText(); err != nil {
+		return err
+	}
+	if err := p.readObject("", p.readSection); err != nil {
+		return err
+	}
+	return p.readEnd()
+}
+
+// checkText says what the file is if it is no UTF-8 text of the right length.
+func (p *parser) checkText() error {
+	if len(p.text) > p.limit {
+		return p.errorAt(0, "", fmt.Sprintf("longer than %d bytes", p.limit))
 	}
 	if found := foreignFormat(p.text); found != "" {
 		return p.errorAt(0, "", found)
@@ -81,9 +104,10 @@ func (p *parser) readDocument() error {
 	if len(bytes.TrimSpace(p.text)) == 0 {
 		return p.errorAt(0, "", "empty: write at least {}")
 	}
-	if err := p.readObject("", p.readSection); err != nil {
-		return err
-	}
+	return nil
+}
+
+func (p *parser) readEnd() error {
 	if _, err := p.d.Token(); !errors.Is(err, io.EOF) {
 		return p.errorHere("", "text after the closing }")
 	}

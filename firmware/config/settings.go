@@ -19,6 +19,7 @@ type Setting struct {
 	Notes   string // what the documentation adds, in Markdown
 	Default string // what counts where nothing is said, if the value in Default does not say it
 	Secret  bool   // a form must not show it, and an image must not hold it
+	Guard   bool   // it limits what is sent, or to whom: with a value that is wrong, a board sends nothing
 }
 
 // Sections lists all settings, bound to c: what a Value takes is stored there.

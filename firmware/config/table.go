@@ -122,7 +122,7 @@ func (s *Stream) pathSettings() []Setting {
 		Help:  "ask the receiver's host for echoes (ICMP) while its reports are too rare to show a queue",
 		Notes: "five a second, 1.8 kbit/s; a host that never answers is asked every 10 s",
 	}, {
-		Key: "encryption", Value: choice(&s.Encryption, Required),
+		Key: "encryption", Guard: true, Value: choice(&s.Encryption, Required),
 		Help:    "send nothing unencrypted: no stream without SRTP keys from the gateway",
 		Notes:   "with `--rtp` it is refused",
 		Default: "SRTP if the gateway gives keys, else plain RTP",
@@ -142,12 +142,13 @@ func (g *Gateway) settings() []Setting {
 		Key: "allow-http", Flag: "allow-http", Value: toggle(&g.AllowHTTP),
 		Help: "the key may travel unencrypted: the gateway's address may begin with http:",
 	}, {
-		Key: "ca", Value: text(&g.CA, pemForm),
+		Key: "ca", Guard: true, Value: text(&g.CA, pemForm),
 		Help:    "trust a gateway only if this authority signed its certificate",
 		Default: "the public authorities",
 	}, {
-		Key: "allowed-receivers", Value: texts(&g.AllowedReceivers, receiverForm, `["10.0.0.0/8", "video.example"]`),
-		Help: "the only receivers that the gateway may name",
+		Key: "allowed-receivers", Guard: true,
+		Value: texts(&g.AllowedReceivers, receiverForm, `["10.0.0.0/8", "video.example"]`),
+		Help:  "the only receivers that the gateway may name",
 		Notes: "addresses, ranges of addresses, host names; the empty list `[]` allows nobody. Link-local addresses " +
 			"(169.254.0.0/16, fe80::/10) need an entry for nothing else, unless the gateway itself has one",
 		Default: "any unicast address but link-local ones",

@@ -94,7 +94,7 @@ func (l *Log) Add(kind, text string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
-	e := Event{Seq: l.next, At: now.UTC().Truncate(time.Second), Kind: clean(kind, maxKind), Text: clean(text, maxText)}
+	e := Event{l.next, now.UTC().Truncate(time.Second), clean(kind, maxKind), clean(text, maxText)}
 	if n := len(l.kept); n > 0 && l.kept[n-1].repeats(e) || !l.budget.take(now) {
 		return nil
 	}

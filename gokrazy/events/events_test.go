@@ -51,7 +51,8 @@ func numbers(first, last int) string {
 
 func TestTheLastFiftyAreKept(t *testing.T) {
 	for _, c := range []struct{ added, first int }{
-		{1, 1}, {Kept - 1, 1}, {Kept, 1}, {Kept + 1, 2}, {2 * Kept, Kept + 1}, {2*Kept + 1, Kept + 2}, {5*Kept + 7, 4*Kept + 8},
+		{1, 1}, {Kept - 1, 1}, {Kept, 1}, {Kept + 1, 2}, {2 * Kept, Kept + 1}, {2*Kept + 1, Kept + 2},
+		{5*Kept + 7, 4*Kept + 8},
 	} {
 		t.Run(fmt.Sprint(c.added), func(t *testing.T) {
 			dir := t.TempDir()
@@ -89,7 +90,8 @@ func TestACutAnywhereInALineCostsThatLineAlone(t *testing.T) {
 		last, _ := encode(l.Events()[len(l.Events())-1])
 		for lost := 1; lost <= len(last); lost++ {
 			for _, behind := range []string{"", "\x00\x00\x00\x00", "\xff{\n"} {
-				if err := os.WriteFile(path, append(whole[:len(whole)-lost:len(whole)-lost], behind...), 0o644); err != nil {
+				torn := append(whole[:len(whole)-lost:len(whole)-lost], behind...)
+				if err := os.WriteFile(path, torn, 0o644); err != nil {
 					t.Fatal(err)
 				}
 				again := open(t, dir)
@@ -194,7 +196,9 @@ func TestRepeatsAndFloodsAreNotWritten(t *testing.T) {
 func TestTextsAreOneShortLine(t *testing.T) {
 	dir := t.TempDir()
 	l := open(t, dir)
-	for _, s := range []string{strings.Repeat("\x01", 1000), strings.Repeat("ü", 1000), "a\nb", "\xff", strings.Repeat("<", 400)} {
+	for _, s := range []string{
+		strings.Repeat("\x01", 1000), strings.Repeat("ü", 1000), "a\nb", "\xff", strings.Repeat("<", 400),
+	} {
 		if err := l.Add(Refusal, s); err != nil {
 			t.Fatal(err)
 		}

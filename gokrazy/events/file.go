@@ -127,10 +127,10 @@ func decodeLine(line []byte) (e Event, ok bool) {
 	if !found || len(line) > maxLine || string(sum) != fmt.Sprintf("%08x", crc32.ChecksumIEEE(text)) {
 		return Event{}, false
 	}
-	if json.Unmarshal(text, &e) != nil || e.Seq == 0 || e.Seq > maxSeq || len(e.Kind) > maxKind || len(e.Text) > maxText {
+	if json.Unmarshal(text, &e) != nil || e.Seq == 0 || e.Seq > maxSeq {
 		return Event{}, false
 	}
-	return e, true
+	return e, len(e.Kind) <= maxKind && len(e.Text) <= maxText
 }
 
 // clean cuts s to limit bytes of whole characters, on one line.

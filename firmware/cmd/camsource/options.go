@@ -62,8 +62,9 @@ func (o *options) resolve() error {
 	return nil
 }
 
-// readFile reads the configuration file. On a board a file that is missing or broken leaves the
-// defaults and a warning: a board must not die of it.
+// readFile reads the configuration file. On a board, where process 1 has made it of the owner's, a
+// file that is missing or broken leaves what there is instead and a warning: a board must not die of
+// it.
 func (o *options) readFile(path string) error {
 	if path == "" {
 		return nil
@@ -111,7 +112,7 @@ func (o *options) checkTogether() error {
 		return fmt.Errorf("%w: --pace=false asks no gateway: give --rtp and --rtcp", errUsage)
 	}
 	if o.file != "" {
-		if err := o.config.CheckTogether(o.file); err != nil {
+		if err := o.config.CheckTogether(ownersName(o.file, onBoard)); err != nil {
 			return err
 		}
 	}
@@ -119,6 +120,14 @@ func (o *options) checkTogether() error {
 		return firmware.CheckGateway(o.config.Gateway)
 	}
 	return nil
+}
+
+// ownersName is the file that the owner knows: on a board camsource reads what process 1 makes of it.
+func ownersName(file string, board bool) string {
+	if board {
+		return config.SeedName
+	}
+	return file
 }
 
 // haveTwoIPVersions says that both are addresses, not names, of different IP versions.

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/krazycam/krazycam/firmware"
 	"github.com/krazycam/krazycam/firmware/bench"
+	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/firmware/machine"
 	"github.com/krazycam/krazycam/firmware/openfile"
 )
@@ -62,7 +64,7 @@ func runStream(ctx context.Context, o *options, stderr io.Writer, dropRights fun
 	lines := io.MultiWriter(stderr, console())
 	log := slog.New(slog.NewTextHandler(lines, &slog.HandlerOptions{Level: o.config.Log.Level}))
 	if o.warning != nil {
-		log.Error("configuration not used, going on with the defaults", "error", o.warning)
+		log.Error("configuration not used as it stands", "error", o.warning)
 	}
 	if o.file != "" && o.config.Gateway.Key != "" && !onBoard { // on a board init sees to that
 		if err := openfile.CheckSecret(o.file); err != nil {
@@ -94,10 +96,14 @@ func runStream(ctx context.Context, o *options, stderr io.Writer, dropRights fun
 // failing: supervision would start it again every second, for years. broken is what was
 // wrong with the configuration file, nil if there was none.
 func waitUnconfigured(ctx context.Context, lines io.Writer, broken error) error {
-	if broken != nil {
+	const none = "camsource IDLE no gateway is configured: "
+	switch {
+	case errors.Is(broken, config.ErrOnlyPartly):
+		fmt.Fprintln(lines, none+broken.Error())
+	case broken != nil:
 		fmt.Fprintln(lines, "camsource IDLE the configuration is not used:", broken)
-	} else {
-		fmt.Fprintln(lines, "camsource IDLE no gateway is configured: "+
+	default:
+		fmt.Fprintln(lines, none+
 			"put krazycam.json with gateway.url and gateway.key on the card's boot partition (camctl flash --seed)")
 	}
 	<-ctx.Done()

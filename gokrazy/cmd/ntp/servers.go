@@ -40,16 +40,15 @@ func serverList(configured []string, fromDHCP []netip.Addr) []string {
 	return list[:min(len(list), maxServers)]
 }
 
-// configuredServers reads time.ntp. If the file is missing or broken, those of the image are used;
-// a broken one is logged.
+// configuredServers reads time.ntp. If the file is missing or broken, there are those of the image;
+// what is wrong with the owner's file is logged.
 func configuredServers(log *slog.Logger, path string) []string {
 	if path == "" {
 		return nil
 	}
 	c, err := config.LoadBoard(config.ImageDefaults, path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		log.Error("configuration not used, time servers are those of the image, if any",
-			"error", err)
+		log.Error("configuration not used as it stands", "servers", c.Time.NTP, "error", err)
 	}
 	return c.Time.NTP
 }
