@@ -121,41 +121,78 @@ func (f *fatReader) followChain(first, limit int64) ([]int64, error) {
 	return all, nil
 }
 
+// A fatEntry is one name in a folder.
+type fatEntry struct {
+	name     string
+	short    []byte // 32 bytes
+	from, at int    // bytes from the folder's start to the first entry of the long name, and to short
+}
+
+// forEachEntry calls use for each name in the bytes of a folder: not for the deleted, for this folder
+// and the one above, nor for the label. orphan, which may be nil, is called for each entry of a long
+// name that no short one follows.
+func forEachEntry(b []byte, use func(fatEntry) error, orphan func(at int)) error {
+	var long []uint16
+	var sum byte // that the long name's entries name, of the short one that it belongs to
+	from := 0    // of the long name
+	forget := func(to int) {
+		for at := from; orphan != nil && at < to; at += fatDirent {
+			orphan(at)
+		}
+		long = nil
+	}
+	at := 0
+	for ; at+fatDirent <= len(b) && b[at] != 0; at += fatDirent {
+		e := b[at : at+fatDirent]
+		if e[0] != 0xe5 && e[11] == fatAttrLong {
+			if e[0]&fatLongLast != 0 {
+				forget(at)
+				from = at
+			}
+			long, sum = fatLongPart(e, long), e[13]
+			continue
+		}
+		// This folder and the one above, and the label, have no long names.
+		if plain := e[0] != 0xe5 && e[0] != '.' && e[11]&fatAttrVolume == 0; !plain || sum != fatChecksum([11]byte(e)) {
+			forget(at)
+		}
+		if e[0] != 0xe5 && e[0] != '.' && e[11]&fatAttrVolume == 0 {
+			name := string(utf16.Decode(long))
+			if name == "" {
+				from, name = at, fatShortText(e)
+			}
+			if err := use(fatEntry{name, e, from, at}); err != nil {
+				return err
+			}
+		}
+		long, from = nil, at+fatDirent
+	}
+	forget(at)
+	return nil
+}
+
 // readFolder fills n from the bytes of its entries.
 func (f *fatReader) readFolder(n *node, b []byte, depth int) error {
 	var children []*node
-	var long []uint16
-	var sum byte // that the long name's entries name, of the short one that it belongs to
-	for whole := len(b); len(b) >= fatDirent && b[0] != 0; b = b[fatDirent:] {
-		e := b[:fatDirent]
-		switch {
-		case e[0] == 0xe5 || e[0] == '.': // deleted, this folder, the one above
-			long = nil
-			continue
-		case e[11] == fatAttrLong:
-			long, sum = fatLongPart(e, long), e[13]
-			continue
-		case e[11]&fatAttrVolume != 0:
-			long = nil
-			continue
-		}
+	err := forEachEntry(b, func(e fatEntry) error {
 		if f.nodes++; f.nodes > maxNodes {
 			return fmt.Errorf("more than %d entries: %w", maxNodes, ErrDamaged)
 		}
-		if sum != fatChecksum([11]byte(e)) {
-			long = nil
-		}
-		child, err := f.readEntry(e, long, depth)
+		child, err := f.readEntry(e, depth)
 		if err != nil && (f.folders == nil || depth > 0 || child.IsDir()) {
 			return err
 		}
 		if err != nil {
 			child.open = func() io.Reader { return errorReader{err} }
 		}
-		if long = nil; depth == 0 {
-			child.entryAt = f.rootAt + int64(whole-len(b))
+		if depth == 0 {
+			child.entryAt = f.rootAt + int64(e.at)
 		}
 		children = append(children, child)
+		return nil
+	}, nil)
+	if err != nil {
+		return err
 	}
 	return n.setChildren(children)
 }
@@ -176,11 +213,9 @@ func fatLongPart(e []byte, long []uint16) []uint16 {
 	return append(units, long...)
 }
 
-func (f *fatReader) readEntry(e []byte, long []uint16, depth int) (*node, error) {
-	n := &node{name: string(utf16.Decode(long)), mode: plainMode, modTime: fatTime(e)}
-	if n.name == "" {
-		n.name = fatShortText(e)
-	}
+func (f *fatReader) readEntry(entry fatEntry, depth int) (*node, error) {
+	e := entry.short
+	n := &node{name: entry.name, mode: plainMode, modTime: fatTime(e)}
 	first := int64(binary.LittleEndian.Uint16(e[26:]))
 	if e[11]&fatAttrFolder == 0 {
 		n.size = int64(binary.LittleEndian.Uint32(e[28:]))
