@@ -55,7 +55,8 @@ type Status struct {
 
 // The states of a Trial.
 const (
-	StateStaged    = "staged"     // the slot is written; the restart into it comes
+	StateStaged    = "staged"     // the slot is written
+	StateRequested = "requested"  // the restart into it was asked for
 	StateOnTrial   = "on trial"   // it runs, and has not proved itself yet
 	StateJudging   = "judging"    // the board went back, and looks whether the old slot does better
 	StateNotJudged = "not judged" // the old slot did no better: it will be tried again

@@ -1,0 +1,114 @@
+package trial
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/krazycam/krazycam/firmware/health"
+	"github.com/krazycam/krazycam/gokrazy/control"
+)
+
+// record is an update into slot b after tries of it.
+func record(state string, tries int) Record {
+	r := Staged("b", "v2", 2, health.Validated, 60)
+	r.State, r.Tries, r.Reason = state, tries, "a reason"
+	return r
+}
+
+func TestAStartGoesOnWhereTheRunBeforeEnded(t *testing.T) {
+	old, trying := Boot{Running: "a", Promoted: "a"}, Boot{Running: "b", Promoted: "a"}
+	cut, died := old, old
+	cut.PowerCut, died.Died = true, "kernel panic"
+	unexplained := record(control.StateOnTrial, 2)
+	unexplained.Unexplained = 1
+	for _, c := range []struct {
+		name      string
+		r         Record
+		b         Boot
+		wantState string
+		want      Step
+	}{
+		{"nothing was updated", Record{}, old, "", Nothing},
+		{"written, and the power was cut before the restart", record(control.StateStaged, 0), old, control.StateStaged, Try},
+		{"asked for, and the power was cut", record(control.StateRequested, 1), cut, control.StateStaged, Try},
+		{"asked for, and it never came up", record(control.StateRequested, 1), old, control.StateFailed, Nothing},
+		{"asked for, and its kernel panicked", record(control.StateRequested, 1), died, control.StateFailed, Nothing},
+		{"asked for three times, and the power was cut", record(control.StateRequested, 3), cut, control.StateGivenUp, Nothing},
+		{"asked for, and it runs", record(control.StateRequested, 1), trying, control.StateOnTrial, Prove},
+		{"it runs without a request", record(control.StateFailed, 1), trying, control.StateFailed, GoBack},
+		{"it runs, and /perm is lost", Record{}, trying, "", GoBack},
+		{"the record is of the other slot", record(control.StateRequested, 1),
+			Boot{Running: "a", Promoted: "b"}, control.StateRequested, GoBack},
+		{"the power was cut while it was on trial", record(control.StateOnTrial, 1), cut, control.StateStaged, Try},
+		{"it panicked while it was on trial", record(control.StateOnTrial, 1), died, control.StateFailed, Nothing},
+		{"it ended without a word", record(control.StateOnTrial, 1), old, control.StateNotJudged, Wait},
+		{"it ended without a word again", unexplained, old, control.StateFailed, Nothing},
+		{"it ended without a word on its last try", record(control.StateOnTrial, 3), old, control.StateGivenUp, Wait},
+		{"it went back", record(control.StateJudging, 1), old, control.StateJudging, Judge},
+		{"it was not judged", record(control.StateNotJudged, 1), old, control.StateNotJudged, Wait},
+		{"it was given up", record(control.StateGivenUp, 3), old, control.StateGivenUp, Nothing},
+		{"it failed", record(control.StateFailed, 1), old, control.StateFailed, Nothing},
+		{"it was promoted", record(control.StatePromoted, 1), Boot{Running: "b", Promoted: "b"},
+			control.StatePromoted, Nothing},
+		{"promoted, and the power was cut before that was noted", record(control.StateOnTrial, 1),
+			Boot{Running: "b", Promoted: "b"}, control.StatePromoted, Nothing},
+	} {
+		got, step := c.r.AtBoot(c.b)
+		if got.State != c.wantState || step != c.want {
+			t.Errorf("%s: state %q, step %d, want %q, %d", c.name, got.State, step, c.wantState, c.want)
+		}
+		if c.wantState == control.StateFailed && c.r.State != control.StateFailed && c.b.Died != "" &&
+			!strings.Contains(got.Reason, c.b.Died) {
+			t.Errorf("%s: because %q, want what it died of in it", c.name, got.Reason)
+		}
+	}
+}
+
+// A board that starts again and again, whatever the cause, must come to rest: no record leads to
+// more than three tries.
+func TestNoSeriesOfStartsTriesMoreThanThreeTimes(t *testing.T) {
+	boots := []Boot{
+		{Running: "a", Promoted: "a"}, {Running: "b", Promoted: "a"},
+		{Running: "a", Promoted: "a", PowerCut: true}, {Running: "a", Promoted: "a", Died: "watchdog"},
+	}
+	// Every series of 8 starts.
+	for series := range 1 << 16 {
+		r := record(control.StateStaged, 0)
+		for n := range 8 {
+			var step Step
+			r, step = r.AtBoot(boots[series>>(2*n)&3])
+			switch step {
+			case Try:
+				r = r.Requested()
+			case Prove:
+				r = r.WentBack("why not", health.None)
+			case Judge:
+				r = r.Judged(false)
+			case Wait: // until the pause is over
+				if r.State == control.StateNotJudged {
+					r = r.Requested()
+				}
+			}
+			if r.Tries > maxTries {
+				t.Fatalf("series %x: %d tries: %+v", series, r.Tries, r)
+			}
+		}
+	}
+}
+
+func TestOldVersionDecidesWhetherTheNewOneFailed(t *testing.T) {
+	back := record(control.StateOnTrial, 1).WentBack("no grant", health.Camera)
+	if back.State != control.StateJudging || back.Rung != health.Camera {
+		t.Errorf("after the way back: %+v", back)
+	}
+	if r := back.Judged(true); r.State != control.StateFailed || r.Reason != "no grant" {
+		t.Errorf("the old one does better: %+v, want a failure for the reason of the try", r)
+	}
+	if r := back.Judged(false); r.State != control.StateNotJudged || r.Reason != "no grant" {
+		t.Errorf("the old one does no better: %+v, want not judged", r)
+	}
+	back.Tries = maxTries
+	if r := back.Judged(false); r.State != control.StateGivenUp {
+		t.Errorf("not judged for the third time: %+v, want given up", r)
+	}
+}

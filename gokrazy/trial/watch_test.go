@@ -1,0 +1,159 @@
+package trial
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/krazycam/krazycam/firmware/health"
+	"github.com/krazycam/krazycam/gokrazy/control"
+)
+
+// A span is what is seen from one moment to the next span's.
+type span struct {
+	from  time.Duration
+	rung  health.Rung
+	dead  bool
+	exits int
+}
+
+// observe runs a function over the spans, second by second, until it says stop or end comes.
+func observe(spans []span, end time.Duration, see func(Observation) (stop bool)) time.Duration {
+	for up := time.Duration(0); up <= end; up += time.Second {
+		var o Observation
+		for _, s := range spans {
+			if up >= s.from {
+				o = Observation{Up: up, Alive: !s.dead, Rung: s.rung, Exits: s.exits, Exited: "camsource", Words: "words"}
+			}
+		}
+		o.Up = up
+		if see(o) {
+			return up
+		}
+	}
+	return -1
+}
+
+func TestVersionHasToHoldTheRungThatWasHeldBefore(t *testing.T) {
+	const s, m = time.Second, time.Minute
+	for _, c := range []struct {
+		name   string
+		spans  []span
+		want   Verdict
+		after  time.Duration
+		reason string
+	}{
+		{"it streams as before", []span{{0, health.None, true, 0}, {8 * s, health.Validated, false, 0}}, Held, 68 * s, ""},
+		{"it does better", []span{{10 * s, health.Reported, false, 0}}, Held, 70 * s, ""},
+		{"it stumbles once", []span{{10 * s, health.Validated, false, 0}, {50 * s, health.None, false, 0},
+			{55 * s, health.Validated, false, 0}}, Held, 115 * s, ""},
+		{"camsource never reports", []span{{0, health.None, true, 0}}, Missed, 4 * m, "camsource reports nothing"},
+		{"no grant", []span{{5 * s, health.Camera, false, 0}}, Missed, 4 * m,
+			`the stream came to the rung "camera" in 4m0s, before the update it had "validated": words`},
+		{"it comes late, in time", []span{{3*m + 59*s, health.Validated, false, 0}}, Held, 4*m + 59*s, ""},
+		{"it comes too late", []span{{0, health.None, false, 0}, {4*m + s, health.Validated, false, 0}}, Missed, 4 * m, `the rung "none"`},
+		{"it crashes in a loop", []span{{10 * s, health.Validated, false, 0}, {15 * s, health.Validated, false, maxExits}},
+			Missed, 15 * s, "camsource ended 5 times"},
+		{"it ends a few times", []span{{10 * s, health.Validated, false, maxExits - 1}}, Held, 70 * s, ""},
+		{"it holds, and its report gets old", []span{{10 * s, health.Validated, false, 0}, {30 * s, health.Validated, true, 0}},
+			Missed, 4 * m, "camsource reports nothing"},
+	} {
+		w := NewWatch(record(control.StateOnTrial, 1))
+		var got Verdict
+		after := observe(c.spans, time.Hour, func(o Observation) bool {
+			got = w.Observe(o)
+			return got != Undecided
+		})
+		if got != c.want || after != c.after {
+			t.Errorf("%s: verdict %d after %v, want %d after %v", c.name, got, after, c.want, c.after)
+		}
+		if got == Missed && !strings.Contains(w.Explain(), c.reason) {
+			t.Errorf("%s: because %q, want %q", c.name, w.Explain(), c.reason)
+		}
+	}
+}
+
+// A rung that comes and goes must not keep a version on trial for ever.
+func TestRungThatComesAndGoesEndsTheTrial(t *testing.T) {
+	var spans []span
+	for at := 10 * time.Second; at < time.Hour; at += 20 * time.Second {
+		spans = append(spans, span{from: at, rung: health.Validated}, span{from: at + 15*time.Second, rung: health.Sent})
+	}
+	w := NewWatch(record(control.StateOnTrial, 1))
+	var got Verdict
+	after := observe(spans, time.Hour, func(o Observation) bool { got = w.Observe(o); return got != Undecided })
+	if got != Missed || after > startAllowance+2*time.Minute {
+		t.Errorf("verdict %d after %v, want %d within %v", got, after, Missed, startAllowance+2*time.Minute)
+	}
+	if w.Best() != health.Validated {
+		t.Errorf("best rung %q, want the one that came and went", w.Best())
+	}
+}
+
+// A board that nobody configured streams nothing before and after.
+func TestBoardWithoutAStreamStillNeedsALivingCamsource(t *testing.T) {
+	r := record(control.StateOnTrial, 1)
+	r.RungBefore = health.None
+	for _, dead := range []bool{false, true} {
+		w := NewWatch(r)
+		var got Verdict
+		observe([]span{{0, health.None, dead, 0}}, time.Hour, func(o Observation) bool {
+			got = w.Observe(o)
+			return got != Undecided
+		})
+		if (got == Missed) != dead {
+			t.Errorf("camsource is dead: %t, verdict %d", dead, got)
+		}
+	}
+}
+
+func TestVersionIsTriedAgainWhenTheOldOneWorks(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		tries int
+		spans []span
+		after time.Duration
+	}{
+		{"it works at once", 1, []span{{10 * time.Second, health.Validated, false, 0}}, 10 * time.Minute},
+		{"the second time", 2, []span{{10 * time.Second, health.Validated, false, 0}}, time.Hour},
+		{"after two hours", 1, []span{{2 * time.Hour, health.Validated, false, 0}}, 2*time.Hour + time.Minute},
+		{"never", 1, []span{{0, health.Camera, false, 0}}, longestWait},
+		{"it worked, and does not when the pause is over", 1, []span{{10 * time.Second, health.Validated, false, 0},
+			{5 * time.Minute, health.Camera, false, 0}}, longestWait},
+	} {
+		p := NewPause(record(control.StateNotJudged, c.tries))
+		if got := observe(c.spans, 24*time.Hour, p.IsOver); got != c.after {
+			t.Errorf("%s: tried again after %v, want %v", c.name, got, c.after)
+		}
+	}
+}
+
+func TestRungBeforeAnUpdateIsTheBestOfTheLastQuarterOfAnHour(t *testing.T) {
+	const m = time.Minute
+	for _, c := range []struct {
+		name  string
+		spans []span
+		at    time.Duration
+		want  health.Rung
+	}{
+		{"it streams", []span{{0, health.Validated, false, 0}}, m, health.Validated},
+		{"it has just begun to", []span{{m, health.Validated, false, 0}}, m, health.Validated},
+		{"the gateway is out for a while", []span{{0, health.Validated, false, 0}, {m, health.Camera, false, 0}},
+			10 * m, health.Validated},
+		{"the gateway has been out for long", []span{{0, health.Validated, false, 0}, {m, health.Camera, false, 0}},
+			20 * m, health.Camera},
+		{"it streamed for a moment only", []span{{0, health.Camera, false, 0}, {m, health.Validated, false, 0},
+			{m + 10*time.Second, health.Camera, false, 0}}, 2 * m, health.Camera},
+	} {
+		var memory Memory
+		var now health.Rung
+		observe(c.spans, c.at, func(o Observation) bool {
+			memory.Note(o)
+			now = o.Rung
+			return false
+		})
+		if got := memory.Before(c.at, now); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}
