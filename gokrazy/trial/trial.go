@@ -121,7 +121,8 @@ func (r Record) endUnexplained(b Boot) (Record, Step) {
 	}
 	r.Unexplained++
 	if r.Unexplained >= maxUnexplained {
-		return r.fail(fmt.Sprintf("%d starts ended without a word: it hangs, or the power is cut", r.Unexplained)), Nothing
+		why := fmt.Sprintf("%d starts ended without a word: it hangs, or the power is cut", r.Unexplained)
+		return r.fail(why), Nothing
 	}
 	return r.notJudged("it ended without a word: it hung, or the power was cut"), Wait
 }

@@ -29,11 +29,13 @@ func TestAStartGoesOnWhereTheRunBeforeEnded(t *testing.T) {
 		want      Step
 	}{
 		{"nothing was updated", Record{}, old, "", Nothing},
-		{"written, and the power was cut before the restart", record(control.StateStaged, 0), old, control.StateStaged, Try},
+		{"written, and the power was cut before the restart", record(control.StateStaged, 0), old,
+			control.StateStaged, Try},
 		{"asked for, and the power was cut", record(control.StateRequested, 1), cut, control.StateStaged, Try},
 		{"asked for, and it never came up", record(control.StateRequested, 1), old, control.StateFailed, Nothing},
 		{"asked for, and its kernel panicked", record(control.StateRequested, 1), died, control.StateFailed, Nothing},
-		{"asked for three times, and the power was cut", record(control.StateRequested, 3), cut, control.StateGivenUp, Nothing},
+		{"asked for three times, and the power was cut", record(control.StateRequested, 3), cut,
+			control.StateGivenUp, Nothing},
 		{"asked for, and it runs", record(control.StateRequested, 1), trying, control.StateOnTrial, Prove},
 		{"it runs without a request", record(control.StateFailed, 1), trying, control.StateFailed, GoBack},
 		{"it runs, and /perm is lost", Record{}, trying, "", GoBack},

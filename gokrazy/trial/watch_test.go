@@ -17,13 +17,16 @@ type span struct {
 	exits int
 }
 
+// seen is a span of a camsource that lives.
+func seen(from time.Duration, rung health.Rung) span { return span{from: from, rung: rung} }
+
 // observe runs a function over the spans, second by second, until it says stop or end comes.
 func observe(spans []span, end time.Duration, see func(Observation) (stop bool)) time.Duration {
 	for up := time.Duration(0); up <= end; up += time.Second {
 		var o Observation
 		for _, s := range spans {
 			if up >= s.from {
-				o = Observation{Up: up, Alive: !s.dead, Rung: s.rung, Exits: s.exits, Exited: "camsource", Words: "words"}
+				o = Observation{Alive: !s.dead, Rung: s.rung, Exits: s.exits, Exited: "camsource", Words: "words"}
 			}
 		}
 		o.Up = up
@@ -43,19 +46,21 @@ func TestVersionHasToHoldTheRungThatWasHeldBefore(t *testing.T) {
 		after  time.Duration
 		reason string
 	}{
-		{"it streams as before", []span{{0, health.None, true, 0}, {8 * s, health.Validated, false, 0}}, Held, 68 * s, ""},
-		{"it does better", []span{{10 * s, health.Reported, false, 0}}, Held, 70 * s, ""},
-		{"it stumbles once", []span{{10 * s, health.Validated, false, 0}, {50 * s, health.None, false, 0},
-			{55 * s, health.Validated, false, 0}}, Held, 115 * s, ""},
+		{"it streams as before", []span{{0, health.None, true, 0}, seen(8*s, health.Validated)}, Held, 68 * s, ""},
+		{"it does better", []span{seen(10*s, health.Reported)}, Held, 70 * s, ""},
+		{"it stumbles once", []span{seen(10*s, health.Validated), seen(50*s, health.None),
+			seen(55*s, health.Validated)}, Held, 115 * s, ""},
 		{"camsource never reports", []span{{0, health.None, true, 0}}, Missed, 4 * m, "camsource reports nothing"},
-		{"no grant", []span{{5 * s, health.Camera, false, 0}}, Missed, 4 * m,
+		{"no grant", []span{seen(5*s, health.Camera)}, Missed, 4 * m,
 			`the stream came to the rung "camera" in 4m0s, before the update it had "validated": words`},
-		{"it comes late, in time", []span{{3*m + 59*s, health.Validated, false, 0}}, Held, 4*m + 59*s, ""},
-		{"it comes too late", []span{{0, health.None, false, 0}, {4*m + s, health.Validated, false, 0}}, Missed, 4 * m, `the rung "none"`},
-		{"it crashes in a loop", []span{{10 * s, health.Validated, false, 0}, {15 * s, health.Validated, false, maxExits}},
+		{"it comes late, in time", []span{seen(3*m+59*s, health.Validated)}, Held, 4*m + 59*s, ""},
+		{"it comes too late", []span{seen(0, health.None), seen(4*m+s, health.Validated)},
+			Missed, 4 * m, `the rung "none"`},
+		{"it crashes in a loop", []span{seen(10*s, health.Validated), {15 * s, health.Validated, false, maxExits}},
 			Missed, 15 * s, "camsource ended 5 times"},
 		{"it ends a few times", []span{{10 * s, health.Validated, false, maxExits - 1}}, Held, 70 * s, ""},
-		{"it holds, and its report gets old", []span{{10 * s, health.Validated, false, 0}, {30 * s, health.Validated, true, 0}},
+		{"it holds, and its report gets old",
+			[]span{seen(10*s, health.Validated), {30 * s, health.Validated, true, 0}},
 			Missed, 4 * m, "camsource reports nothing"},
 	} {
 		w := NewWatch(record(control.StateOnTrial, 1))
@@ -77,7 +82,7 @@ func TestVersionHasToHoldTheRungThatWasHeldBefore(t *testing.T) {
 func TestRungThatComesAndGoesEndsTheTrial(t *testing.T) {
 	var spans []span
 	for at := 10 * time.Second; at < time.Hour; at += 20 * time.Second {
-		spans = append(spans, span{from: at, rung: health.Validated}, span{from: at + 15*time.Second, rung: health.Sent})
+		spans = append(spans, seen(at, health.Validated), seen(at+15*time.Second, health.Sent))
 	}
 	w := NewWatch(record(control.StateOnTrial, 1))
 	var got Verdict
@@ -114,12 +119,12 @@ func TestVersionIsTriedAgainWhenTheOldOneWorks(t *testing.T) {
 		spans []span
 		after time.Duration
 	}{
-		{"it works at once", 1, []span{{10 * time.Second, health.Validated, false, 0}}, 10 * time.Minute},
-		{"the second time", 2, []span{{10 * time.Second, health.Validated, false, 0}}, time.Hour},
-		{"after two hours", 1, []span{{2 * time.Hour, health.Validated, false, 0}}, 2*time.Hour + time.Minute},
-		{"never", 1, []span{{0, health.Camera, false, 0}}, longestWait},
-		{"it worked, and does not when the pause is over", 1, []span{{10 * time.Second, health.Validated, false, 0},
-			{5 * time.Minute, health.Camera, false, 0}}, longestWait},
+		{"it works at once", 1, []span{seen(10*time.Second, health.Validated)}, 10 * time.Minute},
+		{"the second time", 2, []span{seen(10*time.Second, health.Validated)}, time.Hour},
+		{"after two hours", 1, []span{seen(2*time.Hour, health.Validated)}, 2*time.Hour + time.Minute},
+		{"never", 1, []span{seen(0, health.Camera)}, longestWait},
+		{"it worked, and does not when the pause is over", 1, []span{seen(10*time.Second, health.Validated),
+			seen(5*time.Minute, health.Camera)}, longestWait},
 	} {
 		p := NewPause(record(control.StateNotJudged, c.tries))
 		if got := observe(c.spans, 24*time.Hour, p.IsOver); got != c.after {
@@ -136,14 +141,14 @@ func TestRungBeforeAnUpdateIsTheBestOfTheLastQuarterOfAnHour(t *testing.T) {
 		at    time.Duration
 		want  health.Rung
 	}{
-		{"it streams", []span{{0, health.Validated, false, 0}}, m, health.Validated},
-		{"it has just begun to", []span{{m, health.Validated, false, 0}}, m, health.Validated},
-		{"the gateway is out for a while", []span{{0, health.Validated, false, 0}, {m, health.Camera, false, 0}},
+		{"it streams", []span{seen(0, health.Validated)}, m, health.Validated},
+		{"it has just begun to", []span{seen(m, health.Validated)}, m, health.Validated},
+		{"the gateway is out for a while", []span{seen(0, health.Validated), seen(m, health.Camera)},
 			10 * m, health.Validated},
-		{"the gateway has been out for long", []span{{0, health.Validated, false, 0}, {m, health.Camera, false, 0}},
+		{"the gateway has been out for long", []span{seen(0, health.Validated), seen(m, health.Camera)},
 			20 * m, health.Camera},
-		{"it streamed for a moment only", []span{{0, health.Camera, false, 0}, {m, health.Validated, false, 0},
-			{m + 10*time.Second, health.Camera, false, 0}}, 2 * m, health.Camera},
+		{"it streamed for a moment only", []span{seen(0, health.Camera), seen(m, health.Validated),
+			seen(m+10*time.Second, health.Camera)}, 2 * m, health.Camera},
 	} {
 		var memory Memory
 		var now health.Rung

@@ -36,16 +36,13 @@ func rootDevice() (major, minor uint32, err error) {
 // findBootPartition returns the node below /dev, such as mmcblk0p1, of the boot partition on the
 // disk that has the partition major:minor. sys is the file system that is mounted at /sys.
 func findBootPartition(sys fs.FS, major, minor uint32) (string, error) {
-	link := fmt.Sprintf("dev/block/%d:%d", major, minor)
-	target, err := fs.ReadLink(sys, link)
+	disk, err := findDisk(sys, major, minor)
 	if err != nil {
-		return "", fmt.Errorf("root device: %w", err)
+		return "", err
 	}
-	// ../../devices/platform/…/block/mmcblk0/mmcblk0p2: the parent is the disk.
-	disk := path.Dir(path.Join(path.Dir(link), target))
 	entries, err := fs.ReadDir(sys, disk)
 	if err != nil {
-		return "", fmt.Errorf("disk of the root device %s: %w", link, err)
+		return "", fmt.Errorf("disk of the root device %d:%d: %w", major, minor, err)
 	}
 	for _, e := range entries {
 		number, err := fs.ReadFile(sys, path.Join(disk, e.Name(), "partition"))

@@ -68,6 +68,12 @@ func run(ctx context.Context, log *slog.Logger, started time.Duration) error {
 	ready.raiseClock(log, savedFloor(log, clockFile, build))
 	go newClockKeeper(log).run(ctx)
 
+	where, err := findPlace()
+	if err != nil {
+		log.Error("the board does not know how to be updated", "error", err)
+	}
+	log.Info("slots", "running", where.running, "promoted", where.promoted, "tried_by", where.trial)
+
 	// Watch the nodes before the driver is loaded that makes them.
 	if err := watchVideoNodes(ctx, log, "/dev", board.VideoGroup, usb.ShareCameras); err != nil {
 		log.Error("video nodes stay root's", "error", err)
