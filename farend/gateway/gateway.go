@@ -55,8 +55,16 @@ type Config struct {
 	KeepAlive time.Duration // 0: no keepalive_s in answers, which means 60 s
 	SRTP      bool          // every stream is encrypted; without SRTP or over plain http there is none
 	StateDir  string        // where ids outlive a restart; "": nowhere
-	Now       func() time.Time
-	Log       *slog.Logger
+
+	// Offer says which update a source is offered, nil for none. It is called after each start_stream
+	// and validate_stream of a source that has shown an id of ours and, to start, its key; also where
+	// the stream is refused, for others wait while one streams. keyHash stands for the API key, host
+	// is that of the request, with the port. It may be called by several goroutines at once; nil:
+	// nothing is offered.
+	Offer func(keyHash string, b wire.Board, host string) *wire.Update
+
+	Now func() time.Time
+	Log *slog.Logger
 }
 
 // A Gateway grants one stream at a time.
@@ -122,6 +130,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer = wire.Answer{ErrorCode: wire.NewInt(why.Code), ErrorText: wire.Text(why.Reason)}
 		g.noteRefusal(asked, why, r.RemoteAddr)
 	}
+	if key, known := g.knownSource(asked); known {
+		answer.Update = g.config.Offer(key, asked.board, r.Host)
+	}
 	if status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter/time.Second)))
 	}
@@ -131,6 +142,22 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := json.NewEncoder(w).Encode(answer); err != nil {
 		g.config.Log.Debug("gateway: answer", "to", r.RemoteAddr, "error", err)
 	}
+}
+
+// knownSource gives the hash of the key of a source that may be offered something.
+func (g *Gateway) knownSource(r request) (keyHash string, known bool) {
+	switch {
+	case g.config.Offer == nil:
+		return "", false
+	case r.action == wire.ActionStartStream && !g.isOurKey(r.key):
+		return "", false
+	case r.action != wire.ActionStartStream && r.action != wire.ActionValidateStream:
+		return "", false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	keyHash, known = g.ids.keyHashOf(r.utilization)
+	return keyHash, known && keyHash == g.keyHash
 }
 
 // noteRefusal logs what a source, or anybody, was refused.

@@ -17,7 +17,8 @@ type request struct {
 	width, height int
 	ssrc          uint32   // of the stream; 0: not said
 	profiles      []string // of SRTP
-	secure        bool     // came over https
+	board         wire.Board
+	secure        bool // came over https
 	from          netip.Addr
 }
 
@@ -31,6 +32,7 @@ func parseRequest(body []byte) (request, *wire.Refusal) {
 	for name, to := range map[string]any{
 		"action": &r.action, "key": &r.key, "utilization_id": &r.utilization,
 		"width": &width, "height": &height, "ssrc": &ssrc, "srtp": &r.profiles,
+		"board": &r.board,
 	} {
 		if value, said := fields[name]; said {
 			_ = json.Unmarshal(value, to) // unreadable is missing: each has its own code

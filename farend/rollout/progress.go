@@ -1,0 +1,98 @@
+// What an operator sees of a rollout: counts, boards, lines of the log.
+
+package rollout
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
+)
+
+// Counts is how many boards are in each phase.
+type Counts struct {
+	Version   string `json:"version"`
+	Offered   int    `json:"offered"`
+	Fetching  int    `json:"fetching"`
+	OnTrial   int    `json:"on_trial"`
+	NotJudged int    `json:"not_judged"`
+	Promoted  int    `json:"promoted"`
+	FellBack  int    `json:"fell_back"`
+	Stopped   bool   `json:"stopped"` // too many fell back: nobody is offered it any more
+}
+
+// String is one line for people.
+func (c Counts) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "update %s: offered %d, fetching %d, on trial %d", c.Version, c.Offered, c.Fetching, c.OnTrial)
+	if c.NotJudged > 0 {
+		fmt.Fprintf(&b, ", not judged %d", c.NotJudged)
+	}
+	fmt.Fprintf(&b, ", promoted %d, fell back %d", c.Promoted, c.FellBack)
+	if c.Stopped {
+		b.WriteString(": stopped")
+	}
+	return b.String()
+}
+
+// Counts is the state of this moment.
+func (r *Rollout) Counts() Counts {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := r.count()
+	c.Stopped = r.stopped()
+	return c
+}
+
+func (r *Rollout) count() Counts {
+	c := Counts{Version: r.config.Version}
+	of := map[Phase]*int{
+		Offered: &c.Offered, Fetching: &c.Fetching, OnTrial: &c.OnTrial, NotJudged: &c.NotJudged,
+		Promoted: &c.Promoted, FellBack: &c.FellBack,
+	}
+	for _, one := range r.boards {
+		if n := of[one.Phase]; n != nil {
+			*n++
+		}
+	}
+	return c
+}
+
+// Boards lists what is known, by serial number. The tokens are left out: they are the boards' own.
+func (r *Rollout) Boards() []Board {
+	all := r.snapshot()
+	for i := range all {
+		all[i].Token = ""
+	}
+	return all
+}
+
+func (r *Rollout) snapshot() []Board {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []Board
+	for _, one := range r.boards {
+		all = append(all, one.Board)
+	}
+	slices.SortFunc(all, func(a, b Board) int {
+		return cmp.Or(cmp.Compare(a.Serial, b.Serial), cmp.Compare(a.Owner, b.Owner))
+	})
+	return all
+}
+
+func (r *Rollout) logChange(b wire.Board, was, is Phase, fellBack int) {
+	args := []any{"serial", b.Serial, "version", r.config.Version, "runs", b.Version}
+	switch is {
+	case FellBack:
+		r.config.Log.Warn("update: fell back", append(args, "because", b.FailedBecause)...)
+		if r.config.StopAfter > 0 && fellBack == r.config.StopAfter {
+			r.config.Log.Error("update: stopped: nobody is offered it any more", "fell_back", fellBack)
+		}
+	case NotJudged:
+		r.config.Log.Warn("update: went back without a verdict", args...)
+	default:
+		r.config.Log.Info("update: "+string(is), append(args, "was", string(was))...)
+	}
+}
