@@ -272,7 +272,8 @@ func TestErrorsOfBothSidesEndTheReading(t *testing.T) {
 	stop := errors.New("stop")
 	ok := check(Manifest{}, nil, by.public)
 	never := func(Part, io.Reader) error { t.Error("a part was taken"); return nil }
-	err := ReadBundle(bytes.NewReader(v.bundle(t)), func(_, _ []byte) (Manifest, error) { return v.manifest, stop }, never)
+	refuse := func(_, _ []byte) (Manifest, error) { return v.manifest, stop }
+	err := ReadBundle(bytes.NewReader(v.bundle(t)), refuse, never)
 	if !errors.Is(err, stop) {
 		t.Errorf("begin refuses: %v, want %v", err, stop)
 	}

@@ -75,7 +75,8 @@ func TestDiskThatFillsUpLosesNothingButThePart(t *testing.T) {
 		t.Errorf("Take = %v, want %v", err, ErrNoSpace)
 	}
 	root := v.manifest.Root()
-	if err := s.Put(root, 0, bytes.NewReader(v.content[root.SHA256])); !errors.Is(err, ErrNoSpace) || s.Partial(root) != 0 {
+	err = s.Put(root, 0, bytes.NewReader(v.content[root.SHA256]))
+	if !errors.Is(err, ErrNoSpace) || s.Partial(root) != 0 {
 		t.Errorf("Put = %v, %d bytes kept, want %v and none", err, s.Partial(root), ErrNoSpace)
 	}
 	if err := os.Remove(filler.Name()); err != nil {

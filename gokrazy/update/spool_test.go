@@ -49,7 +49,8 @@ func TestSpoolTakesAWholeBundleAndOneWithoutWhatTheBoardHas(t *testing.T) {
 	for name, have := range map[string]map[string]bool{"nothing": nil, "the old version": HashesOf(old.manifest)} {
 		s, _ := newSpool(t)
 		lacks := s.Missing(v.manifest, have)
-		if err := s.Take(bytes.NewReader(v.bundle(t, lacks...)), have, check(old.manifest, nil, by.public)); err != nil {
+		err := s.Take(bytes.NewReader(v.bundle(t, lacks...)), have, check(old.manifest, nil, by.public))
+		if err != nil {
 			t.Fatalf("board has %s: %v", name, err)
 		}
 		if left := s.Missing(v.manifest, have); len(left) != 0 {
@@ -102,7 +103,8 @@ func TestSpoolGoesOnAfterAnInterruption(t *testing.T) {
 		t.Errorf("Put = %v, whole %t, %d bytes of a part", err, s.Has(root), s.Partial(root))
 	}
 	names := spoolNames(t, dir)
-	if want := []string{"manifest.json", "manifest.json.minisig", "parts", "parts/" + root.SHA256}; !slices.Equal(names, want) {
+	want := []string{"manifest.json", "manifest.json.minisig", "parts", "parts/" + root.SHA256}
+	if !slices.Equal(names, want) {
 		t.Errorf("the spool holds %q, want %q", names, want)
 	}
 }

@@ -52,6 +52,7 @@ func TestNoVerbWaitsForAFileThatIsNone(t *testing.T) {
 		"image --pins":     func(f string) []string { return append(rpi, "--pins", f) },
 		"vm --seed":        func(f string) []string { return []string{"vm", image, "--seed", f} },
 		"vm --camera":      func(f string) []string { return []string{"vm", image, "--camera", f} },
+		"keys show":        func(f string) []string { return []string{"keys", "show", f} },
 		"receive --key-file": func(f string) []string {
 			return append(listen, "--key-file", f)
 		},

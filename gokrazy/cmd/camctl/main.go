@@ -115,6 +115,7 @@ func newRootCommand(started *bool) *cobra.Command {
 		newVMCommand(),
 		newBenchCommand(),
 		newReceiveCommand(),
+		newKeysCommand(),
 	)
 	return root
 }
