@@ -32,7 +32,7 @@ var errNoTree = errors.New("the kernel would get no device tree, and hang")
 type bootFiles struct {
 	kernel   string // file
 	initrd   string // file; "" for none
-	dtb      string // file; "": QEMU's own
+	dtb      string // file of the device tree
 	cmdline  string
 	firmware string // file
 	// watchdog is after how long the board is reset if the kernel starts no process 1; 0: never.
@@ -54,7 +54,11 @@ func readPi(ctx context.Context, m *Machine, afterReset bool) (bootFiles, error)
 	if err != nil {
 		return bootFiles{}, err
 	}
-	b.dtb, err = m.piTree(ctx, selected)
+	if m.hardware.boardTree {
+		b.dtb, err = m.boardTree(b.dtb, selected)
+	} else {
+		b.dtb, err = m.virtTree(ctx, selected)
+	}
 	return b, err
 }
 
@@ -104,14 +108,26 @@ func (m *Machine) copyBootFiles(boot fs.FS, s pifirmware.Selection) (b bootFiles
 			return b, err
 		}
 	}
+	if b.dtb, err = m.copyBootFile(boot, s.DTB, "image.dtb"); err != nil {
+		return b, err
+	}
 	var cmdline []byte
 	if s.Cmdline != "" {
 		if cmdline, err = card.ReadFile(boot, path.Clean(s.Cmdline), maxCmdline); err != nil {
 			return b, err
 		}
 	}
-	b.cmdline = withConsole(string(cmdline), serialPort)
+	b.cmdline = withConsole(string(cmdline), m.serialPort(s))
 	return b, nil
+}
+
+// serialPort is the kernel's name for QEMU's first serial port. The boot firmware writes such a name in
+// the place of serial0, which no kernel knows. A Pi 3's PL011 is its second port while Bluetooth has it.
+func (m *Machine) serialPort(s pifirmware.Selection) string {
+	if m.hardware.boardTree && !disablesBluetooth(s) {
+		return "ttyAMA1"
+	}
+	return "ttyAMA0"
 }
 
 func (m *Machine) copyBootFile(boot fs.FS, name, as string) (file string, err error) {

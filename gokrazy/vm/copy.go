@@ -64,3 +64,19 @@ func copyRange(dst io.WriterAt, src io.ReaderAt, start, end int64) error {
 	}
 	return nil
 }
+
+// padToPowerOfTwo makes a file as long as a card could be for QEMU; what is added is a hole.
+func padToPowerOfTwo(file string) error {
+	info, err := os.Stat(file)
+	if err != nil {
+		return err
+	}
+	size := int64(1)
+	for size < info.Size() {
+		size *= 2
+	}
+	if size == info.Size() {
+		return nil
+	}
+	return os.Truncate(file, size)
+}

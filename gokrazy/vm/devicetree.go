@@ -7,11 +7,16 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"slices"
 
 	"github.com/krazycam/krazycam/gokrazy/vm/fdt"
 	"github.com/krazycam/krazycam/gokrazy/vm/pifirmware"
 )
+
+// disableBT is the one overlay that is played.
+const disableBT = "disable-bt.dtbo"
 
 const (
 	// piModel is what the kernel of a Pi 4 says of it.
@@ -25,9 +30,9 @@ const (
 	bootloaderTime = 1673395200
 )
 
-// piTree writes QEMU's own device tree, with what the boot firmware of a Pi 4 adds, to a file: model,
+// virtTree writes QEMU's own device tree, with what the boot firmware of a Pi 4 adds, to a file: model,
 // serial number and, below /chosen/bootloader, whether this is a trial. The devices are QEMU's.
-func (m *Machine) piTree(ctx context.Context, s pifirmware.Selection) (file string, err error) {
+func (m *Machine) virtTree(ctx context.Context, s pifirmware.Selection) (file string, err error) {
 	plain := filepath.Join(m.folder, "qemu.dtb")
 	args := append(m.qemuArgs(bootFiles{}), "-machine", "dumpdtb="+plain)
 	if out, err := exec.CommandContext(ctx, m.program, args...).CombinedOutput(); err != nil {
@@ -59,6 +64,47 @@ func (m *Machine) piTree(ctx context.Context, s pifirmware.Selection) (file stri
 	}
 	file = filepath.Join(m.folder, "board.dtb")
 	return file, os.WriteFile(file, tree.Bytes(), 0o600)
+}
+
+// boardTree writes the image's device tree for QEMU's Pi 3, with what the boot firmware adds, to a file.
+// Left out is what QEMU lacks or plays wrongly: Bluetooth, and the watchdog, which resets the board as
+// soon as it is armed.
+func (m *Machine) boardTree(from string, s pifirmware.Selection) (file string, err error) {
+	b, err := os.ReadFile(from)
+	if err != nil {
+		return "", err
+	}
+	tree, err := fdt.Parse(b)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", s.DTB, err)
+	}
+	tree.Root.Set("model", fdt.Text(m.hardware.pi.Name+" Rev 1.2"))
+	tree.Root.Set("serial-number", fdt.Text(m.serial()))
+	for _, path := range []string{
+		pl011 + "/bluetooth", miniUART + "/bluetooth", "/soc/watchdog@7e100000",
+	} {
+		if err := tree.Remove(path); err != nil {
+			return "", fmt.Errorf("%s: %w", s.DTB, err)
+		}
+	}
+	if disablesBluetooth(s) {
+		aliases := tree.Root.Child("aliases")
+		aliases.Set("serial0", fdt.Text(pl011))
+		aliases.Set("serial1", fdt.Text(miniUART))
+	}
+	file = filepath.Join(m.folder, "board.dtb")
+	return file, os.WriteFile(file, tree.Bytes(), 0o600)
+}
+
+// The serial ports of a Pi 3.
+const (
+	pl011    = "/soc/serial@7e201000"
+	miniUART = "/soc/serial@7e215040"
+)
+
+// disablesBluetooth says whether the overlay is applied that gives the PL011 back to the console.
+func disablesBluetooth(s pifirmware.Selection) bool {
+	return slices.ContainsFunc(s.Overlays, func(name string) bool { return path.Base(name) == disableBT })
 }
 
 func (m *Machine) serial() string {

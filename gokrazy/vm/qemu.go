@@ -19,8 +19,6 @@ import (
 const (
 	qemuProgram   = "qemu-system-aarch64"
 	qemuProgram32 = "qemu-system-arm"
-	// serialPort is the serial port of -M virt, which stands in for the board's own.
-	serialPort = "ttyAMA0"
 	// dialRetryInterval is the time between two attempts to reach QEMU's sockets.
 	dialRetryInterval = 20 * time.Millisecond
 	// dialTimeout is how long QEMU may take to make them.
@@ -76,7 +74,7 @@ func (m *Machine) qemuArgs(b bootFiles) []string {
 		// QEMU listens and we dial: so we decide when the camera is plugged in.
 		"-chardev", "socket,id=camera,server=on,wait=off,path=" + m.socketPath("camera"),
 		"-device", "usb-redir,chardev=camera,id=camera0",
-		"-drive", "if=none,id=card,format=raw,file=" + strings.ReplaceAll(m.image, ",", ",,"),
+		"-drive", m.hardware.drive + ",file=" + strings.ReplaceAll(m.image, ",", ",,"),
 	})
 	if m.config.NoRTC {
 		args = append(args, "-rtc", "base=1970-01-02")

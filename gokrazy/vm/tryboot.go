@@ -8,11 +8,11 @@
 package vm
 
 import (
-	"bytes"
 	"fmt"
 
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
+	"github.com/krazycam/krazycam/gokrazy/slot"
 )
 
 // takeTrialNote says whether the state sector notes a trial, and clears the note.
@@ -21,26 +21,13 @@ func takeTrialNote(rw card.ReadWriterAt) (noted bool, err error) {
 	if _, err := rw.ReadAt(sector, card.StateSector*disk.SectorSize); err != nil {
 		return false, fmt.Errorf("state sector: %w", err)
 	}
-	at, noted := trialNote(sector)
-	if !noted {
-		return false, nil
+	state, err := slot.ParseState(sector)
+	if err != nil || state.Try == "" {
+		return false, nil // no sector of ours, or no note in it
 	}
-	sector[at] = '-'
-	if _, err := rw.WriteAt(sector, card.StateSector*disk.SectorSize); err != nil {
+	cleared := slot.StateSector(slot.State{Slot: state.Slot})
+	if _, err := rw.WriteAt(cleared[:], card.StateSector*disk.SectorSize); err != nil {
 		return false, fmt.Errorf("state sector: %w", err)
 	}
 	return true, nil
-}
-
-// trialNote finds the slot's letter in the line try=a or try=b of a sector of ours.
-func trialNote(sector []byte) (at int, noted bool) {
-	const key = "\ntry="
-	if !bytes.HasPrefix(sector, []byte("krazycam=1\n")) {
-		return 0, false
-	}
-	at = bytes.Index(sector, []byte(key)) + len(key)
-	if at < len(key) || at+1 >= len(sector) || sector[at+1] != '\n' {
-		return 0, false
-	}
-	return at, sector[at] == card.SlotA[0] || sector[at] == card.SlotB[0]
 }

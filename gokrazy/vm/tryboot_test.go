@@ -104,6 +104,9 @@ func TestAPiWithoutConfigIsNoImageOfAScript(t *testing.T) {
 	if h, err := hardwareFor(slotImage(t, ""), ""); err != nil || h.pi == nil {
 		t.Errorf("hardwareFor = %+v, %v, want a Pi", h, err)
 	}
+	if h, err := hardwareFor(slotImage(t, ""), MachinePi3); err != nil || !h.haltIsReset {
+		t.Errorf("hardwareFor of a Pi 3 = %+v, %v", h, err)
+	}
 	if _, err := hardwareFor(slotImage(t, ""), "pdp11"); !errors.Is(err, ErrMachine) {
 		t.Errorf("hardwareFor of an unknown machine = %v, want ErrMachine", err)
 	}

@@ -36,9 +36,9 @@ type Camera interface {
 type Config struct {
 	Image    string
 	Machine  string    // one of Machines; "": MachineVirt
-	Snapshot bool      // work on a copy: the image's bytes stay as they are
+	Snapshot bool      // work on a copy: the image's bytes stay as they are; else MachinePi3 makes it longer
 	Seed     []byte    // krazycam.json for the boot partition; without Snapshot it stays in the image
-	Camera   Camera    // plugged in at the start; nil: no camera
+	Camera   Camera    // plugged in at the start, of full speed for MachinePi3; nil: no camera
 	Forwards []Forward // TCP ports of the host that lead to the guest
 	NoRTC    bool      // the clock says 2 January 1970, as on a board without a clock
 	Watchdog bool      // adds an i6300esb that resets the guest
@@ -129,6 +129,11 @@ func (m *Machine) prepareImage() error {
 		m.image = filepath.Join(m.folder, "image")
 		if err := copySparse(m.image, m.config.Image); err != nil {
 			return fmt.Errorf("snapshot: %w", err)
+		}
+	}
+	if m.hardware.powerOfTwo {
+		if err := padToPowerOfTwo(m.image); err != nil {
+			return err
 		}
 	}
 	if m.config.Seed != nil {

@@ -6,6 +6,7 @@ package virtualcam
 import "encoding/binary"
 
 const (
+	speedFull         = 1
 	speedHigh         = 2
 	endpointSlots     = 32 // 0 to 15 OUT, 16 to 31 IN
 	videoEndpointSlot = 16 + videoEndpoint&15
@@ -18,8 +19,11 @@ const (
 
 // announceDevice announces the device. QEMU needs interfaces and endpoints before it.
 func (r *redirection) announceDevice() error {
-	d := deviceDescriptor
-	body := append([]byte{speedHigh, d[4], d[5], d[6]}, d[8:14]...) // class, vendor, product, version
+	d, speed := deviceDescriptor, byte(speedHigh)
+	if r.camera.fullSpeed {
+		speed = speedFull
+	}
+	body := append([]byte{speed, d[4], d[5], d[6]}, d[8:14]...) // class, vendor, product, version
 	return r.sendPackets(interfaceInfo(), r.endpointInfo(), packet{kind: typeDeviceConnect, body: body})
 }
 
@@ -53,7 +57,7 @@ func (r *redirection) endpointInfo() packet {
 	set(16, endpointControl, 0, 64)
 	switch {
 	case !r.camera.isochronous:
-		set(videoEndpointSlot, endpointBulk, streamingInterface, packetSize)
+		set(videoEndpointSlot, endpointBulk, streamingInterface, uint16(r.camera.packetSize()))
 	case r.setting > 0:
 		set(videoEndpointSlot, endpointIso, streamingInterface, uint16(r.packetLimit()))
 		interval[videoEndpointSlot] = 1 // microframes, 1<<(bInterval-1)

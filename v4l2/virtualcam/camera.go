@@ -1,7 +1,7 @@
 // Package virtualcam is a USB webcam played by a program. A kernel that sees it binds its own
 // uvcvideo driver, so tests exercise the path that a real camera takes.
 //
-// A Camera answers the control requests of a high speed UVC device, bulk or isochronous. It
+// A Camera answers the control requests of a UVC device of high or full speed, bulk or isochronous. It
 // offers MJPG and YUYV at the sizes of its Source and 30, 15 or 10 pictures a second, sends each
 // picture when it is due, and misbehaves on demand (Faults). ServeUSBRedir plugs it into QEMU's
 // usb-redir device, on any operating system. A Source is a moving Pattern or a Clip; either can
@@ -43,6 +43,9 @@ type Model struct {
 	// An isochronous camera sends each packet in a microframe of its own, as most real ones
 	// do. QEMU reads ahead, which costs about 115 ms: use bulk to measure latency.
 	Isochronous bool
+	// FullSpeed is for a host without a high speed port, such as the USB of QEMU's raspi3b: 12 Mbit/s,
+	// bulk only.
+	FullSpeed bool
 }
 
 // A Camera is one virtual webcam. It may be plugged in and unplugged any number of times, but
@@ -50,6 +53,7 @@ type Model struct {
 type Camera struct {
 	source            Source
 	isochronous       bool
+	fullSpeed         bool
 	configuration     []byte   // USB configuration descriptor
 	stringDescriptors []string // string descriptors by number, the first unused
 
@@ -77,12 +81,20 @@ func New(source Source) *Camera { return Model{}.New(source) }
 // New returns a camera of the model that shows source.
 func (m Model) New(source Source) *Camera {
 	c := &Camera{
-		source: source, isochronous: m.Isochronous, wake: make(chan struct{}, 1), priority: 1,
+		source: source, isochronous: m.Isochronous && !m.FullSpeed, fullSpeed: m.FullSpeed, wake: make(chan struct{}, 1), priority: 1,
 	}
 	c.stringDescriptors = []string{"", "krazycam", cmp.Or(m.Name, "Virtual UVC"), cmp.Or(m.Serial, "0001")}
-	c.configuration = configurationDescriptor(source.ListSizes(), m.Isochronous)
+	c.configuration = configurationDescriptor(source.ListSizes(), c.isochronous, c.packetSize())
 	c.settleProbe()
 	return c
+}
+
+// packetSize is that of a bulk packet in bytes.
+func (c *Camera) packetSize() int {
+	if c.fullSpeed {
+		return fullPacketSize
+	}
+	return packetSize
 }
 
 // settleProbe replaces the fields that the host left open or that the camera cannot fulfil.

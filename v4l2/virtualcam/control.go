@@ -77,7 +77,7 @@ func (c *Camera) descriptor(kind byte, n int) ([]byte, bool) {
 		}
 		return b, true
 	}
-	return nil, false // also for the device qualifier: this device is high speed only
+	return nil, false // also for the device qualifier: this device has one speed only
 }
 
 // exposurePriority answers the one control of the camera terminal.

@@ -20,7 +20,7 @@ func TestConfigurationDescriptorIsWellFormed(t *testing.T) {
 		{"too large for YUYV", []Size{{1280, 720}}, 1, 1, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := configurationDescriptor(c.sizes, c.isochronous)
+			b := configurationDescriptor(c.sizes, c.isochronous, packetSize)
 			if total := int(binary.LittleEndian.Uint16(b[2:])); total != len(b) {
 				t.Errorf("wTotalLength = %d, want %d", total, len(b))
 			}

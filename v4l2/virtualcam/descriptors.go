@@ -11,7 +11,9 @@ import (
 
 const (
 	videoEndpoint = 0x81 // endpoint 1, IN
-	packetSize    = 512  // bytes, bulk at high speed (USB 2.0 section 5.8.3)
+	// Bytes of a bulk packet (USB 2.0 section 5.8.3).
+	packetSize     = 512 // at high speed
+	fullPacketSize = 64  // at full speed
 
 	// widePacketSize is the maximum of bytes of a microframe: 3 transactions of 1024 (USB 2.0
 	// section 5.6.3); narrowPacketSize is that of one transaction.
@@ -34,7 +36,7 @@ var frameIntervals = [...]uint32{333_333, 666_666, 1_000_000}
 // 1280 x 720 x 2 bytes x 30 = 55 MB/s; a bulk endpoint carries 13 x 512 x 8000 = 53 MB/s.
 const maxYUYVPixels = 640 * 480
 
-// deviceDescriptor: high speed, class "miscellaneous, interface association", vendor
+// deviceDescriptor: USB 2.0, class "miscellaneous, interface association", vendor
 // 1d6b (Linux Foundation) product 0102 (webcam gadget), one configuration.
 var deviceDescriptor = []byte{18, 1, 0x00, 0x02, 0xef, 2, 1, 64, 0x6b, 0x1d, 0x02, 0x01, 1, 0, 1, 2, 3, 1}
 
@@ -53,8 +55,8 @@ func sizesFor(f pixfmt.FourCC, all []Size) []Size {
 }
 
 // configurationDescriptor has interface 0 for control (camera terminal to USB) and interface 1
-// for the stream through one endpoint. YUYV is left out if no size fits.
-func configurationDescriptor(sizes []Size, isochronous bool) []byte {
+// for the stream through one endpoint, with bulk packets of the given size. YUYV is left out if no size fits.
+func configurationDescriptor(sizes []Size, isochronous bool, bulk int) []byte {
 	formats := concat(uncompressedFormat(sizesFor(pixfmt.YUYV, sizes)), mjpegFormat(sizes))
 	count := byte(2)
 	if len(sizesFor(pixfmt.YUYV, sizes)) == 0 {
@@ -74,7 +76,7 @@ func configurationDescriptor(sizes []Size, isochronous bool) []byte {
 			streamingSetting(2, 1), []byte{7, 5, videoEndpoint, 5}, le16(threeTransactions), []byte{1})
 	} else {
 		body = concat(body, streamingSetting(0, 1), header, formats, []byte{7, 5, videoEndpoint, 2},
-			le16(packetSize), []byte{0})
+			le16(bulk), []byte{0})
 	}
 	return concat([]byte{9, 2}, le16(9+len(body)), []byte{2, 1, 0, 0x80, 250}, body)
 }

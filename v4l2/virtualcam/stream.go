@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	// payloadSize fills one bulk URB of uvcvideo: 32 packets x 512 bytes = 16384.
+	// payloadSize fills one bulk URB of uvcvideo at high speed, 32 packets x 512 bytes = 16384, and
+	// eight at full speed.
 	payloadSize = 32 * packetSize
 	// payloadHeaderSize: its own length 1, flags 1, the picture's time 4, the camera's clock 4
 	// and the USB frame number 2 bytes. The kernel's metadata node delivers this header.

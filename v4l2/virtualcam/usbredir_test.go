@@ -260,3 +260,22 @@ type nowhere struct{}
 func (nowhere) Read([]byte) (int, error)    { return 0, io.EOF }
 func (nowhere) Write(b []byte) (int, error) { return len(b), nil }
 func (nowhere) Close() error                { return nil }
+
+func TestFullSpeedCameraSaysSoAndHasSmallPackets(t *testing.T) {
+	c := Model{FullSpeed: true, Isochronous: true}.New(&script{size: 100})
+	h := plugIn(t, c)
+	h.expect(typeHello)
+	h.write(packet{kind: typeHello, body: helloBody(capabilities | 1)})
+	h.expect(typeInterfaceInfo)
+	p := h.expect(typeEndpointInfo)
+	slot := 3*endpointSlots + 2*videoEndpointSlot
+	if got := binary.LittleEndian.Uint16(p.body[slot:]); got != fullPacketSize || p.body[videoEndpointSlot] != endpointBulk {
+		t.Errorf("video endpoint of kind %d with packets of %d bytes, want bulk with 64", p.body[videoEndpointSlot], got)
+	}
+	if p := h.expect(typeDeviceConnect); p.body[0] != speedFull {
+		t.Errorf("speed code %d, want %d", p.body[0], speedFull)
+	}
+	if want := []byte{7, 5, videoEndpoint, 2, fullPacketSize, 0, 0}; !bytes.HasSuffix(c.configuration, want) {
+		t.Errorf("configuration ends % x, want % x", c.configuration[len(c.configuration)-7:], want)
+	}
+}

@@ -20,6 +20,7 @@ import (
 
 // vmFlags are the flags of camctl vm as they were typed.
 type vmFlags struct {
+	machine  string
 	camera   string
 	seed     string
 	forwards []string
@@ -42,6 +43,8 @@ func newVMCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
 	}
 	flags := cmd.Flags()
+	flags.StringVar(&f.machine, "machine", vm.MachineVirt,
+		"`NAME` of the board: virt, or raspi3b, a Raspberry Pi 3 with its own devices (slow: 1 to 2 pictures a second)")
 	flags.StringVar(&f.camera, "camera", "pattern",
 		"what the webcam shows: a `FILE` of JPEGs (ffmpeg -f mjpeg), pattern, or none")
 	flags.StringVar(&f.seed, "seed", "", "krazycam.json `FILE` to put onto the boot partition")
@@ -56,7 +59,7 @@ func newVMCommand() *cobra.Command {
 
 func (f *vmFlags) run(cmd *cobra.Command, image string) (err error) {
 	config := vm.Config{
-		Image: image, Snapshot: f.snapshot, NoRTC: f.noRTC, UBoot: f.uBoot, Console: cmd.OutOrStdout(),
+		Image: image, Machine: f.machine, Snapshot: f.snapshot, NoRTC: f.noRTC, UBoot: f.uBoot, Console: cmd.OutOrStdout(),
 		Log: newLog(cmd),
 	}
 	for _, s := range f.forwards {
@@ -66,7 +69,7 @@ func (f *vmFlags) run(cmd *cobra.Command, image string) (err error) {
 		}
 		config.Forwards = append(config.Forwards, forward)
 	}
-	if config.Camera, err = vmCamera(f.camera); err != nil {
+	if config.Camera, err = vmCamera(f.camera, f.machine); err != nil {
 		return err
 	}
 	if config.Seed, err = readSeed(f.seed, image); err != nil {
@@ -86,6 +89,9 @@ func (f *vmFlags) run(cmd *cobra.Command, image string) (err error) {
 	config.Console = piped
 	defer piped.notice()()
 	machine, err := vm.Start(ctx, config)
+	if errors.Is(err, vm.ErrMachine) {
+		return usageError{err}
+	}
 	if err != nil {
 		return err
 	}
@@ -115,16 +121,17 @@ func (p *pipedConsole) Write(b []byte) (int, error) {
 }
 
 // vmCamera is the webcam that --camera names, nil for none.
-func vmCamera(name string) (vm.Camera, error) {
+func vmCamera(name, machine string) (vm.Camera, error) {
+	model := virtualcam.Model{FullSpeed: machine == vm.MachinePi3}
 	switch name {
 	case "none":
 		return nil, nil
 	case "pattern":
-		return virtualcam.New(virtualcam.NewPattern()), nil
+		return model.New(virtualcam.NewPattern()), nil
 	}
 	clip, err := virtualcam.OpenClip(name)
 	if err != nil {
 		return nil, fmt.Errorf("camera: %w", err)
 	}
-	return virtualcam.New(clip), nil
+	return model.New(clip), nil
 }

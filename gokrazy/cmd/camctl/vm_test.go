@@ -24,6 +24,7 @@ func TestVMRefusesWhatItCannotBoot(t *testing.T) {
 	}{
 		{"a forward without a port", []string{"vm", "cam.img", "--forward", "8443"}, exitUsage, "8443:443"},
 		{"an unknown flag", []string{"vm", "cam.img", "--fast"}, exitUsage, "--fast"},
+		{"an unknown machine", []string{"vm", "cam.img", "--machine", "pdp11"}, exitUsage, "virt, raspi3b"},
 		{"an absent clip", []string{"vm", "cam.img", "--camera", filepath.Join(dir, "absent")}, exitFailed,
 			"no such file"},
 		{"a clip that is none", []string{"vm", "cam.img", "--camera", text}, exitFailed, "ffmpeg -f mjpeg"},
