@@ -84,7 +84,6 @@ var bootSteps = []struct {
 	what string
 	line *regexp.Regexp
 }{
-	{"U-Boot's own countdown is over", regexp.MustCompile(`Hit any key to stop autoboot:.* 0`)},
 	{"our boot script runs", regexp.MustCompile(`^krazycam: .* boots from virtio 0:1`)},
 	{"U-Boot starts the kernel", regexp.MustCompile(`^Starting kernel`)},
 	{"the kernel is unpacked", regexp.MustCompile(`Booting Linux on physical CPU`)},

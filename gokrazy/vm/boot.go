@@ -16,6 +16,7 @@ import (
 
 	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/gokrazy/card"
+	"github.com/krazycam/krazycam/gokrazy/uboot"
 	"github.com/krazycam/krazycam/gokrazy/vm/pifirmware"
 )
 
@@ -23,7 +24,11 @@ import (
 const (
 	maxCmdline = 64 << 10
 	maxKernel  = 64 << 20 // 46 MB on a Pi
+	maxUBoot   = 16 << 20
 )
+
+// virtTarget is where U-Boot on QEMU's virt machine looks for boot.scr.
+const virtTarget = "virtio0"
 
 // errNoTree: with no device tree a kernel for ARM hangs before its first line.
 var errNoTree = errors.New("the kernel would get no device tree, and hang")
@@ -42,10 +47,27 @@ type bootFiles struct {
 // A bootReader plays the boot firmware at one start: afterReset says that the power stayed on.
 type bootReader func(ctx context.Context, m *Machine, afterReset bool) (bootFiles, error)
 
-// readUBoot starts the real U-Boot, which reads the image itself.
+// readUBoot starts the real U-Boot, which reads the image itself: without its countdown, as the
+// board's own is changed. A build that is not known is started as it is.
 func readUBoot(_ context.Context, m *Machine, _ bool) (bootFiles, error) {
-	uBoot, err := uBootPath(m.config.UBoot)
-	return bootFiles{firmware: uBoot}, err
+	file, err := uBootPath(m.config.UBoot)
+	if err != nil {
+		return bootFiles{}, err
+	}
+	plain, err := openfile.Read(file, maxUBoot)
+	if err != nil {
+		return bootFiles{}, err
+	}
+	changed, err := uboot.Unattended(plain, virtTarget)
+	if errors.Is(err, uboot.ErrUnknownBuild) {
+		m.config.Log.Info("U-Boot keeps its countdown", "file", file, "error", err)
+		return bootFiles{firmware: file}, nil
+	}
+	if err != nil {
+		return bootFiles{}, fmt.Errorf("%s: %w", file, err)
+	}
+	own := filepath.Join(m.folder, "u-boot.bin")
+	return bootFiles{firmware: own}, os.WriteFile(own, changed, 0o600)
 }
 
 // readPi plays the boot firmware of a Raspberry Pi up to the kernel's first instruction.
@@ -117,7 +139,9 @@ func (m *Machine) copyBootFiles(boot fs.FS, s pifirmware.Selection) (b bootFiles
 			return b, err
 		}
 	}
-	b.cmdline = withConsole(string(cmdline), m.serialPort(s))
+	if s.Cmdline != "" || !m.hardware.boardTree { // U-Boot takes those of the device tree
+		b.cmdline = withConsole(string(cmdline), m.serialPort(s))
+	}
 	return b, nil
 }
 

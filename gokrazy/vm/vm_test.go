@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/krazycam/krazycam/farend/need"
 )
 
 func TestOnlyTheConsoleOfTheCommandLineChanges(t *testing.T) {
@@ -176,3 +178,28 @@ func TestUnreadableImageIsReportedAtOnce(t *testing.T) {
 }
 
 func quietLog() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func TestUBootIsStartedWithoutItsCountdown(t *testing.T) {
+	need.File(t, UBootFile, "scripts/setup")
+	m := newQuietMachine(t)
+	m.hardware = hardware32()
+	b, err := readUBoot(context.Background(), m, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	started, err := os.ReadFile(b.firmware)
+	if err != nil || !strings.Contains(string(started), "\x00bootdelay=-2\x00") {
+		t.Errorf("%d bytes, %v, with a countdown", len(started), err)
+	}
+}
+
+func TestUBootOfAnUnknownBuildIsStartedAsItIs(t *testing.T) {
+	m := newQuietMachine(t)
+	m.config.UBoot = filepath.Join(t.TempDir(), "own.bin")
+	if err := os.WriteFile(m.config.UBoot, []byte("some other build"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := readUBoot(context.Background(), m, false); err != nil || b.firmware != m.config.UBoot {
+		t.Errorf("readUBoot = %+v, %v, want %s", b, err, m.config.UBoot)
+	}
+}
