@@ -22,6 +22,9 @@ const (
 	ManifestFile  = Folder + "/manifest.json"       // the manifest of the promoted slot as it is; everybody may read it
 	OtherManifest = Folder + "/manifest-other.json" // that of the other slot, if there is a whole one
 	Socket        = Folder + "/init.sock"           // for root and camweb's user
+
+	Spool        = "/perm/update/spool" // camweb's: what AskApply writes to the other slot
+	UnsignedRoot = Spool + "/root"      // what AskApplyRoot writes
 )
 
 // maxStatus bounds the file that is read: a status has about 2 kB.

@@ -34,6 +34,8 @@ type Record struct {
 	State   string `json:"state"` // one of control's
 	Tries   int    `json:"tries"` // requested so far
 
+	Started bool `json:"started,omitempty"` // it has come up here at least once
+
 	// Unexplained counts the tries that reached this program and ended without an outcome.
 	Unexplained int `json:"unexplained,omitempty"`
 
@@ -103,11 +105,15 @@ func (r Record) AtBoot(b Boot) (Record, Step) {
 
 // onTrial is AtBoot in a slot that is not promoted.
 func (r Record) onTrial(b Boot) (Record, Step) {
-	asked := r.State == control.StateRequested || r.State == control.StateOnTrial
-	if r.Slot != b.Running || !asked {
+	switch {
+	case r.Slot != b.Running:
+		return r, GoBack
+	case r.State == control.StateStaged && r.Tries < maxTries:
+		r.Tries++ // the power was cut when the card knew of the request, and the record did not yet
+	case r.State != control.StateRequested && r.State != control.StateOnTrial:
 		return r, GoBack
 	}
-	r.State, r.Rung, r.Reason = control.StateOnTrial, health.None, ""
+	r.State, r.Started, r.Rung, r.Reason = control.StateOnTrial, true, health.None, ""
 	return r, Prove
 }
 

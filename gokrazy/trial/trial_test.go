@@ -37,6 +37,8 @@ func TestAStartGoesOnWhereTheRunBeforeEnded(t *testing.T) {
 		{"asked for three times, and the power was cut", record(control.StateRequested, 3), cut,
 			control.StateGivenUp, Nothing},
 		{"asked for, and it runs", record(control.StateRequested, 1), trying, control.StateOnTrial, Prove},
+		{"the card knew of the request, and the record did not", record(control.StateStaged, 0), trying,
+			control.StateOnTrial, Prove},
 		{"it runs without a request", record(control.StateFailed, 1), trying, control.StateFailed, GoBack},
 		{"it runs, and /perm is lost", Record{}, trying, "", GoBack},
 		{"the record is of the other slot", record(control.StateRequested, 1),

@@ -1,13 +1,15 @@
 // Command init is process 1 on the board. Around gokrazy's Boot and SuperviseServices it does
 // what a camera needs: it pings the watchdog from the first moment, never lets the clock be
 // behind the image, loads the modules of a USB webcam, takes the owner's seed, and lets an
-// unprivileged camsource open and reset cameras.
+// unprivileged camsource open and reset cameras. Once the services run it judges the slot that
+// runs, ends what hangs, and takes requests for updates (supervisor.go).
 //
-// It owns the watchdog's device, /perm/clock, /perm/krazycam.json when it takes a seed, and the
-// group of the video nodes. It reads nothing from the network.
+// It owns the watchdog's device, /perm/clock, /perm/update/trial.json, /perm/krazycam.json when it
+// takes a seed, the group of the video nodes, and whatever says which slot starts. It reads nothing
+// from the network.
 //
-// When it ends, the kernel panics and, with panic=10 on its command line, restarts after 10 s:
-// so a root that cannot boot falls back to the old one.
+// When it ends, the kernel panics and, with panic=10 on its command line, restarts after 10 s. On
+// every model a slot on trial is started once: what starts after it is the promoted slot.
 //
 // Sources: github.com/gokrazy/gokrazy (gokrazy.go, mount.go, supervise.go).
 package main
@@ -21,6 +23,8 @@ import (
 	"github.com/gokrazy/gokrazy"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/gokrazy/events"
+	"github.com/krazycam/krazycam/gokrazy/trial"
 	"github.com/krazycam/krazycam/v4l2/usb"
 )
 
@@ -56,7 +60,9 @@ func run(ctx context.Context, log *slog.Logger, started time.Duration) error {
 	}
 	ready.build = build
 	ready.raiseClock(log, floor{build, clockBuild})
-	startWatchdog(ctx, log)
+	duties := newProgress()
+	duties.begin(dutyBoot, bootLimit, started)
+	startWatchdog(ctx, log, duties)
 	raiseLink(ctx, log)
 
 	done := startStopwatch()
@@ -84,13 +90,30 @@ func run(ctx context.Context, log *slog.Logger, started time.Duration) error {
 	ready.seed = seedFromBootPartition(log)
 	prepareState(log)
 	allowEchoes(log)
-	watchRestartRequest(ctx, log)
+	if err := prepareUpdates(); err != nil {
+		log.Error("updates", "error", err)
+	}
 	ready.seedTime = done()
 
 	done = startStopwatch()
+	limitShutdown(ctx, duties)
 	if err := gokrazy.SuperviseServices(newServices(build)); err != nil {
 		return err
 	}
+	past, err := events.Open(events.Folder, time.Now)
+	if err != nil {
+		log.Error("events", "error", err)
+	}
+	s := newSupervisor(ctx, log, duties, where, past, servicePaths(build))
+	if err := s.listen(ctx); err != nil {
+		log.Error("requests", "error", err)
+	}
+	watchRestartRequest(ctx, log, s.askRestart)
+	go s.supervise(ctx, trial.Boot{
+		Running: string(where.running), Promoted: string(where.promoted), PowerCut: s.facts.BootCause == causePower,
+	})
+	duties.begin(dutyLoop, loopLimit, uptime())
+	duties.end(dutyBoot)
 	ready.services = done()
 	ready.modules = <-modules
 	ready.up = uptime()

@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/krazycam/krazycam/board"
 )
 
@@ -23,8 +21,8 @@ const (
 )
 
 // watchRestartRequest makes the folder in which camsource may put its request, and checks for
-// the request until ctx ends.
-func watchRestartRequest(ctx context.Context, log *slog.Logger) {
+// the request until ctx ends or restart has granted it.
+func watchRestartRequest(ctx context.Context, log *slog.Logger, restart func(context.Context) error) {
 	if err := makeOwnedFolder(filepath.Dir(board.RestartRequest), board.SourceUser); err != nil {
 		log.Error("camsource cannot ask for a restart", "error", err)
 		return
@@ -42,10 +40,11 @@ func watchRestartRequest(ctx context.Context, log *slog.Logger) {
 				continue
 			}
 			log.Error("the camera does not come back: restarting the board")
-			if err := restartBoard(); err != nil {
-				log.Error("restart", "error", err)
+			if err := restart(ctx); err == nil {
+				return
+			} else {
+				log.Error("restart refused", "error", err)
 			}
-			return
 		}
 	}()
 }
@@ -56,7 +55,3 @@ func isRestartDue(request string, up time.Duration) bool {
 	info, err := os.Lstat(request)
 	return err == nil && info.Mode().IsRegular() && up >= minRestartUptime
 }
-
-// restartBoard asks gokrazy, whose signal handler ends the services, unmounts /perm and restarts
-// (signals.go there): so camsource stops its stream at the gateway before the restart.
-func restartBoard() error { return unix.Kill(os.Getpid(), unix.SIGTERM) }

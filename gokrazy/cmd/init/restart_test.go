@@ -2,12 +2,9 @@ package main
 
 import (
 	"os"
-	"os/signal"
 	"path/filepath"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 func TestBoardIsRestartedAtMostOnceAnHourAndOnlyOnAWish(t *testing.T) {
@@ -32,19 +29,5 @@ func TestBoardIsRestartedAtMostOnceAnHourAndOnlyOnAWish(t *testing.T) {
 		if got := isRestartDue(c.wish, c.up); got != c.want {
 			t.Errorf("%s: due = %v, want %v", c.name, got, c.want)
 		}
-	}
-}
-
-func TestRestartIsTheSignalThatGokrazyWaitsFor(t *testing.T) {
-	got := make(chan os.Signal, 1)
-	signal.Notify(got, unix.SIGTERM)
-	defer signal.Stop(got)
-	if err := restartBoard(); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-got:
-	case <-time.After(10 * time.Second):
-		t.Error("no signal came")
 	}
 }

@@ -27,6 +27,14 @@ func serviceCommands(build time.Time) [][]string {
 	}
 }
 
+// servicePaths lists the programs, to stop them.
+func servicePaths(build time.Time) (paths []string) {
+	for _, c := range serviceCommands(build) {
+		paths = append(paths, c[0])
+	}
+	return paths
+}
+
 // newServices wraps the commands for gokrazy. It must run after gokrazy.Boot, which decides where
 // their output goes. A Credential would be lost: gokrazy copies each exec.Cmd without it, so
 // camsource and ntp give up root themselves.

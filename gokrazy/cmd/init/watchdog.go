@@ -1,4 +1,5 @@
-// The hardware watchdog: init pings it from before gokrazy.Boot until power-off.
+// The hardware watchdog: init pings it from before gokrazy.Boot until power-off, as long as its own
+// duties go on (progress.go). It stays armed through a restart.
 // Source: https://www.kernel.org/doc/html/latest/watchdog/watchdog-api.html
 
 package main
@@ -23,13 +24,13 @@ const (
 	watchdogPingInterval = watchdogTimeout / 5
 )
 
-// startWatchdog opens the watchdog and pings it as long as init lives.
+// startWatchdog opens the watchdog and pings it while all duties go on.
 //
 // gokrazy would do that, too, but it opens the watchdog only once and before /dev is mounted.
 // After the exec into a root on trial that open fails, the watchdog that the old init armed is
 // never pinged again, and the board falls back even from a good root. gokrazy's own attempt
 // finds the device busy and gives up, which it logs.
-func startWatchdog(ctx context.Context, log *slog.Logger) {
+func startWatchdog(ctx context.Context, log *slog.Logger, duties *progress) {
 	dog, err := openWatchdog("/dev/watchdog")
 	if errors.Is(err, fs.ErrNotExist) {
 		if mountErr := mountDev(); mountErr != nil {
@@ -41,7 +42,7 @@ func startWatchdog(ctx context.Context, log *slog.Logger) {
 		log.Warn("no hardware watchdog: a hang lasts until the power is cut", "error", err)
 		return
 	}
-	go dog.keepAlive(ctx, log)
+	go dog.keepAlive(ctx, log, duties)
 }
 
 // mountDev mounts devtmpfs on /dev. It is no error if the kernel has done so already
@@ -69,24 +70,37 @@ func openWatchdog(path string) (*watchdog, error) {
 	return &watchdog{f}, nil
 }
 
-// keepAlive pings until ctx ends. An outage is logged when it begins and ends.
-func (w *watchdog) keepAlive(ctx context.Context, log *slog.Logger) {
+// keepAlive pings until ctx ends. A duty that stalls is logged once, and the board resets within
+// watchdogTimeout, unless the duty goes on before. An outage of the device is logged when it begins
+// and ends.
+func (w *watchdog) keepAlive(ctx context.Context, log *slog.Logger, duties *progress) {
 	tick := time.NewTicker(watchdogPingInterval)
 	defer tick.Stop()
-	failing := false
+	failing, withheld := false, false
 	for {
-		err := unix.IoctlWatchdogKeepalive(int(w.file.Fd()))
-		switch {
-		case err != nil && !failing:
-			log.Error("watchdog ping fails", "error", err)
-		case err == nil && failing:
-			log.Info("watchdog ping works again")
+		stall := duties.stall(uptime())
+		if stall == "" {
+			failing = w.ping(log, failing)
+		} else if !withheld {
+			log.Error("the watchdog is not fed any more: it resets the board", "because", stall)
 		}
-		failing = err != nil
+		withheld = stall != ""
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
 	}
+}
+
+// ping feeds the watchdog once, and returns whether that failed.
+func (w *watchdog) ping(log *slog.Logger, failing bool) bool {
+	err := unix.IoctlWatchdogKeepalive(int(w.file.Fd()))
+	switch {
+	case err != nil && !failing:
+		log.Error("watchdog ping fails", "error", err)
+	case err == nil && failing:
+		log.Info("watchdog ping works again")
+	}
+	return err != nil
 }

@@ -1,0 +1,124 @@
+// What init does once the services run: its main loop, the socket, and what the loop needs of the
+// board.
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/firmware/config"
+	"github.com/krazycam/krazycam/firmware/health"
+	"github.com/krazycam/krazycam/gokrazy/control"
+	"github.com/krazycam/krazycam/gokrazy/slot"
+	"github.com/krazycam/krazycam/gokrazy/trial"
+)
+
+// newSupervisor makes the one of this board. where is what findPlace found.
+func newSupervisor(ctx context.Context, log *slog.Logger, duties *progress, where place, kept eventLog,
+	paths []string) *supervisor {
+	services := supervision{http.DefaultServeMux}
+	requests, doing := make(chan request), make(chan string, 1)
+	writer := slotWriter{
+		log: log, keys: configuredKeys, keysFile: filepath.Join(control.Folder, "update-keys"), progress: doing,
+	}
+	ending := stopper{services, paths, func(pid int, s unix.Signal) error { return unix.Kill(pid, s) }, time.Sleep}
+	return &supervisor{
+		log: log, events: kept, duties: duties, place: where,
+		facts:    describeBoard(where),
+		requests: requests, written: make(chan slotWritten, 1), doing: doing,
+		world: world{
+			now: uptime, clock: time.Now,
+			look:   services.look,
+			health: func() (health.Report, error) { return health.Read(health.File) },
+			kill:   func(pid int) error { return unix.Kill(pid, unix.SIGKILL) },
+			withCard: func(use func(cardSwitch) error) error {
+				return where.withCard(func(c *slot.Card) error { return use(c) })
+			},
+			manifests:   readCardManifests,
+			publish:     func(m manifests, promoted slot.Name) error { return m.publish(control.Folder, promoted) },
+			save:        func(k trial.Kept) error { return trial.Save(trial.File, k) },
+			writeStatus: func(s control.Status) error { return control.WriteStatus(control.StatusFile, s) },
+			writeSlot:   writer.write,
+			restart: func(before func(), argument string) {
+				restart(ctx, log, duties, ending, before, argument)
+			},
+		},
+	}
+}
+
+// supervise goes on where the run before ended, and then runs the loop until ctx ends.
+func (s *supervisor) supervise(ctx context.Context, b trial.Boot) {
+	kept, err := trial.Load(trial.File)
+	if err != nil {
+		s.log.Error("what was tried is not known: the promoted slot stays", "error", err)
+	}
+	s.readManifests()
+	s.begin(kept, b)
+	s.run(ctx)
+}
+
+// prepareUpdates makes the folders of what this package shares with camweb.
+func prepareUpdates() error {
+	for _, dir := range []string{control.Folder, filepath.Dir(trial.File)} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	return makeOwnedFolder(control.Spool, board.WebUser)
+}
+
+// listen takes requests for s until ctx ends.
+func (s *supervisor) listen(ctx context.Context) error {
+	server, err := listenForRequests(control.Socket, board.WebUser, s.requests, s.log)
+	if err != nil {
+		return fmt.Errorf("nobody can ask for an update: %w", err)
+	}
+	go server.serve(ctx)
+	return nil
+}
+
+// limitShutdown stops feeding the watchdog when gokrazy's own shutdown, which a signal or a button
+// starts, takes too long.
+func limitShutdown(ctx context.Context, duties *progress) {
+	ending := make(chan os.Signal, 1)
+	signal.Notify(ending, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2)
+	go func() {
+		defer signal.Stop(ending)
+		select {
+		case <-ctx.Done():
+		case <-ending:
+			duties.beginShutdown(uptime())
+		}
+	}()
+}
+
+// describeBoard is the part of the status that does not change.
+func describeBoard(where place) control.Status {
+	name, err := os.Hostname()
+	if err != nil {
+		name = ""
+	}
+	return control.Status{
+		Board: where.board, Model: where.model, Serial: deviceTree("serial-number"), Hostname: name,
+		BootCause: bootCause(), Version: "unknown",
+	}
+}
+
+// configuredKeys are the update keys of the configuration, for a card whose image has none.
+func configuredKeys() []string {
+	c, err := config.LoadBoard(config.ImageDefaults, permFolder+"/"+configName)
+	if err != nil {
+		return nil // camsource says what is wrong with it
+	}
+	return c.Update.Keys
+}

@@ -1,0 +1,177 @@
+// What others may ask of init, and how a slot gets written.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/krazycam/krazycam/gokrazy/control"
+	"github.com/krazycam/krazycam/gokrazy/events"
+	"github.com/krazycam/krazycam/gokrazy/trial"
+)
+
+// A request is one that came in; answer has room for one answer, which is nil for yes.
+type request struct {
+	control.Request
+	answer chan error
+}
+
+// A writerJob is what slotwriter is to do.
+type writerJob struct {
+	place    place
+	rootOnly bool // an unsigned root, with the running slot's kernel
+}
+
+// slotWritten is how that ended.
+type slotWritten struct{ err error }
+
+// take does what a request asks, or refuses.
+func (s *supervisor) take(ctx context.Context, r request) {
+	switch err := s.refusal(r.Ask); {
+	case err != nil:
+		s.refuse(r, err)
+	case r.Ask == control.AskApply, r.Ask == control.AskApplyRoot:
+		s.startWriting(ctx, r)
+	case r.Ask == control.AskReboot:
+		r.answer <- nil
+		s.endIn(answerTime, func() { s.restart(nil, "") })
+	case s.place.onTrial():
+		r.answer <- s.promoteRunning()
+	default:
+		err := s.promoteOther()
+		r.answer <- err
+		if err == nil {
+			s.endIn(answerTime, func() { s.restart(nil, "") })
+		}
+	}
+}
+
+// refusal says why a request cannot be done now.
+func (s *supervisor) refusal(ask string) error {
+	switch {
+	case s.busy != "":
+		return errors.New(s.busy)
+	case ask == control.AskReboot && !s.place.onTrial():
+		return nil
+	case s.updatable() != "":
+		return errors.New(s.updatable())
+	case ask != control.AskPromote && s.place.onTrial():
+		return fmt.Errorf("slot %s is on trial: ask again when it has proved itself", s.place.running)
+	}
+	return nil
+}
+
+// updatable says why this board takes no update; "": it does.
+func (s *supervisor) updatable() string {
+	switch {
+	case !s.place.running.Valid() || s.place.disk == "":
+		return "the slots of this card cannot be told: it was not written from an image of krazycam"
+	case s.place.trial == "":
+		return fmt.Sprintf("how this model tries an update is not known: %.60q", s.place.model)
+	}
+	return ""
+}
+
+func (s *supervisor) refuse(r request, err error) {
+	r.answer <- err
+	if r.Ask == control.AskApply || r.Ask == control.AskApplyRoot {
+		s.note(events.Refusal, "update refused: "+err.Error())
+	}
+}
+
+// startWriting has slotwriter write the other slot. The record goes first: whatever the slot held, a
+// half-written one must never be tried.
+func (s *supervisor) startWriting(ctx context.Context, r request) {
+	if err := s.withCard(func(c cardSwitch) error { return errors.Join(c.CheckSwitch(), c.ClearTrial()) }); err != nil {
+		s.refuse(r, err)
+		return
+	}
+	s.kept.Record, s.step = nil, trial.Nothing
+	if err := s.save(s.kept); err != nil {
+		s.refuse(r, fmt.Errorf("/perm cannot be written: %w", err))
+		return
+	}
+	other := s.place.running.Other()
+	delete(s.slots, other)
+	s.busy, s.job = fmt.Sprintf("slot %s is being written", other), &r
+	job := writerJob{s.place, r.Ask == control.AskApplyRoot}
+	go func() { s.written <- slotWritten{s.writeSlot(ctx, job)} }()
+}
+
+// noteWriting puts slotwriter's progress into the status.
+func (s *supervisor) noteWriting(doing string) {
+	var step string
+	var done, total int64
+	if n, _ := fmt.Sscanf(doing, "step=%s done=%d total=%d", &step, &done, &total); n != 3 || s.job == nil {
+		return
+	}
+	s.busy = fmt.Sprintf("slot %s is being written: %s, %d of %d MB", s.place.running.Other(), step, done>>20, total>>20)
+}
+
+// askRestart asks for a restart from another goroutine.
+func (s *supervisor) askRestart(ctx context.Context) error {
+	r := request{control.Request{Ask: control.AskReboot}, make(chan error, 1)}
+	select {
+	case s.requests <- r:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-r.answer:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// finishWriting answers, and restarts into the new slot.
+func (s *supervisor) finishWriting(w slotWritten) {
+	r := *s.job
+	s.busy, s.job = "", nil
+	s.readManifests()
+	err := w.err
+	if err == nil {
+		err = s.stage()
+	}
+	if err != nil {
+		s.refuse(r, err)
+		return
+	}
+	r.answer <- nil
+	s.endIn(answerTime, s.try)
+}
+
+// stage makes the record of the slot that was written.
+func (s *supervisor) stage() error {
+	other := s.place.running.Other()
+	m := s.slots[other]
+	if m == nil {
+		return fmt.Errorf("slot %s has no manifest after it was written", other)
+	}
+	before := s.memory.Before(s.now(), s.rung())
+	record := trial.Staged(string(other), m.Version, m.Index, before, m.trialSeconds())
+	s.keep(record)
+	if err := s.request(record); err != nil {
+		record.State, record.Reason = control.StateFailed, err.Error()
+		s.settle(record)
+		return err
+	}
+	s.note(events.Trial, fmt.Sprintf("update %s is written to slot %s; the rung to hold is %q",
+		m.Version, other, before))
+	return nil
+}
+
+// readManifests reads what both slots hold.
+func (s *supervisor) readManifests() {
+	m, err := s.manifests()
+	if err != nil {
+		s.log.Error("slots", "error", err)
+		m = manifests{}
+	}
+	s.slots = m
+	if err := s.publish(m, s.place.promoted); err != nil {
+		s.log.Error("slots", "error", err)
+	}
+}

@@ -1,0 +1,183 @@
+// The main loop of init, once the services run: each second it looks at camsource, judges the running
+// slot, ends what hangs and takes requests. All that it decides is decided in one goroutine.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/firmware/health"
+	"github.com/krazycam/krazycam/gokrazy/control"
+	"github.com/krazycam/krazycam/gokrazy/slot"
+	"github.com/krazycam/krazycam/gokrazy/trial"
+)
+
+const (
+	turnInterval = time.Second
+	// answerTime is how long an answer may take to reach whoever asked, before the board restarts.
+	answerTime = time.Second
+)
+
+// A cardSwitch changes which slot starts; *slot.Card is one.
+type cardSwitch interface {
+	CheckSwitch() error
+	Promote(slot.Name) error
+	RequestTrial(slot.Name) error
+	ClearTrial() error
+	Heal(board.Trial, slot.Name) (slot.Name, error)
+}
+
+// An eventLog keeps what happened; *events.Log is one.
+type eventLog interface {
+	Add(kind, text string) error
+}
+
+// A world is all that the supervisor sees and moves. Tests have one of their own.
+type world struct {
+	now         func() time.Duration // since the kernel's start
+	clock       func() time.Time
+	look        func(path string) (process, error)
+	health      func() (health.Report, error)
+	kill        func(pid int) error
+	withCard    func(use func(cardSwitch) error) error
+	manifests   func() (manifests, error)        // of both slots, as they are now
+	publish     func(manifests, slot.Name) error // with the promoted slot
+	save        func(trial.Kept) error
+	writeStatus func(control.Status) error
+	writeSlot   func(context.Context, writerJob) error // blocks for minutes
+	restart     func(before func(), argument string)   // does not return, except in a test
+}
+
+// A supervisor is used by one goroutine; others reach it by requests.
+type supervisor struct {
+	world
+	log      *slog.Logger
+	events   eventLog
+	duties   *progress
+	place    place
+	facts    control.Status // what stays the same: who and where this board is
+	requests chan request
+	written  chan slotWritten
+	doing    chan string // what slotwriter does
+
+	slots  manifests
+	kept   trial.Kept
+	step   trial.Step
+	watch  *trial.Watch // with Prove and Judge
+	pause  *trial.Pause // with Wait
+	memory trial.Memory
+
+	source, web sourceWatch
+	promotions  int // that did not succeed
+	busy        string
+	job         *request // who waits for the slot that is written
+	ending      func()   // the end of this run, due at endAt
+	endAt       time.Duration
+	status      control.Status // as it was last written
+	silent      bool           // the status could not be written
+}
+
+// run is the loop, whose duty has begun. It returns when ctx ends.
+func (s *supervisor) run(ctx context.Context) {
+	tick := time.NewTicker(turnInterval)
+	defer tick.Stop()
+	for {
+		s.turn()
+		s.duties.note(dutyLoop, s.now())
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case r := <-s.requests:
+			s.take(ctx, r)
+		case w := <-s.written:
+			s.finishWriting(w)
+		case d := <-s.doing:
+			s.noteWriting(d)
+		}
+	}
+}
+
+// turn is what is done every second.
+func (s *supervisor) turn() {
+	if s.ending != nil && s.now() >= s.endAt {
+		s.ending()
+		return
+	}
+	o := s.observe()
+	s.endHang()
+	if s.busy == "" {
+		s.judge(o)
+	}
+	s.report(o)
+}
+
+// observe looks at the services.
+func (s *supervisor) observe() trial.Observation {
+	now := s.now()
+	if source, err := s.look(sourcePath); err == nil {
+		r, err := s.health()
+		s.source.note(now, source, r, err)
+	}
+	if web, err := s.look(webPath); err == nil {
+		s.web.note(now, web, health.Report{}, errNoReport)
+	}
+	o := trial.Observation{Up: now, Alive: s.source.isAlive(now), Exits: s.source.exits, Exited: "camsource"}
+	if s.web.exits > o.Exits {
+		o.Exits, o.Exited = s.web.exits, "camweb"
+	}
+	if o.Alive {
+		o.Rung, o.Words = s.source.report.Rung, s.source.report.Gateway
+		if s.source.report.Camera == "" {
+			o.Words = "no camera is open"
+		}
+	}
+	s.memory.Note(o)
+	return o
+}
+
+// errNoReport: camweb has none.
+var errNoReport = errors.New("no report")
+
+// endHang kills a camsource that hangs.
+func (s *supervisor) endHang() {
+	reason := s.source.hang(s.now())
+	if reason == "" {
+		return
+	}
+	s.log.Error("camsource hangs: it is killed and started again", "pid", s.source.process.Pid, "because", reason)
+	if err := s.kill(s.source.process.Pid); err != nil {
+		s.log.Error("camsource", "error", err)
+	}
+}
+
+// judge follows the step that the board is in.
+func (s *supervisor) judge(o trial.Observation) {
+	switch s.step {
+	case trial.Prove:
+		switch s.watch.Observe(o) {
+		case trial.Held:
+			s.promoteRunning()
+		case trial.Missed:
+			s.goBack(s.watch.Explain(), s.watch.Best())
+		}
+	case trial.Judge:
+		if v := s.watch.Observe(o); v != trial.Undecided {
+			s.settle(s.kept.Record.Judged(v == trial.Held))
+		}
+	case trial.Wait:
+		if s.pause.IsOver(o) {
+			s.log.Info("the update is tried again", "slot", s.kept.Record.Slot, "tries", s.kept.Record.Tries)
+			s.try()
+		}
+	}
+}
+
+// endIn plans the end of this run for when the answer to a request has been read.
+func (s *supervisor) endIn(d time.Duration, end func()) {
+	s.ending, s.endAt, s.busy = end, s.now()+d, "the board restarts"
+}

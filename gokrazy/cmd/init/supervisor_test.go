@@ -1,0 +1,454 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/firmware/health"
+	"github.com/krazycam/krazycam/gokrazy/control"
+	"github.com/krazycam/krazycam/gokrazy/slot"
+	"github.com/krazycam/krazycam/gokrazy/trial"
+)
+
+// A fakeBoard is a card with two slots, a clock, a camsource, and what outlives a restart.
+type fakeBoard struct {
+	t        *testing.T
+	kind     board.Trial
+	promoted slot.Name
+	try      slot.Name // the card's note
+	slots    manifests
+	kept     trial.Kept
+	events   []string
+	boots    []string
+
+	// The sky and the versions: what camsource reaches in each slot after up; nil: nothing starts.
+	reaches map[slot.Name]func(up time.Duration) health.Rung
+	exits   map[slot.Name]int // camsource's, one every 2 s
+	cardErr error
+
+	running   slot.Name
+	up        time.Duration
+	argument  string
+	restarted bool
+	status    control.Status
+	killed    int
+	writeErr  error
+}
+
+func newFakeBoard(t *testing.T, kind board.Trial) *fakeBoard {
+	always := func(r health.Rung) func(time.Duration) health.Rung {
+		return func(up time.Duration) health.Rung {
+			if up < 8*time.Second {
+				return health.None
+			}
+			return r
+		}
+	}
+	return &fakeBoard{
+		t: t, kind: kind, promoted: slot.A, running: slot.A,
+		slots: manifests{slot.A: {Version: "v1", Index: 1, TrialS: 60}},
+		reaches: map[slot.Name]func(time.Duration) health.Rung{
+			slot.A: always(health.Validated), slot.B: always(health.Validated),
+		},
+		exits: map[slot.Name]int{},
+	}
+}
+
+// Of cardSwitch.
+func (b *fakeBoard) CheckSwitch() error { return b.cardErr }
+func (b *fakeBoard) ClearTrial() error  { b.try = slot.None; return b.cardErr }
+func (b *fakeBoard) Heal(board.Trial, slot.Name) (slot.Name, error) {
+	if b.running != b.promoted {
+		b.t.Error("the card is healed while a slot is on trial")
+	}
+	return b.promoted, nil
+}
+
+func (b *fakeBoard) Promote(n slot.Name) error {
+	if b.cardErr == nil {
+		b.promoted = n
+	}
+	return b.cardErr
+}
+
+func (b *fakeBoard) RequestTrial(n slot.Name) error {
+	if n == b.promoted {
+		b.t.Error("the promoted slot is to be tried")
+	}
+	b.try = n
+	return b.cardErr
+}
+
+// Of eventLog.
+func (b *fakeBoard) Add(_, text string) error {
+	b.events = append(b.events, text)
+	return nil
+}
+
+// supervisor gives a fresh one, as after a start.
+func (b *fakeBoard) supervisor() *supervisor {
+	b.restarted, b.up = false, 5*time.Second
+	p := place{board: "rpi", model: "test", trial: b.kind, disk: "disk", running: b.running, promoted: b.promoted}
+	return &supervisor{
+		log: slog.New(slog.NewTextHandler(b.t.Output(), nil)), events: b, duties: newProgress(), place: p,
+		written: make(chan slotWritten, 1), requests: make(chan request),
+		world: world{
+			now:   func() time.Duration { return b.up },
+			clock: func() time.Time { return time.Unix(1767225600, 0) },
+			look: func(path string) (process, error) {
+				if path != sourcePath {
+					return process{}, errors.New("no such service")
+				}
+				n := min(int(b.up/(2*time.Second)), b.exits[b.running])
+				return process{Pid: 100 + n, StartTime: time.Unix(int64(n), 0)}, nil
+			},
+			health: func() (health.Report, error) {
+				reach := b.reaches[b.running]
+				if reach == nil {
+					return health.Report{}, errors.New("no report")
+				}
+				return health.Report{
+					Rung: reach(b.up), UptimeS: b.up.Seconds(), Pictures: uint64(b.up), Camera: "cam", Gateway: "words",
+				}, nil
+			},
+			kill:      func(int) error { b.killed++; return nil },
+			withCard:  func(use func(cardSwitch) error) error { return use(b) },
+			manifests: func() (manifests, error) { return b.slots, nil },
+			publish:   func(manifests, slot.Name) error { return nil },
+			save: func(k trial.Kept) error {
+				if k.Record != nil {
+					copied := *k.Record
+					k.Record = &copied
+				}
+				b.kept = k
+				return nil
+			},
+			writeStatus: func(s control.Status) error { b.status = s; return nil },
+			writeSlot: func(_ context.Context, job writerJob) error {
+				if b.kept.Record != nil {
+					b.t.Error("a record may lead into a slot that is half written")
+				}
+				b.slots[job.place.running.Other()] = &manifest{Version: "v2", Index: 2, TrialS: 60}
+				return b.writeErr
+			},
+			restart: func(before func(), argument string) {
+				if before != nil {
+					before()
+				}
+				b.restarted, b.argument = true, argument
+			},
+		},
+	}
+}
+
+// live starts the board and lets it live for at most that long, or until it restarts; then its boot
+// firmware chooses the next slot. It returns the last state of the record.
+func (b *fakeBoard) live(limit time.Duration, ask ...string) string {
+	b.t.Helper()
+	s := b.supervisor()
+	s.readManifests()
+	b.boots = append(b.boots, string(b.running))
+	s.begin(b.kept, trial.Boot{Running: string(b.running), Promoted: string(b.promoted)})
+	for end := b.up + limit; b.up < end && !b.restarted; b.up += time.Second {
+		s.turn()
+		if len(ask) > 0 && b.up >= 40*time.Second {
+			b.ask(s, ask[0], nil)
+			ask = ask[1:]
+		}
+		select {
+		case w := <-s.written:
+			s.finishWriting(w)
+		default:
+		}
+	}
+	b.start()
+	if b.kept.Record == nil {
+		return ""
+	}
+	return b.kept.Record.State
+}
+
+// start is the boot firmware: U-Boot clears the request first, a Pi's firmware wants the argument.
+func (b *fakeBoard) start() {
+	b.running = b.promoted
+	if b.kind == board.UBootTry && b.try != slot.None || b.kind == board.Tryboot && b.argument == trybootArgument {
+		b.running = b.promoted.Other()
+	}
+	if b.kind == board.UBootTry {
+		b.try = slot.None
+	}
+	b.argument = ""
+}
+
+// ask makes a request and waits for slotwriter; want is part of the refusal.
+func (b *fakeBoard) ask(s *supervisor, what string, want []string) {
+	b.t.Helper()
+	r := request{control.Request{Ask: what}, make(chan error, 1)}
+	s.take(b.t.Context(), r)
+	if s.job != nil {
+		s.finishWriting(<-s.written)
+	}
+	err := <-r.answer
+	if (err != nil) != (want != nil) || err != nil && !strings.Contains(err.Error(), want[0]) {
+		b.t.Errorf("%s: %v, want %v", what, err, want)
+	}
+}
+
+func trials() []board.Trial { return []board.Trial{board.Tryboot, board.UBootTry} }
+
+func TestGoodUpdateIsPromotedAndStays(t *testing.T) {
+	for _, kind := range trials() {
+		b := newFakeBoard(t, kind)
+		if got := b.live(time.Hour, control.AskApply); got != control.StateRequested {
+			t.Fatalf("%s: after apply: %q", kind, got)
+		}
+		got := b.live(3 * time.Minute)
+		if got != control.StatePromoted || b.promoted != slot.B || b.status.Version != "v2" || b.status.OnTrial {
+			t.Errorf("%s: %q, slot %s, status %+v, want v2 promoted", kind, got, b.promoted, b.status)
+		}
+		b.live(time.Minute)
+		if want := []string{"a", "b", "b"}; !slices.Equal(b.boots, want) || b.kept.Failed != nil {
+			t.Errorf("%s: slots %v, want %v", kind, b.boots, want)
+		}
+	}
+}
+
+func TestUpdateThatDoesWorseThanTheOldVersionFails(t *testing.T) {
+	for _, kind := range trials() {
+		for name, spoil := range map[string]func(*fakeBoard){
+			"no grant": func(b *fakeBoard) {
+				b.reaches[slot.B] = func(time.Duration) health.Rung { return health.Camera }
+			},
+			"camsource ended 5 times": func(b *fakeBoard) { b.exits[slot.B] = 20 },
+			"reports nothing":         func(b *fakeBoard) { b.reaches[slot.B] = nil },
+		} {
+			b := newFakeBoard(t, kind)
+			spoil(b)
+			b.live(time.Hour, control.AskApply)
+			if got := b.live(time.Hour); got != control.StateJudging {
+				t.Fatalf("%s, %s: %q after the trial", kind, name, got)
+			}
+			got := b.live(3 * time.Minute)
+			if got != control.StateFailed || b.promoted != slot.A || b.status.Version != "v1" {
+				t.Errorf("%s, %s: %q, promoted %s, version %s", kind, name, got, b.promoted, b.status.Version)
+			}
+			if f := b.status.Failed; f == nil || f.Version != "v2" || f.Because == "" {
+				t.Errorf("%s, %s: failed %+v, want v2 and why", kind, name, f)
+			} else if name != "no grant" && !strings.Contains(f.Because, name) {
+				t.Errorf("%s: because %q", name, f.Because)
+			}
+			b.live(12 * time.Hour) // nothing is tried again
+			if want := []string{"a", "b", "a", "a"}; !slices.Equal(b.boots, want) {
+				t.Errorf("%s, %s: slots %v, want %v", kind, name, b.boots, want)
+			}
+		}
+	}
+}
+
+// The gateway goes down in the middle of the trial, for an hour and a half.
+func TestUpdateUnderABadSkyIsNotJudgedAndTriedAgain(t *testing.T) {
+	for _, kind := range trials() {
+		b := newFakeBoard(t, kind)
+		down := func(time.Duration) health.Rung { return health.Camera }
+		good := b.reaches[slot.A]
+		b.live(time.Hour, control.AskApply)
+		b.reaches[slot.A], b.reaches[slot.B] = down, down
+		b.live(time.Hour) // the trial
+		b.reaches[slot.A] = func(up time.Duration) health.Rung {
+			if up < 90*time.Minute {
+				return health.Camera
+			}
+			return health.Validated
+		}
+		if got := b.live(24 * time.Hour); got != control.StateRequested { // judged, and tried again
+			t.Fatalf("%s: %q, want another try", kind, got)
+		}
+		if b.kept.Failed != nil || !strings.Contains(fmt.Sprint(b.events), "not judged") {
+			t.Errorf("%s: failed %+v, events %q", kind, b.kept.Failed, b.events)
+		}
+		b.reaches[slot.B] = good
+		if got := b.live(time.Hour); got != control.StatePromoted {
+			t.Errorf("%s: %q, want it promoted at last", kind, got)
+		}
+	}
+}
+
+func TestUpdateThatIsNeverJudgedIsGivenUpAfterThreeTries(t *testing.T) {
+	for _, kind := range trials() {
+		b := newFakeBoard(t, kind)
+		b.live(time.Hour, control.AskApply)
+		down := func(time.Duration) health.Rung { return health.Camera }
+		b.reaches[slot.A], b.reaches[slot.B] = down, down
+		for range 20 {
+			b.live(24 * time.Hour)
+		}
+		tries := 0
+		for _, n := range b.boots {
+			if n == "b" {
+				tries++
+			}
+		}
+		if tries != 3 || b.kept.Record.State != control.StateGivenUp || b.promoted != slot.A {
+			t.Errorf("%s: %d tries, %q, promoted %s", kind, tries, b.kept.Record.State, b.promoted)
+		}
+		// By hand all the same.
+		b.live(time.Minute, control.AskPromote)
+		if b.live(time.Minute); b.promoted != slot.B || b.status.Version != "v2" {
+			t.Errorf("%s: promoted by hand: slot %s with %s", kind, b.promoted, b.status.Version)
+		}
+	}
+}
+
+// A kernel that panics, or hangs until the watchdog, leads back to the old slot.
+func TestUpdateThatNeverStartsFails(t *testing.T) {
+	for _, kind := range trials() {
+		b := newFakeBoard(t, kind)
+		b.live(time.Hour, control.AskApply)
+		b.running, b.try = b.promoted, slot.None // it was started, and died
+		if got := b.live(time.Minute); got != control.StateFailed || b.status.Failed == nil {
+			t.Errorf("%s: %q, failed %+v", kind, got, b.status.Failed)
+		}
+		s := b.supervisor()
+		s.kept = b.kept
+		s.readManifests()
+		b.ask(s, control.AskPromote, []string{"never started"})
+	}
+}
+
+func TestPowerCutBetweenWritingAndRestartCostsNothing(t *testing.T) {
+	for _, kind := range trials() {
+		b := newFakeBoard(t, kind)
+		s := b.supervisor()
+		s.readManifests()
+		s.begin(b.kept, trial.Boot{Running: "a", Promoted: "a"})
+		s.turn()
+		b.ask(s, control.AskApply, nil)
+		if b.kept.Record.State != control.StateStaged {
+			t.Fatalf("%s: %q before the restart", kind, b.kept.Record.State)
+		}
+		b.start() // the power comes back; U-Boot knows of the request, a Pi 4 does not
+		for range 2 {
+			b.live(3 * time.Minute)
+		}
+		if b.promoted != slot.B || b.kept.Record.Tries != 1 {
+			t.Errorf("%s: promoted %s after %d tries, boots %v", kind, b.promoted, b.kept.Record.Tries, b.boots)
+		}
+	}
+}
+
+func TestSlotOnTrialWithoutARecordGoesBackAndStaysThere(t *testing.T) {
+	for _, kind := range trials() {
+		b := newFakeBoard(t, kind)
+		b.live(time.Hour, control.AskApply)
+		b.kept = trial.Kept{} // /perm is lost
+		for range 4 {
+			b.live(time.Hour)
+		}
+		if want := []string{"a", "b", "a", "a", "a"}; !slices.Equal(b.boots, want) || b.promoted != slot.A {
+			t.Errorf("%s: slots %v, want %v", kind, b.boots, want)
+		}
+	}
+}
+
+func TestWhileASlotIsOnTrialNothingIsWritten(t *testing.T) {
+	b := newFakeBoard(t, board.UBootTry)
+	b.live(time.Hour, control.AskApply)
+	s := b.supervisor()
+	s.readManifests()
+	s.begin(b.kept, trial.Boot{Running: "b", Promoted: "a"})
+	b.ask(s, control.AskApply, []string{"slot b is on trial"})
+	b.ask(s, control.AskApplyRoot, []string{"slot b is on trial"})
+	b.ask(s, control.AskReboot, []string{"slot b is on trial"})
+	b.ask(s, control.AskPromote, nil)
+	if b.promoted != slot.B || b.restarted {
+		t.Errorf("promoted %s, restarted %t, want it promoted at once", b.promoted, b.restarted)
+	}
+}
+
+func TestRequestsWaitWhileASlotIsWritten(t *testing.T) {
+	b := newFakeBoard(t, board.Tryboot)
+	s := b.supervisor()
+	s.readManifests()
+	s.begin(b.kept, trial.Boot{Running: "a", Promoted: "a"})
+	r := request{control.Request{Ask: control.AskApply}, make(chan error, 1)}
+	s.take(t.Context(), r)
+	for _, ask := range []string{control.AskApply, control.AskReboot, control.AskPromote} {
+		second := request{control.Request{Ask: ask}, make(chan error, 1)}
+		s.take(t.Context(), second)
+		if err := <-second.answer; err == nil || !strings.Contains(err.Error(), "slot b is being written") {
+			t.Errorf("%s meanwhile: %v", ask, err)
+		}
+	}
+	s.noteWriting("step=root done=1048576 total=20971520")
+	if s.turn(); b.status.Busy != "slot b is being written: root, 1 of 20 MB" {
+		t.Errorf("busy = %q", b.status.Busy)
+	}
+	s.finishWriting(<-s.written)
+	if err := <-r.answer; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRefusedUpdateLeavesNoRecordAndNoRestart(t *testing.T) {
+	b := newFakeBoard(t, board.Tryboot)
+	b.writeErr = errors.New("part root: hash is wrong")
+	s := b.supervisor()
+	s.readManifests()
+	s.begin(b.kept, trial.Boot{Running: "a", Promoted: "a"})
+	b.ask(s, control.AskApply, []string{"hash is wrong"})
+	for range 5 {
+		s.turn()
+	}
+	if b.restarted || b.kept.Record != nil || b.try != slot.None || b.status.Busy != "" {
+		t.Errorf("restarted %t, record %+v, try %q, busy %q", b.restarted, b.kept.Record, b.try, b.status.Busy)
+	}
+	if len(b.events) == 0 || !strings.Contains(b.events[len(b.events)-1], "refused") {
+		t.Errorf("events %q, want the refusal", b.events)
+	}
+}
+
+func TestBoardOfAnUnknownModelTakesNoUpdateAndSaysSo(t *testing.T) {
+	b := newFakeBoard(t, "")
+	s := b.supervisor()
+	s.readManifests()
+	s.begin(b.kept, trial.Boot{Running: "a", Promoted: "a"})
+	b.ask(s, control.AskApply, []string{"not known"})
+	b.ask(s, control.AskReboot, nil)
+	if s.turn(); !strings.Contains(b.status.Updatable, "not known") {
+		t.Errorf("updatable = %q", b.status.Updatable)
+	}
+}
+
+func TestStatusIsWrittenOnlyWhenItChanges(t *testing.T) {
+	b := newFakeBoard(t, board.Tryboot)
+	s := b.supervisor()
+	s.readManifests()
+	s.begin(b.kept, trial.Boot{Running: "a", Promoted: "a"})
+	writes, last := 0, control.Status{}
+	for b.up = 10 * time.Second; b.up < time.Minute; b.up += time.Second {
+		s.turn()
+		if !reflect.DeepEqual(b.status, last) {
+			writes, last = writes+1, b.status
+		}
+	}
+	if writes != 1 || last.Rung != string(health.Validated) || last.Version != "v1" {
+		t.Errorf("%d writes, the last %+v", writes, last)
+	}
+}
+
+func TestPromotionThatTheCardRefusesEndsTheTrial(t *testing.T) {
+	b := newFakeBoard(t, board.Tryboot)
+	b.live(time.Hour, control.AskApply)
+	b.cardErr = errors.New("input/output error")
+	if got := b.live(time.Hour); got != control.StateJudging || b.promoted != slot.A {
+		t.Errorf("%q, promoted %s, want the way back", got, b.promoted)
+	}
+}
