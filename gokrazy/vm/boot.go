@@ -44,6 +44,9 @@ type bootFiles struct {
 	watchdog time.Duration
 }
 
+// isStart: with nothing to start QEMU is only asked for its device tree.
+func (b bootFiles) isStart() bool { return b.kernel != "" || b.firmware != "" }
+
 // A bootReader plays the boot firmware at one start: afterReset says that the power stayed on.
 type bootReader func(ctx context.Context, m *Machine, afterReset bool) (bootFiles, error)
 
@@ -98,7 +101,7 @@ func (m *Machine) loadPi(afterReset bool) (b bootFiles, s pifirmware.Selection, 
 	}
 	tryboot := false
 	if afterReset {
-		if tryboot, err = takeTrialNote(f); err != nil {
+		if tryboot, err = takeTrialNote(recordedDisk{f, m.recorder}); err != nil {
 			return b, s, fmt.Errorf("%s: %w", m.image, err)
 		}
 	}

@@ -74,8 +74,12 @@ func (m *Machine) qemuArgs(b bootFiles) []string {
 		// QEMU listens and we dial: so we decide when the camera is plugged in.
 		"-chardev", "socket,id=camera,server=on,wait=off,path=" + m.socketPath("camera"),
 		"-device", "usb-redir,chardev=camera,id=camera0",
-		"-drive", m.hardware.drive + ",file=" + strings.ReplaceAll(m.image, ",", ",,"),
 	})
+	if m.recorder != nil && b.isStart() {
+		args = append(args, m.recorder.blockdevs(m.image)...)
+	} else {
+		args = append(args, "-drive", m.hardware.drive+",file="+strings.ReplaceAll(m.image, ",", ",,"))
+	}
 	if m.config.NoRTC {
 		args = append(args, "-rtc", "base=1970-01-02")
 	}

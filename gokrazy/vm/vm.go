@@ -43,6 +43,7 @@ type Config struct {
 	NoRTC    bool      // the clock says 2 January 1970, as on a board without a clock
 	Watchdog bool      // adds an i6300esb that resets the guest
 	Console  io.Writer // takes the serial console as it comes; may be nil
+	WriteLog string    // file to make, for package writelog: all writes to the card; not with MachinePi3
 	QEMUArgs []string  // more arguments, such as those of a packet dump on netdev n
 	Serial   string    // of a Pi, 16 hexadecimal digits; "": always the same
 	UBoot    string    // U-Boot for QEMU's 32-bit virt machine; "": UBootFile
@@ -59,6 +60,7 @@ type Machine struct {
 	folder   string // sockets, kernel, copy; removed at the end
 	read     bootReader
 	console  *console
+	recorder *recorder // nil: nothing is recorded
 	cancel   context.CancelFunc
 	done     chan struct{} // closed after the last QEMU and everything around it ended
 	err      error         // valid once done is closed
@@ -123,8 +125,8 @@ func start(ctx context.Context, c Config, h hardware, read bootReader) (*Machine
 	return m, nil
 }
 
-// prepareImage copies and seeds.
-func (m *Machine) prepareImage() error {
+// prepareImage copies and seeds, and opens the log of writes.
+func (m *Machine) prepareImage() (err error) {
 	if m.config.Snapshot {
 		m.image = filepath.Join(m.folder, "image")
 		if err := copySparse(m.image, m.config.Image); err != nil {
@@ -141,7 +143,13 @@ func (m *Machine) prepareImage() error {
 			return err
 		}
 	}
-	return nil
+	if m.config.WriteLog != "" && m.hardware.powerOfTwo {
+		return fmt.Errorf("%w: writes are not recorded with %s", ErrMachine, m.config.Machine)
+	}
+	if m.config.WriteLog != "" {
+		m.recorder, err = newRecorder(m.config.WriteLog, m.folder)
+	}
+	return err
 }
 
 // runBoots plays the boot firmware: it reads the boot partition, starts QEMU, and does so
@@ -163,8 +171,8 @@ func (m *Machine) runBoots(ctx context.Context, running chan<- error) {
 			m.err = err
 			break
 		}
-		reset, err := m.runQEMU(ctx, boot, func() { first(nil) })
-		if err != nil && ctx.Err() == nil {
+		reset, err := m.runRecorded(ctx, boot, func() { first(nil) })
+		if err != nil {
 			m.err = err
 			break
 		}
@@ -174,7 +182,27 @@ func (m *Machine) runBoots(ctx context.Context, running chan<- error) {
 		m.config.Log.Info("the guest reset itself, booting again", "boots", m.Boots())
 	}
 	m.retireCamera()
+	if m.recorder != nil {
+		m.err = errors.Join(m.err, m.recorder.close())
+	}
 	first(m.err)
+}
+
+// runRecorded is runQEMU, and keeps what was written if that is asked for, also if QEMU was killed.
+func (m *Machine) runRecorded(ctx context.Context, b bootFiles, begun func()) (reset bool, err error) {
+	if m.recorder != nil {
+		if err := m.recorder.begin(); err != nil {
+			return false, err
+		}
+	}
+	reset, err = m.runQEMU(ctx, b, begun)
+	if ctx.Err() != nil {
+		err = nil // it was ended from here
+	}
+	if m.recorder != nil {
+		err = errors.Join(err, m.recorder.add())
+	}
+	return reset, err
 }
 
 // Wait returns when the machine has ended: nil after Close, the end of the context, or a power-off of

@@ -13,6 +13,9 @@ import (
 	"testing"
 
 	"github.com/krazycam/krazycam/farend/need"
+	"github.com/krazycam/krazycam/gokrazy/card"
+	"github.com/krazycam/krazycam/gokrazy/disk"
+	"github.com/krazycam/krazycam/gokrazy/vm/writelog"
 )
 
 func TestOnlyTheConsoleOfTheCommandLineChanges(t *testing.T) {
@@ -201,5 +204,43 @@ func TestUBootOfAnUnknownBuildIsStartedAsItIs(t *testing.T) {
 	}
 	if b, err := readUBoot(context.Background(), m, false); err != nil || b.firmware != m.config.UBoot {
 		t.Errorf("readUBoot = %+v, %v, want %s", b, err, m.config.UBoot)
+	}
+}
+
+// The played boot firmware writes the card, too, between two runs of QEMU.
+func TestTheLogHasWhatTheBootFirmwareWrites(t *testing.T) {
+	fakeQEMU(t, `for a in "$@"; do case $a in *dumpdtb=*) exit 1 ;; *blklogwrites*) : >>"$(dirname "$0")/logged" ;; esac; done`)
+	image := slotImage(t, "krazycam=1\nlayout=1\nslot=a\ntry=b\n")
+	file := filepath.Join(t.TempDir(), "log")
+	c := Config{Image: image, WriteLog: file}
+	m, err := start(context.Background(), c, hardware64(), func(_ context.Context, m *Machine, _ bool) (bootFiles, error) {
+		b, _, err := m.loadPi(true)
+		return b, err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := writelog.Read(f, info.Size())
+	if err != nil || len(l.Entries) != 2 || l.Entries[0].At != card.StateSector*disk.SectorSize || !l.Entries[1].Flush {
+		t.Errorf("log = %+v, %v, want the state sector and a flush", l, err)
+	}
+	if _, err := start(context.Background(), c, hardware64(), noBootFiles); !errors.Is(err, os.ErrExist) {
+		t.Errorf("a log over a log = %v, want ErrExist", err)
+	}
+	c.WriteLog += "2"
+	if _, err := start(context.Background(), c, hardwarePi3(), noBootFiles); !errors.Is(err, ErrMachine) {
+		t.Errorf("a log of a Pi 3 = %v, want ErrMachine", err)
 	}
 }
