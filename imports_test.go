@@ -130,6 +130,10 @@ func importRules() []importRule {
 		{of: "./gokrazy/update", ban: "./...",
 			allow:  "./gokrazy/card ./gokrazy/disk ./firmware/config ./firmware/atomicfile ./firmware/openfile",
 			reason: "a bundle is files with hashes: what a board or a slot needs of them, others say"},
+		{of: "./gokrazy/update/pull", ban: "./...",
+			allow: "./gokrazy/update ./gokrazy/card ./gokrazy/disk ./firmware/config ./firmware/atomicfile " +
+				"./firmware/openfile",
+			reason: "whoever fetches knows neither slots nor who offered"},
 		{of: "./...", except: "./gokrazy/update ./gokrazy/cmd/camctl", ban: "aead.dev/minisign", direct: true,
 			reason: "signatures are gokrazy/update's seam, secret keys camctl's"},
 		{of: "./firmware/cmd/... ./gokrazy/cmd/... ./farend/cmd/...", ban: "testing",

@@ -3,7 +3,6 @@
 package update
 
 import (
-	"errors"
 	"fmt"
 	"io"
 )
@@ -17,21 +16,15 @@ type Bundle struct {
 	at        map[string]int64 // where each part begins
 }
 
-// errHead ends the reading behind the signature.
-var errHead = errors.New("only the head was wanted")
-
 // OpenBundle opens a whole bundle of size bytes; the caller closes the file below. The parts are
 // checked by whoever reads them.
 func OpenBundle(r io.ReaderAt, size int64) (*Bundle, error) {
 	b := Bundle{r: r, at: map[string]int64{}}
-	err := ReadBundle(io.NewSectionReader(r, 0, size), func(raw, sig []byte) (m Manifest, err error) {
-		if b.Manifest, err = ParseManifest(raw); err != nil {
-			return m, err
-		}
-		b.Raw, b.Signature = raw, sig
-		return m, errHead
-	}, nil)
-	if !errors.Is(err, errHead) {
+	var err error
+	if b.Raw, b.Signature, err = ReadHead(io.NewSectionReader(r, 0, size)); err != nil {
+		return nil, err
+	}
+	if b.Manifest, err = ParseManifest(b.Raw); err != nil {
 		return nil, err
 	}
 	at, whole := Offsets(b.Manifest.Parts, len(b.Raw), len(b.Signature))

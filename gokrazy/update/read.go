@@ -19,11 +19,7 @@ import (
 // a link, a device, an extension of pax or GNU, another size, order or name; so is what lacks its
 // end or goes on behind it. All that is ErrBundle. At most MaxManifest bytes are held.
 func ReadBundle(r io.Reader, begin func(raw, sig []byte) (Manifest, error), take func(Part, io.Reader) error) error {
-	raw, err := readHead(r, ManifestName, MaxManifest)
-	if err != nil {
-		return err
-	}
-	sig, err := readHead(r, SignatureName, MaxSignature)
+	raw, sig, err := ReadHead(r)
 	if err != nil {
 		return err
 	}
@@ -49,8 +45,19 @@ func ReadBundle(r io.Reader, begin func(raw, sig []byte) (Manifest, error), take
 	}
 }
 
-// readHead reads manifest or signature, whose size nothing but the header says yet.
-func readHead(r io.Reader, name string, limit int64) ([]byte, error) {
+// ReadHead reads manifest and signature, neither of which is believed yet, and no byte more.
+func ReadHead(r io.Reader) (raw, sig []byte, err error) {
+	if raw, err = readMember(r, ManifestName, MaxManifest); err != nil {
+		return nil, nil, err
+	}
+	if sig, err = readMember(r, SignatureName, MaxSignature); err != nil {
+		return nil, nil, err
+	}
+	return raw, sig, nil
+}
+
+// readMember reads manifest or signature, whose size nothing but the header says yet.
+func readMember(r io.Reader, name string, limit int64) ([]byte, error) {
 	var h tarHeader
 	if err := readWhole(r, h[:], "header of "+name); err != nil {
 		return nil, err
