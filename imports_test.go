@@ -123,6 +123,20 @@ func importRules() []importRule {
 			reason: "process 1 and slotwriter link it: it knows cards and boards, and fetches nothing"},
 		{of: "./gokrazy/uboot", ban: "./... net",
 			reason: "uboot knows U-Boot's formats, on the owner's machine and in process 1: bytes in, bytes out"},
+		{of: "./gokrazy/slot/whole", ban: "./... net/http",
+			allow: "./board ./gokrazy/card ./gokrazy/disk ./gokrazy/initramfs ./gokrazy/slot ./firmware/config " +
+				"./firmware/openfile",
+			reason: "slotwriter links it: it knows what a slot must have, not how it is made or sent"},
+		{of: "./gokrazy/cmd/slotwriter", ban: "net/http os/exec github.com/gokrazy/... github.com/pion/... " +
+			"github.com/insomniacslk/...",
+			reason: "it writes to the card what came from the network: it fetches nothing and starts nothing"},
+		{of: "./gokrazy/cmd/slotwriter", ban: "./...",
+			allow: "./gokrazy/cmd/slotwriter ./gokrazy/update ./gokrazy/slot ./gokrazy/slot/whole ./gokrazy/disk " +
+				"./gokrazy/card ./gokrazy/initramfs ./gokrazy/privileges ./board ./firmware/config " +
+				"./firmware/atomicfile ./firmware/openfile",
+			reason: "a program that writes slots contains what it needs to check and to write, and no more"},
+		{of: "./gokrazy/cmd/slotwriter", ban: "net", direct: true,
+			reason: "it has no network (config parses addresses for others, hence net in its graph)"},
 		{of: "./gokrazy/initramfs", ban: "./...",
 			reason: "initramfs packs what it is given: which modules those are is the board's matter"},
 		{of: "./gokrazy/update", ban: "net/http",

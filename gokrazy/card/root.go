@@ -17,6 +17,7 @@ func RootPrograms() []RootProgram {
 		{"gokrazy/init", false},
 		{"gokrazy/dhcp", false},
 		{"gokrazy/ntp", false},
+		{"gokrazy/slotwriter", false},
 		{"user/camsource", true},
 	}
 }

@@ -319,7 +319,10 @@ func TestClearMendsWhatOthersLeft(t *testing.T) {
 	rootAt := func(f *fat) int64 { return f.reader.rootAt }
 	last := func(f *fat) int64 { return f.reader.g.clusters + 1 }
 	for name, damage := range map[string]func(*recorder, *fat){
-		"lost clusters":                          func(d *recorder, f *fat) { set(d, last(f), fatEndOfChain); set(d, last(f)-9, last(f)) },
+		"lost clusters": func(d *recorder, f *fat) {
+			set(d, last(f), fatEndOfChain)
+			set(d, last(f)-9, last(f))
+		},
 		"the mark of a mount in the boot sector": func(d *recorder, _ *fat) { d.bytes[fatStateAt] |= fatDirtyBit },
 		"the mark of a mount in the table":       func(d *recorder, _ *fat) { set(d, 1, 0x7fff) },
 		"a chain that ends in a free cluster": func(d *recorder, f *fat) {
@@ -471,7 +474,8 @@ func TestASourceThatFailsLeavesNoFolder(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		files := append(fatFiles(4), FATFile{"z", 100_000, func() (io.ReadCloser, error) { return io.NopCloser(in), nil }})
+		open := func() (io.ReadCloser, error) { return io.NopCloser(in), nil }
+		files := append(fatFiles(4), FATFile{"z", 100_000, open})
 		if err := e.Clear(); err != nil {
 			t.Fatal(err)
 		}

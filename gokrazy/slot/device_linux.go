@@ -35,10 +35,16 @@ type Device struct {
 // refused (EBUSY) that is mounted or otherwise in use. A plain file is read and written through the
 // kernel's cache: what it may be read by past that differs between file systems.
 func OpenDevice(path string, exclusive bool) (*Device, error) {
-	flag := os.O_RDWR
 	if exclusive {
-		flag |= unix.O_EXCL
+		return openDevice(path, os.O_RDWR|unix.O_EXCL)
 	}
+	return openDevice(path, os.O_RDWR)
+}
+
+// OpenDeviceReadOnly opens one whose writes fail.
+func OpenDeviceReadOnly(path string) (*Device, error) { return openDevice(path, os.O_RDONLY) }
+
+func openDevice(path string, flag int) (*Device, error) {
 	f, size, err := openfile.Disk(path, flag)
 	if err != nil {
 		return nil, err
