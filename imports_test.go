@@ -48,7 +48,7 @@ func importRules() []importRule {
 			reason: "the encoder knows neither where pictures come from nor where frames go"},
 		{of: "./...", except: "./encoder ./encoder/convert ./encoder/nogain ./encoder/oneheap", ban: "C", direct: true,
 			reason: "cgo stays in the encoder: everything else is plain Go"},
-		{of: "./firmware/...", ban: "./gokrazy/...",
+		{of: "./firmware/...", except: "./firmware/cmd/camweb", ban: "./gokrazy/...",
 			reason: "camsource must run on any Linux, without gokrazy"},
 		{of: "./firmware/...", ban: "github.com/pion/webrtc/...",
 			reason: "WebRTC is megabytes of attack surface that the board's protocol does not use"},
@@ -85,6 +85,8 @@ func importRules() []importRule {
 		{of: "./firmware/offer", ban: "./...",
 			allow:  "./firmware/gateway/wire ./firmware/atomicfile ./firmware/openfile",
 			reason: "camsource and camweb share it: of ours it needs what an offer is and how a file is replaced"},
+		{of: "./firmware/webui", ban: "./...",
+			reason: "who may ask a board, and how much, depends on nothing else of it"},
 		{of: "./firmware/pipeline/...", ban: "./firmware/...",
 			allow: "./firmware/pipeline/... ./firmware/overload " +
 				"./firmware/ratecontrol ./firmware/config ./firmware/openfile",
@@ -114,6 +116,18 @@ func importRules() []importRule {
 				"contains has been looked at for that"},
 		{of: "./gokrazy/cmd/init", ban: "github.com/pion/... github.com/beevik/ntp github.com/insomniacslk/...",
 			reason: "process 1 parses nothing from the network: NTP and DHCP are processes of their own"},
+		{of: "./firmware/cmd/camweb",
+			ban: "./...",
+			allow: "./firmware/cmd/camweb ./firmware/webui ./firmware/config ./firmware/machine ./firmware/health " +
+				"./firmware/offer ./firmware/gateway/wire ./firmware/atomicfile ./firmware/openfile ./board " +
+				"./gokrazy/api ./gokrazy/certificate ./gokrazy/control ./gokrazy/events ./gokrazy/privileges " +
+				"./gokrazy/update ./gokrazy/card ./gokrazy/disk",
+			reason: "strangers talk to camweb: it checks and spools an update, and has no code that writes a slot"},
+		{of: "./gokrazy/api", ban: "./... net/http",
+			allow:  "./gokrazy/control ./gokrazy/events ./firmware/atomicfile ./firmware/openfile",
+			reason: "both ends of a board's HTTPS share it: words, and nothing that asks or answers"},
+		{of: "./gokrazy/certificate", ban: "./...",
+			reason: "camctl and camweb share it: of ours it needs nothing"},
 		{of: "./gokrazy/cmd/preinit", ban: "net",
 			reason: "before the root is there, nothing is read but the command line and the disk"},
 		{of: "./gokrazy/events", ban: "./...", allow: "./firmware/atomicfile ./firmware/openfile",

@@ -31,6 +31,7 @@ func opensItself() map[string]string {
 		"firmware/openfile/openfile.go":               "this is what opens",
 		"firmware/atomicfile/atomicfile.go":           "opens a folder, to sync it",
 		"firmware/cmd/camsource/board_gokrazy.go":     "the console, which must block: its comment says why",
+		"firmware/cmd/camweb/start.go":                "the console, which must block; its own folders",
 		"firmware/machine/health.go":                  "/dev/kmsg, opened without waiting",
 		"firmware/machine/monitor_linux.go":           kernels,
 		"firmware/machine/wake_linux.go":              kernels,

@@ -18,6 +18,7 @@ func RootPrograms() []RootProgram {
 		{"gokrazy/dhcp", false},
 		{"gokrazy/ntp", false},
 		{"gokrazy/slotwriter", false},
+		{"user/camweb", false},
 		{"user/camsource", true},
 	}
 }

@@ -49,7 +49,7 @@ func undecided(s api.Status, o Outcome) bool {
 		return false
 	}
 	switch s.Trial.State {
-	case control.StateStaged, control.StateOnTrial, control.StateJudging:
+	case control.StateStaged, control.StateRequested, control.StateOnTrial, control.StateJudging:
 		return true
 	}
 	return false

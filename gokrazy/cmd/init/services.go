@@ -22,6 +22,7 @@ func serviceCommands(build time.Time) [][]string {
 	const config = permFolder + "/" + configName
 	return [][]string{
 		{"/user/camsource", "--config", config},
+		{"/user/camweb", "--config", config},
 		{"/gokrazy/dhcp"},
 		{"/gokrazy/ntp", "--config", config, "--floor", strconv.FormatInt(max(build.Unix(), 0), 10)},
 	}
@@ -37,7 +38,7 @@ func servicePaths(build time.Time) (paths []string) {
 
 // newServices wraps the commands for gokrazy. It must run after gokrazy.Boot, which decides where
 // their output goes. A Credential would be lost: gokrazy copies each exec.Cmd without it, so
-// camsource and ntp give up root themselves.
+// they give up root themselves.
 func newServices(build time.Time) []*gokrazy.Service {
 	var list []*gokrazy.Service
 	for _, c := range serviceCommands(build) {
