@@ -45,7 +45,7 @@ func beagleBone() Board {
 				"or snapshot.debian.org/package/u-boot/VERSION",
 		},
 
-		BootFiles: []string{"am335x-boneblack.dtb", "am335x-bonegreen.dtb"},
+		KernelFiles: []string{"am335x-boneblack.dtb", "am335x-bonegreen.dtb"},
 		SlotFiles: []string{
 			KernelName, "cmdline.txt", "sources.json", "initrd.bin", "am335x-boneblack.dtb", "am335x-bonegreen.dtb",
 		},
@@ -53,8 +53,9 @@ func beagleBone() Board {
 		// The boot ROM looks for MLO at 128 KiB, MLO for u-boot.img at 384 KiB: README.Debian
 		// of u-boot-omap, and SYS_MMCSD_RAW_MODE_U_BOOT_SECTOR=0x300 in its configuration.
 		// The build is am335x_evm's, the only one that has the Green's device tree too.
-		Raw:    []Raw{{"MLO", 256}, {"u-boot.img", 768}},
-		Config: boneScript,
+		Raw:         []Raw{{Name: "MLO", Sector: 256}, {Name: "u-boot.img", Sector: 768, UBoot: true}},
+		Script:      boneScript,
+		BootTargets: "mmc0", // a card; mmc1 would be the eMMC
 		// The first is the only serial port of QEMU's virt machine: with it the image that is
 		// tested is the image that ships.
 		Console: []string{"ttyAMA0", "ttyO0,115200"},
@@ -93,31 +94,3 @@ func boneModels() []Model {
 		model("BeagleBone Green", "TI AM335x BeagleBone Green"),
 	}
 }
-
-// boneScript is what U-Boot runs. It uses only commands that Debian's builds for am335x_evm
-// and qemu_arm both have: no setexpr. cmdline.txt begins with "console=", so that env import
-// takes all of it as one variable, and gokrazy can go on editing one file.
-//
-// Board am335x is any BeagleBone. fdtfile comes from its EEPROM; where that is blank or names
-// a relative, the Black's device tree is the best guess. On QEMU's machine the device tree is
-// U-Boot's own, which has it from QEMU.
-//
-// A failure ends in a reset and not in U-Boot's next boot target, which would be whatever the
-// board's eMMC holds.
-const boneScript = `echo "krazycam: ${board} ${fdtfile} boots from ${devtype} ${devnum}:${distro_bootpart}"
-load ${devtype} ${devnum}:${distro_bootpart} ${loadaddr} cmdline.txt
-env import -t ${loadaddr} ${filesize} console
-setenv bootargs "console=${console}"
-setenv bootfdt ${fdtcontroladdr}
-if test "${board}" = "am335x"; then
-  setenv bootfdt ${fdt_addr_r}
-  load ${devtype} ${devnum}:${distro_bootpart} ${bootfdt} ${fdtfile} ` +
-	`|| load ${devtype} ${devnum}:${distro_bootpart} ${bootfdt} am335x-boneblack.dtb
-fi
-load ${devtype} ${devnum}:${distro_bootpart} ${kernel_addr_r} vmlinuz
-load ${devtype} ${devnum}:${distro_bootpart} ${ramdisk_addr_r} initrd.bin
-bootz ${kernel_addr_r} ${ramdisk_addr_r}:${filesize} ${bootfdt}
-echo "krazycam: cannot boot, again in 10 s"
-sleep 10
-reset
-`

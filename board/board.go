@@ -43,11 +43,23 @@ type Board struct {
 
 	Kernel       Origin // serves the kernel, device trees, modules
 	BootFirmware Origin // serves what runs before the kernel
+	// UBoot serves u-boot.bin, which the boot firmware of some models starts to choose the slot; the
+	// zero Origin where no model has that. A board whose boot firmware is U-Boot needs none.
+	UBoot Origin
 
-	BootFiles []string // patterns (path.Match) of what else goes to the boot partition from both origins
-	Loader    Loader   // what runs before the kernel, and so what it wants to find
-	Raw       []Raw    // files of the boot firmware that lie outside any partition
-	Config    string   // config.txt for PiFirmware, boot.scr as text for UBoot
+	// Patterns (path.Match) of what else goes to the boot partition.
+	KernelFiles   []string // of the kernel's: into each slot
+	FirmwareFiles []string // of the boot firmware's: beside the slots
+	// DeviceTrees are the kernel's files that the boot firmware itself reads: beside the slots. They
+	// count as boot firmware, because they are there once.
+	DeviceTrees []string
+
+	Loader      Loader // what runs before the kernel, and so what it wants to find
+	Raw         []Raw  // files of the boot firmware that lie outside any partition
+	Config      string // config.txt with SlotMark in the place of the slot; "" for UBoot
+	Script      string // boot.scr as text, for U-Boot
+	BootTargets string // what U-Boot looks for boot.scr on, in its own words
+
 	// SlotFiles are names below a slot's folder, the kernel's among them. A slot that lacks one of
 	// them cannot start every model of the board: it is refused before anything points to it. The
 	// manifest and its signature, which every slot has, are not listed.
@@ -66,6 +78,9 @@ type Board struct {
 	// MoreModules go into the root, too; gokrazy itself loads them.
 	MoreModules []string
 }
+
+// SlotMark stands in Board.Config for the name of the slot that is to start.
+const SlotMark = "SLOT"
 
 // KernelName is the name of every board's kernel, in the folder that it comes from
 // and on the boot partition.
@@ -86,7 +101,7 @@ type Loader string
 
 // The loaders there are.
 const (
-	PiFirmware Loader = "Raspberry Pi boot firmware" // reads config.txt and the kernel from the boot partition
+	PiFirmware Loader = "Raspberry Pi boot firmware" // reads config.txt, starts the kernel or U-Boot
 	UBoot      Loader = "U-Boot"                     // runs boot.scr from the boot partition
 )
 
@@ -95,6 +110,7 @@ const (
 type Raw struct {
 	Name   string // in the folder of the boot firmware
 	Sector int64  // of 512 bytes
+	UBoot  bool   // it is the U-Boot that runs boot.scr, and is changed to start unattended
 }
 
 // A Model is one kind of board that an image runs on, with the values of settings that its

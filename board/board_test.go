@@ -143,17 +143,37 @@ func TestBoneLoadersFitBetweenTableAndFirstPartition(t *testing.T) {
 	}
 }
 
-func TestCommandLineOfABoneCanBeImportedByUBoot(t *testing.T) {
-	b, err := ByName("bbb")
+func TestCommandLinesCanBeImportedByUBoot(t *testing.T) {
+	// boot.scr imports one variable, console; the kernel's last console is the board's.
+	for name, last := range map[string]string{"bbb": "ttyO0,115200", "rpi": "serial0,115200"} {
+		b, err := ByName(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(b.Console); n == 0 || b.Console[n-1] != last ||
+			!strings.Contains(b.Script, "env import -t ${loadaddr} ${filesize} console\n") {
+			t.Errorf("%s: consoles %q, script:\n%s", name, b.Console, b.Script)
+		}
+		if name == "bbb" && strings.Contains(b.Script, "setexpr") {
+			t.Error("the script uses setexpr, which Debian's am335x_evm does not have")
+		}
+	}
+}
+
+func TestConfigNamesASlotForEachModelThatChoosesItThere(t *testing.T) {
+	b, err := ByName("rpi")
 	if err != nil {
 		t.Fatal(err)
 	}
-	// boot.scr imports one variable, console; the kernel's last console is the board's.
-	if n := len(b.Console); n == 0 || b.Console[n-1] != "ttyO0,115200" ||
-		!strings.Contains(b.Config, "env import -t ${loadaddr} ${filesize} console\n") {
-		t.Errorf("consoles %q, script:\n%s", b.Console, b.Config)
+	if n := strings.Count(b.Config, "os_prefix="+SlotMark+"/\nkernel=vmlinuz\n"); n != 2 {
+		t.Errorf("%d models take their files from a slot, want Pi 4 and 5:\n%s", n, b.Config)
 	}
-	if strings.Contains(b.Config, "setexpr") {
-		t.Error("the script uses setexpr, which Debian's am335x_evm does not have")
+	before, _, _ := strings.Cut(b.Config, "[")
+	_, after, _ := strings.Cut(b.Config, "[all]")
+	if strings.Contains(before+after, "kernel=") {
+		t.Errorf("a model that no filter names starts a kernel:\n%s", b.Config)
+	}
+	if len(b.Config) > 500 {
+		t.Errorf("config.txt has %d bytes, a sector 512", len(b.Config))
 	}
 }

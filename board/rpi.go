@@ -37,15 +37,23 @@ func raspberryPi() Board {
 				"by way of github.com/gokrazy/firmware@VERSION",
 		},
 
-		Loader: PiFirmware,
-		BootFiles: []string{
-			"*.dtb", "overlays/*.dtbo", "overlays/*.dtb",
+		UBoot: Origin{
+			Package: "u-boot-rpi",
+			Source: "Debian source package u-boot VERSION: apt-get source u-boot=VERSION, " +
+				"or snapshot.debian.org/package/u-boot/VERSION",
+		},
+
+		Loader:      PiFirmware,
+		KernelFiles: []string{"bcm2711-*.dtb", "bcm2712*.dtb", "overlays/*.dtbo", "overlays/*.dtb"},
+		FirmwareFiles: []string{
 			// The plain variants, and the small ones (cd) which the boot firmware wants
 			// once an owner writes gpu_mem=16; x and db are for camera modules and
 			// debugging. The Pi 5 has all of this in its EEPROM, which no image touches.
 			"bootcode.bin", "start.elf", "fixup.dat", "start4.elf", "fixup4.dat",
 			"start_cd.elf", "fixup_cd.dat", "start4cd.elf", "fixup4cd.dat",
 		},
+		// Of Pi 3 and Zero 2 W. The boot firmware mends the tree and U-Boot passes it on.
+		DeviceTrees: []string{"bcm2710-*.dtb", "overlays/disable-bt.dtbo", "overlays/overlay_map.dtb"},
 		SlotFiles: []string{
 			KernelName, "cmdline.txt", "sources.json",
 			"bcm2711-rpi-4-b.dtb", "bcm2711-rpi-400.dtb",
@@ -53,8 +61,10 @@ func raspberryPi() Board {
 			// Without the README the boot firmware takes no overlay from the slot's folder.
 			"overlays/README", "overlays/disable-bt.dtbo", "overlays/overlay_map.dtb",
 		},
-		Config:  piConfig,
-		Console: []string{"tty1", "serial0,115200"},
+		Config:      piConfig,
+		Script:      piScript,
+		BootTargets: "mmc0 mmc1 mmc2", // the card is one of them, by model
+		Console:     []string{"tty1", "serial0,115200"},
 
 		Modules:     UVCModules(),
 		MoreModules: []string{"kernel/drivers/hwmon/pwm-fan.ko"}, // the Pi 5's fan
@@ -83,16 +93,36 @@ func piModels() []Model {
 	}
 }
 
-// piConfig is read by the boot firmware. Spec: Raspberry Pi documentation,
-// "config.txt".
+// piConfig is read by the boot firmware. Spec: Raspberry Pi documentation, "config.txt".
+//
+// It is one sector of a card, padded with newlines, and so is tryboot.txt, the same text with the other
+// slot: a sector is switched whole or not at all. There is no kernel line that counts for all models:
+// a model that is not named here does not start, instead of starting what was never tried on it.
+//
+// Pi 4 and 5 take kernel, device tree, overlays and command line from the slot's folder. Pi 3 and Zero
+// 2 W start U-Boot, which chooses the slot. kernel_watchdog_timeout resets a Pi whose kernel does not
+// take the watchdog over; the hardware counts to 16 s at most, and what a model's firmware does not
+// know it leaves out.
 //
 // With Bluetooth off, serial0 is the full PL011 UART on pins 8 and 10 of every model. With
 // Bluetooth on, Pi 3 and Zero 2 W have the mini UART there, whose rate depends on the GPU's
 // clock; enable_uart then fixes that clock at 250 MHz.
-const piConfig = `# krazycam: read by the Raspberry Pi's boot firmware
+const piConfig = `# krazycam: 512 bytes, and no more
 arm_64bit=1
-kernel=vmlinuz
 enable_uart=1
-dtoverlay=disable-bt
 disable_splash=1
+[pi4]
+os_prefix=` + SlotMark + `/
+kernel=vmlinuz
+kernel_watchdog_timeout=15
+[pi5]
+os_prefix=` + SlotMark + `/
+kernel=vmlinuz
+kernel_watchdog_timeout=15
+[pi3]
+kernel=u-boot.bin
+[pi02]
+kernel=u-boot.bin
+[all]
+dtoverlay=disable-bt
 `

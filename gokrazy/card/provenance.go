@@ -1,5 +1,5 @@
-// SourcesName on the boot partition: from which packages kernel, modules and boot
-// firmware come, and where their source is. It goes wherever the image goes, as the
+// SourcesName in each slot and beside the slots: from which packages kernel, modules and boot
+// firmware come, and where their source is. It goes wherever the image or a slot goes, as the
 // GPL asks of whoever hands binaries on.
 
 package card
@@ -20,23 +20,26 @@ type Part struct {
 	SHA256  string `json:"sha256,omitempty"` // of the Debian package
 	Sum     string `json:"sum,omitempty"`    // of the Go module, as go.sum has it
 	Source  string `json:"source"`           // where the corresponding source is
+	Slot    string `json:"slot,omitempty"`   // a or b: not on the card, a reader's addition; "" beside the slots
 	Files   []File `json:"files"`
 }
 
 // A File is one file of a part.
 type File struct {
-	Path   string    `json:"path"` // one of the Ins, a colon, a name: boot:vmlinuz
-	Size   int64     `json:"size"`
-	SHA256 string    `json:"sha256"`
-	State  FileState `json:"state,omitempty"` // not on the card: what a reader found out
+	Path    string    `json:"path"` // one of the Ins, a colon, a name: slot:vmlinuz
+	Size    int64     `json:"size"`
+	SHA256  string    `json:"sha256"`            // as it lies on the card
+	Changed string    `json:"changed,omitempty"` // what is different from the package's file
+	State   FileState `json:"state,omitempty"`   // not on the card: what a reader found out
 }
 
 // Where a File lies.
 const (
+	InSlot    = "slot"   // folder of the slot that the list lies in
 	InBoot    = "boot"   // boot partition
 	InSectors = "sector" // outside any partition; see SectorPath
-	InRoot    = "root"   // the active root
-	InInitrd  = "initrd" // the initramfs, itself a file of the boot partition
+	InRoot    = "root"   // root of the slot
+	InInitrd  = "initrd" // the initramfs, itself a file of the slot
 )
 
 // SectorPath is the Path of a loader that lies outside any partition.

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/gokrazy/disk"
 	"github.com/krazycam/krazycam/gokrazy/initramfs"
 )
 
@@ -69,6 +70,16 @@ func checkOrder(modules []string, deps string) error {
 				return fmt.Errorf("module %s: %w: needs %s before it in the board's list",
 					path.Base(name), ErrUnfit, path.Base(need))
 			}
+		}
+	}
+	return nil
+}
+
+// checkSlot refuses a slot that no board would take as an update.
+func checkSlot(b board.Board, files []disk.Entry) error {
+	for _, want := range b.SlotFiles {
+		if !slices.ContainsFunc(files, func(e disk.Entry) bool { return e.Path == want && len(e.Bytes) > 0 }) {
+			return fmt.Errorf("%w boot file %s: every slot of board %s needs it", ErrMissing, want, b.Name)
 		}
 	}
 	return nil

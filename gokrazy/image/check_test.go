@@ -10,6 +10,7 @@ import (
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/image/imagetest"
 	"github.com/krazycam/krazycam/gokrazy/slot/whole"
+	"github.com/krazycam/krazycam/gokrazy/uboot"
 )
 
 // TestGatherRefuses has a doctored part for everything that an image must not be
@@ -74,6 +75,15 @@ func TestGatherRefuses(t *testing.T) {
 		{"no boot firmware", func(t *testing.T, p *Parts) {
 			remove(t, p.Firmware.Folder, "start4.elf")
 		}, ErrMissing, "boot file start4.elf"},
+		{"no overlays", func(t *testing.T, p *Parts) {
+			remove(t, p.Kernel.Folder, "overlays", "disable-bt.dtbo")
+		}, ErrMissing, "boot file overlays/*.dtbo"},
+		{"no U-Boot", func(t *testing.T, p *Parts) {
+			remove(t, p.UBoot.Folder, "u-boot.bin")
+		}, ErrMissing, "u-boot.bin: scripts/parts rpi fetches it"},
+		{"another U-Boot", func(t *testing.T, p *Parts) {
+			imagetest.Put(t, []byte("bootdelay=3"), p.UBoot.Folder, "u-boot.bin")
+		}, uboot.ErrUnknownBuild, "bootdelay=2"},
 		{"boot firmware without a licence", func(t *testing.T, p *Parts) {
 			remove(t, p.Firmware.Folder, "LICENSE.broadcom")
 		}, ErrMissing, "no LICENSE"},
@@ -102,6 +112,19 @@ func TestGatherTakesWholeParts(t *testing.T) {
 	}
 	if m.release != imagetest.Release || len(m.programs) != len(card.RootPrograms()) || len(m.modules) != 7 {
 		t.Errorf("release %q, %d programs, %d modules", m.release, len(m.programs), len(m.modules))
+	}
+}
+
+func TestImageWhoseSlotWouldBeRefusedIsNotMade(t *testing.T) {
+	p, b := fakeParts(t), piBoard(t)
+	remove(t, p.Kernel.Folder, "bcm2711-rpi-400.dtb") // others still match the pattern
+	m, err := readParts(b, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = bootEntries(b, p, m)
+	if !errors.Is(err, ErrMissing) || !strings.Contains(err.Error(), "bcm2711-rpi-400.dtb") {
+		t.Errorf("bootEntries without a device tree of the Pi 400 = %v, want ErrMissing", err)
 	}
 }
 

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/krazycam/krazycam/gokrazy/disk"
 )
 
 // A dtNode is a node of a device tree.
@@ -123,7 +125,7 @@ type boneSystem struct {
 	kernel []byte            // unpacked
 	initrd map[string][]byte // modules in the initramfs
 	others map[string][]byte // modules of the kernel's package that know device trees
-	trees  []bootFile
+	trees  []disk.Entry
 }
 
 func readBoneSystem(t *testing.T) boneSystem {
@@ -133,7 +135,7 @@ func readBoneSystem(t *testing.T) boneSystem {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := boneSystem{initrd: map[string][]byte{}, others: map[string][]byte{}, trees: m.boot}
+	s := boneSystem{initrd: map[string][]byte{}, others: map[string][]byte{}, trees: m.slot}
 	s.kernel = unpackZImage(t, m.kernel)
 	for _, e := range m.initrd.modules {
 		s.initrd[strings.TrimSuffix(path.Base(e.Path), ".ko")] = e.Bytes

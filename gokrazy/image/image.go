@@ -22,6 +22,7 @@ import (
 	"github.com/krazycam/krazycam/firmware/atomicfile"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
+	"github.com/krazycam/krazycam/gokrazy/slot"
 )
 
 // SBOMSuffix follows the image's name in the name of its bill of materials.
@@ -114,6 +115,10 @@ func writeImage(f *os.File, boot []disk.Entry, raw []rawFile, root []byte) error
 		if _, err := f.WriteAt(r.bytes, r.sector*disk.SectorSize); err != nil {
 			return fmt.Errorf("%s: %w", r.name, err)
 		}
+	}
+	state := slot.StateSector(slot.State{Slot: slot.A})
+	if _, err := f.WriteAt(state[:], card.StateSector*disk.SectorSize); err != nil {
+		return fmt.Errorf("state sector: %w", err)
 	}
 	at := table.Partitions[card.Boot]
 	options := disk.FATOptions{Size: at.Size, Hidden: at.Start, VolumeID: card.BootVolumeID, Label: "KRAZYCAM"}

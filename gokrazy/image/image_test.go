@@ -16,11 +16,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/krazycam/krazycam/board"
 	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 	"github.com/krazycam/krazycam/gokrazy/image/imagetest"
+	"github.com/krazycam/krazycam/gokrazy/slot"
 )
 
 var noLog = slog.New(slog.DiscardHandler)
@@ -172,24 +174,94 @@ func TestRootHoldsWhatGokrazyExpects(t *testing.T) {
 	}
 }
 
-func TestCommandLineHasRoomForTrials(t *testing.T) {
+func TestCommandLineNamesRootAAndTheWatchdog(t *testing.T) {
 	line, err := cmdline(piBoard(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	args, blank, found := strings.Cut(string(line), "\n")
-	if len(line) != cmdlineSize || !found || strings.TrimSpace(blank) != "" || strings.HasSuffix(args, " ") {
-		t.Errorf("%d bytes: %q", len(line), line)
-	}
-	// gokrazy's marks: one for the trial, one for after it.
-	if room := len(blank); room < 2*len(" gokrazy.try_boot_inactive=1") {
-		t.Errorf("room for %d bytes of marks", room)
+	args, rest, found := strings.Cut(string(line), "\n")
+	if !found || rest != "" || strings.TrimSpace(args) != args {
+		t.Errorf("command line %q: want one line", line)
 	}
 	for _, want := range []string{"console=tty1 console=serial0,115200 ",
 		" root=PARTUUID=60c24cc1-f3f9-427a-8199-5b1ce0010001/PARTNROFF=1 ",
-		" init=/gokrazy/init ", " panic=10 oops=panic"} {
+		" init=/gokrazy/init ", " panic=10 oops=panic", " watchdog.open_timeout=60"} {
 		if !strings.Contains(args, want) {
 			t.Errorf("no %q in %q", want, args)
+		}
+	}
+	if n, err := slot.CmdlineSlot(line); n != slot.A || err != nil {
+		t.Errorf("the line is that of slot %q, %v", n, err)
+	}
+}
+
+// What a switch relies on: one sector each, in one cluster, with one letter between them.
+func TestEveryPlaceThatNamesASlotIsOneSector(t *testing.T) {
+	f, err := os.Open(readOnlyImage(t).Image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	boot, start, err := card.OpenBoot(f, card.ImageSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := map[string]string{}
+	for _, name := range []string{card.ConfigName, card.TrybootName} {
+		at, size, err := boot.Extent(name)
+		if err != nil || size != disk.SectorSize || (start+at)%disk.SectorSize != 0 {
+			t.Errorf("%s: %d bytes at %d, %v; want one sector", name, size, start+at, err)
+		}
+		b, err := fs.ReadFile(boot, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[name] = string(b)
+	}
+	want := strings.ReplaceAll(texts[card.ConfigName], "os_prefix=a/", "os_prefix=b/")
+	if want != texts[card.TrybootName] || strings.Count(want, "os_prefix=b/") != 2 {
+		t.Errorf("tryboot.txt is %q, config.txt %q", texts[card.TrybootName], texts[card.ConfigName])
+	}
+	c, err := slot.Open(readOnly{f}, card.ImageSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := c.Pointers(); p.Firmware != slot.A || p.Tryboot != slot.B || p.UBoot != slot.A || p.Try != slot.None ||
+		len(p.Damaged) != 0 {
+		t.Errorf("a new image says %+v", p)
+	}
+}
+
+// readOnly is an image that nothing may be written to.
+type readOnly struct{ *os.File }
+
+func (readOnly) WriteAt([]byte, int64) (int, error) { return 0, fs.ErrPermission }
+func (readOnly) Sync() error                        { return fs.ErrPermission }
+
+func TestNothingThatStartsLiesOutsideASlot(t *testing.T) {
+	f, err := os.Open(readOnlyImage(t).Image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	boot, _, err := card.OpenBoot(f, card.ImageSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{board.KernelName, card.CmdlineName, card.InitrdName, "kernel8.img", "b",
+		"bcm2711-rpi-4-b.dtb"} {
+		if _, err := fs.Stat(boot, name); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s lies beside the slots: %v", name, err)
+		}
+	}
+	for _, name := range piBoard(t).SlotFiles {
+		if _, err := fs.Stat(boot, "a/"+name); err != nil {
+			t.Errorf("slot a: %v", err)
+		}
+	}
+	for _, name := range []string{"bcm2710-rpi-3-b.dtb", "overlays/disable-bt.dtbo", "u-boot.bin", "boot.scr"} {
+		if _, err := fs.Stat(boot, name); err != nil {
+			t.Errorf("for a Pi 3: %v", err)
 		}
 	}
 }
@@ -216,7 +288,7 @@ func TestBootPartitionHoldsEveryLicence(t *testing.T) {
 		have[e.Path] = len(e.Bytes) > 0
 	}
 	for _, want := range []string{"go/std", "go/github.com_krazycam_krazycam", "example.com_kernel",
-		"example.com_firmware", "libvpx", "libyuv", "libjpeg-turbo"} {
+		"example.com_firmware", "u-boot-rpi", "libvpx", "libyuv", "libjpeg-turbo"} {
 		if !have["LICENCES/"+want+".txt"] {
 			t.Errorf("no licence text of %s", want)
 		}

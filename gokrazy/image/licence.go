@@ -73,7 +73,7 @@ func (m *material) readLicences(_ board.Board, p Parts) error {
 		}
 		add(moduleLicence(linked.path), text)
 	}
-	for _, pkg := range []Package{p.Kernel, p.Firmware} {
+	for _, pkg := range p.packages() {
 		text, err := FolderLicence(pkg.Folder)
 		if err != nil {
 			return fmt.Errorf("licence of %s: %w", pkg.Folder, err)

@@ -17,6 +17,7 @@ import (
 	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
+	"github.com/krazycam/krazycam/gokrazy/uboot"
 )
 
 // Parts names the files that an image is made of.
@@ -24,6 +25,7 @@ type Parts struct {
 	Programs string  // folder with card.RootPrograms, and preinit if the board has an initramfs
 	Kernel   Package // folder with vmlinuz, device trees, overlays, lib/modules
 	Firmware Package // folder with the boot firmware
+	UBoot    Package // folder with u-boot.bin, of a board whose boot firmware starts it
 	// Licences gives the licence text of a Go module that is linked into one of
 	// the programs; "std" is Go itself.
 	Licences func(modulePath, version string) ([]byte, error)
@@ -40,6 +42,15 @@ type Package struct {
 	Sum     string // of the Go module, as go.sum has it
 }
 
+// packages are those that the parts name.
+func (p Parts) packages() []Package {
+	all := []Package{p.Kernel, p.Firmware}
+	if p.UBoot != (Package{}) {
+		all = append(all, p.UBoot)
+	}
+	return all
+}
+
 // material is Parts, read.
 type material struct {
 	programs []disk.Entry // paths below the root
@@ -48,7 +59,10 @@ type material struct {
 	release  string
 	modules  []disk.Entry // paths below the root
 	initrd   *initrd      // nil: the board has no initramfs
-	boot     []bootFile   // device trees, overlays, boot firmware
+	slot     []disk.Entry // the kernel's device trees and overlays; paths below a slot's folder
+	trees    []disk.Entry // those of them that lie beside the slots; paths below the boot partition
+	firmware []disk.Entry // boot firmware, likewise
+	uBoot    []disk.Entry // U-Boot, likewise
 	raw      []rawFile
 	licences []disk.Entry // paths below the boot partition
 	defaults []byte       // krazycam.json of the root
@@ -61,7 +75,8 @@ func readParts(b board.Board, p Parts) (material, error) {
 		m.defaults = p.Defaults
 	}
 	for _, read := range []func(board.Board, Parts) error{
-		m.readPrograms, m.readKernel, m.readModules, m.readBootFiles, m.readRaw, m.readInitrd, m.readLicences,
+		m.readPrograms, m.readKernel, m.readModules, m.readBootFiles, m.readUBoot, m.readRaw, m.readInitrd,
+		m.readLicences,
 	} {
 		if err := read(b, p); err != nil {
 			return material{}, err
@@ -169,33 +184,66 @@ func (m *material) moduleFolder(p Parts) (string, error) {
 	return folder, nil
 }
 
-// A bootFile is one that goes to the boot partition as it is.
-type bootFile struct {
-	disk.Entry
-	firmware bool // of the boot firmware, not of the kernel
-}
-
 // readBootFiles takes what the board's patterns match in kernel and boot firmware.
 func (m *material) readBootFiles(b board.Board, p Parts) error {
-	for _, pattern := range b.BootFiles {
-		before := len(m.boot)
-		for i, folder := range []string{p.Kernel.Folder, p.Firmware.Folder} {
-			matches, err := fs.Glob(os.DirFS(folder), pattern)
+	for _, of := range []struct {
+		patterns []string
+		folder   string
+		files    *[]disk.Entry
+	}{
+		{b.KernelFiles, p.Kernel.Folder, &m.slot},
+		{b.DeviceTrees, p.Kernel.Folder, &m.trees},
+		{b.FirmwareFiles, p.Firmware.Folder, &m.firmware},
+	} {
+		for _, pattern := range of.patterns {
+			files, err := matchingFiles(of.folder, pattern)
 			if err != nil {
-				return fmt.Errorf("board %s: pattern %q: %w", b.Name, pattern, err)
+				return fmt.Errorf("board %s: %w", b.Name, err)
 			}
-			for _, name := range matches {
-				bytes, err := openfile.Read(filepath.Join(folder, filepath.FromSlash(name)), maxPartBytes)
-				if err != nil {
-					return err
-				}
-				m.boot = append(m.boot, bootFile{disk.Entry{Path: name, Bytes: bytes}, i == 1})
-			}
-		}
-		if len(m.boot) == before {
-			return fmt.Errorf("%w boot file %s: neither in %s nor in %s",
-				ErrMissing, pattern, p.Kernel.Folder, p.Firmware.Folder)
+			*of.files = append(*of.files, files...)
 		}
 	}
+	return nil
+}
+
+// matchingFiles reads what a pattern matches below a folder; nothing is an error.
+func matchingFiles(folder, pattern string) (files []disk.Entry, err error) {
+	matches, err := fs.Glob(os.DirFS(folder), pattern)
+	if err != nil {
+		return nil, fmt.Errorf("pattern %q: %w", pattern, err)
+	}
+	for _, name := range matches {
+		bytes, err := openfile.Read(filepath.Join(folder, filepath.FromSlash(name)), maxPartBytes)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, disk.Entry{Path: name, Bytes: bytes})
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("%w boot file %s: none in %s", ErrMissing, pattern, folder)
+	}
+	return files, nil
+}
+
+// top is everything beside the slots that came out of a package.
+func (m *material) top() []disk.Entry { return slices.Concat(m.firmware, m.trees, m.uBoot) }
+
+// readUBoot takes the U-Boot that a boot firmware starts, changed so that it waits for nobody.
+func (m *material) readUBoot(b board.Board, p Parts) error {
+	if b.UBoot == (board.Origin{}) {
+		return nil
+	}
+	file := filepath.Join(p.UBoot.Folder, card.UBootName)
+	bytes, err := openfile.Read(file, maxPartBytes)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w %s: scripts/parts %s fetches it", ErrMissing, file, b.Name)
+	}
+	if err == nil {
+		bytes, err = uboot.Unattended(bytes, b.BootTargets)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	m.uBoot = append(m.uBoot, disk.Entry{Path: card.UBootName, Bytes: bytes})
 	return nil
 }

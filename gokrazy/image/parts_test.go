@@ -45,6 +45,7 @@ func boneParts(t testing.TB) Parts {
 
 func toParts(p imagetest.Parts) Parts {
 	return Parts{
-		Programs: p.Programs, Kernel: Package(p.Kernel), Firmware: Package(p.Firmware), Licences: imagetest.Licences,
+		Programs: p.Programs, Kernel: Package(p.Kernel), Firmware: Package(p.Firmware), UBoot: Package(p.UBoot),
+		Licences: imagetest.Licences,
 	}
 }

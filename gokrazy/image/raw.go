@@ -13,6 +13,7 @@ import (
 	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
+	"github.com/krazycam/krazycam/gokrazy/uboot"
 )
 
 // tableEnd is where the partition table ends: MBR, GPT header and 128 entries of 128
@@ -23,6 +24,7 @@ type rawFile struct {
 	name   string
 	sector int64
 	bytes  []byte
+	uBoot  bool // changed by uboot.Unattended
 }
 
 // readRaw refuses files that would lie on the table, on each other or on a partition.
@@ -44,7 +46,12 @@ func (m *material) readRaw(b board.Board, p Parts) error {
 			return fmt.Errorf("%s of %d bytes at byte %d: %w: the boot partition begins at %d",
 				r.Name, len(bytes), start, ErrUnfit, card.BootStart)
 		}
-		m.raw = append(m.raw, rawFile{r.Name, r.Sector, bytes})
+		if r.UBoot {
+			if bytes, err = uboot.Unattended(bytes, b.BootTargets); err != nil {
+				return fmt.Errorf("%s: %w", filepath.Join(p.Firmware.Folder, r.Name), err)
+			}
+		}
+		m.raw = append(m.raw, rawFile{r.Name, r.Sector, bytes, r.UBoot})
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ func billOfMaterials(b board.Board, p Parts, m material) ([]byte, error) {
 		c.Hashes = moduleHash(linked.sum)
 		all = append(all, c)
 	}
-	for _, pkg := range []Package{p.Kernel, p.Firmware} {
+	for _, pkg := range p.packages() {
 		if pkg.SHA256 == "" { // a Debian package stands in scripts/pins
 			c := library(pkg.Name, pkg.Version, "pkg:golang/"+pkg.Name+"@"+pkg.Version, partLicence(pkg.Name))
 			c.Hashes = moduleHash(pkg.Sum)

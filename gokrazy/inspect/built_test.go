@@ -26,6 +26,7 @@ func build(t testing.TB, name string, p imagetest.Parts, path string) image.Resu
 	}
 	parts := image.Parts{
 		Programs: p.Programs, Kernel: image.Package(p.Kernel), Firmware: image.Package(p.Firmware),
+		UBoot:    image.Package(p.UBoot),
 		Licences: imagetest.Licences, Pins: []byte(imagetest.Pins),
 	}
 	r, err := image.Build(context.Background(), b, parts, path, slog.New(slog.DiscardHandler))

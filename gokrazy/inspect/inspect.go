@@ -9,22 +9,17 @@ package inspect
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"path"
-	"strconv"
 	"strings"
 
 	"github.com/krazycam/krazycam/board"
-	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 	"github.com/krazycam/krazycam/gokrazy/image"
+	"github.com/krazycam/krazycam/gokrazy/slot"
 )
 
 const (
@@ -35,28 +30,30 @@ const (
 	maxKernel = 64 << 20
 	// maxImage is more than any image; a sum of more would take minutes.
 	maxImage = 8 << 30
+	// maxSummed is up to where a partition gets a sum: /perm may be all of a card.
+	maxSummed = card.PermSize
 	// maxText is for command line and board name.
 	maxText = 64 << 10
 )
 
-// A Report is what an image holds.
+// A Report is what an image or a card holds.
 type Report struct {
-	Size       int64        `json:"size"`   // up to the end of the image: a card has more
+	Size       int64        `json:"size"`   // of what an image has: a card has more
 	SHA256     string       `json:"sha256"` // of these bytes
 	Disk       string       `json:"disk"`   // GUID
 	Board      string       `json:"board"`  // "" if the root does not say
-	Kernel     string       `json:"kernel"` // release, "" if nothing says it
+	Kernel     string       `json:"kernel"` // release, of the promoted slot; "" if nothing says it
 	Cmdline    string       `json:"cmdline"`
 	Loader     board.Loader `json:"loader"`        // what the boot partition is made for
 	Raw        []RawLoader  `json:"raw,omitempty"` // loaders outside any partition
 	Seed       string       `json:"seed"`          // SeedBlank, SeedPresent or SeedMissing, never what it says
+	Pointers   Pointers     `json:"pointers"`
 	Partitions []Partition  `json:"partitions"`
 	Slots      []Slot       `json:"slots"`
 	Problems   []string     `json:"problems"` // what would not work on the board
 
-	provenance card.Provenance // as far as the image has one
-	seed       []byte          // without the blanks behind it
-	defaults   []byte          // krazycam.json of the active root
+	seed     []byte // without the blanks behind it
+	defaults []byte // krazycam.json of the active root
 }
 
 // What a Report says of the seed.
@@ -74,39 +71,18 @@ type Partition struct {
 	Start  int64  `json:"start"`
 	Size   int64  `json:"size"`
 	Holds  string `json:"holds"` // FAT16, squashfs, ext4, empty, unknown
-	Used   int64  `json:"used"`  // bytes that SHA256 covers
+	Used   int64  `json:"used"`  // bytes that SHA256 covers: of a large /perm the beginning
 	SHA256 string `json:"sha256"`
-}
-
-// A Slot is a root with what is in it.
-type Slot struct {
-	Name     string          `json:"name"`   // A or B
-	Active   bool            `json:"active"` // the command line names it
-	Empty    bool            `json:"empty"`
-	Modules  []string        `json:"modules"` // kernel releases that it has modules for
-	Programs []image.Program `json:"programs"`
 }
 
 // Image reads the image at the beginning of r, an image or a card of size bytes.
 func Image(ctx context.Context, r io.ReaderAt, size int64) (Report, error) {
-	table, err := disk.ReadTable(r, size)
+	table, err := readTable(r, size)
 	if err != nil {
 		return Report{}, err
 	}
-	if len(table.Partitions) != card.Partitions {
-		return Report{}, fmt.Errorf("%d partitions, an image of ours has %d: %w",
-			len(table.Partitions), card.Partitions, disk.ErrDamaged)
-	}
-	last := table.Partitions[card.Partitions-1]
-	if table.Size > maxImage { // a tool has moved the second table to the end of the card
-		table.Size = last.Start + last.Size
-	}
-	if table.Size > maxImage {
-		return Report{}, fmt.Errorf("partitions up to byte %d, an image of ours ends at %d: %w",
-			table.Size, int64(card.ImageSize), disk.ErrDamaged)
-	}
-	out := Report{Size: table.Size, Disk: table.Disk.String(), Problems: []string{}}
-	if out.SHA256, err = image.SHA256(ctx, io.NewSectionReader(r, 0, table.Size)); err != nil {
+	out := Report{Size: min(table.Size, card.ImageSize), Disk: table.Disk.String(), Problems: []string{}}
+	if out.SHA256, err = image.SHA256(ctx, io.NewSectionReader(r, 0, out.Size)); err != nil {
 		return Report{}, err
 	}
 	for i, p := range table.Partitions {
@@ -117,84 +93,84 @@ func Image(ctx context.Context, r io.ReaderAt, size int64) (Report, error) {
 			return Report{}, fmt.Errorf("partition %d: %w", i+1, err)
 		}
 		out.Partitions = append(out.Partitions, about)
-		if err := out.addPartition(i, section); err != nil {
-			return Report{}, fmt.Errorf("partition %d: %w", i+1, err)
+	}
+	boot, err := out.addBoot(openBoot(r, table))
+	if err != nil {
+		return Report{}, fmt.Errorf("boot partition: %w", err)
+	}
+	out.addPointers(r, size)
+	for i, name := range []slot.Name{slot.A, slot.B} {
+		found, err := out.readSlot(ctx, r, table, name)
+		if err != nil {
+			return Report{}, fmt.Errorf("slot %s: %w", name, err)
+		}
+		found.Promoted = out.promoted() == name
+		out.Slots = append(out.Slots, found)
+		if out.Partitions[card.RootA+i].Holds == "unknown" {
+			out.Slots[i].addFault("the root is neither empty nor a squashfs")
 		}
 	}
-	if err := out.addRaw(r); err != nil {
+	out.takePromoted()
+	if err := out.addRaw(r, boot); err != nil {
 		return Report{}, err
 	}
 	out.findProblems()
 	return out, nil
 }
 
+// limitTable refuses partitions that no card of ours has: reading them would take hours. Only /perm
+// may be as large as its card.
+func limitTable(t disk.Table) error {
+	for i, p := range t.Partitions[:card.Perm] {
+		if end := p.Start + p.Size; end > maxImage {
+			return fmt.Errorf("partition %d up to byte %d, an image of ours ends at %d: %w", i+1, end,
+				int64(card.ImageSize), disk.ErrDamaged)
+		}
+	}
+	return nil
+}
+
+// openBoot opens the boot partition with the named folders of its root; what a power cut left in the
+// others does not matter.
+func openBoot(r io.ReaderAt, t disk.Table, folders ...string) (*disk.FAT, error) {
+	p := t.Partitions[card.Boot]
+	return disk.OpenFATFolders(io.NewSectionReader(r, p.Start, p.Size), p.Size, folders...)
+}
+
 // recognize names the file system of a partition by its signature, and says how many
-// bytes of the partition it takes.
+// bytes of the partition its sum is of.
 func recognize(section *io.SectionReader) (holds string, used int64) {
+	size := min(section.Size(), maxSummed)
 	head := make([]byte, 2048)
 	if _, err := section.ReadAt(head, 0); err != nil {
-		return "unknown", section.Size()
+		return "unknown", size
 	}
 	switch {
 	case string(head[0:4]) == "hsqs":
 		tree, err := disk.OpenSquashFS(section, section.Size())
 		if err != nil {
-			return "unknown", section.Size()
+			return "unknown", size
 		}
 		return "squashfs", tree.Used
 	case string(head[54:62]) == "FAT16   ":
-		return "FAT16", section.Size()
+		return "FAT16", size
 	case head[1024+56] == 0x53 && head[1024+57] == 0xef:
-		return "ext4", section.Size()
+		return "ext4", size
 	case strings.Trim(string(head), "\x00") == "":
 		return "empty", 0
 	}
-	return "unknown", section.Size()
+	return "unknown", size
 }
 
-func (r *Report) addPartition(i int, section *io.SectionReader) error {
-	switch i {
-	case card.Boot:
-		return r.addBoot(section)
-	case card.RootA, card.RootB:
-		slot := Slot{Name: string(rune('A' + i - card.RootA)), Modules: []string{}, Programs: []image.Program{}}
-		if m := rootArgument.FindStringSubmatch(r.Cmdline); m != nil {
-			slot.Active = m[2] == strconv.Itoa(i)
-		}
-		slot.Empty = r.Partitions[i].Holds == "empty"
-		if !slot.Empty {
-			if err := r.addRoot(&slot, section); err != nil {
-				return err
-			}
-		}
-		r.Slots = append(r.Slots, slot)
-	}
-	return nil
-}
-
-func (r *Report) addBoot(section *io.SectionReader) error {
-	boot, err := disk.OpenFAT(section, section.Size())
+// addBoot looks at what lies beside the slots.
+func (r *Report) addBoot(boot *disk.FAT, err error) (*disk.FAT, error) {
 	if err != nil {
-		return err
+		return nil, err
 	}
-	line, err := card.ReadFile(boot, card.CmdlineName, maxText)
-	if err != nil {
-		return err
-	}
-	// Only the first line is the kernel's.
-	r.Cmdline, _, _ = strings.Cut(string(line), "\n")
-	r.Cmdline = strings.TrimSpace(r.Cmdline)
 	if err := r.addSeed(boot); err != nil {
-		return err
+		return nil, err
 	}
-	if list, err := card.ReadFile(boot, card.SourcesName, maxProvenance); err == nil {
-		// A list that cannot be read is the affair of Provenance, not of a boot.
-		_ = json.Unmarshal(list, &r.provenance)
-	}
-	if err := r.addKernel(boot); err != nil {
-		return err
-	}
-	return r.addLoader(boot)
+	return boot, r.addLoader(boot)
 }
 
 // addSeed keeps what the seed says until it is known what the image says: see findSeedProblems.
@@ -218,80 +194,4 @@ func (r *Report) addSeed(boot fs.FS) (err error) {
 		}
 	}
 	return err
-}
-
-// addKernel takes the release of a kernel that does not say it from the list of sources,
-// if the list is about this kernel.
-func (r *Report) addKernel(boot fs.FS) error {
-	kernel, err := card.ReadFile(boot, board.KernelName, maxKernel)
-	if err != nil {
-		return err
-	}
-	r.Kernel, err = image.KernelRelease(kernel)
-	if !errors.Is(err, image.ErrPackedKernel) {
-		return err
-	}
-	sum := sha256.Sum256(kernel)
-	listed := r.listedFile(card.InBoot + ":" + board.KernelName)
-	if listed.SHA256 != hex.EncodeToString(sum[:]) {
-		r.addProblem("%s is not the kernel that %s names: its release is unknown", board.KernelName, card.SourcesName)
-		return nil
-	}
-	r.Kernel = r.provenance.Release
-	return nil
-}
-
-// listedFile is what the list of sources says of a file, nothing if it does not name it.
-func (r *Report) listedFile(path string) card.File {
-	for _, part := range r.provenance.Parts {
-		for _, f := range part.Files {
-			if f.Path == path {
-				return f
-			}
-		}
-	}
-	return card.File{}
-}
-
-func (r *Report) addRoot(slot *Slot, section *io.SectionReader) error {
-	root, err := disk.OpenSquashFS(section, section.Size())
-	if err != nil {
-		return err
-	}
-	if name, err := card.ReadFile(root, card.BoardFile, maxText); err == nil {
-		r.Board = strings.TrimSpace(string(name))
-	}
-	if slot.Active {
-		// An image without defaults is none of ours; findProblems says what is missing.
-		r.defaults, _ = card.ReadFile(root, config.ImageDefaults[1:], config.MaxBytes)
-	}
-	releases, err := root.ReadDir("lib/modules")
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	for _, d := range releases {
-		slot.Modules = append(slot.Modules, d.Name())
-	}
-	for _, folder := range []string{"gokrazy", "user"} {
-		files, err := root.ReadDir(folder)
-		if err != nil {
-			r.addProblem("root %s: no folder %s", slot.Name, folder)
-			continue
-		}
-		for _, f := range files {
-			if !f.Type().IsRegular() {
-				continue
-			}
-			b, err := card.ReadFile(root, path.Join(folder, f.Name()), maxProgram)
-			if err != nil {
-				return err
-			}
-			program, err := image.ReadProgram(path.Join(folder, f.Name()), b)
-			if err != nil {
-				r.addProblem("root %s: %v", slot.Name, err)
-			}
-			slot.Programs = append(slot.Programs, program)
-		}
-	}
-	return nil
 }

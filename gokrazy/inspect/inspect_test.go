@@ -13,6 +13,7 @@ import (
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 	"github.com/krazycam/krazycam/gokrazy/image/imagetest"
+	"github.com/krazycam/krazycam/gokrazy/slot"
 )
 
 const mib = 1 << 20
@@ -43,9 +44,12 @@ func TestInspectReadsBackWhatWasBuilt(t *testing.T) {
 	if r.SHA256 != built.SHA256 || r.Board != "rpi" || r.Kernel != imagetest.Release || r.Seed != SeedBlank {
 		t.Errorf("%+v", r)
 	}
-	if len(r.Slots) != 2 || !r.Slots[0].Active || r.Slots[1].Active || !r.Slots[1].Empty ||
+	if len(r.Slots) != 2 || !r.Slots[0].Promoted || r.Slots[1].Promoted || !r.Slots[1].Empty ||
 		len(r.Slots[0].Programs) != len(card.RootPrograms()) {
 		t.Errorf("slots: %+v", r.Slots)
+	}
+	if want := (Pointers{Config: slot.A, Tryboot: slot.B, UBoot: slot.A}); r.Pointers != want {
+		t.Errorf("pointers %+v, want %+v", r.Pointers, want)
 	}
 	var holds []string
 	for _, p := range r.Partitions {
@@ -118,9 +122,10 @@ func TestInspectTakesABootPartitionWithoutASeed(t *testing.T) {
 	}
 }
 
-func TestInspectNamesWhatDoesNotFit(t *testing.T) {
-	built := ownImage(t)
-	f, err := os.OpenFile(built.Image, os.O_RDWR, 0)
+// change puts other bytes of the same length into a file of the boot partition.
+func change(t *testing.T, image, file, from, to string) {
+	t.Helper()
+	f, err := os.OpenFile(image, os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,30 +134,143 @@ func TestInspectNamesWhatDoesNotFit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for file, change := range map[string][2]string{"cmdline.txt": {"PARTNROFF=1", "PARTNROFF=2"},
-		"vmlinuz": {"6.1.0-fake", "6.1.0-evil"}} {
-		at, size, err := boot.Extent(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b := make([]byte, size)
-		if _, err := f.ReadAt(b, start+at); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := f.WriteAt(bytes.Replace(b, []byte(change[0]), []byte(change[1]), 1), start+at); err != nil {
-			t.Fatal(err)
-		}
-	}
-	r, err := inspectFile(t, built.Image)
+	at, size, err := boot.Extent(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := strings.Join(r.Problems, "\n")
-	for _, want := range []string{"root B is empty, and the command line names it",
-		`modules for kernel ["6.1.0-fake"], the kernel is 6.1.0-evil`} {
-		if !strings.Contains(all, want) {
-			t.Errorf("no %q in %q", want, all)
+	b := make([]byte, size)
+	if _, err := f.ReadAt(b, start+at); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(b, []byte(from)) || len(from) != len(to) {
+		t.Fatalf("%s has no %q, or %q is of another length", file, from, to)
+	}
+	if _, err := f.WriteAt(bytes.ReplaceAll(b, []byte(from), []byte(to)), start+at); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// setState writes U-Boot's sector.
+func setState(t *testing.T, image string, sector []byte) {
+	t.Helper()
+	f, err := os.OpenFile(image, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt(sector, card.StateSector*disk.SectorSize); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestInspectNamesWhatDoesNotFit(t *testing.T) {
+	state := func(s slot.State) func(*testing.T, string) {
+		return func(t *testing.T, image string) {
+			sector := slot.StateSector(s)
+			setState(t, image, sector[:])
 		}
+	}
+	for _, c := range []struct {
+		name  string
+		spoil func(t *testing.T, image string)
+		want  string
+	}{
+		{"another root", func(t *testing.T, image string) {
+			change(t, image, "a/cmdline.txt", "PARTNROFF=1", "PARTNROFF=2")
+		}, "slot a: cmdline.txt names the root of slot b"},
+		{"no root of ours", func(t *testing.T, image string) {
+			change(t, image, "a/cmdline.txt", "60c24cc1", "00000000")
+		}, "slot a: cmdline.txt names no root of this image"},
+		{"another kernel", func(t *testing.T, image string) {
+			change(t, image, "a/vmlinuz", "6.1.0-fake", "6.1.0-evil")
+		}, `slot a: its root has modules for kernel ["6.1.0-fake"], the kernel is 6.1.0-evil`},
+		{"config.txt names the empty slot", func(t *testing.T, image string) {
+			change(t, image, "config.txt", "os_prefix=a/", "os_prefix=b/")
+		}, "config.txt starts slot b, which is empty"},
+		{"config.txt names both", func(t *testing.T, image string) {
+			change(t, image, "config.txt", "os_prefix=a/\nkernel=vmlinuz\nkernel_watchdog_timeout=15\n[pi5]",
+				"os_prefix=b/\nkernel=vmlinuz\nkernel_watchdog_timeout=15\n[pi5]")
+		}, "names slots a and b"},
+		{"config.txt names none", func(t *testing.T, image string) {
+			change(t, image, "config.txt", "os_prefix=a/", "os_suffix=a/")
+		}, "nothing says which slot starts"},
+		{"U-Boot starts the empty slot", state(slot.State{Slot: slot.B}),
+			"U-Boot's sector starts slot b, which is empty"},
+		{"U-Boot tries the empty slot", state(slot.State{Slot: slot.A, Try: slot.B}),
+			"U-Boot's sector tries slot b, which is empty"},
+		{"U-Boot's sector is noise", func(t *testing.T, image string) {
+			setState(t, image, bytes.Repeat([]byte{0xa5}, disk.SectorSize))
+		}, "state sector: "},
+		{"a file of the slot is empty", func(t *testing.T, image string) {
+			emptyFile(t, image, "BCM271~2DTB")
+		}, "is missing or empty"},
+		{"no U-Boot for a Pi 3", func(t *testing.T, image string) {
+			emptyFile(t, image, "U-BOOT  BIN")
+		}, "u-boot.bin is missing: a Pi 3 or Zero 2 W would not start"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			built := ownImage(t)
+			c.spoil(t, built.Image)
+			r, err := inspectFile(t, built.Image)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if all := strings.Join(r.Problems, "\n"); !strings.Contains(all, c.want) {
+				t.Errorf("no %q in %q", c.want, all)
+			}
+		})
+	}
+}
+
+// emptyFile makes a file of the boot partition one of no bytes; its name stays if it is in a slot.
+func emptyFile(t *testing.T, image, short string) {
+	t.Helper()
+	f, err := os.OpenFile(image, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	folders := make([]byte, 2*mib)
+	if _, err := f.ReadAt(folders, card.BootStart); err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.Index(folders, []byte(short))
+	if at < 0 {
+		t.Fatalf("no entry %q", short)
+	}
+	if strings.HasPrefix(short, "U-BOOT") {
+		folders[at] = 0xe5
+	}
+	copy(folders[at+26:at+32], make([]byte, 6)) // first cluster, size
+	if _, err := f.WriteAt(folders, card.BootStart); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What a power cut leaves of an update is no problem while nothing names it.
+func TestInspectToleratesHalfASlotThatNothingStarts(t *testing.T) {
+	built := ownImage(t)
+	f, err := os.OpenFile(built.Image, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	table, err := card.Table()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte("hsqs, and then the power was cut"), table.Partitions[card.RootB].Start); err != nil {
+		t.Fatal(err)
+	}
+	r, err := inspectFile(t, built.Image)
+	if err != nil || len(r.Problems) != 0 || r.Slots[1].Empty || len(r.Slots[1].Faults) == 0 {
+		t.Errorf("problems %q, slot b %+v, %v; want none, and faults", r.Problems, r.Slots[1], err)
+	}
+	sector := slot.StateSector(slot.State{Slot: slot.A, Try: slot.B})
+	setState(t, built.Image, sector[:])
+	if r, err = inspectFile(t, built.Image); err != nil ||
+		!strings.Contains(strings.Join(r.Problems, "\n"), "tries slot b, which is not whole") {
+		t.Errorf("with slot b to be tried: problems %q, %v", r.Problems, err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -31,31 +32,35 @@ type RawLoader struct {
 	Empty  bool   `json:"empty"`  // nothing but zeros
 }
 
-// addLoader finds out which loader the boot partition is made for.
+// addLoader finds out which loader the boot partition is made for. A Pi's has a script for U-Boot, too.
 func (r *Report) addLoader(boot fs.FS) error {
-	script, err := card.ReadFile(boot, card.BootScriptName, maxScript)
-	if errors.Is(err, fs.ErrNotExist) {
+	r.Loader = board.UBoot
+	if _, err := fs.Stat(boot, card.ConfigName); err == nil {
 		r.Loader = board.PiFirmware
-		return nil
 	}
-	if err != nil {
+	script, err := card.ReadFile(boot, card.BootScriptName, maxScript)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	r.Loader = board.UBoot
 	if !uboot.IsScript(script) {
 		r.addProblem("%s is none for U-Boot, or damaged", card.BootScriptName)
 	}
-	if _, err := fs.Stat(boot, card.InitrdName); err != nil {
-		r.addProblem("%s: %v", card.InitrdName, err)
+	if _, err := fs.Stat(boot, card.UBootName); err != nil && r.Loader == board.PiFirmware {
+		r.addProblem("%s is missing: a Pi 3 or Zero 2 W would not start", card.UBootName)
 	}
 	return nil
 }
 
 // addRaw looks where the board's loaders belong.
-func (r *Report) addRaw(image io.ReaderAt) error {
+func (r *Report) addRaw(image io.ReaderAt, boot fs.FS) error {
 	b, err := board.ByName(r.Board)
 	if err != nil {
 		return nil // findProblems reports it
+	}
+	var list card.Provenance
+	if text, err := card.ReadFile(boot, card.SourcesName, maxProvenance); err == nil {
+		// A list that cannot be read is the affair of Provenance, not of a boot.
+		_ = json.Unmarshal(text, &list)
 	}
 	end := int64(card.BootStart)
 	for _, raw := range slices.Backward(b.Raw) {
@@ -65,7 +70,7 @@ func (r *Report) addRaw(image io.ReaderAt) error {
 			return fmt.Errorf("sector %d: %w", raw.Sector, err)
 		}
 		end = start
-		loader = loader[:max(len(bytes.TrimRight(loader, "\x00")), r.loaderSize(raw, len(loader)))]
+		loader = loader[:max(len(bytes.TrimRight(loader, "\x00")), loaderSize(list, raw, len(loader)))]
 		sum := sha256.Sum256(loader)
 		empty := len(bytes.TrimRight(loader, "\x00")) == 0
 		r.Raw = append(r.Raw, RawLoader{raw.Name, raw.Sector, int64(len(loader)), hex.EncodeToString(sum[:]), empty})
@@ -75,8 +80,8 @@ func (r *Report) addRaw(image io.ReaderAt) error {
 }
 
 // loaderSize is what the list of sources says, 0 if it says nothing that can be.
-func (r *Report) loaderSize(raw board.Raw, most int) int {
-	f := r.listedFile(card.SectorPath(raw.Sector, raw.Name))
+func loaderSize(list card.Provenance, raw board.Raw, most int) int {
+	f := listedFile(list, card.SectorPath(raw.Sector, raw.Name))
 	if f.Size > 0 && f.Size <= int64(most) {
 		return int(f.Size)
 	}

@@ -37,8 +37,8 @@ func TestSourcesSayWhereEachPartOfABoneIsFrom(t *testing.T) {
 		return all
 	}
 	got := states()
-	for _, want := range []string{"boot:vmlinuz", "boot:initrd.bin", "boot:am335x-boneblack.dtb",
-		"boot:am335x-bonegreen.dtb", "sector:256/MLO", "sector:768/u-boot.img"} {
+	for _, want := range []string{"slot:vmlinuz", "slot:initrd.bin", "slot:am335x-boneblack.dtb",
+		"slot:am335x-bonegreen.dtb", "sector:256/MLO", "sector:768/u-boot.img"} {
 		if got[want] != card.FileSame {
 			t.Errorf("%s is %q", want, got[want])
 		}
@@ -64,12 +64,21 @@ func TestSourcesOfAPiNameItsModules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Parts) != 2 || r.Parts[0].Name != "example.com/kernel" || r.Parts[0].Sum != "h1:kernel=" ||
-		r.Parts[1].Sum != "h1:firmware=" || !strings.Contains(r.Parts[1].Source, "v2.0.0") {
-		t.Fatalf("%+v", r)
+	var parts []string
+	for _, part := range r.Parts {
+		parts = append(parts, part.Slot+"|"+part.Name+"|"+part.Version)
+	}
+	if got, want := strings.Join(parts, " "), "|example.com/firmware|v2.0.0 |u-boot-rpi|2023.01+dfsg-2 "+
+		"|example.com/kernel|v1.0.0 a|example.com/kernel|v1.0.0"; got != want || r.Board != "rpi" ||
+		r.Release != "6.1.0-fake" || r.Parts[3].Sum != "h1:kernel=" || r.Parts[0].Sum != "h1:firmware=" ||
+		!strings.Contains(r.Parts[0].Source, "v2.0.0") {
+		t.Fatalf("parts %s, want %s; %+v", got, want, r)
 	}
 	for _, part := range r.Parts {
 		for _, file := range part.Files {
+			if changed := strings.Contains(file.Changed, "bootdelay=-2"); changed != (part.Name == "u-boot-rpi") {
+				t.Errorf("%s: %s: changed %q", part.Name, file.Path, file.Changed)
+			}
 			if file.State != card.FileSame {
 				t.Errorf("%s: %s is %s", part.Name, file.Path, file.State)
 			}
@@ -83,6 +92,7 @@ func FuzzFileState(f *testing.F) {
 	f.Add("sector:-1", int64(1))
 	f.Add("sector:8191", int64(1<<62))
 	f.Add("boot:../x", int64(1))
+	f.Add("slot:vmlinuz", int64(1))
 	f.Fuzz(func(t *testing.T, path string, size int64) {
 		look := fileReader{r: bytes.NewReader(binary.LittleEndian.AppendUint64(nil, 7)), boot: os.DirFS(t.TempDir())}
 		state := look.compareFile(card.File{Path: path, Size: size})

@@ -1,5 +1,5 @@
-// Package uboot makes and changes what Debian's U-Boot reads: boot scripts, the sector with the
-// choice of the slot, and the environment that is built in.
+// Package uboot makes and changes what Debian's U-Boot reads: boot scripts, and the environment that
+// is built in.
 //
 // It runs on the owner's machine and on the board, owns nothing and opens nothing: bytes come in,
 // bytes go out. What it reads may be a stranger's or damaged. Its tests need Debian's packages

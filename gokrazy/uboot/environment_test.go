@@ -23,6 +23,9 @@ var builds = []struct {
 	{"am335x_evm", "mmc0", "dumpimage", func(t testing.TB) string {
 		return filepath.Join(parts(t, "bbb", "--boot-firmware"), "u-boot.img")
 	}},
+	{"rpi_arm64", "mmc0 mmc1 mmc2", "", func(t testing.TB) string {
+		return filepath.Join(parts(t, "rpi", "--u-boot"), "u-boot.bin")
+	}},
 	{"qemu_arm", "virtio0", "", func(t testing.TB) string {
 		const file = "/usr/lib/u-boot/qemu_arm/u-boot.bin"
 		need.File(t, file, "scripts/setup")
@@ -169,7 +172,7 @@ func TestUnattendedRefusesWhatItDoesNotKnow(t *testing.T) {
 		"no end":                     {strings.TrimRight(env, "text\x00") + "\x00x", "mmc0", "without an end"},
 		"a target that it has not":   {env, "mmc1", "has no mmc1"},
 		"no room":                    {noPreboot, "mmc0 usb0", "there is room"},
-		"no targets":                 {strings.Replace(env, "boot_targets", "targets", 1), "mmc0", "without bootdelay, bootcmd"},
+		"no targets":                 {strings.Replace(env, "boot_targets", "targets", 1), "mmc0", "without bootdelay"},
 		"a FIT image that ends":      {"\xd0\x0d\xfe\xed" + strings.Repeat("\x00", 36) + env, "mmc0", "FIT image"},
 		"a FIT image that says lies": {"\xd0\x0d\xfe\xed" + strings.Repeat("\xff", 36) + env, "mmc0", "FIT image"},
 	} {

@@ -52,5 +52,5 @@ func boardScript(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return b.Config
+	return b.Script
 }

@@ -24,7 +24,7 @@ import (
 const maxPins = 1 << 20
 
 type imageFlags struct {
-	board, out, config, programs, kernel, firmware, pins string
+	board, out, config, programs, kernel, firmware, uBoot, pins string
 }
 
 func newImageCommand() *cobra.Command {
@@ -47,6 +47,8 @@ func newImageCommand() *cobra.Command {
 		"folder with kernel, device trees and modules (default from the Go module, if it is one)")
 	flags.StringVar(&f.firmware, "boot-firmware", "",
 		"folder with the boot firmware (default from the Go module, if it is one)")
+	flags.StringVar(&f.uBoot, "u-boot", "",
+		"folder with u-boot.bin, for a board whose boot firmware starts it (scripts/parts fetches it)")
 	flags.StringVar(&f.pins, "pins", "scripts/pins",
 		"file with the versions of the C libraries, for the bill of materials")
 	for _, name := range []string{"board", "output"} {
@@ -95,6 +97,11 @@ func makeImage(cmd *cobra.Command, f imageFlags) (image.Result, error) {
 	}
 	if parts.Firmware, err = findPackage(ctx, b.BootFirmware, f.firmware, parts.Pins); err != nil {
 		return image.Result{}, err
+	}
+	if b.UBoot != (board.Origin{}) {
+		if parts.UBoot, err = findPackage(ctx, b.UBoot, f.uBoot, parts.Pins); err != nil {
+			return image.Result{}, err
+		}
 	}
 	if parts.Licences, err = licences(ctx); err != nil {
 		return image.Result{}, err

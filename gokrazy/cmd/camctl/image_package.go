@@ -43,8 +43,8 @@ func modulePackage(ctx context.Context, module string) (image.Package, error) {
 // debianPackage finds the one line of pins whose package fits the pattern.
 func debianPackage(pattern, folder string, pins []byte) (image.Package, error) {
 	if folder == "" {
-		return image.Package{}, usagef("Debian package %s: give its folder with --kernel and --boot-firmware: "+
-			"scripts/image does", pattern)
+		return image.Package{}, usagef("Debian package %s: give its folder with --kernel, --boot-firmware "+
+			"or --u-boot: scripts/image does", pattern)
 	}
 	for line := range strings.Lines(string(pins)) {
 		f := strings.Fields(line)

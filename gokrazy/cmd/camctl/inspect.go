@@ -17,6 +17,7 @@ import (
 	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/gokrazy/image"
 	"github.com/krazycam/krazycam/gokrazy/inspect"
+	"github.com/krazycam/krazycam/gokrazy/slot"
 )
 
 // mostMemory is from where on the collector works harder, in bytes: what a stranger's image can make
@@ -68,8 +69,9 @@ func printReport(out io.Writer, r inspect.Report) error {
 		fmt.Fprintf(w, "%d\t%s\t%d\t%d\t%s\t%d\t%s\n",
 			p.Number, printable(p.Name), p.Start, p.Size, p.Holds, p.Used, p.SHA256)
 	}
+	fmt.Fprintf(w, "\nstarts\t%s\n", pointersText(r.Pointers))
 	for _, slot := range r.Slots {
-		fmt.Fprintf(w, "\nroot %s\t%s\n", slot.Name, slotState(slot))
+		fmt.Fprintf(w, "\nslot %s\t%s\n", slot.Name, slotState(slot))
 		if len(slot.Programs) > 0 {
 			fmt.Fprintln(w, "program\tmachine\tlinked\tcgo\tversion\tsize\tsha256")
 		}
@@ -87,16 +89,42 @@ func printReport(out io.Writer, r inspect.Report) error {
 	return w.Flush()
 }
 
+// pointersText says which slot starts on which models.
+func pointersText(p inspect.Pointers) string {
+	var words []string
+	for _, place := range []struct {
+		what string
+		slot slot.Name
+	}{
+		{"config.txt: slot %s", p.Config}, {"tryboot.txt: slot %s", p.Tryboot}, {"U-Boot: slot %s", p.UBoot},
+		{"to be tried: slot %s", p.Try},
+	} {
+		if place.slot != slot.None {
+			words = append(words, fmt.Sprintf(place.what, place.slot))
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
 func slotState(s inspect.Slot) string {
 	var words []string
-	if s.Active {
-		words = append(words, "active")
+	if s.Promoted {
+		words = append(words, "promoted")
 	}
 	if s.Empty {
 		words = append(words, "empty")
 	}
+	if s.Version != "" {
+		words = append(words, fmt.Sprintf("version %s, index %d", printable(s.Version), s.Index))
+	}
+	if s.Kernel != "" {
+		words = append(words, "kernel "+printable(s.Kernel))
+	}
 	for _, release := range s.Modules {
 		words = append(words, "modules for "+printable(release))
+	}
+	if len(s.Faults) > 0 && !s.Promoted {
+		words = append(words, "not whole: "+printable(s.Faults[0]))
 	}
 	return strings.Join(words, ", ")
 }

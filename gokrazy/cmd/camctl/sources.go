@@ -59,7 +59,11 @@ func newSourcesCommand() *cobra.Command {
 func printSources(out io.Writer, r card.Provenance) {
 	fmt.Fprintf(out, "board %s, kernel %s\n", printable(r.Board), printable(r.Release))
 	for _, p := range r.Parts {
-		fmt.Fprintf(out, "\n%s %s\n", printable(p.Name), printable(p.Version))
+		fmt.Fprintf(out, "\n%s %s", printable(p.Name), printable(p.Version))
+		if p.Slot != "" {
+			fmt.Fprintf(out, ", in slot %s", printable(p.Slot))
+		}
+		fmt.Fprintln(out)
 		if p.SHA256 != "" {
 			fmt.Fprintf(out, "package sha256 %s\n", printable(p.SHA256))
 		}
@@ -71,6 +75,9 @@ func printSources(out io.Writer, r card.Provenance) {
 			fmt.Fprintf(out, "%s  %s", printable(f.SHA256), printable(f.Path))
 			if f.State != card.FileSame && f.State != card.FileInside {
 				fmt.Fprintf(out, "  %s", f.State)
+			}
+			if f.Changed != "" {
+				fmt.Fprintf(out, "  changed: %s", printable(f.Changed))
 			}
 			fmt.Fprintln(out)
 		}

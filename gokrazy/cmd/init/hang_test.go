@@ -22,8 +22,9 @@ func TestCamsourceIsKilledOnlyWhenItHangs(t *testing.T) {
 		{"it streams", lively, "", 0},
 		{"it never reports", func(time.Duration) (health.Report, error) { return health.Report{}, errors.New("none") },
 			"reported nothing", 30 * time.Second},
-		{"its report stands still", func(up time.Duration) (health.Report, error) { return lively(min(up, time.Minute)) },
-			"reported nothing", 90 * time.Second},
+		{"its report stands still", func(up time.Duration) (health.Report, error) {
+			return lively(min(up, time.Minute))
+		}, "reported nothing", 90 * time.Second},
 		{"a step does not end", func(up time.Duration) (health.Report, error) {
 			r, err := lively(up)
 			r.StalledS = max(0, (up - time.Minute).Seconds())

@@ -107,7 +107,8 @@ func (s *supervisor) noteWriting(doing string) {
 	if n, _ := fmt.Sscanf(doing, "step=%s done=%d total=%d", &step, &done, &total); n != 3 || s.job == nil {
 		return
 	}
-	s.busy = fmt.Sprintf("slot %s is being written: %s, %d of %d MB", s.place.running.Other(), step, done>>20, total>>20)
+	s.busy = fmt.Sprintf("slot %s is being written: %s, %d of %d MB",
+		s.place.running.Other(), step, done>>20, total>>20)
 }
 
 // askRestart asks for a restart from another goroutine.

@@ -60,7 +60,8 @@ func TestServicesGetTimeToEndAndNoMore(t *testing.T) {
 			needs: c.needs, pids: map[string]int{sourcePath: 7, webPath: 8},
 			stopped: map[string]time.Duration{}, killed: map[int]bool{},
 		}
-		ending := stopper{s, []string{sourcePath, webPath, "/user/gone"}, s.signal, func(d time.Duration) { s.now += d }}
+		paths := []string{sourcePath, webPath, "/user/gone"}
+		ending := stopper{s, paths, s.signal, func(d time.Duration) { s.now += d }}
 		left := ending.stopAll()
 		if !slices.Equal(left, c.left) || s.now != c.after || len(s.killed) != c.kills {
 			t.Errorf("%s: left %v after %v with %d kills, want %v after %v with %d",
@@ -78,7 +79,7 @@ func TestSupervisionSpeaksToGokrazysHandlers(t *testing.T) {
 			http.Error(w, "service not found", http.StatusNotFound)
 			return
 		}
-		_, _ = w.Write([]byte(`{"Stopped":false,"StartTime":"2026-01-01T00:00:00Z","Pid":321,"Path":"/user/camsource"}`))
+		_, _ = w.Write([]byte(`{"Stopped":false,"StartTime":"2026-01-01T00:00:00Z","Pid":321}`))
 	})
 	mux.HandleFunc("/stop", func(w http.ResponseWriter, r *http.Request) {
 		cookie, err := r.Cookie("gokrazy_xsrf")

@@ -18,7 +18,8 @@ func TestSlotwriterHasNoNetworkAndItsLastWordCounts(t *testing.T) {
 		out, err := w.run(ctx, "/bin/sh", []string{"-c", script})
 		return string(out), err
 	}
-	out, err := shell(t.Context(), `echo "slotwriter PROGRESS step=root done=1 total=2" >&2; cat /proc/net/dev | tail -n +3 | cut -d: -f1; nice`)
+	out, err := shell(t.Context(), `echo "slotwriter PROGRESS step=root done=1 total=2" >&2
+		tail -n +3 /proc/net/dev | cut -d: -f1; nice`)
 	if fields := strings.Fields(out); err != nil || len(fields) != 2 || fields[0] != "lo" || fields[1] != "19" {
 		t.Errorf("run = %q, %v, want a loopback alone and niceness 19", out, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,29 +34,41 @@ func Bone(t testing.TB) Parts {
 // BonePackages are the Debian packages that scripts/parts fetched.
 func BonePackages(t testing.TB) (kernel, firmware Package) {
 	t.Helper()
+	return debianPackage(t, "bbb", "--kernel", "linux-image-"),
+		debianPackage(t, "bbb", "--boot-firmware", "u-boot-omap")
+}
+
+// PiUBoot is the Debian package with the U-Boot of a Pi, likewise.
+func PiUBoot(t testing.TB) Package {
+	t.Helper()
+	return debianPackage(t, "rpi", "--u-boot", "u-boot-rpi")
+}
+
+// debianPackage is the one whose folder scripts/parts prints behind a flag, and whose line in
+// scripts/pins begins so.
+func debianPackage(t testing.TB, board, flag, begin string) Package {
+	t.Helper()
 	scripts := scriptsFolder(t)
 	pins, err := os.ReadFile(filepath.Join(scripts, "pins"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command(filepath.Join(scripts, "parts"), "bbb").Output()
+	out, err := exec.Command(filepath.Join(scripts, "parts"), board).Output()
 	if err != nil {
-		need.Missing(t, "scripts/parts bbb, with the Debian packages of the board: "+err.Error())
+		need.Missing(t, "scripts/parts "+board+", with the Debian packages of the board: "+err.Error())
 	}
-	flags := strings.Fields(string(out))
-	if len(flags) != 4 || flags[0] != "--kernel" || flags[2] != "--boot-firmware" {
-		t.Fatalf("scripts/parts prints %q", out)
+	words := strings.Fields(string(out))
+	at := slices.Index(words, flag)
+	if at < 0 || at+1 == len(words) {
+		t.Fatalf("scripts/parts %s prints %q, no %s", board, out, flag)
 	}
-	kernel, firmware = Package{Folder: flags[1]}, Package{Folder: flags[3]}
 	for line := range strings.Lines(string(pins)) {
-		switch f := strings.Fields(line); {
-		case strings.HasPrefix(line, "linux-image-"):
-			kernel.Name, kernel.Version, kernel.SHA256 = f[0], f[2], f[3]
-		case strings.HasPrefix(line, "u-boot-omap"):
-			firmware.Name, firmware.Version, firmware.SHA256 = f[0], f[2], f[3]
+		if f := strings.Fields(line); strings.HasPrefix(line, begin) {
+			return Package{Folder: words[at+1], Name: f[0], Version: f[2], SHA256: f[3]}
 		}
 	}
-	return kernel, firmware
+	t.Fatalf("scripts/pins has no line for %s", begin)
+	return Package{}
 }
 
 // scriptsFolder looks in the folders above that of the tests, up to that of go.mod.

@@ -26,8 +26,8 @@ libjpeg-turbo source 2.1.5 4567
 
 // Parts are folders that image.Parts can name.
 type Parts struct {
-	Programs         string // folder
-	Kernel, Firmware Package
+	Programs                string // folder
+	Kernel, Firmware, UBoot Package
 }
 
 // A Package is an image.Package.
@@ -65,6 +65,9 @@ func Pi(t testing.TB) Parts {
 			Folder: filepath.Join(dir, "firmware"), Name: "example.com/firmware", Version: "v2.0.0",
 			Sum: "h1:firmware=",
 		},
+		UBoot: Package{
+			Folder: filepath.Join(dir, "u-boot"), Name: "u-boot-rpi", Version: "2023.01+dfsg-2", SHA256: "89ab",
+		},
 	}
 	for _, want := range card.RootPrograms() {
 		kind := Plain
@@ -82,7 +85,9 @@ func Pi(t testing.TB) Parts {
 	const buffers = "kernel/drivers/media/common/videobuf2/"
 	Put(t, []byte(buffers+"videobuf2-v4l2.ko: "+buffers+"videobuf2-common.ko\n"), modules, "modules.dep")
 	for _, name := range []string{
-		"bcm2710-rpi-3-b.dtb", "overlays/disable-bt.dtbo", "overlays/overlay_map.dtb", "LICENSE.linux",
+		"bcm2710-rpi-3-b.dtb", "bcm2711-rpi-4-b.dtb", "bcm2711-rpi-400.dtb", "bcm2712-rpi-5-b.dtb",
+		"bcm2712d0-rpi-5-b.dtb", "bcm2712-rpi-500.dtb",
+		"overlays/disable-bt.dtbo", "overlays/overlay_map.dtb", "LICENSE.linux",
 	} {
 		Put(t, []byte(name), p.Kernel.Folder, name)
 	}
@@ -93,6 +98,9 @@ func Pi(t testing.TB) Parts {
 	} {
 		Put(t, []byte(name), p.Firmware.Folder, name)
 	}
+	Put(t, []byte("..\x00bootcmd=run distro_bootcmd\x00bootdelay=2\x00vendor=raspberrypi\x00preboot=usb start;\x00"+
+		"boot_targets=mmc0 mmc1 mmc2 usb0 \x00\x00.."), p.UBoot.Folder, card.UBootName)
+	Put(t, []byte("LICENSE.u-boot"), p.UBoot.Folder, "LICENSE.u-boot")
 	return p
 }
 
