@@ -4,12 +4,17 @@
 package firmware
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io/fs"
 	"log/slog"
+	"net/url"
 	"os"
+	"strings"
 	"time"
+
+	"github.com/krazycam/krazycam/firmware/config"
 
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
 	"github.com/krazycam/krazycam/firmware/machine"
@@ -88,9 +93,10 @@ func (s *Source) boardFacts() *wire.Board {
 // An offerFile passes the gateway's offer of an update on to whoever fetches it. The session's
 // goroutine alone uses it; a file in memory is written in less than a millisecond.
 type offerFile struct {
-	path string // "": nobody fetches
-	now  func() time.Time
-	log  *slog.Logger
+	path    string         // "": nobody fetches
+	gateway config.Gateway // whose CA holds for what lies on its own server
+	now     func() time.Time
+	log     *slog.Logger
 
 	known   bool        // current is what the file says
 	current offer.Offer // the zero Offer: none
@@ -107,6 +113,9 @@ func (f *offerFile) take(u *wire.Update) {
 			u = nil
 		} else {
 			next = offer.Offer{URL: u.URL, Version: u.Version, Now: bool(u.Now)}
+			if onServerOf(u.URL, f.gateway.URL) {
+				next.CA = f.gateway.CA
+			}
 		}
 	}
 	same := f.current
@@ -125,6 +134,15 @@ func (f *offerFile) take(u *wire.Update) {
 	if u != nil {
 		f.said = ""
 	}
+}
+
+// onServerOf says whether both URLs have the same host, port and scheme.
+func onServerOf(a, b string) bool {
+	first, err := url.Parse(a)
+	second, otherErr := url.Parse(b)
+	return err == nil && otherErr == nil && first.Scheme == second.Scheme &&
+		strings.EqualFold(first.Hostname(), second.Hostname()) &&
+		cmp.Or(first.Port(), "443") == cmp.Or(second.Port(), "443")
 }
 
 func (f *offerFile) replace(next *offer.Offer) error {

@@ -12,6 +12,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
 	"github.com/krazycam/krazycam/firmware/offer"
 )
@@ -152,6 +153,22 @@ func TestOfferThatCannotBeWrittenIsLoggedOnceAndTriedAgain(t *testing.T) {
 	f.take(u)
 	if _, err := offer.Read(f.path); err != nil {
 		t.Error(err)
+	}
+}
+
+// A gateway on the desk signs its own certificate; the file beside it is fetched from it, too.
+func TestOfferOnTheGatewaysOwnServerBringsItsAuthority(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "offer.json")
+	for url, want := range map[string]string{
+		"https://desk.example/f.update": "PEM", "https://DESK.example:443/f.update": "PEM",
+		"https://desk.example:8443/f.update": "", "https://other.example/f.update": "",
+	} {
+		f, _ := offers(t, path)
+		f.gateway = config.Gateway{URL: "https://desk.example/api", CA: "PEM"}
+		f.take(&wire.Update{URL: url, Version: "v2"})
+		if o, err := offer.Read(path); err != nil || o.CA != want {
+			t.Errorf("%s: authority %q, %v, want %q", url, o.CA, err, want)
+		}
 	}
 }
 

@@ -24,8 +24,8 @@ import (
 // Path is where the file lies on a board; init makes the folder for camsource's user.
 const Path = "/run/camsource/offer.json"
 
-// maxFile, in bytes, is twice the longest offer that passes its check.
-const maxFile = 8 << 10
+// maxFile, in bytes, is twice the longest offer: its CA comes out of a configuration of 64 KiB at most.
+const maxFile = 128 << 10
 
 // An Offer is what the gateway offers at present.
 type Offer struct {
@@ -33,6 +33,10 @@ type Offer struct {
 	Version string    `json:"version"`
 	Now     bool      `json:"now"` // at once; else at a random moment within an hour
 	At      time.Time `json:"at"`  // when it was offered first, by the board's clock
+
+	// CA is PEM of the only authorities to trust: the owner's gateway.ca, if the URL is on the gateway's
+	// own server, which may have signed its certificate itself. "": the public authorities.
+	CA string `json:"ca,omitempty"`
 }
 
 func (o Offer) update() wire.Update {
