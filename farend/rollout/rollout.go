@@ -90,7 +90,7 @@ const (
 	FellBack  Phase = "fell back"
 )
 
-// A record is one board that was offered the update, or that says that it failed.
+// A record is one board that was offered the update, runs it, or says that it failed.
 type record struct {
 	Board
 	key string
@@ -151,17 +151,16 @@ func (r *Rollout) boardOf(b wire.Board) string {
 // was offered nothing yet.
 func (r *Rollout) judge(one *record, keyHash string, b wire.Board, now time.Time) (*record, string) {
 	runs := b.Version == r.config.Version && (b.Index == 0 || b.Index == r.config.Index)
+	if one == nil && (runs || b.FailedVersion == r.config.Version) {
+		// It came there by another way, or the state of the last second was lost.
+		one = r.add(keyHash, b.Serial, now)
+	}
 	switch {
-	case runs && one != nil && b.Trial:
+	case runs && b.Trial:
 		return r.move(one, OnTrial, "", now), ""
-	case runs && one != nil:
-		return r.move(one, Promoted, "", now), ""
 	case runs:
-		return nil, "" // it came there by another way
+		return r.move(one, Promoted, "", now), ""
 	case b.FailedVersion == r.config.Version:
-		if one == nil {
-			one = r.add(keyHash, b.Serial, now)
-		}
 		return r.move(one, FellBack, b.FailedBecause, now), ""
 	case one != nil && one.Phase == FellBack:
 		return one, "" // it may have forgotten, as with a lost /perm

@@ -27,6 +27,7 @@ type receiveOptions struct {
 	anyAddress         bool
 	rtp, rtcp          int
 	keepAlive          time.Duration
+	offer              offerOptions
 }
 
 func newReceiveCommand() *cobra.Command {
@@ -67,6 +68,7 @@ other users of this machine see what stands on a command line.`,
 			"or that send from another interface than they ask from")
 	f.DurationVar(&o.keepAlive, "keepalive", 0,
 		"how often a source must ask whether it may go on, 5s to 600s (default: the protocol's 60s)")
+	o.offer.bind(f)
 	o.bindJSON(cmd)
 	cmd.MarkFlagsRequiredTogether("cert", "tls-key")
 	cmd.MarkFlagsMutuallyExclusive("tls", "cert")
@@ -80,7 +82,7 @@ func (o *receiveOptions) bindJSON(cmd *cobra.Command) {
 }
 
 // check finds what cobra cannot see.
-func (o *receiveOptions) check() error {
+func (o *receiveOptions) check(cmd *cobra.Command) error {
 	if _, _, err := net.SplitHostPort(o.listen); err != nil {
 		return usagef("--listen %q: must be HOST:PORT or :PORT", o.listen)
 	}
@@ -98,13 +100,14 @@ func (o *receiveOptions) check() error {
 	if o.keepAlive != 0 && (o.keepAlive < 5*time.Second || o.keepAlive > 600*time.Second) {
 		return usagef("--keepalive %v: must be from 5s to 600s", o.keepAlive)
 	}
-	return nil
+	return o.offer.check(cmd.Flags(), o.tls || o.cert != "")
 }
 
 // A station is everything that runs while camctl receive does.
 type station struct {
 	gateway  *gateway.Gateway
 	receiver *receiver.Receiver
+	offering *offering // nil: no update is offered
 	http     http.Server
 	listener net.Listener
 	unlock   func() // gives the state directory back
@@ -115,7 +118,7 @@ type station struct {
 }
 
 func receive(cmd *cobra.Command, o receiveOptions) error {
-	if err := o.check(); err != nil {
+	if err := o.check(cmd); err != nil {
 		return err
 	}
 	log := newLog(cmd)
@@ -143,12 +146,14 @@ func receive(cmd *cobra.Command, o receiveOptions) error {
 		case <-ctx.Done():
 		case err = <-ended:
 		case <-ticker.C:
-			p.line(s.receiver.Stats(), s.gateway.State())
+			s.offering.save(log) // before it is said
+			p.line(s.receiver.Stats(), s.gateway.State(), s.offering)
 		}
 	}
 	_ = s.http.Close()
 	cancel()
 	running.Wait()
+	s.offering.close(log)
 	p.summary(s.receiver.Stats())
 	return err
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/krazycam/krazycam/farend/gateway"
 	"github.com/krazycam/krazycam/farend/receiver"
+	"github.com/krazycam/krazycam/farend/rollout"
 )
 
 // seed is the krazycam.json of a board that streams to us.
@@ -80,6 +81,8 @@ type second struct {
 	Record      string   `json:"record,omitempty"`
 	Problem     string   `json:"problem,omitempty"`
 	Summary     bool     `json:"summary,omitempty"`
+
+	Update *rollout.Counts `json:"update,omitempty"` // of the update that is offered
 }
 
 // timeFormat is RFC 3339 with milliseconds.
@@ -130,12 +133,18 @@ func (p *printer) seeds(s *station, o receiveOptions) {
 	}
 }
 
-func (p *printer) line(s receiver.Stats, g gateway.State) {
+func (p *printer) line(s receiver.Stats, g gateway.State, o *offering) {
 	now := time.Now()
 	p.turn(s)
 	row := rates(p.before, s, now.Sub(p.at).Seconds())
 	row.Utilization = g.Utilization.String()
 	p.before, p.at = s, now
+	if o != nil {
+		counts, changed := o.changed()
+		if row.Update = &counts; changed && !p.json {
+			fmt.Fprintln(p.cmd.OutOrStdout(), counts)
+		}
+	}
 	p.print(row)
 }
 

@@ -41,6 +41,14 @@ func (s *station) open(o *receiveOptions, log *slog.Logger) (err error) {
 	if o.key, err = o.findKey(log); err != nil {
 		return err
 	}
+	if s.offering, err = openOffering(o, o.tls || o.cert != "", log); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			s.offering.close(log)
+		}
+	}()
 	host, _, _ := net.SplitHostPort(o.listen) // checked
 	sockets, err := listenUDP(host, o.rtp, o.rtcp)
 	if err != nil {
@@ -52,13 +60,14 @@ func (s *station) open(o *receiveOptions, log *slog.Logger) (err error) {
 	})
 	s.gateway, err = gateway.New(gateway.Config{
 		Key: o.key, Server: s.receiver, KeepAlive: o.keepAlive, SRTP: o.srtp, StateDir: o.state, Log: log,
+		Offer: s.offering.offerFunc(),
 	})
 	if err != nil {
 		closeAll()
 		return err
 	}
 	s.http = http.Server{
-		Handler: s.gateway, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		Handler: s.offering.handler(s.gateway), ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second,
 		IdleTimeout: 30 * time.Second, MaxHeaderBytes: 8 << 10,
 	}
