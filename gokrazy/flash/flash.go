@@ -57,12 +57,12 @@ type Result struct {
 	Target string `json:"target"`
 	Bytes  int64  `json:"bytes"`
 	SHA256 string `json:"sha256"` // of the image, as read back from the card
+	Perm   int64  `json:"perm"`   // bytes of the partition /perm
 	Seed   bool   `json:"seed"`
 }
 
-// Card writes an image and then its seed. It blocks until the card has it all.
-// The backup partition table stays where the image ends: nothing here needs it
-// at the end of the card.
+// Card writes an image, with a partition table that gives /perm the rest of the card, and then the
+// seed. It blocks until the card has it all.
 func Card(ctx context.Context, job Job) (done Result, err error) {
 	image, size, err := openfile.Disk(job.Image, os.O_RDONLY)
 	if err != nil {
@@ -87,13 +87,20 @@ func Card(ctx context.Context, job Job) (done Result, err error) {
 		return Result{}, fmt.Errorf("%w: %s has %d bytes, %s has %d", ErrTooSmall, job.Target, room, job.Image,
 			size)
 	}
-	sum, err := copyAndCompare(ctx, job, target, image, size)
+	table, err := tableFor(image, size, room)
+	if err != nil {
+		return Result{}, fmt.Errorf("%s: %w", job.Image, err)
+	}
+	sum, err := copyAndCompare(ctx, job, target, image, size, table)
+	if err == nil {
+		err = table.compare(target, room)
+	}
 	if err != nil {
 		return Result{}, fmt.Errorf("%s: %w", job.Target, err)
 	}
-	done = Result{Target: job.Target, Bytes: size, SHA256: sum}
+	done = Result{Target: job.Target, Bytes: size, SHA256: sum, Perm: table.permSize()}
 	if job.Seed != nil {
-		if err := seedAndCompare(target, size, job.Seed); err != nil {
+		if err := seedAndCompare(target, room, job.Seed); err != nil {
 			return Result{}, fmt.Errorf("%s: seed: %w", job.Target, err)
 		}
 		done.Seed = true
@@ -103,8 +110,9 @@ func Card(ctx context.Context, job Job) (done Result, err error) {
 
 // copyAndCompare writes, waits until the card has it, forgets the machine's own
 // copy and reads the card.
-func copyAndCompare(ctx context.Context, job Job, target *os.File, image io.ReaderAt, size int64) (string, error) {
-	written, err := copyImage(ctx, job, target, image, size)
+func copyAndCompare(ctx context.Context, job Job, target *os.File, image io.ReaderAt, size int64,
+	table *cardTable) (string, error) {
+	written, err := copyImage(ctx, job, target, image, size, table)
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", err, errUnfinished)
 	}
@@ -113,10 +121,18 @@ func copyAndCompare(ctx context.Context, job Job, target *os.File, image io.Read
 	}
 	read := sha256.New()
 	err = readBlocks(ctx, target, size, func(b []byte, at int64) error {
+		if at == 0 {
+			if err := table.asImage(b); err != nil {
+				return err
+			}
+		}
 		read.Write(b)
 		job.reportProgress("reading back", at+int64(len(b)), size)
 		return nil
 	})
+	if errors.Is(err, ErrReadBack) {
+		return "", err
+	}
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", err, errUnfinished)
 	}
@@ -128,9 +144,10 @@ func copyAndCompare(ctx context.Context, job Job, target *os.File, image io.Read
 }
 
 // copyImage writes the image and gives its SHA-256. The first block, which holds
-// the partition table, is blank until all others are on the card: no board boots,
-// and no computer shows, half an image.
-func copyImage(ctx context.Context, job Job, target *os.File, image io.ReaderAt, size int64) ([]byte, error) {
+// the partition table, is blank until all others are on the card, the second table at its end
+// included: no board boots, and no computer shows, half an image.
+func copyImage(ctx context.Context, job Job, target *os.File, image io.ReaderAt, size int64,
+	table *cardTable) ([]byte, error) {
 	sum := sha256.New()
 	var first []byte
 	err := readBlocks(ctx, image, size, func(b []byte, at int64) error {
@@ -153,6 +170,9 @@ func copyImage(ctx context.Context, job Job, target *os.File, image io.ReaderAt,
 	if err != nil {
 		return nil, err
 	}
+	if err := table.write(target, first); err != nil {
+		return nil, fmt.Errorf("at the end of the card: %w", err)
+	}
 	if err := target.Sync(); err != nil {
 		return nil, fmt.Errorf("after writing: %w", err)
 	}
@@ -166,18 +186,18 @@ func copyImage(ctx context.Context, job Job, target *os.File, image io.ReaderAt,
 }
 
 // seedAndCompare writes the seed and reads it back from the card.
-func seedAndCompare(target *os.File, size int64, seed []byte) error {
-	if err := card.PutSeed(target, size, seed); err != nil {
+func seedAndCompare(target *os.File, room int64, seed []byte) error {
+	if err := card.PutSeed(target, room, seed); err != nil {
 		return err
 	}
 	if err := errors.Join(target.Sync(), dropCache(target)); err != nil {
 		return err
 	}
-	return compareSeed(target, size, seed)
+	return compareSeed(target, room, seed)
 }
 
-func compareSeed(target io.ReaderAt, size int64, seed []byte) error {
-	boot, _, err := card.OpenBoot(target, size)
+func compareSeed(target io.ReaderAt, room int64, seed []byte) error {
+	boot, _, err := card.OpenBoot(target, room)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrReadBack, err)
 	}

@@ -41,8 +41,8 @@ func newFlashCommand() *cobra.Command {
 		if *asJSON {
 			return printJSON(cmd, done)
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s: %d bytes written and read back, sha256 %s\n",
-			done.Target, done.Bytes, done.SHA256)
+		fmt.Fprintf(cmd.OutOrStdout(), "%s: %d bytes written and read back, sha256 %s, /perm has %d MiB\n",
+			done.Target, done.Bytes, done.SHA256, done.Perm>>20)
 		if !done.Seed {
 			fmt.Fprintln(cmd.OutOrStdout(),
 				"no seed: without a gateway the board streams nothing (--seed krazycam.json)")
