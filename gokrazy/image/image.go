@@ -68,6 +68,11 @@ func Build(ctx context.Context, b board.Board, p Parts, path string, log *slog.L
 	if err != nil {
 		return Result{}, fmt.Errorf("image: %w", err)
 	}
+	manifest, err := factoryManifest(b, p, m, boot, root)
+	if err != nil {
+		return Result{}, fmt.Errorf("image: %w", err)
+	}
+	boot = append(boot, manifest)
 	r := Result{
 		Image: path, SBOM: path + SBOMSuffix, Board: b.Name, Size: card.ImageSize, Kernel: m.release,
 		Root: int64(len(root)), Modules: m.moduleCount(), Initrd: m.initrd.packedSize(),

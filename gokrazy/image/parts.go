@@ -30,7 +30,12 @@ type Parts struct {
 	// the programs; "std" is Go itself.
 	Licences func(modulePath, version string) ([]byte, error)
 	Pins     []byte // scripts/pins: the versions of the C libraries in camsource; may be nil
-	Defaults []byte // a configuration without secrets that counts where a board's own says nothing; may be nil
+	// UpdateKeys are public keys of minisign that may sign updates of the image; none: a board takes no
+	// update unless its configuration has a key.
+	UpdateKeys []string
+	Version    string // of the image; "": that of the commit that its programs were built from
+	Index      int64  // the same; 0: the commit's time
+	Defaults   []byte // a configuration without secrets that counts where a board's own says nothing; may be nil
 }
 
 // A Package is a Go module or a Debian package, unpacked.

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"strings"
+	"time"
 )
 
 // A Program is one executable file of the root.
@@ -30,7 +31,9 @@ type Program struct {
 	Cgo     bool     `json:"cgo"`
 	Tags    []string `json:"tags,omitempty"`
 
-	modules []*debug.Module // main module first; replaced ones as what replaced them
+	committed time.Time       // of the commit; zero if it was built outside of a repository
+	modified  bool            // since the commit
+	modules   []*debug.Module // main module first; replaced ones as what replaced them
 }
 
 // errNotAProgram is about a file that is no Go program for Linux.
@@ -67,6 +70,10 @@ func ReadProgram(path string, b []byte) (p Program, err error) {
 			p.Tags = strings.Split(s.Value, ",")
 		case "vcs.revision":
 			p.Version = s.Value
+		case "vcs.time":
+			p.committed, _ = time.Parse(time.RFC3339, s.Value) // zero if it is none
+		case "vcs.modified":
+			p.modified = s.Value == "true"
 		}
 	}
 	for _, m := range append([]*debug.Module{&info.Main}, info.Deps...) {

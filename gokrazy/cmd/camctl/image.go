@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/krazycam/krazycam/board"
 	"github.com/krazycam/krazycam/firmware/config"
@@ -25,6 +26,30 @@ const maxPins = 1 << 20
 
 type imageFlags struct {
 	board, out, config, programs, kernel, firmware, uBoot, pins string
+
+	updateKeys []string // files
+	version    string
+	index      int64
+}
+
+// add declares the flags.
+func (f *imageFlags) add(flags *pflag.FlagSet) {
+	flags.StringVar(&f.board, "board", "", "the board to make it for (camctl boards lists them)")
+	flags.StringVarP(&f.out, "output", "o", "", "the image to write, such as cam.img")
+	flags.StringVar(&f.config, "config", "", "a krazycam.json without secrets that new cards begin with")
+	flags.StringVar(&f.programs, "programs", "", "folder with the board's programs (default out/ARCH)")
+	flags.StringVar(&f.kernel, "kernel", "",
+		"folder with kernel, device trees and modules (default from the Go module, if it is one)")
+	flags.StringVar(&f.firmware, "boot-firmware", "",
+		"folder with the boot firmware (default from the Go module, if it is one)")
+	flags.StringVar(&f.uBoot, "u-boot", "",
+		"folder with u-boot.bin, for a board whose boot firmware starts it (scripts/parts fetches it)")
+	flags.StringVar(&f.pins, "pins", "scripts/pins",
+		"file with the versions of the C libraries, for the bill of materials")
+	flags.StringArrayVar(&f.updateKeys, "update-key", nil,
+		"public key that may sign updates of the image (camctl keys new); may be repeated")
+	flags.StringVar(&f.version, "version", "", "name of this version (default the commit of the programs)")
+	flags.Int64Var(&f.index, "index", 0, "its index: a higher one is newer (default the time of that commit, in seconds)")
 }
 
 func newImageCommand() *cobra.Command {
@@ -38,19 +63,7 @@ func newImageCommand() *cobra.Command {
 			"The image holds no secret: give those to camctl flash.",
 		Args: cobra.NoArgs,
 	}
-	flags := cmd.Flags()
-	flags.StringVar(&f.board, "board", "", "the board to make it for (camctl boards lists them)")
-	flags.StringVarP(&f.out, "output", "o", "", "the image to write, such as cam.img")
-	flags.StringVar(&f.config, "config", "", "a krazycam.json without secrets that new cards begin with")
-	flags.StringVar(&f.programs, "programs", "", "folder with the board's programs (default out/ARCH)")
-	flags.StringVar(&f.kernel, "kernel", "",
-		"folder with kernel, device trees and modules (default from the Go module, if it is one)")
-	flags.StringVar(&f.firmware, "boot-firmware", "",
-		"folder with the boot firmware (default from the Go module, if it is one)")
-	flags.StringVar(&f.uBoot, "u-boot", "",
-		"folder with u-boot.bin, for a board whose boot firmware starts it (scripts/parts fetches it)")
-	flags.StringVar(&f.pins, "pins", "scripts/pins",
-		"file with the versions of the C libraries, for the bill of materials")
+	f.add(cmd.Flags())
 	for _, name := range []string{"board", "output"} {
 		if err := cmd.MarkFlagRequired(name); err != nil {
 			cobra.CheckErr(err)
@@ -80,7 +93,10 @@ func makeImage(cmd *cobra.Command, f imageFlags) (image.Result, error) {
 	if err != nil {
 		return image.Result{}, usageError{err}
 	}
-	parts := image.Parts{Programs: f.programs}
+	parts := image.Parts{Programs: f.programs, Version: f.version, Index: f.index}
+	if parts.UpdateKeys, err = readPublicKeys(f.updateKeys); err != nil {
+		return image.Result{}, err
+	}
 	if parts.Programs == "" {
 		parts.Programs = filepath.Join("out", b.Arch)
 	}
