@@ -116,6 +116,7 @@ func newRootCommand(started *bool) *cobra.Command {
 		newBenchCommand(),
 		newReceiveCommand(),
 		newKeysCommand(),
+		newBundleCommand(),
 	)
 	return root
 }
