@@ -20,6 +20,7 @@ import (
 	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/gokrazy/card"
+	"github.com/krazycam/krazycam/gokrazy/disk"
 )
 
 // Refusals of Card.
@@ -87,6 +88,7 @@ func Card(ctx context.Context, job Job) (done Result, err error) {
 		return Result{}, fmt.Errorf("%w: %s has %d bytes, %s has %d", ErrTooSmall, job.Target, room, job.Image,
 			size)
 	}
+	room &^= disk.SectorSize - 1 // a file may end anywhere
 	table, err := tableFor(image, size, room)
 	if err != nil {
 		return Result{}, fmt.Errorf("%s: %w", job.Image, err)

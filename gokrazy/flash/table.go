@@ -28,7 +28,7 @@ type cardTable struct {
 	card  []byte // the same of the card
 }
 
-// tableFor gives the table for a card of room bytes. A card that is hardly larger than the image
+// tableFor gives the table for a card of room bytes, whole sectors. A card that is hardly larger than the image
 // keeps the image's, and so does one with an image that is not laid out as ours.
 func tableFor(image io.ReaderAt, size, room int64) (*cardTable, error) {
 	t, err := disk.ReadTable(image, size)
@@ -45,7 +45,7 @@ func tableFor(image io.ReaderAt, size, room int64) (*cardTable, error) {
 	if most <= perm.Size {
 		return c, nil
 	}
-	perm.Size, c.table.Size, c.grown = most, room&^(disk.SectorSize-1), true
+	perm.Size, c.table.Size, c.grown = most, room, true
 	return c, nil
 }
 

@@ -46,7 +46,7 @@ func readTable(t *testing.T, path string) disk.Table {
 	if err != nil {
 		t.Fatal(err)
 	}
-	table, err := disk.ReadTable(f, size)
+	table, err := disk.ReadTable(f, size&^(disk.SectorSize-1))
 	if err != nil {
 		t.Fatal(err)
 	}
