@@ -114,7 +114,8 @@ func TestVersionIsThatOfTheCommit(t *testing.T) {
 		index   int64
 	}{
 		{Program{Path: versionProgram, Version: revision, committed: at}, "012345678901", at.Unix()},
-		{Program{Path: versionProgram, Version: revision, committed: at, modified: true}, "012345678901-dirty", at.Unix()},
+		{Program{Path: versionProgram, Version: revision, committed: at, modified: true},
+			"012345678901-dirty", at.Unix()},
 		{Program{Path: versionProgram, Version: "(devel)"}, unknownVersion, unknownIndex},
 		{Program{Path: "user/camsource", Version: revision, committed: at}, unknownVersion, unknownIndex},
 	} {

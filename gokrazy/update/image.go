@@ -53,17 +53,28 @@ func ReadImage(r io.ReaderAt, size int64) (*Image, error) {
 	return i, i.checkFiles()
 }
 
-// checkFiles looks for files that the manifest does not list.
+// checkFiles looks for files that the manifest does not list, or not with their size: their
+// beginning may be what it says.
 func (i *Image) checkFiles() error {
-	listed := map[string]bool{ManifestName: true, SignatureName: true}
+	listed := map[string]int64{}
 	for _, p := range i.Manifest.Parts {
-		listed[p.Path()] = true
+		listed[p.Path()] = p.Size
 	}
 	return fs.WalkDir(i.files, ".", func(name string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && !listed[name] {
-			err = fmt.Errorf("slot a: %w: it does not list %q", ErrManifest, name)
+		if err != nil || d.IsDir() || name == ManifestName || name == SignatureName {
+			return err
 		}
-		return err
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		switch size, ok := listed[name]; {
+		case !ok:
+			return fmt.Errorf("slot a: %w: it does not list %q", ErrManifest, name)
+		case size != info.Size():
+			return fmt.Errorf("slot a: %w: %q has %d bytes, it says %d", ErrManifest, name, info.Size(), size)
+		}
+		return nil
 	})
 }
 

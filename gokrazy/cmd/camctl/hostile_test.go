@@ -44,15 +44,17 @@ func TestNoVerbWaitsForAFileThatIsNone(t *testing.T) {
 	rpi := []string{"image", "--board", "rpi", "-o", "x"}
 	listen := []string{"receive", "--listen", "127.0.0.1:0", "--rtp", "0", "--rtcp", "0", "--state", state}
 	verbs := map[string]func(file string) []string{
-		"inspect":          func(f string) []string { return []string{"inspect", f} },
-		"sources":          func(f string) []string { return []string{"sources", f} },
-		"flash, the image": func(f string) []string { return []string{"flash", f, image} },
-		"flash --seed":     func(f string) []string { return []string{"flash", "--seed", f, image, image} },
-		"image --config":   func(f string) []string { return append(rpi, "--config", f) },
-		"image --pins":     func(f string) []string { return append(rpi, "--pins", f) },
-		"vm --seed":        func(f string) []string { return []string{"vm", image, "--seed", f} },
-		"vm --camera":      func(f string) []string { return []string{"vm", image, "--camera", f} },
-		"keys show":        func(f string) []string { return []string{"keys", "show", f} },
+		"inspect":            func(f string) []string { return []string{"inspect", f} },
+		"sources":            func(f string) []string { return []string{"sources", f} },
+		"flash, the image":   func(f string) []string { return []string{"flash", f, image} },
+		"flash --seed":       func(f string) []string { return []string{"flash", "--seed", f, image, image} },
+		"image --config":     func(f string) []string { return append(rpi, "--config", f) },
+		"image --pins":       func(f string) []string { return append(rpi, "--pins", f) },
+		"vm --seed":          func(f string) []string { return []string{"vm", image, "--seed", f} },
+		"vm --camera":        func(f string) []string { return []string{"vm", image, "--camera", f} },
+		"image --update-key": func(f string) []string { return append(rpi, "--update-key", f) },
+		"bundle --key":       func(f string) []string { return []string{"bundle", "--board", "rpi", "--key", f} },
+		"keys show":          func(f string) []string { return []string{"keys", "show", f} },
 		"receive --key-file": func(f string) []string {
 			return append(listen, "--key-file", f)
 		},

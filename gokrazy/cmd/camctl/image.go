@@ -49,7 +49,7 @@ func (f *imageFlags) add(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.updateKeys, "update-key", nil,
 		"public key that may sign updates of the image (camctl keys new); may be repeated")
 	flags.StringVar(&f.version, "version", "", "name of this version (default the commit of the programs)")
-	flags.Int64Var(&f.index, "index", 0, "its index: a higher one is newer (default the time of that commit, in seconds)")
+	flags.Int64Var(&f.index, "index", 0, "its index: a higher one is newer (default that commit's Unix time)")
 }
 
 func newImageCommand() *cobra.Command {

@@ -121,6 +121,8 @@ func TestKeyFilesThatAreNotTaken(t *testing.T) {
 		{"a file that is there", []string{"keys", "new", "-o", r.Secret}, "a key is never replaced"},
 		{"a public key that is there", []string{"keys", "new", "-o", write("x.pub", "", 0o600)[:len(dir)+2] + ".key"},
 			"x.pub: file already exists"},
+		{"a secret key for an image",
+			[]string{"image", "--board", "rpi", "-o", filepath.Join(dir, "x"), "--update-key", r.Secret}, "ends in .pub"},
 		{"no folder", []string{"keys", "new", "-o", filepath.Join(dir, "nowhere", "k")}, "no such file"},
 		{"a secret key that others can read", []string{"keys", "show", shown}, "chmod 600"},
 		{"no key", []string{"keys", "show", write("none", "hello\n", 0o600)}, "no key of minisign"},
