@@ -15,6 +15,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"time"
@@ -41,6 +42,9 @@ type Job struct {
 	// Progress may be nil; of the bytes that are fetched, done have come.
 	Progress func(done, total int64)
 
+	// Pace may be nil; it slows a reader down, which lasts as long as Fetch, and reads nothing ahead. The
+	// server is not blamed for the time that this takes.
+	Pace func(io.Reader) io.Reader
 	// Dial may be nil: a net.Dialer, which connects to no address of this machine or its link.
 	Dial   func(ctx context.Context, network, address string) (net.Conn, error)
 	Limits Limits // 0 is the default of each
@@ -79,6 +83,10 @@ func Fetch(ctx context.Context, job Job) (update.Manifest, error) {
 	client := newClient(job)
 	defer client.CloseIdleConnections()
 	f := fetch{job: job, source: source{client: client, url: at, stall: job.Limits.Stall}}
+	f.source.paced = &f.source
+	if job.Pace != nil {
+		f.source.paced = job.Pace(&f.source)
+	}
 	m, err := f.run(ctx)
 	if err != nil {
 		return update.Manifest{}, fmt.Errorf("fetch %s: %w", place(at), err)
@@ -199,7 +207,7 @@ type countedReader struct {
 }
 
 func (c *countedReader) Read(b []byte) (int, error) {
-	n, err := c.f.source.Read(b)
+	n, err := c.f.source.paced.Read(b)
 	c.f.done += int64(n)
 	if c.f.job.Progress != nil && n > 0 {
 		c.f.job.Progress(c.f.done, c.total)

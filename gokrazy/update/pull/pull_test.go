@@ -228,6 +228,38 @@ func TestFetchAsksOnlyForWhatIsMissing(t *testing.T) {
 	}
 }
 
+// All parts pass by the pace, also those that are read over.
+func TestPaceSeesAllThatComes(t *testing.T) {
+	f := newFile(t, "v2", 1_000_000)
+	for name, h := range map[string]http.Handler{"with ranges": f, "without": f.withoutRanges(true)} {
+		job := newServer(t, h).job(t)
+		job.Have = map[string]bool{f.manifest.Parts[0].SHA256: true}
+		paced := &countingReader{}
+		job.Pace = func(r io.Reader) io.Reader {
+			paced.r = r
+			return paced
+		}
+		if _, err := Fetch(t.Context(), job); err != nil {
+			t.Fatal(err)
+		}
+		wantWhole(t, name, job, f)
+		if want := f.manifest.Root().Size; paced.n < want || name == "without" && paced.n < want+140_000 {
+			t.Errorf("%s: %d bytes passed by, of a root of %d", name, paced.n, want)
+		}
+	}
+}
+
+type countingReader struct {
+	r io.Reader
+	n int64
+}
+
+func (c *countingReader) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	c.n += int64(n)
+	return n, err
+}
+
 // A connection that breaks again and again, as on a bad radio link: nothing comes twice.
 func TestFetchGoesOnWhereTheConnectionBroke(t *testing.T) {
 	const piece = 200_000

@@ -33,6 +33,7 @@ type source struct {
 	client *http.Client
 	url    *url.URL
 	stall  time.Duration
+	paced  io.Reader // the source itself, slowed down if the job wants that
 
 	ctx    context.Context // of the attempt
 	cancel context.CancelFunc
@@ -50,7 +51,7 @@ type source struct {
 // begin goes to the beginning, as if the file had never been seen.
 func (s *source) begin(ctx context.Context) {
 	s.close()
-	*s = source{client: s.client, url: s.url, stall: s.stall, ctx: ctx, until: headSpan, total: -1}
+	*s = source{client: s.client, url: s.url, stall: s.stall, paced: s.paced, ctx: ctx, until: headSpan, total: -1}
 }
 
 func (s *source) close() {
@@ -66,7 +67,7 @@ func (s *source) seek(pos, until int64) error {
 	s.until = until
 	ahead := pos - s.pos
 	if s.whole || s.body != nil && ahead <= maxSkip {
-		_, err := io.CopyN(io.Discard, s, ahead)
+		_, err := io.CopyN(io.Discard, s.paced, ahead)
 		return err
 	}
 	s.close()
