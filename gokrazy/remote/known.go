@@ -8,7 +8,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"sync"
 	"time"
 
@@ -27,8 +30,9 @@ const (
 // It may be used by several goroutines. Of two processes that change it in the same moment, one
 // change may be lost: camctl then asks again.
 type Known struct {
-	path string
-	mu   sync.Mutex // held while the file is read and replaced
+	path  string
+	owner int        // who is given the file and its folder; nobody: they stay as they are
+	mu    sync.Mutex // held while the file is read and replaced
 }
 
 // known is the file.
@@ -43,17 +47,45 @@ type made struct {
 	At          time.Time `json:"at"`
 }
 
-// KnownPath is where the file is by default: below the user's configuration folder.
-func KnownPath() (string, error) {
-	dir, err := os.UserConfigDir()
-	if err != nil {
-		return "", fmt.Errorf("no folder to remember fingerprints in: %w", err)
+// OpenKnown is the file at path, which need not exist yet.
+func OpenKnown(path string) *Known { return &Known{path: path, owner: nobody} }
+
+// OpenUsersKnown is the file of the user who runs this program, below the user's configuration folder.
+// Under sudo, which camctl flash mostly needs, that is the user who called sudo: camctl update will run
+// without it.
+func OpenUsersKnown() (*Known, error) {
+	dir, owner, err := sudoersFolder()
+	if err == nil && dir == "" {
+		dir, err = os.UserConfigDir()
 	}
-	return filepath.Join(dir, "krazycam", "boards.json"), nil
+	if err != nil {
+		return nil, fmt.Errorf("no folder to remember fingerprints in: %w", err)
+	}
+	return &Known{path: filepath.Join(dir, "krazycam", "boards.json"), owner: owner}, nil
 }
 
-// OpenKnown is the file at path, which need not exist yet.
-func OpenKnown(path string) *Known { return &Known{path: path} }
+// nobody is the owner of a file that stays whose process made it.
+const nobody = -1
+
+// sudoersFolder is the configuration folder and number of the user who called sudo; "" if nobody did.
+// Source: sudo(8), ENVIRONMENT.
+func sudoersFolder() (dir string, id int, err error) {
+	number := os.Getenv("SUDO_UID")
+	if number == "" || number == "0" || os.Geteuid() != 0 {
+		return "", nobody, nil
+	}
+	u, err := user.LookupId(number)
+	if err != nil {
+		return "", nobody, err
+	}
+	if id, err = strconv.Atoi(number); err != nil {
+		return "", nobody, err
+	}
+	if runtime.GOOS == "darwin" {
+		return filepath.Join(u.HomeDir, "Library", "Application Support"), id, nil
+	}
+	return filepath.Join(u.HomeDir, ".config"), id, nil
+}
 
 // Remember binds a host to a fingerprint.
 func (k *Known) Remember(host, fingerprint string) error {
@@ -137,10 +169,38 @@ func (k *Known) change(edit func(*known)) error {
 	if compact, _ := json.Marshal(all); string(before) == string(compact) {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(k.path), 0o700); err != nil {
+	if err := k.makeFolder(); err != nil {
 		return fmt.Errorf("remember fingerprints: %w", err)
 	}
-	return atomicfile.ReplaceDurably(k.path, 0o600, atomicfile.Bytes(append(after, '\n')))
+	return atomicfile.ReplaceDurably(k.path, 0o600, func(f *os.File) error {
+		if k.owner != nobody {
+			if err := f.Chown(k.owner, -1); err != nil {
+				return err
+			}
+		}
+		_, err := f.Write(append(after, '\n'))
+		return err
+	})
+}
+
+// makeFolder makes the folder, and the one above it, for the file's owner.
+func (k *Known) makeFolder() error {
+	dir := filepath.Dir(k.path)
+	for _, folder := range []string{filepath.Dir(dir), dir} {
+		if _, err := os.Stat(folder); err == nil {
+			continue
+		}
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			return err
+		}
+		if k.owner == nobody {
+			continue
+		}
+		if err := os.Lchown(folder, k.owner, -1); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (k *Known) read() (known, error) {

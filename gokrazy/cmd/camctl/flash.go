@@ -17,18 +17,25 @@ import (
 func newFlashCommand() *cobra.Command {
 	var seedFile string
 	var sure bool
+	var web webFlags
 	cmd := &cobra.Command{
 		Use:   "flash IMAGE CARD",
 		Short: "Writes an image to a card and reads it back",
 		Long: "Writes an image to a card, such as /dev/sdb, or into a file, and reads it back.\n" +
-			"The seed is the card's own configuration: gateway, key, camera, time.",
+			"The seed is the card's own configuration: gateway, key, camera, time. A password and a TLS key\n" +
+			"for the board's HTTPS are added to it, and camctl remembers the certificate's fingerprint.",
 		Args: exactly("IMAGE", "CARD"),
 	}
 	cmd.Flags().StringVar(&seedFile, "seed", "", "krazycam.json for this card, secrets included")
 	cmd.Flags().BoolVar(&sure, "yes", false, "write even to a disk that is built in")
+	web.add(cmd)
 	asJSON := addJSONFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		seed, err := readSeed(seedFile, args[0])
+		if err != nil {
+			return err
+		}
+		seed, made, err := web.addTo(seed, args[0])
 		if err != nil {
 			return err
 		}
@@ -38,12 +45,17 @@ func newFlashCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		made.remember(cmd)
 		if *asJSON {
-			return printJSON(cmd, done)
+			return printJSON(cmd, struct {
+				flash.Result
+				madeWeb
+			}{done, made})
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s: %d bytes written and read back, sha256 %s, /perm has %d MiB\n",
 			done.Target, done.Bytes, done.SHA256, done.Perm>>20)
-		if !done.Seed {
+		made.say(cmd)
+		if seedFile == "" {
 			fmt.Fprintln(cmd.OutOrStdout(),
 				"no seed: without a gateway the board streams nothing (--seed krazycam.json)")
 		}

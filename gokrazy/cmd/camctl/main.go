@@ -117,6 +117,10 @@ func newRootCommand(started *bool) *cobra.Command {
 		newReceiveCommand(),
 		newKeysCommand(),
 		newBundleCommand(),
+		newUpdateCommand(),
+		newStatusCommand(),
+		newPromoteCommand(),
+		newRebootCommand(),
 	)
 	return root
 }

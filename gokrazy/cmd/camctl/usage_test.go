@@ -33,7 +33,7 @@ func checkUsageError(t *testing.T, args ...string) {
 func TestEachVerbSaysWhatIsWrongWithItsCommandLine(t *testing.T) {
 	eachVerb(newRootCommand(new(bool)), func(words []string, cmd *cobra.Command) {
 		checkUsageError(t, append(words, "--no-such-flag")...)
-		if words[0] != "help" && words[0] != "completion" {
+		if words[0] != "help" && words[0] != "completion" && !strings.Contains(cmd.Use, "…") {
 			checkUsageError(t, append(words, "a", "b", "c", "d")...)
 		}
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {

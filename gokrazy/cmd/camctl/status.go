@@ -1,0 +1,155 @@
+// camctl status, promote, reboot: short questions to boards.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/krazycam/krazycam/gokrazy/api"
+	"github.com/krazycam/krazycam/gokrazy/remote"
+)
+
+// A statusReport is one board of camctl status --json.
+type statusReport struct {
+	Host   string      `json:"host"`
+	Status *api.Status `json:"status,omitempty"`
+	Error  string      `json:"error,omitempty"`
+}
+
+func newStatusCommand() *cobra.Command {
+	var with access
+	cmd := &cobra.Command{
+		Use:   "status HOST…",
+		Short: "Says what boards run, and how their updates fared",
+		Long: "Says what boards run, and how their updates fared. Without a password a board shows what a stranger\n" +
+			"may see: version, slot, how far its stream is.",
+		Args: atLeastOne("HOST"),
+	}
+	with.add(cmd)
+	asJSON := addJSONFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, hosts []string) error {
+		if with.fingerprint != "" && len(hosts) > 1 {
+			return usagef("--fingerprint is one board's: give one HOST")
+		}
+		var reports []statusReport
+		var failed []error
+		for _, host := range hosts {
+			s, err := statusOf(cmd, &with, host)
+			if err != nil {
+				failed = append(failed, err)
+				reports = append(reports, statusReport{Host: host, Error: oneLine(err)})
+				continue
+			}
+			reports = append(reports, statusReport{Host: host, Status: &s})
+			if !*asJSON {
+				writeStatus(cmd.OutOrStdout(), host, s)
+			}
+		}
+		if *asJSON {
+			failed = append(failed, printJSON(cmd, map[string]any{"boards": reports}))
+		}
+		return errors.Join(failed...)
+	}
+	return cmd
+}
+
+func statusOf(cmd *cobra.Command, with *access, host string) (api.Status, error) {
+	client, err := with.client(cmd, host, false)
+	if err != nil {
+		return api.Status{}, err
+	}
+	return client.Status(cmd.Context())
+}
+
+// writeStatus writes a table without what the board does not say.
+func writeStatus(w io.Writer, host string, s api.Status) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	line := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(t, "%s\t%s\n", name, printable(value))
+		}
+	}
+	fmt.Fprintf(t, "%s\t%s\n", host, printable(joinWords(s.Hostname, s.Model)))
+	line("  version", s.Version+ifTrue(s.OnTrial, ", on trial"))
+	line("  slot", s.Slot+", promoted "+s.Promoted)
+	line("  stream", s.Rung)
+	line("  up", (time.Duration(s.UptimeS) * time.Second).String())
+	line("  started by", s.BootCause)
+	line("  serial", s.Serial)
+	if t := s.Trial; t != nil {
+		line("  update", fmt.Sprintf("%s: %s, tried %d times", t.Version, t.State, t.Tries)+ifSaid(": ", t.Reason))
+	}
+	if f := s.Failed; f != nil {
+		line("  failed", fmt.Sprintf("%s: %s (%s)", f.Version, f.Because, f.At.UTC().Format(time.DateTime)))
+	}
+	line("  busy", s.Busy)
+	line("  no update", s.Updatable)
+	line("  fetching", s.Pull)
+	line("  /perm", s.Perm)
+	line("  left behind", strings.Join(s.LeftBehind, ", "))
+	line("  fingerprint", s.Fingerprint)
+	line("  unsigned", ifTrue(s.Unsigned, "roots are taken by gokrazy's protocol (update.gokrazy)"))
+	line("  password", ifTrue(!s.PasswordSet, "none: nothing can be changed over the network"))
+	line("  more", ifTrue(!s.Whole && s.PasswordSet, "with the password (--password-file)"))
+	_ = t.Flush() // stdout's own errors are not worth more words
+}
+
+func ifTrue(yes bool, text string) string {
+	if yes {
+		return text
+	}
+	return ""
+}
+
+func ifSaid(before, text string) string {
+	if text == "" {
+		return ""
+	}
+	return before + text
+}
+
+func joinWords(words ...string) string {
+	return strings.TrimSpace(strings.Join(words, "  "))
+}
+
+func newPromoteCommand() *cobra.Command {
+	return newAskCommand("promote HOST", "Keeps the version that is on trial, or starts the other slot for good",
+		"Keeps the version that is on trial. Without a trial the board starts the other slot for good, as after an\n"+
+			"update that could not be judged.",
+		"promoted", (*remote.Client).Promote)
+}
+
+func newRebootCommand() *cobra.Command {
+	return newAskCommand("reboot HOST", "Restarts a board", "Restarts a board.", "restarts", (*remote.Client).Reboot)
+}
+
+// newAskCommand is a verb that has one board do one thing.
+func newAskCommand(use, short, long, done string, ask func(*remote.Client, context.Context) error) *cobra.Command {
+	var with access
+	cmd := &cobra.Command{Use: use, Short: short, Long: long, Args: exactly("HOST")}
+	with.add(cmd)
+	asJSON := addJSONFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		client, err := with.client(cmd, args[0], true)
+		if err != nil {
+			return err
+		}
+		if err := ask(client, cmd.Context()); err != nil {
+			return err
+		}
+		if *asJSON {
+			return printJSON(cmd, map[string]any{"host": args[0], "ok": true})
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", args[0], done)
+		return nil
+	}
+	return cmd
+}
