@@ -4,16 +4,12 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/user"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/gokrazy/api"
 	"github.com/krazycam/krazycam/gokrazy/control"
 )
@@ -221,34 +217,5 @@ func TestKnownBindsACardMadeHereToItsFirstHost(t *testing.T) {
 	}
 	if err := k.Remember("x", a); err == nil {
 		t.Error("a file of a later format was overwritten")
-	}
-}
-
-func TestUnderSudoTheCallersFileIsUsed(t *testing.T) {
-	need.Root(t, "sudo makes root of the caller")
-	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
-	nobodys, err := user.Lookup("nobody")
-	if err != nil {
-		t.Skip("no user nobody")
-	}
-	t.Setenv("SUDO_UID", nobodys.Uid)
-	dir, id, err := sudoersFolder()
-	if err != nil || !strings.HasPrefix(dir, nobodys.HomeDir) || strconv.Itoa(id) != nobodys.Uid {
-		t.Errorf("sudoersFolder = %q, %d, %v, want one of %s in %s", dir, id, err, nobodys.Uid, nobodys.HomeDir)
-	}
-	path := filepath.Join(t.TempDir(), "config", "krazycam", "boards.json")
-	k := &Known{path: path, owner: id}
-	if err := k.Remember("cam", strings.Repeat("a", 64)); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{path, filepath.Dir(path), filepath.Dir(filepath.Dir(path))} {
-		info, err := os.Stat(name)
-		if err != nil || info.Sys().(*syscall.Stat_t).Uid != uint32(id) {
-			t.Errorf("%s belongs to somebody else: %v", name, err)
-		}
-	}
-	t.Setenv("SUDO_UID", "")
-	if dir, id, err := sudoersFolder(); dir != "" || id != nobody || err != nil {
-		t.Errorf("without sudo: %q, %d, %v", dir, id, err)
 	}
 }

@@ -127,7 +127,8 @@ func explainUpdate(host string, o remote.Outcome, err error) error {
 		return fmt.Errorf("%s: fell back to %s: %s", host, o.Before, printable(o.Reason))
 	case o.Result == remote.ResultNotJudged:
 		return fmt.Errorf("%[1]s: not judged, and back on %[2]s, since neither version works at present: %[3]s; "+
-			"the board tries %[4]s again by itself, camctl promote %[1]s keeps it", host, o.Before, printable(o.Reason), o.Version)
+			"the board tries %[4]s again by itself, camctl promote %[1]s keeps it",
+			host, o.Before, printable(o.Reason), o.Version)
 	}
 	return nil
 }
