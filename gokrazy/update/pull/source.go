@@ -76,6 +76,9 @@ func (s *source) seek(pos, until int64) error {
 }
 
 func (s *source) Read(b []byte) (int, error) {
+	if err := s.ctx.Err(); err != nil {
+		return 0, err // at once: what has come already could go on for long
+	}
 	if s.body == nil {
 		if s.total >= 0 && s.pos >= s.total {
 			return 0, io.EOF
