@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path"
 
 	"github.com/krazycam/krazycam/board"
 	"github.com/krazycam/krazycam/gokrazy/card"
@@ -36,6 +37,8 @@ type Pointers struct {
 // by several goroutines, and the boot partition must not be mounted while it writes.
 type Card struct {
 	disk            Disk
+	boot            io.ReaderAt // the boot partition
+	bootSize        int64
 	config, tryboot *configFile
 	state           State
 	stateErr        error
@@ -54,11 +57,11 @@ func Open(d Disk, size int64) (*Card, error) {
 			disk.ErrDamaged)
 	}
 	p := table.Partitions[card.Boot]
-	boot, err := disk.OpenFATFolders(io.NewSectionReader(d, p.Start, p.Size), p.Size)
+	c := &Card{disk: d, boot: io.NewSectionReader(d, p.Start, p.Size), bootSize: p.Size}
+	boot, err := disk.OpenFATFolders(c.boot, c.bootSize)
 	if err != nil {
 		return nil, fmt.Errorf("boot partition: %w", err)
 	}
-	c := &Card{disk: d}
 	if c.config, err = openConfig(d, boot, p.Start, card.ConfigName); err != nil {
 		return nil, err
 	}
@@ -106,6 +109,37 @@ func (c *Card) Promoted(t board.Trial) (Name, error) {
 		return c.state.Slot, c.stateErr
 	}
 	return None, errors.New("how this model starts a slot is not known")
+}
+
+// ErrEmpty means that a slot holds nothing that could be started.
+var ErrEmpty = errors.New("slot is empty")
+
+// CheckSlot says whether the folder of a slot has a kernel and the command line for that slot's root.
+// slotwriter makes a folder that is there a whole one, so this is the last look before something
+// points to it, not a check of what is in it.
+func (c *Card) CheckSlot(n Name) error {
+	if !n.Valid() {
+		return fmt.Errorf("slot %q: %w", n, ErrEmpty)
+	}
+	boot, err := disk.OpenFATFolders(c.boot, c.bootSize, n.Folder())
+	if err != nil {
+		return fmt.Errorf("slot %s: %w", n, err)
+	}
+	kernel, err := boot.Stat(path.Join(n.Folder(), board.KernelName))
+	if err != nil || kernel.Size() == 0 {
+		return fmt.Errorf("slot %s: %w: no kernel", n, ErrEmpty)
+	}
+	line, err := card.ReadFile(boot, path.Join(n.Folder(), card.CmdlineName), MaxCmdline)
+	if err != nil {
+		return fmt.Errorf("slot %s: %w", n, err)
+	}
+	switch names, err := CmdlineSlot(line); {
+	case err != nil:
+		return fmt.Errorf("slot %s: %s: %w", n, card.CmdlineName, err)
+	case names != n:
+		return fmt.Errorf("slot %s: %s: %w names the root of slot %s", n, card.CmdlineName, ErrCmdline, names)
+	}
+	return nil
 }
 
 // A configFile is config.txt or tryboot.txt.

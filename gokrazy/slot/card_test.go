@@ -71,8 +71,14 @@ func newCard(t testing.TB, files ...disk.Entry) *memoryDisk {
 			Start: at, Size: size})
 		at += size
 	}
-	files = append(files, disk.Entry{Path: "a/vmlinuz", Bytes: []byte("kernel a")},
-		disk.Entry{Path: "b/vmlinuz", Bytes: []byte("kernel b")})
+	for _, n := range []Name{A, B} {
+		line, err := Cmdline([]byte(exampleCmdline), n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, disk.Entry{Path: n.Folder() + "/vmlinuz", Bytes: []byte("kernel")},
+			disk.Entry{Path: n.Folder() + "/cmdline.txt", Bytes: line})
+	}
 	err := errors.Join(disk.WriteTable(d, table),
 		disk.WriteFAT(io.NewOffsetWriter(d, mib), disk.FATOptions{Size: 4 * mib, Hidden: mib}, files))
 	sector := StateSector(State{Slot: A})
@@ -198,6 +204,40 @@ func TestAConfigThatCannotBeSwitchedIsRefusedInWords(t *testing.T) {
 		if len(d.writes) > 0 {
 			t.Errorf("%s: %d writes all the same", name, len(d.writes))
 		}
+	}
+}
+
+// Nothing ever points to a slot that slotwriter has not finished.
+func TestAnEmptySlotIsNeitherTriedNorPromoted(t *testing.T) {
+	for name, c := range map[string]struct {
+		damage func(boot []byte)
+		want   error
+	}{
+		"no folder": {func(boot []byte) {
+			boot[bytes.Index(boot, []byte("B          \x10"))] = 0xe5 // the folder's entry
+		}, ErrEmpty},
+		"the other slot's root": {func(boot []byte) {
+			boot[bytes.LastIndex(boot, []byte("/PARTNROFF=2"))+len("/PARTNROFF=")] = '1'
+		}, ErrCmdline},
+	} {
+		d := newCard(t, piFiles()...)
+		c.damage(d.bytes[mib:])
+		opened := openCard(t, d)
+		for _, err := range []error{opened.RequestTrial(B), opened.Promote(B), opened.CheckSlot(B)} {
+			if !errors.Is(err, c.want) {
+				t.Errorf("%s: %v, want %v", name, err, c.want)
+			}
+		}
+		if len(d.writes) > 0 {
+			t.Errorf("%s: %d writes all the same", name, len(d.writes))
+		}
+		if err := opened.CheckSlot(A); err != nil {
+			t.Error(err)
+		}
+	}
+	d := newCard(t, piFiles()[0]) // without tryboot.txt
+	if err := openCard(t, d).RequestTrial(B); !errors.Is(err, fs.ErrNotExist) || len(d.writes) > 0 {
+		t.Errorf("without tryboot.txt: %v and %d writes", err, len(d.writes))
 	}
 }
 

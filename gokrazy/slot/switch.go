@@ -16,6 +16,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/krazycam/krazycam/board"
 	"github.com/krazycam/krazycam/gokrazy/card"
@@ -36,16 +37,20 @@ type sectorWrite struct {
 }
 
 // CheckSwitch says why this card could not be switched: an owner may have edited config.txt such
-// that its lines of os_prefix lie in two sectors.
+// that its lines of os_prefix lie in two sectors, or removed tryboot.txt.
 func (c *Card) CheckSwitch() error {
+	if c.config != nil && c.tryboot == nil {
+		return fmt.Errorf("%s: %w: put a copy of %s there that names the other slot", card.TrybootName, fs.ErrNotExist,
+			card.ConfigName)
+	}
 	_, err := c.planPromote(A)
 	return err
 }
 
 // Promote makes n what every model starts.
 func (c *Card) Promote(n Name) error {
-	if !n.Valid() {
-		return fmt.Errorf("promote slot %q", n)
+	if err := c.CheckSlot(n); err != nil {
+		return fmt.Errorf("promote: %w", err)
 	}
 	steps, err := c.planPromote(n)
 	if err != nil {
@@ -64,13 +69,13 @@ func (c *Card) planPromote(n Name) ([]sectorWrite, error) {
 func (c *Card) RequestTrial(n Name) error {
 	p := c.Pointers()
 	switch {
-	case !n.Valid():
-		return fmt.Errorf("try slot %q", n)
 	case p.Firmware == n || p.UBoot == n && c.stateErr == nil:
 		return fmt.Errorf("try slot %s: %w", n, ErrPromoted)
 	}
-	err := c.CheckSwitch() // what cannot be promoted need not be tried
-	if err != nil {
+	if err := c.CheckSlot(n); err != nil {
+		return fmt.Errorf("try: %w", err)
+	}
+	if err := c.CheckSwitch(); err != nil { // what cannot be promoted need not be tried
 		return fmt.Errorf("try slot %s: %w", n, err)
 	}
 	steps, err := c.plan(n, None, State{Slot: n.Other(), Try: n})

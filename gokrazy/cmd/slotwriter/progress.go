@@ -16,12 +16,12 @@ type progress func(step string, done, total int64)
 // printProgress prints the first and the last line of a step, and one a second in between.
 func printProgress(w io.Writer, now func() time.Time) progress {
 	var last time.Time
-	step := ""
+	step, ended := "", false
 	return func(name string, done, total int64) {
-		if name == step && done < total && now().Sub(last) < progressInterval {
+		if name == step && (ended || done < total && now().Sub(last) < progressInterval) {
 			return
 		}
-		step, last = name, now()
+		step, ended, last = name, done >= total, now()
 		fmt.Fprintf(w, "slotwriter PROGRESS step=%s done=%d total=%d\n", name, done, total)
 	}
 }
