@@ -87,7 +87,7 @@ func (p *parser) readRaw(name string, member func(key string, raw json.RawMessag
 		key, _ := t.(string) // the decoder lets nothing else through
 		var raw json.RawMessage
 		if err := p.d.Decode(&raw); err != nil {
-			return p.explainSyntax(strings.TrimPrefix(name+"."+key, "."), err)
+			return p.explain(strings.TrimPrefix(name+"."+key, "."), err)
 		}
 		if err := member(key, raw); err != nil {
 			return err

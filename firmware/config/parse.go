@@ -216,14 +216,19 @@ func (p *parser) readToken(key string) (json.Token, error) {
 	if err == nil {
 		return t, nil
 	}
+	return nil, p.explain(key, err)
+}
+
+// explain says what is wrong where the decoder stopped.
+func (p *parser) explain(key string, err error) error {
 	var syntax *json.SyntaxError
 	switch {
 	case errors.As(err, &syntax):
-		return nil, p.explainSyntax(key, err)
+		return p.explainSyntax(key, err)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, p.errorAt(int64(len(bytes.TrimRight(p.text, " \t\r\n"))), key, "not JSON: the file ends too early")
+		return p.errorAt(int64(len(bytes.TrimRight(p.text, " \t\r\n"))), key, "not JSON: the file ends too early")
 	}
-	return nil, p.errorHere(key, "not JSON: %v", err)
+	return p.errorHere(key, "not JSON: %v", err)
 }
 
 func firstInvalid(b []byte) int64 {
