@@ -1,0 +1,107 @@
+// The small files of a damaged file system: settings, keys, events, the clock.
+
+package perm
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/krazycam/krazycam/firmware/openfile"
+)
+
+const (
+	rescueFile  = 64 << 10 // bytes of a file: the longest configuration
+	rescueAll   = 4 << 20  // of all of them, which are in memory meanwhile
+	rescueCount = 500
+	rescueDepth = 4
+)
+
+// A file is one that was read, or a folder.
+type file struct {
+	path     string // below the mount
+	mode     fs.FileMode
+	uid, gid int
+	content  []byte
+}
+
+// worthless are folders whose content can be fetched or made again.
+var worthless = []string{"lost+found", "update/spool", "var", "home"}
+
+func isWorthless(path string) bool {
+	for _, w := range worthless {
+		if path == w || strings.HasPrefix(path, w+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// rescue reads what it can, within limits. What cannot be read is left out.
+func rescue(dir string) []file {
+	var list []file
+	var total int64
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		name, relErr := filepath.Rel(dir, path)
+		if err != nil || relErr != nil || name == "." {
+			return nil // a folder that cannot be listed has nothing to walk
+		}
+		if d.IsDir() && (isWorthless(name) || strings.Count(name, "/") >= rescueDepth) {
+			return fs.SkipDir
+		}
+		info, err := d.Info()
+		if err != nil || len(list) >= rescueCount {
+			return nil
+		}
+		f := file{path: name, mode: info.Mode()}
+		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+			f.uid, f.gid = int(st.Uid), int(st.Gid)
+		}
+		if !d.IsDir() {
+			if !info.Mode().IsRegular() || info.Size() > rescueFile || total+info.Size() > rescueAll {
+				return nil
+			}
+			if f.content, err = openfile.Read(path, rescueFile); err != nil {
+				return nil
+			}
+			total += int64(len(f.content))
+		}
+		list = append(list, f)
+		return nil
+	})
+	return list
+}
+
+// restore writes the files, as they were, and says how many; folders do not count.
+func restore(dir string, list []file) int {
+	n := 0
+	for _, f := range list {
+		path := filepath.Join(dir, f.path)
+		if f.mode.IsDir() {
+			if os.MkdirAll(path, 0o700) == nil {
+				_ = errors.Join(os.Chown(path, f.uid, f.gid), os.Chmod(path, f.mode.Perm())) // it is root's, then
+			}
+			continue
+		}
+		if restoreFile(path, f) == nil {
+			n++
+		}
+	}
+	unix.Sync()
+	return n
+}
+
+func restoreFile(path string, f file) error {
+	out, err := openfile.Create(path, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = out.Write(f.content)
+	err = errors.Join(err, out.Chown(f.uid, f.gid), out.Chmod(f.mode.Perm()))
+	return errors.Join(err, out.Close())
+}
