@@ -111,7 +111,8 @@ func importRules() []importRule {
 			ban: "./...",
 			allow: "./gokrazy/cmd/init ./gokrazy/control ./board ./firmware/config " +
 				"./firmware/health ./firmware/atomicfile ./firmware/openfile ./v4l2/usb " +
-				"./gokrazy/events ./gokrazy/trial ./gokrazy/slot ./gokrazy/card ./gokrazy/disk",
+				"./gokrazy/events ./gokrazy/trial ./gokrazy/slot ./gokrazy/card ./gokrazy/disk " +
+				"./gokrazy/settings ./gokrazy/perm",
 			reason: "process 1 parses nothing from the network and opens no camera: whatever of ours it " +
 				"contains has been looked at for that"},
 		{of: "./gokrazy/cmd/init", ban: "github.com/pion/... github.com/beevik/ntp github.com/insomniacslk/...",

@@ -43,6 +43,7 @@ func opensItself() map[string]string {
 		"gokrazy/vm/copy.go":                          "O_EXCL opens nothing that is there",
 		"gokrazy/vm/boot.go":                          "writes into a folder that it has just made",
 		"gokrazy/cmd/dhcp/apply.go":                   kernels,
+		"gokrazy/perm/room.go":                        "the folder that the kernel is to grow, by process 1's own name",
 		"gokrazy/cmd/init/watchdog.go":                "the watchdog's device, which is meant",
 		"gokrazy/cmd/ntp/rtc.go":                      "the clock's device, which is meant",
 		"gokrazy/cmd/preinit/modules.go":              "the initramfs, which the kernel has checked and unpacked",

@@ -143,10 +143,10 @@ func (c Config) readFile(path string) (Config, error) {
 
 // An Error is one thing wrong in a configuration file.
 type Error struct {
-	File string
-	Line int    // counted from 1; 0 when it is about more than one
-	Key  string // such as "stream.fps"; "" when no key is to blame
-	Text string // what is wrong and what would be right; never a secret
+	File string `json:"file"`
+	Line int    `json:"line,omitempty"` // counted from 1; 0 when it is about more than one
+	Key  string `json:"key,omitempty"`  // such as "stream.fps"; "" when no key is to blame
+	Text string `json:"text"`           // what is wrong and what would be right; never a secret
 }
 
 // Error reads "krazycam.json:4: stream.fps: must be …".

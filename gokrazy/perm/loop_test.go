@@ -194,7 +194,7 @@ func TestEnsureUsesMemoryWhereThereIsNoPartition(t *testing.T) {
 		want string
 	}{
 		{"no partition", "", "in memory until the next start: the card has no such partition"},
-		{"a node that does not appear", "/dev/krazycam-none", "in memory until the next start: the partition cannot be"},
+		{"a node that does not appear", "/dev/krazycam-none", "in memory until the next start: the partition"},
 		{"a device that is none", "/dev/null", "in memory until the next start: the partition cannot be mounted"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -236,7 +236,8 @@ func TestMakeRoomLetsGoWhatCanBeFetchedAgain(t *testing.T) {
 	l.write(t, "var/log/messages", "old")
 	fill(t, filepath.Join(l.Dir, "update/spool/part"))
 	removed, err := MakeRoom(l.Dir)
-	if err != nil || !strings.Contains(removed, "2 entries of "+l.Dir+"/update/spool") || strings.Contains(removed, "log") {
+	want := "2 entries of " + l.Dir + "/update/spool"
+	if err != nil || !strings.Contains(removed, want) || strings.Contains(removed, "log") {
 		t.Errorf("MakeRoom = %q, %v", removed, err)
 	}
 	l.write(t, "a/krazycam.json", "{ }")

@@ -37,12 +37,14 @@ func (s Store) Settle(b Start) (Settled, error) {
 	case b.Running != b.Promoted:
 		return Settled{}, nil // nobody asked for it: the loader found the promoted slot unreadable
 	}
+	var back []string
 	var err error
 	if _, markErr := os.Lstat(s.path(b.Running, begunName)); markErr == nil {
-		err = s.Promote(b.Running) // the power went between the switch and this
+		back, err = s.takeOver(b.Running)
+		err = errors.Join(err, s.Promote(b.Running)) // or the power went between the switch and this
 	}
 	names, fallErr := s.FallBack(b.Running.Other(), b.Running, b.Failed)
-	return Settled{LeftBehind: names}, errors.Join(err, fallErr)
+	return Settled{Back: back, LeftBehind: names}, errors.Join(err, fallErr)
 }
 
 // Names of the time when a card had one configuration for both slots.

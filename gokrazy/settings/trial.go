@@ -19,7 +19,7 @@ import (
 // A begun trial, in the folder of the slot that is on trial.
 type begun struct {
 	Format  int      `json:"format"`
-	Trial   string   `json:"trial"`   // which one, as BeginTrial's caller calls it
+	Trial   string   `json:"trial"`   // which one, as BeginTrial's caller calls it; "": see HandOver
 	From    string   `json:"from"`    // the slot whose settings were copied
 	Applied []string `json:"applied"` // settings that had been left behind and are back
 }
@@ -81,7 +81,8 @@ func (s Store) withLeftBehind(promoted slot.Name) (raw []byte, back []string, er
 		return raw, nil, nil
 	}
 	over := config.WriteItems(items)
-	if !config.Judge(s.Defaults, fileName, over).Usable && (raw == nil || config.Judge(s.Defaults, fileName, raw).Usable) {
+	usable := func(file []byte) bool { return config.Judge(s.Defaults, fileName, file).Usable }
+	if !usable(over) && (raw == nil || usable(raw)) {
 		return raw, nil, nil // they do not go with what the owner has set since
 	}
 	return over, back, nil
@@ -137,6 +138,28 @@ func (s Store) Promote(running slot.Name) error {
 	return remove(s.path(running, begunName))
 }
 
+// HandOver makes the slot to, which is about to be promoted by hand without a trial, begin with the
+// settings of the slot from: at its start, by Settle.
+func (s Store) HandOver(from, to slot.Name) error {
+	if err := s.makeFolder(to); err != nil {
+		return err
+	}
+	return writeState(s.path(to, begunName), begun{Format: format, From: string(from)})
+}
+
+// takeOver does what HandOver asked of the slot that runs, if it did.
+func (s Store) takeOver(running slot.Name) ([]string, error) {
+	var mark begun
+	damaged, err := readState(s.path(running, begunName), &mark)
+	if from := slot.Name(mark.From); err == nil && !damaged && mark.Trial == "" && from == running.Other() {
+		return s.BeginTrial(running, from, handedOver)
+	}
+	return nil, nil
+}
+
+// handedOver is the name of a trial that is none.
+const handedOver = "(handed over)"
+
 // FallBack ends a trial that failed: the settings in which the failed slot's file differs from the
 // running one's are left behind, to come back with a later version (BeginTrial). It returns their
 // names, for the owner, and nil if no trial was begun. version is the one that failed.
@@ -149,12 +172,14 @@ func (s Store) FallBack(failed, running slot.Name, version string) ([]string, er
 		return nil, nil
 	}
 	var mark begun
-	if _, err := readState(markPath, &mark); err != nil && !errors.Is(err, ErrNewer) {
-		return nil, err
+	damaged, err := readState(markPath, &mark)
+	if err == nil && !damaged && mark.Trial == "" { // the power went before the promotion by hand
+		return nil, remove(markPath)
 	}
 	left, err := s.readLeft()
 	if errors.Is(err, ErrNewer) {
-		return nil, errors.Join(fmt.Errorf("settings of the version that failed are not kept: %w", err), remove(markPath))
+		err = fmt.Errorf("settings of the version that failed are not kept: %w", err)
+		return nil, errors.Join(err, remove(markPath))
 	}
 	if err != nil {
 		return nil, err
@@ -165,7 +190,7 @@ func (s Store) FallBack(failed, running slot.Name, version string) ([]string, er
 	if raw != nil {
 		fresh = difference(kept, gone)
 	}
-	// What had come back for the trial was the owner's to change there: what the trial ended with counts.
+	// What had come back for the trial was the owner's to change there: what it ended with counts.
 	left.Settings = slices.DeleteFunc(left.Settings, func(l leftSetting) bool {
 		again := slices.ContainsFunc(fresh, func(f leftSetting) bool { return f.name() == l.name() })
 		return again || slices.Contains(mark.Applied, l.name()) || l.isOutdated(kept)

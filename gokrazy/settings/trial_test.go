@@ -56,7 +56,8 @@ func TestTheTrialBeginsWithTheOwnersSettings(t *testing.T) {
 	if got := read(t, s.path(slot.B, fileName)); got != owners {
 		t.Errorf("the trial has %s, want the owner's text", got)
 	}
-	if read(t, s.path(slot.B, seedName)) != read(t, s.path(slot.A, seedName)) || read(t, s.path(slot.B, goodName)) != "" {
+	mark := read(t, s.path(slot.A, seedName))
+	if read(t, s.path(slot.B, seedName)) != mark || read(t, s.path(slot.B, goodName)) != "" {
 		t.Error("the trial has another version's seed mark or last good file")
 	}
 	// What the owner sets during the trial stays over a restart of the trial.
@@ -125,7 +126,8 @@ func TestWhatWasLeftBehindComesBackToAVersionThatKnowsIt(t *testing.T) {
 	write(t, s.path(slot.A, fileName), in(`"fps": 15`))
 	// A version that failed had left a key that this one knows.
 	write(t, s.shared(leftBehindName), `{"format": 1, "version": "v2", "settings": [
-		{"section": "stream", "key": "capture-time", "value": true}, {"section": "wifi", "key": "ssid", "value": "x"}]}`)
+		{"section": "stream", "key": "capture-time", "value": true},
+		{"section": "wifi", "key": "ssid", "value": "x"}]}`)
 	expect(t, "back", boot(t, s, slot.B, slot.A, "v3").Back, "stream.capture-time")
 	if got := value(t, s, slot.B, "capture-time"); got != "true" {
 		t.Errorf("capture-time = %q", got)
@@ -203,6 +205,26 @@ func TestALoaderThatTakesTheOtherSlotByItselfKeepsItsSettings(t *testing.T) {
 	boot(t, s, slot.B, slot.None, "v2")
 	if got := value(t, s, slot.B, "fps"); got != "20" {
 		t.Errorf("fps = %s, want 20", got)
+	}
+}
+
+func TestASlotPromotedByHandTakesOverTheSettings(t *testing.T) {
+	s := Store{Dir: t.TempDir()}
+	write(t, s.path(slot.A, fileName), in(`"fps": 15`))
+	write(t, s.path(slot.B, fileName), in(`"fps": 20`)) // of its trial, months ago
+	if err := s.HandOver(slot.A, slot.B); err != nil {
+		t.Fatal(err)
+	}
+	// The power goes before the switch: nothing has happened.
+	expect(t, "left behind", boot(t, s, slot.A, slot.A, "").LeftBehind)
+	if err := s.HandOver(slot.A, slot.B); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		boot(t, s, slot.B, slot.B, "")
+		if got := value(t, s, slot.B, "fps"); got != "15" {
+			t.Errorf("fps = %s, want 15", got)
+		}
 	}
 }
 

@@ -10,15 +10,15 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/krazycam/krazycam/gokrazy/card"
 )
 
-// bootPartitionNumber is the number of the boot partition on every card that camctl writes.
-const bootPartitionNumber = "1"
-
-var errNoBootPartition = errors.New("no boot partition")
+var errNoPartition = errors.New("no such partition")
 
 // rootDevice returns the major and minor number of the device of /.
 //
@@ -33,9 +33,9 @@ func rootDevice() (major, minor uint32, err error) {
 	return unix.Major(uint64(st.Dev)), unix.Minor(uint64(st.Dev)), nil
 }
 
-// findBootPartition returns the node below /dev, such as mmcblk0p1, of the boot partition on the
-// disk that has the partition major:minor. sys is the file system that is mounted at /sys.
-func findBootPartition(sys fs.FS, major, minor uint32) (string, error) {
+// findPartition returns the node below /dev, such as mmcblk0p1, of partition number on the disk that
+// has the partition major:minor. sys is the file system that is mounted at /sys.
+func findPartition(sys fs.FS, major, minor uint32, number int) (string, error) {
 	disk, err := findDisk(sys, major, minor)
 	if err != nil {
 		return "", err
@@ -45,12 +45,25 @@ func findBootPartition(sys fs.FS, major, minor uint32) (string, error) {
 		return "", fmt.Errorf("disk of the root device %d:%d: %w", major, minor, err)
 	}
 	for _, e := range entries {
-		number, err := fs.ReadFile(sys, path.Join(disk, e.Name(), "partition"))
-		if err == nil && strings.TrimSpace(string(number)) == bootPartitionNumber {
+		b, err := fs.ReadFile(sys, path.Join(disk, e.Name(), "partition"))
+		if err == nil && strings.TrimSpace(string(b)) == strconv.Itoa(number) {
 			return deviceName(sys, path.Join(disk, e.Name()))
 		}
 	}
-	return "", fmt.Errorf("%w: %s has no partition %s", errNoBootPartition, disk, bootPartitionNumber)
+	return "", fmt.Errorf("%w: %s has no partition %d", errNoPartition, disk, number)
+}
+
+// partitionNode gives the device of a partition of the card that / is on.
+func partitionNode(number int) (string, error) {
+	major, minor, err := rootDevice()
+	if err != nil {
+		return "", err
+	}
+	name, err := findPartition(os.DirFS("/sys"), major, minor, number)
+	if err != nil {
+		return "", err
+	}
+	return "/dev/" + name, nil
 }
 
 // deviceName reads DEVNAME from the uevent file of the device at dir.
@@ -66,17 +79,13 @@ func deviceName(sys fs.FS, dir string) (string, error) {
 			return name, nil
 		}
 	}
-	return "", fmt.Errorf("%s: no DEVNAME: %w", dir, errors.Join(errNoBootPartition, lines.Err()))
+	return "", fmt.Errorf("%s: no DEVNAME: %w", dir, errors.Join(errNoPartition, lines.Err()))
 }
 
 // withBootPartition mounts the boot partition read-only, calls use with the folder and unmounts
 // it. It must not stay mounted: an update writes to the raw partition.
 func withBootPartition(use func(dir string) error) error {
-	major, minor, err := rootDevice()
-	if err != nil {
-		return err
-	}
-	name, err := findBootPartition(os.DirFS("/sys"), major, minor)
+	node, err := partitionNode(card.Boot + 1)
 	if err != nil {
 		return err
 	}
@@ -87,12 +96,12 @@ func withBootPartition(use func(dir string) error) error {
 	defer os.Remove(dir) // if it fails: /tmp is in memory and gone at the next start
 	const flags = unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
 	// The character sets are named because the kernel's default, iso8859-1, is not in it.
-	if err := unix.Mount("/dev/"+name, dir, "vfat", flags, "codepage=437,iocharset=ascii"); err != nil {
-		return fmt.Errorf("mount /dev/%s: %w", name, err)
+	if err := unix.Mount(node, dir, "vfat", flags, "codepage=437,iocharset=ascii"); err != nil {
+		return fmt.Errorf("mount %s: %w", node, err)
 	}
 	useErr := use(dir)
 	if err := unix.Unmount(dir, 0); err != nil {
-		return errors.Join(useErr, fmt.Errorf("unmount /dev/%s: %w", name, err))
+		return errors.Join(useErr, fmt.Errorf("unmount %s: %w", node, err))
 	}
 	return useErr
 }

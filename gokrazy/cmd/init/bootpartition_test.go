@@ -29,7 +29,7 @@ func sysTree(disk string, parts ...string) fstest.MapFS {
 	return tree
 }
 
-func TestFindBootPartitionOnTheDiskOfTheRoot(t *testing.T) {
+func TestFindPartitionOnTheDiskOfTheRoot(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		tree fstest.MapFS
@@ -40,15 +40,15 @@ func TestFindBootPartitionOnTheDiskOfTheRoot(t *testing.T) {
 		{"a USB disk", sysTree("sda", "sda1", "sda2", "sda3"), "sda1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := findBootPartition(c.tree, 179, 2)
+			got, err := findPartition(c.tree, 179, 2, 1)
 			if got != c.want || err != nil {
-				t.Errorf("findBootPartition = %q, %v, want %q", got, err, c.want)
+				t.Errorf("findPartition = %q, %v, want %q", got, err, c.want)
 			}
 		})
 	}
 }
 
-func TestFindBootPartitionSaysWhatIsMissing(t *testing.T) {
+func TestFindPartitionSaysWhatIsMissing(t *testing.T) {
 	whole := sysTree("vda", "vda1", "vda2")
 	noFirst := sysTree("vda", "vda1", "vda2")
 	delete(noFirst, "devices/platform/soc/block/vda/vda1/partition")
@@ -63,13 +63,13 @@ func TestFindBootPartitionSaysWhatIsMissing(t *testing.T) {
 		{"a root that is no block device", whole, 7, fs.ErrNotExist},
 		{"a root on a disk without partitions", whole, 99, fs.ErrNotExist},
 		{"a link that leaves /sys", whole, 100, fs.ErrNotExist},
-		{"a disk without partition 1", noFirst, 2, errNoBootPartition},
-		{"a partition without a name", noName, 2, errNoBootPartition},
+		{"a disk without partition 1", noFirst, 2, errNoPartition},
+		{"a partition without a name", noName, 2, errNoPartition},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := findBootPartition(c.tree, 179, c.minor)
+			got, err := findPartition(c.tree, 179, c.minor, 1)
 			if !errors.Is(err, c.want) {
-				t.Errorf("findBootPartition = %q, %v, want %v", got, err, c.want)
+				t.Errorf("findPartition = %q, %v, want %v", got, err, c.want)
 			}
 		})
 	}

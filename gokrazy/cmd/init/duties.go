@@ -24,8 +24,8 @@ import (
 )
 
 // newSupervisor makes the one of this board. where is what findPlace found.
-func newSupervisor(ctx context.Context, log *slog.Logger, duties *progress, where place, kept eventLog,
-	paths []string) *supervisor {
+func newSupervisor(ctx context.Context, log *slog.Logger, duties *progress, where place, of *owner,
+	facts control.Status, paths []string) *supervisor {
 	services := supervision{http.DefaultServeMux}
 	requests, doing := make(chan request), make(chan string, 1)
 	writer := slotWriter{
@@ -33,8 +33,7 @@ func newSupervisor(ctx context.Context, log *slog.Logger, duties *progress, wher
 	}
 	ending := stopper{services, paths, func(pid int, s unix.Signal) error { return unix.Kill(pid, s) }, time.Sleep}
 	return &supervisor{
-		log: log, events: kept, duties: duties, place: where,
-		facts:    describeBoard(where),
+		log: log, events: of.events, owner: of, duties: duties, place: where, facts: facts,
 		requests: requests, written: make(chan slotWritten, 1), doing: doing,
 		world: world{
 			now: uptime, clock: time.Now,
@@ -103,22 +102,15 @@ func limitShutdown(ctx context.Context, duties *progress) {
 }
 
 // describeBoard is the part of the status that does not change.
-func describeBoard(where place) control.Status {
-	name, err := os.Hostname()
-	if err != nil {
-		name = ""
-	}
+func describeBoard(where place, who identity, permState string) control.Status {
 	return control.Status{
-		Board: where.board, Model: where.model, Serial: deviceTree("serial-number"), Hostname: name,
-		BootCause: bootCause(), Version: "unknown",
+		Board: where.board, Model: where.model, Serial: who.serial, Hostname: who.hostname,
+		BootCause: bootCause(), Version: "unknown", Perm: permState,
 	}
 }
 
 // configuredKeys are the update keys of the configuration, for a card whose image has none.
 func configuredKeys() []string {
-	c, err := config.LoadBoard(config.ImageDefaults, permFolder+"/"+configName)
-	if err != nil {
-		return nil // camsource says what is wrong with it
-	}
-	return c.Update.Keys
+	c, _ := config.LoadBoard(config.ImageDefaults, service{name: "camweb"}.file(configFolder))
+	return c.Update.Keys // what is wrong with the owner's file, camweb and the status say
 }

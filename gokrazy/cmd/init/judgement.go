@@ -144,6 +144,7 @@ func (s *supervisor) promoteRunning() error {
 		return err
 	}
 	s.place.promoted = n
+	s.owner.Promoted()
 	s.settle(s.kept.Record.Promoted())
 	s.readManifests()
 	return nil
@@ -159,6 +160,9 @@ func (s *supervisor) promoteOther() error {
 		return fmt.Errorf("slot %s holds no whole version", n)
 	case r != nil && r.Slot == string(n) && !r.Started:
 		return fmt.Errorf("slot %s holds %s, which has never started here", n, r.Version)
+	}
+	if err := s.owner.HandOver(); err != nil {
+		return fmt.Errorf("slot %s does not get the settings: %w", n, err)
 	}
 	if err := s.withCard(func(c cardSwitch) error { return c.Promote(n) }); err != nil {
 		return err

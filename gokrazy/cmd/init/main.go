@@ -23,7 +23,6 @@ import (
 	"github.com/gokrazy/gokrazy"
 
 	"github.com/krazycam/krazycam/board"
-	"github.com/krazycam/krazycam/gokrazy/events"
 	"github.com/krazycam/krazycam/gokrazy/trial"
 	"github.com/krazycam/krazycam/v4l2/usb"
 )
@@ -70,6 +69,9 @@ func run(ctx context.Context, log *slog.Logger, started time.Duration) error {
 		return err
 	}
 	ready.boot = done()
+	permState, list := preparePerm(log)
+	named := make(chan identity, 1)
+	go func() { named <- identify(ctx, log) }()
 
 	ready.raiseClock(log, savedFloor(log, clockFile, build))
 	go newClockKeeper(log).run(ctx)
@@ -87,30 +89,30 @@ func run(ctx context.Context, log *slog.Logger, started time.Duration) error {
 	modules := loadModules(log, board.UVCModules())
 
 	done = startStopwatch()
-	ready.seed = seedFromBootPartition(log)
+	of := newOwner(log, list, where.running)
+	ready.seed = of.settle(startOf(log, where))
 	prepareState(log)
 	allowEchoes(log)
 	if err := prepareUpdates(); err != nil {
 		log.Error("updates", "error", err)
 	}
 	ready.seedTime = done()
+	facts := describeBoard(where, <-named, permState.State)
+	log.Info("identity", "host", facts.Hostname, "serial", facts.Serial)
+	noteStart(of, facts, where)
 
 	done = startStopwatch()
 	limitShutdown(ctx, duties)
 	if err := gokrazy.SuperviseServices(newServices(build)); err != nil {
 		return err
 	}
-	past, err := events.Open(events.Folder, time.Now)
-	if err != nil {
-		log.Error("events", "error", err)
-	}
-	s := newSupervisor(ctx, log, duties, where, past, servicePaths(build))
+	s := newSupervisor(ctx, log, duties, where, of, facts, servicePaths(build))
 	if err := s.listen(ctx); err != nil {
 		log.Error("requests", "error", err)
 	}
 	watchRestartRequest(ctx, log, s.askRestart)
 	go s.supervise(ctx, trial.Boot{
-		Running: string(where.running), Promoted: string(where.promoted), PowerCut: s.facts.BootCause == causePower,
+		Running: string(where.running), Promoted: string(where.promoted), PowerCut: facts.BootCause == causePower,
 	})
 	duties.begin(dutyLoop, loopLimit, uptime())
 	duties.end(dutyBoot)
@@ -118,5 +120,6 @@ func run(ctx context.Context, log *slog.Logger, started time.Duration) error {
 	ready.modules = <-modules
 	ready.up = uptime()
 	ready.printReady(os.Stderr, time.Now())
+	go growPerm(log, list)
 	return nil
 }

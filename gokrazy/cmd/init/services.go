@@ -19,12 +19,12 @@ import (
 // firmware (/chosen/rng-seed) and the hardware's generator, on a BeagleBone from jitter, by 3.3 s
 // after its start (QEMU at 500 million instructions a second, no rng-seed).
 func serviceCommands(build time.Time) [][]string {
-	const config = permFolder + "/" + configName
+	file := func(name string) string { return service{name: name}.file(configFolder) }
 	return [][]string{
-		{"/user/camsource", "--config", config},
-		{"/user/camweb", "--config", config},
+		{"/user/camsource", "--config", file("camsource")},
+		{"/user/camweb", "--config", file("camweb")},
 		{"/gokrazy/dhcp"},
-		{"/gokrazy/ntp", "--config", config, "--floor", strconv.FormatInt(max(build.Unix(), 0), 10)},
+		{"/gokrazy/ntp", "--config", file("ntp"), "--floor", strconv.FormatInt(max(build.Unix(), 0), 10)},
 	}
 }
 

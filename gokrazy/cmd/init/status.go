@@ -43,7 +43,7 @@ func (s *supervisor) compose(o trial.Observation) control.Status {
 		c.Version, c.Index = m.Version, m.Index
 	}
 	c.Updatable, c.Busy, c.Failed = s.updatable(), s.busy, s.kept.Failed
-	c.Rung = string(s.rung())
+	c.Rung, c.LeftBehind = string(s.rung()), s.owner.LeftBehind()
 	if r := s.kept.Record; r != nil {
 		c.Trial = &control.Trial{
 			Slot: r.Slot, Version: r.Version, State: r.State, Tries: r.Tries, Reason: r.Reason,

@@ -36,6 +36,13 @@ type eventLog interface {
 	Add(kind, text string) error
 }
 
+// An owners has the owner's settings, which follow the slots; *owner is one.
+type owners interface {
+	Promoted()
+	HandOver() error
+	LeftBehind() []string
+}
+
 // A world is all that the supervisor sees and moves. Tests have one of their own.
 type world struct {
 	now         func() time.Duration // since the kernel's start
@@ -57,6 +64,7 @@ type supervisor struct {
 	world
 	log      *slog.Logger
 	events   eventLog
+	owner    owners
 	duties   *progress
 	place    place
 	facts    control.Status // what stays the same: who and where this board is

@@ -93,12 +93,17 @@ func (b *fakeBoard) Add(_, text string) error {
 	return nil
 }
 
+// Of owners.
+func (b *fakeBoard) Promoted()            {}
+func (b *fakeBoard) HandOver() error      { return nil }
+func (b *fakeBoard) LeftBehind() []string { return []string{"stream.new"} }
+
 // supervisor gives a fresh one, as after a start.
 func (b *fakeBoard) supervisor() *supervisor {
 	b.restarted, b.up = false, 5*time.Second
 	p := place{board: "rpi", model: "test", trial: b.kind, disk: "disk", running: b.running, promoted: b.promoted}
 	return &supervisor{
-		log: slog.New(slog.NewTextHandler(b.t.Output(), nil)), events: b, duties: newProgress(), place: p,
+		log: slog.New(slog.NewTextHandler(b.t.Output(), nil)), events: b, owner: b, duties: newProgress(), place: p,
 		written: make(chan slotWritten, 1), requests: make(chan request),
 		world: world{
 			now:   func() time.Duration { return b.up },

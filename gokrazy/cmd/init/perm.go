@@ -1,0 +1,85 @@
+// /perm, before anything else uses it: gokrazy has tried to mount it.
+
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/krazycam/krazycam/gokrazy/card"
+	"github.com/krazycam/krazycam/gokrazy/events"
+	"github.com/krazycam/krazycam/gokrazy/perm"
+)
+
+// preparePerm makes /perm a folder that can be written, whatever the card is like, and opens the log
+// of events, which says what was done. The report is for the status.
+func preparePerm(log *slog.Logger) (perm.Report, *events.Log) {
+	node, err := partitionNode(card.Perm + 1)
+	if err != nil {
+		log.Error("/perm", "error", err)
+	}
+	report := perm.OnBoard(permFolder, node).Ensure()
+	removed := ""
+	if report.Lasts {
+		var full error
+		if removed, full = perm.MakeRoom(permFolder); full != nil {
+			report.State = full.Error()
+		}
+	}
+	if err := linkVar(permFolder); err != nil && report.Lasts {
+		log.Error("/perm", "error", err)
+	}
+	list, err := events.Open(events.Folder, time.Now)
+	if err != nil {
+		log.Error("events are kept in memory only, or some are lost", "error", err)
+	}
+	if !report.Lasts {
+		tell(log, list, events.Perm, "/perm is not what it should be: "+report.State)
+	}
+	if report.Changes != "" {
+		tell(log, list, events.Perm, "/perm: "+report.Changes)
+	}
+	if removed != "" {
+		tell(log, list, events.Perm, "/perm was full; it lost "+removed)
+	}
+	return report, list
+}
+
+// linkVar makes what /var of the root leads to, as gokrazy does: it may have had no /perm to do it on.
+func linkVar(dir string) error {
+	err := os.MkdirAll(dir+"/var", 0o755)
+	if err == nil {
+		err = os.Symlink("/run", dir+"/var/run")
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
+}
+
+// tell says something on the console and keeps it as an event.
+func tell(log *slog.Logger, list *events.Log, kind, text string) {
+	log.Warn(text, "event", kind)
+	if err := list.Add(kind, text); err != nil {
+		log.Error("events", "error", err)
+	}
+}
+
+// growPerm gives /perm the rest of its partition, in the background: a card's partition is made for
+// the card (camctl flash), its file system for the image. On a slow card it takes seconds.
+func growPerm(log *slog.Logger, list *events.Log) {
+	node, err := partitionNode(card.Perm + 1)
+	if err != nil {
+		return // preparePerm has said so
+	}
+	before, after, err := perm.Grow(permFolder, node)
+	switch {
+	case err != nil:
+		log.Error("/perm keeps its size", "error", err)
+	case after > before:
+		log.Info("/perm has grown to the size of its partition", "from", before, "to", after)
+	}
+}
