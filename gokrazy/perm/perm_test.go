@@ -78,7 +78,7 @@ func TestEnsureWritesNothingOverWhatMayBeWhole(t *testing.T) {
 			memoryFor, "mount ext4,pause,mount ext4,pause,mount ext4," + inMemory},
 		{"damaged", played{answers: map[string][]error{"mount ext4": three(unix.EUCLEAN),
 			toRescue: three(unix.EUCLEAN)}}, ok,
-			 "mount ext4,pause,mount ext4,pause,mount ext4," + toRescue + ",write,mount ext4"},
+			"mount ext4,pause,mount ext4,pause,mount ext4," + toRescue + ",write,mount ext4"},
 		{"damaged, and the card is locked", played{answers: map[string][]error{"mount ext4": three(unix.EINVAL),
 			toRescue: three(unix.EINVAL)}, writeErr: unix.EROFS}, memoryFor,
 			"mount ext4,pause,mount ext4,pause,mount ext4," + toRescue + ",write," + inMemory},
