@@ -122,7 +122,7 @@ func importRules() []importRule {
 			allow: "./firmware/cmd/camweb ./firmware/webui ./firmware/config ./firmware/machine ./firmware/health " +
 				"./firmware/offer ./firmware/gateway/wire ./firmware/atomicfile ./firmware/openfile ./board " +
 				"./gokrazy/api ./gokrazy/certificate ./gokrazy/control ./gokrazy/events ./gokrazy/privileges " +
-				"./gokrazy/update ./gokrazy/card ./gokrazy/disk",
+				"./gokrazy/update ./gokrazy/update/pull ./gokrazy/card ./gokrazy/disk",
 			reason: "strangers talk to camweb: it checks and spools an update, and has no code that writes a slot"},
 		{of: "./gokrazy/api", ban: "./... net/http",
 			allow:  "./gokrazy/control ./gokrazy/events ./firmware/atomicfile ./firmware/openfile",

@@ -32,10 +32,11 @@ func (s *service) status(c control.Status, owner bool) api.Status {
 	c.Fingerprint = s.fingerprint
 	a := api.Status{
 		Status: c, Streaming: health.Rung(c.Rung).Reaches(health.Sent), PasswordSet: s.guard.PasswordSet(),
-		Unsigned: s.update.Gokrazy, Whole: owner,
+		Unsigned: s.update.Gokrazy, Pull: s.pull.words(), Whole: owner,
 	}
 	if !owner {
 		a.Status = forStrangers(c)
+		a.Pull = ""
 	}
 	return a
 }

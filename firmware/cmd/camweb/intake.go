@@ -93,10 +93,38 @@ const (
 	flushEvery = 2 << 20
 )
 
-// paced slows a reader down, and has what was spooled written bit by bit.
-func (s *service) paced(ctx context.Context, r io.Reader) io.Reader {
-	return &pacedReader{ctx: ctx, r: r, rate: float64(ratePerCore * min(runtime.NumCPU(), 4)), flush: s.flush,
-		start: time.Now(), now: time.Now, sleep: sleep}
+// A pacer lets through what rate allows, and has what was spooled written bit by bit.
+type pacer struct {
+	rate  float64 // bytes a second
+	flush func()
+	start time.Time
+	now   func() time.Time
+	sleep func(context.Context, time.Duration) error
+
+	n, flushed int64
+}
+
+func (s *service) newPacer() *pacer {
+	return &pacer{rate: float64(ratePerCore * min(runtime.NumCPU(), 4)), flush: s.flush, start: now(), now: now,
+		sleep: sleep}
+}
+
+// took waits until n more bytes may have come: burst more than rate allows since the start. A sender who
+// was slower makes up for nothing.
+func (p *pacer) took(ctx context.Context, n int64) error {
+	p.n += n
+	if p.n-p.flushed >= flushEvery {
+		p.flushed = p.n
+		p.flush()
+	}
+	due := p.start.Add(time.Duration(float64(p.n-burst) / p.rate * float64(time.Second)))
+	switch wait := due.Sub(p.now()); {
+	case wait > 0:
+		return p.sleep(ctx, wait)
+	case wait < -time.Second:
+		p.start = p.start.Add(-wait)
+	}
+	return nil
 }
 
 // flush waits until what was spooled is on the card.
@@ -109,37 +137,20 @@ func (s *service) flush() {
 	_ = unix.Syncfs(int(f.Fd()))
 }
 
-// A pacedReader reads at most burst bytes more than rate allows since its start.
+// A pacedReader reads at a pacer's pace, and ends with ctx.
 type pacedReader struct {
-	ctx   context.Context
-	r     io.Reader
-	rate  float64 // bytes a second
-	flush func()
-	start time.Time
-	now   func() time.Time
-	sleep func(context.Context, time.Duration) error
-
-	n, flushed int64
+	ctx  context.Context
+	r    io.Reader
+	pace *pacer
 }
 
 func (p *pacedReader) Read(b []byte) (int, error) {
-	if err := context.Cause(p.ctx); err != nil {
-		return 0, err
-	}
-	due := p.start.Add(time.Duration(float64(p.n-burst) / p.rate * float64(time.Second)))
-	switch wait := due.Sub(p.now()); {
-	case wait > 0:
-		if err := p.sleep(p.ctx, wait); err != nil {
-			return 0, err
-		}
-	case wait < -time.Second: // the sender is slower: nothing is made up for
-		p.start = p.start.Add(-wait)
+	if p.ctx.Err() != nil {
+		return 0, context.Cause(p.ctx)
 	}
 	n, err := p.r.Read(b[:min(len(b), burst)])
-	p.n += int64(n)
-	if p.n-p.flushed >= flushEvery {
-		p.flushed = p.n
-		p.flush()
+	if waitErr := p.pace.took(p.ctx, int64(n)); waitErr != nil {
+		return n, waitErr
 	}
 	return n, err
 }

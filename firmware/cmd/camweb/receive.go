@@ -122,7 +122,7 @@ func (s *service) body(ctx context.Context, w http.ResponseWriter, r *http.Reque
 	control := http.NewResponseController(w)
 	_ = control.SetWriteDeadline(time.Time{}) // set again below: a recorder in a test has none
 	b := io.Reader(&patientReader{r: http.MaxBytesReader(w, r.Body, limit), control: control})
-	return s.paced(ctx, b)
+	return &pacedReader{ctx, b, s.newPacer()}
 }
 
 // noDeadline lets the answer come whenever process 1 is ready.

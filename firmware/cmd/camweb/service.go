@@ -1,4 +1,4 @@
-// The service: what it knows, and that it serves until it is told to end.
+// The service: what it knows, and that it serves and fetches until it is told to end.
 
 package main
 
@@ -19,7 +19,7 @@ import (
 	"github.com/krazycam/krazycam/gokrazy/update"
 )
 
-// A service answers requests.
+// A service answers requests, and fetches what the gateway offers.
 type service struct {
 	at          places
 	log         *slog.Logger
@@ -30,7 +30,11 @@ type service struct {
 	spoolErr    error
 	intake      intake
 	staged      stagedRoot
+	pull        puller
+	dial        dialer // of update servers; nil: package pull's, which reaches no address of the board itself
 }
+
+type dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
 func newService(at places, c config.Config, pair certificate.Pair, log *slog.Logger) (*service, error) {
 	fingerprint, err := pair.Fingerprint()
@@ -52,12 +56,17 @@ func newService(at places, c config.Config, pair certificate.Pair, log *slog.Log
 // service that does not end is killed, and the board waits for it.
 const lastAnswers = 2 * time.Second
 
-// serve answers until ctx ends.
+// serve answers until ctx ends, and fetches meanwhile.
 func (s *service) serve(ctx context.Context, l net.Listener, cert tls.Certificate) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	server := webui.NewServer(cert, s.site())
 	server.BaseContext = func(net.Listener) context.Context { return ctx }
+	pulled := make(chan struct{})
+	go func() {
+		defer close(pulled)
+		s.pullOffers(ctx)
+	}()
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -71,6 +80,7 @@ func (s *service) serve(ctx context.Context, l net.Listener, cert tls.Certificat
 	err := server.ServeTLS(webui.LimitListener(l), "", "")
 	cancel()
 	<-ended
+	<-pulled
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}

@@ -1,0 +1,213 @@
+// Updates that the gateway offers: fetched at a random moment within an hour, so that a fleet does not
+// come at once, or now; after a failure with growing pauses; and never again a version that failed
+// here, unless a person brings it.
+//
+// Nothing here is believed: the offer is camsource's word for a gateway's, the server may be anybody's.
+// The signature decides, as for a push.
+
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/krazycam/krazycam/firmware/offer"
+	"github.com/krazycam/krazycam/gokrazy/control"
+	"github.com/krazycam/krazycam/gokrazy/update"
+	"github.com/krazycam/krazycam/gokrazy/update/pull"
+)
+
+const (
+	lookEvery   = 5 * time.Second // for an offer: a file in memory
+	spreadOver  = time.Hour
+	firstPause  = time.Minute // after a failure; it doubles
+	longestWait = 6 * time.Hour
+)
+
+var (
+	errFailedHere = errors.New("this very version failed on this board: it is not tried again unless a person brings it")
+	errInTrial    = errors.New("it is here already: the board will try it again by itself")
+)
+
+// A puller is where a fetch stands. Its fields belong to the goroutine of pullOffers, but for text.
+type puller struct {
+	offer offer.Offer // the present one; the zero Offer is none
+	due   time.Time   // when it is fetched next
+	fails int
+	over  bool // this offer is settled
+
+	mu   sync.Mutex
+	text string
+}
+
+// words say what the puller does, for the owner's status; "" if nothing is offered.
+func (p *puller) words() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text
+}
+
+func (p *puller) say(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.text = text
+}
+
+// pullOffers looks for offers until ctx ends.
+func (s *service) pullOffers(ctx context.Context) {
+	if !s.update.Pull || s.spool == nil {
+		return
+	}
+	for ctx.Err() == nil {
+		s.look(ctx, now(), rand.N[time.Duration])
+		_ = sleep(ctx, lookEvery) // its error is ctx's end
+	}
+}
+
+// look is one look at the offer, at a time; random gives a duration below another.
+func (s *service) look(ctx context.Context, at time.Time, random func(time.Duration) time.Duration) {
+	p := &s.pull
+	o, err := offer.Read(s.at.offer)
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) && p.words() != err.Error() {
+			s.log.Warn("pull", "error", err)
+			p.say(err.Error())
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			p.say("")
+		}
+		p.offer = offer.Offer{}
+		return
+	}
+	if o.URL != p.offer.URL || o.Version != p.offer.Version || o.Now != p.offer.Now {
+		p.offer, p.fails, p.over, p.due = o, 0, false, at
+		if !o.Now {
+			p.due = at.Add(random(spreadOver))
+		}
+		s.log.Info("pull: the gateway offers an update", "version", o.Version, "from", o.Place(),
+			"in", p.due.Sub(at).Round(time.Second))
+		p.say(fmt.Sprintf("%s is offered: it is fetched within the hour", o.Version))
+	}
+	if p.over || at.Before(p.due) {
+		return
+	}
+	p.say(o.Version + " is being fetched")
+	s.settle(s.pullOnce(ctx, o), at, random)
+}
+
+// settle decides when an offer is looked at again.
+func (s *service) settle(err error, at time.Time, random func(time.Duration) time.Duration) {
+	p := &s.pull
+	switch {
+	case err == nil:
+		p.over = true
+		p.say(p.offer.Version + " is here: the board restarts to try it")
+	case isFinal(err):
+		p.over = true
+		s.log.Warn("pull: the offered update is not taken", "version", p.offer.Version, "from", p.offer.Place(),
+			"error", err)
+		p.say(fmt.Sprintf("%s is not taken: %v", p.offer.Version, err))
+	default:
+		pause := min(firstPause<<min(p.fails, 10), longestWait)
+		pause = pause/2 + random(pause) // a fleet that failed together must not come back together
+		p.fails++
+		p.due = at.Add(pause)
+		s.log.Warn("pull: will be tried again", "version", p.offer.Version, "from", p.offer.Place(),
+			"in", pause.Round(time.Second), "error", err)
+		p.say(fmt.Sprintf("%s could not be fetched and will be tried again: %v", p.offer.Version, err))
+	}
+}
+
+// isFinal says whether the same offer can end only in the same way.
+func isFinal(err error) bool {
+	for _, final := range []error{
+		errFailedHere, errInTrial, update.ErrNoKey, update.ErrSignature, update.ErrManifest, update.ErrFormat,
+		update.ErrBoard, update.ErrLayout, update.ErrOlder, update.ErrAlready,
+	} {
+		if errors.Is(err, final) {
+			return true
+		}
+	}
+	return false
+}
+
+// pullOnce fetches what is missing and has it written.
+func (s *service) pullOnce(parent context.Context, o offer.Offer) error {
+	release, ctx, err := s.intake.acquire(parent, gatewayOffer)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := s.mayTake(); err != nil {
+		return err
+	}
+	have, err := s.at.readSlots()
+	if err != nil {
+		return err
+	}
+	var mark attempt
+	err = s.fetch(ctx, o, update.HashesOf(have.promoted), func(raw, sig []byte) (update.Manifest, error) {
+		m, err := s.check(raw, sig, have)
+		if err != nil {
+			return m, err
+		}
+		mark = attemptOf(raw, m)
+		return m, s.mayTryAgain(mark)
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.noteAttempt(mark); err != nil {
+		return err // without the note it could be tried for ever
+	}
+	return s.apply(ctx, control.AskApply)
+}
+
+// fetch brings what is missing into the spool, at the pace of a push.
+func (s *service) fetch(ctx context.Context, o offer.Offer, have map[string]bool,
+	check func(raw, sig []byte) (update.Manifest, error)) error {
+	pace := s.newPacer()
+	last := int64(0)
+	job := pull.Job{URL: o.URL, Spool: s.spool, Have: have, Check: check, Dial: s.dial, Progress: func(done, _ int64) {
+		_ = pace.took(ctx, done-last) // an end of ctx ends the fetch, too
+		last = done
+	}}
+	if o.CA != "" {
+		pool := x509.NewCertPool()
+		pool.AppendCertsFromPEM([]byte(o.CA)) // nothing in it: nobody is believed
+		job.TLS = &tls.Config{RootCAs: pool}
+	}
+	_, err := pull.Fetch(ctx, job)
+	return err
+}
+
+// mayTryAgain compares with what was pulled before.
+func (s *service) mayTryAgain(mark attempt) error {
+	status, err := control.ReadStatus(s.at.status)
+	if err != nil {
+		return err
+	}
+	if t := status.Trial; t != nil && t.Version == mark.Version {
+		switch t.State {
+		case control.StateStaged, control.StateRequested, control.StateOnTrial, control.StateJudging,
+			control.StateNotJudged:
+			return errInTrial
+		}
+	}
+	before := s.attempts().of(mark)
+	failed := status.Failed != nil && status.Failed.Version == mark.Version && status.Failed.Index == mark.Index
+	switch {
+	case before.Tries > 0 && failed:
+		return fmt.Errorf("%w: %s", errFailedHere, status.Failed.Because)
+	case before.Tries >= maxTries:
+		return fmt.Errorf("%w: it was tried %d times", errFailedHere, before.Tries)
+	}
+	return nil
+}

@@ -1,0 +1,241 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/pem"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/krazycam/krazycam/firmware/config"
+	"github.com/krazycam/krazycam/firmware/offer"
+	"github.com/krazycam/krazycam/gokrazy/control"
+)
+
+// An updateServer has one bundle, over https with a certificate of its own.
+type updateServer struct {
+	*httptest.Server
+	bundle []byte
+	status int // instead of it; 0: none
+	gets   int
+}
+
+func newUpdateServer(t *testing.T) *updateServer {
+	t.Helper()
+	s := &updateServer{}
+	s.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.gets++
+		if s.status != 0 {
+			w.WriteHeader(s.status)
+			return
+		}
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(s.bundle))
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+// offers has camsource pass on an offer, which trusts the server.
+func (b *testBoard) offers(s *updateServer, version string, now bool) {
+	b.t.Helper()
+	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}))
+	o := offer.Offer{URL: s.URL + "/b.update", Version: version, Now: now, CA: ca}
+	if err := offer.Write(b.at.offer, o); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// newPullBoard does not look for offers by itself: the test has it look.
+func newPullBoard(t *testing.T) *testBoard {
+	b := newTestBoard(t, func(c *config.Config) { c.Update.Pull = false })
+	b.dial = (&net.Dialer{}).DialContext
+	return b
+}
+
+func (b *testBoard) lookAt(at time.Time) { b.look(b.t.Context(), at, half) }
+
+func half(d time.Duration) time.Duration { return d / 2 }
+
+var noon = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+
+func TestOfferIsFetchedWithinTheHourAndOnlyWhatIsMissing(t *testing.T) {
+	b, server := newPullBoard(t), newUpdateServer(t)
+	v2 := newBuild(t, b.by, 2)
+	server.bundle = v2.bundle(t)
+	b.lookAt(noon)
+	b.offers(server, "v2", false)
+	b.lookAt(noon)
+	b.lookAt(noon.Add(29 * time.Minute))
+	if server.gets != 0 || !strings.Contains(b.pull.words(), "within the hour") {
+		t.Fatalf("%d questions before the moment came; it says %q", server.gets, b.pull.words())
+	}
+	b.lookAt(noon.Add(31 * time.Minute))
+	b.wants(control.AskApply)
+	if !b.spooled(v2) {
+		t.Error("the update is not in the spool")
+	}
+	b.lookAt(noon.Add(2 * time.Hour)) // it is settled
+	b.wants(control.AskApply)
+}
+
+func TestOfferIsFetchedNow(t *testing.T) {
+	b, server := newPullBoard(t), newUpdateServer(t)
+	server.bundle = newBuild(t, b.by, 2).bundle(t)
+	b.offers(server, "v2", false)
+	b.lookAt(noon)
+	b.offers(server, "v2", true)
+	b.lookAt(noon.Add(time.Second))
+	b.wants(control.AskApply)
+}
+
+func TestFailedFetchIsTriedAgainWithGrowingPauses(t *testing.T) {
+	b, server := newPullBoard(t), newUpdateServer(t)
+	server.status = http.StatusNotFound
+	b.offers(server, "v2", true)
+	at := noon
+	for _, pause := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute} {
+		before := server.gets
+		b.lookAt(at)
+		if server.gets == before {
+			t.Fatalf("nothing was asked at %v", at)
+		}
+		before = server.gets
+		at = at.Add(pause) // half of it, and the random half
+		b.lookAt(at.Add(-time.Second))
+		if server.gets != before {
+			t.Errorf("asked again before the pause of %v was over", pause)
+		}
+	}
+	if !strings.Contains(b.pull.words(), "tried again") {
+		t.Errorf("it says %q", b.pull.words())
+	}
+	server.status, server.bundle = 0, newBuild(t, b.by, 2).bundle(t)
+	b.lookAt(at)
+	b.wants(control.AskApply)
+}
+
+func TestVersionThatFailedHereIsNotFetchedAgain(t *testing.T) {
+	b, server := newPullBoard(t), newUpdateServer(t)
+	v2 := newBuild(t, b.by, 2)
+	server.bundle = v2.bundle(t)
+	b.offers(server, "v2", true)
+	b.lookAt(noon)
+	b.wants(control.AskApply)
+	// It fell back; camweb was started anew and sees the same offer.
+	b.say(b.at, control.Status{Version: "v1", Index: b.v1.manifest.Index, Board: "rpi", Slot: "a", Promoted: "a",
+		Failed: &control.Failed{Version: "v2", Index: v2.manifest.Index, Because: "no frame was sent", At: noon}})
+	b.pull.offer = offer.Offer{}
+	b.lookAt(noon)
+	b.lookAt(noon.Add(24 * time.Hour))
+	b.wants(control.AskApply)
+	if !strings.Contains(b.pull.words(), "no frame was sent") {
+		t.Errorf("it says %q, want why the version is not tried again", b.pull.words())
+	}
+	// Another build may have the same name.
+	again := newBuild(t, b.by, 3)
+	again.manifest.Version = "v2"
+	server.bundle = again.signed(t, b.by).bundle(t)
+	b.pull.offer = offer.Offer{}
+	b.lookAt(noon)
+	b.wants(control.AskApply, control.AskApply)
+	// And a person may push what failed.
+	if code, answer := b.push(v2.bundle(t)); code != "200" {
+		t.Errorf("push of what failed: %s %v", code, answer)
+	}
+}
+
+func TestVersionThatNeverBeganIsTriedThreeTimes(t *testing.T) {
+	b, server := newPullBoard(t), newUpdateServer(t)
+	server.bundle = newBuild(t, b.by, 2).bundle(t)
+	b.offers(server, "v2", true)
+	for range 5 { // the power is cut each time before process 1 noted the trial
+		b.pull.offer = offer.Offer{}
+		b.lookAt(noon)
+	}
+	b.wants(control.AskApply, control.AskApply, control.AskApply)
+	if !strings.Contains(b.pull.words(), "tried 3 times") {
+		t.Errorf("it says %q", b.pull.words())
+	}
+}
+
+func TestUpdateThatWaitsForItsNextTryIsNotFetched(t *testing.T) {
+	b, server := newPullBoard(t), newUpdateServer(t)
+	server.bundle = newBuild(t, b.by, 2).bundle(t)
+	b.say(b.at, control.Status{Version: "v1", Index: b.v1.manifest.Index, Board: "rpi", Slot: "a", Promoted: "a",
+		Trial: &control.Trial{Slot: "b", Version: "v2", State: control.StateNotJudged}})
+	b.offers(server, "v2", true)
+	b.lookAt(noon)
+	b.wants()
+}
+
+func TestOfferOfWhatMustNotRunIsSettledOnce(t *testing.T) {
+	b, server := newPullBoard(t), newUpdateServer(t)
+	for what, bundle := range map[string][]byte{
+		"signed by a stranger": newBuild(t, newSigner(t), 2).bundle(t),
+		"older":                newBuild(t, b.by, 0).bundle(t),
+	} {
+		server.bundle = bundle
+		b.pull.offer = offer.Offer{}
+		b.offers(server, "v2", true)
+		b.lookAt(noon)
+		before := server.gets
+		b.lookAt(noon.Add(24 * time.Hour))
+		if server.gets != before || !strings.Contains(b.pull.words(), "not taken") {
+			t.Errorf("%s: asked again; it says %q", what, b.pull.words())
+		}
+	}
+	b.wants()
+}
+
+func TestOfferThatIsNoneIsNotFetched(t *testing.T) {
+	b, server := newPullBoard(t), newUpdateServer(t)
+	for _, text := range []string{
+		"", "{}", "[]", `{"url": "http://a.example/b", "version": "v2", "now": true}`, strings.Repeat("x", 300_000),
+		`{"url": "file:///etc/passwd", "version": "v2", "now": true}`,
+	} {
+		b.write(b.at.offer, []byte(text))
+		b.lookAt(noon)
+	}
+	if err := os.Remove(b.at.offer); err != nil {
+		t.Fatal(err)
+	}
+	b.lookAt(noon)
+	if server.gets != 0 || b.pull.words() != "" {
+		t.Errorf("%d questions; it says %q", server.gets, b.pull.words())
+	}
+	b.wants()
+}
+
+// The clock is the test's: 10 MB at 1 MiB/s take 10 s, whoever sends how fast.
+func TestPaceHoldsWhateverComes(t *testing.T) {
+	at := noon
+	flushes := 0
+	p := &pacer{rate: 1 << 20, start: at, now: func() time.Time { return at }, flush: func() { flushes++ },
+		sleep: func(_ context.Context, d time.Duration) error {
+			at = at.Add(d)
+			return nil
+		}}
+	for range 10 << 20 / 4096 {
+		if err := p.took(t.Context(), 4096); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if took := at.Sub(noon); took < 9*time.Second || took > 10*time.Second || flushes != 5 {
+		t.Errorf("10 MiB took %v and %d flushes, want 10 s and 5", took, flushes)
+	}
+	at = at.Add(time.Hour) // the sender was silent: that is not made up for
+	before := at
+	for range 1 << 20 / 4096 {
+		if err := p.took(t.Context(), 4096); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if took := at.Sub(before); took < 700*time.Millisecond {
+		t.Errorf("1 MiB after an hour of silence took %v, want about a second", took)
+	}
+}
