@@ -110,7 +110,7 @@ func TestInspectNoticesABoneThatCannotBoot(t *testing.T) {
 	if _, err := f.WriteAt([]byte("reset"), start+at+64+8); err != nil {
 		t.Fatal(err)
 	}
-	r, err := inspectFile(t, built.Image)
+	r, err := examineFile(t, built.Image)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestInspectDoesNotGuessTheReleaseOfAKernelThatTheListDoesNotName(t *testing
 	if _, err := f.WriteAt([]byte("another"), start+at+1<<20); err != nil {
 		t.Fatal(err)
 	}
-	r, err := inspectFile(t, built.Image)
+	r, err := examineFile(t, built.Image)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -77,21 +77,32 @@ type Partition struct {
 
 // Image reads the image at the beginning of r, an image or a card of size bytes.
 func Image(ctx context.Context, r io.ReaderAt, size int64) (Report, error) {
+	out, err := examine(ctx, r, size)
+	if err != nil {
+		return Report{}, err
+	}
+	if out.SHA256, err = image.SHA256(ctx, io.NewSectionReader(r, 0, out.Size)); err != nil {
+		return Report{}, err
+	}
+	for i := range out.Partitions {
+		p := &out.Partitions[i]
+		if p.SHA256, err = image.SHA256(ctx, io.NewSectionReader(r, p.Start, p.Used)); err != nil {
+			return Report{}, fmt.Errorf("partition %d: %w", p.Number, err)
+		}
+	}
+	return out, nil
+}
+
+// examine does all that takes no time: sums of whole partitions are left out.
+func examine(ctx context.Context, r io.ReaderAt, size int64) (Report, error) {
 	table, err := readTable(r, size)
 	if err != nil {
 		return Report{}, err
 	}
 	out := Report{Size: min(table.Size, card.ImageSize), Disk: table.Disk.String(), Problems: []string{}}
-	if out.SHA256, err = image.SHA256(ctx, io.NewSectionReader(r, 0, out.Size)); err != nil {
-		return Report{}, err
-	}
 	for i, p := range table.Partitions {
-		section := io.NewSectionReader(r, p.Start, p.Size)
 		about := Partition{Number: i + 1, Name: p.Name, ID: p.ID.String(), Start: p.Start, Size: p.Size}
-		about.Holds, about.Used = recognize(section)
-		if about.SHA256, err = image.SHA256(ctx, io.NewSectionReader(section, 0, about.Used)); err != nil {
-			return Report{}, fmt.Errorf("partition %d: %w", i+1, err)
-		}
+		about.Holds, about.Used = recognize(io.NewSectionReader(r, p.Start, p.Size))
 		out.Partitions = append(out.Partitions, about)
 	}
 	boot, err := out.addBoot(openBoot(r, table))
@@ -99,23 +110,32 @@ func Image(ctx context.Context, r io.ReaderAt, size int64) (Report, error) {
 		return Report{}, fmt.Errorf("boot partition: %w", err)
 	}
 	out.addPointers(r, size)
-	for i, name := range []slot.Name{slot.A, slot.B} {
-		found, err := out.readSlot(ctx, r, table, name)
-		if err != nil {
-			return Report{}, fmt.Errorf("slot %s: %w", name, err)
-		}
-		found.Promoted = out.promoted() == name
-		out.Slots = append(out.Slots, found)
-		if out.Partitions[card.RootA+i].Holds == "unknown" {
-			out.Slots[i].addFault("the root is neither empty nor a squashfs")
-		}
+	if err := out.addSlots(ctx, r, table); err != nil {
+		return Report{}, err
 	}
-	out.takePromoted()
 	if err := out.addRaw(r, boot); err != nil {
 		return Report{}, err
 	}
 	out.findProblems()
 	return out, nil
+}
+
+// addSlots reads both slots, and takes from the promoted one what is said of the image as a whole.
+func (r *Report) addSlots(ctx context.Context, d io.ReaderAt, t disk.Table) error {
+	for _, name := range []slot.Name{slot.A, slot.B} {
+		s, err := r.readSlot(ctx, d, t, name)
+		if err != nil {
+			return fmt.Errorf("slot %s: %w", name, err)
+		}
+		if r.Partitions[name.RootPartition()-1].Holds == "unknown" {
+			s.addFault("its root is neither empty nor a squashfs")
+		}
+		if s.Promoted = r.promoted() == name; s.Promoted {
+			r.Kernel, r.Cmdline, r.Board, r.defaults = s.Kernel, s.Cmdline, s.Board, s.defaults
+		}
+		r.Slots = append(r.Slots, s)
+	}
+	return nil
 }
 
 // limitTable refuses partitions that no card of ours has: reading them would take hours. Only /perm

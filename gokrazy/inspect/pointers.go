@@ -50,15 +50,6 @@ func (r *Report) promoted() slot.Name {
 	return r.Pointers.UBoot
 }
 
-// takePromoted fills in what the report says of the image as a whole.
-func (r *Report) takePromoted() {
-	for _, s := range r.Slots {
-		if s.Promoted {
-			r.Kernel, r.Cmdline, r.Board, r.defaults = s.Kernel, s.Cmdline, s.Board, s.defaults
-		}
-	}
-}
-
 // findPointerProblems looks for places that name a slot which would not start.
 func (r *Report) findPointerProblems() {
 	for _, place := range []struct {

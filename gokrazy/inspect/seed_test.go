@@ -21,7 +21,7 @@ func TestInspectSaysWhatTheBoardWillSayOfTheSeed(t *testing.T) {
 		if err := card.WriteSeed(built.Image, []byte(c.seed)); err != nil {
 			t.Fatal(err)
 		}
-		r, err := inspectFile(t, built.Image)
+		r, err := examineFile(t, built.Image)
 		if err != nil || r.Seed != SeedPresent {
 			t.Fatalf("%s: seed %q, %v", c.name, r.Seed, err)
 		}
@@ -56,7 +56,7 @@ func TestInspectFindsTheSeedInCapitalLetters(t *testing.T) {
 	if _, err := f.WriteAt(folders, card.BootStart); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := inspectFile(t, built.Image); err != nil || r.Seed != SeedPresent {
+	if r, err := examineFile(t, built.Image); err != nil || r.Seed != SeedPresent {
 		t.Errorf("seed %q, %v, want %q", r.Seed, err, SeedPresent)
 	}
 }
@@ -75,7 +75,7 @@ func TestInspectNamesAFileThatLooksLikeTheSeed(t *testing.T) {
 	if err := boot.Replace(io.NewOffsetWriter(f, start), "krazycam.json.txt", []byte("{}")); err != nil {
 		t.Fatal(err)
 	}
-	r, err := inspectFile(t, built.Image)
+	r, err := examineFile(t, built.Image)
 	if all := strings.Join(r.Problems, "\n"); err != nil || r.Seed != SeedBlank ||
 		!strings.Contains(all, "krazycam.json.txt is no seed for the board: rename it to krazycam.json") {
 		t.Errorf("seed %q, problems %q, %v", r.Seed, all, err)
