@@ -109,6 +109,34 @@ func TestInspectLooksAtTheImageOnACardAndNoFurther(t *testing.T) {
 	}
 }
 
+// camctl flash gives /perm the rest of the card. No sum is made of what a board has written there.
+func TestInspectTakesACardWhosePermIsLarger(t *testing.T) {
+	built := ownImage(t)
+	f, err := os.OpenFile(built.Image, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	table, err := card.Table()
+	if err != nil {
+		t.Fatal(err)
+	}
+	table.Size = 64_000_000_000
+	table.Partitions[card.Perm].Size = card.PermMost
+	if err := errors.Join(f.Truncate(table.Size), disk.WriteTable(f, table)); err != nil {
+		t.Fatal(err)
+	}
+	r, err := inspectFile(t, built.Image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	perm := r.Partitions[card.Perm]
+	if len(r.Problems) != 0 || r.Size != card.ImageSize || perm.Size != card.PermMost || perm.Holds != "ext4" ||
+		perm.Used != card.PermSize {
+		t.Errorf("problems %q, size %d, /perm %+v", r.Problems, r.Size, perm)
+	}
+}
+
 func TestInspectTakesABootPartitionWithoutASeed(t *testing.T) {
 	built := ownImage(t)
 	f, err := os.OpenFile(built.Image, os.O_RDWR, 0)
@@ -213,6 +241,29 @@ func TestInspectNamesWhatDoesNotFit(t *testing.T) {
 		{"U-Boot's sector is noise", func(t *testing.T, image string) {
 			setState(t, image, bytes.Repeat([]byte{0xa5}, disk.SectorSize))
 		}, "state sector: "},
+		{"a file of the slot has other bytes", func(t *testing.T, image string) {
+			change(t, image, "a/overlays/README", "overlays", "0verlays")
+		}, "slot a: boot/overlays/README is not what manifest.json says: it has other bytes"},
+		{"the root has other bytes", func(t *testing.T, image string) {
+			f, err := os.OpenFile(image, os.O_RDWR, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			table, err := card.Table()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := f.WriteAt([]byte{0xa5}, table.Partitions[card.RootA].Start+100_000); err != nil {
+				t.Fatal(err)
+			}
+		}, "slot a: root is not what manifest.json says: it has other bytes"},
+		{"a manifest of another board", func(t *testing.T, image string) {
+			change(t, image, "a/manifest.json", `"board": "rpi"`, `"board": "bbb"`)
+		}, "slot a: manifest.json is for board bbb, its root for rpi"},
+		{"a manifest that is none", func(t *testing.T, image string) {
+			change(t, image, "a/manifest.json", `"format": 1`, `"format": 9`)
+		}, "slot a: manifest.json: "},
 		{"a file of the slot is empty", func(t *testing.T, image string) {
 			emptyFile(t, image, "BCM271~2DTB")
 		}, "is missing or empty"},
