@@ -1,12 +1,12 @@
-// Command init is process 1 on the board. Around gokrazy's Boot and SuperviseServices it does
-// what a camera needs: it pings the watchdog from the first moment, never lets the clock be
-// behind the image, loads the modules of a USB webcam, keeps /perm usable, gives each
-// service its part of the owner's settings, and lets an unprivileged camsource open and reset cameras. Once the services run it judges the slot that
-// runs, ends what hangs, and takes requests for updates (supervisor.go).
+// Command init is process 1 on the board. Around gokrazy's Boot and SuperviseServices it does what
+// a camera needs: it pings the watchdog from the first moment, never lets the clock be behind the
+// image, loads the modules of a USB webcam, keeps /perm usable, gives each service its part of the
+// owner's settings, and lets an unprivileged camsource open and reset cameras. Once the services
+// run it judges the slot that runs, ends what hangs, and takes requests for updates
+// (supervisor.go).
 //
 // It owns the watchdog's device, /perm but for the services' own folders, /run/config, the group of
-// the video nodes, and whatever says which slot starts. It reads nothing
-// from the network.
+// the video nodes, and whatever says which slot starts. It reads nothing from the network.
 //
 // When it ends, the kernel panics and, with panic=10 on its command line, restarts after 10 s. On
 // every model a slot on trial is started once: what starts after it is the promoted slot.
