@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/krazycam/krazycam/firmware/atomicfile"
+	"github.com/krazycam/krazycam/gokrazy/perm"
 )
 
 const (
@@ -91,7 +91,7 @@ func (k *clockKeeper) saveNow() {
 // a clock that ran ahead.
 func saveClock(path string, t time.Time) error {
 	line := strconv.FormatInt(t.Unix(), 10) + "\n"
-	return atomicfile.ReplaceDurably(path, 0o644, atomicfile.Bytes([]byte(line)))
+	return perm.Overwrite(path, 0o644, []byte(line))
 }
 
 // clockSynchronised asks the kernel whether the clock is synchronised: the ntp service clears
