@@ -95,7 +95,7 @@ func (m *Machine) loadPi(afterReset bool) (b bootFiles, s pifirmware.Selection, 
 		return b, s, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	boot, _, err := card.OpenBoot(f, size)
+	boot, err := pifirmware.OpenBoot(f, size)
 	if err != nil {
 		return b, s, fmt.Errorf("%s: %w", m.image, err)
 	}
