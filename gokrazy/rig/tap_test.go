@@ -57,6 +57,8 @@ type tap struct {
 
 	mu    sync.Mutex
 	count rtpCount
+	last  time.Time     // when the latest packet came
+	gap   time.Duration // the longest time between two since forgetGap
 }
 
 // newTap listens on a free port of the loopback. Its owner reads and closes it.
@@ -87,7 +89,9 @@ func (x *tap) ReadFrom(b []byte) (int, net.Addr, error) {
 		return n, from, err
 	}
 	x.mu.Lock()
-	x.count.add(b[:n], time.Now())
+	now := time.Now()
+	x.count.add(b[:n], now)
+	x.gap, x.last = max(x.gap, now.Sub(x.last)), now
 	x.mu.Unlock()
 	for _, to := range x.to {
 		_, _ = x.out.WriteToUDPAddrPort(b[:n], to) // a decoder that is gone is found out by its pictures
@@ -99,6 +103,20 @@ func (x *tap) counted() rtpCount {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.count
+}
+
+// forgetGap begins to look for the longest gap anew, from now on.
+func (x *tap) forgetGap() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.gap, x.last = 0, time.Now()
+}
+
+// longestGap is the longest time without a packet, the present one included.
+func (x *tap) longestGap() time.Duration {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return max(x.gap, time.Since(x.last))
 }
 
 // freePort is a UDP port of the loopback that was free just now, as was the one behind it,

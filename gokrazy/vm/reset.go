@@ -63,7 +63,8 @@ func (m *Machine) playKernelWatchdog(ctx context.Context, qmp net.Conn, firstLin
 	if m.console.waitFrom(waiting, firstLine, processOne) || ctx.Err() != nil {
 		return
 	}
-	m.reset(qmp, "played: no process 1 within "+after.String()+" (kernel_watchdog_timeout): the watchdog resets the board")
+	m.reset(qmp, "played: no process 1 within "+after.String()+
+		" (kernel_watchdog_timeout): the watchdog resets the board")
 }
 
 // resetWhenHalted plays the watchdog by which a Pi resets itself.

@@ -28,7 +28,8 @@ func qemuSocket(t *testing.T, m *Machine) (asked chan string) {
 		for in := bufio.NewScanner(conn); in.Scan(); {
 			asked <- in.Text()
 			if strings.Contains(in.Text(), "system_reset") {
-				_, _ = conn.Write([]byte(`{"event":"SHUTDOWN","data":{"guest":false,"reason":"host-qmp-system-reset"}}` + "\n"))
+				const event = `{"event":"SHUTDOWN","data":{"guest":false,"reason":"host-qmp-system-reset"}}`
+				_, _ = conn.Write([]byte(event + "\n"))
 				return
 			}
 		}

@@ -92,7 +92,8 @@ func TestTheNoteOfATrialIsAFlagForOneReset(t *testing.T) {
 func TestOnlyOurStateSectorNotesATrial(t *testing.T) {
 	for _, state := range []string{
 		"", "krazycam=1\nslot=a\ntry=-\n", "slot=a\ntry=b\n", "krazycam=1\ntry=c\n", "krazycam=1\ntry=bb\n",
-		"krazycam=1\nretry=b\n", strings.Repeat("\xff", disk.SectorSize), "krazycam=1\n" + strings.Repeat("x", 496) + "\ntry=",
+		"krazycam=1\nretry=b\n", strings.Repeat("\xff", disk.SectorSize),
+		"krazycam=1\n" + strings.Repeat("x", 496) + "\ntry=",
 	} {
 		if got := bootsSlot(t, slotImage(t, state), true); got != "a" {
 			t.Errorf("state %q: a reset boots slot %s, want a", state, got)

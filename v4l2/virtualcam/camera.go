@@ -81,7 +81,8 @@ func New(source Source) *Camera { return Model{}.New(source) }
 // New returns a camera of the model that shows source.
 func (m Model) New(source Source) *Camera {
 	c := &Camera{
-		source: source, isochronous: m.Isochronous && !m.FullSpeed, fullSpeed: m.FullSpeed, wake: make(chan struct{}, 1), priority: 1,
+		source: source, isochronous: m.Isochronous && !m.FullSpeed, fullSpeed: m.FullSpeed,
+		wake: make(chan struct{}, 1), priority: 1,
 	}
 	c.stringDescriptors = []string{"", "krazycam", cmp.Or(m.Name, "Virtual UVC"), cmp.Or(m.Serial, "0001")}
 	c.configuration = configurationDescriptor(source.ListSizes(), c.isochronous, c.packetSize())

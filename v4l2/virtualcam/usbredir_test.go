@@ -269,8 +269,9 @@ func TestFullSpeedCameraSaysSoAndHasSmallPackets(t *testing.T) {
 	h.expect(typeInterfaceInfo)
 	p := h.expect(typeEndpointInfo)
 	slot := 3*endpointSlots + 2*videoEndpointSlot
-	if got := binary.LittleEndian.Uint16(p.body[slot:]); got != fullPacketSize || p.body[videoEndpointSlot] != endpointBulk {
-		t.Errorf("video endpoint of kind %d with packets of %d bytes, want bulk with 64", p.body[videoEndpointSlot], got)
+	got, kind := binary.LittleEndian.Uint16(p.body[slot:]), p.body[videoEndpointSlot]
+	if got != fullPacketSize || kind != endpointBulk {
+		t.Errorf("video endpoint of kind %d with packets of %d bytes, want bulk with 64", kind, got)
 	}
 	if p := h.expect(typeDeviceConnect); p.body[0] != speedFull {
 		t.Errorf("speed code %d, want %d", p.body[0], speedFull)

@@ -59,8 +59,8 @@ func newVMCommand() *cobra.Command {
 
 func (f *vmFlags) run(cmd *cobra.Command, image string) (err error) {
 	config := vm.Config{
-		Image: image, Machine: f.machine, Snapshot: f.snapshot, NoRTC: f.noRTC, UBoot: f.uBoot, Console: cmd.OutOrStdout(),
-		Log: newLog(cmd),
+		Image: image, Machine: f.machine, Snapshot: f.snapshot, NoRTC: f.noRTC, UBoot: f.uBoot,
+		Console: cmd.OutOrStdout(), Log: newLog(cmd),
 	}
 	for _, s := range f.forwards {
 		forward, err := vm.ParseForward(s)

@@ -32,7 +32,8 @@ func record(t testing.TB, steps ...step) *Log {
 	w, err := NewWriter(f)
 	for _, s := range steps {
 		b := bytes.Repeat([]byte{s.fill}, int(s.sectors)*SectorSize)
-		e := Entry{At: s.at * SectorSize, Size: int64(len(b)), Flush: s.sectors == 0, Discard: s.fill == 0 && s.sectors > 0}
+		e := Entry{At: s.at * SectorSize, Size: int64(len(b)), Flush: s.sectors == 0}
+		e.Discard = s.fill == 0 && s.sectors > 0
 		if e.Discard {
 			b = nil
 		}
