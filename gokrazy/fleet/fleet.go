@@ -21,7 +21,8 @@ import (
 	"github.com/krazycam/krazycam/gokrazy/update"
 )
 
-// A Board is one that can be asked; *remote.Client is one.
+// A Board is one that can be asked; *remote.Client is one, with Once: between Status and Update a trial may
+// end.
 type Board interface {
 	Status(ctx context.Context) (api.Status, error)
 	Update(ctx context.Context, b *update.Bundle, progress func(remote.Progress)) (remote.Outcome, error)
@@ -182,12 +183,11 @@ func (r *run) summary() Summary {
 func (r *run) visit(ctx context.Context, host string, before Step) {
 	defer func() { r.events <- event{over: true} }()
 	row := Row{Host: host}
-	fresh := before == "" || before == Failed
-	if fresh {
+	fresh := before == ""
+	if fresh || before == Failed {
 		if r.say(row, Begun) != nil {
 			return
 		}
-		before = Begun
 	}
 	board, err := r.Connect(ctx, host)
 	var status api.Status
@@ -199,7 +199,7 @@ func (r *run) visit(ctx context.Context, host string, before Step) {
 	}
 	if err != nil {
 		row.Reason = err.Error()
-		_ = r.say(row, endOf(before, Failed))
+		_ = r.say(row, endOfUnreachable(before))
 		return
 	}
 	row.Serial, row.Before, row.Slot = status.Serial, status.Version, status.Slot
@@ -211,22 +211,54 @@ func (r *run) visit(ctx context.Context, host string, before Step) {
 	r.bring(ctx, board, row, before)
 }
 
-// endOf keeps a board that took the update from being called one that did not.
-func endOf(before, end Step) Step {
-	if end == Failed && before != Begun {
-		if before == NotJudged {
-			return NotJudged
-		}
+// endOfUnreachable keeps a board that took the update from being called one that did not. before is its
+// step in an earlier run, "" for none.
+func endOfUnreachable(before Step) Step {
+	switch before {
+	case NotJudged:
+		return NotJudged
+	case Taken, Unknown:
 		return Unknown
 	}
-	return end
+	return Failed
 }
 
 // bring has the board updated, or goes on with the watching.
 func (r *run) bring(ctx context.Context, board Board, row Row, before Step) {
-	taken := before != Begun
+	o, end, err := r.updateOnce(ctx, board, row, before)
+	var no *remote.Refusal
+	if errors.As(err, &no) {
+		// What an earlier run was sending when it was killed may have come in the meantime.
+		status, statusErr := board.Status(ctx)
+		switch known, reason := r.knownEnd(status, false); {
+		case statusErr != nil:
+		case known != "":
+			row.Slot, o.Slot, o.Reason, end, err = status.Slot, "", reason, known, nil
+		case status.Trial != nil && status.Trial.Version == r.update.Version:
+			o, end, err = r.updateOnce(ctx, board, row, Taken)
+		}
+	}
+	if end == "" || ctx.Err() != nil && err != nil {
+		return // what became of it a later run asks
+	}
+	if o.Serial != "" {
+		row.Serial = o.Serial
+	}
+	if o.Slot != "" {
+		row.Slot = o.Slot
+	}
+	row.Sent, row.Seconds, row.Reason = o.Sent, o.Seconds, o.Reason
+	if err != nil {
+		row.Reason = err.Error()
+	}
+	_ = r.say(row, end)
+}
+
+// updateOnce has the board updated once. end is "" if the state cannot be kept.
+func (r *run) updateOnce(ctx context.Context, board Board, row Row, before Step) (o remote.Outcome, end Step, err error) {
+	taken := before != "" && before != Begun
 	broken := false
-	o, err := board.Update(ctx, r.Bundle, func(p remote.Progress) {
+	o, err = board.Update(ctx, r.Bundle, func(p remote.Progress) {
 		if !taken && (p.Step == remote.StepWriting || p.Step == remote.StepRestarting || p.Step == remote.StepTrial) {
 			taken = true
 			broken = r.say(row, Taken) != nil
@@ -237,25 +269,15 @@ func (r *run) bring(ctx context.Context, board Board, row Row, before Step) {
 		}
 		r.events <- event{row: at, progress: p}
 	})
-	if ctx.Err() != nil && err != nil || broken {
-		return // what became of it a later run asks
+	switch {
+	case broken:
+		return o, "", err
+	case err == nil && o.Result == remote.ResultAlready && before != "":
+		return o, Promoted, nil // by what an earlier run has sent
+	case err == nil || o.Result == remote.ResultUnknown:
+		return o, stepOf(o.Result), err
 	}
-	if o.Serial != "" {
-		row.Serial = o.Serial
-	}
-	if o.Slot != "" {
-		row.Slot = o.Slot
-	}
-	row.Sent, row.Seconds, row.Reason = o.Sent, o.Seconds, o.Reason
-	end := stepOf(o.Result)
-	if err != nil {
-		row.Reason = err.Error()
-		end = Failed
-		if o.Result == remote.ResultUnknown {
-			end = Unknown
-		}
-	}
-	_ = r.say(row, end)
+	return o, Failed, err
 }
 
 func stepOf(r remote.Result) Step {

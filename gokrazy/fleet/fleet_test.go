@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -13,9 +14,45 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/krazycam/krazycam/gokrazy/api"
+	"github.com/krazycam/krazycam/gokrazy/fleet/fleettest"
 	"github.com/krazycam/krazycam/gokrazy/remote"
 	"github.com/krazycam/krazycam/gokrazy/update"
 )
+
+// A testFleet is some boards and how they are found.
+type testFleet struct {
+	bundle *update.Bundle
+	boards []*fleettest.Board
+	hosts  []string
+	by     map[string]*fleettest.Board
+}
+
+// newFleet makes n boards, of which those with the numbers in bad do not bear the new version.
+func newFleet(t *testing.T, n int, bad ...int) *testFleet {
+	t.Helper()
+	file, key := fleettest.Bundle(t)
+	b, err := update.OpenBundle(bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &testFleet{bundle: b, by: map[string]*fleettest.Board{}}
+	for i := range n {
+		board := fleettest.NewBoard(t, i, key)
+		for _, one := range bad {
+			board.Bad = board.Bad || one == i
+		}
+		f.boards, f.hosts, f.by[board.Host()] = append(f.boards, board), append(f.hosts, board.Host()), board
+	}
+	return f
+}
+
+func (f *testFleet) connect(_ context.Context, host string) (Board, error) {
+	return &f.by[host].Client, nil
+}
+
+func (f *testFleet) config(state string) Config {
+	return Config{Hosts: f.hosts, Bundle: f.bundle, Connect: f.connect, AtOnce: 4, State: state}
+}
 
 func TestTwentyBoardsGetTheUpdateSomeAtATime(t *testing.T) {
 	f := newFleet(t, 20, 3, 11, 17)
@@ -43,8 +80,8 @@ func TestTwentyBoardsGetTheUpdateSomeAtATime(t *testing.T) {
 		t.Errorf("steps (-want +got):\n%s", diff)
 	}
 	for _, b := range f.boards {
-		if b.trials != 1 {
-			t.Errorf("board %s tried it %d times", b.status.Serial, b.trials)
+		if b.Trials() != 1 {
+			t.Errorf("board %s tried it %d times", b.Host(), b.Trials())
 		}
 	}
 	// A second call finds everything done.
@@ -64,7 +101,7 @@ func TestNoBoardIsBegunAfterSomeFellBack(t *testing.T) {
 	}
 	tried := 0
 	for _, b := range f.boards {
-		tried += b.trials
+		tried += b.Trials()
 	}
 	// At most three beside each of the bad ones, and whoever took the place of a good one.
 	if want := 20 - s.Left(); tried != want {
@@ -78,8 +115,8 @@ func TestNoBoardIsBegunAfterSomeFellBack(t *testing.T) {
 		t.Errorf("without the limit: %+v, %v", s, err)
 	}
 	for _, b := range f.boards {
-		if b.trials != 1 {
-			t.Errorf("board %s tried it %d times", b.status.Serial, b.trials)
+		if b.Trials() != 1 {
+			t.Errorf("board %s tried it %d times", b.Host(), b.Trials())
 		}
 	}
 }
@@ -115,8 +152,8 @@ func TestInterruptedRunIsContinued(t *testing.T) {
 		}
 	}
 	for _, b := range f.boards {
-		if b.trials != 1 {
-			t.Errorf("board %s tried it %d times", b.status.Serial, b.trials)
+		if b.Trials() != 1 {
+			t.Errorf("board %s tried it %d times", b.Host(), b.Trials())
 		}
 	}
 	t.Logf("FIGURE fleet: %d interrupted runs, 20 boards, nobody twice", runs)
@@ -126,9 +163,9 @@ func TestInterruptedRunIsContinued(t *testing.T) {
 func TestBoardThatHadTheUpdateIsNotSentItAgain(t *testing.T) {
 	f := newFleet(t, 4)
 	runs, failed, unjudged := f.boards[0], f.boards[1], f.boards[2]
-	failed.bad, unjudged.unjudged = true, true
-	for _, b := range []*fakeBoard{runs, failed, unjudged} {
-		if _, err := b.client.Update(t.Context(), f.bundle, nil); err != nil {
+	failed.Bad, unjudged.Unjudged = true, true
+	for _, b := range []*fleettest.Board{runs, failed, unjudged} {
+		if _, err := b.Client.Update(t.Context(), f.bundle, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -141,14 +178,12 @@ func TestBoardThatHadTheUpdateIsNotSentItAgain(t *testing.T) {
 		}
 	}
 	for i, b := range f.boards {
-		if b.trials != 1 {
-			t.Errorf("board %d tried it %d times", i, b.trials)
+		if b.Trials() != 1 {
+			t.Errorf("board %d tried it %d times", i, b.Trials())
 		}
 	}
 	// The one that was not judged tries it by itself, and this time the gateway is there.
-	unjudged.mu.Lock()
-	unjudged.status.Version, unjudged.status.Index = "v2", 200
-	unjudged.mu.Unlock()
+	unjudged.Change(func(s *api.Status) { s.Version, s.Index = "v2", 200 })
 	if s, err := Run(t.Context(), c); err != nil || s.Ends[Promoted] != 2 || s.Ends[NotJudged] != 0 {
 		t.Errorf("%+v, %v", s, err)
 	}
@@ -178,7 +213,7 @@ func TestBoardThatCannotBeReachedIsTriedByTheNextRun(t *testing.T) {
 	if s, err := Run(t.Context(), c); err != nil || s.Ends[Promoted] != 3 || !s.IsGood() {
 		t.Errorf("%+v, %v", s, err)
 	}
-	f.boards[0].client.Password = "wrong"
+	f.boards[0].Client.Password = "wrong"
 	c.State = ""
 	if s, err := Run(t.Context(), c); err != nil || s.Ends[Failed] != 1 || s.Ends[Already] != 2 {
 		t.Errorf("with a wrong password: %+v, %v", s, err)
@@ -206,11 +241,9 @@ func TestBoardThatFellSilentIsAskedByTheNextRun(t *testing.T) {
 	if s, err := Run(t.Context(), c); err != nil || s.Ends[Unknown] != 1 {
 		t.Errorf("a board that may have it is called one that did not take it: %+v, %v", s, err)
 	}
-	f.boards[0].mu.Lock()
-	f.boards[0].status.Version, f.boards[0].status.Index = "v2", 200
-	f.boards[0].mu.Unlock()
+	f.boards[0].Change(func(s *api.Status) { s.Version, s.Index = "v2", 200 })
 	c.Connect = f.connect
-	if s, err := Run(t.Context(), c); err != nil || s.Ends[Promoted] != 1 || f.boards[0].trials != 0 {
+	if s, err := Run(t.Context(), c); err != nil || s.Ends[Promoted] != 1 || f.boards[0].Trials() != 0 {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
@@ -242,9 +275,9 @@ func TestStepIsDurableBeforeTheBoardIsAsked(t *testing.T) {
 		}}, err
 	}
 	for _, b := range f.boards {
-		b.sent = func() {
-			if text, err := os.ReadFile(c.State); err != nil || !strings.Contains(string(text), b.host()) {
-				t.Errorf("%s has the update, and the state says %s, %v", b.host(), text, err)
+		b.Sent = func() {
+			if text, err := os.ReadFile(c.State); err != nil || !strings.Contains(string(text), b.Host()) {
+				t.Errorf("%s has the update, and the state says %s, %v", b.Host(), text, err)
 			}
 		}
 	}
@@ -270,7 +303,7 @@ func TestStateThatCannotBeKeptEndsTheRun(t *testing.T) {
 		t.Errorf("%v, want that the state is not kept", err)
 	}
 	for i, b := range f.boards {
-		if b.trials != 0 {
+		if b.Trials() != 0 {
 			t.Errorf("board %d got the update", i)
 		}
 	}
@@ -282,7 +315,7 @@ func TestStateOfAnotherUpdateIsRefused(t *testing.T) {
 	if err := os.WriteFile(c.State, []byte(`{"format":1,"version":"v0","board":"rpi","index":1}`+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Run(t.Context(), c); !errors.Is(err, ErrOtherUpdate) || f.boards[0].trials != 0 {
+	if _, err := Run(t.Context(), c); !errors.Is(err, ErrOtherUpdate) || f.boards[0].Trials() != 0 {
 		t.Errorf("%v, want ErrOtherUpdate", err)
 	}
 }

@@ -55,6 +55,10 @@ type Client struct {
 	Fingerprint string // of its certificate, as package certificate writes it
 	Password    string // "": only what a stranger may ask
 
+	// Once keeps Update from sending a version that the board has tried before, whatever came of it: the
+	// Outcome says what that was.
+	Once bool
+
 	// Dial opens connections; nil is the network's own. For tests and tunnels.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Poll is the pause between two looks at an update that is on trial; 0 is a second.

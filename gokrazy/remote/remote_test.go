@@ -219,3 +219,23 @@ func TestKnownBindsACardMadeHereToItsFirstHost(t *testing.T) {
 		t.Error("a file of a later format was overwritten")
 	}
 }
+
+func TestUpdateOnceDoesNotSendWhatTheBoardHasTriedBefore(t *testing.T) {
+	for result, edit := range map[Result]func(*api.Status){
+		ResultFellBack: func(s *api.Status) {
+			s.Failed = &control.Failed{Version: "v2", Index: 2, Because: "no frame was sent"}
+		},
+		ResultNotJudged: func(s *api.Status) {
+			s.Trial = &control.Trial{Slot: "b", Version: "v2", State: control.StateNotJudged, Reason: "no gateway"}
+		},
+		ResultAlready: func(s *api.Status) { s.Version, s.Index = "v2", 2 },
+	} {
+		b := newFakeBoard(t)
+		edit(&b.status)
+		c := b.client()
+		c.Once = true
+		if o, err := c.Update(t.Context(), newBundle(t), nil); err != nil || o.Result != result || b.posts != 0 {
+			t.Errorf("Update = %+v, %v after %d bundles, want %q without one", o, err, b.posts, result)
+		}
+	}
+}

@@ -71,6 +71,9 @@ func (c *Client) Update(ctx context.Context, bundle *update.Bundle, progress fun
 		o.Result, o.Slot = ResultAlready, before.Slot
 		return o, nil
 	}
+	if c.Once && judge(before, api.Status{}, &o) {
+		return o, nil
+	}
 	if !undecided(before, o) {
 		o.Sent, err = c.bring(ctx, bundle, progress)
 	}

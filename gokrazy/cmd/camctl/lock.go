@@ -15,7 +15,12 @@ var errInUse = errors.New("another camctl receive uses it: give this one a direc
 // lockFolder takes a folder for this process, until unlock or until the process ends. The file
 // that it leaves there holds nothing. Where the file system has no locks, all may use it.
 func lockFolder(dir string) (unlock func(), err error) {
-	f, err := openfile.Append(filepath.Join(dir, "lock"), 0o600)
+	return lockPath(filepath.Join(dir, "lock"))
+}
+
+// lockPath does the same with a file of any name.
+func lockPath(path string) (unlock func(), err error) {
+	f, err := openfile.Append(path, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock: %w", err)
 	}

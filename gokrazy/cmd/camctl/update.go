@@ -25,22 +25,37 @@ type boardReport struct {
 func newUpdateCommand() *cobra.Command {
 	var bundleFile string
 	var with access
+	var many fleetOptions
 	cmd := &cobra.Command{
 		Use:   "update HOST…",
 		Short: "Brings a signed update to boards and waits until each has kept it or gone back",
 		Long: "Brings a signed update to boards, one after another, and waits until each has kept the new version\n" +
 			"or has gone back to the old one. Only what a board lacks is sent; a second call goes on where the\n" +
-			"first was interrupted. It ends at the first board that does not keep the new version.",
-		Args: atLeastOne("HOST"),
+			"first was interrupted. It ends at the first board that does not keep the new version.\n\n" +
+			"With --hosts, or one of --at-once, --stop-after and --state, some boards are updated at a time. What\n" +
+			"became of each is kept in a file before the next step is taken: the same command goes on after an\n" +
+			"interruption, and no board gets the update twice. --json then prints a line for each board that has\n" +
+			"ended, and a last one with the sums.",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if many.hosts != "" {
+				return nil
+			}
+			return atLeastOne("HOST")(cmd, args)
+		},
 	}
 	cmd.Flags().StringVar(&bundleFile, "bundle", "", "the update's `FILE`, as camctl bundle makes it")
 	if err := cmd.MarkFlagRequired("bundle"); err != nil {
 		cobra.CheckErr(err)
 	}
 	with.add(cmd)
+	many.add(cmd)
 	asJSON := addJSONFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, hosts []string) error {
-		if with.fingerprint != "" && len(hosts) > 1 {
+		if many.isWanted(cmd) {
+			if err := many.check(&with); err != nil {
+				return err
+			}
+		} else if with.fingerprint != "" && len(hosts) > 1 {
 			return usagef("--fingerprint is one board's: give one HOST")
 		}
 		bundle, closeBundle, err := openBundle(bundleFile)
@@ -48,6 +63,9 @@ func newUpdateCommand() *cobra.Command {
 			return err
 		}
 		defer closeBundle()
+		if many.isWanted(cmd) {
+			return updateFleet(cmd, &many, &with, hosts, bundle, *asJSON)
+		}
 		var reports []boardReport
 		for _, host := range hosts {
 			report, updateErr := updateBoard(cmd, &with, host, bundle)

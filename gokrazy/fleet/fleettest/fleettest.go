@@ -1,8 +1,9 @@
-package fleet
+// Package fleettest has boards for tests of updates of a fleet, and the bundle that they take. It owns what
+// it starts until the test ends.
+package fleettest
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/hex"
@@ -25,26 +26,33 @@ import (
 	"github.com/krazycam/krazycam/gokrazy/update"
 )
 
-// A fakeBoard is a board's HTTPS, over real TLS: it takes signed bundles only, tries the version for some
+// A Board is a board's HTTPS, over real TLS: it takes signed bundles only, tries the version for some
 // questions, and keeps it or goes back.
-type fakeBoard struct {
-	*httptest.Server
-	client remote.Client
+type Board struct {
+	Client      remote.Client // its other end
+	Fingerprint string        // of its certificate
+
+	Bad      bool   // the new version does not work on it
+	Unjudged bool   // neither version works
+	Sent     func() // is called when a bundle has come; nil: nobody wants to know
+
+	server *httptest.Server
 	key    string // of updates
 
-	mu       sync.Mutex
-	status   api.Status
-	bad      bool // the new version does not work on it
-	unjudged bool // neither version works
-	tries    int  // questions until the trial ends
-	asked    int  // questions since it began
-	trials   int
-	sent     func() // is called when a bundle has come
+	mu     sync.Mutex
+	status api.Status
+	asked  int // questions since the trial began
+	trials int
 }
 
-const password = "sesame"
+// Password is that of each board.
+const Password = "sesame"
 
-func newFakeBoard(t *testing.T, n int, key string) *fakeBoard {
+// questions is how many a trial takes.
+const questions = 2
+
+// NewBoard starts board n, which runs v1 and takes what key has signed.
+func NewBoard(t testing.TB, n int, key string) *Board {
 	t.Helper()
 	pair, err := certificate.Make()
 	if err != nil {
@@ -54,24 +62,40 @@ func newFakeBoard(t *testing.T, n int, key string) *fakeBoard {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &fakeBoard{key: key, tries: 3, status: api.Status{Whole: true, Status: control.Status{
+	b := &Board{key: key, status: api.Status{Whole: true, Status: control.Status{
 		Version: "v1", Index: 100, Board: "rpi", Slot: "a", Promoted: "a", Serial: fmt.Sprintf("10000000%08x", n)}}}
-	b.Server = httptest.NewUnstartedServer(b)
-	b.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
-	b.Config.ErrorLog = log.New(io.Discard, "", 0) // of connections that a Run breaks off
-	b.StartTLS()
-	t.Cleanup(b.Close)
-	fingerprint, err := pair.Fingerprint()
-	if err != nil {
+	b.server = httptest.NewUnstartedServer(b)
+	b.server.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+	b.server.Config.ErrorLog = log.New(io.Discard, "", 0) // of connections that a Run breaks off
+	b.server.StartTLS()
+	t.Cleanup(b.server.Close)
+	if b.Fingerprint, err = pair.Fingerprint(); err != nil {
 		t.Fatal(err)
 	}
-	b.client = remote.Client{Host: b.host(), Fingerprint: fingerprint, Password: password, Poll: 1}
+	b.Client = remote.Client{Host: b.Host(), Fingerprint: b.Fingerprint, Password: Password, Poll: 1, Once: true}
 	return b
 }
 
-func (b *fakeBoard) host() string { return b.Listener.Addr().String() }
+// Host is its address and port.
+func (b *Board) Host() string { return b.server.Listener.Addr().String() }
 
-func (b *fakeBoard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// Trials is how often it began to try a version.
+func (b *Board) Trials() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.trials
+}
+
+// Change changes what it says of itself.
+func (b *Board) Change(edit func(*api.Status)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	edit(&b.status)
+}
+
+// ServeHTTP answers as camweb does.
+
+func (b *Board) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	answer := func(code int, v any) {
@@ -80,7 +104,7 @@ func (b *fakeBoard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	_, given, _ := r.BasicAuth()
 	switch {
-	case given != password:
+	case given != Password:
 		answer(http.StatusUnauthorized, api.Error{Error: "the password is wrong"})
 	case r.URL.Path == api.StatusPath:
 		b.goOn()
@@ -95,7 +119,7 @@ func (b *fakeBoard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // take reads a bundle and begins the trial.
-func (b *fakeBoard) take(body io.Reader, answer func(int, any)) {
+func (b *Board) take(body io.Reader, answer func(int, any)) {
 	var m update.Manifest
 	got := map[string]bool{}
 	received := int64(0)
@@ -121,6 +145,10 @@ func (b *fakeBoard) take(body io.Reader, answer func(int, any)) {
 			taken.Missing = append(taken.Missing, api.Missing{Name: p.Name, SHA256: p.SHA256, Size: p.Size})
 		}
 	}
+	if m.Version == b.status.Version {
+		answer(http.StatusConflict, api.Error{Error: "runs it already"})
+		return
+	}
 	if len(taken.Missing) > 0 {
 		answer(http.StatusAccepted, taken)
 		return
@@ -129,37 +157,37 @@ func (b *fakeBoard) take(body io.Reader, answer func(int, any)) {
 	b.asked = 0
 	b.status.OnTrial, b.status.Slot, b.status.Version, b.status.Index = true, "b", m.Version, m.Index
 	b.status.Trial = &control.Trial{Slot: "b", Version: m.Version, State: control.StateOnTrial, Tries: 1}
-	if b.sent != nil {
-		b.sent()
+	if b.Sent != nil {
+		b.Sent()
 	}
 	answer(http.StatusOK, taken)
 }
 
 // goOn ends a trial after some questions.
-func (b *fakeBoard) goOn() {
+func (b *Board) goOn() {
 	if !b.status.OnTrial {
 		return
 	}
-	if b.asked++; b.asked < b.tries {
+	if b.asked++; b.asked < questions {
 		return
 	}
 	s := &b.status
 	tried, index := s.Version, s.Index
 	s.OnTrial = false
-	if !b.bad && !b.unjudged {
+	if !b.Bad && !b.Unjudged {
 		s.Promoted, s.Trial.State = "b", control.StatePromoted
 		return
 	}
 	s.Slot, s.Version, s.Index = "a", "v1", 100
 	s.Trial.State, s.Trial.Reason = control.StateNotJudged, "the gateway is out"
-	if b.bad {
+	if b.Bad {
 		s.Trial.State, s.Trial.Reason = control.StateFailed, "no picture"
 		s.Failed = &control.Failed{Version: tried, Index: index, Because: "no picture"}
 	}
 }
 
-// bundle is of the version v2.
-func bundle(t *testing.T) (b *update.Bundle, key string) {
+// Bundle makes the file of the version v2, and the key that has signed it.
+func Bundle(t testing.TB) (file []byte, key string) {
 	t.Helper()
 	public, secret, err := minisign.GenerateKey(nil)
 	if err != nil {
@@ -188,39 +216,5 @@ func bundle(t *testing.T) (b *update.Bundle, key string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b, err = update.OpenBundle(bytes.NewReader(out.Bytes()), int64(out.Len())); err != nil {
-		t.Fatal(err)
-	}
-	return b, public.String()
-}
-
-// A testFleet is some boards and how they are found.
-type testFleet struct {
-	bundle *update.Bundle
-	boards []*fakeBoard
-	hosts  []string
-	by     map[string]*fakeBoard
-}
-
-// newFleet makes n boards, of which those with the numbers in bad do not bear the new version.
-func newFleet(t *testing.T, n int, bad ...int) *testFleet {
-	t.Helper()
-	b, key := bundle(t)
-	f := &testFleet{bundle: b, by: map[string]*fakeBoard{}}
-	for i := range n {
-		board := newFakeBoard(t, i, key)
-		for _, one := range bad {
-			board.bad = board.bad || one == i
-		}
-		f.boards, f.hosts, f.by[board.host()] = append(f.boards, board), append(f.hosts, board.host()), board
-	}
-	return f
-}
-
-func (f *testFleet) connect(_ context.Context, host string) (Board, error) {
-	return &f.by[host].client, nil
-}
-
-func (f *testFleet) config(state string) Config {
-	return Config{Hosts: f.hosts, Bundle: f.bundle, Connect: f.connect, AtOnce: 4, State: state}
+	return out.Bytes(), public.String()
 }
