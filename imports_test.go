@@ -163,10 +163,11 @@ func importRules() []importRule {
 			allow: "./gokrazy/update ./gokrazy/card ./gokrazy/disk ./firmware/config ./firmware/atomicfile " +
 				"./firmware/openfile",
 			reason: "whoever fetches knows neither slots nor who offered"},
-		{of: "./...", except: "./gokrazy/update ./gokrazy/cmd/camctl", ban: "aead.dev/minisign", direct: true,
-			reason: "signatures are gokrazy/update's seam, secret keys camctl's"},
+		{of: "./...", except: "./gokrazy/update ./gokrazy/cmd/camctl ./gokrazy/fleet/fleettest",
+			ban: "aead.dev/minisign", direct: true,
+			reason: "signatures are gokrazy/update's seam, secret keys camctl's and tests'"},
 		{of: "./firmware/cmd/... ./gokrazy/cmd/... ./farend/cmd/...", ban: "testing",
-			reason: "what supports tests (farend/need, v4l2/v4l2test, gokrazy/image/imagetest) is in no program"},
+			reason: "what supports tests (farend/need, v4l2/v4l2test, …/imagetest, …/fleettest) is in no program"},
 
 		// The seams to third parties.
 		{of: "./...", except: "./v4l2", ban: "github.com/blackjack/webcam", direct: true,

@@ -58,7 +58,8 @@ func TestUpdateIsOfferedToOlderBoardsOfItsKind(t *testing.T) {
 		{"an unknown model", wire.Board{Serial: "s", Model: "Banana", Version: "v1"}, false},
 		{"another kind of board", wire.Board{Serial: "s", Board: "bbb", Version: "v1"}, false},
 		{"one that runs it", wire.Board{Serial: "s", Board: "rpi", Version: "v2", Index: 200}, false},
-		{"one that runs it and does not say how old that is", wire.Board{Serial: "s", Board: "rpi", Version: "v2"}, false},
+		{"one that runs it and does not say how old that is",
+			wire.Board{Serial: "s", Board: "rpi", Version: "v2"}, false},
 		{"an older one of the same name", wire.Board{Serial: "s", Board: "rpi", Version: "v2", Index: 150}, true},
 		{"a newer one", wire.Board{Serial: "s", Board: "rpi", Version: "v3", Index: 300}, false},
 		{"one as old", wire.Board{Serial: "s", Board: "rpi", Version: "x", Index: 200}, false},
@@ -319,7 +320,9 @@ func serve(t *testing.T, c Config, size int) (*Files, *httptest.Server, string, 
 	t.Helper()
 	bundle := bytes.Repeat([]byte("krazycam"), size/8)
 	r := newRollout(t, c)
-	f := NewFiles(r, File{Name: "krazycam-v2-rpi.update", Size: int64(size), ETag: "abc", Body: bytes.NewReader(bundle)})
+	f := NewFiles(r, File{
+		Name: "krazycam-v2-rpi.update", Size: int64(size), ETag: "abc", Body: bytes.NewReader(bundle),
+	})
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)
 	return f, server, server.URL + f.URLPath(r.Consider(key, old("s"))), bundle
@@ -361,7 +364,8 @@ func TestFilesServesRangesToBoardsThatWereOfferedTheUpdate(t *testing.T) {
 	if b := f.rollout.Boards()[0]; b.Phase != Fetching || b.Bytes < 1000 {
 		t.Errorf("after a range: %+v", b)
 	}
-	if status, body, _ := get("GET", url, "bytes=99990-", `"abc"`); status != 206 || !bytes.Equal(body, bundle[99990:]) {
+	status, body, _ := get("GET", url, "bytes=99990-", `"abc"`)
+	if status != 206 || !bytes.Equal(body, bundle[99990:]) {
 		t.Errorf("the end: %d, %d bytes", status, len(body))
 	}
 	if status, body, _ := get("GET", url, "bytes=5-", `"other"`); status != 200 || !bytes.Equal(body, bundle) {

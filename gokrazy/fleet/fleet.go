@@ -255,7 +255,8 @@ func (r *run) bring(ctx context.Context, board Board, row Row, before Step) {
 }
 
 // updateOnce has the board updated once. end is "" if the state cannot be kept.
-func (r *run) updateOnce(ctx context.Context, board Board, row Row, before Step) (o remote.Outcome, end Step, err error) {
+func (r *run) updateOnce(ctx context.Context, board Board, row Row, before Step) (
+	o remote.Outcome, end Step, err error) {
 	taken := before != "" && before != Begun
 	broken := false
 	o, err = board.Update(ctx, r.Bundle, func(p remote.Progress) {

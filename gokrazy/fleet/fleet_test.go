@@ -312,7 +312,8 @@ func TestStateThatCannotBeKeptEndsTheRun(t *testing.T) {
 func TestStateOfAnotherUpdateIsRefused(t *testing.T) {
 	f := newFleet(t, 1)
 	c := f.config(filepath.Join(t.TempDir(), "state"))
-	if err := os.WriteFile(c.State, []byte(`{"format":1,"version":"v0","board":"rpi","index":1}`+"\n"), 0o600); err != nil {
+	other := `{"format":1,"version":"v0","board":"rpi","index":1}` + "\n"
+	if err := os.WriteFile(c.State, []byte(other), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Run(t.Context(), c); !errors.Is(err, ErrOtherUpdate) || f.boards[0].Trials() != 0 {

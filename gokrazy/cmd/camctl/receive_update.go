@@ -67,7 +67,8 @@ func (o *offerOptions) check(flags *pflag.FlagSet, secure bool) error {
 	}
 	if o.url == "" {
 		if !secure {
-			return usagef("--offer-update: boards fetch over https only: add --tls, --cert and --tls-key, or --update-url")
+			return usagef("--offer-update: boards fetch over https only: " +
+				"add --tls, --cert and --tls-key, or --update-url")
 		}
 		return nil
 	}

@@ -47,8 +47,9 @@ type pullBoard struct {
 
 func newPullBoard(t *testing.T, serial string, bad bool, url, apiKey, ca, updateKey string) *pullBoard {
 	t.Helper()
-	b := &pullBoard{bad: bad, key: updateKey,
-		is: wire.Board{Serial: serial, Board: "rpi", Model: "Raspberry Pi 4 Model B Rev 1.4", Version: "v1", Index: 100}}
+	b := &pullBoard{bad: bad, key: updateKey, is: wire.Board{
+		Serial: serial, Board: "rpi", Model: "Raspberry Pi 4 Model B Rev 1.4", Version: "v1", Index: 100,
+	}}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM([]byte(ca))
 	b.http = &http.Client{Transport: &http.Transport{
@@ -202,7 +203,7 @@ func TestReceiveProcess(t *testing.T) {
 func startReceiveProcess(t *testing.T, args ...string) *receiveProcess {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestReceiveProcess$")
-	args = append([]string{"receive", "--listen", "127.0.0.1:0", "--rtp", "0", "--rtcp", "0", "--tls", "--json"}, args...)
+	args = append(strings.Fields("receive --listen 127.0.0.1:0 --rtp 0 --rtcp 0 --tls --json"), args...)
 	cmd.Env = append(os.Environ(), receiveArguments+"="+strings.Join(args, " "))
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
@@ -436,8 +437,10 @@ func TestUpdateThatCannotBeOfferedIsSaidBeforeAnythingIsOpened(t *testing.T) {
 		{"elsewhere over http", []string{"--offer-update", bundle, "--update-url", "http://u.example/f"}, exitUsage,
 			"must begin with https:"},
 		{"a share of nothing", []string{"--tls", "--offer-update", bundle, "--share", "0%"}, exitUsage, "percentage"},
-		{"a share that is no percentage", []string{"--tls", "--offer-update", bundle, "--share", "0.5"}, exitUsage, "5%"},
-		{"less than no boards", []string{"--tls", "--offer-update", bundle, "--stop-after", "-1"}, exitUsage, "0 or more"},
+		{"a share that is no percentage", []string{"--tls", "--offer-update", bundle, "--share", "0.5"},
+			exitUsage, "5%"},
+		{"less than no boards", []string{"--tls", "--offer-update", bundle, "--stop-after", "-1"},
+			exitUsage, "0 or more"},
 		{"a share of no update", []string{"--share", "5%"}, exitUsage, "belongs to --offer-update"},
 		{"no file", []string{"--tls", "--offer-update", cut + "x"}, exitFailed, "no such file"},
 		{"a cut bundle", []string{"--tls", "--offer-update", cut}, exitFailed, cut},

@@ -89,7 +89,8 @@ func TestUpdateOfTwentyBoardsIsKilledAndContinued(t *testing.T) {
 		stdout.Reset()
 		stderr.Reset()
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestUpdateProcess$")
-		cmd.Env = append(os.Environ(), updateArguments+"=update --hosts "+f.hosts+" --bundle "+f.bundle+" --at-once 3 --json")
+		cmd.Env = append(os.Environ(),
+			updateArguments+"=update --hosts "+f.hosts+" --bundle "+f.bundle+" --at-once 3 --json")
 		lines := &killer{after: 3 + kills%5, kill: func() { _ = cmd.Process.Kill() }, to: &stderr}
 		cmd.Stdout, cmd.Stderr = &stdout, lines
 		err := cmd.Run()
@@ -153,7 +154,8 @@ func (k *killer) Write(b []byte) (int, error) {
 
 func TestUpdateOfManyBoardsStopsAndSaysHowToGoOn(t *testing.T) {
 	f := newPushFleet(t, 8, 0, 1)
-	code, stdout, stderr := camctl(t, "update", "--hosts", f.hosts, "--bundle", f.bundle, "--at-once", "1", "--stop-after", "2")
+	code, stdout, stderr := camctl(t, "update", "--hosts", f.hosts, "--bundle", f.bundle,
+		"--at-once", "1", "--stop-after", "2")
 	if code != exitFailed || stdout != "" ||
 		!strings.Contains(stderr, "stopped: 2 boards fell back from v2, 6 were not begun") {
 		t.Errorf("exit code %d, %q, %q", code, stdout, stderr)
@@ -190,7 +192,8 @@ func TestUpdateOfGoodBoardsEndsWell(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unlock()
-	if code, _, stderr := camctl(t, args...); code != exitFailed || !strings.Contains(stderr, "another camctl update uses "+state) {
+	code, _, stderr = camctl(t, args...)
+	if code != exitFailed || !strings.Contains(stderr, "another camctl update uses "+state) {
 		t.Errorf("two at a time: exit code %d, %q", code, stderr)
 	}
 }
@@ -246,7 +249,9 @@ func TestTableIsDrawnOverItself(t *testing.T) {
 		Unit: remote.Seconds, Text: strings.Repeat("long ", 40)})
 	s.report(fleet.Row{Host: "b", Step: fleet.Promoted, Sent: 2e6, Seconds: 30}, remote.Progress{})
 	s.end(fleet.Summary{})
-	want := []string{`a: fell back: no \x1b[2J picture`, "b: promoted: 2.0 MB sent, 30 s", "2 of 3 boards: 1 promoted, 1 fell back"}
+	want := []string{
+		`a: fell back: no \x1b[2J picture`, "b: promoted: 2.0 MB sent, 30 s", "2 of 3 boards: 1 promoted, 1 fell back",
+	}
 	if got := play(screen.String()); strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("the screen shows %q, want %q", got, want)
 	}
