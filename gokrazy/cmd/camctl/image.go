@@ -108,6 +108,9 @@ func makeImage(cmd *cobra.Command, f imageFlags) (image.Result, error) {
 		return image.Result{}, err
 	}
 	ctx := cmd.Context()
+	if err := f.findFolders(ctx, b); err != nil {
+		return image.Result{}, err
+	}
 	if parts.Kernel, err = findPackage(ctx, b.Kernel, f.kernel, parts.Pins); err != nil {
 		return image.Result{}, err
 	}

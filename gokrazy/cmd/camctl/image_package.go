@@ -5,8 +5,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os/exec"
 	"path"
+	"path/filepath"
 	"strings"
 
 	"github.com/krazycam/krazycam/board"
@@ -38,6 +42,43 @@ func modulePackage(ctx context.Context, module string) (image.Package, error) {
 		return image.Package{}, fmt.Errorf("%s: go mod download: %w", module, err)
 	}
 	return image.Package{Folder: m.Dir, Name: module, Version: m.Version, Sum: m.Sum}, nil
+}
+
+// findFolders asks scripts/parts for the folders of Debian packages that no flag names. Outside of the
+// repository, where that script is not, they stay unknown.
+func (f *imageFlags) findFolders(ctx context.Context, b board.Board) error {
+	missing := false
+	for _, of := range []struct {
+		origin board.Origin
+		folder string
+	}{{b.Kernel, f.kernel}, {b.BootFirmware, f.firmware}, {b.UBoot, f.uBoot}} {
+		missing = missing || of.origin.Package != "" && of.folder == ""
+	}
+	if !missing {
+		return nil
+	}
+	out, err := exec.CommandContext(ctx, filepath.Join("scripts", "parts"), b.Name).Output()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var failed *exec.ExitError
+	if errors.As(err, &failed) {
+		return fmt.Errorf("scripts/parts %s: %w: %s", b.Name, err, strings.TrimSpace(string(failed.Stderr)))
+	}
+	if err != nil {
+		return fmt.Errorf("scripts/parts %s: %w", b.Name, err)
+	}
+	words := strings.Fields(string(out)) // flags and their folders
+	for i := 0; i+1 < len(words); i += 2 {
+		for flag, folder := range map[string]*string{
+			"--kernel": &f.kernel, "--boot-firmware": &f.firmware, "--u-boot": &f.uBoot,
+		} {
+			if words[i] == flag && *folder == "" {
+				*folder = words[i+1]
+			}
+		}
+	}
+	return nil
 }
 
 // debianPackage finds the one line of pins whose package fits the pattern.

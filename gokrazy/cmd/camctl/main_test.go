@@ -94,8 +94,8 @@ func TestExitCodesTellWrongUseFromFailure(t *testing.T) {
 			"utf16.json:1: this is UTF-16 text: save it as UTF-8 (Notepad"},
 		{"a secret for an image", []string{"image", "--board", "rpi", "-o", out, "--config", secret},
 			exitFailed, "an image holds no secret"},
-		{"no programs", []string{"image", "--board", "rpi", "-o", out, "--programs", dir, "--pins", broken},
-			exitFailed, "build it with scripts/build arm64"},
+		{"no programs", []string{"image", "--board", "rpi", "-o", out, "--programs", dir, "--u-boot", dir,
+			"--pins", "../../../scripts/pins"}, exitFailed, "build it with scripts/build arm64"},
 	} {
 		code, stdout, stderr := camctl(t, c.args...)
 		lines := strings.Split(strings.TrimSuffix(stderr, "\n"), "\n")
