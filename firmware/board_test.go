@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -178,5 +179,40 @@ func TestOfferOnAPCGoesNowhere(t *testing.T) {
 	f.take(nil)
 	if log.Len() != 0 {
 		t.Errorf("log:\n%s", log)
+	}
+}
+
+// From the gateway's answer to the file, and from init's file to the gateway, through all that is between.
+func TestSourceSaysItsBoardAndPassesTheOfferOn(t *testing.T) {
+	dir := t.TempDir()
+	status := filepath.Join(dir, "status.json")
+	if err := os.WriteFile(status, []byte(`{"serial":"s1","version":"v1","board":"rpi"}`), 0o444); err != nil {
+		t.Fatal(err)
+	}
+	for _, share := range []bool{true, false} {
+		var heard atomic.Pointer[wire.Board]
+		d := newDeskWith(t, func(_ string, b wire.Board, _ string) *wire.Update {
+			heard.Store(&b)
+			return &wire.Update{URL: "https://u.example/f", Version: "v2"}
+		})
+		s := d.source(t)
+		s.Config.Gateway.ShareBoard = share
+		s.StatusFile, s.OfferFile = status, filepath.Join(dir, "offer.json")
+		stop := start(t, s)
+		eventually(t, "the offer is in the file", 20*time.Second, func() bool {
+			o, err := offer.Read(s.OfferFile)
+			return err == nil && o.Version == "v2"
+		})
+		stop()
+		want := ""
+		if share {
+			want = "s1"
+		}
+		if b := heard.Load(); b.Serial != want || (b.Camera != "") != share {
+			t.Errorf("share-board %v: the gateway heard %+v", share, *b)
+		}
+		if err := os.Remove(s.OfferFile); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -38,6 +38,12 @@ type desk struct {
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
+	return newDeskWith(t, nil)
+}
+
+// newDeskWith makes one whose gateway offers updates, if offer is not nil.
+func newDeskWith(t *testing.T, offer func(string, wire.Board, string) *wire.Update) *desk {
+	t.Helper()
 	conn := func() net.PacketConn {
 		c, err := net.ListenPacket("udp4", "127.0.0.1:0")
 		if err != nil {
@@ -47,7 +53,7 @@ func newDesk(t *testing.T) *desk {
 	}
 	d := &desk{receiver: receiver.New(receiver.Config{RTP: conn(), RTCP: conn()})}
 	var err error
-	d.gateway, err = gateway.New(gateway.Config{Key: "k", Server: d.receiver, KeepAlive: 5 * time.Second})
+	d.gateway, err = gateway.New(gateway.Config{Key: "k", Server: d.receiver, KeepAlive: 5 * time.Second, Offer: offer})
 	if err != nil {
 		t.Fatal(err)
 	}

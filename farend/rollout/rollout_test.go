@@ -425,7 +425,7 @@ func TestSlowBoardHasTimeAsLongAsItTakesBytes(t *testing.T) {
 	r := newRollout(t, Config{})
 	f := NewFiles(r, File{Name: "f.update", Size: int64(len(bundle)), ETag: "abc", Body: bytes.NewReader(bundle)})
 	server := httptest.NewUnstartedServer(f)
-	server.Config.ReadTimeout, server.Config.WriteTimeout = 50*time.Millisecond, 50*time.Millisecond
+	server.Config.ReadTimeout, server.Config.WriteTimeout = 500*time.Millisecond, 500*time.Millisecond
 	server.Start()
 	defer server.Close()
 	got, err := server.Client().Get(server.URL + f.URLPath(r.Consider(key, old("s"))))

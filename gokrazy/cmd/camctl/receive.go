@@ -68,7 +68,7 @@ other users of this machine see what stands on a command line.`,
 			"or that send from another interface than they ask from")
 	f.DurationVar(&o.keepAlive, "keepalive", 0,
 		"how often a source must ask whether it may go on, 5s to 600s (default: the protocol's 60s)")
-	o.offer.bind(f)
+	o.offer.bind(cmd)
 	o.bindJSON(cmd)
 	cmd.MarkFlagsRequiredTogether("cert", "tls-key")
 	cmd.MarkFlagsMutuallyExclusive("tls", "cert")

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/krazycam/krazycam/board"
@@ -37,7 +38,8 @@ type offerOptions struct {
 	now       bool
 }
 
-func (o *offerOptions) bind(f *pflag.FlagSet) {
+func (o *offerOptions) bind(cmd *cobra.Command) {
+	f := cmd.Flags()
 	f.StringVar(&o.bundle, "offer-update", "",
 		"offer this bundle (a `file` of camctl bundle) to boards of its kind that run an older version;\n"+
 			"it is served over https: needs --tls, --cert or --update-url")
@@ -47,6 +49,11 @@ func (o *offerOptions) bind(f *pflag.FlagSet) {
 			"always the same boards, and with a larger share these and more")
 	f.IntVar(&o.stopAfter, "stop-after", 0, "offer the update no more once `N` boards fell back; 0: whatever happens")
 	f.BoolVar(&o.now, "update-now", false, "boards fetch at once, instead of at a random moment within an hour")
+	shares := cobra.FixedCompletions([]string{"1%", "5%", "20%", "50%", "100%"}, cobra.ShellCompDirectiveNoFileComp)
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("share", shares))
+	for _, name := range []string{"update-url", "stop-after"} {
+		cobra.CheckErr(cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions))
+	}
 }
 
 // check finds what cobra cannot see; secure is whether the gateway is asked over https.

@@ -36,6 +36,9 @@ func (o *fleetOptions) add(cmd *cobra.Command) {
 	f.StringVar(&o.state, "state", "",
 		"`file` that keeps what became of each board, so that the same command goes on after an interruption\n"+
 			"(default with --hosts: its name, the version and .state)")
+	for _, name := range []string{"at-once", "stop-after"} {
+		cobra.CheckErr(cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions))
+	}
 }
 
 // isWanted says whether this is about many boards.
