@@ -65,7 +65,10 @@ func beagleBone() Board {
 		Arguments: []string{"cryptomgr.notests"},
 
 		EarlyModules: []string{
-			"omap_wdt",                 // U-Boot left the watchdog running, with 60 s
+			"omap_wdt", // U-Boot left the watchdog running, with 60 s
+			// A watchdog in software, for machines without that one (QEMU's): /dev/watchdog is the
+			// first that is there. A kernel that hangs outruns it.
+			"softdog",
 			"sdhci-omap",               // the card
 			"virtio_pci", "virtio_blk", // and QEMU's
 			"squashfs", "crc32c_generic", "ext4", "vfat", "nls_cp437", "nls_ascii",

@@ -46,7 +46,7 @@ type sourceWatch struct {
 // note takes what is seen about once a second. A report that cannot be read is one that did not come.
 func (w *sourceWatch) note(now time.Duration, p process, r health.Report, err error) {
 	if !p.StartTime.Equal(w.process.StartTime) || p.Pid != w.process.Pid {
-		if w.process.Pid > 0 {
+		if !w.process.StartTime.IsZero() { // also of a file that is no program, which has no process
 			w.exits++
 		}
 		w.process, w.reported = p, false
