@@ -32,7 +32,7 @@ const (
 )
 
 var (
-	errFailedHere = errors.New("this very version failed on this board: it is not tried again unless a person brings it")
+	errFailedHere = errors.New("this version failed on this board: it is not tried again unless a person brings it")
 	errInTrial    = errors.New("it is here already: the board will try it again by itself")
 )
 
