@@ -150,7 +150,10 @@ func trialProgress(s api.Status, o Outcome) Progress {
 	if s.Trial == nil || s.Trial.Version != o.Version {
 		return Progress{Step: StepRestarting}
 	}
-	text := fmt.Sprintf("%s, %s before", s.Trial.Rung, s.Trial.RungBefore)
+	text := ""
+	if s.Trial.Rung != "" {
+		text = fmt.Sprintf("%s, %s before", s.Trial.Rung, s.Trial.RungBefore)
+	}
 	if s.Trial.State == control.StateJudging {
 		text = "went back to the old version, and looks whether that does better"
 	}

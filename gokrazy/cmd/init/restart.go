@@ -20,10 +20,19 @@ const (
 	restartCheckInterval = 10 * time.Second
 )
 
+// makeRequestFolder makes camsource's folder in memory. camweb reads the offer of an update there, by its
+// name: it may pass through, and see nothing else.
+func makeRequestFolder(path string) error {
+	if err := makeOwnedFolder(path, board.SourceUser); err != nil {
+		return err
+	}
+	return os.Chmod(path, 0o711)
+}
+
 // watchRestartRequest makes the folder in which camsource may put its request, and checks for
 // the request until ctx ends or restart has granted it.
 func watchRestartRequest(ctx context.Context, log *slog.Logger, restart func(context.Context) error) {
-	if err := makeOwnedFolder(filepath.Dir(board.RestartRequest), board.SourceUser); err != nil {
+	if err := makeRequestFolder(filepath.Dir(board.RestartRequest)); err != nil {
 		log.Error("camsource cannot ask for a restart", "error", err)
 		return
 	}

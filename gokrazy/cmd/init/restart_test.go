@@ -3,8 +3,12 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/farend/need"
 )
 
 func TestBoardIsRestartedAtMostOnceAnHourAndOnlyOnAWish(t *testing.T) {
@@ -29,5 +33,17 @@ func TestBoardIsRestartedAtMostOnceAnHourAndOnlyOnAWish(t *testing.T) {
 		if got := isRestartDue(c.wish, c.up); got != c.want {
 			t.Errorf("%s: due = %v, want %v", c.name, got, c.want)
 		}
+	}
+}
+
+func TestFolderOfTheRequestLetsOthersThroughAndHidesItsNames(t *testing.T) {
+	need.Root(t, "the folder is given to another user")
+	dir := filepath.Join(t.TempDir(), "camsource")
+	if err := makeRequestFolder(dir); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(dir)
+	if err != nil || info.Mode().Perm() != 0o711 || info.Sys().(*syscall.Stat_t).Uid != board.SourceUser {
+		t.Errorf("mode %v, %v, want 0711 and camsource's", info.Mode(), err)
 	}
 }
