@@ -31,7 +31,8 @@ type Slot struct {
 	Empty    bool            `json:"empty"`    // neither files nor a root
 	Version  string          `json:"version,omitempty"`
 	Index    int64           `json:"index,omitempty"`
-	Signed   bool            `json:"signed"` // there is a signature; whose and whether it is right, a board checks
+	Keys     []string        `json:"keys,omitempty"` // that may sign what follows it, by its manifest
+	Signed   bool            `json:"signed"`         // there is a signature; whose and whether it is right, a board checks
 	Board    string          `json:"board,omitempty"`
 	Kernel   string          `json:"kernel,omitempty"` // release, "" if nothing says it
 	Cmdline  string          `json:"cmdline,omitempty"`
@@ -228,7 +229,7 @@ func (s *Slot) addManifest(ctx context.Context, files fs.FS, root *io.SectionRea
 		s.addFault("%s: %v", card.ManifestName, err)
 		return ctx.Err()
 	}
-	s.Version, s.Index = m.Version, m.Index
+	s.Version, s.Index, s.Keys = m.Version, m.Index, m.Keys
 	if info, err := fs.Stat(files, card.SignatureName); err == nil && info.Size() > 0 {
 		s.Signed = true
 	}

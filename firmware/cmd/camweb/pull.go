@@ -13,6 +13,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"sync"
@@ -173,12 +174,8 @@ func (s *service) pullOnce(parent context.Context, o offer.Offer) error {
 // fetch brings what is missing into the spool, at the pace of a push.
 func (s *service) fetch(ctx context.Context, o offer.Offer, have map[string]bool,
 	check func(raw, sig []byte) (update.Manifest, error)) error {
-	pace := s.newPacer()
-	last := int64(0)
-	job := pull.Job{URL: o.URL, Spool: s.spool, Have: have, Check: check, Dial: s.dial, Progress: func(done, _ int64) {
-		_ = pace.took(ctx, done-last) // an end of ctx ends the fetch, too
-		last = done
-	}}
+	job := pull.Job{URL: o.URL, Spool: s.spool, Have: have, Check: check, Dial: s.dial,
+		Pace: func(r io.Reader) io.Reader { return &pacedReader{ctx, r, s.newPacer()} }}
 	if o.CA != "" {
 		pool := x509.NewCertPool()
 		pool.AppendCertsFromPEM([]byte(o.CA)) // nothing in it: nobody is believed

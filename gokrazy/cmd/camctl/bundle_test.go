@@ -12,7 +12,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 	"github.com/krazycam/krazycam/gokrazy/update"
@@ -215,5 +217,22 @@ func TestNoBundleIsMade(t *testing.T) {
 	}
 	if code, _, stderr := camctl(t, "bundle", "--board", "pi9", "--key", keys.Secret); code != exitUsage {
 		t.Errorf("an unknown board: exit code %d, %q", code, stderr)
+	}
+}
+
+// The image that ships, and that its own camctl made.
+func TestBundleOfTheBuiltImages(t *testing.T) {
+	keys := newKeys(t)
+	for _, name := range []string{"rpi", "bbb"} {
+		image := filepath.Join("..", "..", "..", "out", name+".img")
+		need.File(t, image, "build it with scripts/image "+name)
+		began := time.Now()
+		r, b := newBundle(t, "--key", keys.Secret, "--image", image, "--board", name)
+		took := time.Since(began)
+		if err := update.WriteBundle(io.Discard, b.Raw, b.Signature, b.Manifest.Parts, b.Open); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		t.Logf("FIGURE update: bundle of %s: %d bytes in %d parts, root %d bytes, manifest %d bytes, made in %.1f s",
+			name, r.Size, len(b.Manifest.Parts), b.Manifest.Root().Size, len(b.Raw), took.Seconds())
 	}
 }

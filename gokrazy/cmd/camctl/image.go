@@ -83,6 +83,10 @@ func newImageCommand() *cobra.Command {
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s: board %s, kernel %s, %d MiB, sha256 %s\n",
 			result.Image, result.Board, result.Kernel, result.Size>>20, result.SHA256)
+		if len(f.updateKeys) == 0 {
+			fmt.Fprintln(cmd.OutOrStdout(),
+				"no update key: a board takes no update unless its seed has one (--update-key, camctl keys new)")
+		}
 		return nil
 	}
 	return cmd

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -115,7 +116,8 @@ func slotState(s inspect.Slot) string {
 		words = append(words, "empty")
 	}
 	if s.Version != "" {
-		words = append(words, fmt.Sprintf("version %s, index %d", printable(s.Version), s.Index))
+		words = append(words, fmt.Sprintf("version %s, index %d", printable(s.Version), s.Index),
+			"takes updates by "+cmp.Or(strings.Join(keyNames(s.Keys), " or "), "no key but the seed's"))
 	}
 	if s.Kernel != "" {
 		words = append(words, "kernel "+printable(s.Kernel))
