@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,6 +56,7 @@ type rig struct {
 	rtcpPort int
 	asked    chan time.Time // of the first request to the gateway
 	capture  string         // packet dump of all that the board sent and got
+	outage   atomic.Bool    // the gateway answers nobody
 }
 
 // builtImage is the path of the image, or the end of the test. KRAZYCAM_IMAGE names another
@@ -120,6 +122,10 @@ func (g *rig) startFarEnd(t *testing.T, before func()) {
 		select {
 		case g.asked <- time.Now():
 		default: // not the first
+		}
+		if g.outage.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
 		}
 		handler.ServeHTTP(w, r)
 	})}

@@ -3,14 +3,9 @@
 package rig
 
 import (
-	"context"
-	"io"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
-
-	"github.com/krazycam/krazycam/gokrazy/inspect"
 )
 
 // run gives what a program says on both of its outputs, trimmed.
@@ -29,23 +24,4 @@ func run(t *testing.T, env []string, name string, args ...string) string {
 func copyImage(t *testing.T, to, from string) {
 	t.Helper()
 	run(t, nil, "cp", "--sparse=always", from, to)
-}
-
-// problems is what camctl inspect finds in an image.
-func problems(t *testing.T, image string) []string {
-	t.Helper()
-	f, err := os.Open(image)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	size, err := f.Seek(0, io.SeekEnd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	report, err := inspect.Image(context.Background(), f, size)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return report.Problems
 }

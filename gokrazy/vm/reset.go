@@ -7,6 +7,7 @@ package vm
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"regexp"
 	"sync"
@@ -30,6 +31,8 @@ func (m *Machine) watchReset(exited context.Context, b bootFiles, firstLine int)
 	if _, err := conn.Write([]byte(`{"execute":"qmp_capabilities"}` + "\n")); err != nil {
 		return false
 	}
+	m.setControl(conn)
+	defer m.setControl(nil)
 	var players sync.WaitGroup
 	defer players.Wait()
 	watching, end := context.WithCancel(exited)
@@ -53,6 +56,33 @@ func (m *Machine) watchReset(exited context.Context, b bootFiles, firstLine int)
 			reset = message.Data.Reason == "guest-reset" || message.Data.Reason == "host-qmp-system-reset"
 		}
 	}
+}
+
+// setControl keeps the control socket of the QEMU that runs, nil for none, and pulls the network's cable
+// of a new one if it was pulled.
+func (m *Machine) setControl(conn net.Conn) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.control = conn
+	if conn != nil && m.noLink {
+		_ = setLink(conn, false) // a QEMU that ends again takes no command
+	}
+}
+
+// SetLink plugs the cable of the guest's network in or pulls it; it stays so over resets.
+func (m *Machine) SetLink(up bool) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.noLink = !up
+	if m.control == nil {
+		return nil // the next start looks at it
+	}
+	return setLink(m.control, up)
+}
+
+func setLink(conn net.Conn, up bool) error {
+	_, err := fmt.Fprintf(conn, `{"execute":"set_link","arguments":{"name":"n","up":%t}}`+"\n", up)
+	return err
 }
 
 // playKernelWatchdog plays kernel_watchdog_timeout of a Pi's config.txt: the boot firmware starts the

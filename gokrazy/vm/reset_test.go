@@ -85,3 +85,31 @@ func TestAHaltedKernelIsResetWhereNothingAnswersToItsReset(t *testing.T) {
 		t.Error("no reset")
 	}
 }
+
+func TestTheNetworksCableIsPulledAndStaysSoOverAReset(t *testing.T) {
+	m := newQuietMachine(t)
+	if err := m.SetLink(false); err != nil { // before QEMU runs
+		t.Fatal(err)
+	}
+	asked := qemuSocket(t, m)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan bool, 1)
+	go func() { ended <- m.watchReset(ctx, bootFiles{}, 0) }()
+	for _, want := range []string{"qmp_capabilities", `"up":false`} {
+		if line := <-asked; !strings.Contains(line, want) {
+			t.Errorf("QEMU was asked %s, want %s", line, want)
+		}
+	}
+	if err := m.SetLink(true); err != nil {
+		t.Fatal(err)
+	}
+	if line := <-asked; !strings.Contains(line, `"up":true`) {
+		t.Errorf("QEMU was asked %s, want the link up", line)
+	}
+	m.reset(m.control, "the test is over") // the played QEMU hangs up
+	<-ended
+	cancel()
+	if err := m.SetLink(true); err != nil {
+		t.Errorf("SetLink without QEMU = %v", err)
+	}
+}

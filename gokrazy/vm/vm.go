@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -68,8 +69,10 @@ type Machine struct {
 	mu      sync.Mutex
 	started time.Time
 	boots   int
-	cable   *cable // nil: unplugged
-	ended   bool   // no QEMU will be started again
+	cable   *cable   // nil: unplugged
+	control net.Conn // QEMU's control socket; nil: none runs
+	noLink  bool     // the network's cable is pulled
+	ended   bool     // no QEMU will be started again
 }
 
 // Start boots an image and returns as soon as QEMU runs. The machine ends with ctx, with

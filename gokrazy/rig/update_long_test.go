@@ -1,0 +1,150 @@
+//go:build long
+
+// The rest of the faults that a board must survive, and many updates in a row.
+
+package rig
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/gokrazy/card"
+	"github.com/krazycam/krazycam/gokrazy/control"
+	"github.com/krazycam/krazycam/gokrazy/remote"
+	"github.com/krazycam/krazycam/gokrazy/vm"
+)
+
+func initPanics(t *testing.T, c content) content { return c.withFault(t, "gokrazy/init", "panic") }
+func noNetwork(t *testing.T, c content) content  { return c.withFault(t, "gokrazy/dhcp", "hang") }
+func sourceHangs(t *testing.T, c content) content {
+	return c.withFault(t, "user/camsource", "hang")
+}
+
+// noInit makes the kernel panic: the last init= counts.
+func noInit(_ *testing.T, c content) content {
+	line := bytes.TrimRight(c.boot[card.CmdlineName], " \n")
+	return c.withBoot(card.CmdlineName, fmt.Appendf(nil, "%s init=/none\n", line)).withMark("no init")
+}
+
+// kernelHangs puts a branch to itself in the place of the kernel's first jump (arm64's boot protocol,
+// Documentation/arch/arm64/booting.rst: code1).
+func kernelHangs(_ *testing.T, c content) content {
+	const branchToSelf = 0x14000000
+	kernel := bytes.Clone(c.boot[board.KernelName])
+	binary.LittleEndian.PutUint32(kernel[4:], branchToSelf)
+	return c.withBoot(board.KernelName, kernel).withMark("kernel hangs")
+}
+
+// damagedBlock flips bytes in the middle of the root, where camsource's blocks are.
+func damagedBlock(_ *testing.T, c content) content {
+	c = c.withMark("damaged")
+	c.damage = func(root []byte) {
+		for i := len(root) / 2; i < len(root)/2+len(root)/4; i += 4096 {
+			root[i] ^= 0xff
+		}
+	}
+	return c
+}
+
+func TestEveryFaultOfANewVersionLeadsBackInVM(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+	defer cancel()
+	u := newUpdatable(t, flashedImage(t, "rpi"))
+	u.start(ctx, t, vm.Config{Watchdog: true})
+	for _, bad := range []badVersion{
+		{"v-init-panics", initPanics, ""},
+		{"v-kernel-panics", noInit, ""},
+		{"v-kernel-hangs", kernelHangs, ""}, // played: vm is the watchdog
+		{"v-source-hangs", sourceHangs, ""},
+		{"v-no-network", noNetwork, ""},
+		{"v-damaged-block", damagedBlock, ""},
+	} {
+		u.fallsBack(ctx, t, bad)
+	}
+}
+
+func TestASlotThatLacksSomethingIsRefusedInVM(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Minute)
+	defer cancel()
+	u := newUpdatable(t, flashedImage(t, "rpi"))
+	u.start(ctx, t, vm.Config{})
+	u.streams(ctx, t, "a")
+	for _, name := range []string{board.KernelName, "bcm2711-rpi-4-b.dtb", "overlays/README", card.CmdlineName} {
+		c := u.content.withoutBoot(name).withMark(name)
+		u.refuses(ctx, t, "a slot without "+name, u.signer.bundle(t, c, "v-lacks"), name+" is missing")
+	}
+	for _, module := range []string{"uvcvideo.ko"} {
+		c := u.content
+		c.root = slices.Clone(c.root)
+		for i, e := range c.root {
+			if len(e.Path) > len(module) && e.Path[len(e.Path)-len(module):] == module {
+				c.root = slices.Delete(c.root, i, i+1)
+				break
+			}
+		}
+		u.refuses(ctx, t, "a root without "+module, u.signer.bundle(t, c, "v-lacks-module"), module)
+	}
+}
+
+// Each ends where it should, good and bad by turns.
+func TestFortyUpdatesInARowInVM(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Hour)
+	defer cancel()
+	u := newUpdatable(t, flashedImage(t, "rpi"))
+	u.start(ctx, t, vm.Config{Watchdog: true})
+	u.streams(ctx, t, "a")
+	bad := []func(*testing.T, content) content{initExits, sourceExits, initHangs, initPanics}
+	slot, version := "a", ""
+	for i := range 40 {
+		name := fmt.Sprintf("v-%02d", i)
+		if i%2 == 1 {
+			u.mustUpdate(ctx, t, bad[i/2%len(bad)](t, u.content), name, remote.ResultFellBack)
+		} else {
+			u.mustUpdate(ctx, t, u.content.withMark(name), name, remote.ResultPromoted)
+			slot, version = map[string]string{"a": "b", "b": "a"}[slot], name
+		}
+		if s := u.streams(ctx, t, slot); s.Version != version {
+			t.Fatalf("after update %d the board runs %s, want %s", i, s.Version, version)
+		}
+	}
+}
+
+// What goes out while a version is on trial is not held against it.
+func TestAnOutageDuringATrialIsNotJudgedInVM(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+	defer cancel()
+	for name, outage := range map[string]struct{ begin, end func(u *updatable) }{
+		"gateway": {func(u *updatable) { u.outage.Store(true) }, func(u *updatable) { u.outage.Store(false) }},
+		"cable":   {func(u *updatable) { _ = u.SetLink(false) }, func(u *updatable) { _ = u.SetLink(true) }},
+		"camera":  {func(u *updatable) { u.Unplug() }, func(u *updatable) { _ = u.Plug() }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUpdatable(t, flashedImage(t, "rpi"))
+			u.start(ctx, t, vm.Config{})
+			u.streams(ctx, t, "a")
+			b := u.signer.bundle(t, u.content.withMark(name), "v-good")
+			o, err := u.client.Update(ctx, b, func(p remote.Progress) {
+				if p.Step == remote.StepRestarting {
+					outage.begin(u)
+				}
+			})
+			if err != nil || o.Result != remote.ResultNotJudged {
+				t.Fatalf("update = %+v, %v, want not judged", o, err)
+			}
+			outage.end(u)
+			began := time.Now()
+			if s := u.streams(ctx, t, "b"); s.Version != "v-good" || s.Trial == nil ||
+				s.Trial.State != control.StatePromoted {
+				t.Errorf("after the outage the board runs %s, trial %+v, want v-good promoted", s.Version, s.Trial)
+			}
+			t.Logf("FIGURE rpi: %s out during a trial: not judged, promoted %.0f s after the outage", name,
+				time.Since(began).Seconds())
+		})
+	}
+}

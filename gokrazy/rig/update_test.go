@@ -1,0 +1,125 @@
+// Updates of whole boards, good and bad, as an owner sends them: pushed over HTTPS, written into the
+// other slot, tried, judged by the stream. Nothing of the board is played but its boot firmware, where
+// QEMU has none.
+
+package rig
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/krazycam/krazycam/gokrazy/remote"
+	"github.com/krazycam/krazycam/gokrazy/update"
+	"github.com/krazycam/krazycam/gokrazy/vm"
+)
+
+// badVersion is a version that must not stay.
+type badVersion struct {
+	name   string // of the version
+	change func(t *testing.T, c content) content
+	why    string // part of the reason that the board gives
+}
+
+func initExits(t *testing.T, c content) content   { return c.withFault(t, "gokrazy/init", "exit") }
+func initHangs(t *testing.T, c content) content   { return c.withFault(t, "gokrazy/init", "hang") }
+func sourceExits(t *testing.T, c content) content { return c.withFault(t, "user/camsource", "exit") }
+
+// fallsBack sends a bad version and waits until the board streams with the old one, which it must call
+// its own, with the bad one beside it.
+func (u *updatable) fallsBack(ctx context.Context, t *testing.T, bad badVersion) {
+	t.Helper()
+	before := u.streams(ctx, t, "a")
+	o := u.mustUpdate(ctx, t, bad.change(t, u.content), bad.name, remote.ResultFellBack)
+	if !strings.Contains(o.Reason, bad.why) {
+		t.Errorf("%s fell back because %q, want %q in it", bad.name, o.Reason, bad.why)
+	}
+	after := u.streams(ctx, t, "a")
+	if after.Version != before.Version || after.Failed == nil || after.Failed.Version != bad.name ||
+		after.Failed.Because != o.Reason {
+		t.Errorf("after %s the board says version %s, failed %+v; want %s and %s", bad.name, after.Version,
+			after.Failed, before.Version, bad.name)
+	}
+}
+
+// cuts is how many power cuts are played of one recorded update.
+const cuts = 50
+
+func TestAGoodVersionIsPromotedAndNoPowerCutHurtsOnAPi4InVM(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
+	defer cancel()
+	u := newUpdatable(t, flashedImage(t, "rpi"))
+	r := &recording{before: u.card + ".before", log: u.card + ".writes"}
+	copyImage(t, r.before, u.card)
+	u.start(ctx, t, vm.Config{WriteLog: r.log})
+	r.versions = []string{u.streams(ctx, t, "a").Version, "v-good"}
+	u.refusals(ctx, t)
+	u.mustUpdate(ctx, t, u.content.withMark("good"), "v-good", remote.ResultPromoted)
+	if s := u.streams(ctx, t, "b"); s.Version != "v-good" || s.Failed != nil {
+		t.Errorf("the board runs %s, failed %+v, want v-good", s.Version, s.Failed)
+	}
+	if err := u.Close(); err != nil {
+		t.Fatal(err)
+	}
+	cut := r.checkCuts(t, cuts)
+	u.card = r.before
+	if err := cut.writeTo(r.before); err != nil {
+		t.Fatal(err)
+	}
+	u.start(ctx, t, vm.Config{})
+	s := u.streams(ctx, t, "")
+	t.Logf("FIGURE rpi: a card cut %s streams again from slot %s with %s, %.1f s after power on", cut, s.Slot,
+		s.Version, time.Since(u.Started()).Seconds())
+}
+
+// refuses sends a bundle that must be refused, and checks that the board says why and restarts not.
+func (u *updatable) refuses(ctx context.Context, t *testing.T, what string, b *update.Bundle, says string) {
+	t.Helper()
+	boots := u.Boots()
+	o, err := u.client.Update(ctx, b, nil)
+	var no *remote.Refusal
+	if !errors.As(err, &no) || !strings.Contains(no.Text, says) {
+		t.Errorf("%s: %+v, %v, want a refusal with %q", what, o, err, says)
+		return
+	}
+	t.Logf("refused: %s: %s", what, no.Text)
+	if s, err := u.client.Status(ctx); err != nil || u.Boots() != boots || s.Slot != "a" || s.Promoted != "a" {
+		t.Errorf("%s: afterwards the board is in slot %s, promoted %s, %d restarts, %v", what, s.Slot, s.Promoted,
+			u.Boots()-boots, err)
+	}
+}
+
+// refusals are bundles that a Pi takes no byte of, or checks and does not write.
+func (u *updatable) refusals(ctx context.Context, t *testing.T) {
+	t.Helper()
+	marked := u.content.withMark("refused")
+	unsigned := u.signer.bundle(t, marked, "v-unsigned")
+	unsigned.Signature = []byte("untrusted comment: none\n")
+	u.refuses(ctx, t, "an unsigned bundle", unsigned, "signature")
+	other := newSigner(t)
+	u.refuses(ctx, t, "a bundle of another key", other.bundle(t, marked, "v-stranger"), "signature")
+	foreign := marked
+	foreign.board = "bbb"
+	u.refuses(ctx, t, "a bundle of another board", u.signer.bundle(t, foreign, "v-bbb"), "made for another board")
+	old := *u.signer
+	old.index = 1
+	u.refuses(ctx, t, "an older version", old.bundle(t, marked, "v-old"), "not newer")
+	lacking := u.content.withoutBoot("overlays/README")
+	u.refuses(ctx, t, "no README", u.signer.bundle(t, lacking, "v-lacking"), "overlays/README is missing")
+}
+
+func TestBadVersionsFallBackOnAPi4InVM(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
+	defer cancel()
+	u := newUpdatable(t, flashedImage(t, "rpi"))
+	u.start(ctx, t, vm.Config{Watchdog: true})
+	for _, bad := range []badVersion{
+		{"v-init-exits", initExits, ""},
+		{"v-source-exits", sourceExits, ""},
+		{"v-init-hangs", initHangs, ""},
+	} {
+		u.fallsBack(ctx, t, bad)
+	}
+}
