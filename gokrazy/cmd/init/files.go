@@ -1,5 +1,5 @@
-// What an unprivileged camsource needs of the file system: a folder of its own on /perm, and
-// leave to send echo requests.
+// What an unprivileged camsource needs of the file system: a folder of its own on /perm, one in
+// memory, and leave to send echo requests.
 
 package main
 
@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 
 	"github.com/krazycam/krazycam/board"
 )
@@ -15,10 +16,14 @@ import (
 // working folder of the service of that name.
 const sourceStateFolder = permFolder + "/camsource"
 
-// prepareState gives camsource, which is not root, a folder to write to.
+// prepareState gives camsource, which is not root, folders to write to. It must come before camsource
+// starts: its report of health is looked for at once.
 func prepareState(log *slog.Logger) {
 	if err := makeOwnedFolder(sourceStateFolder, board.SourceUser); err != nil {
 		log.Error("camsource cannot keep its state", "error", err)
+	}
+	if err := makeRequestFolder(filepath.Dir(board.RestartRequest)); err != nil {
+		log.Error("camsource can neither report nor ask for a restart", "error", err)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"context"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/krazycam/krazycam/board"
@@ -29,13 +28,8 @@ func makeRequestFolder(path string) error {
 	return os.Chmod(path, 0o711)
 }
 
-// watchRestartRequest makes the folder in which camsource may put its request, and checks for
-// the request until ctx ends or restart has granted it.
+// watchRestartRequest checks for a request of camsource until ctx ends or restart has granted it.
 func watchRestartRequest(ctx context.Context, log *slog.Logger, restart func(context.Context) error) {
-	if err := makeRequestFolder(filepath.Dir(board.RestartRequest)); err != nil {
-		log.Error("camsource cannot ask for a restart", "error", err)
-		return
-	}
 	go func() {
 		tick := time.NewTicker(restartCheckInterval)
 		defer tick.Stop()
