@@ -2,7 +2,8 @@
 // leaves the old folder, none, or the new one, and all else as it was:
 //
 //	Clear   the folder's entry goes, one sector; then the clusters that nothing uses any more
-//	Write   files and folders into free clusters; then the table; then the entry, one sector
+//	Stage   files and folders go into free clusters, then the table is written
+//	Commit  the entry comes, one sector
 //
 // What is used is found out by following everything that the root folder leads to, so Clear also
 // mends what cuts have left: lost clusters, chains of the folder that lead into each other, the mark
@@ -43,8 +44,8 @@ const (
 	clusterTaken      // by what is being written
 )
 
-// A FolderEdit replaces one folder. It is for one Clear and one Write, in this order, and no one else
-// may write to the file system meanwhile. What it reads and writes are whole sectors.
+// A FolderEdit replaces one folder. It is for one Clear, one Stage and one Commit, in this order, and
+// nobody else may write to the file system meanwhile. What it reads and writes are whole sectors.
 type FolderEdit struct {
 	rw     SyncDisk
 	r      *fatReader
@@ -56,6 +57,9 @@ type FolderEdit struct {
 	orphan []int // places in the root folder of long names that belong to nothing
 	nodes  int
 	depth  int
+
+	staged  map[string][]int64 // clusters of each file that was written
+	newRoot []byte             // the root folder as Commit will leave it
 
 	// Lost is how many clusters were marked as used, and nothing led to them.
 	Lost int

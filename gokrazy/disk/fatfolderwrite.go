@@ -83,19 +83,28 @@ func (w *folderWriter) checkCase() error {
 	return nil
 }
 
-// Write writes the files and then the folder's entry. After an error there is no such folder, only
-// lost clusters, which the next Clear frees.
+// Write is Stage and Commit.
 func (e *FolderEdit) Write(files []FATFile) error {
+	if err := e.Stage(files); err != nil {
+		return err
+	}
+	return e.Commit()
+}
+
+// Stage writes the files and the table, and flushes: everything but the folder's entry. ReadBack can
+// look at it. After an error, or if no Commit follows, there are only lost clusters, which the next
+// Clear frees.
+func (e *FolderEdit) Stage(files []FATFile) error {
 	if err := e.Fits(files); err != nil {
 		return err
 	}
-	if err := e.write(files); err != nil {
+	if err := e.stage(files); err != nil {
 		return fmt.Errorf("FAT16: folder %s: %w", e.name, err)
 	}
 	return nil
 }
 
-func (e *FolderEdit) write(files []FATFile) error {
+func (e *FolderEdit) stage(files []FATFile) error {
 	if len(e.found) > 0 {
 		return errors.New("was not cleared")
 	}
@@ -103,7 +112,7 @@ func (e *FolderEdit) write(files []FATFile) error {
 	if err != nil {
 		return err
 	}
-	w.buffer = make([]byte, fatCopyBuffer)
+	w.buffer, e.staged = make([]byte, fatCopyBuffer), map[string][]int64{}
 	at, entry, err := w.rootPlace()
 	if err != nil {
 		return err
@@ -121,12 +130,39 @@ func (e *FolderEdit) write(files []FATFile) error {
 		return fmt.Errorf("flush: %w", err)
 	}
 	binary.LittleEndian.PutUint16(entry[26:], uint16(own))
-	root := append([]byte(nil), e.r.root...)
-	copy(root[at:], entry)
-	if err := w.writeChanged(e.r.root, root, e.r.rootAt); err != nil {
-		return fmt.Errorf("write its entry: %w", err)
+	e.newRoot = append([]byte(nil), e.r.root...)
+	copy(e.newRoot[at:], entry)
+	return nil
+}
+
+// ReadBack gives the bytes of a file's clusters as they are on the disk, with what fills the last of
+// them. path is that of a staged file; an empty one has no bytes.
+func (e *FolderEdit) ReadBack(path string) (io.Reader, error) {
+	chain, ok := e.staged[path]
+	if !ok {
+		return nil, fmt.Errorf("FAT16: folder %s: %s: %w", e.name, path, fs.ErrNotExist)
 	}
-	e.r.root = root
+	var parts []io.Reader
+	for len(chain) > 0 {
+		run := 1
+		for run < len(chain) && chain[run] == chain[0]+int64(run) {
+			run++
+		}
+		parts = append(parts, io.NewSectionReader(e.rw, e.r.g.clusterStart(chain[0]), int64(run)*e.r.g.clusterBytes()))
+		chain = chain[run:]
+	}
+	return io.MultiReader(parts...), nil
+}
+
+// Commit writes the folder's entry, one sector, and flushes: from now on the folder is there.
+func (e *FolderEdit) Commit() error {
+	if e.newRoot == nil {
+		return fmt.Errorf("FAT16: folder %s: nothing is staged", e.name)
+	}
+	if err := e.writeChanged(e.r.root, e.newRoot, e.r.rootAt); err != nil {
+		return fmt.Errorf("FAT16: folder %s: write its entry: %w", e.name, err)
+	}
+	e.r.root, e.newRoot = e.newRoot, nil
 	return nil
 }
 
@@ -210,6 +246,7 @@ func (w *folderWriter) writeFile(f FATFile) (int64, error) {
 	if err == nil {
 		err = w.writeChain(chain, in, f.Size)
 	}
+	w.staged[f.Path] = chain
 	if err = errors.Join(err, in.Close()); err != nil || len(chain) == 0 {
 		return 0, err
 	}

@@ -45,7 +45,8 @@ type plan struct {
 	edit           *disk.FolderEdit
 }
 
-// update checks, writes and reads back.
+// update checks, writes and reads back. Each byte of the running slot is read once, and each byte of
+// the new one is hashed as it lies on the card: what was wrong on its way is found there.
 func (w *writer) update() (outcome, error) {
 	p, err := w.plan()
 	if err != nil {
@@ -53,9 +54,6 @@ func (w *writer) update() (outcome, error) {
 	}
 	if err := w.write(p); err != nil {
 		return outcome{}, fmt.Errorf("slot %s: %w", w.running.Other(), err)
-	}
-	if err := w.readBack(p); err != nil {
-		return outcome{}, fmt.Errorf("slot %s: read back: %w", w.running.Other(), err)
 	}
 	done := outcome{Version: p.manifest.Version, Index: p.manifest.Index}
 	for _, s := range p.sources {
@@ -198,27 +196,32 @@ func (w *writer) makeUnsigned(p *plan, promoted update.Manifest) (err error) {
 	return err
 }
 
-// checkSources reads everything once: what is wrong is found while nothing has been written.
+// checkSources reads what came once: what is wrong is found while nothing has been written. What the
+// running slot has is hashed when it has been copied; if it is damaged there, nothing else is lost by
+// then than what the other slot held.
 func (w *writer) checkSources(all []source) error {
 	total, done := int64(0), int64(0)
 	for _, s := range all {
-		total += s.part.Size
+		if s.spooled {
+			total += s.part.Size
+		}
 	}
-	buffer := make([]byte, copyBuffer)
+	w.compared = func(n int) {
+		done += int64(n)
+		w.progress("check", done, total)
+	}
 	for _, s := range all {
-		in, err := s.verified()
+		if !s.spooled {
+			continue
+		}
+		in, err := s.open()
 		if err != nil {
-			return err
+			return fmt.Errorf("spool: %s: %w", s.part.Name, err)
 		}
-		for err == nil {
-			var n int
-			n, err = in.Read(buffer)
-			done += int64(n)
-			w.progress("check", min(done, total), total)
-		}
+		err = w.compare(in, s.part)
 		in.Close()
-		if !errors.Is(err, io.EOF) {
-			return err
+		if err != nil {
+			return fmt.Errorf("spool: %w", err)
 		}
 	}
 	return nil
@@ -261,7 +264,7 @@ func (w *writer) files(p plan) (files []disk.FATFile) {
 		if s.part.Name == update.RootName {
 			continue
 		}
-		open := s.verified
+		open := s.open
 		if s.part.Path() == card.CmdlineName {
 			open = func() (io.ReadCloser, error) { return cmdlineFor(w.running.Other(), s) }
 		}
@@ -276,7 +279,7 @@ func (w *writer) files(p plan) (files []disk.FATFile) {
 
 // cmdlineFor is the command line for a slot.
 func cmdlineFor(n slot.Name, s source) (io.ReadCloser, error) {
-	in, err := s.verified()
+	in, err := s.open()
 	if err != nil {
 		return nil, err
 	}

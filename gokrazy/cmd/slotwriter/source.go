@@ -1,15 +1,12 @@
 // Where the bytes of a part come from: the spool, or the running slot, which has most of them
-// already. Wherever they come from, they are hashed each time that they are read.
+// already.
 
 package main
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"path"
@@ -22,46 +19,10 @@ import (
 
 // A source gives a part, from the start each time. The command line is in its canonical form.
 type source struct {
-	part update.Part
-	from string // for people
-	open func() (io.ReadCloser, error)
+	part    update.Part
+	spooled bool
+	open    func() (io.ReadCloser, error)
 }
-
-// verified is open with a reader that says at its end if the bytes are not those of the part.
-func (s source) verified() (io.ReadCloser, error) {
-	in, err := s.open()
-	if err != nil {
-		return nil, fmt.Errorf("%s, from %s: %w", s.part.Name, s.from, err)
-	}
-	return &verifier{in: in, source: s, sum: sha256.New()}, nil
-}
-
-type verifier struct {
-	in     io.ReadCloser
-	source source
-	sum    hash.Hash
-	n      int64
-}
-
-func (v *verifier) Read(b []byte) (int, error) {
-	n, err := v.in.Read(b)
-	v.sum.Write(b[:n])
-	v.n += int64(n)
-	s := v.source
-	switch {
-	case err == nil:
-		return n, nil
-	case !errors.Is(err, io.EOF):
-		return n, fmt.Errorf("%s, from %s: %w", s.part.Name, s.from, err)
-	}
-	if got := hex.EncodeToString(v.sum.Sum(nil)); v.n != s.part.Size || got != s.part.SHA256 {
-		return n, fmt.Errorf("%s, from %s: %w: %d bytes, sha256 %s, the manifest says %d, %s", s.part.Name, s.from,
-			update.ErrPart, v.n, got, s.part.Size, s.part.SHA256)
-	}
-	return n, io.EOF
-}
-
-func (v *verifier) Close() error { return v.in.Close() }
 
 // errMissing means that a part is neither in the spool nor in the running slot.
 var errMissing = errors.New("a part is missing")
@@ -81,7 +42,7 @@ func (w *writer) findSources(m update.Manifest, promoted update.Manifest) ([]sou
 
 func (w *writer) findSource(p update.Part, promoted update.Manifest) (source, error) {
 	if w.in.has(p) {
-		return source{p, "the spool", func() (io.ReadCloser, error) {
+		return source{p, true, func() (io.ReadCloser, error) {
 			f, err := w.in.open(p)
 			if err != nil {
 				return nil, err
@@ -92,7 +53,7 @@ func (w *writer) findSource(p update.Part, promoted update.Manifest) (source, er
 	for _, have := range promoted.Parts { // under its own name, or another
 		if have.SHA256 == p.SHA256 && have.Size == p.Size {
 			open := func() (io.ReadCloser, error) { return w.openRunning(have) }
-			return source{p, "slot " + string(w.running), open}, nil
+			return source{p, false, open}, nil
 		}
 	}
 	return source{}, fmt.Errorf("%s: %w: neither in the spool nor in slot %s", p.Name, errMissing, w.running)

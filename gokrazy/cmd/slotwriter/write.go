@@ -11,7 +11,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"strings"
+	"path"
 
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
@@ -19,6 +19,7 @@ import (
 	"github.com/krazycam/krazycam/gokrazy/update"
 )
 
+// write does all of it. The folder's entry comes when everything else has been read back.
 func (w *writer) write(p plan) error {
 	if err := p.edit.Clear(); err != nil {
 		return err
@@ -43,12 +44,21 @@ func (w *writer) write(p plan) error {
 			}}, nil
 		}
 	}
-	return p.edit.Write(files)
+	if err := p.edit.Stage(files); err != nil {
+		return err
+	}
+	if err := w.readBack(p); err != nil {
+		return fmt.Errorf("read back: %w", err)
+	}
+	if err := p.edit.Commit(); err != nil {
+		return err
+	}
+	return w.lookAgain(p)
 }
 
 // writeRoot copies the root to the start of its partition and flushes it.
 func (w *writer) writeRoot(s source) error {
-	in, err := s.verified()
+	in, err := s.open()
 	if err != nil {
 		return err
 	}
@@ -88,47 +98,95 @@ func (c counted) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// readBack compares what is on the card now with the manifest, and sees that the running slot is
-// still whole. A block device is read past the kernel's cache.
+// readBack compares what is on the card now with the manifest. A block device is read past the
+// kernel's cache.
 func (w *writer) readBack(p plan) error {
-	other := w.running.Other()
-	boot, err := disk.OpenFATFolders(w.card.boot, w.card.bootSize, w.running.Folder(), other.Folder())
-	if err != nil {
-		return err
-	}
-	want := map[string]update.Part{}
-	for _, s := range p.sources {
-		if s.part.Name != update.RootName {
-			want[s.part.Path()] = s.part
-		}
-	}
-	want[card.ManifestName] = partOf(card.ManifestName, p.raw)
-	if p.signature != nil {
-		want[card.SignatureName] = partOf(card.SignatureName, p.signature)
-	}
 	root := p.root.part
+	all := w.expected(p)
 	total, done := root.Size, int64(0)
-	for _, part := range want {
+	for _, part := range all {
 		total += part.Size
 	}
 	w.compared = func(n int) {
 		done += int64(n)
 		w.progress("read-back", done, total)
 	}
-	if err := w.compare(root.Name, io.NewSectionReader(w.card.target, 0, root.Size), root); err != nil {
+	if err := w.compare(io.NewSectionReader(w.card.target, 0, root.Size), root); err != nil {
 		return err
 	}
-	err = fs.WalkDir(boot, other.Folder(), func(name string, d fs.DirEntry, err error) error {
+	for _, part := range all {
+		in, err := p.edit.ReadBack(part.Path())
+		if err != nil {
+			return err
+		}
+		in = io.LimitReader(in, part.Size)
+		if part.Path() == card.CmdlineName {
+			if in, err = w.canonical(in); err != nil {
+				return fmt.Errorf("%s: %w", part.Name, err)
+			}
+		}
+		if err := w.compare(in, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// expected is what the folder will hold. The manifest's own files count as parts here.
+func (w *writer) expected(p plan) (all []update.Part) {
+	for _, s := range p.sources {
+		if s.part.Name != update.RootName {
+			all = append(all, s.part)
+		}
+	}
+	all = append(all, partOf(card.ManifestName, p.raw))
+	if p.signature != nil {
+		all = append(all, partOf(card.SignatureName, p.signature))
+	}
+	return all
+}
+
+// canonical checks that a command line names the slot that was written.
+func (w *writer) canonical(in io.Reader) (io.Reader, error) {
+	line, err := io.ReadAll(io.LimitReader(in, slot.MaxCmdline+1))
+	if err != nil {
+		return nil, err
+	}
+	switch n, err := slot.CmdlineSlot(line); {
+	case err != nil:
+		return nil, err
+	case n != w.running.Other():
+		return nil, fmt.Errorf("%w names the root of slot %s", slot.ErrCmdline, n)
+	}
+	line, err = slot.CanonicalCmdline(line)
+	return bytes.NewReader(line), err
+}
+
+// lookAgain opens both slots as any reader would: the new folder has these files and no others, and
+// the running one is as whole as it was.
+func (w *writer) lookAgain(p plan) error {
+	other := w.running.Other().Folder()
+	boot, err := disk.OpenFATFolders(w.card.boot, w.card.bootSize, w.running.Folder(), other)
+	if err != nil {
+		return err
+	}
+	want := map[string]int64{}
+	for _, part := range w.expected(p) {
+		want[path.Join(other, part.Path())] = part.Size
+	}
+	err = fs.WalkDir(boot, other, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		below := strings.TrimPrefix(name, other.Folder()+"/")
-		part, ok := want[below]
-		if !ok {
-			return fmt.Errorf("%s: nobody wrote it", name)
+		info, err := d.Info()
+		if err != nil {
+			return err
 		}
-		delete(want, below)
-		return w.compareFile(boot, name, part)
+		if size, ok := want[name]; !ok || size != info.Size() {
+			return fmt.Errorf("%s: %d bytes, wrote %d", name, info.Size(), size)
+		}
+		delete(want, name)
+		return nil
 	})
 	if err != nil {
 		return err
@@ -139,36 +197,14 @@ func (w *writer) readBack(p plan) error {
 	return nil
 }
 
-func (w *writer) compareFile(boot *disk.FAT, name string, part update.Part) error {
-	f, err := boot.Open(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if part.Path() != card.CmdlineName {
-		return w.compare(name, f, part)
-	}
-	line, err := io.ReadAll(io.LimitReader(f, slot.MaxCmdline+1))
-	if err != nil {
-		return err
-	}
-	if n, err := slot.CmdlineSlot(line); err != nil || n != w.running.Other() {
-		return fmt.Errorf("%s: names slot %q: %w", name, n, err)
-	}
-	if line, err = slot.CanonicalCmdline(line); err != nil {
-		return err
-	}
-	return w.compare(name, bytes.NewReader(line), part)
-}
-
-func (w *writer) compare(name string, r io.Reader, want update.Part) error {
+func (w *writer) compare(r io.Reader, want update.Part) error {
 	sum := sha256.New()
 	n, err := io.CopyBuffer(onlyWriter{sum}, counted{io.NopCloser(r), w.compared}, make([]byte, copyBuffer))
 	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return fmt.Errorf("%s: %w", want.Name, err)
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); n != want.Size || got != want.SHA256 {
-		return fmt.Errorf("%s: %w: %d bytes, sha256 %s, wrote %d, %s", name, update.ErrPart, n, got, want.Size,
+		return fmt.Errorf("%s: %w: %d bytes, sha256 %s, the manifest says %d, %s", want.Name, update.ErrPart, n, got, want.Size,
 			want.SHA256)
 	}
 	return nil

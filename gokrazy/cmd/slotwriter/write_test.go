@@ -33,6 +33,8 @@ type memoryCard struct {
 	log   []recorded
 	// failAfter so many sectors, a write gives an error; 0: never.
 	failAfter int
+	// lieAt is the place in the log of a sector that is kept otherwise than written; 0: none.
+	lieAt int
 	// bad is a byte whose sector cannot be read; 0: none.
 	bad int64
 }
@@ -62,6 +64,9 @@ func (d *memoryCard) WriteAt(b []byte, at int64) (int, error) {
 		}
 		d.log = append(d.log, recorded{at + int64(i), bytes.Clone(b[i : i+disk.SectorSize])})
 		copy(d.bytes[at+int64(i):], b[i:i+disk.SectorSize])
+		if len(d.log) == d.lieAt {
+			d.bytes[at+int64(i)] ^= 1
+		}
 	}
 	return len(b), nil
 }
@@ -438,7 +443,18 @@ func TestAFailureInTheMiddleLeavesTheRunningSlotAlone(t *testing.T) {
 		}, "input/output error"},
 		{"a sector of the running root that cannot be read", func(b *bench, _ *update.Spool, m update.Manifest) {
 			b.card.bad = 1<<20 + 5<<20 + 60_000
-		}, "root, from slot a: input/output error"},
+		}, "input/output error"},
+		{"a card that keeps a sector of the root otherwise, which fails in silence", func(b *bench, _ *update.Spool,
+			_ update.Manifest) {
+			b.card.lieAt = 100
+		}, "read back: root: part is damaged"},
+		{"a card that keeps a sector of the folder otherwise, which fails in silence", func(b *bench, _ *update.Spool,
+			_ update.Manifest) {
+			b.card.lieAt = 500
+		}, "read back: boot/"},
+		{"a file of the running slot that has changed on the card", func(b *bench, _ *update.Spool, m update.Manifest) {
+			b.card.bytes[1<<20+5<<20+100_000] ^= 1 // of the root, in a program
+		}, "read back: root: part is damaged"},
 	} {
 		b := newBench(t, "rpi")
 		next := mixed(b.now, slottest.New(t, "rpi", 2))
@@ -455,7 +471,10 @@ func TestAFailureInTheMiddleLeavesTheRunningSlotAlone(t *testing.T) {
 		if _, err := b.write(input{spool: spool}, slot.A); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
-		b.card.failAfter, b.card.bad = 0, 0
+		b.card.failAfter, b.card.bad, b.card.lieAt = 0, 0, 0
+		if strings.Contains(c.name, "has changed on the card") {
+			b.card.bytes[1<<20+5<<20+100_000] ^= 1
+		}
 		if err := slottest.Holds(t, b.card, slottest.Size, slot.A, b.now); err != nil {
 			t.Errorf("%s: slot a: %v", c.name, err)
 		}
