@@ -32,7 +32,7 @@ type Slot struct {
 	Version  string          `json:"version,omitempty"`
 	Index    int64           `json:"index,omitempty"`
 	Keys     []string        `json:"keys,omitempty"` // that may sign what follows it, by its manifest
-	Signed   bool            `json:"signed"`         // there is a signature; whose and whether it is right, a board checks
+	Signed   bool            `json:"signed"`         // whose signature, and whether it is right, a board checks
 	Board    string          `json:"board,omitempty"`
 	Kernel   string          `json:"kernel,omitempty"` // release, "" if nothing says it
 	Cmdline  string          `json:"cmdline,omitempty"`
