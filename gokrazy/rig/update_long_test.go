@@ -53,10 +53,6 @@ func damagedBlock(_ *testing.T, c content) content {
 }
 
 func TestEveryFaultOfANewVersionLeadsBackInVM(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
-	defer cancel()
-	u := newUpdatable(t, flashedImage(t, "rpi"))
-	u.start(ctx, t, vm.Config{Watchdog: true})
 	for _, bad := range []badVersion{
 		{"v-init-panics", initPanics, ""},
 		{"v-kernel-panics", noInit, ""},
@@ -65,7 +61,13 @@ func TestEveryFaultOfANewVersionLeadsBackInVM(t *testing.T) {
 		{"v-no-network", noNetwork, ""},
 		{"v-damaged-block", damagedBlock, ""},
 	} {
-		u.fallsBack(ctx, t, bad)
+		t.Run(bad.name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
+			defer cancel()
+			u := newUpdatable(t, flashedImage(t, "rpi"))
+			u.start(ctx, t, vm.Config{Watchdog: true})
+			u.fallsBack(ctx, t, bad)
+		})
 	}
 }
 
