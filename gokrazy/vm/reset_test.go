@@ -3,6 +3,7 @@ package vm
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"net"
 	"path/filepath"
 	"strings"
@@ -50,8 +51,32 @@ func TestAKernelThatHangsIsResetByThePlayedWatchdog(t *testing.T) {
 		t.Error("no reset")
 	}
 	lines := m.Lines()
-	if last := lines[len(lines)-1].Text; !strings.HasPrefix(last, "vm: played: no process 1 within 1ms") {
+	if last := lines[len(lines)-1].Text; !strings.HasPrefix(last, "vm: played: no process 1, and no line for 1ms") {
 		t.Errorf("the console ends with %q", last)
+	}
+}
+
+func TestAKernelThatIsSlowIsNotReset(t *testing.T) {
+	m := newQuietMachine(t)
+	asked := qemuSocket(t, m)
+	conn, err := dialQEMU(context.Background(), m.socketPath("qmp"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	ended := make(chan bool, 1)
+	const timeout = time.Second
+	go func() { m.playKernelWatchdog(context.Background(), conn, 0, timeout); ended <- true }()
+	for i, tick := 0, time.NewTicker(timeout/20); i < 25; i++ { // longer than that, and lines all along
+		<-tick.C
+		fmt.Fprintf(m.console, "[    %d.0] still starting\n", i)
+	}
+	fmt.Fprint(m.console, "[   50.0] Run /gokrazy/init as init process\n")
+	<-ended
+	select {
+	case line := <-asked:
+		t.Errorf("QEMU was asked %q", line)
+	default:
 	}
 }
 
