@@ -29,7 +29,9 @@ type recording struct {
 	log      string   // file of its writes
 	versions []string // that may start
 
+	disk   *os.File // before
 	size   int64
+	writes *writelog.Log
 	places []int64 // sectors that say which slot starts
 }
 
@@ -37,57 +39,57 @@ type recording struct {
 type powerCut struct {
 	after int // entries
 	seed  uint64
-	disk  *writelog.Disk
 }
 
-func (c powerCut) String() string {
-	return fmt.Sprintf("after write %d with seed %d (behind the last flush %d kept, %d lost, the last one of %d bytes)",
-		c.after, c.seed, c.disk.Kept, c.disk.Lost, c.disk.Torn)
-}
-
-// writeTo makes the card of before the one after the cut.
-func (c powerCut) writeTo(file string) error {
-	f, err := os.OpenFile(file, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	return errors.Join(c.disk.WriteChanges(f), f.Close())
-}
-
-// checkCuts plays n cuts, half of them about the moments when a switch is written, and gives one of
-// those.
-func (r *recording) checkCuts(t *testing.T, n int) powerCut {
+// open reads the recording.
+func (r *recording) open(t *testing.T) {
 	t.Helper()
-	before, size := openFile(t, r.before)
+	r.disk, r.size = openFile(t, r.before)
 	file, length := openFile(t, r.log)
-	log, err := writelog.Read(file, length)
+	var err error
+	if r.writes, err = writelog.Read(file, length); err != nil {
+		t.Fatal(err)
+	}
+	r.places = r.switches(t)
+}
+
+// writeTo makes a copy of the card as a cut left it.
+func (r *recording) writeTo(t *testing.T, file string, c powerCut) {
+	t.Helper()
+	copyImage(t, file, r.before)
+	f, err := os.OpenFile(file, os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.size = size
-	r.places = r.switches(t, before)
-	moments := r.moments(log, n)
-	replay := writelog.NewReplay(log, before)
-	starts, chosen := map[string]int{}, powerCut{}
-	for i, after := range moments {
-		c := powerCut{after, uint64(i), nil}
-		c.disk = replay.Cut(after, c.seed)
-		version, err := r.check(c.disk)
+	d := writelog.NewReplay(r.writes, r.disk).Cut(c.after, c.seed)
+	if err := errors.Join(d.WriteChanges(f), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("cut after write %d with seed %d: behind the last flush %d kept, %d lost, the last one of %d bytes",
+		c.after, c.seed, d.Kept, d.Lost, d.Torn)
+}
+
+// checkCuts plays n cuts, half of them about the moments when a switch is written, and gives them in
+// the order of the log.
+func (r *recording) checkCuts(t *testing.T, n int) (all []powerCut) {
+	t.Helper()
+	replay := writelog.NewReplay(r.writes, r.disk)
+	starts := map[string]int{}
+	for i, after := range r.moments(n) {
+		c := powerCut{after, uint64(i)}
+		version, err := r.check(replay.Cut(after, c.seed))
 		if err != nil {
-			t.Fatalf("cut %v: %v", c, err)
+			t.Fatalf("cut after write %d with seed %d: %v", c.after, c.seed, err)
 		}
 		starts[version]++
-		if i == len(moments)*2/3 {
-			chosen = c
-		}
+		all = append(all, c)
 	}
 	t.Logf("FIGURE rpi: %d power cuts in %d writes and %d flushes of an update: %v start, each whole",
-		len(moments), len(log.Entries), log.Flushes(), starts)
+		len(all), len(r.writes.Entries), r.writes.Flushes(), starts)
 	if len(starts) != len(r.versions) {
 		t.Errorf("versions that start after a cut: %v, want some of each of %q", starts, r.versions)
 	}
-	chosen.disk = replay.Cut(chosen.after, chosen.seed)
-	return chosen
+	return all
 }
 
 func openFile(t *testing.T, name string) (*os.File, int64) {
@@ -105,10 +107,10 @@ func openFile(t *testing.T, name string) (*os.File, int64) {
 }
 
 // switches are the sectors of config.txt and tryboot.txt, and U-Boot's.
-func (r *recording) switches(t *testing.T, before io.ReaderAt) []int64 {
+func (r *recording) switches(t *testing.T) []int64 {
 	t.Helper()
 	places := []int64{card.StateSector}
-	boot, start, err := card.OpenBoot(before, r.size)
+	boot, start, err := card.OpenBoot(r.disk, r.size)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,9 +125,9 @@ func (r *recording) switches(t *testing.T, before io.ReaderAt) []int64 {
 }
 
 // moments are numbers of entries, in order: half anywhere, half near a switch.
-func (r *recording) moments(log *writelog.Log, n int) (all []int) {
+func (r *recording) moments(n int) (all []int) {
 	var near []int
-	for i, e := range log.Entries {
+	for i, e := range r.writes.Entries {
 		if slices.Contains(r.places, e.At/disk.SectorSize) && e.Size == disk.SectorSize {
 			near = append(near, i, i+1, i+2)
 		}
@@ -135,7 +137,7 @@ func (r *recording) moments(log *writelog.Log, n int) (all []int) {
 		if i%2 == 0 && len(near) > 0 {
 			all = append(all, near[random.IntN(len(near))])
 		} else {
-			all = append(all, random.IntN(len(log.Entries)+1))
+			all = append(all, random.IntN(len(r.writes.Entries)+1))
 		}
 	}
 	slices.Sort(all)

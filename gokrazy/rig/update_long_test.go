@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -148,5 +149,72 @@ func TestAnOutageDuringATrialIsNotJudgedInVM(t *testing.T) {
 			t.Logf("FIGURE rpi: %s out during a trial: not judged, promoted %.0f s after the outage", name,
 				time.Since(began).Seconds())
 		})
+	}
+}
+
+// The whole of a slot is written here, kernel included; 10 of the cards are booted.
+func TestFiveHundredPowerCutsLeaveAWholeSlotInVM(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Hour)
+	defer cancel()
+	u := newUpdatable(t, flashedImage(t, "rpi"))
+	r := &recording{before: u.card + ".before", log: u.card + ".writes"}
+	copyImage(t, r.before, u.card)
+	u.start(ctx, t, vm.Config{WriteLog: r.log})
+	r.versions = []string{u.streams(ctx, t, "a").Version, "v-good"}
+	good := u.content.withMark("good").withBoot(board.KernelName, append(u.content.boot[board.KernelName], 0))
+	u.mustUpdate(ctx, t, good, "v-good", remote.ResultPromoted)
+	u.streams(ctx, t, "b")
+	if err := u.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r.open(t)
+	played := r.checkCuts(t, 500)
+	for i := range 10 {
+		u.startsAfter(ctx, t, r, played[i*len(played)/10+len(played)/20])
+	}
+}
+
+// The power goes while the slot is written, before the trial and during it, and the owner sends the
+// version again each time.
+func TestThreePowerCutsInOneUpdateInVM(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+	defer cancel()
+	u := newUpdatable(t, flashedImage(t, "rpi"))
+	b := u.signer.bundle(t, u.content.withMark("good"), "v-good")
+	for _, step := range []string{remote.StepWriting, remote.StepRestarting, remote.StepTrial} {
+		u.start(ctx, t, vm.Config{})
+		u.streams(ctx, t, "")
+		reached := make(chan struct{})
+		var once sync.Once
+		asking, stop := context.WithCancel(ctx)
+		ended := make(chan error, 1)
+		go func() {
+			_, err := u.client.Update(asking, b, func(p remote.Progress) {
+				if p.Step == step {
+					once.Do(func() { close(reached) })
+				}
+			})
+			ended <- err
+		}()
+		select {
+		case <-reached:
+		case err := <-ended:
+			ended <- err
+			t.Logf("the update ended before it was %s: %v", step, err)
+		}
+		if err := u.Close(); err != nil {
+			t.Fatal(err)
+		}
+		stop()
+		<-ended
+	}
+	u.start(ctx, t, vm.Config{})
+	u.streams(ctx, t, "")
+	o, err := u.client.Update(ctx, b, nil)
+	if err != nil || o.Result != remote.ResultPromoted && o.Result != remote.ResultAlready {
+		t.Fatalf("the update after three cuts: %+v, %v", o, err)
+	}
+	if s := u.streams(ctx, t, "b"); s.Version != "v-good" {
+		t.Errorf("the board runs %s, want v-good", s.Version)
 	}
 }
