@@ -113,6 +113,7 @@ func run(ctx context.Context, log *slog.Logger, started time.Duration) error {
 	watchRestartRequest(ctx, log, s.askRestart)
 	go s.supervise(ctx, trial.Boot{
 		Running: string(where.running), Promoted: string(where.promoted), PowerCut: facts.BootCause == causePower,
+		Died: missedTrial(where.trial, loaderCell),
 	})
 	duties.begin(dutyLoop, loopLimit, uptime())
 	duties.end(dutyBoot)

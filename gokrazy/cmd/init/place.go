@@ -26,6 +26,7 @@ type place struct {
 	disk         string    // the card's node, such as /dev/mmcblk0
 	running      slot.Name // never taken from the command line, which may be an older slot's
 	promoted     slot.Name
+	flaw         string // why a trial would be in vain here; ""
 }
 
 // onTrial says that the running slot starts no second time by itself.
@@ -35,6 +36,7 @@ func (p place) onTrial() bool { return p.running != p.promoted }
 func findPlace() (place, error) {
 	p := place{board: boardName(runtime.GOARCH), model: deviceTree("model")}
 	p.trial = trialOf(p.board, p.model)
+	p.flaw = loaderFlaw(p.trial, loaderCell)
 	major, minor, err := rootDevice()
 	if err != nil {
 		return p, err

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,16 +56,23 @@ func (s *supervisor) refusal(ask string) error {
 		return errors.New(s.busy)
 	case ask == control.AskReboot && !s.place.onTrial():
 		return nil
-	case s.updatable() != "":
-		return errors.New(s.updatable())
-	case ask != control.AskPromote && s.place.onTrial():
+	case s.unswitchable() != "":
+		return errors.New(s.unswitchable())
+	case ask == control.AskPromote:
+		return nil
+	case s.place.onTrial():
 		return fmt.Errorf("slot %s is on trial: ask again when it has proved itself", s.place.running)
+	case s.place.flaw != "":
+		return errors.New(s.place.flaw)
 	}
 	return nil
 }
 
 // updatable says why this board takes no update; "": it does.
-func (s *supervisor) updatable() string {
+func (s *supervisor) updatable() string { return cmp.Or(s.unswitchable(), s.place.flaw) }
+
+// unswitchable says why this board cannot be made to start another slot; "": it can.
+func (s *supervisor) unswitchable() string {
 	switch {
 	case !s.place.running.Valid() || s.place.disk == "":
 		return "the slots of this card cannot be told: it was not written from an image of krazycam"

@@ -112,8 +112,9 @@ func (s *supervisor) run(ctx context.Context) {
 
 // turn is what is done every second.
 func (s *supervisor) turn() {
-	if s.ending != nil && s.now() >= s.endAt {
-		s.ending()
+	if end := s.ending; end != nil && s.now() >= s.endAt {
+		s.ending, s.busy = nil, ""
+		end() // and if it could not end, the board lives on
 		return
 	}
 	o := s.observe()

@@ -432,6 +432,38 @@ func TestBoardOfAnUnknownModelTakesNoUpdateAndSaysSo(t *testing.T) {
 	}
 }
 
+func TestBoardWhoseBootFirmwareIsTooOldTakesNoUpdateAndCanBePromotedByHand(t *testing.T) {
+	b := newFakeBoard(t, board.Tryboot)
+	b.slots[slot.B] = &manifest{Version: "v0"}
+	s := b.supervisor()
+	s.place.flaw = "EEPROM of 2021"
+	s.readManifests()
+	s.begin(b.kept, trial.Boot{Running: "a", Promoted: "a"})
+	b.ask(s, control.AskApply, []string{"EEPROM of 2021"})
+	if s.turn(); b.status.Updatable != "EEPROM of 2021" {
+		t.Errorf("updatable = %q", b.status.Updatable)
+	}
+	if b.ask(s, control.AskPromote, nil); b.promoted != slot.B {
+		t.Errorf("promoted %s", b.promoted)
+	}
+}
+
+func TestUpdateThatCannotBeAskedForFailsAndTheBoardLivesOn(t *testing.T) {
+	b := newFakeBoard(t, board.Tryboot)
+	s := b.supervisor()
+	s.readManifests()
+	s.begin(b.kept, trial.Boot{Running: "a", Promoted: "a"})
+	b.ask(s, control.AskApply, nil)
+	b.cardErr = errors.New("input/output error")
+	for range 5 {
+		b.up += time.Second
+		s.turn()
+	}
+	if b.restarted || b.status.Busy != "" || b.status.Failed == nil || len(b.events) > 3 {
+		t.Errorf("restarted %t, status %+v, events %q", b.restarted, b.status, b.events)
+	}
+}
+
 func TestStatusIsWrittenOnlyWhenItChanges(t *testing.T) {
 	b := newFakeBoard(t, board.Tryboot)
 	s := b.supervisor()
