@@ -63,6 +63,11 @@ reset
 // boneScript starts Debian's kernel with an initramfs. cmdline.txt begins with "console=", so that
 // env import takes all of it as one variable.
 //
+// Debian's zImage unpacks itself: 1.8 of the 6 s until init is ready in QEMU. Unpacked before, it has
+// 20.6 MB instead of 5.4, in each slot and each update, which a card reads in 0.8 s or more. U-Boot of
+// am335x_evm unpacks at most 16 MiB (SYS_BOOTM_LEN), and a bare kernel wants a place that is counted
+// from where RAM begins, another one for the board than for QEMU. So it stays as it is.
+//
 // Board am335x is any BeagleBone. fdtfile comes from its EEPROM; where that is blank or names
 // a relative, the Black's device tree is the best guess. On QEMU's machine the device tree is
 // U-Boot's own, which has it from QEMU.
