@@ -169,7 +169,7 @@ func TestUnattendedRefusesWhatItDoesNotKnow(t *testing.T) {
 		"another delay":              {strings.Replace(env, "=2", "=3", 1), "mmc0", "want one text bootdelay=2"},
 		"patched already":            {strings.Replace(env, "=2", "=-2", 1), "mmc0", "want one text bootdelay=2"},
 		"two environments":           {env + env, "mmc0", "want one text bootdelay=2"},
-		"no end":                     {strings.TrimRight(env, "text\x00") + "\x00x", "mmc0", "without an end"},
+		"no end":                     {env[:strings.Index(env, "\x00\x00")] + "\x00x", "mmc0", "without an end"},
 		"a target that it has not":   {env, "mmc1", "has no mmc1"},
 		"no room":                    {noPreboot, "mmc0 usb0", "there is room"},
 		"no targets":                 {strings.Replace(env, "boot_targets", "targets", 1), "mmc0", "without bootdelay"},
