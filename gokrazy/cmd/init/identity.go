@@ -24,6 +24,7 @@ const (
 	// QEMU's, whose network card appears when its module is loaded.
 	interfaceWait     = 2 * time.Second
 	interfaceInterval = 20 * time.Millisecond
+	sysfsFile         = 64 << 10 // bytes: each says that it has a page, which is 64 kB at most
 )
 
 // An identity is what tells one board from another.
@@ -84,7 +85,7 @@ func firstMAC(ctx context.Context, tree, net string) string {
 	tick := time.NewTicker(interfaceInterval)
 	defer tick.Stop()
 	for {
-		b, err := openfile.Read(path.Join(net, ethernetName, "address"), 1<<10)
+		b, err := openfile.Read(path.Join(net, ethernetName, "address"), sysfsFile)
 		if err == nil || !errors.Is(err, os.ErrNotExist) {
 			return strings.TrimSpace(string(b))
 		}

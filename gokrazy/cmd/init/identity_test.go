@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -22,6 +23,21 @@ func TestLastDigits(t *testing.T) {
 		if got := lastDigits(number); got != want {
 			t.Errorf("lastDigits(%q) = %q, want %q", number, got, want)
 		}
+	}
+}
+
+// The kernel's own file, which says that it is longer than it is.
+func TestFirstMACReadsSysfs(t *testing.T) {
+	lo, err := os.ReadFile("/sys/class/net/lo/address")
+	if err != nil {
+		t.Fatal(err)
+	}
+	net := t.TempDir()
+	if err := os.Symlink("/sys/class/net/lo", filepath.Join(net, ethernetName)); err != nil {
+		t.Fatal(err)
+	}
+	if got := firstMAC(t.Context(), t.TempDir(), net); got != strings.TrimSpace(string(lo)) {
+		t.Errorf("firstMAC = %q, want %q", got, lo)
 	}
 }
 
