@@ -272,3 +272,34 @@ func TestSlotOnTrialIsPromotedOrLeftInVM(t *testing.T) {
 		})
 	}
 }
+
+// A camsource that never reports: another program in its place, which runs and says nothing.
+func TestCamsourceThatReportsNothingIsKilledAndStartedAgainInVM(t *testing.T) {
+	image := builtImage(t)
+	need.Tools(t, "qemu-system-aarch64")
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	c := copyCard(t, image)
+	root := c.partition(card.RootA)
+	tree, err := disk.OpenSquashFS(root, root.size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mute, err := fs.ReadFile(tree, "gokrazy/ntp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := root.WriteAt(c.root(t, map[string][]byte{"user/camsource": mute}), 0); err != nil {
+		t.Fatal(err)
+	}
+	v := startTrial(ctx, t, c)
+	v.await(ctx, t, `init READY`)
+	begin := time.Now()
+	first := v.await(ctx, t, `camsource hangs: it is killed and started again`)
+	second := v.await(ctx, t, `camsource hangs: it is killed and started again`)
+	t.Logf("FIGURE camsource that reports nothing: killed after %.0f s, its successor %.0f s later",
+		first.Sub(begin).Seconds(), second.Sub(first).Seconds())
+	if v.Boots() != 1 {
+		t.Errorf("%d starts of the board, want 1: the smallest restart helps", v.Boots())
+	}
+}
