@@ -13,7 +13,11 @@ import (
 	"github.com/krazycam/krazycam/gokrazy/disk"
 )
 
-const mib = 1 << 20
+const (
+	mib      = 1 << 20
+	bootSize = 5 * mib / 2 // about the least that is FAT16
+	cardSize = 4 * mib
+)
 
 // A memoryDisk is a card in memory that remembers what was written. It loses power after so many
 // sectors.
@@ -63,10 +67,10 @@ func configText(n Name) []byte {
 // newCard is a small card with slot a promoted; of a BeagleBone if it has no files of a Pi.
 func newCard(t testing.TB, files ...disk.Entry) *memoryDisk {
 	t.Helper()
-	d := &memoryDisk{bytes: make([]byte, 8*mib), power: -1}
-	table := disk.Table{Disk: disk.GUID{1}, Size: 8 * mib}
+	d := &memoryDisk{bytes: make([]byte, cardSize), power: -1}
+	table := disk.Table{Disk: disk.GUID{1}, Size: cardSize}
 	at := int64(mib)
-	for i, size := range []int64{4 * mib, mib / 2, mib / 2, mib / 2} {
+	for i, size := range []int64{bootSize, mib / 16, mib / 16, mib / 16} {
 		table.Partitions = append(table.Partitions, disk.Partition{Type: disk.TypeLinux, ID: disk.GUID{byte(i + 2)},
 			Start: at, Size: size})
 		at += size
@@ -80,7 +84,7 @@ func newCard(t testing.TB, files ...disk.Entry) *memoryDisk {
 			disk.Entry{Path: n.Folder() + "/cmdline.txt", Bytes: line})
 	}
 	err := errors.Join(disk.WriteTable(d, table),
-		disk.WriteFAT(io.NewOffsetWriter(d, mib), disk.FATOptions{Size: 4 * mib, Hidden: mib}, files))
+		disk.WriteFAT(io.NewOffsetWriter(d, mib), disk.FATOptions{Size: bootSize, Hidden: mib}, files))
 	sector := StateSector(State{Slot: A})
 	if _, err2 := d.WriteAt(sector[:], card.StateSector*disk.SectorSize); err != nil || err2 != nil {
 		t.Fatal(err, err2)
@@ -257,7 +261,7 @@ func (stubborn) WriteAt(b []byte, _ int64) (int, error) { return len(b), nil }
 
 func readBoot(t *testing.T, d *memoryDisk, name string) string {
 	t.Helper()
-	boot, err := disk.OpenFAT(io.NewSectionReader(d, mib, 4*mib), 4*mib)
+	boot, err := disk.OpenFAT(io.NewSectionReader(d, mib, bootSize), bootSize)
 	if err != nil {
 		t.Fatal(err)
 	}

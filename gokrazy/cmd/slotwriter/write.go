@@ -204,8 +204,8 @@ func (w *writer) compare(r io.Reader, want update.Part) error {
 		return fmt.Errorf("%s: %w", want.Name, err)
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); n != want.Size || got != want.SHA256 {
-		return fmt.Errorf("%s: %w: %d bytes, sha256 %s, the manifest says %d, %s", want.Name, update.ErrPart, n, got, want.Size,
-			want.SHA256)
+		return fmt.Errorf("%s: %w: %d bytes, sha256 %s, the manifest says %d, %s", want.Name, update.ErrPart, n, got,
+			want.Size, want.SHA256)
 	}
 	return nil
 }

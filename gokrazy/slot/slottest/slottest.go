@@ -55,9 +55,8 @@ func New(t testing.TB, name string, number int) Slot {
 		t.Fatal(err)
 	}
 	noise := make([]byte, 200_000)
-	random := rand.New(rand.NewPCG(uint64(number), 7))
-	for i := range noise {
-		noise[i] = byte(random.Uint32())
+	if _, err := rand.NewChaCha8([32]byte{byte(number)}).Read(noise); err != nil {
+		t.Fatal(err)
 	}
 	s := Slot{Board: b, Files: map[string][]byte{}}
 	for i, file := range b.SlotFiles {
