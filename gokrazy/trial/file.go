@@ -27,6 +27,9 @@ const (
 type Kept struct {
 	Record *Record         `json:"trial,omitempty"`  // nil: none
 	Failed *control.Failed `json:"failed,omitempty"` // the latest version that failed here; nil: none did
+
+	// WentBack says that the last run left a slot that nobody had asked for.
+	WentBack bool `json:"went_back,omitempty"`
 }
 
 type file struct {

@@ -16,7 +16,8 @@ func TestLoadGivesWhatWasSaved(t *testing.T) {
 		t.Errorf("without a file: %+v, %v", k, err)
 	}
 	r := record(control.StateJudging, 2)
-	want := Kept{&r, &control.Failed{Version: "v1", Index: 1, Because: "why", At: time.Unix(1767225600, 0).UTC()}}
+	failed := &control.Failed{Version: "v1", Index: 1, Because: "why", At: time.Unix(1767225600, 0).UTC()}
+	want := Kept{Record: &r, Failed: failed, WentBack: true}
 	for _, k := range []Kept{want, {Failed: want.Failed}, {}, want} {
 		if err := Save(path, k); err != nil {
 			t.Fatal(err)

@@ -38,11 +38,28 @@ func (s *supervisor) begin(kept trial.Kept, b trial.Boot) {
 	case trial.Wait:
 		s.pause = trial.NewPause(record)
 	case trial.GoBack:
-		s.note(events.Fallback, fmt.Sprintf("slot %s started and nobody asked for it: back to slot %s",
-			s.place.running, s.place.promoted))
-		s.restart(nil, "")
+		s.goBackOnce()
 	case trial.Try:
 		s.try()
+	}
+	if s.step != trial.GoBack && s.kept.WentBack {
+		s.kept.WentBack = false
+		s.keepAll()
+	}
+}
+
+// goBackOnce leaves a slot that nobody asked for. If the restart led here again, the promoted slot
+// does not start on this board, and U-Boot has taken this one: then the board stays, and streams.
+func (s *supervisor) goBackOnce() {
+	here, there := s.place.running, s.place.promoted
+	if s.kept.WentBack {
+		s.note(events.Fallback, fmt.Sprintf("slot %s runs, because slot %s does not start", here, there))
+		return
+	}
+	s.note(events.Fallback, fmt.Sprintf("slot %s started and nobody asked for it: back to slot %s", here, there))
+	s.kept.WentBack = true
+	if s.keepAll() { // else the next start would not know
+		s.restart(nil, "")
 	}
 }
 
@@ -88,9 +105,15 @@ func (s *supervisor) settle(r trial.Record) {
 // keep saves a record. Without it the board stays with what is promoted.
 func (s *supervisor) keep(r trial.Record) {
 	s.kept.Record = &r
-	if err := s.save(s.kept); err != nil {
+	s.keepAll()
+}
+
+func (s *supervisor) keepAll() (ok bool) {
+	err := s.save(s.kept)
+	if err != nil {
 		s.log.Error("the state of the update is not kept", "error", err)
 	}
+	return err == nil
 }
 
 // note puts an event into the log and keeps it.
@@ -133,19 +156,25 @@ func (s *supervisor) trialArgument() string {
 	return ""
 }
 
-// promoteRunning makes the slot on trial the one that stays.
+// promoteRunning makes the slot that runs the one that stays: it has proved itself, or somebody wants
+// it.
 func (s *supervisor) promoteRunning() error {
 	n := s.place.running
 	if err := s.withCard(func(c cardSwitch) error { return c.Promote(n) }); err != nil {
 		s.log.Error("promotion", "error", err)
-		if s.promotions++; s.promotions >= maxPromotions {
+		if s.promotions++; s.promotions >= maxPromotions && s.step == trial.Prove {
 			s.goBack(err.Error(), s.watch.Best())
 		}
 		return err
 	}
 	s.place.promoted = n
 	s.owner.Promoted()
-	s.settle(s.kept.Record.Promoted())
+	if r := s.kept.Record; r != nil && r.Slot == string(n) {
+		s.settle(r.Promoted())
+	} else {
+		s.note(events.Promotion, fmt.Sprintf("slot %s was promoted by hand", n))
+		s.step = trial.Nothing
+	}
 	s.readManifests()
 	return nil
 }

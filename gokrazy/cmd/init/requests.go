@@ -54,7 +54,7 @@ func (s *supervisor) refusal(ask string) error {
 	switch {
 	case s.busy != "":
 		return errors.New(s.busy)
-	case ask == control.AskReboot && !s.place.onTrial():
+	case ask == control.AskReboot && s.step != trial.Prove:
 		return nil
 	case s.unswitchable() != "":
 		return errors.New(s.unswitchable())

@@ -375,6 +375,27 @@ func TestSlotOnTrialWithoutARecordGoesBackAndStaysThere(t *testing.T) {
 	}
 }
 
+// U-Boot takes the other slot where the promoted one cannot be loaded.
+func TestBoardWhosePromotedSlotDoesNotStartStaysInTheOther(t *testing.T) {
+	b := newFakeBoard(t, board.UBootTry)
+	b.slots[slot.B] = &manifest{Version: "v0"}
+	for range 4 {
+		b.running = slot.B
+		b.live(time.Minute)
+	}
+	if restarts := strings.Count(fmt.Sprint(b.events), "nobody asked"); restarts != 1 || b.restarted {
+		t.Errorf("%d restarts, the last run restarted: %t; events %q", restarts, b.restarted, b.events)
+	}
+	b.running = slot.B
+	b.live(time.Minute, control.AskPromote) // somebody wants to keep it
+	if b.promoted != slot.B {
+		t.Errorf("promoted %s", b.promoted)
+	}
+	if b.live(time.Minute); b.kept.WentBack || b.restarted {
+		t.Errorf("afterwards: %+v, restarted %t", b.kept, b.restarted)
+	}
+}
+
 func TestWhileASlotIsOnTrialNothingIsWritten(t *testing.T) {
 	b := newFakeBoard(t, board.UBootTry)
 	b.live(time.Hour, control.AskApply)
