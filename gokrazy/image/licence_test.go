@@ -9,11 +9,22 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/krazycam/krazycam/board"
 	"github.com/krazycam/krazycam/gokrazy/card"
+	"github.com/krazycam/krazycam/gokrazy/image/imagetest"
 )
 
-func TestBootPartitionOfABoneHoldsTheTextsThatDebianNames(t *testing.T) {
-	p, b := boneParts(t), boneBoard(t)
+func TestBootPartitionHoldsTheTextsThatDebianNames(t *testing.T) {
+	bone := boneParts(t)
+	holdsDebiansTexts(t, boneBoard(t), bone, bone.Kernel, bone.Firmware)
+	pi := fakeParts(t)
+	pi.UBoot = Package(imagetest.PiUBoot(t))
+	holdsDebiansTexts(t, piBoard(t), pi, pi.UBoot)
+}
+
+// holdsDebiansTexts looks at the licences of Debian packages on a board's boot partition.
+func holdsDebiansTexts(t *testing.T, b board.Board, p Parts, packages ...Package) {
+	t.Helper()
 	m, err := readParts(b, p)
 	if err != nil {
 		t.Fatal(err)
@@ -27,7 +38,7 @@ func TestBootPartitionOfABoneHoldsTheTextsThatDebianNames(t *testing.T) {
 		texts[e.Path] = string(e.Bytes)
 	}
 	named := regexp.MustCompile(`/usr/share/common-licenses/([A-Za-z0-9.-]*[A-Za-z0-9])`)
-	for _, pkg := range []Package{p.Kernel, p.Firmware} {
+	for _, pkg := range packages {
 		own := texts[path.Join(card.LicenceFolder, pkg.Name+".txt")]
 		all := named.FindAllStringSubmatch(own, -1)
 		for _, n := range all {
