@@ -42,7 +42,25 @@ func startWatchdog(ctx context.Context, log *slog.Logger, duties *progress) {
 		log.Warn("no hardware watchdog: a hang lasts until the power is cut", "error", err)
 		return
 	}
+	dog.introduce(log)
 	go dog.keepAlive(ctx, log, duties)
+}
+
+// softwareWatchdog is what the kernel's softdog calls itself.
+const softwareWatchdog = "Software Watchdog"
+
+// introduce logs which watchdog it is: one in software is good for a hung init, not a hung kernel.
+func (w *watchdog) introduce(log *slog.Logger) {
+	info, err := unix.IoctlGetWatchdogInfo(int(w.file.Fd()))
+	if err != nil {
+		return // an old driver, which works all the same
+	}
+	identity := unix.ByteSliceToString(info.Identity[:])
+	if identity == softwareWatchdog {
+		log.Warn("no hardware watchdog: a kernel that hangs stays so until the power is cut", "instead", identity)
+		return
+	}
+	log.Info("watchdog", "identity", identity)
 }
 
 // mountDev mounts devtmpfs on /dev. It is no error if the kernel has done so already
