@@ -82,10 +82,11 @@ func (i *intake) set(stop context.CancelCauseFunc) {
 }
 
 const (
-	// ratePerCore bounds what comes in, in bytes a second: TLS and SHA-256 take a core of a Pi 3 about
-	// 40 ns a byte together, so 1 MiB/s is 4 % of it, and on the one core of a BeagleBone 10 %
-	// (estimates). A whole update of 66 MB takes a Pi 16 s.
+	// ratePerCore bounds what comes in, in bytes a second: a whole update of 66 MB takes a Pi 16 s.
 	ratePerCore = 1 << 20
+	// cpuShare is how much of all cores TLS, hashes and copies may take meanwhile, whatever a byte costs on
+	// this board: an emulated one with two cores lost half of its pictures at 2 MiB/s.
+	cpuShare = 0.15
 	// burst is what may come at once.
 	burst = 64 << 10
 	// flushEvery bounds what waits for the card: a flush of all at the end would keep it busy for
@@ -96,33 +97,57 @@ const (
 // A pacer lets through what rate allows, and has what was spooled written bit by bit.
 type pacer struct {
 	rate  float64 // bytes a second
+	share float64 // of one core
+	cpu   func() time.Duration
 	flush func()
 	start time.Time
 	now   func() time.Time
 	sleep func(context.Context, time.Duration) error
 
 	n, flushed int64
+	worked     time.Duration // of cpu when the last bytes had come
+	busy       time.Time     // until then the share is used up
 }
 
 func (s *service) newPacer() *pacer {
-	return &pacer{rate: float64(ratePerCore * min(runtime.NumCPU(), 4)), flush: s.flush, start: now(), now: now,
-		sleep: sleep}
+	cores := float64(min(runtime.NumCPU(), 4))
+	return &pacer{rate: ratePerCore * cores, share: cpuShare * cores, cpu: cpuTime, worked: cpuTime(), flush: s.flush,
+		start: now(), now: now, sleep: sleep}
 }
 
-// took waits until n more bytes may have come: burst more than rate allows since the start. A sender who
-// was slower makes up for nothing.
+// cpuTime is what this process has used of the processor.
+func cpuTime() time.Duration {
+	var use unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &use) != nil {
+		return 0 // the rate alone counts
+	}
+	return time.Duration(use.Utime.Nano() + use.Stime.Nano())
+}
+
+// took waits until n more bytes may have come: burst more than rate allows since the start, and until the
+// share of the processor pays for the work that they were. A sender who was slower makes up for nothing.
 func (p *pacer) took(ctx context.Context, n int64) error {
 	p.n += n
 	if p.n-p.flushed >= flushEvery {
 		p.flushed = p.n
 		p.flush()
 	}
+	now := p.now()
+	if now.After(p.busy) {
+		p.busy = now
+	}
+	worked := p.cpu()
+	p.busy = p.busy.Add(time.Duration(float64(worked-p.worked) / p.share))
+	p.worked = worked
 	due := p.start.Add(time.Duration(float64(p.n-burst) / p.rate * float64(time.Second)))
-	switch wait := due.Sub(p.now()); {
-	case wait > 0:
+	if late := now.Sub(due); late > time.Second {
+		p.start = p.start.Add(late)
+	}
+	if p.busy.After(due) {
+		due = p.busy
+	}
+	if wait := due.Sub(now); wait > 0 {
 		return p.sleep(ctx, wait)
-	case wait < -time.Second:
-		p.start = p.start.Add(-wait)
 	}
 	return nil
 }

@@ -215,7 +215,8 @@ func TestOfferThatIsNoneIsNotFetched(t *testing.T) {
 func TestPaceHoldsWhateverComes(t *testing.T) {
 	at := noon
 	flushes := 0
-	p := &pacer{rate: 1 << 20, start: at, now: func() time.Time { return at }, flush: func() { flushes++ },
+	worked := time.Duration(0)
+	p := &pacer{rate: 1 << 20, share: 0.5, cpu: func() time.Duration { return worked }, start: at, now: func() time.Time { return at }, flush: func() { flushes++ },
 		sleep: func(_ context.Context, d time.Duration) error {
 			at = at.Add(d)
 			return nil
@@ -237,5 +238,16 @@ func TestPaceHoldsWhateverComes(t *testing.T) {
 	}
 	if took := at.Sub(before); took < 700*time.Millisecond {
 		t.Errorf("1 MiB after an hour of silence took %v, want about a second", took)
+	}
+	before = at
+	for range 1 << 20 / 4096 { // 256 pieces of 20 ms of work, of which half a core may do 25 in a second
+		worked += 20 * time.Millisecond
+		at = at.Add(20 * time.Millisecond)
+		if err := p.took(t.Context(), 4096); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if took := at.Sub(before); took < 10*time.Second || took > 16*time.Second {
+		t.Errorf("5.1 s of work took %v, want 10.2 s, and the pieces' own time at most besides", took)
 	}
 }
