@@ -57,6 +57,7 @@ type rig struct {
 	asked    chan time.Time // of the first request to the gateway
 	capture  string         // packet dump of all that the board sent and got
 	outage   atomic.Bool    // the gateway answers nobody
+	far      *receiver.Receiver
 }
 
 // builtImage is the path of the image, or the end of the test. KRAZYCAM_IMAGE names another
@@ -108,6 +109,7 @@ func (g *rig) startFarEnd(t *testing.T, before func()) {
 	rtcp := listenUDP(t)
 	g.rtcpPort = rtcp.LocalAddr().(*net.UDPAddr).Port
 	receiver := receiver.New(receiver.Config{RTP: g.tap, RTCP: rtcp})
+	g.far = receiver
 	handler, err := gateway.New(gateway.Config{Key: rigKey, Server: &server{receiver, before}})
 	if err != nil {
 		t.Fatal(err)

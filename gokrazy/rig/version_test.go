@@ -227,6 +227,13 @@ func (s *signer) manifest(t *testing.T, c content, version string) (update.Manif
 // bundle makes a signed bundle and opens it.
 func (s *signer) bundle(t *testing.T, c content, version string) *update.Bundle {
 	t.Helper()
+	b, _ := s.bundleFile(t, c, version)
+	return b
+}
+
+// bundleFile gives the file, too, which is open until the test ends.
+func (s *signer) bundleFile(t *testing.T, c content, version string) (*update.Bundle, *os.File) {
+	t.Helper()
 	m, bytesOf := s.manifest(t, c, version)
 	raw, err := m.Encode()
 	if err != nil {
@@ -255,5 +262,5 @@ func (s *signer) bundle(t *testing.T, c content, version string) *update.Bundle 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return b
+	return b, f
 }

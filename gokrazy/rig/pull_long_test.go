@@ -1,0 +1,211 @@
+//go:build long
+
+// A board fetches an update that its gateway offers, beside its stream: the whole way, from the answer of
+// the gateway to the new version that stays.
+
+package rig
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/krazycam/krazycam/farend/gateway"
+	"github.com/krazycam/krazycam/farend/rollout"
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
+	"github.com/krazycam/krazycam/gokrazy/card"
+	"github.com/krazycam/krazycam/gokrazy/certificate"
+	"github.com/krazycam/krazycam/gokrazy/update"
+	"github.com/krazycam/krazycam/gokrazy/vm"
+)
+
+// fetchedMB is what the board lacks of the new version, in MiB; with the rest of the slot's folder it fits
+// its share of the boot partition.
+const fetchedMB = 45
+
+// A pullDesk is a gateway over https for the rig's receiver, with a bundle beside it.
+type pullDesk struct {
+	*rollout.Rollout
+	open atomic.Bool // it is offered
+	url  string      // for the board
+	ca   string
+	size int64 // of the bundle
+}
+
+// startPullDesk serves it until the test ends.
+func startPullDesk(t *testing.T, u *updatable, b *update.Bundle, f *os.File) *pullDesk {
+	t.Helper()
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := b.Manifest
+	r, err := rollout.New(rollout.Config{
+		Update: rollout.Update{Version: m.Version, Board: m.Board, Index: m.Index}, Share: 1, Now: true,
+		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &pullDesk{Rollout: r, size: info.Size()}
+	files := rollout.NewFiles(r, rollout.File{Name: m.BundleName(), Size: d.size, ETag: m.Version, Body: f})
+	dir := t.TempDir()
+	pair, err := gateway.SelfSigned(dir, []string{"10.0.2.2"}, time.Now(), slog.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca, err := os.ReadFile(gateway.CertificatePath(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.ca = string(ca)
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.url = fmt.Sprintf("https://10.0.2.2:%d/", listener.Addr().(*net.TCPAddr).Port)
+	asked, err := gateway.New(gateway.Config{
+		Key: rigKey, Server: u.far, KeepAlive: 5 * time.Second,
+		Offer: func(key string, board wire.Board, host string) *wire.Update {
+			token := r.Consider(key, board)
+			if !d.open.Load() {
+				return nil
+			}
+			return r.Offer(token, "https://"+host+files.URLPath(token))
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, rollout.PathPrefix) {
+			files.ServeHTTP(w, r)
+			return
+		}
+		asked.ServeHTTP(w, r)
+	})}
+	ended := make(chan error, 1)
+	go func() { ended <- web.Serve(listener) }()
+	t.Cleanup(func() {
+		web.Close()
+		<-ended
+	})
+	return d
+}
+
+// askHere writes the seed of a board that asks this gateway.
+func (d *pullDesk) askHere(t *testing.T, u *updatable) {
+	t.Helper()
+	pair, err := certificate.Make()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u.client.Fingerprint, err = pair.Fingerprint(); err != nil {
+		t.Fatal(err)
+	}
+	seed := u.updatableSeed(t, u.signer.public, pair, map[string]any{
+		"gateway": map[string]any{"url": d.url, "key": rigKey, "ca": d.ca},
+	})
+	if !json.Valid(seed) {
+		t.Fatalf("seed %s", seed)
+	}
+	if err := card.WriteSeed(u.card, seed); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A streamSample is the stream over some time.
+type streamSample struct {
+	lost   int64
+	delays []time.Duration // means of a fifth of a second each, from capture to whole frame
+}
+
+// watchStream samples until done says so.
+func (u *updatable) watchStream(ctx context.Context, t *testing.T, done func() bool) (s streamSample) {
+	t.Helper()
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	begin := u.far.Stats()
+	before := begin
+	for !done() {
+		select {
+		case <-ctx.Done():
+			t.Fatal("the update took too long")
+		case <-tick.C:
+		}
+		now := u.far.Stats()
+		if now.Grant != begin.Grant {
+			return s // the board restarts
+		}
+		if n := now.DelayCount - before.DelayCount; n > 0 {
+			s.delays = append(s.delays, (now.DelaySum-before.DelaySum)/time.Duration(n))
+		}
+		s.lost, before = now.Lost-begin.Lost, now
+	}
+	return s
+}
+
+func (s streamSample) p95() time.Duration {
+	if len(s.delays) == 0 {
+		return 0
+	}
+	slices.Sort(s.delays)
+	return s.delays[len(s.delays)*95/100]
+}
+
+func TestABoardFetchesAnUpdateBesideItsStreamInVM(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	u := newUpdatable(t, flashedImage(t, "rpi"))
+	filler := make([]byte, fetchedMB<<20)
+	_, _ = rand.Read(filler) // never fails
+	b, f := u.signer.bundleFile(t, u.content.withMark("pulled").withBoot("overlays/filler.dtbo", filler), "v-pulled")
+	d := startPullDesk(t, u, b, f)
+	d.askHere(t, u)
+	u.start(ctx, t, vm.Config{})
+	u.streams(ctx, t, "a")
+	calm := time.Now().Add(15 * time.Second)
+	before := u.watchStream(ctx, t, func() bool { return time.Now().After(calm) })
+	d.open.Store(true)
+	boards := func() rollout.Board { return d.Boards()[0] }
+	u.watchStream(ctx, t, func() bool { return boards().Phase == rollout.Fetching })
+	began, grown, bytes := time.Now(), time.Now(), int64(0)
+	during := u.watchStream(ctx, t, func() bool { // until the board restarts
+		if n := boards().Bytes; n > bytes {
+			bytes, grown = n, time.Now()
+		}
+		return boards().Phase != rollout.Fetching
+	})
+	t.Logf("FIGURE rpi: %d MiB and the root fetched beside the stream in %.1f s, written and read back after %.1f s; "+
+		"packets lost meanwhile: %d; delay p95 %.0f ms, before %.0f ms", fetchedMB, grown.Sub(began).Seconds(),
+		time.Since(began).Seconds(), during.lost, 1000*during.p95().Seconds(), 1000*before.p95().Seconds())
+	if during.lost != 0 || before.lost != 0 {
+		t.Errorf("%d packets were lost while the board fetched and wrote, %d before", during.lost, before.lost)
+	}
+	if limit := 2*before.p95() + 20*time.Millisecond; during.p95() > limit {
+		t.Errorf("delay p95 %v while the board fetched and wrote, %v before: want %v at most", during.p95(), before.p95(), limit)
+	}
+	if s := u.streams(ctx, t, "b"); s.Version != "v-pulled" || s.Failed != nil {
+		t.Errorf("the board runs %s, failed %+v, want v-pulled", s.Version, s.Failed)
+	}
+	tick := time.NewTicker(time.Second) // it says so with its next validate_stream
+	defer tick.Stop()
+	for boards().Phase != rollout.Promoted {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("the gateway knows the board as %+v", boards())
+		}
+	}
+}
