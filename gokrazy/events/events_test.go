@@ -74,7 +74,7 @@ func TestTheLastFiftyAreKept(t *testing.T) {
 
 // A cut leaves what was synced, of the last line any part, and perhaps zeros behind it.
 func TestACutAnywhereInALineCostsThatLineAlone(t *testing.T) {
-	for _, full := range []int{1, 7, Kept - 1, Kept, Kept + 1, 2 * Kept} {
+	for _, full := range []int{1, Kept - 1, Kept + 1} {
 		dir := t.TempDir()
 		l := open(t, dir)
 		for i := 1; i <= full; i++ {

@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,14 +43,7 @@ func recordRun(ctx context.Context, t *testing.T, c vm.Config, until ...string) 
 		t.Fatal(err)
 	}
 	defer m.Close()
-	for _, line := range until {
-		if _, err := m.WaitLine(ctx, regexp.MustCompile(line)); err != nil {
-			for _, l := range m.Lines() {
-				t.Log(l.Text)
-			}
-			t.Fatal(err)
-		}
-	}
+	waitForLines(ctx, t, m, until)
 	if err := m.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -66,6 +61,22 @@ func recordRun(ctx context.Context, t *testing.T, c vm.Config, until ...string) 
 		t.Fatal(err)
 	}
 	return l
+}
+
+// waitForLines waits until each expression has matched a line, in any order.
+func waitForLines(ctx context.Context, t *testing.T, m *vm.Machine, expressions []string) {
+	t.Helper()
+	for left := slices.Clone(expressions); len(left) > 0; {
+		l, err := m.WaitLine(ctx, regexp.MustCompile(strings.Join(left, "|")))
+		if err != nil {
+			for _, l := range m.Lines() {
+				t.Log(l.Text)
+			}
+			t.Fatalf("no line with %q: %v", left, err)
+		}
+		t.Logf("after %v: %s", l.At.Sub(m.Started()).Round(100*time.Millisecond), l.Text)
+		left = slices.DeleteFunc(left, func(e string) bool { return regexp.MustCompile(e).MatchString(l.Text) })
+	}
 }
 
 // permStart is where /perm begins on a card.

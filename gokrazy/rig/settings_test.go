@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -31,7 +30,8 @@ func cardWithPerm(t *testing.T, image string, fill func(perm string)) string {
 	run(t, nil, "dd", "if="+path, "of="+perm, "bs=1M", "conv=sparse", "status=none",
 		fmt.Sprintf("skip=%d", start>>20), fmt.Sprintf("count=%d", card.PermSize>>20))
 	fill(perm)
-	run(t, nil, "dd", "if="+perm, "of="+path, "bs=1M", "conv=notrunc", "status=none", fmt.Sprintf("seek=%d", start>>20))
+	run(t, nil, "dd", "if="+perm, "of="+path, "bs=1M", "conv=notrunc", "status=none",
+		fmt.Sprintf("seek=%d", start>>20))
 	return path
 }
 
@@ -114,16 +114,7 @@ func TestBoardStreamsWhateverIsOnPermInVM(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer m.Close()
-			for _, line := range c.lines {
-				l, err := m.WaitLine(ctx, regexp.MustCompile(line))
-				if err != nil {
-					for _, l := range m.Lines() {
-						t.Log(l.Text)
-					}
-					t.Fatalf("%s: %v", line, err)
-				}
-				t.Logf("after %v: %s", l.At.Sub(m.Started()).Round(100*time.Millisecond), l.Text)
-			}
+			waitForLines(ctx, t, m, c.lines)
 		})
 	}
 }
