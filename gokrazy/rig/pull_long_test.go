@@ -40,7 +40,6 @@ type pullDesk struct {
 	open atomic.Bool // it is offered
 	url  string      // for the board
 	ca   string
-	size int64 // of the bundle
 }
 
 // startPullDesk serves it until the test ends.
@@ -58,8 +57,10 @@ func startPullDesk(t *testing.T, u *updatable, b *update.Bundle, f *os.File) *pu
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &pullDesk{Rollout: r, size: info.Size()}
-	files := rollout.NewFiles(r, rollout.File{Name: m.BundleName(), Size: d.size, ETag: m.Version, Body: f})
+	d := &pullDesk{Rollout: r}
+	files := rollout.NewFiles(r, rollout.File{
+		Name: m.BundleName(), Size: info.Size(), ETag: m.Version, Body: f,
+	})
 	dir := t.TempDir()
 	pair, err := gateway.SelfSigned(dir, []string{"10.0.2.2"}, time.Now(), slog.Default())
 	if err != nil {
@@ -194,7 +195,8 @@ func TestABoardFetchesAnUpdateBesideItsStreamInVM(t *testing.T) {
 		t.Errorf("%d packets were lost while the board fetched and wrote, %d before", during.lost, before.lost)
 	}
 	if limit := 2*before.p95() + 20*time.Millisecond; during.p95() > limit {
-		t.Errorf("delay p95 %v while the board fetched and wrote, %v before: want %v at most", during.p95(), before.p95(), limit)
+		t.Errorf("delay p95 %v while the board fetched and wrote, %v before: want %v at most",
+			during.p95(), before.p95(), limit)
 	}
 	if s := u.streams(ctx, t, "b"); s.Version != "v-pulled" || s.Failed != nil {
 		t.Errorf("the board runs %s, failed %+v, want v-pulled", s.Version, s.Failed)
