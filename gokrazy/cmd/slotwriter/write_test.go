@@ -238,7 +238,8 @@ func firstKey(t testing.TB, b *bench) string {
 
 // mixed has the root of one version and the files of another.
 func mixed(root, files slottest.Slot) slottest.Slot {
-	return slottest.Slot{Board: root.Board, Root: root.Root, Files: files.Files}
+	root.Files = files.Files
+	return root
 }
 
 func TestWhatIsTheSameIsCopiedFromTheRunningSlot(t *testing.T) {

@@ -45,6 +45,14 @@ type Slot struct {
 	Board board.Board
 	Files map[string][]byte // of the slot's folder, with the canonical command line
 	Root  []disk.Entry
+
+	packed map[packedKey][]byte // roots that were packed before: a test asks several times
+}
+
+// A packedKey is a list of entries, by its place in memory.
+type packedKey struct {
+	first *disk.Entry
+	count int
 }
 
 // New makes a version. Versions of other numbers have other bytes in each kind of part.
@@ -58,7 +66,7 @@ func New(t testing.TB, name string, number int) Slot {
 	if _, err := rand.NewChaCha8([32]byte{byte(number)}).Read(noise); err != nil {
 		t.Fatal(err)
 	}
-	s := Slot{Board: b, Files: map[string][]byte{}}
+	s := Slot{Board: b, Files: map[string][]byte{}, packed: map[packedKey][]byte{}}
 	for i, file := range b.SlotFiles {
 		s.Files[file] = noise[i : 5000+i]
 		if path.Ext(file) == ".dtb" {
@@ -125,12 +133,19 @@ func (s *Slot) fillRoot(noise []byte) {
 	}
 }
 
-// RootImage is the root as it lies in its partition.
+// RootImage is the root as it lies in its partition. An entry of Root must not change afterwards.
 func (s Slot) RootImage(t testing.TB) []byte {
 	t.Helper()
+	key := packedKey{&s.Root[0], len(s.Root)}
+	if b, ok := s.packed[key]; ok {
+		return b
+	}
 	b, err := disk.SquashFS(s.Root)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if s.packed != nil {
+		s.packed[key] = b
 	}
 	return b
 }
