@@ -216,7 +216,8 @@ func TestPaceHoldsWhateverComes(t *testing.T) {
 	at := noon
 	flushes := 0
 	worked := time.Duration(0)
-	p := &pacer{rate: 1 << 20, share: 0.5, cpu: func() time.Duration { return worked }, start: at, now: func() time.Time { return at }, flush: func() { flushes++ },
+	p := &pacer{rate: 1 << 20, share: 0.5, cpu: func() time.Duration { return worked }, start: at,
+		now: func() time.Time { return at }, flush: func() { flushes++ },
 		sleep: func(_ context.Context, d time.Duration) error {
 			at = at.Add(d)
 			return nil
