@@ -145,19 +145,35 @@ func (u *updatable) streams(ctx context.Context, t *testing.T, slot string) api.
 	}
 }
 
-// update brings a version to the board and waits for how that ends.
+// update brings a version to the board and waits for how that ends. No packet of the stream may be lost
+// while the board takes and writes it.
 func (u *updatable) update(ctx context.Context, t *testing.T, c content, version string) remote.Outcome {
 	t.Helper()
 	b := u.signer.bundle(t, c, version)
 	u.tap.forgetGap()
-	boots, began := u.Boots(), time.Now()
-	o, err := u.client.Update(ctx, b, nil)
+	boots, began, before := u.Boots(), time.Now(), u.tap.counted()
+	var taken time.Time
+	var during rtpCount
+	o, err := u.client.Update(ctx, b, func(p remote.Progress) {
+		if p.Step == remote.StepRestarting && taken.IsZero() {
+			taken, during = time.Now(), u.tap.counted()
+		}
+	})
 	if err != nil {
 		t.Fatalf("update to %s: %+v, %v", version, o, err)
 	}
+	if taken.IsZero() {
+		t.Fatalf("update to %s was not taken: %+v", version, o)
+	}
+	took := taken.Sub(began).Seconds()
 	t.Logf("FIGURE %s: update to %s: %s in %.1f s, %d bytes sent, %d restarts, no packet for %.1f s at most: %s",
 		u.board, version, o.Result, time.Since(began).Seconds(), o.Sent, u.Boots()-boots,
 		u.tap.longestGap().Seconds(), o.Reason)
+	t.Logf("FIGURE %s: update to %s: taken and written in %.1f s, meanwhile %.1f frames a second, %d packets lost",
+		u.board, version, took, float64(during.frames-before.frames)/took, during.lost-before.lost)
+	if during.lost != before.lost {
+		t.Errorf("%d packets of the stream were lost while the update came", during.lost-before.lost)
+	}
 	return o
 }
 
