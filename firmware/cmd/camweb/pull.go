@@ -204,7 +204,7 @@ func (s *service) mayTryAgain(mark attempt) error {
 	case before.Tries > 0 && failed:
 		return fmt.Errorf("%w: %s", errFailedHere, status.Failed.Because)
 	case before.Tries >= maxTries:
-		return fmt.Errorf("%w: it was tried %d times", errFailedHere, before.Tries)
+		return fmt.Errorf("%w: tries so far: %d", errFailedHere, before.Tries)
 	}
 	return nil
 }

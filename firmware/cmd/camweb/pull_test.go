@@ -158,7 +158,7 @@ func TestVersionThatNeverBeganIsTriedThreeTimes(t *testing.T) {
 		b.lookAt(noon)
 	}
 	b.wants(control.AskApply, control.AskApply, control.AskApply)
-	if !strings.Contains(b.pull.words(), "tried 3 times") {
+	if !strings.Contains(b.pull.words(), "tries so far: 3") {
 		t.Errorf("it says %q", b.pull.words())
 	}
 }

@@ -80,12 +80,12 @@ func writeStatus(w io.Writer, host string, s api.Status) {
 	fmt.Fprintf(t, "%s\t%s\n", host, printable(joinWords(s.Hostname, s.Model)))
 	line("  version", s.Version+ifTrue(s.OnTrial, ", on trial"))
 	line("  slot", s.Slot+", promoted "+s.Promoted)
-	line("  stream", s.Rung)
+	line("  stream", streamWords(s.Rung))
 	line("  up", (time.Duration(s.UptimeS) * time.Second).String())
-	line("  started by", s.BootCause)
+	line("  started by", ifTrue(s.BootCause != "unknown", s.BootCause))
 	line("  serial", s.Serial)
 	if t := s.Trial; t != nil {
-		line("  update", fmt.Sprintf("%s: %s, tried %d times", t.Version, t.State, t.Tries)+ifSaid(": ", t.Reason))
+		line("  update", fmt.Sprintf("%s: %s, tries: %d", t.Version, t.State, t.Tries)+ifSaid(": ", t.Reason))
 	}
 	if f := s.Failed; f != nil {
 		line("  failed", fmt.Sprintf("%s: %s (%s)", f.Version, f.Because, f.At.UTC().Format(time.DateTime)))
@@ -100,6 +100,22 @@ func writeStatus(w io.Writer, host string, s api.Status) {
 	line("  password", ifTrue(!s.PasswordSet, "none: nothing can be changed over the network"))
 	line("  more", ifTrue(!s.Whole && s.PasswordSet, "with the password (--password-file)"))
 	_ = t.Flush() // stdout's own errors are not worth more words
+}
+
+// streamWords says a rung of package health, which camctl does not import, to an owner.
+func streamWords(rung string) string {
+	words := map[string]string{
+		"none":      "no picture of a camera yet",
+		"camera":    "the camera gives pictures, nothing grants the stream",
+		"granted":   "the gateway grants it, nothing is sent yet",
+		"sent":      "packets are sent, nobody says that they arrive",
+		"validated": "the gateway says that it arrives",
+		"reported":  "the receiver reports what arrives",
+	}
+	if text := words[rung]; text != "" {
+		return rung + ": " + text
+	}
+	return rung
 }
 
 func ifTrue(yes bool, text string) string {
