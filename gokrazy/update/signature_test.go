@@ -61,11 +61,13 @@ func TestSignatureOfDebiansMinisignIsTakenInItsHashedFormOnly(t *testing.T) {
 	if err := Verify(raw, sig, []string{key}); err != nil {
 		t.Errorf("hashed form: %v", err)
 	}
-	if name, err := SignedBy(sig); err != nil || !bytes.Contains(readFile(t, dir, "k.pub"), []byte(name)) {
+	// Debian's minisign leaves out a name's leading zeros.
+	name, err := SignedBy(sig)
+	if err != nil || !bytes.Contains(readFile(t, dir, "k.pub"), []byte(strings.TrimLeft(name, "0"))) {
 		t.Errorf("SignedBy = %s, %v, not the name that Debian's minisign wrote", name, err)
 	}
 	mustDebian(t, dir, "-S", "-l", "-s", "k.key", "-m", ManifestName)
-	err := Verify(raw, readFile(t, dir, SignatureName), []string{key})
+	err = Verify(raw, readFile(t, dir, SignatureName), []string{key})
 	if !errors.Is(err, ErrSignature) || !strings.Contains(err.Error(), "minisign -H") {
 		t.Errorf("legacy form: %v, want %v that says how to sign", err, ErrSignature)
 	}
