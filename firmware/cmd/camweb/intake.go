@@ -89,6 +89,8 @@ const (
 	cpuShare = 0.15
 	// burst is what may come at once.
 	burst = 64 << 10
+	// maxPause bounds one pause, so that a sender's pieces of 32 KiB come to an end: 65 MB in 17 minutes.
+	maxPause = 500 * time.Millisecond
 	// flushEvery bounds what waits for the card: a flush of all at the end would keep it busy for
 	// seconds, with whoever else wants it.
 	flushEvery = 2 << 20
@@ -146,10 +148,18 @@ func (p *pacer) took(ctx context.Context, n int64) error {
 	if p.busy.After(due) {
 		due = p.busy
 	}
-	if wait := due.Sub(now); wait > 0 {
-		return p.sleep(ctx, wait)
+	// What others cost is in cpu, too: strangers who shake hands, an owner who polls. They slow an
+	// update, and must not stop it.
+	if most := now.Add(maxPause); due.After(most) {
+		due, p.busy = most, most
 	}
-	return nil
+	wait := due.Sub(now)
+	if wait <= 0 {
+		return nil
+	}
+	err := p.sleep(ctx, wait)
+	p.worked = p.cpu() // the update did nothing meanwhile
+	return err
 }
 
 // flush waits until what was spooled is on the card.

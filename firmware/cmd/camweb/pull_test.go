@@ -252,3 +252,26 @@ func TestPaceHoldsWhateverComes(t *testing.T) {
 		t.Errorf("5.1 s of work took %v, want 10.2 s, and the pieces' own time at most besides", took)
 	}
 }
+
+// All cores are busy with what strangers ask of camweb: an update comes slowly, and comes to an end.
+func TestStrangersDoNotStopAnUpdate(t *testing.T) {
+	at := noon
+	p := &pacer{rate: 1 << 20, share: 0.15, cpu: func() time.Duration { return at.Sub(noon) }, start: at,
+		now: func() time.Time { return at }, flush: func() {},
+		sleep: func(_ context.Context, d time.Duration) error {
+			if d > maxPause {
+				t.Fatalf("a pause of %v", d)
+			}
+			at = at.Add(d)
+			return nil
+		}}
+	for range 4 << 20 / (32 << 10) {
+		at = at.Add(30 * time.Millisecond)
+		if err := p.took(t.Context(), 32<<10); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if took := at.Sub(noon); took > 70*time.Second {
+		t.Errorf("4 MiB took %v", took)
+	}
+}

@@ -47,6 +47,7 @@ func newSupervisor(ctx context.Context, log *slog.Logger, duties *progress, wher
 			publish:     func(m manifests, promoted slot.Name) error { return m.publish(control.Folder, promoted) },
 			save:        func(k trial.Kept) error { return trial.Save(trial.File, k) },
 			writeStatus: func(s control.Status) error { return control.WriteStatus(control.StatusFile, s) },
+			unsigned:    func() bool { return webConfig().Update.Gokrazy },
 			writeSlot:   writer.write,
 			restart: func(before func(), argument string) {
 				restart(ctx, log, duties, ending, before, argument)
@@ -110,7 +111,11 @@ func describeBoard(where place, who identity, permState string) control.Status {
 }
 
 // configuredKeys are the update keys of the configuration, for a card whose image has none.
-func configuredKeys() []string {
+func configuredKeys() []string { return webConfig().Update.Keys }
+
+// webConfig is what this process has written for camweb: camweb itself may be in foreign hands. What
+// is wrong with the owner's file, camweb and the status say.
+func webConfig() config.Config {
 	c, _ := config.LoadBoard(config.ImageDefaults, service{name: "camweb"}.file(configFolder))
-	return c.Update.Keys // what is wrong with the owner's file, camweb and the status say
+	return c
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/krazycam/krazycam/gokrazy/control"
 	"github.com/krazycam/krazycam/gokrazy/events"
+	"github.com/krazycam/krazycam/gokrazy/slot"
 	"github.com/krazycam/krazycam/gokrazy/trial"
 )
 
@@ -27,6 +28,10 @@ type writerJob struct {
 
 // slotWritten is how that ended.
 type slotWritten struct{ err error }
+
+// errUnsigned refuses a root without a signature. camweb has looked at the setting, too, but camweb
+// reads what strangers send.
+var errUnsigned = errors.New("update.gokrazy is not set: this board takes no root without a signature")
 
 // take does what a request asks, or refuses.
 func (s *supervisor) take(ctx context.Context, r request) {
@@ -62,6 +67,8 @@ func (s *supervisor) refusal(ask string) error {
 		return nil
 	case s.place.onTrial():
 		return fmt.Errorf("slot %s is on trial: ask again when it has proved itself", s.place.running)
+	case ask == control.AskApplyRoot && !s.unsigned():
+		return errUnsigned
 	case s.place.flaw != "":
 		return errors.New(s.place.flaw)
 	}
@@ -96,8 +103,10 @@ func (s *supervisor) startWriting(ctx context.Context, r request) {
 		s.refuse(r, err)
 		return
 	}
+	s.before, s.beforeStep = s.kept.Record, s.step
 	s.kept.Record, s.step = nil, trial.Nothing
 	if err := s.save(s.kept); err != nil {
+		s.restoreRecord()
 		s.refuse(r, fmt.Errorf("/perm cannot be written: %w", err))
 		return
 	}
@@ -145,11 +154,27 @@ func (s *supervisor) finishWriting(w slotWritten) {
 		err = s.stage()
 	}
 	if err != nil {
+		if w.err != nil {
+			s.restoreRecord()
+		}
 		s.refuse(r, err)
 		return
 	}
 	r.answer <- nil
 	s.endIn(answerTime, s.try)
+}
+
+// restoreRecord gives back the record that was there before slotwriter ran, if the slot still holds
+// that version: what was refused before anything was written must not end the wait of another update.
+func (s *supervisor) restoreRecord() {
+	r := s.before
+	if r == nil || s.kept.Record != nil {
+		return
+	}
+	if m := s.slots[slot.Name(r.Slot)]; m != nil && m.Version == r.Version && m.Index == r.Index {
+		s.step = s.beforeStep
+		s.keep(*r)
+	}
 }
 
 // stage makes the record of the slot that was written.

@@ -55,6 +55,7 @@ type world struct {
 	publish     func(manifests, slot.Name) error // with the promoted slot
 	save        func(trial.Kept) error
 	writeStatus func(control.Status) error
+	unsigned    func() bool                            // whether the owner takes roots without a signature
 	writeSlot   func(context.Context, writerJob) error // blocks for minutes
 	restart     func(before func(), argument string)   // does not return, except in a test
 }
@@ -82,8 +83,10 @@ type supervisor struct {
 	source, web sourceWatch
 	promotions  int // that did not succeed
 	busy        string
-	job         *request // who waits for the slot that is written
-	ending      func()   // the end of this run, due at endAt
+	job         *request      // who waits for the slot that is written
+	before      *trial.Record // that was kept when its writing began
+	beforeStep  trial.Step
+	ending      func() // the end of this run, due at endAt
 	endAt       time.Duration
 	status      control.Status // as it was last written
 	silent      bool           // the status could not be written

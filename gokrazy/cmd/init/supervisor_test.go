@@ -45,6 +45,8 @@ type fakeBoard struct {
 	status    control.Status
 	killed    int
 	writeErr  error
+	early     bool // writeErr comes before anything is written
+	unsigned  bool // the owner takes unsigned roots
 }
 
 func newFakeBoard(t *testing.T, kind board.Trial) *fakeBoard {
@@ -145,9 +147,13 @@ func (b *fakeBoard) supervisor() *supervisor {
 				return nil
 			},
 			writeStatus: func(s control.Status) error { b.status = s; return nil },
+			unsigned:    func() bool { return b.unsigned },
 			writeSlot: func(_ context.Context, job writerJob) error {
 				if b.kept.Record != nil {
 					b.t.Error("a record may lead into a slot that is half written")
+				}
+				if b.early {
+					return b.writeErr
 				}
 				b.mu.Lock()
 				defer b.mu.Unlock()
@@ -450,6 +456,39 @@ func TestRefusedUpdateLeavesNoRecordAndNoRestart(t *testing.T) {
 	}
 	if len(b.events) == 0 || !strings.Contains(b.events[len(b.events)-1], "refused") {
 		t.Errorf("events %q, want the refusal", b.events)
+	}
+}
+
+// camweb, which asks, reads what strangers send.
+func TestUnsignedRootIsRefusedUnlessTheOwnerTakesThem(t *testing.T) {
+	b := newFakeBoard(t, board.Tryboot)
+	s := b.supervisor()
+	s.readManifests()
+	s.begin(b.kept, trial.Boot{Running: "a", Promoted: "a"})
+	b.ask(s, control.AskApplyRoot, []string{"update.gokrazy is not set"})
+	if s.job != nil || b.slots[slot.B] != nil {
+		t.Errorf("slot b holds %+v", b.slots[slot.B])
+	}
+	b.unsigned = true
+	b.ask(s, control.AskApplyRoot, nil)
+}
+
+func TestARefusedUpdateDoesNotEndTheWaitOfAnother(t *testing.T) {
+	for _, early := range []bool{true, false} {
+		b := newFakeBoard(t, board.Tryboot)
+		waiting := trial.Staged("b", "v1.9", 2, health.Sent, 60)
+		waiting.State, waiting.Tries = control.StateNotJudged, 1
+		b.kept.Record = &waiting
+		b.slots[slot.B] = &manifest{Version: "v1.9", Index: 2, TrialS: 60}
+		s := b.supervisor()
+		s.readManifests()
+		s.begin(b.kept, trial.Boot{Running: "a", Promoted: "a"})
+		b.writeErr, b.early = errors.New("slot is not whole"), early
+		b.ask(s, control.AskApply, []string{"not whole"})
+		kept := b.kept.Record != nil && *b.kept.Record == waiting && s.step == trial.Wait
+		if kept != early {
+			t.Errorf("refused early %t: record %+v, step %d", early, b.kept.Record, s.step)
+		}
 	}
 }
 
