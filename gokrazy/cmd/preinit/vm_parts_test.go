@@ -17,8 +17,10 @@ import (
 
 	"github.com/krazycam/krazycam/board"
 	"github.com/krazycam/krazycam/farend/need"
+	krazycard "github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
 	"github.com/krazycam/krazycam/gokrazy/initramfs"
+	"github.com/krazycam/krazycam/gokrazy/slot"
 )
 
 const mib = 1 << 20
@@ -127,7 +129,9 @@ func card(t *testing.T) string {
 	p := table.Partitions
 	_, rootErr := f.WriteAt(root, p[1].Start)
 	_, permErr := f.WriteAt(ext4, p[3].Start)
-	err = errors.Join(f.Truncate(table.Size), disk.WriteTable(f, table), rootErr, permErr,
+	state := slot.StateSector(slot.State{Slot: slot.A})
+	_, stateErr := f.WriteAt(state[:], krazycard.StateSector*disk.SectorSize)
+	err = errors.Join(f.Truncate(table.Size), disk.WriteTable(f, table), rootErr, permErr, stateErr,
 		disk.WriteFAT(io.NewOffsetWriter(f, p[0].Start), disk.FATOptions{Size: p[0].Size, Hidden: p[0].Start},
 			[]disk.Entry{{Path: "krazycam.json", Bytes: []byte(`{"stream": {"fps": 15}}`)}}))
 	if err != nil {
