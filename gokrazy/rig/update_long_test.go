@@ -21,6 +21,7 @@ import (
 	"github.com/krazycam/krazycam/gokrazy/vm"
 )
 
+func initHangs(t *testing.T, c content) content  { return c.withFault(t, "gokrazy/init", "hang") }
 func initPanics(t *testing.T, c content) content { return c.withFault(t, "gokrazy/init", "panic") }
 func noNetwork(t *testing.T, c content) content  { return c.withFault(t, "gokrazy/dhcp", "hang") }
 func sourceHangs(t *testing.T, c content) content {
@@ -58,6 +59,7 @@ func TestEveryFaultOfANewVersionLeadsBackInVM(t *testing.T) {
 		{"v-init-panics", initPanics, ""},
 		{"v-kernel-panics", noInit, ""},
 		{"v-kernel-hangs", kernelHangs, ""}, // played: vm is the watchdog
+		{"v-init-hangs", initHangs, ""},     // a watchdog of QEMU's ends it
 		{"v-source-hangs", sourceHangs, ""},
 		{"v-no-network", noNetwork, ""},
 		{"v-damaged-block", damagedBlock, ""},

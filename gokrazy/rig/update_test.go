@@ -25,7 +25,6 @@ type badVersion struct {
 }
 
 func initExits(t *testing.T, c content) content   { return c.withFault(t, "gokrazy/init", "exit") }
-func initHangs(t *testing.T, c content) content   { return c.withFault(t, "gokrazy/init", "hang") }
 func sourceExits(t *testing.T, c content) content { return c.withFault(t, "user/camsource", "exit") }
 
 // fallsBack sends a bad version and waits until the board streams with the old one, which it must call
@@ -127,7 +126,6 @@ func TestBadVersionsFallBackOnAPi4InVM(t *testing.T) {
 	for _, bad := range []badVersion{
 		{"v-init-exits", initExits, ""},
 		{"v-source-exits", sourceExits, ""},
-		{"v-init-hangs", initHangs, ""},
 	} {
 		u.fallsBack(ctx, t, bad)
 	}
