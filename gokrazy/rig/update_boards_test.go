@@ -23,6 +23,7 @@ import (
 )
 
 func TestABadVersionFallsBackOnABeagleBoneInVM(t *testing.T) {
+	t.Parallel() // with the other board: each machine keeps one core busy
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	builtBone(t)
@@ -91,6 +92,7 @@ func (u *updatable) stage(t *testing.T, c content, version string) {
 }
 
 func TestUBootTriesASlotOnceAndGoesBackOnAPi3InVM(t *testing.T) {
+	t.Parallel() // with the other board: each machine keeps one core busy
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
 	u := newUpdatable(t, flashedImage(t, "rpi"))

@@ -36,21 +36,25 @@ func TestLogLinesPushTheLiveLineDown(t *testing.T) {
 func TestLiveLineSaysWhatIsSentAndTheSumsAtTheEnd(t *testing.T) {
 	var stages pipeline.Stages
 	var screen bytes.Buffer
-	l := &liveLine{terminal: &screen, columns: func() int { return 200 }}
+	drawn := make(chan bool, 1)
+	l := &liveLine{terminal: notifyingWriter{&screen, drawn}, columns: func() int { return 200 }}
 	ctx, cancel := context.WithCancel(t.Context())
 	tick := make(chan time.Time)
 	var done sync.WaitGroup
 	done.Go(func() { l.show(ctx, &stages, tick) })
-	tick <- time.Time{}
+	second := func() { // the counters stand still while the line is drawn
+		tick <- time.Time{}
+		<-drawn
+	}
+	second()
 	for range 2 {
-		tick <- time.Time{} // the one before has been drawn
 		stages.Frames.Add(30)
 		stages.Bytes.Add(75_000)
 		stages.KeyFrames.Store(1)
 		stages.Replaced.Add(2)
+		second()
 	}
-	tick <- time.Time{}
-	tick <- time.Time{}
+	second()
 	cancel()
 	done.Wait()
 	for _, want := range []string{
@@ -62,6 +66,21 @@ func TestLiveLineSaysWhatIsSentAndTheSumsAtTheEnd(t *testing.T) {
 			t.Errorf("no %q in %q", want, screen.String())
 		}
 	}
+}
+
+// A notifyingWriter says when something has been written.
+type notifyingWriter struct {
+	io.Writer
+	written chan<- bool
+}
+
+func (w notifyingWriter) Write(b []byte) (int, error) {
+	n, err := w.Writer.Write(b)
+	select {
+	case w.written <- true:
+	default:
+	}
+	return n, err
 }
 
 // terminal opens a pseudo terminal: what a program writes to the second comes out of the first.
