@@ -72,6 +72,7 @@ const (
 type Trial struct {
 	Slot    string `json:"slot"`
 	Version string `json:"version"`
+	Index   int64  `json:"index"` // of its manifest: two builds may have one name
 	State   string `json:"state"`
 	Tries   int    `json:"tries"`            // starts of the new slot, 3 at most
 	Reason  string `json:"reason,omitempty"` // why the last one ended

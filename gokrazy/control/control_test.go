@@ -18,7 +18,8 @@ func TestReadStatusGivesWhatWasWritten(t *testing.T) {
 	want := Status{
 		Version: "v1.2.0", Index: 1767225600, Board: "rpi", Model: "Raspberry Pi 4 Model B Rev 1.4",
 		Serial: "10000000abcdef01", Hostname: "krazycam-cdef01", Slot: "b", Promoted: "a", OnTrial: true,
-		Trial:  &Trial{Slot: "b", Version: "v1.2.0", State: StateOnTrial, Tries: 1, RungBefore: "reported", NeedS: 60},
+		Trial: &Trial{Slot: "b", Version: "v1.2.0", Index: 1767225600, State: StateOnTrial, Tries: 1,
+			RungBefore: "reported", NeedS: 60},
 		Failed: &Failed{"v1.1.9", 7, "camsource ended 5 times", time.Unix(1767225600, 0).UTC()},
 		Rung:   "sent", UptimeS: 12.5, BootCause: "restart", Perm: "ok", LeftBehind: []string{"stream.new"},
 	}

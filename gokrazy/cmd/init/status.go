@@ -46,7 +46,7 @@ func (s *supervisor) compose(o trial.Observation) control.Status {
 	c.Rung, c.LeftBehind = string(s.rung()), s.owner.LeftBehind()
 	if r := s.kept.Record; r != nil {
 		c.Trial = &control.Trial{
-			Slot: r.Slot, Version: r.Version, State: r.State, Tries: r.Tries, Reason: r.Reason,
+			Slot: r.Slot, Version: r.Version, Index: r.Index, State: r.State, Tries: r.Tries, Reason: r.Reason,
 			RungBefore: string(r.RungBefore), Rung: string(r.Rung), NeedS: float64(r.NeedS),
 		}
 		if s.watch != nil && (s.step == trial.Prove || s.step == trial.Judge) {

@@ -235,6 +235,9 @@ func TestGoodUpdateIsPromotedAndStays(t *testing.T) {
 		if got != control.StatePromoted || b.promoted != slot.B || b.status.Version != "v2" || b.status.OnTrial {
 			t.Errorf("%s: %q, slot %s, status %+v, want v2 promoted", kind, got, b.promoted, b.status)
 		}
+		if tried := b.status.Trial; tried == nil || tried.Index == 0 || tried.Index != b.status.Index {
+			t.Errorf("%s: trial %+v, want index %d as it runs", kind, tried, b.status.Index)
+		}
 		b.live(time.Minute)
 		if want := []string{"a", "b", "b"}; !slices.Equal(b.boots, want) || b.kept.Failed != nil {
 			t.Errorf("%s: slots %v, want %v", kind, b.boots, want)
