@@ -37,6 +37,7 @@ type bootStatus struct {
 	OnTrial bool   `json:"on_trial"`
 	Failed  *struct {
 		Version string `json:"version"`
+		Index   int64  `json:"index"`
 		Because string `json:"because"`
 	} `json:"failed"`
 }
@@ -55,7 +56,7 @@ func describeBoard(statusFile string, sys fs.FS, camera string) (*wire.Board, er
 	b.Serial, b.Model, b.Board = status.Serial, status.Model, status.Board
 	b.Version, b.Index, b.Slot, b.Trial = status.Version, status.Index, status.Slot, status.OnTrial
 	if f := status.Failed; f != nil {
-		b.FailedVersion, b.FailedBecause = f.Version, f.Because
+		b.FailedVersion, b.FailedIndex, b.FailedBecause = f.Version, f.Index, f.Because
 	}
 	b = b.Limited()
 	return &b, err

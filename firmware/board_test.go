@@ -22,7 +22,7 @@ func TestBoardSaysWhatInitAndTheMachineKnow(t *testing.T) {
 	status := filepath.Join(t.TempDir(), "status.json")
 	text := `{"version":"v2","index":1700000000,"board":"rpi","model":"Raspberry Pi 4 Model B Rev 1.4",
 		"serial":"10000000abcdef01","hostname":"krazycam-cdef01","slot":"b","promoted":"a","on_trial":true,
-		"failed":{"version":"v3","because":"no picture","at":"2026-05-01T00:00:00Z"},"fingerprint":"aa"}`
+		"failed":{"version":"v3","index":1800000000,"because":"no picture","at":"2026-05-01T00:00:00Z"},"fingerprint":"aa"}`
 	if err := os.WriteFile(status, []byte(text), 0o444); err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestBoardSaysWhatInitAndTheMachineKnow(t *testing.T) {
 	want := wire.Board{
 		Serial: "10000000abcdef01", Model: "Raspberry Pi 4 Model B Rev 1.4", Board: "rpi", Version: "v2",
 		Index: 1700000000, Slot: "b", Trial: true, Camera: "HD Webcam /dev/video0 MJPG 640x480 30 fps",
-		FailedVersion: "v3", FailedBecause: "no picture",
+		FailedVersion: "v3", FailedIndex: 1800000000, FailedBecause: "no picture",
 	}
 	if *b != want {
 		t.Errorf("%+v\nwant %+v", *b, want)

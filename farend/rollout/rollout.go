@@ -150,8 +150,8 @@ func (r *Rollout) boardOf(b wire.Board) string {
 // judge moves a board to its phase and says whether it is offered the update. one is nil for a board that
 // was offered nothing yet.
 func (r *Rollout) judge(one *record, keyHash string, b wire.Board, now time.Time) (*record, string) {
-	runs := b.Version == r.config.Version && (b.Index == 0 || b.Index == r.config.Index)
-	if one == nil && (runs || b.FailedVersion == r.config.Version) {
+	runs, failed := r.isOffered(b.Version, b.Index), r.isOffered(b.FailedVersion, b.FailedIndex)
+	if one == nil && (runs || failed) {
 		// It came there by another way, or the state of the last second was lost.
 		one = r.add(keyHash, b.Serial, now)
 	}
@@ -160,7 +160,7 @@ func (r *Rollout) judge(one *record, keyHash string, b wire.Board, now time.Time
 		return r.move(one, OnTrial, "", now), ""
 	case runs:
 		return r.move(one, Promoted, "", now), ""
-	case b.FailedVersion == r.config.Version:
+	case failed:
 		return r.move(one, FellBack, b.FailedBecause, now), ""
 	case one != nil && one.Phase == FellBack:
 		return one, "" // it may have forgotten, as with a lost /perm
@@ -181,6 +181,11 @@ func (r *Rollout) judge(one *record, keyHash string, b wire.Board, now time.Time
 		}
 	}
 	return one, r.tokenOf(one)
+}
+
+// isOffered compares with the update. Two builds may have one name; 0 is an index that was not said.
+func (r *Rollout) isOffered(version string, index int64) bool {
+	return version == r.config.Version && (index == 0 || index == r.config.Index)
 }
 
 func (r *Rollout) move(one *record, to Phase, because string, now time.Time) *record {

@@ -83,12 +83,22 @@ type Trial struct {
 	NeedS      float64 `json:"need_s"`         // for how long it must be held
 }
 
+// IsOf says whether the trial is that of a version; nil is of none.
+func (t *Trial) IsOf(version string, index int64) bool {
+	return t != nil && t.Version == version && t.Index == index
+}
+
 // Failed is a version that did not work on this board.
 type Failed struct {
 	Version string    `json:"version"`
 	Index   int64     `json:"index"`
 	Because string    `json:"because"`
 	At      time.Time `json:"at"`
+}
+
+// IsOf says whether it was a version; nil was none.
+func (f *Failed) IsOf(version string, index int64) bool {
+	return f != nil && f.Version == version && f.Index == index
 }
 
 // WriteStatus replaces the status at path.

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/gokrazy/api"
-	"github.com/krazycam/krazycam/gokrazy/control"
 	"github.com/krazycam/krazycam/gokrazy/remote"
 	"github.com/krazycam/krazycam/gokrazy/update"
 )
@@ -215,8 +214,8 @@ func (r *run) visit(ctx context.Context, host string, before Step) {
 // step in an earlier run, "" for none.
 func endOfUnreachable(before Step) Step {
 	switch before {
-	case NotJudged:
-		return NotJudged
+	case NotJudged, GivenUp:
+		return before
 	case Taken, Unknown:
 		return Unknown
 	}
@@ -234,7 +233,7 @@ func (r *run) bring(ctx context.Context, board Board, row Row, before Step) {
 		case statusErr != nil:
 		case known != "":
 			row.Slot, o.Slot, o.Reason, end, err = status.Slot, "", reason, known, nil
-		case status.Trial != nil && status.Trial.Version == r.update.Version:
+		case status.Trial.IsOf(r.update.Version, r.update.Index):
 			o, end, err = r.updateOnce(ctx, board, row, Taken)
 		}
 	}
@@ -291,6 +290,8 @@ func stepOf(r remote.Result) Step {
 		return FellBack
 	case remote.ResultNotJudged:
 		return NotJudged
+	case remote.ResultGivenUp:
+		return GivenUp
 	case remote.ResultNone:
 		return Failed
 	}
@@ -308,23 +309,12 @@ func (r *run) say(row Row, step Step) error {
 // knownEnd reads off a board's status what became of the update, if it had it before: from an earlier
 // run, or by another way. fresh: no run has been at it before. "": it is to be brought, or watched.
 func (r *run) knownEnd(s api.Status, fresh bool) (end Step, reason string) {
+	result, reason := remote.ResultOf(s, r.update.Version, r.update.Index)
 	switch {
-	case s.Version == r.update.Version && s.Index == r.update.Index && !s.OnTrial && fresh:
-		return Already, ""
-	case s.Version == r.update.Version && s.Index == r.update.Index && !s.OnTrial:
-		return Promoted, ""
-	case s.OnTrial:
-		return "", "" // Update watches, or says what else is on trial
-	case s.Failed != nil && s.Failed.Version == r.update.Version && s.Failed.Index == r.update.Index:
-		return FellBack, s.Failed.Because
-	case s.Trial == nil || s.Trial.Version != r.update.Version:
+	case result == remote.ResultNone:
 		return "", ""
+	case result == remote.ResultPromoted && fresh:
+		return Already, ""
 	}
-	switch s.Trial.State {
-	case control.StateFailed:
-		return FellBack, s.Trial.Reason
-	case control.StateNotJudged, control.StateGivenUp:
-		return NotJudged, s.Trial.Reason
-	}
-	return "", ""
+	return stepOf(result), reason
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/krazycam/krazycam/gokrazy/api"
+	"github.com/krazycam/krazycam/gokrazy/control"
 	"github.com/krazycam/krazycam/gokrazy/fleet/fleettest"
 	"github.com/krazycam/krazycam/gokrazy/remote"
 	"github.com/krazycam/krazycam/gokrazy/update"
@@ -186,6 +187,58 @@ func TestBoardThatHadTheUpdateIsNotSentItAgain(t *testing.T) {
 	unjudged.Change(func(s *api.Status) { s.Version, s.Index = "v2", 200 })
 	if s, err := Run(t.Context(), c); err != nil || s.Ends[Promoted] != 2 || s.Ends[NotJudged] != 0 {
 		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// The same version name on another build, as when a fault was mended and the tag moved.
+func TestBoardOnWhichAnotherBuildFailedGetsTheUpdate(t *testing.T) {
+	f := newFleet(t, 4)
+	for i, edit := range []func(*api.Status){
+		func(s *api.Status) { s.Failed = &control.Failed{Version: "v2", Index: 150, Because: "no picture"} },
+		func(s *api.Status) { s.Trial = &control.Trial{Version: "v2", Index: 150, State: control.StateFailed} },
+		func(s *api.Status) {
+			s.Trial = &control.Trial{Version: "v2", Index: 150, State: control.StateNotJudged}
+		},
+		func(s *api.Status) { s.Version, s.Index = "v2", 150 },
+	} {
+		f.boards[i].Change(edit)
+	}
+	s, err := Run(t.Context(), f.config(filepath.Join(t.TempDir(), "state")))
+	if err != nil || s.Ends[Promoted] != 4 {
+		t.Errorf("%+v, %v, want 4 promoted", s, err)
+	}
+}
+
+// Three tries without a verdict: the board does not try a fourth time by itself, and is sent nothing.
+func TestBoardThatGaveUpIsToldApart(t *testing.T) {
+	f := newFleet(t, 2)
+	f.boards[0].Change(func(s *api.Status) {
+		s.Trial = &control.Trial{Version: "v2", Index: 200, State: control.StateGivenUp, Tries: 3, Reason: "no gateway"}
+	})
+	var last Row
+	c := f.config(filepath.Join(t.TempDir(), "state"))
+	c.Report = func(row Row, _ remote.Progress) {
+		if row.Host == f.hosts[0] {
+			last = row
+		}
+	}
+	for range 2 {
+		s, err := Run(t.Context(), c)
+		if err != nil || s.Ends[GivenUp] != 1 || s.Ends[Promoted] != 1 || s.Left() != 0 || s.IsGood() {
+			t.Errorf("%+v, %v, want one that gave up", s, err)
+		}
+		if last.Step != GivenUp || last.Reason != "no gateway" || f.boards[0].Trials() != 0 {
+			t.Errorf("%+v after %d trials, want why it gave up and no trial", last, f.boards[0].Trials())
+		}
+	}
+	c.Connect = func(context.Context, string) (Board, error) { return nil, errors.New("off") }
+	if s, err := Run(t.Context(), c); err != nil || s.Ends[GivenUp] != 1 {
+		t.Errorf("a board that gave up and is off now: %+v, %v", s, err)
+	}
+	f.boards[0].Change(func(s *api.Status) { s.Version, s.Index = "v2", 200 }) // somebody promoted it
+	c.Connect = f.connect
+	if s, err := Run(t.Context(), c); err != nil || !s.IsGood() {
+		t.Errorf("%+v, %v, want both good", s, err)
 	}
 }
 

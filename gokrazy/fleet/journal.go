@@ -32,6 +32,7 @@ const (
 	Already   Step = "already there" // it ran it before
 	FellBack  Step = "fell back"     // the new version did not work on it
 	NotJudged Step = "not judged"    // neither version works; it tries again by itself
+	GivenUp   Step = "given up"      // neither version worked, three times: it tries no more
 	Unknown   Step = "unknown"       // it took the update, and did not say how that ended
 	Failed    Step = "failed"        // it did not take the update
 )
@@ -156,7 +157,7 @@ func (j *journal) parseRow(line []byte) error {
 		return err
 	}
 	switch row.Step {
-	case Begun, Taken, Promoted, Already, FellBack, NotJudged, Unknown, Failed:
+	case Begun, Taken, Promoted, Already, FellBack, NotJudged, GivenUp, Unknown, Failed:
 	default:
 		return fmt.Errorf("unknown step %.40q", row.Step)
 	}

@@ -21,7 +21,8 @@ const (
 	ResultAlready   Result = "already there" // it runs the version: nothing was sent
 	ResultPromoted  Result = "promoted"      // it keeps the new version
 	ResultFellBack  Result = "fell back"     // the new version did not work: it runs the old one
-	ResultNotJudged Result = "not judged"    // neither works, as without a gateway: it runs the old one
+	ResultNotJudged Result = "not judged"    // neither works, as without a gateway: it runs the old one, tries again
+	ResultGivenUp   Result = "given up"      // the same after the last try: it runs the old one
 	ResultUnknown   Result = "unknown"       // it has taken the bundle and did not say how that ended
 )
 
@@ -33,7 +34,7 @@ type Outcome struct {
 	Before  string  `json:"before"`           // the version that ran
 	Slot    string  `json:"slot,omitempty"`   // runs now
 	Serial  string  `json:"serial,omitempty"` // of the board
-	Reason  string  `json:"reason,omitempty"` // why it fell back or was not judged
+	Reason  string  `json:"reason,omitempty"` // why it runs the old version
 	Sent    int64   `json:"sent"`             // bytes of parts that the board took
 	Seconds float64 `json:"seconds"`          // from the first question on
 }
@@ -45,7 +46,7 @@ func holds(s api.Status, o Outcome) bool {
 
 // undecided says whether the board has taken the update before, and is still at it.
 func undecided(s api.Status, o Outcome) bool {
-	if s.Trial == nil || s.Trial.Version != o.Version {
+	if !s.Trial.IsOf(o.Version, o.Index) {
 		return false
 	}
 	switch s.Trial.State {
@@ -107,28 +108,42 @@ func orDefault(d, standard time.Duration) time.Duration {
 // failed then failed in another try.
 func judge(s, before api.Status, o *Outcome) bool {
 	o.Slot = s.Slot
-	switch {
-	case holds(s, *o):
-		o.Result, o.Reason = ResultPromoted, ""
-		return true
-	case s.OnTrial:
+	if s.Failed != nil && before.Failed != nil && *s.Failed == *before.Failed {
+		s.Failed = nil
+	}
+	if s.Trial != nil && before.Trial != nil && *s.Trial == *before.Trial {
+		s.Trial = nil
+	}
+	result, reason := ResultOf(s, o.Version, o.Index)
+	if result == ResultNone {
 		return false
-	case s.Failed != nil && s.Failed.Index == o.Index && s.Failed.Version == o.Version &&
-		(before.Failed == nil || *before.Failed != *s.Failed):
-		o.Result, o.Reason = ResultFellBack, s.Failed.Because
-		return true
-	case s.Trial == nil || s.Trial.Version != o.Version || before.Trial != nil && *before.Trial == *s.Trial:
-		return false // it has not begun
+	}
+	o.Result, o.Reason = result, reason
+	return true
+}
+
+// ResultOf reads off a board's status what became of a version there, and why: ResultNone if the board
+// has not had it, or is still at it.
+func ResultOf(s api.Status, version string, index int64) (r Result, reason string) {
+	switch {
+	case holds(s, Outcome{Version: version, Index: index}):
+		return ResultPromoted, ""
+	case s.OnTrial:
+		return ResultNone, ""
+	case s.Failed.IsOf(version, index):
+		return ResultFellBack, s.Failed.Because
+	case !s.Trial.IsOf(version, index):
+		return ResultNone, ""
 	}
 	switch s.Trial.State {
 	case control.StateFailed:
-		o.Result, o.Reason = ResultFellBack, s.Trial.Reason
-	case control.StateNotJudged, control.StateGivenUp:
-		o.Result, o.Reason = ResultNotJudged, s.Trial.Reason
-	default:
-		return false
+		return ResultFellBack, s.Trial.Reason
+	case control.StateNotJudged:
+		return ResultNotJudged, s.Trial.Reason
+	case control.StateGivenUp:
+		return ResultGivenUp, s.Trial.Reason
 	}
-	return true
+	return ResultNone, ""
 }
 
 // news is what changes while a board goes on.
@@ -147,7 +162,7 @@ func newsOf(s api.Status) news {
 }
 
 func trialProgress(s api.Status, o Outcome) Progress {
-	if s.Trial == nil || s.Trial.Version != o.Version {
+	if !s.Trial.IsOf(o.Version, o.Index) {
 		return Progress{Step: StepRestarting}
 	}
 	text := ""

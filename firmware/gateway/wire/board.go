@@ -37,6 +37,7 @@ type Board struct {
 
 	// After a fallback, until another version was promoted.
 	FailedVersion string `json:"failed_version,omitempty"`
+	FailedIndex   int64  `json:"failed_index,omitempty"` // of that version; 0: not known
 	FailedBecause string `json:"failed_because,omitempty"`
 }
 
@@ -52,7 +53,8 @@ func (b Board) Limited() Board {
 	} {
 		*one.text = cutText(*one.text, one.max)
 	}
-	b.Index, b.UptimeS = max(b.Index, 0), min(max(b.UptimeS, 0), maxUptimeS)
+	b.Index, b.FailedIndex = max(b.Index, 0), max(b.FailedIndex, 0)
+	b.UptimeS = min(max(b.UptimeS, 0), maxUptimeS)
 	if t := b.TemperatureC; t != nil {
 		rounded := math.Round(*t*10) / 10
 		b.TemperatureC = &rounded
@@ -85,8 +87,10 @@ func (b *Board) UnmarshalJSON(text []byte) error {
 	} {
 		*to = lenientText(fields[name])
 	}
-	if n, ok := lenientNumber(fields["index"]); ok {
-		b.Index = int64(min(max(n, 0), 1<<53)) // what a JSON number holds exactly
+	for name, to := range map[string]*int64{"index": &b.Index, "failed_index": &b.FailedIndex} {
+		if n, ok := lenientNumber(fields[name]); ok {
+			*to = int64(min(max(n, 0), 1<<53)) // what a JSON number holds exactly
+		}
 	}
 	if n, ok := lenientNumber(fields["uptime_s"]); ok {
 		b.UptimeS = int64(min(max(n, 0), maxUptimeS))

@@ -14,12 +14,12 @@ func TestBoardIsWrittenAsTheProtocolHasIt(t *testing.T) {
 	b := Board{
 		Serial: "10000000abcdef01", Model: "Raspberry Pi 4 Model B Rev 1.4", Version: "v2", Slot: "b",
 		Camera: "HD Webcam", UptimeS: 3600, TemperatureC: ptr(48.3), Undervoltage: ptr(false),
-		FailedVersion: "v3", FailedBecause: "no picture within 60 s",
+		FailedVersion: "v3", FailedIndex: 300, FailedBecause: "no picture within 60 s",
 	}
 	want := `{"action":"validate_stream","utilization_id":7,"board":{"serial":"10000000abcdef01",` +
 		`"model":"Raspberry Pi 4 Model B Rev 1.4","version":"v2","slot":"b","camera":"HD Webcam",` +
 		`"uptime_s":3600,"temperature_c":48.3,"undervoltage":false,` +
-		`"failed_version":"v3","failed_because":"no picture within 60 s"}}`
+		`"failed_version":"v3","failed_index":300,"failed_because":"no picture within 60 s"}}`
 	r := Request{Action: ActionValidateStream, Utilization: ID{"7"}, Board: &b}
 	got, err := json.Marshal(r)
 	if err != nil || string(got) != want {
@@ -37,12 +37,12 @@ func TestBoardIsWrittenAsTheProtocolHasIt(t *testing.T) {
 func TestBoardIsReadLiberally(t *testing.T) {
 	for text, want := range map[string]Board{
 		`{}`: {}, `null`: {}, `5`: {}, `"rpi"`: {}, `[{"serial":"a"}]`: {},
-		`{"serial":12,"version":["v"],"slot":null,"index":"170","uptime_s":1.5e3}`: {Serial: "12", Index: 170,
-			UptimeS: 1500},
+		`{"serial":12,"version":["v"],"slot":null,"index":"170","uptime_s":1.5e3,"failed_index":"7"}`: {Serial: "12",
+			Index: 170, UptimeS: 1500, FailedIndex: 7},
 		`{"temperature_c":"-3.26","undervoltage":1,"trial":"true"}`: {TemperatureC: ptr(-3.3),
 			Undervoltage: ptr(true), Trial: true},
-		`{"temperature_c":1e300,"uptime_s":-1,"index":-5,"undervoltage":null}`: {},
-		`{"model":"a\nlevel=ERROR b"}`:                                         {Model: "a level=ERROR b"},
+		`{"temperature_c":1e300,"uptime_s":-1,"index":-5,"failed_index":-5,"undervoltage":null}`: {},
+		`{"model":"a\nlevel=ERROR b"}`: {Model: "a level=ERROR b"},
 	} {
 		var got Board
 		if err := json.Unmarshal([]byte(text), &got); err != nil || !reflect.DeepEqual(got, want) {

@@ -194,11 +194,31 @@ func TestUpdateSaysWhatBecameOfEachBoard(t *testing.T) {
 	}
 }
 
+// The board tries a version that it gave up no more, so nobody is told to wait.
+func TestUpdateThatABoardGaveUpSaysWhatToDo(t *testing.T) {
+	b := newPlayedBoard(t)
+	t.Setenv(passwordVariable, "sesame")
+	for state, want := range map[string]string{
+		control.StateNotJudged: "the board tries v2 again by itself",
+		control.StateGivenUp:   "gave v2 up, and is back on v1",
+	} {
+		b.status = control.Status{Version: "v1", Index: 1, Slot: "a", Promoted: "a"}
+		b.after = b.status
+		b.after.Trial = &control.Trial{Version: "v2", Index: 2, State: state, Tries: 3, Reason: "no gateway"}
+		code, stdout, stderr := camctl(t, "update", b.host, "--bundle", bundleFile(t), "--fingerprint", b.fingerprint)
+		if code != exitFailed || !strings.Contains(stderr, want) || !strings.Contains(stderr, "no gateway") ||
+			!strings.Contains(stderr, "camctl promote "+b.host) {
+			t.Errorf("%s: exit code %d, %q, %q, want %q", state, code, stdout, stderr, want)
+		}
+	}
+}
+
 func TestUpdateThatIsInterruptedSaysWhatGoesOn(t *testing.T) {
 	b := newPlayedBoard(t)
 	t.Setenv(passwordVariable, "sesame")
 	b.after = b.status
-	b.after.Trial = &control.Trial{Version: "v2", State: control.StateOnTrial, HeldS: 1, NeedS: 60, Rung: "sent"}
+	b.after.Trial = &control.Trial{
+		Version: "v2", Index: 2, State: control.StateOnTrial, HeldS: 1, NeedS: 60, Rung: "sent"}
 	ctx, stop := context.WithCancel(t.Context())
 	stderr := &stopper{stop: stop}
 	var stdout bytes.Buffer

@@ -147,6 +147,10 @@ func explainUpdate(host string, o remote.Outcome, err error) error {
 		return fmt.Errorf("%[1]s: not judged, and back on %[2]s, since neither version works at present: %[3]s; "+
 			"the board tries %[4]s again by itself, camctl promote %[1]s keeps it",
 			host, o.Before, printable(o.Reason), o.Version)
+	case o.Result == remote.ResultGivenUp:
+		return fmt.Errorf("%[1]s: the board gave %[4]s up, and is back on %[2]s, since neither version worked: %[3]s; "+
+			"once that is mended, the same command tries it again, camctl promote %[1]s keeps it untried",
+			host, o.Before, printable(o.Reason), o.Version)
 	}
 	return nil
 }

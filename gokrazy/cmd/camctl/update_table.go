@@ -140,7 +140,8 @@ func (s *fleetShow) sums() string {
 	done := 0
 	var parts []string
 	for _, step := range []fleet.Step{
-		fleet.Promoted, fleet.Already, fleet.FellBack, fleet.NotJudged, fleet.Unknown, fleet.Failed,
+		fleet.Promoted, fleet.Already, fleet.FellBack, fleet.NotJudged, fleet.GivenUp,
+		fleet.Unknown, fleet.Failed,
 	} {
 		if n := s.ends[step]; n > 0 {
 			done += n

@@ -145,7 +145,7 @@ func (b *Board) take(body io.Reader, answer func(int, any)) {
 			taken.Missing = append(taken.Missing, api.Missing{Name: p.Name, SHA256: p.SHA256, Size: p.Size})
 		}
 	}
-	if m.Version == b.status.Version {
+	if m.Version == b.status.Version && m.Index == b.status.Index {
 		answer(http.StatusConflict, api.Error{Error: "runs it already"})
 		return
 	}
@@ -156,7 +156,8 @@ func (b *Board) take(body io.Reader, answer func(int, any)) {
 	b.trials++
 	b.asked = 0
 	b.status.OnTrial, b.status.Slot, b.status.Version, b.status.Index = true, "b", m.Version, m.Index
-	b.status.Trial = &control.Trial{Slot: "b", Version: m.Version, State: control.StateOnTrial, Tries: 1}
+	b.status.Trial = &control.Trial{
+		Slot: "b", Version: m.Version, Index: m.Index, State: control.StateOnTrial, Tries: 1}
 	if b.Sent != nil {
 		b.Sent()
 	}
