@@ -96,7 +96,6 @@ func (s *Source) boardFacts() *wire.Board {
 type offerFile struct {
 	path    string         // "": nobody fetches
 	gateway config.Gateway // whose CA holds for what lies on its own server
-	now     func() time.Time
 	log     *slog.Logger
 
 	known   bool        // current is what the file says
@@ -119,12 +118,10 @@ func (f *offerFile) take(u *wire.Update) {
 			}
 		}
 	}
-	same := f.current
-	same.At = time.Time{}
-	if f.path == "" || f.known && next == same {
+	if f.path == "" || f.known && next == f.current {
 		return
 	}
-	err := f.replace(&next)
+	err := f.replace(next)
 	f.known = err == nil
 	if err != nil {
 		f.complain("gateway: its update is not passed on", "", err) // the error has a name of its own each time
@@ -146,22 +143,16 @@ func onServerOf(a, b string) bool {
 		cmp.Or(first.Port(), "443") == cmp.Or(second.Port(), "443")
 }
 
-func (f *offerFile) replace(next *offer.Offer) error {
-	if *next == (offer.Offer{}) {
+func (f *offerFile) replace(next offer.Offer) error {
+	if next == (offer.Offer{}) {
 		return offer.Remove(f.path)
 	}
-	next.At = f.now()
-	// The file of the process before keeps the time at which the wait for a random moment began.
-	if old, err := offer.Read(f.path); !f.known && err == nil {
-		if at := old.At; old.URL == next.URL && old.Version == next.Version && at.Before(next.At) {
-			next.At = at
-		}
-	}
-	return offer.Write(f.path, *next)
+	return offer.Write(f.path, next)
 }
 
 func (f *offerFile) logChange(next offer.Offer) {
 	switch {
+	case next.IsSame(f.current) && next.Now == f.current.Now: // but for its secret
 	case next != (offer.Offer{}):
 		f.log.Info("gateway: offers an update", "version", next.Version, "from", next.Place(), "now", next.Now)
 	case f.current != (offer.Offer{}):

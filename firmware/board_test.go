@@ -3,6 +3,7 @@ package firmware
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -67,14 +68,10 @@ func TestBoardWithoutInitSaysWhatItKnows(t *testing.T) {
 	}
 }
 
-// offers is an offerFile with a clock that goes on by a second with each question.
+// offers is an offerFile and its log.
 func offers(t *testing.T, path string) (*offerFile, *bytes.Buffer) {
 	var log bytes.Buffer
-	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
-	return &offerFile{path: path, log: slog.New(slog.NewTextHandler(&log, nil)), now: func() time.Time {
-		now = now.Add(time.Second)
-		return now
-	}}, &log
+	return &offerFile{path: path, log: slog.New(slog.NewTextHandler(&log, nil))}, &log
 }
 
 func TestOfferIsPassedOnWhenItChangesAndTakenBackWhenItEnds(t *testing.T) {
@@ -104,16 +101,16 @@ func TestOfferIsPassedOnWhenItChangesAndTakenBackWhenItEnds(t *testing.T) {
 	}
 }
 
-func TestOfferOfTheProcessBeforeIsReplacedAndKeepsItsTime(t *testing.T) {
+func TestOfferOfTheProcessBeforeIsReplaced(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "offer.json")
-	before := offer.Offer{URL: "https://u.example/f", Version: "v2", At: time.Date(2026, 5, 1, 11, 0, 0, 0, time.UTC)}
-	if err := offer.Write(path, before); err != nil {
+	if err := offer.Write(path, offer.Offer{URL: "https://u.example/f", Version: "v2"}); err != nil {
 		t.Fatal(err)
 	}
+	want := offer.Offer{URL: "https://u.example/f", Version: "v3", Now: true}
 	f, _ := offers(t, path)
-	f.take(&wire.Update{URL: before.URL, Version: before.Version})
-	if o, err := offer.Read(path); err != nil || o != before {
-		t.Errorf("%+v, %v, want %+v", o, err, before)
+	f.take(&wire.Update{URL: want.URL, Version: want.Version, Now: true})
+	if o, err := offer.Read(path); err != nil || o != want {
+		t.Errorf("%+v, %v, want %+v", o, err, want)
 	}
 	f, _ = offers(t, path)
 	f.take(nil)
@@ -135,6 +132,22 @@ func TestOfferThatCannotBeUsedIsLoggedOnceAndTakesBackTheOneBefore(t *testing.T)
 	}
 	if s := log.String(); strings.Count(s, "is ignored") != 1 || strings.Contains(s, "secret") {
 		t.Errorf("log, want one complaint without the secret:\n%s", s)
+	}
+}
+
+// Each answer may have another signature in its URL: the newest counts, and the log stays as it is.
+func TestOfferWhoseSecretChangesIsPassedOnWithoutALine(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "offer.json")
+	f, log := offers(t, path)
+	for n := range 5 {
+		u := &wire.Update{URL: fmt.Sprintf("https://u.example/f?signature=%d", n), Version: "v2"}
+		f.take(u)
+		if o, err := offer.Read(path); err != nil || o.URL != u.URL {
+			t.Errorf("%+v, %v, want %s", o, err, u.URL)
+		}
+	}
+	if got := strings.Count(log.String(), "\n"); got != 1 {
+		t.Errorf("%d lines, want 1:\n%s", got, log)
 	}
 }
 

@@ -74,7 +74,7 @@ func (s *Source) newSession() (*gateway.Session, error) {
 	if g.ShareBoard {
 		to.Board = s.boardFacts
 	}
-	offers := offerFile{path: s.OfferFile, gateway: g, now: time.Now, log: s.Log}
+	offers := offerFile{path: s.OfferFile, gateway: g, log: s.Log}
 	to.Offered = offers.take
 	client, err := gateway.NewClient(to)
 	if err != nil {

@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"time"
 
 	"github.com/krazycam/krazycam/firmware/atomicfile"
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
@@ -29,10 +28,9 @@ const maxFile = 128 << 10
 
 // An Offer is what the gateway offers at present.
 type Offer struct {
-	URL     string    `json:"url"` // https; its query may hold a secret: Place is for logs
-	Version string    `json:"version"`
-	Now     bool      `json:"now"` // at once; else at a random moment within an hour
-	At      time.Time `json:"at"`  // when it was offered first, by the board's clock
+	URL     string `json:"url"` // https; its query may hold a secret: Place is for logs
+	Version string `json:"version"`
+	Now     bool   `json:"now"` // at once; else at a random moment within an hour
 
 	// CA is PEM of the only authorities to trust: the owner's gateway.ca, if the URL is on the gateway's
 	// own server, which may have signed its certificate itself. "": the public authorities.
@@ -48,6 +46,12 @@ func (o Offer) Check() error { return o.update().Check() }
 
 // Place is the URL for logs, without its query.
 func (o Offer) Place() string { return o.update().Place() }
+
+// IsSame says whether both offer the same: a version at a place. The query of a URL may be another one in
+// each answer, such as a signature that runs out.
+func (o Offer) IsSame(other Offer) bool {
+	return o.Version == other.Version && o.Place() == other.Place()
+}
 
 // Read gives the offer of the file, checked. If nothing is offered, the error wraps fs.ErrNotExist.
 func Read(path string) (Offer, error) {

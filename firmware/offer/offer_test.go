@@ -7,15 +7,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
 func TestOfferIsReadAsItWasWritten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "offer.json")
-	want := Offer{URL: "https://u.example/f.update?t=secret", Version: "v2", Now: true,
-		At: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}
+	want := Offer{URL: "https://u.example/f.update?t=secret", Version: "v2", Now: true}
 	if err := Write(path, want); err != nil {
 		t.Fatal(err)
 	}
@@ -55,11 +53,32 @@ func TestWhatABoardMustNotFetchIsNeitherWrittenNorRead(t *testing.T) {
 	}
 }
 
+func TestOfferIsTheSameWhateverItsQuery(t *testing.T) {
+	o := Offer{URL: "https://u.example/f.update?signature=1", Version: "v2"}
+	for _, c := range []struct {
+		name  string
+		other Offer
+		want  bool
+	}{
+		{"itself", o, true},
+		{"with another signature", Offer{URL: "https://u.example/f.update?signature=2", Version: "v2"}, true},
+		{"more urgent", Offer{URL: o.URL, Version: "v2", Now: true}, true},
+		{"another version", Offer{URL: o.URL, Version: "v3"}, false},
+		{"another file", Offer{URL: "https://u.example/g.update?signature=1", Version: "v2"}, false},
+		{"another server", Offer{URL: "https://v.example/f.update?signature=1", Version: "v2"}, false},
+		{"none", Offer{}, false},
+	} {
+		if got := o.IsSame(c.other); got != c.want || c.other.IsSame(o) != c.want {
+			t.Errorf("%s: IsSame = %t, want %t", c.name, got, c.want)
+		}
+	}
+}
+
 // FuzzRead: the file's writer is a user without rights, so its reader must take nothing that an offer
 // may not be.
 func FuzzRead(f *testing.F) {
-	f.Add([]byte(`{"url":"https://u.example/f.update","version":"v2","now":true,"at":"2026-05-01T12:00:00Z"}`))
-	f.Add([]byte(`{"url":"https://u.example/f","version":"v2","at":5}`))
+	f.Add([]byte(`{"url":"https://u.example/f.update","version":"v2","now":true}`))
+	f.Add([]byte(`{"url":"https://u.example/f","version":"v2","now":5}`))
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, b []byte) {
 		path := filepath.Join(dir, "offer.json")

@@ -1,18 +1,18 @@
-// What was pulled before, so that a version which failed is not fetched for ever: by the hash of its
-// manifest, since a version's name can be given twice.
+// What was fetched before and what failed, so that the gateway's offer of it is not followed for ever.
+// Process 1 remembers the latest update alone; this file keeps the ones before.
 
 package main
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/atomicfile"
 	"github.com/krazycam/krazycam/firmware/openfile"
+	"github.com/krazycam/krazycam/gokrazy/control"
 	"github.com/krazycam/krazycam/gokrazy/update"
 )
 
@@ -22,26 +22,23 @@ const (
 	maxAttempts    = 20       // that are remembered
 	maxTries       = 3        // of one version: a power cut may end one before it began
 	maxAttemptFile = 16 << 10 // bytes
+	maxEnding      = 300      // bytes of an ending
 )
 
-// An attempt is a version that was pulled.
+// An attempt is a version that was brought here. A version's name can be given twice; the index tells
+// the two apart.
 type attempt struct {
-	Manifest string    `json:"manifest"` // its SHA-256
-	Version  string    `json:"version"`
-	Index    int64     `json:"index"`
-	Tries    int       `json:"tries"`
-	At       time.Time `json:"at"` // the last one, by the board's clock
+	Version string    `json:"version"`
+	Index   int64     `json:"index"`
+	Tries   int       `json:"tries"`            // after fetches
+	Ending  string    `json:"ending,omitempty"` // why it is not tried again; "": nothing speaks against it
+	At      time.Time `json:"at"`               // of the last change, by the board's clock
 }
 
 // attempts are the last ones, the oldest first.
 type attempts struct {
 	Format   int       `json:"format"`
 	Attempts []attempt `json:"attempts"`
-}
-
-func attemptOf(raw []byte, m update.Manifest) attempt {
-	sum := sha256.Sum256(raw)
-	return attempt{Manifest: hex.EncodeToString(sum[:]), Version: m.Version, Index: m.Index}
 }
 
 // attempts reads the file. One that is missing, damaged or of a later version holds none: the worst
@@ -55,35 +52,72 @@ func (s *service) attempts() attempts {
 	return all
 }
 
-// of is what is known of a version; the zero attempt is nothing.
-func (a attempts) of(mark attempt) attempt {
+// of is what is known of a version.
+func (a attempts) of(version string, index int64) attempt {
 	for _, before := range a.Attempts {
-		if before.Manifest == mark.Manifest {
+		if before.Version == version && before.Index == index {
 			return before
 		}
 	}
-	return attempt{}
+	return attempt{Version: version, Index: index}
 }
 
-// noteAttempt keeps that a version is about to be tried.
-func (s *service) noteAttempt(mark attempt) error {
-	all := s.attempts()
-	mark.Tries = all.of(mark).Tries + 1
-	mark.At = now().UTC().Truncate(time.Second)
-	rest := attempts{Format: attemptsFormat}
-	for _, before := range all.Attempts {
-		if before.Manifest != mark.Manifest {
-			rest.Attempts = append(rest.Attempts, before)
-		}
+// with has next as the latest.
+func (a attempts) with(next attempt) attempts {
+	rest := slices.DeleteFunc(slices.Clone(a.Attempts), func(before attempt) bool {
+		return before.Version == next.Version && before.Index == next.Index
+	})
+	rest = append(rest, next)
+	a.Attempts = rest[max(len(rest)-maxAttempts, 0):]
+	return a
+}
+
+// ended adds what status says of updates that must not be tried again.
+func (a attempts) ended(status control.Status) attempts {
+	add := func(version string, index int64, ending string) {
+		next := a.of(version, index)
+		next.Ending = ending[:min(len(ending), maxEnding)]
+		a = a.with(next)
 	}
-	rest.Attempts = append(rest.Attempts, mark)
-	rest.Attempts = rest.Attempts[max(len(rest.Attempts)-maxAttempts, 0):]
-	b, err := json.Marshal(rest)
+	if f := status.Failed; f != nil {
+		add(f.Version, f.Index, "it failed here: "+f.Because)
+	}
+	if t := status.Trial; t != nil && t.State == control.StateGivenUp {
+		add(t.Version, t.Index, fmt.Sprintf("it was given up here after %d tries: %s", t.Tries, t.Reason))
+	}
+	return a
+}
+
+// keepEndings keeps what became of the latest update: after the next one, process 1 may have forgotten it.
+func (s *service) keepEndings() error {
+	status, err := control.ReadStatus(s.at.status)
+	if err != nil {
+		return err
+	}
+	before := s.attempts()
+	after := before.ended(status)
+	if slices.Equal(after.Attempts, before.Attempts) {
+		return nil
+	}
+	return s.keep(after)
+}
+
+// noteAttempt keeps that a fetched version is about to be tried.
+func (s *service) noteAttempt(m update.Manifest) error {
+	all := s.attempts()
+	next := all.of(m.Version, m.Index)
+	next.Tries++
+	next.At = now().UTC().Truncate(time.Second)
+	return s.keep(all.with(next))
+}
+
+func (s *service) keep(all attempts) error {
+	b, err := json.Marshal(all)
 	if err == nil {
 		err = atomicfile.ReplaceDurably(filepath.Join(s.at.ownFolder, attemptsFile), 0o600, atomicfile.Bytes(b))
 	}
 	if err != nil {
-		return fmt.Errorf("note what is tried: %w", err)
+		return fmt.Errorf("note what was tried: %w", err)
 	}
 	return nil
 }

@@ -135,8 +135,7 @@ func newTestBoard(t *testing.T, edit func(*config.Config)) *testBoard {
 			t.Fatal(err)
 		}
 	}
-	b.say(at, control.Status{Version: "v1", Index: b.v1.manifest.Index, Board: "rpi", Slot: "a", Promoted: "a",
-		Serial: "10000000abcdef", Hostname: "krazycam-ABCDEF", Rung: "sent"})
+	b.say(at, b.base())
 	b.write(at.promoted, b.v1.raw)
 	b.playInit(at.socket)
 	hash, err := bcrypt.GenerateFromPassword([]byte(sesame), bcrypt.MinCost)
@@ -174,6 +173,20 @@ func (b *testBoard) start(at places, c config.Config) {
 			b.t.Errorf("serve: %v", err)
 		}
 	})
+}
+
+// base is the status of a board that runs v1 and has tried nothing else.
+func (b *testBoard) base() control.Status {
+	return control.Status{Version: "v1", Index: b.v1.manifest.Index, Board: "rpi", Slot: "a", Promoted: "a",
+		Serial: "10000000abcdef", Hostname: "krazycam-ABCDEF", Rung: "sent"}
+}
+
+// fellBack has the board be back on v1, as after a trial of v.
+func (b *testBoard) fellBack(v build, because string) {
+	b.t.Helper()
+	s := b.base()
+	s.Failed = &control.Failed{Version: v.manifest.Version, Index: v.manifest.Index, Because: because, At: noon}
+	b.say(b.at, s)
 }
 
 func (b *testBoard) say(at places, s control.Status) {
@@ -230,13 +243,18 @@ func (b *testBoard) do(what string) error {
 	return nil
 }
 
+// requests is what process 1 was asked so far.
+func (b *testBoard) requests() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.asked)
+}
+
 // wants compares what process 1 was asked.
 func (b *testBoard) wants(asked ...string) {
 	b.t.Helper()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !slices.Equal(b.asked, asked) {
-		b.t.Errorf("process 1 was asked %q, want %q", b.asked, asked)
+	if got := b.requests(); !slices.Equal(got, asked) {
+		b.t.Errorf("process 1 was asked %q, want %q", got, asked)
 	}
 }
 

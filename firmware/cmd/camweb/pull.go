@@ -33,8 +33,10 @@ const (
 )
 
 var (
-	errFailedHere = errors.New("this version failed on this board: it is not tried again unless a person brings it")
-	errInTrial    = errors.New("it is here already: the board will try it again by itself")
+	errTried   = errors.New("this board does not try it again unless a person brings it")
+	errInTrial = errors.New("it is here already: the board will try it again by itself")
+
+	errWithdrawn = errors.New("the gateway does not offer it any more")
 )
 
 // A puller is where a fetch stands. Its fields belong to the goroutine of pullOffers, but for text.
@@ -42,7 +44,8 @@ type puller struct {
 	offer offer.Offer // the present one; the zero Offer is none
 	due   time.Time   // when it is fetched next
 	fails int
-	over  bool // this offer is settled
+	over  bool          // this offer is settled
+	every time.Duration // after which the offer is looked at again, also while it is fetched
 
 	mu   sync.Mutex
 	text string
@@ -68,7 +71,7 @@ func (s *service) pullOffers(ctx context.Context) {
 	}
 	for ctx.Err() == nil {
 		s.look(ctx, now(), rand.N[time.Duration])
-		_ = sleep(ctx, lookEvery) // its error is ctx's end
+		_ = sleep(ctx, s.pull.every) // its error is ctx's end
 	}
 }
 
@@ -87,20 +90,33 @@ func (s *service) look(ctx context.Context, at time.Time, random func(time.Durat
 		p.offer = offer.Offer{}
 		return
 	}
-	if o.URL != p.offer.URL || o.Version != p.offer.Version || o.Now != p.offer.Now {
-		p.offer, p.fails, p.over, p.due = o, 0, false, at
-		if !o.Now {
-			p.due = at.Add(random(spreadOver))
-		}
-		s.log.Info("pull: the gateway offers an update", "version", o.Version, "from", o.Place(),
-			"in", p.due.Sub(at).Round(time.Second))
-		p.say(fmt.Sprintf("%s is offered: it is fetched within the hour", o.Version))
-	}
+	s.takeOffer(o, at, random)
 	if p.over || at.Before(p.due) {
 		return
 	}
 	p.say(o.Version + " is being fetched")
-	s.settle(s.pullOnce(ctx, o), at, random)
+	if err := s.pullOnce(ctx, o); ctx.Err() == nil {
+		s.settle(err, at, random)
+	}
+}
+
+// takeOffer takes what is offered at a time: something new, or what was offered before, perhaps with another
+// secret in its URL, or more urgently.
+func (s *service) takeOffer(o offer.Offer, at time.Time, random func(time.Duration) time.Duration) {
+	p := &s.pull
+	isNew := !o.IsSame(p.offer)
+	if isNew {
+		p.fails, p.over, p.due = 0, false, at.Add(random(spreadOver))
+	}
+	if o.Now && (isNew || !p.offer.Now) {
+		p.due = at
+	}
+	if isNew {
+		s.log.Info("pull: the gateway offers an update", "version", o.Version, "from", o.Place(),
+			"in", p.due.Sub(at).Round(time.Second))
+		p.say(o.Version + " is offered: it is fetched within the hour")
+	}
+	p.offer = o
 }
 
 // settle decides when an offer is looked at again.
@@ -110,6 +126,8 @@ func (s *service) settle(err error, at time.Time, random func(time.Duration) tim
 	case err == nil:
 		p.over = true
 		p.say(p.offer.Version + " is here: the board restarts to try it")
+	case errors.Is(err, errWithdrawn): // the next look sees what is offered instead
+		s.log.Info("pull: ended", "version", p.offer.Version, "because", err)
 	case isFinal(err):
 		p.over = true
 		s.log.Warn("pull: the offered update is not taken", "version", p.offer.Version, "from", p.offer.Place(),
@@ -129,7 +147,7 @@ func (s *service) settle(err error, at time.Time, random func(time.Duration) tim
 // isFinal says whether the same offer can end only in the same way.
 func isFinal(err error) bool {
 	for _, final := range []error{
-		errFailedHere, errInTrial, update.ErrNoKey, update.ErrSignature, update.ErrManifest, update.ErrFormat,
+		errTried, errInTrial, update.ErrNoKey, update.ErrSignature, update.ErrManifest, update.ErrFormat,
 		update.ErrBoard, update.ErrLayout, update.ErrOlder, update.ErrAlready,
 	} {
 		if errors.Is(err, final) {
@@ -139,13 +157,15 @@ func isFinal(err error) bool {
 	return false
 }
 
-// pullOnce fetches what is missing and has it written.
+// pullOnce fetches what is missing and has it written, as long as o is offered.
 func (s *service) pullOnce(parent context.Context, o offer.Offer) error {
 	release, ctx, err := s.intake.acquire(parent, gatewayOffer)
 	if err != nil {
 		return err
 	}
 	defer release()
+	ctx, stop := s.whileOffered(ctx, o)
+	defer stop()
 	if err := s.mayTake(); err != nil {
 		return err
 	}
@@ -153,22 +173,50 @@ func (s *service) pullOnce(parent context.Context, o offer.Offer) error {
 	if err != nil {
 		return err
 	}
-	var mark attempt
+	var m update.Manifest
 	err = s.fetch(ctx, o, update.HashesOf(have.promoted), func(raw, sig []byte) (update.Manifest, error) {
-		m, err := s.check(raw, sig, have)
-		if err != nil {
+		var err error
+		if m, err = s.check(raw, sig, have); err != nil {
 			return m, err
 		}
-		mark = attemptOf(raw, m)
-		return m, s.mayTryAgain(mark)
+		return m, s.mayTryAgain(m)
 	})
-	if err != nil {
+	switch {
+	case ctx.Err() != nil: // which says more than what it led to
+		return context.Cause(ctx)
+	case err != nil:
 		return err
+	case !s.isOffered(o):
+		return errWithdrawn
 	}
-	if err := s.noteAttempt(mark); err != nil {
+	if err := s.noteAttempt(m); err != nil {
 		return err // without the note it could be tried for ever
 	}
 	return s.apply(ctx, control.AskApply)
+}
+
+// whileOffered gives a context that ends when o is not offered any more. stop ends the watch.
+func (s *service) whileOffered(parent context.Context, o offer.Offer) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		for sleep(ctx, s.pull.every) == nil {
+			if !s.isOffered(o) {
+				cancel(errWithdrawn)
+			}
+		}
+	}()
+	return ctx, func() {
+		cancel(nil)
+		<-watched
+	}
+}
+
+// isOffered says whether the gateway still offers what o is.
+func (s *service) isOffered(o offer.Offer) bool {
+	present, err := offer.Read(s.at.offer)
+	return err == nil && present.IsSame(o)
 }
 
 // fetch brings what is missing into the spool, at the pace of a push.
@@ -185,26 +233,25 @@ func (s *service) fetch(ctx context.Context, o offer.Offer, have map[string]bool
 	return err
 }
 
-// mayTryAgain compares with what was pulled before.
-func (s *service) mayTryAgain(mark attempt) error {
+// mayTryAgain compares with what was tried before. Whether somebody pushed it or the gateway offered it
+// does not matter.
+func (s *service) mayTryAgain(m update.Manifest) error {
 	status, err := control.ReadStatus(s.at.status)
 	if err != nil {
 		return err
 	}
-	if t := status.Trial; t != nil && t.Version == mark.Version {
+	if t := status.Trial; t != nil && t.Version == m.Version && t.Index == m.Index {
 		switch t.State {
 		case control.StateStaged, control.StateRequested, control.StateOnTrial, control.StateJudging,
 			control.StateNotJudged:
 			return errInTrial
 		}
 	}
-	before := s.attempts().of(mark)
-	failed := status.Failed != nil && status.Failed.Version == mark.Version && status.Failed.Index == mark.Index
-	switch {
-	case before.Tries > 0 && failed:
-		return fmt.Errorf("%w: %s", errFailedHere, status.Failed.Because)
+	switch before := s.attempts().ended(status).of(m.Version, m.Index); {
+	case before.Ending != "":
+		return fmt.Errorf("%s: %w", before.Ending, errTried)
 	case before.Tries >= maxTries:
-		return fmt.Errorf("%w: tries so far: %d", errFailedHere, before.Tries)
+		return fmt.Errorf("it was fetched %d times and never began: %w", before.Tries, errTried)
 	}
 	return nil
 }

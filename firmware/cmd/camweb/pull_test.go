@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/pem"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,15 +24,23 @@ import (
 type updateServer struct {
 	*httptest.Server
 	bundle []byte
-	status int // instead of it; 0: none
-	gets   int
+	status int                 // instead of it; 0: none
+	before func(*http.Request) // called for each question; may be nil
+
+	mu    sync.Mutex
+	asked []string // the queries, one for each question
 }
 
 func newUpdateServer(t *testing.T) *updateServer {
 	t.Helper()
 	s := &updateServer{}
 	s.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.gets++
+		s.mu.Lock()
+		s.asked = append(s.asked, r.URL.RawQuery)
+		s.mu.Unlock()
+		if s.before != nil {
+			s.before(r)
+		}
 		if s.status != 0 {
 			w.WriteHeader(s.status)
 			return
@@ -40,19 +51,37 @@ func newUpdateServer(t *testing.T) *updateServer {
 	return s
 }
 
+// gets is how often the server was asked.
+func (s *updateServer) gets() int { return len(s.queries()) }
+
+func (s *updateServer) queries() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.asked)
+}
+
 // offers has camsource pass on an offer, which trusts the server.
 func (b *testBoard) offers(s *updateServer, version string, now bool) {
+	b.offersAt(s, "", version, now)
+}
+
+func (b *testBoard) offersAt(s *updateServer, query, version string, now bool) {
 	b.t.Helper()
 	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}))
-	o := offer.Offer{URL: s.URL + "/b.update", Version: version, Now: now, CA: ca}
+	o := offer.Offer{URL: s.URL + "/b.update" + query, Version: version, Now: now, CA: ca}
 	if err := offer.Write(b.at.offer, o); err != nil {
 		b.t.Fatal(err)
 	}
 }
 
 // newPullBoard does not look for offers by itself: the test has it look.
-func newPullBoard(t *testing.T) *testBoard {
-	b := newTestBoard(t, func(c *config.Config) { c.Update.Pull = false })
+func newPullBoard(t *testing.T, edits ...func(*config.Config)) *testBoard {
+	b := newTestBoard(t, func(c *config.Config) {
+		c.Update.Pull = false
+		for _, edit := range edits {
+			edit(c)
+		}
+	})
 	b.dial = (&net.Dialer{}).DialContext
 	return b
 }
@@ -71,8 +100,8 @@ func TestOfferIsFetchedWithinTheHourAndOnlyWhatIsMissing(t *testing.T) {
 	b.offers(server, "v2", false)
 	b.lookAt(noon)
 	b.lookAt(noon.Add(29 * time.Minute))
-	if server.gets != 0 || !strings.Contains(b.pull.words(), "within the hour") {
-		t.Fatalf("%d questions before the moment came; it says %q", server.gets, b.pull.words())
+	if server.gets() != 0 || !strings.Contains(b.pull.words(), "within the hour") {
+		t.Fatalf("%d questions before the moment came; it says %q", server.gets(), b.pull.words())
 	}
 	b.lookAt(noon.Add(31 * time.Minute))
 	b.wants(control.AskApply)
@@ -99,15 +128,15 @@ func TestFailedFetchIsTriedAgainWithGrowingPauses(t *testing.T) {
 	b.offers(server, "v2", true)
 	at := noon
 	for _, pause := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute} {
-		before := server.gets
+		before := server.gets()
 		b.lookAt(at)
-		if server.gets == before {
+		if server.gets() == before {
 			t.Fatalf("nothing was asked at %v", at)
 		}
-		before = server.gets
+		before = server.gets()
 		at = at.Add(pause) // half of it, and the random half
 		b.lookAt(at.Add(-time.Second))
-		if server.gets != before {
+		if server.gets() != before {
 			t.Errorf("asked again before the pause of %v was over", pause)
 		}
 	}
@@ -126,9 +155,7 @@ func TestVersionThatFailedHereIsNotFetchedAgain(t *testing.T) {
 	b.offers(server, "v2", true)
 	b.lookAt(noon)
 	b.wants(control.AskApply)
-	// It fell back; camweb was started anew and sees the same offer.
-	b.say(b.at, control.Status{Version: "v1", Index: b.v1.manifest.Index, Board: "rpi", Slot: "a", Promoted: "a",
-		Failed: &control.Failed{Version: "v2", Index: v2.manifest.Index, Because: "no frame was sent", At: noon}})
+	b.fellBack(v2, "no frame was sent") // and camweb is started anew and sees the same offer
 	b.pull.offer = offer.Offer{}
 	b.lookAt(noon)
 	b.lookAt(noon.Add(24 * time.Hour))
@@ -149,6 +176,82 @@ func TestVersionThatFailedHereIsNotFetchedAgain(t *testing.T) {
 	}
 }
 
+// A board fell back from what a person pushed: the gateway's offer of it is not another chance.
+func TestVersionThatFailedAfterAPushIsNotFetched(t *testing.T) {
+	b, server := newPullBoard(t), newUpdateServer(t)
+	v2 := newBuild(t, b.by, 2)
+	server.bundle = v2.bundle(t)
+	if code, answer := b.push(v2.bundle(t)); code != "200" {
+		t.Fatalf("push: %s %v", code, answer)
+	}
+	b.fellBack(v2, "no frame was sent")
+	b.offers(server, "v2", true)
+	b.lookAt(noon)
+	b.wants(control.AskApply)
+	if !strings.Contains(b.pull.words(), "no frame was sent") {
+		t.Errorf("it says %q, want why the version is not tried", b.pull.words())
+	}
+}
+
+// Process 1 remembers the latest version that failed; the ones before must not come round again.
+func TestVersionThatFailedBeforeAnotherFailedIsNotFetched(t *testing.T) {
+	for name, bring := range map[string]func(*testBoard, *updateServer, build){
+		"both pushed": func(b *testBoard, _ *updateServer, v build) { b.push(v.bundle(t)) },
+		"both fetched": func(b *testBoard, s *updateServer, v build) {
+			s.bundle = v.bundle(t)
+			b.offers(s, v.manifest.Version, true)
+			b.lookAt(noon)
+		},
+		"pushed unsigned meanwhile": func(b *testBoard, _ *updateServer, v build) {
+			if v.manifest.Version == "v2" {
+				b.push(v.bundle(t))
+				return
+			}
+			b.curl([]byte(squashfsMagic+"a root"), "--upload-file", "-", "/update/root")
+			b.curl(nil, "--request", "POST", "/update/switch")
+		},
+	} {
+		b, server := newPullBoard(t, takesRoots), newUpdateServer(t)
+		v2, v3 := newBuild(t, b.by, 2), newBuild(t, b.by, 3)
+		bring(b, server, v2)
+		b.fellBack(v2, "no frame was sent")
+		bring(b, server, v3)
+		b.fellBack(v3, "its camera is missing")
+		before := b.requests()
+		server.bundle = v2.bundle(t)
+		b.offers(server, "v2", true)
+		b.lookAt(noon)
+		b.wants(before...)
+		if len(before) != 2 || !strings.Contains(b.pull.words(), "no frame was sent") {
+			t.Errorf("%s: process 1 was asked %q before; it says %q", name, before, b.pull.words())
+		}
+	}
+}
+
+func TestVersionThatWasGivenUpIsNotFetched(t *testing.T) {
+	b, server := newPullBoard(t), newUpdateServer(t)
+	v2 := newBuild(t, b.by, 2)
+	server.bundle = v2.bundle(t)
+	gaveUp := b.base()
+	gaveUp.Trial = &control.Trial{Slot: "b", Version: "v2", Index: v2.manifest.Index, State: control.StateGivenUp, Tries: 3,
+		Reason: "no gateway answered"}
+	b.say(b.at, gaveUp)
+	b.offers(server, "v2", true)
+	b.lookAt(noon)
+	b.wants()
+	if !strings.Contains(b.pull.words(), "no gateway answered") {
+		t.Errorf("it says %q, want why the version is not tried", b.pull.words())
+	}
+	// It is not forgotten either when another version takes its place.
+	if code, answer := b.push(newBuild(t, b.by, 3).bundle(t)); code != "200" {
+		t.Fatalf("push: %s %v", code, answer)
+	}
+	b.say(b.at, b.base())
+	b.pull.offer = offer.Offer{}
+	b.lookAt(noon)
+	b.wants(control.AskApply)
+}
+
 func TestVersionThatNeverBeganIsTriedThreeTimes(t *testing.T) {
 	b, server := newPullBoard(t), newUpdateServer(t)
 	server.bundle = newBuild(t, b.by, 2).bundle(t)
@@ -158,19 +261,27 @@ func TestVersionThatNeverBeganIsTriedThreeTimes(t *testing.T) {
 		b.lookAt(noon)
 	}
 	b.wants(control.AskApply, control.AskApply, control.AskApply)
-	if !strings.Contains(b.pull.words(), "tries so far: 3") {
+	if !strings.Contains(b.pull.words(), "fetched 3 times") {
 		t.Errorf("it says %q", b.pull.words())
 	}
 }
 
 func TestUpdateThatWaitsForItsNextTryIsNotFetched(t *testing.T) {
 	b, server := newPullBoard(t), newUpdateServer(t)
-	server.bundle = newBuild(t, b.by, 2).bundle(t)
-	b.say(b.at, control.Status{Version: "v1", Index: b.v1.manifest.Index, Board: "rpi", Slot: "a", Promoted: "a",
-		Trial: &control.Trial{Slot: "b", Version: "v2", State: control.StateNotJudged}})
+	v2 := newBuild(t, b.by, 2)
+	server.bundle = v2.bundle(t)
+	waits := b.base()
+	waits.Trial = &control.Trial{Slot: "b", Version: "v2", Index: v2.manifest.Index, State: control.StateNotJudged}
+	b.say(b.at, waits)
 	b.offers(server, "v2", true)
 	b.lookAt(noon)
 	b.wants()
+	again := newBuild(t, b.by, 3) // another build of this name waits for nothing
+	again.manifest.Version = "v2"
+	server.bundle = again.signed(t, b.by).bundle(t)
+	b.pull.offer = offer.Offer{}
+	b.lookAt(noon)
+	b.wants(control.AskApply)
 }
 
 func TestOfferOfWhatMustNotRunIsSettledOnce(t *testing.T) {
@@ -183,13 +294,115 @@ func TestOfferOfWhatMustNotRunIsSettledOnce(t *testing.T) {
 		b.pull.offer = offer.Offer{}
 		b.offers(server, "v2", true)
 		b.lookAt(noon)
-		before := server.gets
+		before := server.gets()
 		b.lookAt(noon.Add(24 * time.Hour))
-		if server.gets != before || !strings.Contains(b.pull.words(), "not taken") {
+		if server.gets() != before || !strings.Contains(b.pull.words(), "not taken") {
 			t.Errorf("%s: asked again; it says %q", what, b.pull.words())
 		}
 	}
 	b.wants()
+}
+
+// What a gateway offers no longer must not be applied, however far the fetch has come.
+func TestOfferThatIsWithdrawnIsNeitherFetchedNorApplied(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		every time.Duration // after which the offer is looked at
+		at    int           // during which question it is withdrawn
+		stall bool          // the server then says no more
+	}{
+		{"while the server says nothing", time.Millisecond, 1, true},
+		{"within the root", time.Millisecond, 2, true},
+		{"with the last byte", time.Hour, 2, false},
+	} {
+		b, server := newPullBoard(t), newUpdateServer(t)
+		b.pull.every = c.every
+		v2 := newBuild(t, b.by, 2)
+		server.bundle = v2.bundle(t)
+		server.before = func(r *http.Request) {
+			if server.gets() != c.at {
+				return
+			}
+			if err := offer.Remove(b.at.offer); err != nil {
+				t.Error(err)
+			}
+			if c.stall {
+				<-r.Context().Done()
+			}
+		}
+		b.offers(server, "v2", true)
+		b.lookAt(noon)
+		b.wants()
+		if server.gets() != c.at {
+			t.Errorf("%s: %d questions, want %d", c.name, server.gets(), c.at)
+		}
+		b.lookAt(noon.Add(lookEvery))
+		if words := b.pull.words(); words != "" {
+			t.Errorf("%s: it says %q of what is not offered", c.name, words)
+		}
+		// Offered again, it goes on where it was.
+		server.before = nil
+		b.offers(server, "v2", true)
+		b.lookAt(noon.Add(2 * lookEvery))
+		b.wants(control.AskApply)
+	}
+}
+
+func TestOfferThatGivesWayToAnotherIsNotApplied(t *testing.T) {
+	b, server := newPullBoard(t), newUpdateServer(t)
+	b.pull.every = time.Millisecond
+	v3 := newBuild(t, b.by, 3)
+	server.bundle = newBuild(t, b.by, 2).bundle(t)
+	server.before = func(r *http.Request) {
+		server.before = nil
+		b.offers(server, "v3", true)
+		<-r.Context().Done()
+	}
+	b.offers(server, "v2", true)
+	b.lookAt(noon)
+	b.wants()
+	server.bundle = v3.bundle(t)
+	b.lookAt(noon.Add(lookEvery))
+	b.wants(control.AskApply)
+	if !b.spooled(v3) {
+		t.Error("the update that is offered now is not in the spool")
+	}
+}
+
+// A gateway signs each answer's URL anew: it is the same offer, and its pauses go on.
+func TestOfferWhoseURLChangesWithEachAnswerIsOne(t *testing.T) {
+	b, server := newPullBoard(t), newUpdateServer(t)
+	b.pull.every = time.Millisecond
+	server.status = http.StatusNotFound
+	n := 0
+	look := func(at time.Time) {
+		n++
+		b.offersAt(server, fmt.Sprintf("?signature=%d", n), "v2", false)
+		b.lookAt(at)
+	}
+	look(noon)
+	look(noon.Add(20 * time.Minute))
+	look(noon.Add(29 * time.Minute))
+	if server.gets() != 0 {
+		t.Errorf("%d questions before the moment came", server.gets())
+	}
+	look(noon.Add(31 * time.Minute)) // half an hour after the first one
+	if got, want := server.queries(), []string{"signature=4"}; !slices.Equal(got, want) {
+		t.Errorf("it asked with %q, want with the newest signature, %q", got, want)
+	}
+	at := noon.Add(31 * time.Minute)
+	look(at.Add(59 * time.Second))
+	look(at.Add(60 * time.Second)) // the second attempt
+	look(at.Add(179 * time.Second))
+	if server.gets() != 2 {
+		t.Errorf("%d questions, want one after each pause", server.gets())
+	}
+	server.status, server.bundle = 0, newBuild(t, b.by, 2).bundle(t)
+	server.before = func(*http.Request) { b.offersAt(server, "?signature=of+the+next+answer", "v2", false) }
+	look(at.Add(180 * time.Second))
+	b.wants(control.AskApply)
+	look(at.Add(24 * time.Hour)) // it is settled
+	b.wants(control.AskApply)
 }
 
 func TestOfferThatIsNoneIsNotFetched(t *testing.T) {
@@ -205,8 +418,8 @@ func TestOfferThatIsNoneIsNotFetched(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.lookAt(noon)
-	if server.gets != 0 || b.pull.words() != "" {
-		t.Errorf("%d questions; it says %q", server.gets, b.pull.words())
+	if server.gets() != 0 || b.pull.words() != "" {
+		t.Errorf("%d questions; it says %q", server.gets(), b.pull.words())
 	}
 	b.wants()
 }

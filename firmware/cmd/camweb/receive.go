@@ -78,6 +78,9 @@ func (s *service) take(w http.ResponseWriter, r *http.Request) (taken api.Taken,
 // apply has process 1 write the spool into the other slot and restart. It goes on when whoever sent
 // the update has gone.
 func (s *service) apply(ctx context.Context, what string) error {
+	if err := s.keepEndings(); err != nil { // what is tried now matters more
+		s.log.Error("what failed here before may be fetched again if the gateway offers it", "error", err)
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writingTakes)
 	defer cancel()
 	return s.at.ask(ctx, what)

@@ -46,6 +46,7 @@ func newService(at places, c config.Config, pair certificate.Pair, log *slog.Log
 		guard: webui.NewGuard(api.User, c.Web.PasswordHash, now),
 	}
 	s.intake.turn = make(chan struct{}, 1)
+	s.pull.every = lookEvery
 	if s.spool, s.spoolErr = update.MakeSpool(at.spool); s.spoolErr != nil {
 		log.Error("this board can take no update", "error", s.spoolErr)
 	}
