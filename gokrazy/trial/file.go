@@ -30,6 +30,16 @@ type Kept struct {
 
 	// WentBack says that the last run left a slot that nobody had asked for.
 	WentBack bool `json:"went_back,omitempty"`
+
+	// Started has, for each slot, the version that is known to have started in it: only that may be
+	// promoted without a trial.
+	Started map[string]Version `json:"started,omitempty"`
+}
+
+// A Version is one, told from a rebuild of the same name by its index.
+type Version struct {
+	Version string `json:"version"`
+	Index   int64  `json:"index"`
 }
 
 type file struct {

@@ -12,12 +12,13 @@ import (
 
 func TestLoadGivesWhatWasSaved(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "trial.json")
-	if k, err := Load(path); err != nil || k != (Kept{}) {
+	if k, err := Load(path); err != nil || !reflect.DeepEqual(k, Kept{}) {
 		t.Errorf("without a file: %+v, %v", k, err)
 	}
 	r := record(control.StateJudging, 2)
 	failed := &control.Failed{Version: "v1", Index: 1, Because: "why", At: time.Unix(1767225600, 0).UTC()}
-	want := Kept{Record: &r, Failed: failed, WentBack: true}
+	want := Kept{Record: &r, Failed: failed, WentBack: true,
+		Started: map[string]Version{"a": {"v1", 1}, "b": {"v2", 2}}}
 	for _, k := range []Kept{want, {Failed: want.Failed}, {}, want} {
 		if err := Save(path, k); err != nil {
 			t.Fatal(err)
@@ -46,7 +47,7 @@ func TestBrokenRecordIsNone(t *testing.T) {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if k, err := Load(path); err == nil || k != (Kept{}) {
+		if k, err := Load(path); err == nil || !reflect.DeepEqual(k, Kept{}) {
 			t.Errorf("%s: %+v, %v, want an error and nothing", name, k, err)
 		}
 	}
@@ -60,7 +61,8 @@ func FuzzParse(f *testing.F) {
 		if err != nil || k.Record == nil {
 			return
 		}
-		for _, boot := range []Boot{{"a", "a", false, ""}, {"b", "a", false, ""}, {"a", "a", true, ""}} {
+		for _, boot := range []Boot{{Running: "a", Promoted: "a"}, {Running: "b", Promoted: "a"},
+			{Running: "a", Promoted: "a", PowerCut: true}} {
 			if r, step := k.Record.AtBoot(boot); step == Try && r.Tries >= maxTries {
 				t.Errorf("%+v: tried again after %d tries", r, r.Tries)
 			}

@@ -34,9 +34,7 @@ type Record struct {
 	State   string `json:"state"` // one of control's
 	Tries   int    `json:"tries"` // requested so far
 
-	Started bool `json:"started,omitempty"` // it has come up here at least once
-
-	// Unexplained counts the tries that reached this program and ended without an outcome.
+	// Unexplained counts the tries that ended without an outcome, and nobody knows of what.
 	Unexplained int `json:"unexplained,omitempty"`
 
 	RungBefore health.Rung `json:"rung_before"`      // of the old version
@@ -56,7 +54,8 @@ func Staged(slot, version string, index int64, before health.Rung, needS int) Re
 type Boot struct {
 	Running, Promoted string // slots
 	PowerCut          bool   // it is known that the power was cut
-	Died              string // it is known that the run before died of this, such as a panic; "": not known
+	Restarted         bool   // it is known that it was not: a restart, a panic or the watchdog led here
+	Died              string // what the run before, or the trial, is known to have died of; "": not known
 }
 
 // A Step is what to do next.
@@ -65,7 +64,7 @@ type Step int
 // The steps.
 const (
 	Nothing Step = iota
-	Try          // note Requested, ask for the trial, restart
+	Try          // save Counted, ask for the trial, save Requested, restart
 	Prove        // the running slot is on trial: watch it
 	GoBack       // the running slot is not promoted, and nobody asked for it: restart
 	Judge        // the running slot is the old one: watch whether it does better
@@ -91,10 +90,7 @@ func (r Record) AtBoot(b Boot) (Record, Step) {
 	case control.StateStaged: // a power cut before the restart, or before its request
 		return r.retry()
 	case control.StateRequested:
-		if b.PowerCut {
-			return r.retry()
-		}
-		return r.fail(withCause("the board came back without having started it", b.Died)), Nothing
+		return r.endUnseen(b)
 	case control.StateOnTrial:
 		return r.endUnexplained(b)
 	case control.StateJudging:
@@ -108,13 +104,31 @@ func (r Record) onTrial(b Boot) (Record, Step) {
 	switch {
 	case r.Slot != b.Running:
 		return r, GoBack
-	case r.State == control.StateStaged && r.Tries < maxTries:
-		r.Tries++ // the power was cut when the card knew of the request, and the record did not yet
+	case r.State == control.StateStaged: // the card knew of the request, and the record did not yet
+		r.Tries = max(r.Tries, 1)
 	case r.State != control.StateRequested && r.State != control.StateOnTrial:
 		return r, GoBack
 	}
-	r.State, r.Started, r.Rung, r.Reason = control.StateOnTrial, true, health.None, ""
+	r.State, r.Rung, r.Reason = control.StateOnTrial, health.None, ""
 	return r, Prove
+}
+
+// endUnseen is for a try that was asked for and did not reach its init. Where nobody knows whether
+// the power was cut, it is tried once more, at once: a version must not be given up for good because
+// of a power cut, and one that does not start costs one more restart.
+func (r Record) endUnseen(b Boot) (Record, Step) {
+	const what = "the board came back without having started it"
+	switch {
+	case b.PowerCut:
+		return r.retry()
+	case b.Died != "" || b.Restarted:
+		return r.fail(withCause(what, b.Died)), Nothing
+	}
+	r.Unexplained++
+	if r.Unexplained >= maxUnexplained {
+		return r.fail(fmt.Sprintf("%s, %d times", what, r.Unexplained)), Nothing
+	}
+	return r.retry()
 }
 
 // endUnexplained is for a try that reached its init and left no outcome.
@@ -143,10 +157,17 @@ func (r Record) retry() (Record, Step) {
 	return r, Try
 }
 
-// Requested is the record to save before the restart into the new slot.
+// Counted is the record to save before anything else is done for a try. Where that fails there must
+// be no try: the board could restart for ever without knowing.
+func (r Record) Counted() Record {
+	r.State = control.StateStaged
+	r.Tries++
+	return r
+}
+
+// Requested is the record to save when nothing but the restart into the new slot is left.
 func (r Record) Requested() Record {
 	r.State = control.StateRequested
-	r.Tries++
 	return r
 }
 

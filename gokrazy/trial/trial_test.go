@@ -17,10 +17,10 @@ func record(state string, tries int) Record {
 
 func TestAStartGoesOnWhereTheRunBeforeEnded(t *testing.T) {
 	old, trying := Boot{Running: "a", Promoted: "a"}, Boot{Running: "b", Promoted: "a"}
-	cut, died := old, old
-	cut.PowerCut, died.Died = true, "kernel panic"
-	unexplained := record(control.StateOnTrial, 2)
-	unexplained.Unexplained = 1
+	cut, died, restarted := old, old, old
+	cut.PowerCut, died.Died, restarted.Restarted = true, "kernel panic", true
+	unexplained, unseen := record(control.StateOnTrial, 2), record(control.StateRequested, 2)
+	unexplained.Unexplained, unseen.Unexplained = 1, 1
 	for _, c := range []struct {
 		name      string
 		r         Record
@@ -32,12 +32,17 @@ func TestAStartGoesOnWhereTheRunBeforeEnded(t *testing.T) {
 		{"written, and the power was cut before the restart", record(control.StateStaged, 0), old,
 			control.StateStaged, Try},
 		{"asked for, and the power was cut", record(control.StateRequested, 1), cut, control.StateStaged, Try},
-		{"asked for, and it never came up", record(control.StateRequested, 1), old, control.StateFailed, Nothing},
+		{"asked for, and it never came up", record(control.StateRequested, 1), restarted, control.StateFailed, Nothing},
+		{"asked for, and nobody knows what happened", record(control.StateRequested, 1), old,
+			control.StateStaged, Try},
+		{"asked for, and nobody knows what happened, again", unseen, old, control.StateFailed, Nothing},
 		{"asked for, and its kernel panicked", record(control.StateRequested, 1), died, control.StateFailed, Nothing},
 		{"asked for three times, and the power was cut", record(control.StateRequested, 3), cut,
 			control.StateGivenUp, Nothing},
 		{"asked for, and it runs", record(control.StateRequested, 1), trying, control.StateOnTrial, Prove},
 		{"the card knew of the request, and the record did not", record(control.StateStaged, 0), trying,
+			control.StateOnTrial, Prove},
+		{"so it was on the last try, which had been counted", record(control.StateStaged, 3), trying,
 			control.StateOnTrial, Prove},
 		{"it runs without a request", record(control.StateFailed, 1), trying, control.StateFailed, GoBack},
 		{"it runs, and /perm is lost", Record{}, trying, "", GoBack},
@@ -75,22 +80,24 @@ func TestNoSeriesOfStartsTriesMoreThanThreeTimes(t *testing.T) {
 		{Running: "a", Promoted: "a"}, {Running: "b", Promoted: "a"},
 		{Running: "a", Promoted: "a", PowerCut: true}, {Running: "a", Promoted: "a", Died: "watchdog"},
 	}
-	// Every series of 8 starts.
-	for series := range 1 << 16 {
+	// Every series of 8 starts. In every second one nothing can be saved but the count of a try.
+	for series := range 1 << 17 {
 		r := record(control.StateStaged, 0)
 		for n := range 8 {
 			var step Step
 			r, step = r.AtBoot(boots[series>>(2*n)&3])
 			switch step {
 			case Try:
-				r = r.Requested()
+				if r = r.Counted(); series>>16 == 0 {
+					r = r.Requested()
+				}
 			case Prove:
 				r = r.WentBack("why not", health.None)
 			case Judge:
 				r = r.Judged(false)
 			case Wait: // until the pause is over
 				if r.State == control.StateNotJudged {
-					r = r.Requested()
+					r = r.Counted().Requested()
 				}
 			}
 			if r.Tries > maxTries {

@@ -18,6 +18,10 @@ const (
 	// in a loop. gokrazy starts it again after a second.
 	maxExits = 5
 
+	// longestGap is how long nobody may have looked and a rung still counts as held: a look takes
+	// place every second, and a board under load may leave out a few.
+	longestGap = 10 * time.Second
+
 	// longestWait is after how long a version is tried again although the old one does not reach
 	// its rung: the rung may be one that nobody can reach any more.
 	longestWait = 6 * time.Hour
@@ -69,8 +73,11 @@ func NewWatch(r Record) *Watch {
 	return &Watch{want: r.RungBefore, need: r.Need(), patience: startAllowance + r.Need(), best: health.None}
 }
 
-// Observe takes what is seen, about once a second.
+// Observe takes what is seen, about once a second. What nobody saw does not count.
 func (w *Watch) Observe(o Observation) Verdict {
+	if o.Up-w.last.Up > longestGap {
+		w.holding = false
+	}
 	w.last = o
 	if !o.Alive || !o.Rung.Reaches(w.want) {
 		w.holding = false
@@ -151,7 +158,8 @@ const (
 
 // A Memory remembers which rungs were held lately. The zero value remembers nothing.
 type Memory struct {
-	rungs []memory // by health.Rungs
+	rungs []memory      // by health.Rungs
+	last  time.Duration // when something was seen
 }
 
 type memory struct {
@@ -162,6 +170,8 @@ type memory struct {
 // Note takes what is seen, about once a second.
 func (m *Memory) Note(o Observation) {
 	rungs := health.Rungs()
+	gap := o.Up-m.last > longestGap
+	m.last = o.Up
 	if m.rungs == nil {
 		m.rungs = make([]memory, len(rungs))
 	}
@@ -171,7 +181,7 @@ func (m *Memory) Note(o Observation) {
 			at.holding = false
 			continue
 		}
-		if !at.holding {
+		if !at.holding || gap {
 			at.holding, at.since = true, o.Up
 		}
 		if o.Up-at.since >= recentHold {

@@ -95,6 +95,26 @@ func TestRungThatComesAndGoesEndsTheTrial(t *testing.T) {
 	}
 }
 
+// A loop that was held up, by a card for instance, has not seen what was between.
+func TestWhatNobodySawIsNotHeld(t *testing.T) {
+	o := Observation{Alive: true, Rung: health.Validated}
+	w, p := NewWatch(record(control.StateOnTrial, 1)), NewPause(record(control.StateNotJudged, 1))
+	var m Memory
+	for _, up := range []time.Duration{10 * time.Minute, 11*time.Minute + time.Second} {
+		o.Up = up
+		m.Note(o)
+		if got := w.Observe(o); got == Held {
+			t.Errorf("two looks 61 s apart: verdict %d after %v", got, up)
+		}
+		if p.IsOver(o) {
+			t.Errorf("two looks 61 s apart: the pause is over after %v", up)
+		}
+	}
+	if got := m.Before(o.Up, health.None); got != health.None {
+		t.Errorf("two looks 61 s apart: %s counts as held", got)
+	}
+}
+
 // A board that nobody configured streams nothing before and after.
 func TestBoardWithoutAStreamStillNeedsALivingCamsource(t *testing.T) {
 	r := record(control.StateOnTrial, 1)
