@@ -1,4 +1,4 @@
-// Why the board started, as far as the hardware tells.
+// Why the board started, as far as the hardware tells, and how the run before ended.
 // Sources: Raspberry Pi documentation, "device tree: chosen/bootloader/rsts"; the bits are those of
 // BCM2835's PM_RSTS in drivers/watchdog/bcm2835_wdt.c and Broadcom's reset manager.
 
@@ -6,8 +6,12 @@ package main
 
 import (
 	"encoding/binary"
+	"errors"
+	"io/fs"
+	"log/slog"
 
 	"github.com/krazycam/krazycam/firmware/openfile"
+	"github.com/krazycam/krazycam/gokrazy/perm"
 )
 
 const (
@@ -19,6 +23,7 @@ const (
 const (
 	causePower   = "power on"
 	causeRestart = "restart"
+	causeCrash   = "panic or watchdog reset" // a restart that the run before did not make
 	causeUnknown = "unknown"
 )
 
@@ -44,4 +49,40 @@ func parseResetStatus(b []byte) string {
 		return causePower
 	}
 	return causeUnknown
+}
+
+// A lastRun is how the run before ended, by what it left in runFile.
+type lastRun string
+
+// What is known of the run before. Both are of the same length, for perm.Overwrite.
+const (
+	runUnknown lastRun = ""        // there was none, or /perm was lost
+	runCut     lastRun = "begun\n" // it did not end in order
+	runEnded   lastRun = "ended\n" // it restarted the board, or switched it off
+)
+
+// runFile costs a card two small writes for each start.
+const runFile = permFolder + "/run"
+
+// beginRun says how the run before ended, and notes that this one has begun.
+func beginRun(log *slog.Logger, path string) lastRun {
+	b, err := openfile.Read(path, 16)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		log.Error("how the run before ended is not known", "error", err)
+	}
+	noteRun(log, path, runCut)
+	switch before := lastRun(b); before {
+	case runCut, runEnded:
+		return before
+	}
+	return runUnknown
+}
+
+// endRun notes that this run ends in order.
+func endRun(log *slog.Logger, path string) { noteRun(log, path, runEnded) }
+
+func noteRun(log *slog.Logger, path string, state lastRun) {
+	if err := perm.Overwrite(path, 0o644, []byte(state)); err != nil {
+		log.Error("the next start will not know how this run ended", "error", err)
+	}
 }

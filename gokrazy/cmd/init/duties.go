@@ -23,21 +23,23 @@ import (
 	"github.com/krazycam/krazycam/gokrazy/trial"
 )
 
-// newSupervisor makes the one of this board. where is what findPlace found.
-func newSupervisor(ctx context.Context, log *slog.Logger, duties *progress, where place, of *owner,
-	facts control.Status, paths []string) *supervisor {
-	services := supervision{http.DefaultServeMux}
+// newSupervisor makes the one of this board.
+func newSupervisor(ctx context.Context, log *slog.Logger, duties *progress, at boardState) *supervisor {
+	where, of := at.place, at.owner
+	services, paths := supervision{http.DefaultServeMux}, servicePaths()
 	requests, doing := make(chan request), make(chan string, 1)
 	writer := slotWriter{
 		log: log, keys: configuredKeys, keysFile: filepath.Join(control.Folder, "update-keys"), progress: doing,
 	}
 	ending := stopper{services, paths, func(pid int, s unix.Signal) error { return unix.Kill(pid, s) }, time.Sleep}
 	return &supervisor{
-		log: log, events: of.events, owner: of, duties: duties, place: where, facts: facts,
+		log: log, events: of.events, owner: of, duties: duties, place: where, facts: at.facts,
+		lasts: at.permLasts, paths: paths, again: map[string]bool{},
 		requests: requests, written: make(chan slotWritten, 1), doing: doing,
 		world: world{
 			now: uptime, clock: time.Now,
 			look:   services.look,
+			start:  services.start,
 			health: func() (health.Report, error) { return health.Read(health.File) },
 			kill:   func(pid int) error { return unix.Kill(pid, unix.SIGKILL) },
 			withCard: func(use func(cardSwitch) error) error {
@@ -89,7 +91,7 @@ func (s *supervisor) listen(ctx context.Context) error {
 
 // limitShutdown stops feeding the watchdog when gokrazy's own shutdown, which a signal or a button
 // starts, takes too long.
-func limitShutdown(ctx context.Context, duties *progress) {
+func limitShutdown(ctx context.Context, log *slog.Logger, duties *progress) {
 	ending := make(chan os.Signal, 1)
 	signal.Notify(ending, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2)
 	go func() {
@@ -98,6 +100,7 @@ func limitShutdown(ctx context.Context, duties *progress) {
 		case <-ctx.Done():
 		case <-ending:
 			duties.beginShutdown(uptime())
+			endRun(log, runFile)
 		}
 	}()
 }
@@ -106,7 +109,7 @@ func limitShutdown(ctx context.Context, duties *progress) {
 func describeBoard(where place, who identity, permState string) control.Status {
 	return control.Status{
 		Board: where.board, Model: where.model, Serial: who.serial, Hostname: who.hostname,
-		BootCause: bootCause(), Version: "unknown", Perm: permState,
+		Version: "unknown", Perm: permState,
 	}
 }
 

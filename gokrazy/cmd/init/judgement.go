@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/krazycam/krazycam/board"
 	"github.com/krazycam/krazycam/firmware/health"
@@ -24,13 +25,21 @@ func (s *supervisor) begin(kept trial.Kept, b trial.Boot) {
 	if kept.Record != nil {
 		before = *kept.Record
 	}
+	news := s.noteStarted()
 	record, step := before.AtBoot(b)
 	s.step = step
 	if record != before {
 		s.settle(record)
+		news = false
 	}
 	if s.place.trial != "" {
 		s.tidy()
+	}
+	if s.step != trial.GoBack && s.kept.WentBack {
+		s.kept.WentBack, news = false, true
+	}
+	if news {
+		_ = s.keepAll()
 	}
 	switch s.step {
 	case trial.Prove, trial.Judge:
@@ -38,29 +47,74 @@ func (s *supervisor) begin(kept trial.Kept, b trial.Boot) {
 	case trial.Wait:
 		s.pause = trial.NewPause(record)
 	case trial.GoBack:
-		s.goBackOnce()
+		s.leaveUnasked()
 	case trial.Try:
 		s.try()
 	}
-	if s.step != trial.GoBack && s.kept.WentBack {
-		s.kept.WentBack = false
-		s.keepAll()
-	}
 }
 
-// goBackOnce leaves a slot that nobody asked for. If the restart led here again, the promoted slot
-// does not start on this board, and U-Boot has taken this one: then the board stays, and streams.
-func (s *supervisor) goBackOnce() {
+// noteStarted notes that the running version has started here, and says whether that is news.
+func (s *supervisor) noteStarted() bool {
+	n := s.place.running
+	m := s.slots[n]
+	if m == nil || s.kept.Started[string(n)] == m.version() {
+		return false
+	}
+	s.setStarted(n, m)
+	return true
+}
+
+func (s *supervisor) setStarted(n slot.Name, m *manifest) {
+	if s.kept.Started == nil {
+		s.kept.Started = map[string]trial.Version{}
+	}
+	s.kept.Started[string(n)] = m.version()
+}
+
+// leaveUnasked leaves a slot that nobody asked for. If the restart led here again, the promoted slot
+// does not start on this board, and U-Boot has taken this one: then the board stays, and streams. What
+// the next start would not know of, must not be done at once: the board could restart for ever.
+func (s *supervisor) leaveUnasked() {
 	here, there := s.place.running, s.place.promoted
 	if s.kept.WentBack {
-		s.note(events.Fallback, fmt.Sprintf("slot %s runs, because slot %s does not start", here, there))
+		s.stay()
 		return
 	}
-	s.note(events.Fallback, fmt.Sprintf("slot %s started and nobody asked for it: back to slot %s", here, there))
 	s.kept.WentBack = true
-	if s.keepAll() { // else the next start would not know
+	if s.lasts && s.keepAll() == nil {
+		s.note(events.Fallback, fmt.Sprintf("slot %s started and nobody asked for it: back to slot %s", here, there))
 		s.restart(nil, "")
+		return
 	}
+	s.kept.WentBack = false
+	s.leaveAt = max(s.now(), minRestartUptime)
+	s.note(events.Fallback, fmt.Sprintf("slot %s started and nobody asked for it: back to slot %s in %v, "+
+		"since /perm does not keep that it was left", here, there, s.leaveAt.Round(time.Minute)))
+}
+
+// stay makes the running slot the promoted one, because that does not start. A version that did not
+// work here is not promoted: a read error of the card may pass, and the other slot's version streams.
+func (s *supervisor) stay() {
+	here, there := s.place.running, s.place.promoted
+	why := fmt.Sprintf("slot %s runs, because slot %s does not start", here, there)
+	if s.hasFailedHere(here) || s.unswitchable() != "" {
+		s.note(events.Fallback, why)
+		return
+	}
+	_ = s.promoteRunning(why + ", and is promoted") // an error is logged, and the next start tries again
+}
+
+// hasFailedHere says that the version in a slot was tried on this board and not kept.
+func (s *supervisor) hasFailedHere(n slot.Name) bool {
+	m := s.slots[n]
+	if m == nil {
+		return true
+	}
+	if f := s.kept.Failed; f != nil && m.version() == (trial.Version{Version: f.Version, Index: f.Index}) {
+		return true
+	}
+	r := s.kept.Record
+	return r != nil && m.isOf(*r) && (r.State == control.StateFailed || r.State == control.StateGivenUp)
 }
 
 // tidy takes back the request that led here, so that the next restart is a plain one, and makes all
@@ -99,21 +153,22 @@ func (s *supervisor) settle(r trial.Record) {
 		s.note(events.Promotion, fmt.Sprintf("update %s stays, in slot %s", r.Version, r.Slot))
 		s.step = trial.Nothing
 	}
-	s.keep(r)
+	_ = s.keep(r) // an error is logged, and the next start knows less
 }
 
 // keep saves a record. Without it the board stays with what is promoted.
-func (s *supervisor) keep(r trial.Record) {
+func (s *supervisor) keep(r trial.Record) error {
 	s.kept.Record = &r
-	s.keepAll()
+	return s.keepAll()
 }
 
-func (s *supervisor) keepAll() (ok bool) {
+func (s *supervisor) keepAll() error {
 	err := s.save(s.kept)
 	if err != nil {
 		s.log.Error("the state of the update is not kept", "error", err)
+		return fmt.Errorf("/perm does not keep that it is tried: %w", err)
 	}
-	return err == nil
+	return nil
 }
 
 // note puts an event into the log and keeps it.
@@ -124,22 +179,27 @@ func (s *supervisor) note(kind, text string) {
 	}
 }
 
-// try starts the slot of the record once. The record says so only when nothing but the restart is
-// left, so that a power cut before it is no failure of the new version.
+// try starts the slot of the record once. The try is counted first. That it was asked for, the record
+// says only when nothing but the restart is left, so that a power cut before it is no failure of the
+// new version.
 func (s *supervisor) try() {
-	r := *s.kept.Record
-	if err := s.request(r); err != nil {
+	r := s.kept.Record.Counted()
+	err := s.keep(r)
+	if err == nil {
+		err = s.request(r)
+	}
+	if err != nil {
 		r.State, r.Reason = control.StateFailed, err.Error()
 		s.settle(r)
 		return
 	}
-	s.restart(func() { s.keep(r.Requested()) }, s.trialArgument())
+	s.restart(func() { _ = s.keep(r.Requested()) }, s.trialArgument())
 }
 
 // request asks for the trial of a record's slot on the card.
 func (s *supervisor) request(r trial.Record) error {
 	n := slot.Name(r.Slot)
-	if m := s.slots[n]; m == nil || m.Version != r.Version || m.Index != r.Index {
+	if m := s.slots[n]; m == nil || !m.isOf(r) {
 		return fmt.Errorf("slot %s does not hold %s any more", n, r.Version)
 	}
 	if err := s.withCard(func(c cardSwitch) error { return c.RequestTrial(n) }); err != nil {
@@ -157,8 +217,8 @@ func (s *supervisor) trialArgument() string {
 }
 
 // promoteRunning makes the slot that runs the one that stays: it has proved itself, or somebody wants
-// it.
-func (s *supervisor) promoteRunning() error {
+// it. news is the event of a slot that no update brought.
+func (s *supervisor) promoteRunning(news string) error {
 	n := s.place.running
 	if err := s.withCard(func(c cardSwitch) error { return c.Promote(n) }); err != nil {
 		s.log.Error("promotion", "error", err)
@@ -172,23 +232,24 @@ func (s *supervisor) promoteRunning() error {
 	if r := s.kept.Record; r != nil && r.Slot == string(n) {
 		s.settle(r.Promoted())
 	} else {
-		s.note(events.Promotion, fmt.Sprintf("slot %s was promoted by hand", n))
+		s.note(events.Promotion, news)
 		s.step = trial.Nothing
 	}
 	s.readManifests()
 	return nil
 }
 
-// promoteOther makes the other slot start from now on. Only one that has started here may: nothing
-// would lead back from another one.
+// promoteOther makes the other slot start from now on. Only a version that is known to have started
+// here may: nothing would lead back from another one.
 func (s *supervisor) promoteOther() error {
 	n := s.place.running.Other()
-	r := s.kept.Record
+	m := s.slots[n]
 	switch {
-	case s.slots[n] == nil:
+	case m == nil:
 		return fmt.Errorf("slot %s holds no whole version", n)
-	case r != nil && r.Slot == string(n) && !r.Started:
-		return fmt.Errorf("slot %s holds %s, which has never started here", n, r.Version)
+	case s.kept.Started[string(n)] != m.version():
+		return fmt.Errorf("slot %s holds %s, which is not known to have started here: send it again as an update",
+			n, m.Version)
 	}
 	if err := s.owner.HandOver(); err != nil {
 		return fmt.Errorf("slot %s does not get the settings: %w", n, err)
@@ -196,9 +257,9 @@ func (s *supervisor) promoteOther() error {
 	if err := s.withCard(func(c cardSwitch) error { return c.Promote(n) }); err != nil {
 		return err
 	}
-	s.note(events.Promotion, fmt.Sprintf("slot %s with %s was promoted by hand", n, s.slots[n].Version))
-	if r != nil && r.Slot == string(n) {
-		s.keep(r.Promoted())
+	s.note(events.Promotion, fmt.Sprintf("slot %s with %s was promoted by hand", n, m.Version))
+	if r := s.kept.Record; r != nil && r.Slot == string(n) {
+		_ = s.keep(r.Promoted()) // without it, the start of the promoted slot finds that out
 	}
 	return nil
 }
@@ -207,5 +268,5 @@ func (s *supervisor) promoteOther() error {
 func (s *supervisor) goBack(reason string, reached health.Rung) {
 	r := s.kept.Record.WentBack(reason, reached)
 	s.note(events.Fallback, fmt.Sprintf("update %s is not promoted: %s", r.Version, reason))
-	s.restart(func() { s.keep(r) }, "")
+	s.restart(func() { _ = s.keep(r) }, "")
 }

@@ -21,10 +21,6 @@ import (
 	"time"
 
 	"github.com/gokrazy/gokrazy"
-
-	"github.com/krazycam/krazycam/board"
-	"github.com/krazycam/krazycam/gokrazy/trial"
-	"github.com/krazycam/krazycam/v4l2/usb"
 )
 
 // buildTime is the commit's time in Unix seconds, set with
@@ -53,12 +49,11 @@ func run(ctx context.Context, log *slog.Logger, started time.Duration) error {
 
 	// The build's time needs no mounted file system, so it comes first: nothing that is
 	// logged, created or verified from here on is from 1970.
-	build, err := parseBuildTime(buildTime)
-	if err != nil {
+	var err error
+	if ready.build, err = parseBuildTime(buildTime); err != nil {
 		log.Error("clock has no floor from the build", "error", err)
 	}
-	ready.build = build
-	ready.raiseClock(log, floor{build, clockBuild})
+	ready.raiseClock(log, floor{ready.build, clockBuild})
 	duties := newProgress()
 	duties.begin(dutyBoot, bootLimit, started)
 	startWatchdog(ctx, log, duties)
@@ -69,58 +64,20 @@ func run(ctx context.Context, log *slog.Logger, started time.Duration) error {
 		return err
 	}
 	ready.boot = done()
-	permState, list := preparePerm(log)
-	named := make(chan identity, 1)
-	go func() { named <- identify(ctx, log) }()
-
-	ready.raiseClock(log, savedFloor(log, clockFile, build))
-	go newClockKeeper(log).run(ctx)
-
-	where, err := findPlace()
-	if err != nil {
-		log.Error("the board does not know how to be updated", "error", err)
-	}
-	log.Info("slots", "running", where.running, "promoted", where.promoted, "tried_by", where.trial)
-
-	// Watch the nodes before the driver is loaded that makes them.
-	if err := watchVideoNodes(ctx, log, "/dev", board.VideoGroup, usb.ShareCameras); err != nil {
-		log.Error("video nodes stay root's", "error", err)
-	}
-	modules := loadModules(log, board.UVCModules())
+	at := prepareBoard(ctx, log, &ready)
 
 	done = startStopwatch()
-	of := newOwner(log, list, where.running)
-	ready.seed = of.settle(startOf(log, where))
-	prepareState(log)
-	allowEchoes(log)
-	if err := prepareUpdates(); err != nil {
-		log.Error("updates", "error", err)
-	}
-	ready.seedTime = done()
-	facts := describeBoard(where, <-named, permState.State)
-	log.Info("identity", "host", facts.Hostname, "serial", facts.Serial)
-	noteStart(of, facts, where)
-
-	done = startStopwatch()
-	limitShutdown(ctx, duties)
-	if err := gokrazy.SuperviseServices(newServices(build)); err != nil {
+	limitShutdown(ctx, log, duties)
+	if err := gokrazy.SuperviseServices(newServices(ready.build)); err != nil {
 		return err
 	}
-	s := newSupervisor(ctx, log, duties, where, of, facts, servicePaths(build))
-	if err := s.listen(ctx); err != nil {
-		log.Error("requests", "error", err)
-	}
-	watchRestartRequest(ctx, log, s.askRestart)
-	go s.supervise(ctx, trial.Boot{
-		Running: string(where.running), Promoted: string(where.promoted), PowerCut: facts.BootCause == causePower,
-		Died: missedTrial(where.trial, loaderCell),
-	})
+	at.superviseFromNow(ctx, log, duties)
 	duties.begin(dutyLoop, loopLimit, uptime())
 	duties.end(dutyBoot)
 	ready.services = done()
-	ready.modules = <-modules
+	ready.modules = <-at.modules
 	ready.up = uptime()
 	ready.printReady(os.Stderr, time.Now())
-	go growPerm(log, list)
+	go growPerm(log, at.owner.events)
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/control"
 	"github.com/krazycam/krazycam/gokrazy/slot"
+	"github.com/krazycam/krazycam/gokrazy/trial"
 )
 
 const (
@@ -35,6 +36,11 @@ type manifest struct {
 
 	raw []byte
 }
+
+func (m *manifest) version() trial.Version { return trial.Version{Version: m.Version, Index: m.Index} }
+
+// isOf says that a record is about this version.
+func (m *manifest) isOf(r trial.Record) bool { return m.Version == r.Version && m.Index == r.Index }
 
 // trialSeconds is for how long the version must hold its rung.
 func (m *manifest) trialSeconds() int {

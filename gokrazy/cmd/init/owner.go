@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/krazycam/krazycam/firmware/config"
-	"github.com/krazycam/krazycam/gokrazy/control"
 	"github.com/krazycam/krazycam/gokrazy/events"
 	"github.com/krazycam/krazycam/gokrazy/settings"
 	"github.com/krazycam/krazycam/gokrazy/slot"
@@ -53,13 +52,22 @@ func startOf(log *slog.Logger, where place) settings.Start {
 	return at
 }
 
-// noteStart keeps the start of the board as an event.
-func noteStart(o *owner, facts control.Status, where place) {
-	text := fmt.Sprintf("start by %s, slot %s", facts.BootCause, where.running)
+// noteStart keeps the start of the board as an event, and returns its cause as far as that can be told:
+// by the hardware, and by how the run before ended.
+func (o *owner) noteStart(cause string, before lastRun, where place) string {
+	kind, text := events.Boot, fmt.Sprintf("start by %s, slot %s", cause, where.running)
+	switch {
+	case before == runCut && cause == causeRestart:
+		cause, kind = causeCrash, events.Panic
+		text = fmt.Sprintf("start after a %s, slot %s", cause, where.running)
+	case before == runCut && cause == causeUnknown:
+		text += "; the run before did not end in order: power cut, panic or watchdog"
+	}
 	if where.onTrial() {
 		text += ", which is not the promoted one"
 	}
-	o.complain("events", o.events.Add(events.Boot, text))
+	o.complain("events", o.events.Add(kind, text))
+	return cause
 }
 
 // settle does what is due at a start, takes a new seed, writes what each service may know, and

@@ -63,6 +63,13 @@ func (p *progress) beginShutdown(now time.Duration) {
 	}
 }
 
+// isEnding says that a shutdown has begun.
+func (p *progress) isEnding() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.duties[dutyShutdown] != nil
+}
+
 // stall names a duty that does not go on; "": all do.
 func (p *progress) stall(now time.Duration) string {
 	p.mu.Lock()

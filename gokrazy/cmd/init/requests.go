@@ -44,7 +44,7 @@ func (s *supervisor) take(ctx context.Context, r request) {
 		r.answer <- nil
 		s.endIn(answerTime, func() { s.restart(nil, "") })
 	case s.place.onTrial():
-		r.answer <- s.promoteRunning()
+		r.answer <- s.promoteRunning(fmt.Sprintf("slot %s was promoted by hand", s.place.running))
 	default:
 		err := s.promoteOther()
 		r.answer <- err
@@ -66,17 +66,36 @@ func (s *supervisor) refusal(ask string) error {
 	case ask == control.AskPromote:
 		return nil
 	case s.place.onTrial():
-		return fmt.Errorf("slot %s is on trial: ask again when it has proved itself", s.place.running)
+		return errors.New(s.unpromoted())
 	case ask == control.AskApplyRoot && !s.unsigned():
 		return errUnsigned
-	case s.place.flaw != "":
-		return errors.New(s.place.flaw)
+	case s.updatable() != "":
+		return errors.New(s.updatable())
 	}
 	return nil
 }
 
+// unpromoted says why nothing is written while a slot runs that is not promoted.
+func (s *supervisor) unpromoted() string {
+	here, there := s.place.running, s.place.promoted
+	switch {
+	case s.step != trial.GoBack:
+		return fmt.Sprintf("slot %s is on trial: ask again when it has proved itself", here)
+	case s.leaveAt > 0:
+		return fmt.Sprintf("slot %s runs and nobody asked for it: the board goes back to slot %s within an hour", here, there)
+	}
+	return fmt.Sprintf("slot %s, which is promoted, does not start, and the version in slot %s failed here: "+
+		"promote that to take updates with it all the same", there, here)
+}
+
 // updatable says why this board takes no update; "": it does.
-func (s *supervisor) updatable() string { return cmp.Or(s.unswitchable(), s.place.flaw) }
+func (s *supervisor) updatable() string {
+	lost := ""
+	if !s.lasts {
+		lost = "/perm does not last, so a board could not know what it tries: " + s.facts.Perm
+	}
+	return cmp.Or(s.unswitchable(), s.place.flaw, lost)
+}
 
 // unswitchable says why this board cannot be made to start another slot; "": it can.
 func (s *supervisor) unswitchable() string {
@@ -103,14 +122,15 @@ func (s *supervisor) startWriting(ctx context.Context, r request) {
 		s.refuse(r, err)
 		return
 	}
-	s.before, s.beforeStep = s.kept.Record, s.step
+	other := s.place.running.Other()
+	s.before = beforeWriting{s.kept.Record, s.step, s.kept.Started[string(other)]}
 	s.kept.Record, s.step = nil, trial.Nothing
+	delete(s.kept.Started, string(other))
 	if err := s.save(s.kept); err != nil {
 		s.restoreRecord()
 		s.refuse(r, fmt.Errorf("/perm cannot be written: %w", err))
 		return
 	}
-	other := s.place.running.Other()
 	delete(s.slots, other)
 	s.busy, s.job = fmt.Sprintf("slot %s is being written", other), &r
 	job := writerJob{s.place, r.Ask == control.AskApplyRoot}
@@ -164,17 +184,29 @@ func (s *supervisor) finishWriting(w slotWritten) {
 	s.endIn(answerTime, s.try)
 }
 
-// restoreRecord gives back the record that was there before slotwriter ran, if the slot still holds
-// that version: what was refused before anything was written must not end the wait of another update.
+// A beforeWriting is what was known of the other slot before slotwriter ran.
+type beforeWriting struct {
+	record  *trial.Record // nil: none
+	step    trial.Step
+	started trial.Version // in the other slot
+}
+
+// restoreRecord gives that back as far as the slot still holds the version: what was refused before
+// anything was written must not end the wait of another update.
 func (s *supervisor) restoreRecord() {
-	r := s.before
-	if r == nil || s.kept.Record != nil {
+	if s.kept.Record != nil {
 		return
 	}
-	if m := s.slots[slot.Name(r.Slot)]; m != nil && m.Version == r.Version && m.Index == r.Index {
-		s.step = s.beforeStep
-		s.keep(*r)
+	was, other := s.before, s.place.running.Other()
+	if m := s.slots[other]; m != nil && was.started == m.version() {
+		s.setStarted(other, m)
 	}
+	if r := was.record; r != nil {
+		if m := s.slots[slot.Name(r.Slot)]; m != nil && m.isOf(*r) {
+			s.step, s.kept.Record = was.step, r
+		}
+	}
+	_ = s.keepAll() // without it, the other slot is not promoted by hand
 }
 
 // stage makes the record of the slot that was written.
@@ -186,7 +218,10 @@ func (s *supervisor) stage() error {
 	}
 	before := s.memory.Before(s.now(), s.rung())
 	record := trial.Staged(string(other), m.Version, m.Index, before, m.trialSeconds())
-	s.keep(record)
+	if err := s.keep(record); err != nil {
+		s.kept.Record = nil
+		return err
+	}
 	if err := s.request(record); err != nil {
 		record.State, record.Reason = control.StateFailed, err.Error()
 		s.settle(record)

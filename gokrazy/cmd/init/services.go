@@ -28,9 +28,9 @@ func serviceCommands(build time.Time) [][]string {
 	}
 }
 
-// servicePaths lists the programs, to stop them.
-func servicePaths(build time.Time) (paths []string) {
-	for _, c := range serviceCommands(build) {
+// servicePaths lists the programs, to look after them and to stop them.
+func servicePaths() (paths []string) {
+	for _, c := range serviceCommands(time.Time{}) {
 		paths = append(paths, c[0])
 	}
 	return paths

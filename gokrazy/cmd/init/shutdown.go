@@ -91,6 +91,7 @@ func restart(ctx context.Context, log *slog.Logger, duties *progress, services s
 	if err := saveClock(clockFile, time.Now()); err != nil {
 		log.Error("clock not saved", "error", err)
 	}
+	endRun(log, runFile)
 	if err := closePerm(); err != nil {
 		log.Error("restart", "error", err)
 	}

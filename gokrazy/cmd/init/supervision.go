@@ -44,8 +44,13 @@ func (s supervision) look(path string) (process, error) {
 }
 
 // stop sends SIGTERM to the program and all that it started; it is not started again.
-func (s supervision) stop(path string) error {
-	_, err := s.call(http.MethodPost, "/stop", url.Values{"path": {path}, "xsrftoken": {"1"}})
+func (s supervision) stop(path string) error { return s.order("/stop", path) }
+
+// start starts the program again if it is stopped. A process that runs would be sent SIGTERM.
+func (s supervision) start(path string) error { return s.order("/restart", path) }
+
+func (s supervision) order(target, path string) error {
+	_, err := s.call(http.MethodPost, target, url.Values{"path": {path}, "xsrftoken": {"1"}})
 	return err
 }
 

@@ -49,6 +49,7 @@ type world struct {
 	clock       func() time.Time
 	look        func(path string) (process, error)
 	health      func() (health.Report, error)
+	start       func(path string) error // a service that is not started again by itself
 	kill        func(pid int) error
 	withCard    func(use func(cardSwitch) error) error
 	manifests   func() (manifests, error)        // of both slots, as they are now
@@ -69,6 +70,8 @@ type supervisor struct {
 	duties   *progress
 	place    place
 	facts    control.Status // what stays the same: who and where this board is
+	lasts    bool           // what is saved outlives a restart
+	paths    []string       // the services' programs
 	requests chan request
 	written  chan slotWritten
 	doing    chan string // what slotwriter does
@@ -81,12 +84,13 @@ type supervisor struct {
 	memory trial.Memory
 
 	source, web sourceWatch
-	promotions  int // that did not succeed
+	again       map[string]bool // services, by path, that startAgain has named
+	promotions  int             // that did not succeed
 	busy        string
 	job         *request      // who waits for the slot that is written
-	before      *trial.Record // that was kept when its writing began
-	beforeStep  trial.Step
-	ending      func() // the end of this run, due at endAt
+	before      beforeWriting // what was kept when its writing began
+	leaveAt     time.Duration // since the kernel's start: when a slot is left that nobody asked for; 0: never
+	ending      func()        // the end of this run, due at endAt
 	endAt       time.Duration
 	status      control.Status // as it was last written
 	silent      bool           // the status could not be written
@@ -131,12 +135,21 @@ func (s *supervisor) turn() {
 // observe looks at the services.
 func (s *supervisor) observe() trial.Observation {
 	now := s.now()
-	if source, err := s.look(sourcePath); err == nil {
-		r, err := s.health()
-		s.source.note(now, source, r, err)
-	}
-	if web, err := s.look(webPath); err == nil {
-		s.web.note(now, web, health.Report{}, errNoReport)
+	for _, path := range s.paths {
+		p, err := s.look(path)
+		if err != nil {
+			continue
+		}
+		switch path {
+		case sourcePath:
+			r, err := s.health()
+			s.source.note(now, p, r, err)
+		case webPath:
+			s.web.note(now, p, health.Report{}, errNoReport)
+		}
+		if p.Stopped && !s.duties.isEnding() {
+			s.startAgain(path)
+		}
 	}
 	o := trial.Observation{Up: now, Alive: s.source.isAlive(now), Exits: s.source.exits, Exited: "camsource"}
 	if s.web.exits > o.Exits {
@@ -150,6 +163,18 @@ func (s *supervisor) observe() trial.Observation {
 	}
 	s.memory.Note(o)
 	return o
+}
+
+// startAgain starts a service that gokrazy leaves alone, because it ended with status 0 or 125. That
+// it ended, the process after it shows.
+func (s *supervisor) startAgain(path string) {
+	if !s.again[path] {
+		s.log.Warn("a service ended as if it were done: it is started again, each time", "service", path)
+		s.again[path] = true
+	}
+	if err := s.start(path); err != nil {
+		s.log.Error("a service stays ended", "service", path, "error", err)
+	}
 }
 
 // errNoReport: camweb has none.
@@ -173,13 +198,18 @@ func (s *supervisor) judge(o trial.Observation) {
 	case trial.Prove:
 		switch s.watch.Observe(o) {
 		case trial.Held:
-			s.promoteRunning()
+			_ = s.promoteRunning("") // tried again at the next turn
 		case trial.Missed:
 			s.goBack(s.watch.Explain(), s.watch.Best())
 		}
 	case trial.Judge:
 		if v := s.watch.Observe(o); v != trial.Undecided {
 			s.settle(s.kept.Record.Judged(v == trial.Held))
+		}
+	case trial.GoBack:
+		if s.leaveAt > 0 && o.Up >= s.leaveAt {
+			s.leaveAt = 0
+			s.restart(nil, "")
 		}
 	case trial.Wait:
 		if s.pause.IsOver(o) {

@@ -47,6 +47,10 @@ type fakeBoard struct {
 	writeErr  error
 	early     bool // writeErr comes before anything is written
 	unsigned  bool // the owner takes unsigned roots
+	saveErr   error
+	inMemory  bool            // /perm does not last
+	cause     trial.Boot      // what is known of why the board starts
+	stopped   map[string]bool // services that gokrazy does not start again
 }
 
 func newFakeBoard(t *testing.T, kind board.Trial) *fakeBoard {
@@ -64,7 +68,7 @@ func newFakeBoard(t *testing.T, kind board.Trial) *fakeBoard {
 		reaches: map[slot.Name]func(time.Duration) health.Rung{
 			slot.A: always(health.Validated), slot.B: always(health.Validated),
 		},
-		exits: map[slot.Name]int{},
+		exits: map[slot.Name]int{}, stopped: map[string]bool{},
 	}
 }
 
@@ -111,16 +115,18 @@ func (b *fakeBoard) supervisor() *supervisor {
 	return &supervisor{
 		log: slog.New(slog.NewTextHandler(b.t.Output(), nil)), events: b, owner: b, duties: newProgress(), place: p,
 		written: make(chan slotWritten, 1), requests: make(chan request),
+		lasts: !b.inMemory, paths: []string{sourcePath, webPath, "/gokrazy/ntp"}, again: map[string]bool{},
 		world: world{
 			now:   func() time.Duration { return b.up },
 			clock: func() time.Time { return time.Unix(1767225600, 0) },
 			look: func(path string) (process, error) {
 				if path != sourcePath {
-					return process{}, errors.New("no such service")
+					return process{Pid: 99, StartTime: time.Unix(1, 0), Stopped: b.stopped[path]}, nil
 				}
 				n := min(int(b.up/(2*time.Second)), b.exits[b.running])
-				return process{Pid: 100 + n, StartTime: time.Unix(int64(n), 0)}, nil
+				return process{Pid: 100 + n, StartTime: time.Unix(int64(n), 0), Stopped: b.stopped[path]}, nil
 			},
+			start: func(path string) error { delete(b.stopped, path); return nil },
 			health: func() (health.Report, error) {
 				reach := b.reaches[b.running]
 				if reach == nil {
@@ -139,6 +145,10 @@ func (b *fakeBoard) supervisor() *supervisor {
 			},
 			publish: func(manifests, slot.Name) error { return nil },
 			save: func(k trial.Kept) error {
+				if b.saveErr != nil {
+					return b.saveErr
+				}
+				k.Started = maps.Clone(k.Started)
 				if k.Record != nil {
 					copied := *k.Record
 					k.Record = &copied
@@ -170,14 +180,30 @@ func (b *fakeBoard) supervisor() *supervisor {
 	}
 }
 
+// beginAs goes on with what the board kept, as its next start does.
+func (s *supervisor) beginAs(b *fakeBoard) {
+	boot := b.cause
+	boot.Running, boot.Promoted = string(b.running), string(b.promoted)
+	kept := b.kept
+	kept.Started = maps.Clone(kept.Started)
+	s.begin(kept, boot)
+}
+
+// started gives a fresh supervisor that has begun, of a board that runs slot n.
+func (b *fakeBoard) started(n slot.Name) *supervisor {
+	b.running = n
+	s := b.supervisor()
+	s.readManifests()
+	s.beginAs(b)
+	return s
+}
+
 // live starts the board and lets it live for at most that long, or until it restarts; then its boot
 // firmware chooses the next slot. It returns the last state of the record.
 func (b *fakeBoard) live(limit time.Duration, ask ...string) string {
 	b.t.Helper()
-	s := b.supervisor()
-	s.readManifests()
 	b.boots = append(b.boots, string(b.running))
-	s.begin(b.kept, trial.Boot{Running: string(b.running), Promoted: string(b.promoted)})
+	s := b.started(b.running)
 	for end := b.up + limit; b.up < end && !b.restarted; b.up += time.Second {
 		s.turn()
 		if len(ask) > 0 && b.up >= 40*time.Second {
@@ -333,28 +359,172 @@ func TestUpdateThatIsNeverJudgedIsGivenUpAfterThreeTries(t *testing.T) {
 	}
 }
 
-// A kernel that panics, or hangs until the watchdog, leads back to the old slot.
+// A kernel that panics, or hangs until the watchdog, leads back to the old slot. Where nobody knows
+// that the power was not cut, it is tried once more, at once.
 func TestUpdateThatNeverStartsFails(t *testing.T) {
 	for _, kind := range trials() {
-		b := newFakeBoard(t, kind)
-		b.live(time.Hour, control.AskApply)
-		b.running, b.try = b.promoted, slot.None // it was started, and died
-		if got := b.live(time.Minute); got != control.StateFailed || b.status.Failed == nil {
-			t.Errorf("%s: %q, failed %+v", kind, got, b.status.Failed)
+		for _, known := range []bool{true, false} {
+			b := newFakeBoard(t, kind)
+			b.live(time.Hour, control.AskApply)
+			b.cause.Restarted = known
+			b.running, b.try = b.promoted, slot.None // it was started, and died
+			if !known {
+				if got := b.live(time.Minute); got != control.StateRequested || b.up > 10*time.Second {
+					t.Errorf("%s: %q after %v, want it asked for again at once", kind, got, b.up)
+				}
+				b.running, b.try = b.promoted, slot.None
+			}
+			if got := b.live(time.Minute); got != control.StateFailed || b.status.Failed == nil {
+				t.Errorf("%s, known %t: %q, failed %+v", kind, known, got, b.status.Failed)
+			}
+			b.ask(b.started(slot.A), control.AskPromote, []string{"not known to have started"})
 		}
-		s := b.supervisor()
-		s.kept = b.kept
-		s.readManifests()
-		b.ask(s, control.AskPromote, []string{"never started"})
 	}
+}
+
+// The power was cut after the restart into the new version, before its init had noted that it runs.
+func TestAPowerCutBeforeTheNewVersionsInitCostsNothing(t *testing.T) {
+	b := newFakeBoard(t, board.UBootTry)
+	b.live(time.Hour, control.AskApply)
+	b.running, b.try = b.promoted, slot.None
+	for range 2 {
+		b.live(3 * time.Minute)
+	}
+	if b.promoted != slot.B || b.kept.Failed != nil {
+		t.Errorf("promoted %s, failed %+v", b.promoted, b.kept.Failed)
+	}
+}
+
+// Whatever becomes of the record, a version that never started here is not promoted by hand.
+func TestAVersionThatNeverStartedIsNotPromoted(t *testing.T) {
+	failed := func(t *testing.T) *fakeBoard {
+		b := newFakeBoard(t, board.Tryboot)
+		b.live(time.Hour, control.AskApply)
+		b.running, b.cause.Restarted = slot.A, true // its kernel never came up
+		b.live(time.Minute)
+		return b
+	}
+	for name, lose := range map[string]func(*fakeBoard){
+		"the record lasts": func(*fakeBoard) {},
+		"/perm is lost":    func(b *fakeBoard) { b.kept = trial.Kept{} },
+		"an update was refused": func(b *fakeBoard) {
+			b.writeErr, b.early = errors.New("signature"), true
+			b.ask(b.started(slot.A), control.AskApply, []string{"signature"})
+		},
+		"the power was cut while slotwriter checked": func(b *fakeBoard) {
+			s := b.started(slot.A)
+			b.writeErr, b.early = errors.New("signature"), true
+			s.take(b.t.Context(), request{control.Request{Ask: control.AskApply}, make(chan error, 1)})
+			<-s.written
+		},
+		"the power was cut between the writing and the record": func(b *fakeBoard) {
+			s := b.started(slot.A)
+			s.take(b.t.Context(), request{control.Request{Ask: control.AskApply}, make(chan error, 1)})
+			<-s.written
+		},
+		"/perm was full when an update was refused": func(b *fakeBoard) {
+			s := b.started(slot.A)
+			b.writeErr, b.early = errors.New("signature"), true
+			r := request{control.Request{Ask: control.AskApply}, make(chan error, 1)}
+			s.take(b.t.Context(), r)
+			b.saveErr = errors.New("no space left on device")
+			s.finishWriting(<-s.written)
+			b.saveErr = nil
+		},
+	} {
+		b := failed(t)
+		lose(b)
+		b.ask(b.started(slot.A), control.AskPromote, []string{"not known to have started here"})
+		if b.promoted != slot.A {
+			t.Errorf("%s: slot %s is promoted", name, b.promoted)
+		}
+	}
+}
+
+func TestAVersionThatStartedOnceCanBePromotedAgain(t *testing.T) {
+	b := newFakeBoard(t, board.Tryboot)
+	b.live(time.Hour, control.AskApply)
+	b.live(3 * time.Minute)
+	b.writeErr, b.early = errors.New("signature"), true // a refused update changes nothing about it
+	b.ask(b.started(slot.B), control.AskApply, []string{"signature"})
+	b.live(time.Minute, control.AskPromote)
+	if b.promoted != slot.A {
+		t.Errorf("promoted %s, want the old version", b.promoted)
+	}
+}
+
+// A board that cannot keep what it tries must not try it for ever.
+func TestBoardThatCannotSaveComesToRest(t *testing.T) {
+	for name, start := range map[string]func(*fakeBoard){
+		"a staged update": func(b *fakeBoard) {
+			r := trial.Staged("b", "v2", 2, health.Validated, 60)
+			b.kept.Record, b.slots[slot.B] = &r, &manifest{Version: "v2", Index: 2}
+		},
+		"one that waits": func(b *fakeBoard) {
+			r := trial.Staged("b", "v2", 2, health.Validated, 60)
+			r.State, r.Tries = control.StateNotJudged, 1
+			b.kept.Record, b.slots[slot.B] = &r, &manifest{Version: "v2", Index: 2}
+		},
+		"a slot that nobody asked for": func(b *fakeBoard) {
+			b.slots[slot.B] = &manifest{Version: "v0"}
+			b.running = slot.B
+		},
+	} {
+		for _, kind := range trials() {
+			b := newFakeBoard(t, kind)
+			start(b)
+			b.saveErr = errors.New("no space left on device")
+			stuck, restarts := b.running, 0
+			for range 20 {
+				b.running = stuck
+				b.live(50 * time.Minute)
+				if b.restarted {
+					restarts++
+				}
+			}
+			if restarts > 0 {
+				t.Errorf("%s, %s: %d restarts of 20 starts", kind, name, restarts)
+			}
+		}
+	}
+}
+
+func TestUpdateIsRefusedIfItsTrialCannotBeKept(t *testing.T) {
+	b := newFakeBoard(t, board.UBootTry)
+	s := b.started(slot.A)
+	r := request{control.Request{Ask: control.AskApply}, make(chan error, 1)}
+	s.take(t.Context(), r)
+	b.saveErr = errors.New("no space left on device")
+	s.finishWriting(<-s.written)
+	if err := <-r.answer; err == nil || !strings.Contains(err.Error(), "no space") || b.try != slot.None {
+		t.Errorf("apply: %v, the card is to try %q", err, b.try)
+	}
+	b.up += time.Minute
+	if s.turn(); b.restarted {
+		t.Error("restarted all the same")
+	}
+}
+
+// With /perm in memory, the next start knows nothing of this one.
+func TestBoardWithPermInMemoryLeavesASlotAfterAnHour(t *testing.T) {
+	b := newFakeBoard(t, board.UBootTry)
+	b.inMemory = true
+	b.slots[slot.B] = &manifest{Version: "v0"}
+	for range 3 {
+		b.running, b.kept = slot.B, trial.Kept{}
+		b.live(2 * time.Hour)
+		if !b.restarted || b.up < time.Hour || b.status.Rung != string(health.Validated) {
+			t.Errorf("restarted %t after %v with rung %s, want the way back after an hour of streaming",
+				b.restarted, b.up, b.status.Rung)
+		}
+	}
+	b.ask(b.started(slot.A), control.AskApply, []string{"/perm does not last"})
 }
 
 func TestPowerCutBetweenWritingAndRestartCostsNothing(t *testing.T) {
 	for _, kind := range trials() {
 		b := newFakeBoard(t, kind)
-		s := b.supervisor()
-		s.readManifests()
-		s.begin(b.kept, trial.Boot{Running: "a", Promoted: "a"})
+		s := b.started(slot.A)
 		s.turn()
 		b.ask(s, control.AskApply, nil)
 		if b.kept.Record.State != control.StateStaged {
@@ -384,8 +554,9 @@ func TestSlotOnTrialWithoutARecordGoesBackAndStaysThere(t *testing.T) {
 	}
 }
 
-// U-Boot takes the other slot where the promoted one cannot be loaded.
-func TestBoardWhosePromotedSlotDoesNotStartStaysInTheOther(t *testing.T) {
+// U-Boot takes the other slot where the promoted one cannot be loaded. Nobody may be able to ask for
+// anything there, so the board itself makes that the promoted one, and takes updates again.
+func TestBoardWhosePromotedSlotDoesNotStartPromotesTheOther(t *testing.T) {
 	b := newFakeBoard(t, board.UBootTry)
 	b.slots[slot.B] = &manifest{Version: "v0"}
 	for range 4 {
@@ -395,22 +566,65 @@ func TestBoardWhosePromotedSlotDoesNotStartStaysInTheOther(t *testing.T) {
 	if restarts := strings.Count(fmt.Sprint(b.events), "nobody asked"); restarts != 1 || b.restarted {
 		t.Errorf("%d restarts, the last run restarted: %t; events %q", restarts, b.restarted, b.events)
 	}
-	b.running = slot.B
-	b.live(time.Minute, control.AskPromote) // somebody wants to keep it
-	if b.promoted != slot.B {
-		t.Errorf("promoted %s", b.promoted)
+	if b.promoted != slot.B || b.kept.WentBack {
+		t.Errorf("promoted %s, kept %+v", b.promoted, b.kept)
 	}
-	if b.live(time.Minute); b.kept.WentBack || b.restarted {
-		t.Errorf("afterwards: %+v, restarted %t", b.kept, b.restarted)
+	b.ask(b.started(slot.B), control.AskApply, nil)
+}
+
+// One that failed here is kept running and no more, so that the other slot can still come back.
+func TestAVersionThatFailedIsNotPromotedBecauseTheOtherDoesNotStart(t *testing.T) {
+	for name, keep := range map[string]func(*fakeBoard){
+		"failed": func(b *fakeBoard) { b.kept.Failed = &control.Failed{Version: "v2", Index: 2} },
+		"given up": func(b *fakeBoard) {
+			r := trial.Staged("b", "v2", 2, health.Validated, 60)
+			r.State, r.Tries = control.StateGivenUp, 3
+			b.kept.Record = &r
+		},
+	} {
+		b := newFakeBoard(t, board.UBootTry)
+		b.slots[slot.B] = &manifest{Version: "v2", Index: 2}
+		keep(b)
+		for range 3 {
+			b.running = slot.B
+			b.live(24 * time.Hour)
+		}
+		if b.promoted != slot.A || b.restarted {
+			t.Errorf("%s: promoted %s, restarted %t", name, b.promoted, b.restarted)
+		}
+		s := b.started(slot.B)
+		b.ask(s, control.AskApply, []string{"does not start"})
+		b.ask(s, control.AskPromote, nil) // somebody wants to keep it
+		if b.promoted != slot.B {
+			t.Errorf("%s: promoted %s by hand", name, b.promoted)
+		}
+		if b.live(time.Minute); b.kept.WentBack || b.restarted {
+			t.Errorf("%s: afterwards: %+v, restarted %t", name, b.kept, b.restarted)
+		}
+	}
+}
+
+// gokrazy takes status 0 and 125 for the wish to end.
+func TestServiceThatEndsAsIfDoneIsStartedAgain(t *testing.T) {
+	b := newFakeBoard(t, board.Tryboot)
+	s := b.started(slot.A)
+	for _, path := range []string{sourcePath, webPath, "/gokrazy/ntp"} {
+		b.stopped[path] = true
+		if s.turn(); b.stopped[path] {
+			t.Errorf("%s stays ended", path)
+		}
+	}
+	s.duties.beginShutdown(b.up)
+	b.stopped[sourcePath] = true
+	if s.turn(); !b.stopped[sourcePath] {
+		t.Error("a service is started again during a shutdown")
 	}
 }
 
 func TestWhileASlotIsOnTrialNothingIsWritten(t *testing.T) {
 	b := newFakeBoard(t, board.UBootTry)
 	b.live(time.Hour, control.AskApply)
-	s := b.supervisor()
-	s.readManifests()
-	s.begin(b.kept, trial.Boot{Running: "b", Promoted: "a"})
+	s := b.started(slot.B)
 	b.ask(s, control.AskApply, []string{"slot b is on trial"})
 	b.ask(s, control.AskApplyRoot, []string{"slot b is on trial"})
 	b.ask(s, control.AskReboot, []string{"slot b is on trial"})
@@ -422,9 +636,7 @@ func TestWhileASlotIsOnTrialNothingIsWritten(t *testing.T) {
 
 func TestRequestsWaitWhileASlotIsWritten(t *testing.T) {
 	b := newFakeBoard(t, board.Tryboot)
-	s := b.supervisor()
-	s.readManifests()
-	s.begin(b.kept, trial.Boot{Running: "a", Promoted: "a"})
+	s := b.started(slot.A)
 	r := request{control.Request{Ask: control.AskApply}, make(chan error, 1)}
 	s.take(t.Context(), r)
 	for _, ask := range []string{control.AskApply, control.AskReboot, control.AskPromote} {
@@ -447,9 +659,7 @@ func TestRequestsWaitWhileASlotIsWritten(t *testing.T) {
 func TestRefusedUpdateLeavesNoRecordAndNoRestart(t *testing.T) {
 	b := newFakeBoard(t, board.Tryboot)
 	b.writeErr = errors.New("part root: hash is wrong")
-	s := b.supervisor()
-	s.readManifests()
-	s.begin(b.kept, trial.Boot{Running: "a", Promoted: "a"})
+	s := b.started(slot.A)
 	b.ask(s, control.AskApply, []string{"hash is wrong"})
 	for range 5 {
 		s.turn()
@@ -465,9 +675,7 @@ func TestRefusedUpdateLeavesNoRecordAndNoRestart(t *testing.T) {
 // camweb, which asks, reads what strangers send.
 func TestUnsignedRootIsRefusedUnlessTheOwnerTakesThem(t *testing.T) {
 	b := newFakeBoard(t, board.Tryboot)
-	s := b.supervisor()
-	s.readManifests()
-	s.begin(b.kept, trial.Boot{Running: "a", Promoted: "a"})
+	s := b.started(slot.A)
 	b.ask(s, control.AskApplyRoot, []string{"update.gokrazy is not set"})
 	if s.job != nil || b.slots[slot.B] != nil {
 		t.Errorf("slot b holds %+v", b.slots[slot.B])
@@ -483,9 +691,7 @@ func TestARefusedUpdateDoesNotEndTheWaitOfAnother(t *testing.T) {
 		waiting.State, waiting.Tries = control.StateNotJudged, 1
 		b.kept.Record = &waiting
 		b.slots[slot.B] = &manifest{Version: "v1.9", Index: 2, TrialS: 60}
-		s := b.supervisor()
-		s.readManifests()
-		s.begin(b.kept, trial.Boot{Running: "a", Promoted: "a"})
+		s := b.started(slot.A)
 		b.writeErr, b.early = errors.New("slot is not whole"), early
 		b.ask(s, control.AskApply, []string{"not whole"})
 		kept := b.kept.Record != nil && *b.kept.Record == waiting && s.step == trial.Wait
@@ -497,9 +703,7 @@ func TestARefusedUpdateDoesNotEndTheWaitOfAnother(t *testing.T) {
 
 func TestBoardOfAnUnknownModelTakesNoUpdateAndSaysSo(t *testing.T) {
 	b := newFakeBoard(t, "")
-	s := b.supervisor()
-	s.readManifests()
-	s.begin(b.kept, trial.Boot{Running: "a", Promoted: "a"})
+	s := b.started(slot.A)
 	b.ask(s, control.AskApply, []string{"not known"})
 	b.ask(s, control.AskReboot, nil)
 	if s.turn(); !strings.Contains(b.status.Updatable, "not known") {
@@ -510,10 +714,9 @@ func TestBoardOfAnUnknownModelTakesNoUpdateAndSaysSo(t *testing.T) {
 func TestBoardWhoseBootFirmwareIsTooOldTakesNoUpdateAndCanBePromotedByHand(t *testing.T) {
 	b := newFakeBoard(t, board.Tryboot)
 	b.slots[slot.B] = &manifest{Version: "v0"}
-	s := b.supervisor()
+	b.kept.Started = map[string]trial.Version{"b": {Version: "v0"}}
+	s := b.started(slot.A)
 	s.place.flaw = "EEPROM of 2021"
-	s.readManifests()
-	s.begin(b.kept, trial.Boot{Running: "a", Promoted: "a"})
 	b.ask(s, control.AskApply, []string{"EEPROM of 2021"})
 	if s.turn(); b.status.Updatable != "EEPROM of 2021" {
 		t.Errorf("updatable = %q", b.status.Updatable)
@@ -525,9 +728,7 @@ func TestBoardWhoseBootFirmwareIsTooOldTakesNoUpdateAndCanBePromotedByHand(t *te
 
 func TestUpdateThatCannotBeAskedForFailsAndTheBoardLivesOn(t *testing.T) {
 	b := newFakeBoard(t, board.Tryboot)
-	s := b.supervisor()
-	s.readManifests()
-	s.begin(b.kept, trial.Boot{Running: "a", Promoted: "a"})
+	s := b.started(slot.A)
 	b.ask(s, control.AskApply, nil)
 	b.cardErr = errors.New("input/output error")
 	for range 5 {
@@ -541,9 +742,7 @@ func TestUpdateThatCannotBeAskedForFailsAndTheBoardLivesOn(t *testing.T) {
 
 func TestStatusIsWrittenOnlyWhenItChanges(t *testing.T) {
 	b := newFakeBoard(t, board.Tryboot)
-	s := b.supervisor()
-	s.readManifests()
-	s.begin(b.kept, trial.Boot{Running: "a", Promoted: "a"})
+	s := b.started(slot.A)
 	writes, last := 0, control.Status{}
 	for b.up = 10 * time.Second; b.up < time.Minute; b.up += time.Second {
 		s.turn()
