@@ -38,10 +38,13 @@ func emptyExt4(t *testing.T) []byte {
 		// the file system while it is mounted.
 		features = "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super," +
 			"large_file,huge_file,dir_nlink,extra_isize,metadata_csum"
+		// 8 MiB that only root may fill: process 1 must be able to keep what it tries when a service in
+		// foreign hands has filled the rest. mke2fs takes percent: 8 of 512.
+		reserved = "1.5625"
 	)
 	file := newFile(t, PermSize)
 	cmd := exec.Command("mke2fs", "-q", "-F",
-		"-O", features, "-b", strconv.Itoa(permBlock), "-I", "256", "-m", "0", "-i", "16384",
+		"-O", features, "-b", strconv.Itoa(permBlock), "-I", "256", "-m", reserved, "-i", "16384",
 		"-J", "size=4", "-L", "perm", "-U", id, "-r", "1",
 		"-E", fmt.Sprintf("resize=%d,hash_seed=%s,lazy_itable_init=0,lazy_journal_init=0,nodiscard,root_owner=0:0",
 			PermMost/permBlock, id), file)
@@ -178,6 +181,9 @@ func TestPermIsWholeWhateverLayThereBefore(t *testing.T) {
 	// 32 GiB have 256 groups, whose descriptors of 64 bytes fill four blocks; one is in use.
 	if about := run("dumpe2fs", "-h"); !regexp.MustCompile(`(?m)^Reserved GDT blocks: +3$`).MatchString(about) {
 		t.Errorf("no room for the descriptors of %d GiB:\n%s", int64(PermMost)>>30, about)
+	}
+	if about := run("dumpe2fs", "-h"); !regexp.MustCompile(`(?m)^Reserved block count: +2048$`).MatchString(about) {
+		t.Errorf("8 MiB are not reserved for root:\n%s", about)
 	}
 	if err := os.Truncate(file, 4*PermSize); err != nil {
 		t.Fatal(err)

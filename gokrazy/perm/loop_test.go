@@ -8,11 +8,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/krazycam/krazycam/board"
 	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/gokrazy/card"
 )
@@ -246,6 +248,95 @@ func TestMakeRoomLetsGoWhatCanBeFetchedAgain(t *testing.T) {
 		t.Errorf("MakeRoom of a folder full of something else = %q, %v", removed, err)
 	}
 	l.check(t)
+}
+
+// A service in foreign hands must not be able to fill what is saved of a damaged file system.
+func TestRescueSavesRootsFilesAndSomeOfEachService(t *testing.T) {
+	need.Root(t, "for files of several users")
+	dir, want := t.TempDir(), map[string]bool{"update/trial.json": true, "zz": true, "camweb/tls.pem": true}
+	write := func(name string, size, user int) {
+		path := filepath.Join(dir, name)
+		err := os.MkdirAll(filepath.Dir(path), 0o755)
+		if err == nil {
+			err = os.WriteFile(path, make([]byte, size), 0o600)
+		}
+		if err := errors.Join(err, os.Chown(path, user, user)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range rescueCount {
+		write(fmt.Sprintf("camsource/%03d", i), rescueFile, board.SourceUser)
+		write(fmt.Sprintf("camsource/deep/%03d", i), rescueFile, board.SourceUser)
+	}
+	write("update/trial.json", 100, 0)
+	write("zz", 100, 0)
+	write("camweb/tls.pem", 1000, board.WebUser)
+	files, total := map[int]int{}, 0
+	for _, f := range rescue(dir) {
+		if f.mode.IsRegular() {
+			files[f.uid]++
+			total += len(f.content)
+		}
+		delete(want, f.path)
+	}
+	if len(want) > 0 || files[board.SourceUser] != rescueEach || total > rescueAll {
+		t.Errorf("not saved: %v; %v files of the users, %d bytes", want, files, total)
+	}
+}
+
+// as runs a shell's words as one of the board's users, in foreign hands.
+func as(t *testing.T, user int, words string) {
+	t.Helper()
+	cmd := exec.Command("sh", "-c", words)
+	cmd.SysProcAttr = &unix.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(user), Gid: uint32(user)}}
+	out, _ := cmd.CombinedOutput() // it ends when nothing fits any more
+	if !strings.Contains(string(out), "No space left") {
+		t.Fatalf("user %d filled nothing: %s", user, out)
+	}
+}
+
+// Root must be able to keep what it tries, whatever a service does; else no update could mend that.
+func TestAServiceThatFillsPermLeavesRoomForRoot(t *testing.T) {
+	need.Tools(t, "dd", "seq", "xargs", "touch")
+	for name, words := range map[string]string{
+		"one large file": "dd if=/dev/zero of=large bs=1M",
+		"a large key":    "dd if=/dev/zero of=tls.pem bs=1M",
+		"many files":     "mkdir -p many && cd many && seq 1 40000 | xargs touch",
+	} {
+		for folder, user := range map[string]int{"camsource": board.SourceUser, "camweb": board.WebUser} {
+			t.Run(folder+", "+name, func(t *testing.T) {
+				l := newLoop(t, card.PermSize).mounted(t)
+				own := filepath.Join(l.Dir, folder)
+				l.write(t, folder+"/tls.pem", "key")
+				if err := os.Chown(filepath.Join(own, "tls.pem"), user, user); err != nil {
+					t.Fatal(err)
+				}
+				// The folder of a test is for its user alone.
+				err := errors.Join(os.Chown(own, user, user), os.Chmod(filepath.Dir(filepath.Dir(l.Dir)), 0o755))
+				if err != nil {
+					t.Fatal(err)
+				}
+				as(t, user, "cd "+own+" && "+words)
+				path := filepath.Join(l.Dir, "update/trial.json")
+				if name != "many files" {
+					l.write(t, "update/trial.json", strings.Repeat(" ", 4<<20)) // even before there is room
+				}
+				removed, err := MakeRoom(l.Dir)
+				if err != nil || !strings.Contains(removed, folder) {
+					t.Fatalf("MakeRoom = %q, %v", removed, err)
+				}
+				l.write(t, "update/trial.json", "{}")
+				if b, err := os.ReadFile(path); err != nil || string(b) != "{}" {
+					t.Errorf("read back %q, %v", b, err)
+				}
+				kept := folder == "camweb" && name != "a large key"
+				if _, err := os.Stat(filepath.Join(own, "tls.pem")); (err == nil) != kept {
+					t.Errorf("the TLS key of %s: %v", folder, err)
+				}
+				l.check(t)
+			})
+		}
+	}
 }
 
 // fill writes a file until the file system is full.

@@ -19,6 +19,7 @@ const (
 	rescueFile  = 64 << 10 // bytes of a file: the longest configuration
 	rescueAll   = 4 << 20  // of all of them, which are in memory meanwhile
 	rescueCount = 500
+	rescueEach  = 20 // of each service's user, folders included
 	rescueDepth = 4
 )
 
@@ -42,12 +43,27 @@ func isWorthless(path string) bool {
 	return false
 }
 
-// rescue reads what it can, within limits. What cannot be read is left out.
+// rescue reads what it can, within limits. What cannot be read is left out. Root's own files come
+// first, then some of each service: one in foreign hands must not fill what is saved.
 func rescue(dir string) []file {
-	var list []file
-	var total int64
-	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		name, relErr := filepath.Rel(dir, path)
+	r := rescuer{dir: dir, of: map[int]int{}}
+	r.walk(true)
+	r.walk(false)
+	return r.files
+}
+
+// A rescuer collects files.
+type rescuer struct {
+	dir   string
+	files []file
+	of    map[int]int // how many are each user's, folders included
+	total int64       // bytes
+}
+
+// walk takes what is root's, or what is the services'.
+func (r *rescuer) walk(roots bool) {
+	_ = filepath.WalkDir(r.dir, func(path string, d fs.DirEntry, err error) error {
+		name, relErr := filepath.Rel(r.dir, path)
 		if err != nil || relErr != nil || name == "." {
 			return nil // a folder that cannot be listed has nothing to walk
 		}
@@ -55,26 +71,40 @@ func rescue(dir string) []file {
 			return fs.SkipDir
 		}
 		info, err := d.Info()
-		if err != nil || len(list) >= rescueCount {
+		if err != nil {
 			return nil
 		}
 		f := file{path: name, mode: info.Mode()}
 		if st, ok := info.Sys().(*syscall.Stat_t); ok {
 			f.uid, f.gid = int(st.Uid), int(st.Gid)
 		}
-		if !d.IsDir() {
-			if !info.Mode().IsRegular() || info.Size() > rescueFile || total+info.Size() > rescueAll {
-				return nil
-			}
-			if f.content, err = openfile.Read(path, rescueFile); err != nil {
-				return nil
-			}
-			total += int64(len(f.content))
+		switch {
+		case (f.uid == 0) == roots:
+			r.take(f, info.Size())
+		case roots && d.IsDir():
+			return fs.SkipDir // a service's: nothing of root's is below it
 		}
-		list = append(list, f)
 		return nil
 	})
-	return list
+}
+
+// take adds a file with its content, or a folder.
+func (r *rescuer) take(f file, size int64) {
+	if len(r.files) >= rescueCount || f.uid != 0 && r.of[f.uid] >= rescueEach {
+		return
+	}
+	if !f.mode.IsDir() {
+		if !f.mode.IsRegular() || size > rescueFile || r.total+size > rescueAll {
+			return
+		}
+		var err error
+		if f.content, err = openfile.Read(filepath.Join(r.dir, f.path), rescueFile); err != nil {
+			return
+		}
+		r.total += int64(len(f.content))
+	}
+	r.of[f.uid]++
+	r.files = append(r.files, f)
 }
 
 // restore writes the files, as they were, and says how many; folders do not count.

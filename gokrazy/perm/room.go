@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -22,23 +23,30 @@ const (
 	roomFiles = 64
 )
 
-// expendable are the folders that are emptied when /perm is full, in this order: an update can be
-// fetched again, and logs and what programs keep at home are not ours.
-var expendable = []string{"update/spool", "var/log", "var/tmp", "home"}
+// expendable are the folders that are emptied when /perm is full, in this order, but for one file of
+// each. An update can be fetched again; logs and what programs keep at home are not ours. Last come
+// the folders of the services, which fill them in foreign hands only: camsource loses the id of its
+// stream, camweb which versions it fetched.
+var expendable = []struct{ folder, but string }{
+	{"update/spool", ""}, {"var/log", ""}, {"var/tmp", ""}, {"home", ""},
+	{"camsource", ""}, {"camweb", "tls.pem"},
+}
 
 // MakeRoom empties folders until there is room, and says in words what went; "" if there was room.
 // The error says that it was not enough.
 func MakeRoom(dir string) (removed string, err error) {
-	return makeRoom(dir, func() (bool, error) { return hasRoom(dir) })
+	removed, err = makeRoom(dir, func() (bool, error) { return hasRoom(dir) })
+	return strings.TrimPrefix(removed, ", "), err
 }
 
 func makeRoom(dir string, enough func() (bool, error)) (removed string, err error) {
-	for _, name := range expendable {
+	for _, e := range expendable {
 		if fine, err := enough(); fine || err != nil {
 			return removed, err
 		}
-		if n := empty(filepath.Join(dir, name)); n > 0 {
-			removed += fmt.Sprintf(", %d entries of %s", n, filepath.Join(dir, name))
+		path := filepath.Join(dir, e.folder)
+		if n := empty(path, e.but); n > 0 {
+			removed += fmt.Sprintf(", %d entries of %s", n, path)
 		}
 	}
 	fine, err := enough()
@@ -56,19 +64,29 @@ func hasRoom(dir string) (bool, error) {
 	return st.Bavail*uint64(st.Bsize) >= roomBytes && st.Ffree >= roomFiles, nil
 }
 
-// empty removes what a folder has, and says how much; the folder itself stays, with its owner.
-func empty(dir string) int {
+// empty removes what a folder has, but for one file, and says how much; the folder itself stays, with
+// its owner.
+func empty(dir, but string) int {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return 0
 	}
 	n := 0
 	for _, e := range entries {
+		if e.Name() == but && isSmall(e) {
+			continue
+		}
 		if os.RemoveAll(filepath.Join(dir, e.Name())) == nil {
 			n++
 		}
 	}
 	return n
+}
+
+// isSmall says that it is a plain file of a size that a key may have.
+func isSmall(e os.DirEntry) bool {
+	info, err := e.Info()
+	return err == nil && info.Mode().IsRegular() && info.Size() <= rescueFile
 }
 
 // resize is EXT4_IOC_RESIZE_FS of fs/ext4/ext4.h, _IOW('f', 16, __u64): it takes a number of blocks.
