@@ -10,25 +10,35 @@ import "time"
 const (
 	burst        = 20
 	refillPeriod = 2 * time.Hour
+
+	// What a program in foreign hands can cause has a budget of its own, so that it can neither push
+	// the other events out of the last Kept nor keep them from being written: 4 a day.
+	refusalBurst  = 3
+	refusalPeriod = 6 * time.Hour
 )
 
 // A budget is how many events may be written yet. It begins anew with each start of the board.
 type budget struct {
-	left   int
-	filled time.Time // up to when it is filled
+	left, most int
+	period     time.Duration // after which there is one more
+	filled     time.Time     // up to when it is filled
+}
+
+func newBudget(most int, period time.Duration, now time.Time) budget {
+	return budget{left: most, most: most, period: period, filled: now}
 }
 
 // take says whether there is one, and takes it. A clock that was set back or years ahead fills
 // it at most once.
 func (b *budget) take(now time.Time) bool {
-	periods := int(min(max(now.Sub(b.filled)/refillPeriod, 0), burst))
+	periods := int(min(max(now.Sub(b.filled)/b.period, 0), time.Duration(b.most)))
 	switch {
-	case now.Before(b.filled), periods == burst:
+	case now.Before(b.filled), periods == b.most:
 		b.filled = now
 	default:
-		b.filled = b.filled.Add(time.Duration(periods) * refillPeriod)
+		b.filled = b.filled.Add(time.Duration(periods) * b.period)
 	}
-	b.left = min(b.left+periods, burst)
+	b.left = min(b.left+periods, b.most)
 	if b.left == 0 {
 		return false
 	}

@@ -10,9 +10,9 @@
 // bytes, a file at most Kept of them. On a card each event is wear: Add leaves out what only
 // repeats the event before it, and what comes faster than a board can have news (see budget).
 //
-// The package starts nothing and imports of ours only atomicfile and openfile. The time is passed in; it is what
-// the board's clock said, which may be wrong before the first answer of a time server, so the order
-// of events is that of Seq.
+// The package starts nothing and imports of ours only atomicfile and openfile. The time is passed in;
+// it is what the board's clock said, which may be wrong before the first answer of a time server, so
+// the order of events is that of Seq.
 package events
 
 import (
@@ -35,7 +35,7 @@ const Kept = 50
 // What an event is about.
 const (
 	Boot       = "boot"        // the board started; the text says what ended the run before
-	Panic      = "panic"       // a kernel or process 1 ended in a panic
+	Panic      = "panic"       // the board started after a panic, or after a reset by the watchdog
 	Trial      = "trial"       // a slot is tried
 	Promotion  = "promotion"   // a slot is the one that boots from now on
 	Fallback   = "fallback"    // a slot on trial was given up
@@ -61,16 +61,19 @@ type Log struct {
 	dir     string
 	kept    []Event // the last Kept, oldest first, also those that no file took
 	next    uint64
-	current int    // which file is written
-	inFile  int    // events in it
-	clean   bool   // it is known to end with a whole line
-	budget  budget // of events still to be written
+	current int  // which file is written
+	inFile  int  // events in it
+	clean   bool // it is known to end with a whole line
+
+	budget   budget // of events still to be written
+	refusals budget // of those that strangers can cause
 }
 
 // Open reads what the folder has, and makes it if it is missing. A Log is always returned: with an
 // error its events are kept in memory, and Add tries the folder again. now gives the board's clock.
 func Open(dir string, now func() time.Time) (*Log, error) {
-	l := &Log{dir: dir, now: now, next: 1, budget: budget{left: burst, filled: now()}}
+	l := &Log{dir: dir, now: now, next: 1,
+		budget: newBudget(burst, refillPeriod, now()), refusals: newBudget(refusalBurst, refusalPeriod, now())}
 	err := os.MkdirAll(dir, 0o755)
 	lists := [2][]Event{}
 	for i := range lists {
@@ -95,7 +98,11 @@ func (l *Log) Add(kind, text string) error {
 	defer l.mu.Unlock()
 	now := l.now()
 	e := Event{l.next, now.UTC().Truncate(time.Second), clean(kind, maxKind), clean(text, maxText)}
-	if n := len(l.kept); n > 0 && l.kept[n-1].repeats(e) || !l.budget.take(now) {
+	of := &l.budget
+	if kind == Refusal {
+		of = &l.refusals
+	}
+	if n := len(l.kept); n > 0 && l.kept[n-1].repeats(e) || !of.take(now) {
 		return nil
 	}
 	l.next++
@@ -111,26 +118,6 @@ func (l *Log) Events() []Event {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.kept)
-}
-
-// Move goes on in another folder: /perm was emptied or came late. What is in memory and not there
-// is written there, with numbers that follow.
-func (l *Log) Move(dir string) error {
-	fresh, err := Open(dir, l.now)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	missing := slices.DeleteFunc(l.kept, func(e Event) bool { return slices.Contains(fresh.kept, e) })
-	l.dir, l.current, l.inFile, l.clean = dir, fresh.current, fresh.inFile, false
-	l.kept, l.next = fresh.kept, fresh.next
-	for _, e := range missing {
-		e.Seq = l.next
-		l.next++
-		l.kept = lastOf(append(l.kept, e))
-		if err == nil {
-			err = l.write(e)
-		}
-	}
-	return err
 }
 
 // repeats says that e is the same again within repeatPause, in the same state of affairs.

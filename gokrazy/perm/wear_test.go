@@ -53,7 +53,7 @@ func TestADayCostsLessThanAMegabyte(t *testing.T) {
 	}
 	saveClock()
 	for i := range 2 * events.Kept { // an old board: its budget is used up, its files are full
-		if err := list.Add(events.Refusal, fmt.Sprint("before ", i)); err != nil {
+		if err := list.Add(events.Fallback, fmt.Sprint("before ", i)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -65,6 +65,9 @@ func TestADayCostsLessThanAMegabyte(t *testing.T) {
 		saveClock()
 		clock += l.written(t) - at
 		for i := range 5 {
+			if err := list.Add(events.Fallback, fmt.Sprintf("update %d.%d failed: it is older", hour, i)); err != nil {
+				t.Fatal(err)
+			}
 			if err := list.Add(events.Refusal, fmt.Sprintf("update %d.%d refused: it is older", hour, i)); err != nil {
 				t.Fatal(err)
 			}

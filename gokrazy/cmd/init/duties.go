@@ -47,7 +47,7 @@ func newSupervisor(ctx context.Context, log *slog.Logger, duties *progress, at b
 			},
 			manifests:   readCardManifests,
 			publish:     func(m manifests, promoted slot.Name) error { return m.publish(control.Folder, promoted) },
-			save:        func(k trial.Kept) error { return trial.Save(trial.File, k) },
+			save:        func(k trial.Kept) error { return saveTrial(log, of.events, k) },
 			writeStatus: func(s control.Status) error { return control.WriteStatus(control.StatusFile, s) },
 			unsigned:    func() bool { return webConfig().Update.Gokrazy },
 			writeSlot:   writer.write,

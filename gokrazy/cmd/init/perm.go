@@ -9,9 +9,12 @@ import (
 	"os"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/events"
 	"github.com/krazycam/krazycam/gokrazy/perm"
+	"github.com/krazycam/krazycam/gokrazy/trial"
 )
 
 // preparePerm makes /perm a folder that can be written, whatever the card is like, and opens the log
@@ -46,6 +49,23 @@ func preparePerm(log *slog.Logger) (perm.Report, *events.Log) {
 		tell(log, list, events.Perm, "/perm was full; it lost "+removed)
 	}
 	return report, list
+}
+
+// saveTrial saves what becomes of an update. A service in foreign hands may have filled /perm since the
+// start: then room is made, once, as at the next start.
+func saveTrial(log *slog.Logger, list *events.Log, k trial.Kept) error {
+	err := trial.Save(trial.File, k)
+	if !errors.Is(err, unix.ENOSPC) {
+		return err
+	}
+	removed, full := perm.MakeRoom(permFolder)
+	if removed != "" {
+		tell(log, list, events.Perm, "/perm was full; it lost "+removed)
+	}
+	if full != nil {
+		return errors.Join(err, full)
+	}
+	return trial.Save(trial.File, k)
 }
 
 // linkVar makes what /var of the root leads to, as gokrazy does: it may have had no /perm to do it on.

@@ -108,9 +108,15 @@ func (s *supervisor) unswitchable() string {
 	return ""
 }
 
+// refuse says no. What camweb in foreign hands could ask for every second is no event: the list of
+// them would say nothing else any more.
 func (s *supervisor) refuse(r request, err error) {
 	r.answer <- err
-	if r.Ask == control.AskApply || r.Ask == control.AskApplyRoot {
+	switch {
+	case r.Ask != control.AskApply && r.Ask != control.AskApplyRoot:
+	case s.busy != "" || errors.Is(err, errUnsigned):
+		s.log.Warn("update refused", "error", err)
+	default:
 		s.note(events.Refusal, "update refused: "+err.Error())
 	}
 }

@@ -646,6 +646,9 @@ func TestRequestsWaitWhileASlotIsWritten(t *testing.T) {
 			t.Errorf("%s meanwhile: %v", ask, err)
 		}
 	}
+	if len(b.events) > 0 {
+		t.Errorf("events %q: whoever asks again and again fills them", b.events)
+	}
 	s.noteWriting("step=root done=1048576 total=20971520")
 	if s.turn(); b.status.Busy != "slot b is being written: root, 1 of 20 MB" {
 		t.Errorf("busy = %q", b.status.Busy)
@@ -677,8 +680,8 @@ func TestUnsignedRootIsRefusedUnlessTheOwnerTakesThem(t *testing.T) {
 	b := newFakeBoard(t, board.Tryboot)
 	s := b.started(slot.A)
 	b.ask(s, control.AskApplyRoot, []string{"update.gokrazy is not set"})
-	if s.job != nil || b.slots[slot.B] != nil {
-		t.Errorf("slot b holds %+v", b.slots[slot.B])
+	if s.job != nil || b.slots[slot.B] != nil || len(b.events) > 0 {
+		t.Errorf("slot b holds %+v, events %q", b.slots[slot.B], b.events)
 	}
 	b.unsigned = true
 	b.ask(s, control.AskApplyRoot, nil)
