@@ -82,7 +82,7 @@ func readPi(ctx context.Context, m *Machine, afterReset bool) (bootFiles, error)
 	if m.hardware.boardTree {
 		b.dtb, err = m.boardTree(b.dtb, selected)
 	} else {
-		b.dtb, err = m.virtTree(ctx, selected)
+		b.dtb, err = m.virtTree(ctx, selected, afterReset)
 	}
 	return b, err
 }

@@ -28,11 +28,16 @@ const (
 	bootModeSD    = 1
 	// bootloaderTime is 11 January 2023: the oldest boot firmware of a Pi 4 that is trusted with a trial.
 	bootloaderTime = 1673395200
+	// powerOn and reset are the bits HADPOR and HADWRF of the register PM_RSTS, which says why the board
+	// starts; a plain restart is made by the watchdog, too, and the first bit stays.
+	powerOn = 0x1000
+	reset   = 0x1020
 )
 
 // virtTree writes QEMU's own device tree, with what the boot firmware of a Pi 4 adds, to a file: model,
-// serial number and, below /chosen/bootloader, whether this is a trial. The devices are QEMU's.
-func (m *Machine) virtTree(ctx context.Context, s pifirmware.Selection) (file string, err error) {
+// serial number and, below /chosen/bootloader, whether this is a trial and why the board starts. The
+// devices are QEMU's.
+func (m *Machine) virtTree(ctx context.Context, s pifirmware.Selection, afterReset bool) (file string, err error) {
 	plain := filepath.Join(m.folder, "qemu.dtb")
 	args := append(m.qemuArgs(bootFiles{}), "-machine", "dumpdtb="+plain)
 	if out, err := exec.CommandContext(ctx, m.program, args...).CombinedOutput(); err != nil {
@@ -53,12 +58,16 @@ func (m *Machine) virtTree(ctx context.Context, s pifirmware.Selection) (file st
 	if s.Tryboot {
 		tryboot = 1
 	}
+	rsts := uint32(powerOn)
+	if afterReset {
+		rsts = reset
+	}
 	for _, cell := range []struct {
 		name  string
 		value uint32
 	}{
 		{"tryboot", tryboot}, {"partition", bootPartition}, {"boot-mode", bootModeSD},
-		{"build-timestamp", bootloaderTime},
+		{"build-timestamp", bootloaderTime}, {"rsts", rsts},
 	} {
 		loader.Set(cell.name, fdt.Cell(cell.value))
 	}

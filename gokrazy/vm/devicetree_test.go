@@ -24,7 +24,7 @@ func TestTheGuestSeesAPi4WithTheDevicesOfQEMU(t *testing.T) {
 	}
 	m.hardware, m.image = hardware64(), slotImage(t, "")
 	for _, tryboot := range []bool{false, true} {
-		file, err := m.virtTree(context.Background(), pifirmware.Selection{Tryboot: tryboot})
+		file, err := m.virtTree(context.Background(), pifirmware.Selection{Tryboot: tryboot}, tryboot)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,6 +50,9 @@ func TestTheGuestSeesAPi4WithTheDevicesOfQEMU(t *testing.T) {
 		got, _ := loader.Property("tryboot")
 		if len(got) != 4 || (binary.BigEndian.Uint32(got) == 1) != tryboot {
 			t.Errorf("tryboot = %v, want %v", got, tryboot)
+		}
+		if got, _ := loader.Property("rsts"); len(got) != 4 || got[2] != 0x10 || (got[3] == 0x20) != tryboot {
+			t.Errorf("rsts = %x after a reset: %v", got, tryboot)
 		}
 		for _, path := range []string{"/pcie@10000000", "/pl011@9000000", "/cpus/cpu@1", "/psci"} {
 			if _, err := tree.Find(path); err != nil {

@@ -82,7 +82,8 @@ func (s *supervisor) unpromoted() string {
 	case s.step != trial.GoBack:
 		return fmt.Sprintf("slot %s is on trial: ask again when it has proved itself", here)
 	case s.leaveAt > 0:
-		return fmt.Sprintf("slot %s runs and nobody asked for it: the board goes back to slot %s within an hour", here, there)
+		return fmt.Sprintf("slot %s runs and nobody asked for it: the board goes back to slot %s within an hour",
+			here, there)
 	}
 	return fmt.Sprintf("slot %s, which is promoted, does not start, and the version in slot %s failed here: "+
 		"promote that to take updates with it all the same", there, here)
