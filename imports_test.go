@@ -29,7 +29,7 @@ type importRule struct {
 func importRules() []importRule {
 	return []importRule{
 		// The folders.
-		{of: "./board ./v4l2/pixfmt ./firmware/gateway/wire ./firmware/openfile", ban: "./...",
+		{of: "./board ./v4l2/pixfmt ./firmware/gateway/wire ./firmware/openfile ./firmware/destination", ban: "./...",
 			reason: "vocabulary is imported by all and imports nothing of ours"},
 		{of: "./firmware/atomicfile", ban: "./...", allow: "./firmware/openfile",
 			reason: "it is imported by all; of ours it needs what kind of file stands at a path"},
@@ -68,8 +68,9 @@ func importRules() []importRule {
 		{of: "./gokrazy/...", ban: "C ./encoder/... github.com/blackjack/webcam",
 			reason: "everything around the stream is plain Go: one static file for any machine"},
 		{of: "./gokrazy/...", except: "./gokrazy/cmd/camctl",
-			ban:    "./firmware/...",
-			allow:  "./firmware/config ./firmware/health ./firmware/atomicfile ./firmware/openfile",
+			ban: "./firmware/...",
+			allow: "./firmware/config ./firmware/health ./firmware/destination ./firmware/atomicfile " +
+				"./firmware/openfile",
 			reason: "an image carries the stream's programs, it does not contain their code"},
 
 		// Inside firmware.
@@ -80,7 +81,7 @@ func importRules() []importRule {
 		{of: "./firmware/rtpsend/...", except: "./firmware/rtpsend ./firmware/rtpsend/udp", ban: "net",
 			reason: "only udp has sockets: all else of rtpsend is tested in plain time"},
 		{of: "./firmware/gateway/...", ban: "./firmware/...",
-			allow:  "./firmware/gateway/... ./firmware/atomicfile ./firmware/openfile",
+			allow:  "./firmware/gateway/... ./firmware/destination ./firmware/atomicfile ./firmware/openfile",
 			reason: "leaves meet in firmware, not in each other"},
 		{of: "./firmware/offer", ban: "./...",
 			allow:  "./firmware/gateway/wire ./firmware/atomicfile ./firmware/openfile",
@@ -120,7 +121,8 @@ func importRules() []importRule {
 		{of: "./firmware/cmd/camweb",
 			ban: "./...",
 			allow: "./firmware/cmd/camweb ./firmware/webui ./firmware/config ./firmware/machine ./firmware/health " +
-				"./firmware/offer ./firmware/gateway/wire ./firmware/atomicfile ./firmware/openfile ./board " +
+				"./firmware/offer ./firmware/gateway/wire ./firmware/destination ./firmware/atomicfile ./firmware/openfile " +
+				"./board " +
 				"./gokrazy/api ./gokrazy/certificate ./gokrazy/control ./gokrazy/events ./gokrazy/privileges " +
 				"./gokrazy/update ./gokrazy/update/pull ./gokrazy/card ./gokrazy/disk",
 			reason: "strangers talk to camweb: it checks and spools an update, and has no code that writes a slot"},
@@ -160,8 +162,8 @@ func importRules() []importRule {
 			allow:  "./gokrazy/card ./gokrazy/disk ./firmware/config ./firmware/atomicfile ./firmware/openfile",
 			reason: "a bundle is files with hashes: what a board or a slot needs of them, others say"},
 		{of: "./gokrazy/update/pull", ban: "./...",
-			allow: "./gokrazy/update ./gokrazy/card ./gokrazy/disk ./firmware/config ./firmware/atomicfile " +
-				"./firmware/openfile",
+			allow: "./gokrazy/update ./gokrazy/card ./gokrazy/disk ./firmware/config ./firmware/destination " +
+				"./firmware/atomicfile ./firmware/openfile",
 			reason: "whoever fetches knows neither slots nor who offered"},
 		{of: "./...", except: "./gokrazy/update ./gokrazy/cmd/camctl ./gokrazy/fleet/fleettest",
 			ban: "aead.dev/minisign", direct: true,

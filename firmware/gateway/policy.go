@@ -5,10 +5,11 @@ package gateway
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/krazycam/krazycam/firmware/destination"
 )
 
 // Resolver turns a host name into addresses; *net.Resolver is one.
@@ -79,25 +80,25 @@ func (p Policy) lookUpHost(ctx context.Context, host string) ([]netip.Addr, erro
 func (p Policy) checkAddr(host string, addr netip.Addr) error {
 	local := p.Local
 	if local == nil {
-		local = localPrefixes
+		local = destination.Local
 	}
 	prefixes, err := local()
 	if err != nil { // without knowing ourselves we cannot keep away from ourselves
-		return fmt.Errorf("our own addresses: %w", err)
+		return err
 	}
 	bare := addr.WithZone("")
-	d := findDanger(bare, prefixes)
-	if d.what != "" && !p.isNamed(bare, d.entryBits) {
+	d := destination.Find(bare, prefixes)
+	if d.What != "" && !p.isNamed(bare, d.EntryBits) {
 		hint := ""
-		if d.entryBits != 0 {
+		if d.EntryBits != 0 {
 			hint = " (an entry for it alone in gateway.allowed-receivers would allow it)"
 		}
-		return fmt.Errorf("%q is %v, %s%s", host, addr, d.what, hint)
+		return fmt.Errorf("%q is %v, %s%s", host, addr, d.What, hint)
 	}
 	if addr.Is6() && addr.IsLinkLocalUnicast() && addr.Zone() == "" {
 		return fmt.Errorf("%q is %v, a link-local address that says no interface", host, addr)
 	}
-	if isOurs(bare, prefixes) && !p.AllowLoopback {
+	if destination.IsOurs(bare, prefixes) && !p.AllowLoopback {
 		return fmt.Errorf("%q is %v, this machine itself (gateway.allow-loopback would allow it)", host, addr)
 	}
 	return p.checkAllowed(host, addr)
@@ -164,19 +165,4 @@ func checkPorts(rtp, rtcp int) error {
 		}
 	}
 	return nil
-}
-
-// localPrefixes gives this machine's addresses, each with its network's length.
-func localPrefixes() ([]netip.Prefix, error) {
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil, err
-	}
-	var prefixes []netip.Prefix
-	for _, a := range addrs {
-		if p, err := netip.ParsePrefix(a.String()); err == nil {
-			prefixes = append(prefixes, p)
-		}
-	}
-	return prefixes, nil
 }

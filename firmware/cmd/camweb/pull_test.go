@@ -233,8 +233,8 @@ func TestVersionThatWasGivenUpIsNotFetched(t *testing.T) {
 	v2 := newBuild(t, b.by, 2)
 	server.bundle = v2.bundle(t)
 	gaveUp := b.base()
-	gaveUp.Trial = &control.Trial{Slot: "b", Version: "v2", Index: v2.manifest.Index, State: control.StateGivenUp, Tries: 3,
-		Reason: "no gateway answered"}
+	gaveUp.Trial = &control.Trial{Slot: "b", Version: "v2", Index: v2.manifest.Index,
+		State: control.StateGivenUp, Tries: 3, Reason: "no gateway answered"}
 	b.say(b.at, gaveUp)
 	b.offers(server, "v2", true)
 	b.lookAt(noon)

@@ -12,6 +12,8 @@ import (
 	"net/netip"
 	"net/url"
 	"syscall"
+
+	"github.com/krazycam/krazycam/firmware/destination"
 )
 
 const (
@@ -55,15 +57,23 @@ func newClient(job Job) *http.Client {
 	}
 }
 
-// refuseOwn keeps a foreign server from having the board talk to itself or to its link's routers.
+// refuseOwn keeps a foreign server from having the board talk to itself or to its link's routers. It sees
+// the address to which a name has led, whatever that was looked up to before.
 func refuseOwn(_ context.Context, _, address string, _ syscall.RawConn) error {
 	at, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrAddress, err)
 	}
-	ip := at.Addr().Unmap()
-	if ip.IsLoopback() || ip.IsUnspecified() || ip.IsMulticast() || ip.IsLinkLocalUnicast() {
-		return fmt.Errorf("%w: %s", ErrAddress, ip)
+	local, err := destination.Local()
+	if err != nil { // without knowing ourselves we cannot keep away from ourselves
+		return fmt.Errorf("%w: %w", ErrAddress, err)
+	}
+	ip := at.Addr().Unmap().WithZone("")
+	if destination.IsOurs(ip, local) {
+		return fmt.Errorf("%w: %s is this machine itself", ErrAddress, ip)
+	}
+	if d := destination.Find(ip, local); d.What != "" {
+		return fmt.Errorf("%w: %s is %s", ErrAddress, ip, d.What)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package pull
 import (
 	"bytes"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -102,6 +103,40 @@ func TestAddressesThatAreNoUpdateServers(t *testing.T) {
 	failure(t, "this machine", job, ErrAddress, "127.0.0.1")
 	if n := s.requests.Load(); n != 0 {
 		t.Errorf("%d requests", n)
+	}
+}
+
+// The name of an update server may lead anywhere: to the board itself, in whatever form, to nobody else
+// on its link, and to no address that is none.
+func TestNameThatLeadsToTheBoardItselfIsNotFollowed(t *testing.T) {
+	for _, ip := range []string{
+		"127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "::7f00:1", "64:ff9b::7f00:1", "2002:7f00:1::",
+		"0.0.0.0", "0.1.2.3", "::", "255.255.255.255", "240.0.0.1", "224.0.0.251", "ff02::fb", "169.254.169.254",
+		"fe80::1%lo", "64:ff9b::a9fe:a9fe",
+	} {
+		at := net.JoinHostPort(ip, "443")
+		if err := refuseOwn(t.Context(), "tcp", at, nil); !errors.Is(err, ErrAddress) {
+			t.Errorf("%s: %v, want %v", at, err, ErrAddress)
+		}
+	}
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range own {
+		ip, _, err := net.ParseCIDR(a.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := net.JoinHostPort(ip.String(), "443")
+		if err := refuseOwn(t.Context(), "tcp", at, nil); !errors.Is(err, ErrAddress) {
+			t.Errorf("an address of this machine, %s: %v, want %v", at, err, ErrAddress)
+		}
+	}
+	for _, at := range []string{"203.0.113.5:443", "192.0.2.77:8443", "[2001:db8::1]:443", "[64:ff9b::cb00:7105]:443"} {
+		if err := refuseOwn(t.Context(), "tcp", at, nil); err != nil {
+			t.Errorf("%s: %v", at, err)
+		}
 	}
 }
 

@@ -45,7 +45,8 @@ type Job struct {
 	// Pace may be nil; it slows a reader down, which lasts as long as Fetch, and reads nothing ahead. The
 	// server is not blamed for the time that this takes.
 	Pace func(io.Reader) io.Reader
-	// Dial may be nil: a net.Dialer, which connects to no address of this machine or its link.
+	// Dial may be nil: a net.Dialer that connects to no address which package destination finds dangerous,
+	// nor to this machine.
 	Dial   func(ctx context.Context, network, address string) (net.Conn, error)
 	Limits Limits // 0 is the default of each
 }

@@ -1,22 +1,28 @@
-// Addresses that a gateway may not name, in every form that IPv6 has for them.
+// Package destination says which addresses a stranger may not have a board send to: the board itself, its
+// own link, a network's broadcast, what is no host, and each of them in every form that IPv6 has for an
+// IPv4 address.
+//
+// Package gateway asks it about the receiver that a gateway names, package pull about the server that an
+// offer leads to. It owns nothing, and looks nothing up.
+//
 // Sources: the IANA registries of special-purpose addresses (RFC 6890), RFC 1122 section 3.2.1.3,
 // RFC 3927 (169.254.0.0/16), RFC 4291 (IPv6), RFC 6052 and 8215 (NAT64), RFC 3056 (6to4),
 // RFC 4380 (Teredo), RFC 5214 (ISATAP), RFC 7915 (translated addresses).
-
-package gateway
+package destination
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 )
 
-// A danger is why an address is refused. The zero danger is none.
-type danger struct {
-	what string
+// A Danger is why an address is refused. The zero Danger is none.
+type Danger struct {
+	What string // such as "a multicast address"
 
 	// The owner may allow it by an entry of gateway.allowed-receivers for nothing else: an address,
 	// or a range of at least so many bits. 0: nobody may.
-	entryBits int
+	EntryBits int
 }
 
 // specials are ranges that no gateway has business with. Loopback is not among them:
@@ -96,53 +102,53 @@ func (e embedding) find(addr netip.Addr) (inner netip.Addr, ok bool) {
 // isCertain says that addr has its IPv4 address there and nowhere else.
 func (e embedding) isCertain() bool { return e.prefix.Bits() != 48 }
 
-// findDanger says why addr, which is unmapped and has no zone, may not be named. local has this
-// machine's addresses, each with its network's length.
-func findDanger(addr netip.Addr, local []netip.Prefix) danger {
-	if d := findPlainDanger(addr, local); d.what != "" {
+// Find says why addr, which is unmapped and has no zone, may not be named. local has this machine's
+// addresses, each with its network's length. This machine itself is no danger: see IsOurs.
+func Find(addr netip.Addr, local []netip.Prefix) Danger {
+	if d := findPlain(addr, local); d.What != "" {
 		return d
 	}
-	if addr.Is4() || isOurs(addr, local) {
-		return danger{}
+	if addr.Is4() || IsOurs(addr, local) {
+		return Danger{}
 	}
 	for _, e := range embeddings() {
 		inner, ok := e.find(addr)
 		if !ok {
 			continue
 		}
-		d := findPlainDanger(inner, local)
-		if isOurs(inner, local) {
-			d = danger{"this machine itself", 32}
+		d := findPlain(inner, local)
+		if IsOurs(inner, local) {
+			d = Danger{"this machine itself", 32}
 			if inner.IsLoopback() {
-				d.entryBits = 8
+				d.EntryBits = 8
 			}
 		}
 		zeros := inner.As4()[0] == 0 // no address at all in three of four places of a local NAT64
-		if d.what == "" || zeros && !e.isCertain() {
+		if d.What == "" || zeros && !e.isCertain() {
 			continue
 		}
-		if d.entryBits != 0 {
-			d.entryBits += 8 * e.bytes[0]
+		if d.EntryBits != 0 {
+			d.EntryBits += 8 * e.bytes[0]
 		}
-		d.what = fmt.Sprintf("%v %s: %s", inner, e.what, d.what)
+		d.What = fmt.Sprintf("%v %s: %s", inner, e.what, d.What)
 		return d
 	}
 	if netip.MustParsePrefix("::/96").Contains(addr) && !addr.IsLoopback() {
-		return danger{"an IPv4-compatible address, of which there are none any more", 96}
+		return Danger{"an IPv4-compatible address, of which there are none any more", 96}
 	}
-	return danger{}
+	return Danger{}
 }
 
-// findPlainDanger looks at addr as it stands.
-func findPlainDanger(addr netip.Addr, local []netip.Prefix) danger {
+// findPlain looks at addr as it stands.
+func findPlain(addr netip.Addr, local []netip.Prefix) Danger {
 	if !addr.IsValid() {
-		return danger{what: "no address"}
+		return Danger{What: "no address"}
 	}
 	for _, s := range specials() {
 		if s.addrs.Contains(addr) {
-			d := danger{what: s.what}
+			d := Danger{What: s.what}
 			if s.nameable {
-				d.entryBits = s.addrs.Bits()
+				d.EntryBits = s.addrs.Bits()
 			}
 			return d
 		}
@@ -150,13 +156,14 @@ func findPlainDanger(addr netip.Addr, local []netip.Prefix) danger {
 	for _, p := range local {
 		// A /31 or /32 has no broadcast address (RFC 3021).
 		if addr.Is4() && p.Addr().Is4() && p.Bits() < 31 && (addr == lastAddrOf(p) || addr == p.Masked().Addr()) {
-			return danger{what: "a broadcast address of our own network"}
+			return Danger{What: "a broadcast address of our own network"}
 		}
 	}
-	return danger{}
+	return Danger{}
 }
 
-func isOurs(addr netip.Addr, local []netip.Prefix) bool {
+// IsOurs says whether addr, which is unmapped and has no zone, is this machine itself.
+func IsOurs(addr netip.Addr, local []netip.Prefix) bool {
 	if addr.IsLoopback() {
 		return true
 	}
@@ -174,4 +181,19 @@ func lastAddrOf(p netip.Prefix) netip.Addr {
 		b[bit/8] |= 0x80 >> (bit % 8)
 	}
 	return netip.AddrFrom4(b)
+}
+
+// Local gives this machine's addresses, each with its network's length.
+func Local() ([]netip.Prefix, error) {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, fmt.Errorf("our own addresses: %w", err)
+	}
+	var prefixes []netip.Prefix
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			prefixes = append(prefixes, p)
+		}
+	}
+	return prefixes, nil
 }
