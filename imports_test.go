@@ -121,8 +121,8 @@ func importRules() []importRule {
 		{of: "./firmware/cmd/camweb",
 			ban: "./...",
 			allow: "./firmware/cmd/camweb ./firmware/webui ./firmware/config ./firmware/machine ./firmware/health " +
-				"./firmware/offer ./firmware/gateway/wire ./firmware/destination ./firmware/atomicfile ./firmware/openfile " +
-				"./board " +
+				"./firmware/offer ./firmware/gateway/wire ./firmware/destination ./firmware/atomicfile " +
+				"./firmware/openfile ./board " +
 				"./gokrazy/api ./gokrazy/certificate ./gokrazy/control ./gokrazy/events ./gokrazy/privileges " +
 				"./gokrazy/update ./gokrazy/update/pull ./gokrazy/card ./gokrazy/disk",
 			reason: "strangers talk to camweb: it checks and spools an update, and has no code that writes a slot"},
