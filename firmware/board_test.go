@@ -23,7 +23,8 @@ func TestBoardSaysWhatInitAndTheMachineKnow(t *testing.T) {
 	status := filepath.Join(t.TempDir(), "status.json")
 	text := `{"version":"v2","index":1700000000,"board":"rpi","model":"Raspberry Pi 4 Model B Rev 1.4",
 		"serial":"10000000abcdef01","hostname":"krazycam-cdef01","slot":"b","promoted":"a","on_trial":true,
-		"failed":{"version":"v3","index":1800000000,"because":"no picture","at":"2026-05-01T00:00:00Z"},"fingerprint":"aa"}`
+		"failed":{"version":"v3","index":1800000000,"because":"no picture","at":"2026-05-01T00:00:00Z"},
+		"fingerprint":"aa"}`
 	if err := os.WriteFile(status, []byte(text), 0o444); err != nil {
 		t.Fatal(err)
 	}

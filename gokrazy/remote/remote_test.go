@@ -69,9 +69,15 @@ func (b *fakeBoard) after(edit ...func(*api.Status)) {
 	}
 }
 
+// triedAs is the trial of v2 in slot b.
+func triedAs(state, reason string) *control.Trial {
+	return &control.Trial{Slot: "b", Version: "v2", Index: 2, State: state, Reason: reason}
+}
+
 func onTrial(s *api.Status) {
 	s.Version, s.Index, s.Slot, s.OnTrial = "v2", 2, "b", true
-	s.Trial = &control.Trial{Slot: "b", Version: "v2", Index: 2, State: control.StateOnTrial, Tries: 1, HeldS: 1, NeedS: 5}
+	s.Trial = triedAs(control.StateOnTrial, "")
+	s.Trial.Tries, s.Trial.HeldS, s.Trial.NeedS = 1, 1, 5
 }
 
 func backOnA(s *api.Status) { s.Version, s.Index, s.Slot, s.OnTrial = "v1", 1, "a", false }
@@ -85,20 +91,20 @@ func TestUpdateSaysHowItEnds(t *testing.T) {
 	}{
 		{"promoted", []func(*api.Status){func(*api.Status) {}, onTrial, func(s *api.Status) {
 			s.OnTrial, s.Promoted = false, "b"
-			s.Trial = &control.Trial{Slot: "b", Version: "v2", Index: 2, State: control.StatePromoted}
+			s.Trial = triedAs(control.StatePromoted, "")
 		}}, ResultPromoted, ""},
 		{"fell back", []func(*api.Status){onTrial, backOnA, func(s *api.Status) {
 			s.Failed = &control.Failed{Version: "v2", Index: 2, Because: "no frame was sent", At: time.Unix(1, 0)}
 		}}, ResultFellBack, "no frame was sent"},
 		{"fell back, by the trial alone", []func(*api.Status){onTrial, func(s *api.Status) {
 			backOnA(s)
-			s.Trial = &control.Trial{Slot: "b", Version: "v2", Index: 2, State: control.StateFailed, Reason: "panic"}
+			s.Trial = triedAs(control.StateFailed, "panic")
 		}}, ResultFellBack, "panic"},
 		{"not judged", []func(*api.Status){onTrial, func(s *api.Status) {
 			backOnA(s)
-			s.Trial = &control.Trial{Slot: "b", Version: "v2", Index: 2, State: control.StateJudging}
+			s.Trial = triedAs(control.StateJudging, "")
 		}, func(s *api.Status) {
-			s.Trial = &control.Trial{Slot: "b", Version: "v2", Index: 2, State: control.StateNotJudged, Reason: "no gateway"}
+			s.Trial = triedAs(control.StateNotJudged, "no gateway")
 		}}, ResultNotJudged, "no gateway"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -226,10 +232,10 @@ func TestUpdateOnceDoesNotSendWhatTheBoardHasTriedBefore(t *testing.T) {
 			s.Failed = &control.Failed{Version: "v2", Index: 2, Because: "no frame was sent"}
 		},
 		ResultNotJudged: func(s *api.Status) {
-			s.Trial = &control.Trial{Slot: "b", Version: "v2", Index: 2, State: control.StateNotJudged, Reason: "no gateway"}
+			s.Trial = triedAs(control.StateNotJudged, "no gateway")
 		},
 		ResultGivenUp: func(s *api.Status) {
-			s.Trial = &control.Trial{Slot: "b", Version: "v2", Index: 2, State: control.StateGivenUp, Reason: "no gateway"}
+			s.Trial = triedAs(control.StateGivenUp, "no gateway")
 		},
 		ResultAlready: func(s *api.Status) { s.Version, s.Index = "v2", 2 },
 	} {
@@ -246,7 +252,9 @@ func TestUpdateOnceDoesNotSendWhatTheBoardHasTriedBefore(t *testing.T) {
 // As when a fault was mended and the tag moved: only the index tells the two builds apart.
 func TestUpdateOnceSendsAnotherBuildOfAVersionThatFailed(t *testing.T) {
 	for name, edit := range map[string]func(*api.Status){
-		"failed": func(s *api.Status) { s.Failed = &control.Failed{Version: "v2", Index: 1, Because: "no frame was sent"} },
+		"failed": func(s *api.Status) {
+			s.Failed = &control.Failed{Version: "v2", Index: 1, Because: "no frame was sent"}
+		},
 		"a trial that failed": func(s *api.Status) {
 			s.Trial = &control.Trial{Slot: "b", Version: "v2", Index: 1, State: control.StateFailed}
 		},
@@ -262,7 +270,8 @@ func TestUpdateOnceSendsAnotherBuildOfAVersionThatFailed(t *testing.T) {
 		b.after(func(s *api.Status) { onTrial(s); s.OnTrial, s.Promoted = false, "b" })
 		c := b.client()
 		c.Once = true
-		if o, err := c.Update(t.Context(), newBundle(t), nil); err != nil || o.Result != ResultPromoted || b.posts != 2 {
+		o, err := c.Update(t.Context(), newBundle(t), nil)
+		if err != nil || o.Result != ResultPromoted || b.posts != 2 {
 			t.Errorf("%s: Update = %+v, %v after %d bundles, want it sent and promoted", name, o, err, b.posts)
 		}
 	}
