@@ -63,7 +63,8 @@ func ask(ctx context.Context, socket string, r Request) (a Answer, err error) {
 	if err != nil {
 		return a, errors.Join(context.Cause(ctx), err)
 	}
-	return a, json.Unmarshal(line, &a)
+	err = json.Unmarshal(line, &a)
+	return a, err
 }
 
 // ReadRequest reads one request: it needs a line, a JSON object and a word that it knows.

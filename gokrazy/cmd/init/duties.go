@@ -58,12 +58,8 @@ func newSupervisor(ctx context.Context, log *slog.Logger, duties *progress, at b
 	}
 }
 
-// supervise goes on where the run before ended, and then runs the loop until ctx ends.
-func (s *supervisor) supervise(ctx context.Context, b trial.Boot) {
-	kept, err := trial.Load(trial.File)
-	if err != nil {
-		s.log.Error("what was tried is not known: the promoted slot stays", "error", err)
-	}
+// supervise goes on with what the run before kept, and then runs the loop until ctx ends.
+func (s *supervisor) supervise(ctx context.Context, kept trial.Kept, b trial.Boot) {
 	s.readManifests()
 	s.begin(kept, b)
 	s.run(ctx)

@@ -32,27 +32,38 @@ const (
 	silencePause = time.Hour
 )
 
+// A serviceWatch follows a service's process.
+type serviceWatch struct {
+	process process
+	exits   int // processes that have ended
+}
+
+// follow takes what is seen about once a second, and says whether the process is another one.
+func (w *serviceWatch) follow(p process) (another bool) {
+	another = !p.StartTime.Equal(w.process.StartTime) || p.Pid != w.process.Pid
+	if another && !w.process.StartTime.IsZero() { // also of a file that is no program, which has no process
+		w.exits++
+	}
+	w.process = p
+	return another
+}
+
 // A sourceWatch follows camsource's process and its reports. Times are since the kernel's start.
 type sourceWatch struct {
-	process   process
+	serviceWatch
 	report    health.Report
 	changedAt time.Duration // when the report or the process last changed
 	reported  bool          // the process has reported
 	pictureAt time.Duration // when the camera was last closed, or gave a picture
 	silentAt  time.Duration // when the process was last killed for a silent camera; 0: never
-	exits     int           // processes that have ended
 }
 
 // note takes what is seen about once a second. A report that cannot be read is one that did not come.
 func (w *sourceWatch) note(now time.Duration, p process, r health.Report, err error) {
-	if !p.StartTime.Equal(w.process.StartTime) || p.Pid != w.process.Pid {
-		if !w.process.StartTime.IsZero() { // also of a file that is no program, which has no process
-			w.exits++
-		}
-		w.process, w.reported = p, false
+	if w.follow(p) {
+		w.reported = false
 		w.changedAt, w.pictureAt = now, now
 	}
-	w.process.Stopped = p.Stopped
 	if err != nil || r.UptimeS == w.report.UptimeS {
 		return
 	}

@@ -36,12 +36,8 @@ func newOwner(log *slog.Logger, list *events.Log, running slot.Name) *owner {
 }
 
 // startOf says what runs and what is tried, for settings.
-func startOf(log *slog.Logger, where place) settings.Start {
+func startOf(kept trial.Kept, where place) settings.Start {
 	at := settings.Start{Running: where.running, Promoted: where.promoted}
-	kept, err := trial.Load(trial.File)
-	if err != nil {
-		log.Error("the state of the update is not known", "error", err)
-	}
 	switch r := kept.Record; {
 	case r == nil:
 	case r.Slot == string(where.running):

@@ -17,6 +17,7 @@ import (
 type boardState struct {
 	place     place
 	owner     *owner
+	kept      trial.Kept     // what the run before knew of updates
 	facts     control.Status // what stays the same
 	permLasts bool
 	modules   <-chan time.Duration // how long loading them took, once they are loaded
@@ -46,13 +47,17 @@ func prepareBoard(ctx context.Context, log *slog.Logger, ready *bootReport) boar
 
 	done := startStopwatch()
 	of := newOwner(log, list, where.running)
-	ready.seed = of.settle(startOf(log, where))
+	kept, err := trial.Load(trial.File)
+	if err != nil {
+		log.Error("what was tried is not known: the promoted slot stays", "error", err)
+	}
+	ready.seed = of.settle(startOf(kept, where))
 	prepareFolders(log)
 	ready.seedTime = done()
 	facts := describeBoard(where, <-named, report.State)
 	log.Info("identity", "host", facts.Hostname, "serial", facts.Serial)
 	facts.BootCause = of.noteStart(bootCause(), beginRun(log, runFile), where)
-	return boardState{where, of, facts, report.Lasts, modules}
+	return boardState{where, of, kept, facts, report.Lasts, modules}
 }
 
 // prepareFolders makes what the services write to, and what they talk to init by.
@@ -71,7 +76,7 @@ func (at boardState) superviseFromNow(ctx context.Context, log *slog.Logger, dut
 		log.Error("requests", "error", err)
 	}
 	watchRestartRequest(ctx, log, s.askRestart)
-	go s.supervise(ctx, at.trialBoot())
+	go s.supervise(ctx, at.kept, at.trialBoot())
 }
 
 // trialBoot is what this start says about an update.

@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -83,17 +82,18 @@ type supervisor struct {
 	pause  *trial.Pause // with Wait
 	memory trial.Memory
 
-	source, web sourceWatch
-	again       map[string]bool // services, by path, that startAgain has named
-	promotions  int             // that did not succeed
-	busy        string
-	job         *request      // who waits for the slot that is written
-	before      beforeWriting // what was kept when its writing began
-	leaveAt     time.Duration // since the kernel's start: when a slot is left that nobody asked for; 0: never
-	ending      func()        // the end of this run, due at endAt
-	endAt       time.Duration
-	status      control.Status // as it was last written
-	silent      bool           // the status could not be written
+	source     sourceWatch
+	web        serviceWatch
+	again      map[string]bool // services, by path, that startAgain has named
+	promotions int             // that did not succeed
+	busy       string
+	job        *request      // who waits for the slot that is written
+	before     beforeWriting // what was kept when its writing began
+	leaveAt    time.Duration // since the kernel's start: when a slot is left that nobody asked for; 0: never
+	ending     func()        // the end of this run, due at endAt
+	endAt      time.Duration
+	status     control.Status // as it was last written
+	silent     bool           // the status could not be written
 }
 
 // run is the loop, whose duty has begun. It returns when ctx ends.
@@ -145,7 +145,7 @@ func (s *supervisor) observe() trial.Observation {
 			r, err := s.health()
 			s.source.note(now, p, r, err)
 		case webPath:
-			s.web.note(now, p, health.Report{}, errNoReport)
+			s.web.follow(p)
 		}
 		if p.Stopped && !s.duties.isEnding() {
 			s.startAgain(path)
@@ -176,9 +176,6 @@ func (s *supervisor) startAgain(path string) {
 		s.log.Error("a service stays ended", "service", path, "error", err)
 	}
 }
-
-// errNoReport: camweb has none.
-var errNoReport = errors.New("no report")
 
 // endHang kills a camsource that hangs.
 func (s *supervisor) endHang() {
