@@ -25,7 +25,8 @@ const (
 )
 
 // Known is the file of remembered fingerprints. camctl flash does not know the address that a card's
-// board will have: it adds the fingerprint alone, and the first host that shows it is bound to it.
+// board will have: it adds the fingerprint alone, and the hosts that show it are bound to it. A board has
+// more than one name: its addresses change, and each of them may be asked.
 //
 // It may be used by several goroutines. Of two processes that change it in the same moment, one
 // change may be lost: camctl then asks again.
@@ -105,30 +106,44 @@ func (k *Known) Fingerprint(host string) (string, error) {
 	return all.Hosts[WithPort(host)], err
 }
 
-// Recognise says whether a host that shows this certificate is known: it was bound to it before, or
-// the card was made here, and then it is bound now. A host that is bound to another certificate is an
-// ErrFingerprint, unless its card was made anew here.
+// Recognise says whether a host that shows this certificate is known: it was bound to it before, the
+// card was made here, or it is a new name of a board that is known by another one. In the last two cases
+// it is bound now. A host that is bound to another certificate is an ErrFingerprint, unless its card was
+// made anew here: one board's key, taken from its card, must not open the others' addresses.
 func (k *Known) Recognise(host, fingerprint string) (bool, error) {
 	host = WithPort(host)
 	recognised := false
-	var other string
+	var bound, sameBoard string
 	err := k.change(func(all *known) {
-		bound := all.Hosts[host]
-		switch {
-		case bound == fingerprint:
-			recognised = true
-		case all.madeHere(fingerprint):
-			recognised = true
+		bound, sameBoard = all.Hosts[host], all.hostOf(fingerprint)
+		recognised = bound == fingerprint || all.madeHere(fingerprint) || bound == "" && sameBoard != ""
+		if recognised {
 			all.bind(host, fingerprint)
-		default:
-			other = bound
 		}
 	})
-	if err == nil && other != "" {
-		err = fmt.Errorf("%s: %w: it is %s, known is %s; if its card was written anew, "+
-			"say --fingerprint with what its console shows", host, ErrFingerprint, fingerprint, other)
+	if err == nil && !recognised && bound != "" {
+		err = fmt.Errorf("%s: %w: it is %s, known is %s; %s, say --fingerprint with what its console shows",
+			host, ErrFingerprint, fingerprint, bound, whatMayBe(sameBoard))
 	}
 	return recognised && err == nil, err
+}
+
+// whatMayBe is why a host may rightly show another certificate. sameBoard is a host that has shown it.
+func whatMayBe(sameBoard string) string {
+	if sameBoard != "" {
+		return "it is that of " + sameBoard + ": if the two boards changed their addresses"
+	}
+	return "if its card was written anew"
+}
+
+// hostOf is a host that is bound to a fingerprint, the first one by name; "" if none is.
+func (all *known) hostOf(fingerprint string) (host string) {
+	for h, f := range all.Hosts {
+		if f == fingerprint && (host == "" || h < host) {
+			host = h
+		}
+	}
+	return host
 }
 
 func (all *known) madeHere(fingerprint string) bool {

@@ -189,7 +189,7 @@ func TestBoardThatFallsSilentIsNotWaitedForForEver(t *testing.T) {
 	}
 }
 
-func TestKnownBindsACardMadeHereToItsFirstHost(t *testing.T) {
+func TestKnownBindsACardMadeHereToItsHosts(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "krazycam", "boards.json")
 	k := OpenKnown(path)
 	a, b, stranger := strings.Repeat("a", 64), strings.Repeat("b", 64), strings.Repeat("c", 64)
@@ -206,8 +206,14 @@ func TestKnownBindsACardMadeHereToItsFirstHost(t *testing.T) {
 	check("cam", a, true, nil)
 	check("cam:443", a, true, nil)
 	check("cam", stranger, false, ErrFingerprint)
-	check("other", a, false, nil) // its host is known: this is another machine
-	check("cam", b, true, nil)    // the card was made anew here
+	check("10.0.0.7", a, true, nil) // the same board by another of its addresses
+	check("10.0.0.7", a, true, nil)
+	check("10.0.0.8", stranger, false, nil)
+	check("cam", b, true, nil) // the card was made anew here
+	check("cam", a, false, ErrFingerprint)
+	if _, err := k.Recognise("cam", a); err == nil || !strings.Contains(err.Error(), "that of 10.0.0.7:443") {
+		t.Errorf("another board of ours at a known address: %v, want which one it is", err)
+	}
 	if err := k.Remember("[::1]:8443", stranger); err != nil {
 		t.Fatal(err)
 	}
