@@ -13,8 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/firmware/pipeline"
 )
 
@@ -83,29 +82,6 @@ func (w notifyingWriter) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// terminal opens a pseudo terminal: what a program writes to the second comes out of the first.
-func terminal(t *testing.T) (screen, program *os.File) {
-	t.Helper()
-	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { screen.Close() })
-	if err := unix.IoctlSetPointerInt(int(screen.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(int(screen.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	program, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { program.Close() })
-	return screen, program
-}
-
 func TestProcessShowsALiveLineOnATerminalAndNowhereElse(t *testing.T) {
 	media, reports := sink(t), sink(t)
 	path := program(t)
@@ -152,7 +128,7 @@ func TestProcessShowsALiveLineOnATerminalAndNowhereElse(t *testing.T) {
 		<-read
 		return all.String()
 	}
-	screen, slave := terminal(t)
+	screen, slave := need.Terminal(t)
 	if got := run(slave, screen); !strings.Contains(got, eraseLine+"streaming 0:0") ||
 		!strings.Contains(got, " key frames), ") || !strings.Contains(got, "camsource READY rtp=") {
 		t.Errorf("on a terminal: %q, want a live line and sums", got)

@@ -3,10 +3,8 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -85,10 +83,12 @@ func (a *access) askAbout(cmd *cobra.Command, known *remote.Known, host, seen st
 		return fmt.Errorf("%s: its certificate is not known here: compare %s with what its console shows "+
 			"(camweb READY), and give it to --fingerprint", host, seen)
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "%s is not known here. The fingerprint of its certificate is\n  %s\n"+
-		"Its console shows the same digits (camweb READY). Are they right? [yes/no] ", host, seen)
-	answer, err := bufio.NewReader(in).ReadString('\n')
-	if err != nil || strings.TrimSpace(strings.ToLower(answer)) != "yes" {
+	yes, err := askYes(cmd, in, fmt.Sprintf("%s is not known here. The fingerprint of its certificate is\n  %s\n"+
+		"Its console shows the same digits (camweb READY). Are they right?", host, seen))
+	if err != nil {
+		return fmt.Errorf("%s: %w", host, err)
+	}
+	if !yes {
 		return fmt.Errorf("%s: nothing was sent: its certificate is not trusted", host)
 	}
 	return known.Remember(host, seen)

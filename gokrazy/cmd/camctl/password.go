@@ -1,16 +1,13 @@
-// Passwords of secret keys: from a file, or typed on a terminal, where they are not shown.
+// Passwords: from a file, or typed on a terminal.
 
 package main
 
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/krazycam/krazycam/firmware/openfile"
 )
@@ -65,20 +62,4 @@ func readPassword(file string) (string, error) {
 		return "", fmt.Errorf("--password-file %s: must hold the password in one line and nothing else", file)
 	}
 	return password, nil
-}
-
-// terminal says whether a verb's standard input is one.
-func terminal(in io.Reader) (*os.File, bool) {
-	f, ok := in.(*os.File)
-	return f, ok && term.IsTerminal(int(f.Fd()))
-}
-
-func typePassword(cmd *cobra.Command, in *os.File, what string) (string, error) {
-	fmt.Fprintf(cmd.ErrOrStderr(), "%s: ", what)
-	b, err := term.ReadPassword(int(in.Fd()))
-	fmt.Fprintln(cmd.ErrOrStderr())
-	if err != nil {
-		return "", fmt.Errorf("password: %w", err)
-	}
-	return string(b), nil
 }
