@@ -15,6 +15,9 @@ import (
 // passwordVariable of the environment has the password, for scripts.
 const passwordVariable = "KRAZYCAM_PASSWORD"
 
+// errOneHost: no two boards have one certificate.
+var errOneHost = usagef("--fingerprint is one board's: give one HOST")
+
 // access has the flags of verbs that ask a board. The same password goes to all boards of a command line;
 // it is typed once.
 type access struct {

@@ -37,7 +37,7 @@ func newStatusCommand() *cobra.Command {
 	asJSON := addJSONFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, hosts []string) error {
 		if with.fingerprint != "" && len(hosts) > 1 {
-			return usagef("--fingerprint is one board's: give one HOST")
+			return errOneHost
 		}
 		var reports []statusReport
 		var failed []error

@@ -22,10 +22,16 @@ type boardReport struct {
 	Error string `json:"error,omitempty"`
 }
 
+// An updateJob is one command line.
+type updateJob struct {
+	bundleFile string
+	with       access
+	many       fleetOptions
+	asJSON     *bool
+}
+
 func newUpdateCommand() *cobra.Command {
-	var bundleFile string
-	var with access
-	var many fleetOptions
+	var job updateJob
 	cmd := &cobra.Command{
 		Use:   "update HOST…",
 		Short: "Brings a signed update to boards and waits until each has kept it or gone back",
@@ -37,52 +43,61 @@ func newUpdateCommand() *cobra.Command {
 			"interruption, and no board gets the update twice. --json then prints a line for each board that has\n" +
 			"ended, and a last one with the sums.",
 		Args: func(cmd *cobra.Command, args []string) error {
-			if many.hosts != "" {
+			if job.many.hosts != "" {
 				return nil
 			}
 			return atLeastOne("HOST")(cmd, args)
 		},
 	}
-	cmd.Flags().StringVar(&bundleFile, "bundle", "", "the update's `FILE`, as camctl bundle makes it")
+	cmd.Flags().StringVar(&job.bundleFile, "bundle", "", "the update's `FILE`, as camctl bundle makes it")
 	if err := cmd.MarkFlagRequired("bundle"); err != nil {
 		cobra.CheckErr(err)
 	}
-	with.add(cmd)
-	many.add(cmd)
-	asJSON := addJSONFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, hosts []string) error {
-		if many.isWanted(cmd) {
-			if err := many.check(&with); err != nil {
-				return err
-			}
-		} else if with.fingerprint != "" && len(hosts) > 1 {
-			return usagef("--fingerprint is one board's: give one HOST")
-		}
-		bundle, closeBundle, err := openBundle(bundleFile)
-		if err != nil {
+	job.with.add(cmd)
+	job.many.add(cmd)
+	job.asJSON = addJSONFlag(cmd)
+	cmd.RunE = job.run
+	return cmd
+}
+
+func (j *updateJob) run(cmd *cobra.Command, hosts []string) error {
+	many := j.many.isWanted(cmd)
+	if many {
+		if err := j.many.check(&j.with); err != nil {
 			return err
 		}
-		defer closeBundle()
-		if many.isWanted(cmd) {
-			return updateFleet(cmd, &many, &with, hosts, bundle, *asJSON)
-		}
-		var reports []boardReport
-		for _, host := range hosts {
-			report, updateErr := updateBoard(cmd, &with, host, bundle)
-			reports = append(reports, report)
-			if !*asJSON && updateErr == nil {
-				fmt.Fprintln(cmd.OutOrStdout(), report)
-			}
-			if err = updateErr; err != nil {
-				break
-			}
-		}
-		if *asJSON {
-			err = errors.Join(err, printJSON(cmd, map[string]any{"boards": reports}))
-		}
+	} else if j.with.fingerprint != "" && len(hosts) > 1 {
+		return errOneHost
+	}
+	bundle, closeBundle, err := openBundle(j.bundleFile)
+	if err != nil {
 		return err
 	}
-	return cmd
+	defer closeBundle()
+	if many {
+		return updateFleet(cmd, &j.many, &j.with, hosts, bundle, *j.asJSON)
+	}
+	return j.oneAfterAnother(cmd, hosts, bundle)
+}
+
+// oneAfterAnother ends at the first board that does not keep the version.
+func (j *updateJob) oneAfterAnother(cmd *cobra.Command, hosts []string, bundle *update.Bundle) (err error) {
+	var reports []boardReport
+	for _, host := range hosts {
+		var report boardReport
+		report, err = updateBoard(cmd, &j.with, host, bundle)
+		reports = append(reports, report)
+		if err != nil {
+			break
+		}
+		if !*j.asJSON {
+			fmt.Fprintln(cmd.OutOrStdout(), report)
+		}
+	}
+	if *j.asJSON {
+		err = errors.Join(err, printJSON(cmd, map[string]any{"boards": reports}))
+	}
+	return err
 }
 
 // atLeastOne is for a verb with one or more arguments of a kind.
