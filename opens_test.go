@@ -39,6 +39,7 @@ func opensItself() map[string]string {
 		"v4l2/usb/remedies.go":                        kernels + "; in a test, a file in a folder of the test",
 		"v4l2/usb/usb.go":                             kernels,
 		"farend/ivf/ivf.go":                           "O_EXCL opens nothing that is there",
+		"farend/need/terminal_linux.go":               "terminals, which are meant",
 		"gokrazy/cmd/camctl/keyfile.go":               "O_EXCL opens nothing that is there",
 		"gokrazy/vm/copy.go":                          "O_EXCL opens nothing that is there",
 		"gokrazy/vm/boot.go":                          "writes into a folder that it has just made",
