@@ -27,12 +27,14 @@ const (
 	longestWait = 6 * time.Hour
 )
 
-// retryPause is how long a version that was not judged rests before its next try, at least.
-func retryPause(tries int) time.Duration {
+// retryPause is how long a version that was not judged rests before its next try, at least. A try takes
+// the stream away for as long as the trial lasts, and longer: so the pauses are multiples of that, ten
+// minutes and an hour for a trial of 60 s.
+func retryPause(tries int, need time.Duration) time.Duration {
 	if tries <= 1 {
-		return 10 * time.Minute
+		return 10 * need
 	}
-	return time.Hour
+	return 60 * need
 }
 
 // An Observation is what is seen of the running version at one moment.
@@ -146,7 +148,7 @@ func NewPause(r Record) *Pause {
 func (p *Pause) IsOver(o Observation) bool {
 	o.Exits = 0
 	held := p.watch.Observe(o) == Held
-	return o.Up >= longestWait || held && o.Up >= retryPause(p.tries)
+	return o.Up >= longestWait || held && o.Up >= retryPause(p.tries, p.watch.need)
 }
 
 // recentPeriod is how long ago a rung may have been held to count as that of the version before an

@@ -151,6 +151,12 @@ func TestVersionIsTriedAgainWhenTheOldOneWorks(t *testing.T) {
 			t.Errorf("%s: tried again after %v, want %v", c.name, got, c.after)
 		}
 	}
+	short := record(control.StateNotJudged, 1)
+	short.NeedS = 5
+	works := []span{seen(10*time.Second, health.Validated)}
+	if got := observe(works, time.Hour, NewPause(short).IsOver); got != 50*time.Second {
+		t.Errorf("a trial of 5 s is repeated after %v, want 50s", got)
+	}
 }
 
 func TestRungBeforeAnUpdateIsTheBestOfTheLastQuarterOfAnHour(t *testing.T) {
