@@ -18,7 +18,6 @@ import (
 
 	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/gokrazy/card"
-	"github.com/krazycam/krazycam/gokrazy/disk"
 	"github.com/krazycam/krazycam/gokrazy/flash"
 	"github.com/krazycam/krazycam/gokrazy/vm"
 	"github.com/krazycam/krazycam/gokrazy/vm/writelog"
@@ -79,25 +78,6 @@ func waitForLines(ctx context.Context, t *testing.T, m *vm.Machine, expressions 
 	}
 }
 
-// permStart is where /perm begins on a card.
-func permStart(t *testing.T, path string) int64 {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	table, err := disk.ReadTable(f, info.Size())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return table.Partitions[card.Perm].Start
-}
-
 func TestPermGrowsAtAnyPowerCutInVM(t *testing.T) {
 	image := builtImage(t)
 	need.Tools(t, "qemu-system-aarch64", "e2fsck", "dumpe2fs", "cp", "dd")
@@ -112,7 +92,7 @@ func TestPermGrowsAtAnyPowerCutInVM(t *testing.T) {
 	if _, err := flash.Card(ctx, flash.Job{Image: image, Target: large, Seed: []byte(growSeed)}); err != nil {
 		t.Fatal(err)
 	}
-	part := permPart{start: permStart(t, large), file: filepath.Join(dir, "perm")}
+	part := permPart{start: openCard(t, large).table.Partitions[card.Perm].Start, file: filepath.Join(dir, "perm")}
 	run(t, nil, "dd", "if="+large, "of="+part.file, "bs=1M", "conv=sparse", "status=none",
 		fmt.Sprintf("skip=%d", part.start>>20))
 	log := recordRun(ctx, t, vm.Config{

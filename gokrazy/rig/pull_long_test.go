@@ -11,6 +11,8 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -34,16 +36,60 @@ import (
 // its share of the boot partition.
 const fetchedMB = 45
 
-// A pullDesk is a gateway over https for the rig's receiver, with a bundle beside it.
+// A pullDesk is a gateway over https for the rig's receiver, with a server of updates beside it.
 type pullDesk struct {
-	*rollout.Rollout
-	open atomic.Bool // it is offered
-	url  string      // for the board
-	ca   string
+	url string // for the board
+	ca  string
 }
 
-// startPullDesk serves it until the test ends.
-func startPullDesk(t *testing.T, u *updatable, b *update.Bundle, f *os.File) *pullDesk {
+// startPullDesk serves it until the test ends. files gets the paths below rollout.PathPrefix.
+func startPullDesk(t *testing.T, u *updatable, files http.Handler,
+	offer func(key string, board wire.Board, host string) *wire.Update) *pullDesk {
+	t.Helper()
+	dir := t.TempDir()
+	pair, err := gateway.SelfSigned(dir, []string{"10.0.2.2"}, time.Now(), slog.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca, err := os.ReadFile(gateway.CertificatePath(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked, err := gateway.New(gateway.Config{Key: rigKey, Server: u.far, KeepAlive: 5 * time.Second, Offer: offer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := &http.Server{
+		ErrorLog: log.New(io.Discard, "", 0), // boards hang up
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasPrefix(r.URL.Path, rollout.PathPrefix) {
+				files.ServeHTTP(w, r)
+				return
+			}
+			asked.ServeHTTP(w, r)
+		}),
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- web.Serve(listener) }()
+	t.Cleanup(func() {
+		web.Close()
+		<-ended
+	})
+	return &pullDesk{fmt.Sprintf("https://10.0.2.2:%d/", listener.Addr().(*net.TCPAddr).Port), string(ca)}
+}
+
+// A rolledOut is a bundle that a gateway offers once open says so.
+type rolledOut struct {
+	*rollout.Rollout
+	open atomic.Bool
+}
+
+// rollOut starts a gateway that offers a bundle.
+func rollOut(t *testing.T, u *updatable, b *update.Bundle, f *os.File) *rolledOut {
 	t.Helper()
 	info, err := f.Stat()
 	if err != nil {
@@ -57,51 +103,15 @@ func startPullDesk(t *testing.T, u *updatable, b *update.Bundle, f *os.File) *pu
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &pullDesk{Rollout: r}
-	files := rollout.NewFiles(r, rollout.File{
-		Name: m.BundleName(), Size: info.Size(), ETag: m.Version, Body: f,
-	})
-	dir := t.TempDir()
-	pair, err := gateway.SelfSigned(dir, []string{"10.0.2.2"}, time.Now(), slog.Default())
-	if err != nil {
-		t.Fatal(err)
-	}
-	ca, err := os.ReadFile(gateway.CertificatePath(dir))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.ca = string(ca)
-	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.url = fmt.Sprintf("https://10.0.2.2:%d/", listener.Addr().(*net.TCPAddr).Port)
-	asked, err := gateway.New(gateway.Config{
-		Key: rigKey, Server: u.far, KeepAlive: 5 * time.Second,
-		Offer: func(key string, board wire.Board, host string) *wire.Update {
-			token := r.Consider(key, board)
-			if !d.open.Load() {
-				return nil
-			}
-			return r.Offer(token, "https://"+host+files.URLPath(token))
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	web := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, rollout.PathPrefix) {
-			files.ServeHTTP(w, r)
-			return
+	d := &rolledOut{Rollout: r}
+	files := rollout.NewFiles(r, rollout.File{Name: m.BundleName(), Size: info.Size(), ETag: m.Version, Body: f})
+	startPullDesk(t, u, files, func(key string, board wire.Board, host string) *wire.Update {
+		token := r.Consider(key, board)
+		if !d.open.Load() {
+			return nil
 		}
-		asked.ServeHTTP(w, r)
-	})}
-	ended := make(chan error, 1)
-	go func() { ended <- web.Serve(listener) }()
-	t.Cleanup(func() {
-		web.Close()
-		<-ended
-	})
+		return r.Offer(token, "https://"+host+files.URLPath(token))
+	}).askHere(t, u)
 	return d
 }
 
@@ -172,8 +182,7 @@ func TestABoardFetchesAnUpdateBesideItsStreamInVM(t *testing.T) {
 	filler := make([]byte, fetchedMB<<20)
 	_, _ = rand.Read(filler) // never fails
 	b, f := u.signer.bundleFile(t, u.content.withMark("pulled").withBoot("overlays/filler.dtbo", filler), "v-pulled")
-	d := startPullDesk(t, u, b, f)
-	d.askHere(t, u)
+	d := rollOut(t, u, b, f)
 	u.start(ctx, t, vm.Config{})
 	u.streams(ctx, t, "a")
 	calm := time.Now().Add(15 * time.Second)

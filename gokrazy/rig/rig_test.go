@@ -5,6 +5,7 @@
 package rig
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -57,6 +58,7 @@ type rig struct {
 	asked    chan time.Time // of the first request to the gateway
 	capture  string         // packet dump of all that the board sent and got
 	outage   atomic.Bool    // the gateway answers nobody
+	refused  string         // nor a board that runs this version; set before the start
 	far      *receiver.Receiver
 }
 
@@ -125,10 +127,12 @@ func (g *rig) startFarEnd(t *testing.T, before func()) {
 		case g.asked <- time.Now():
 		default: // not the first
 		}
-		if g.outage.Load() {
+		said, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
+		if err != nil || g.outage.Load() || bytes.Contains(said, fmt.Appendf(nil, `"version":%q`, g.refused)) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
+		r.Body = io.NopCloser(bytes.NewReader(said))
 		handler.ServeHTTP(w, r)
 	})}
 	ctx, cancel := context.WithCancel(context.Background())

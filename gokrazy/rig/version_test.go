@@ -154,6 +154,18 @@ func (c content) withoutBoot(name string) content {
 	return c
 }
 
+// withRootFile changes the one file of the root that ends so.
+func (c content) withRootFile(t *testing.T, end string, change func(b []byte)) content {
+	t.Helper()
+	at := slices.IndexFunc(c.root, func(e disk.Entry) bool { return strings.HasSuffix(e.Path, end) })
+	if at < 0 {
+		t.Fatalf("the root has no %s", end)
+	}
+	b := bytes.Clone(c.root[at].Bytes)
+	change(b)
+	return c.withFile(c.root[at].Path, c.root[at].Mode, b)
+}
+
 // withFault puts a bad program in the place of one in the root.
 func (c content) withFault(t *testing.T, name, how string) content {
 	t.Helper()
@@ -181,6 +193,8 @@ type signer struct {
 	private minisign.PrivateKey
 	public  string
 	index   int64
+	trialS  int      // of the manifests
+	keys    []string // that the manifests list
 }
 
 // newIndex is above that of any image, the Unix time of its commit.
@@ -192,7 +206,8 @@ func newSigner(t *testing.T) *signer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &signer{private: private, public: public.String(), index: newIndex}
+	key := public.String()
+	return &signer{private: private, public: key, index: newIndex, trialS: trialSeconds, keys: []string{key}}
 }
 
 // manifest lists a content, with the bytes of each part by its hash.
@@ -200,8 +215,8 @@ func (s *signer) manifest(t *testing.T, c content, version string) (update.Manif
 	t.Helper()
 	s.index++
 	m := update.Manifest{
-		Format: update.Format, Board: c.board, Version: version, Index: s.index, TrialS: trialSeconds,
-		MinimumLayout: 1, Keys: []string{s.public},
+		Format: update.Format, Board: c.board, Version: version, Index: s.index, TrialS: s.trialS,
+		MinimumLayout: 1, Keys: s.keys,
 	}
 	bytesOf := map[string][]byte{}
 	add := func(name string, b []byte) {
@@ -224,6 +239,25 @@ func (s *signer) manifest(t *testing.T, c content, version string) (update.Manif
 	return m, bytesOf
 }
 
+// sign gives the file of a manifest and its signature.
+func (s *signer) sign(t *testing.T, m update.Manifest) (raw, signature []byte) {
+	t.Helper()
+	raw, err := m.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw, s.signRaw(t, raw)
+}
+
+func (s *signer) signRaw(t *testing.T, raw []byte) (signature []byte) {
+	t.Helper()
+	signing := minisign.NewReader(bytes.NewReader(raw))
+	if _, err := io.Copy(io.Discard, signing); err != nil {
+		t.Fatal(err)
+	}
+	return signing.Sign(s.private)
+}
+
 // bundle makes a signed bundle and opens it.
 func (s *signer) bundle(t *testing.T, c content, version string) *update.Bundle {
 	t.Helper()
@@ -235,20 +269,13 @@ func (s *signer) bundle(t *testing.T, c content, version string) *update.Bundle 
 func (s *signer) bundleFile(t *testing.T, c content, version string) (*update.Bundle, *os.File) {
 	t.Helper()
 	m, bytesOf := s.manifest(t, c, version)
-	raw, err := m.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	signing := minisign.NewReader(bytes.NewReader(raw))
-	if _, err := io.Copy(io.Discard, signing); err != nil {
-		t.Fatal(err)
-	}
+	raw, signature := s.sign(t, m)
 	f, err := os.Create(filepath.Join(t.TempDir(), m.BundleName()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { f.Close() })
-	err = update.WriteBundle(f, raw, signing.Sign(s.private), m.Parts, func(p update.Part) (io.ReadCloser, error) {
+	err = update.WriteBundle(f, raw, signature, m.Parts, func(p update.Part) (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(bytesOf[p.SHA256])), nil
 	})
 	if err != nil {

@@ -1,0 +1,321 @@
+//go:build long
+
+// What strangers and accidents send to a board that streams: it says no in words, changes nothing that
+// could start, and keeps within its memory.
+
+package rig
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"aead.dev/minisign"
+
+	"github.com/krazycam/krazycam/gokrazy/api"
+	"github.com/krazycam/krazycam/gokrazy/card"
+	"github.com/krazycam/krazycam/gokrazy/remote"
+	"github.com/krazycam/krazycam/gokrazy/update"
+	"github.com/krazycam/krazycam/gokrazy/vm"
+)
+
+// Most memory that the two programs that read a stranger's bytes may take. The smallest board has 512 MB.
+const (
+	mostOfCamweb     = 64 << 10 // kB
+	mostOfSlotwriter = 64 << 10 // kB
+)
+
+// measured has a program of the root say on the console how much memory it takes.
+func (c content) measured(t *testing.T, names ...string) content {
+	t.Helper()
+	for _, name := range names {
+		for _, e := range c.root {
+			if e.Path == name {
+				c = c.withFile(name+".real", 0o755, e.Bytes).withFault(t, name, "measure")
+				break
+			}
+		}
+	}
+	return c
+}
+
+// peakMemory is the most that a measured program has said, in kB.
+func (u *updatable) peakMemory(t *testing.T, name string) (peak int) {
+	t.Helper()
+	for _, l := range u.Lines() {
+		_, rest, ok := strings.Cut(l.Text, "measured "+name+": ")
+		var kB int
+		if n, _ := fmt.Sscan(rest, &kB); ok && n == 1 {
+			peak = max(peak, kB)
+		}
+	}
+	return peak
+}
+
+// post sends any bytes as a bundle, as a program does that is not camctl.
+func (u *updatable) post(ctx context.Context, t *testing.T, body io.Reader, size int64) (code int, text string, err error) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+u.client.Host+api.UpdatePath, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.SetBasicAuth(api.User, ownerPassword)
+	r.ContentLength = size
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} // it is the test's own board
+	defer transport.CloseIdleConnections()
+	answer, err := (&http.Client{Transport: transport}).Do(r)
+	if err != nil {
+		return 0, "", err
+	}
+	defer answer.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(answer.Body, 1<<16))
+	return answer.StatusCode, string(b), err
+}
+
+// bundleBytes gives a bundle's file with other parts than the manifest lists, if parts says so.
+func bundleBytes(t *testing.T, raw, signature []byte, entries ...tarEntry) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	head := []tarEntry{
+		{&tar.Header{Name: update.ManifestName, Size: int64(len(raw)), Mode: 0o644}, raw},
+		{&tar.Header{Name: update.SignatureName, Size: int64(len(signature)), Mode: 0o644}, signature},
+	}
+	for _, e := range append(head, entries...) {
+		e.head.Format = tar.FormatUSTAR
+		if err := w.WriteHeader(e.head); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(e.body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return b.Bytes()
+}
+
+type tarEntry struct {
+	head *tar.Header
+	body []byte
+}
+
+// hostile is what is sent, and what the answer must say.
+type hostile struct {
+	name string
+	body io.Reader
+	size int64
+	code int
+	says string
+}
+
+// endless reads as zeros.
+type endless struct{}
+
+func (endless) Read(b []byte) (int, error) {
+	clear(b)
+	return len(b), nil
+}
+
+func (u *updatable) hostiles(t *testing.T) (all []hostile) {
+	t.Helper()
+	good := u.signer.bundle(t, u.content.withMark("hostile"), "v-hostile")
+	add := func(name string, b []byte, code int, says string) {
+		all = append(all, hostile{name, bytes.NewReader(b), int64(len(b)), code, says})
+	}
+	add("no tar", []byte(strings.Repeat("a picture of a cat ", 100)), 400, "")
+	legacy := minisign.SignWithComments(u.signer.private, good.Raw, "", "")
+	add("a signature of the legacy form", bundleBytes(t, good.Raw, legacy), 403, "")
+	changed := bytes.Replace(good.Raw, []byte("v-hostile"), []byte("v-changed"), 1)
+	add("a manifest changed after it was signed", bundleBytes(t, changed, good.Signature), 403, "")
+	add("a manifest cut off", bundleBytes(t, good.Raw[:len(good.Raw)/2], good.Signature), 403, "")
+	part := func(name string, kind byte, link string, size int64) tarEntry {
+		return tarEntry{&tar.Header{Name: name, Typeflag: kind, Linkname: link, Size: size, Mode: 0o644}, nil}
+	}
+	for _, e := range []tarEntry{
+		part("../../../../etc/passwd", tar.TypeReg, "", 0), part("/perm/krazycam.json", tar.TypeReg, "", 0),
+		part("root", tar.TypeSymlink, "/dev/vda", 0), part("root", tar.TypeLink, "/perm/update/trial.json", 0),
+		part("boot/vmlinuz", tar.TypeFifo, "", 0),
+	} {
+		add(fmt.Sprintf("a member %q of type %q", e.head.Name, e.head.Typeflag),
+			bundleBytes(t, good.Raw, good.Signature, e), 400, "")
+	}
+	manifest := func(size int64) []byte { // the header alone: the body follows
+		var b bytes.Buffer
+		if err := tar.NewWriter(&b).WriteHeader(&tar.Header{Name: update.ManifestName, Size: size, Mode: 0o644}); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	const huge = 100 << 20
+	all = append(all, hostile{"a manifest of 100 MB", io.MultiReader(bytes.NewReader(manifest(huge)),
+		io.LimitReader(endless{}, huge)), 512 + huge, 400, ""})
+	nested := []byte(strings.Repeat("[", update.MaxManifest))
+	add("a manifest of brackets", bundleBytes(t, nested, u.signer.signRaw(t, nested)), 400, "")
+	bomb := bundleBytes(t, good.Raw, good.Signature)
+	bomb = bomb[:len(bomb)/512*512]
+	root := part("root", tar.TypeReg, "", good.Manifest.Root().Size)
+	var head bytes.Buffer
+	if err := tar.NewWriter(&head).WriteHeader(root.head); err != nil {
+		t.Fatal(err)
+	}
+	all = append(all, hostile{"zeros in the place of a root", io.MultiReader(bytes.NewReader(bomb),
+		bytes.NewReader(head.Bytes()), io.LimitReader(endless{}, root.head.Size)),
+		int64(len(bomb)+head.Len()) + root.head.Size, 400, "sha256"})
+	return all
+}
+
+func TestABoardRefusesWhatStrangersSendInVM(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
+	defer cancel()
+	u := newUpdatable(t, flashedImage(t, "rpi"))
+	u.install(t, u.content.measured(t, "user/camweb", "gokrazy/slotwriter"))
+	u.start(ctx, t, vm.Config{})
+	before := u.streams(ctx, t, "a")
+	calm := u.peakMemory(t, "camweb")
+	pointers := u.pointers(t)
+	for _, h := range u.hostiles(t) {
+		code, text, err := u.post(ctx, t, h.body, h.size)
+		t.Logf("refused: %s: %d %s", h.name, code, text)
+		if err != nil || code != h.code || !strings.Contains(text, h.says) || !strings.Contains(text, `"error"`) {
+			t.Errorf("%s: %d %q, %v; want %d with %q", h.name, code, text, err, h.code, h.says)
+		}
+	}
+	u.refusals(ctx, t)
+	if s := u.streams(ctx, t, "a"); s.Version != before.Version || u.Boots() != 1 || s.Trial != nil {
+		t.Errorf("afterwards: %s, %d starts, trial %+v: want %s, 1 and none", s.Version, u.Boots(), s.Trial, before.Version)
+	}
+	if after := u.pointers(t); after != pointers {
+		t.Errorf("the card's pointers are %+v, were %+v", after, pointers)
+	}
+	web, writer := u.peakMemory(t, "camweb"), u.peakMemory(t, "slotwriter")
+	t.Logf("FIGURE rpi: most memory while strangers send: camweb %d kB (%d kB before), slotwriter %d kB", web, calm, writer)
+	if web == 0 || web > mostOfCamweb || writer == 0 || writer > mostOfSlotwriter {
+		t.Errorf("memory: camweb %d kB, slotwriter %d kB, want at most %d and %d", web, writer, mostOfCamweb, mostOfSlotwriter)
+	}
+}
+
+// pointers are what the card says of the slots, read while it is in use.
+func (u *updatable) pointers(t *testing.T) string {
+	t.Helper()
+	c := openCard(t, u.card)
+	sector := make([]byte, 512)
+	if _, err := c.ReadAt(sector, card.StateSector*512); err != nil {
+		t.Fatal(err)
+	}
+	boot, _, err := card.OpenBoot(c, c.size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := string(sector)
+	for _, name := range []string{card.ConfigName, card.TrybootName} {
+		b, err := card.ReadFile(boot, name, 512)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all += string(b)
+	}
+	return all
+}
+
+// A key is rotated by an update; what the old key signed, and what was there before, does not come again.
+// Meanwhile somebody else sends a second update.
+func TestAnUpdateThatRotatesTheKeyAndASecondOneDuringItsTrialInVM(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
+	defer cancel()
+	u := newUpdatable(t, flashedImage(t, "rpi"))
+	u.start(ctx, t, vm.Config{})
+	u.streams(ctx, t, "a")
+	old := *u.signer
+	next := newSigner(t)
+	u.signer.keys = []string{next.public}
+	u.signer.trialS = 30
+	first := u.signer.bundle(t, u.content.withMark("rotates"), "v-rotates")
+	second := u.signer.bundle(t, u.content.withMark("second"), "v-second")
+	onTrial := make(chan error, 1)
+	go func() {
+		line := regexp.MustCompile("v-rotates is on trial in slot b")
+		_, err := u.WaitLine(ctx, line)
+		for err == nil { // until camweb answers
+			var s api.Status
+			if s, err = u.client.Status(ctx); err == nil && s.OnTrial {
+				break
+			}
+			err = ctx.Err()
+			time.Sleep(100 * time.Millisecond)
+		}
+		if err == nil {
+			_, err = u.client.Update(ctx, second, nil)
+		}
+		onTrial <- err
+	}()
+	o, err := u.client.Update(ctx, first, nil)
+	if err != nil || o.Result != remote.ResultPromoted {
+		t.Fatalf("update: %+v, %v", o, err)
+	}
+	if err := <-onTrial; err == nil || !strings.Contains(err.Error(), "is on trial") {
+		t.Errorf("a second update during a trial: %v, want a refusal that says so", err)
+	} else {
+		t.Logf("refused: a second update during a trial: %v", err)
+	}
+	s := u.streams(ctx, t, "b")
+	if s.Version != "v-rotates" {
+		t.Fatalf("the board runs %s", s.Version)
+	}
+	refuses := func(what string, b *update.Bundle, says string) {
+		_, text, err := u.post(ctx, t, bytes.NewReader(bundleBytes(t, b.Raw, b.Signature)), -1)
+		t.Logf("refused: %s: %s", what, text)
+		if err != nil || !strings.Contains(text, says) {
+			t.Errorf("%s: %q, %v: want %q", what, text, err, says)
+		}
+	}
+	old.index = u.signer.index
+	refuses("the key that was rotated away", old.bundle(t, u.content.withMark("old key"), "v-old-key"), "signature")
+	refuses("the very update, again", first, "v-rotates")
+	next.index = u.signer.index
+	u.signer = next
+	u.mustUpdate(ctx, t, u.content.withMark("next"), "v-next", remote.ResultPromoted)
+	older := *next
+	older.index = first.Manifest.Index - 1
+	replayed := older.bundle(t, u.content.withMark("replayed"), "v-replayed")
+	refuses("an older one by the right key", replayed, "not newer")
+	if s := u.streams(ctx, t, "a"); s.Version != "v-next" || u.Boots() != 3 {
+		t.Errorf("the board runs %s after %d starts, want v-next and 3", s.Version, u.Boots())
+	}
+}
+
+// /perm is full in the middle of an update, by what somebody else writes.
+func TestADiskFullInTheMiddleOfAnUpdateLosesNothingInVM(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
+	defer cancel()
+	u := newUpdatable(t, flashedImage(t, "rpi"))
+	u.install(t, u.content.withFault(t, "gokrazy/ntp", "fill"))
+	u.start(ctx, t, vm.Config{})
+	u.streams(ctx, t, "a")
+	b := u.signer.bundle(t, u.content.withMark("good"), "v-good")
+	_, err := u.client.Update(ctx, b, nil)
+	if err == nil || !strings.Contains(err.Error(), "room") && !strings.Contains(err.Error(), "space") {
+		t.Errorf("an update onto a full disk: %v, want a refusal that says so", err)
+	}
+	t.Logf("refused: the disk is full in the middle: %v", err)
+	if s := u.streams(ctx, t, "a"); u.Boots() != 1 || s.Trial != nil {
+		t.Errorf("%d starts, trial %+v", u.Boots(), s.Trial)
+	}
+	if _, err := u.WaitLine(ctx, regexp.MustCompile("filler: gone")); err != nil {
+		t.Fatal(err)
+	}
+	if o, err := u.client.Update(ctx, b, nil); err != nil || o.Result != remote.ResultPromoted {
+		t.Fatalf("the same update once there is room: %+v, %v", o, err)
+	}
+	u.streams(ctx, t, "b")
+	if !slices.ContainsFunc(u.Lines(), func(l vm.Line) bool { return strings.Contains(l.Text, "no space left on device") }) {
+		t.Error("the disk was never full")
+	}
+}
