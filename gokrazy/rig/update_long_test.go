@@ -93,6 +93,7 @@ func TestEveryFaultOfANewVersionLeadsBackInVM(t *testing.T) {
 		{"v-damaged-block", damagedBlock, ""},
 	} {
 		t.Run(bad.name, func(t *testing.T) {
+			t.Parallel() // most wait for minutes, without a stream
 			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
 			defer cancel()
 			u := newUpdatable(t, flashedImage(t, "rpi"))
