@@ -195,7 +195,7 @@ func TestFiveHundredPowerCutsLeaveAWholeSlotInVM(t *testing.T) {
 	r := &recording{before: u.card + ".before", log: u.card + ".writes"}
 	copyImage(t, r.before, u.card)
 	u.start(ctx, t, vm.Config{WriteLog: r.log})
-	r.versions = []string{u.streams(ctx, t, "a").Version, "v-good"}
+	r.kept = []string{u.streams(ctx, t, "a").Version, "v-good"}
 	good := u.content.withMark("good").withBoot(board.KernelName, append(u.content.boot[board.KernelName], 0))
 	u.mustUpdate(ctx, t, good, "v-good", remote.ResultPromoted)
 	u.streams(ctx, t, "b")

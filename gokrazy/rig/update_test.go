@@ -44,18 +44,26 @@ func (u *updatable) fallsBack(ctx context.Context, t *testing.T, bad badVersion)
 	}
 }
 
-// cuts is how many power cuts are played of one recorded update.
+// cuts is how many power cuts are played of recorded updates.
 const cuts = 50
 
-func TestAGoodVersionIsPromotedAndNoPowerCutHurtsOnAPi4InVM(t *testing.T) {
+// One card sees it all, and all that was written to it is cut off at many moments.
+func TestUpdatesOfAPi4EndWellAndNoPowerCutHurtsInVM(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
 	u := newUpdatable(t, flashedImage(t, "rpi"))
 	r := &recording{before: u.card + ".before", log: u.card + ".writes"}
 	copyImage(t, r.before, u.card)
-	u.start(ctx, t, vm.Config{WriteLog: r.log})
-	r.versions = []string{u.streams(ctx, t, "a").Version, "v-good"}
+	u.start(ctx, t, vm.Config{WriteLog: r.log, Watchdog: true})
+	r.kept = []string{u.streams(ctx, t, "a").Version, "v-good"}
 	u.refusals(ctx, t)
+	for _, bad := range []badVersion{
+		{"v-init-exits", initExits, ""},
+		{"v-source-exits", sourceExits, "ended"},
+	} {
+		u.fallsBack(ctx, t, bad)
+		r.tried = append(r.tried, bad.name)
+	}
 	u.mustUpdate(ctx, t, u.content.withMark("good"), "v-good", remote.ResultPromoted)
 	if s := u.streams(ctx, t, "b"); s.Version != "v-good" || s.Failed != nil {
 		t.Errorf("the board runs %s, failed %+v, want v-good", s.Version, s.Failed)
@@ -116,17 +124,4 @@ func (u *updatable) refusals(ctx context.Context, t *testing.T) {
 	u.refuses(ctx, t, "an older version", old.bundle(t, marked, "v-old"), "not newer")
 	lacking := u.content.withoutBoot("overlays/README")
 	u.refuses(ctx, t, "no README", u.signer.bundle(t, lacking, "v-lacking"), "overlays/README is missing")
-}
-
-func TestBadVersionsFallBackOnAPi4InVM(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
-	defer cancel()
-	u := newUpdatable(t, flashedImage(t, "rpi"))
-	u.start(ctx, t, vm.Config{Watchdog: true})
-	for _, bad := range []badVersion{
-		{"v-init-exits", initExits, ""},
-		{"v-source-exits", sourceExits, ""},
-	} {
-		u.fallsBack(ctx, t, bad)
-	}
 }
