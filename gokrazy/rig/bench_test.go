@@ -11,7 +11,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -23,8 +22,6 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/farend/need"
-	"github.com/krazycam/krazycam/gokrazy/card"
-	"github.com/krazycam/krazycam/gokrazy/disk"
 	"github.com/krazycam/krazycam/gokrazy/vm"
 	"github.com/krazycam/krazycam/v4l2/virtualcam"
 )
@@ -164,25 +161,7 @@ func (b *boardBench) spliced(ctx context.Context, t *testing.T, result []byte) s
 // imageVersion is what the camsource in the image calls itself.
 func (b *boardBench) imageVersion(t *testing.T) string {
 	t.Helper()
-	image, err := os.Open(b.image)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer image.Close()
-	info, err := image.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	table, err := disk.ReadTable(image, info.Size())
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := table.Partitions[card.RootA]
-	root, err := disk.OpenSquashFS(io.NewSectionReader(image, p.Start, p.Size), p.Size)
-	if err != nil {
-		t.Fatal(err)
-	}
-	program, err := fs.ReadFile(root, "user/camsource")
+	program, err := fs.ReadFile(openImage(t, b.image).root(t), "user/camsource")
 	path := filepath.Join(b.dir, "camsource-of-the-image")
 	if err := errors.Join(err, os.WriteFile(path, program, 0o700)); err != nil {
 		t.Fatal(err)

@@ -71,16 +71,8 @@ func TestBundleOfAnImageFillsTheOtherSlotOfItsCard(t *testing.T) {
 // slotsOf inspects an image.
 func slotsOf(t *testing.T, image string) []inspect.Slot {
 	t.Helper()
-	f, err := os.Open(image)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := inspect.Image(t.Context(), f, info.Size())
+	f, size := openFile(t, image, os.O_RDONLY)
+	r, err := inspect.Image(t.Context(), f, size)
 	if err != nil || len(r.Slots) != 2 || len(r.Problems) > 0 {
 		t.Fatalf("%s: %v, %v, %d slots", image, err, r.Problems, len(r.Slots))
 	}
@@ -95,16 +87,8 @@ func fillSpool(t *testing.T, dir, bundle string, have bool) (brought int64) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	f, err := os.Open(bundle)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := update.OpenBundle(f, info.Size())
+	f, length := openFile(t, bundle, os.O_RDONLY)
+	b, err := update.OpenBundle(f, length)
 	if err != nil {
 		t.Fatal(err)
 	}

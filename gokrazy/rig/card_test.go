@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -30,18 +31,15 @@ type cardFile struct {
 	table disk.Table
 }
 
-// openCard opens it until the test ends.
-func openCard(t *testing.T, path string) cardFile {
+// openCard opens it to change it, until the test ends.
+func openCard(t *testing.T, path string) cardFile { return openDisk(t, path, os.O_RDWR) }
+
+// openImage opens it to read it.
+func openImage(t *testing.T, path string) cardFile { return openDisk(t, path, os.O_RDONLY) }
+
+func openDisk(t *testing.T, path string, flag int) cardFile {
 	t.Helper()
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	size, err := f.Seek(0, io.SeekEnd)
-	if err != nil {
-		t.Fatal(err)
-	}
+	f, size := openFile(t, path, flag)
 	table, err := disk.ReadTable(f, size)
 	if err != nil {
 		t.Fatal(err)
@@ -57,6 +55,27 @@ type cardPart struct {
 
 func (p cardPart) ReadAt(b []byte, at int64) (int, error)  { return p.File.ReadAt(b, p.at+at) }
 func (p cardPart) WriteAt(b []byte, at int64) (int, error) { return p.File.WriteAt(b, p.at+at) }
+
+// root reads the root of slot a.
+func (c cardFile) root(t *testing.T) *disk.SquashFSTree {
+	t.Helper()
+	p := c.table.Partitions[card.RootA]
+	root, err := disk.OpenSquashFS(io.NewSectionReader(c, p.Start, p.Size), p.Size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+// boot reads the boot partition.
+func (c cardFile) boot(t *testing.T) fs.FS {
+	t.Helper()
+	boot, _, err := card.OpenBoot(c, c.size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return boot
+}
 
 // write puts bytes at the beginning of a partition.
 func (c cardFile) write(t *testing.T, partition int, b []byte) {

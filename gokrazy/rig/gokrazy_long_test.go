@@ -25,12 +25,7 @@ import (
 // changeSeed sets a key of the card's seed.
 func (u *updatable) changeSeed(t *testing.T, section, key string, value any) {
 	t.Helper()
-	c := openCard(t, u.card)
-	boot, _, err := card.OpenBoot(c, c.size)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := card.ReadSeed(boot)
+	text, err := card.ReadSeed(openImage(t, u.card).boot(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -62,7 +62,8 @@ func (u *updatable) peakMemory(t *testing.T, name string) (peak int) {
 }
 
 // post sends any bytes as a bundle, as a program does that is not camctl.
-func (u *updatable) post(ctx context.Context, t *testing.T, body io.Reader, size int64) (code int, text string, err error) {
+func (u *updatable) post(ctx context.Context, t *testing.T, body io.Reader, size int64) (
+	code int, text string, err error) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+u.client.Host+api.UpdatePath, body)
 	if err != nil {
@@ -149,7 +150,8 @@ func (u *updatable) hostiles(t *testing.T) (all []hostile) {
 	}
 	manifest := func(size int64) []byte { // the header alone: the body follows
 		var b bytes.Buffer
-		if err := tar.NewWriter(&b).WriteHeader(&tar.Header{Name: update.ManifestName, Size: size, Mode: 0o644}); err != nil {
+		head := &tar.Header{Name: update.ManifestName, Size: size, Mode: 0o644}
+		if err := tar.NewWriter(&b).WriteHeader(head); err != nil {
 			t.Fatal(err)
 		}
 		return b.Bytes()
@@ -190,33 +192,32 @@ func TestABoardRefusesWhatStrangersSendInVM(t *testing.T) {
 	}
 	u.refusals(ctx, t)
 	if s := u.streams(ctx, t, "a"); s.Version != before.Version || u.Boots() != 1 || s.Trial != nil {
-		t.Errorf("afterwards: %s, %d starts, trial %+v: want %s, 1 and none", s.Version, u.Boots(), s.Trial, before.Version)
+		t.Errorf("afterwards: %s, %d starts, trial %+v: want %s, 1 and none", s.Version, u.Boots(), s.Trial,
+			before.Version)
 	}
 	if after := u.pointers(t); after != pointers {
 		t.Errorf("the card's pointers are %+v, were %+v", after, pointers)
 	}
 	web, writer := u.peakMemory(t, "camweb"), u.peakMemory(t, "slotwriter")
-	t.Logf("FIGURE rpi: most memory while strangers send: camweb %d kB (%d kB before), slotwriter %d kB", web, calm, writer)
+	t.Logf("FIGURE rpi: most memory while strangers send: camweb %d kB (%d kB before), slotwriter %d kB", web, calm,
+		writer)
 	if web == 0 || web > mostOfCamweb || writer == 0 || writer > mostOfSlotwriter {
-		t.Errorf("memory: camweb %d kB, slotwriter %d kB, want at most %d and %d", web, writer, mostOfCamweb, mostOfSlotwriter)
+		t.Errorf("memory: camweb %d kB, slotwriter %d kB, want at most %d and %d", web, writer, mostOfCamweb,
+			mostOfSlotwriter)
 	}
 }
 
 // pointers are what the card says of the slots, read while it is in use.
 func (u *updatable) pointers(t *testing.T) string {
 	t.Helper()
-	c := openCard(t, u.card)
+	c := openImage(t, u.card)
 	sector := make([]byte, 512)
 	if _, err := c.ReadAt(sector, card.StateSector*512); err != nil {
 		t.Fatal(err)
 	}
-	boot, _, err := card.OpenBoot(c, c.size)
-	if err != nil {
-		t.Fatal(err)
-	}
 	all := string(sector)
 	for _, name := range []string{card.ConfigName, card.TrybootName} {
-		b, err := card.ReadFile(boot, name, 512)
+		b, err := card.ReadFile(c.boot(t), name, 512)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -315,7 +316,8 @@ func TestADiskFullInTheMiddleOfAnUpdateLosesNothingInVM(t *testing.T) {
 		t.Fatalf("the same update once there is room: %+v, %v", o, err)
 	}
 	u.streams(ctx, t, "b")
-	if !slices.ContainsFunc(u.Lines(), func(l vm.Line) bool { return strings.Contains(l.Text, "no space left on device") }) {
+	full := func(l vm.Line) bool { return strings.Contains(l.Text, "no space left on device") }
+	if !slices.ContainsFunc(u.Lines(), full) {
 		t.Error("the disk was never full")
 	}
 }

@@ -46,16 +46,8 @@ func recordRun(ctx context.Context, t *testing.T, c vm.Config, until ...string) 
 	if err := m.Close(); err != nil {
 		t.Fatal(err)
 	}
-	f, err := os.Open(c.WriteLog)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	info, err := f.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := writelog.Read(f, info.Size())
+	f, size := openFile(t, c.WriteLog, os.O_RDONLY)
+	l, err := writelog.Read(f, size)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,11 +91,7 @@ func TestPermGrowsAtAnyPowerCutInVM(t *testing.T) {
 		Image: large, Snapshot: true, Camera: virtualcam.New(virtualcam.NewPattern()),
 	}, "/perm has grown", "camsource READY")
 
-	before, err := os.Open(large)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer before.Close()
+	before, _ := openFile(t, large, os.O_RDONLY)
 	replay := writelog.NewReplay(log, before)
 	blocks := map[string]bool{}
 	for cut := range permCuts {

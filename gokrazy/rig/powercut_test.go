@@ -45,8 +45,8 @@ type powerCut struct {
 // open reads the recording.
 func (r *recording) open(t *testing.T) {
 	t.Helper()
-	r.disk, r.size = openFile(t, r.before)
-	file, length := openFile(t, r.log)
+	r.disk, r.size = openFile(t, r.before, os.O_RDONLY)
+	file, length := openFile(t, r.log, os.O_RDONLY)
 	var err error
 	if r.writes, err = writelog.Read(file, length); err != nil {
 		t.Fatal(err)
@@ -91,20 +91,6 @@ func (r *recording) checkCuts(t *testing.T, n int) (all []powerCut) {
 		t.Errorf("versions that start after a cut: %v, want some of each of %q", starts, r.kept)
 	}
 	return all
-}
-
-func openFile(t *testing.T, name string) (*os.File, int64) {
-	t.Helper()
-	f, err := os.Open(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	info, err := f.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return f, info.Size()
 }
 
 // switches are the sectors of config.txt and tryboot.txt, and U-Boot's.

@@ -7,9 +7,7 @@
 package rig
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -18,6 +16,7 @@ import (
 
 	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/gokrazy/vm"
+	"github.com/krazycam/krazycam/gokrazy/vm/fdt"
 	"github.com/krazycam/krazycam/v4l2/virtualcam"
 )
 
@@ -44,50 +43,22 @@ func hurriedTree(ctx context.Context, t *testing.T, image string) string {
 		t.Fatal(err)
 	}
 	b, err := os.ReadFile(plain)
-	if err == nil {
-		err = os.WriteFile(hurried, withClockFrequency(t, b, clockRate/hurry), 0o600)
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
+	tree, err := fdt.Parse(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	timer, err := tree.Find("/timer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	timer.Set("clock-frequency", fdt.Cell(clockRate/hurry))
+	if err := os.WriteFile(hurried, tree.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	return hurried
-}
-
-// withClockFrequency adds a property to the node /timer of a flattened device tree: the
-// structure block grows by it, the strings block, which goes behind, by its name (Devicetree
-// Specification 0.4, chapter 5; a header is 10 words).
-func withClockFrequency(t *testing.T, tree []byte, hz uint32) []byte {
-	t.Helper()
-	const beginNode, property = 1, 3
-	word := binary.BigEndian
-	var header [10]uint32 // magic, total, structure, strings, reservations, versions 3, sizes of strings and structure
-	for i := range header {
-		header[i] = word.Uint32(tree[4*i:])
-	}
-	structure, names := tree[header[2]:][:header[9]], tree[header[3]:][:header[8]]
-	begin := append(word.AppendUint32(nil, beginNode), "timer\x00\x00\x00"...)
-	at := bytes.Index(structure, begin)
-	if at < 0 {
-		t.Fatal("the device tree has no timer")
-	}
-	at += len(begin)
-	var added []byte
-	for _, w := range []uint32{property, 4, uint32(len(names)), hz} {
-		added = word.AppendUint32(added, w)
-	}
-	structure = bytes.Join([][]byte{structure[:at], added, structure[at:]}, nil)
-	names = append(bytes.Clone(names), "clock-frequency\x00"...)
-	reservations := make([]byte, 16) // none
-	header[4] = 40
-	header[2] = header[4] + uint32(len(reservations))
-	header[3] = header[2] + uint32(len(structure))
-	header[1] = header[3] + uint32(len(names))
-	header[8], header[9] = uint32(len(names)), uint32(len(structure))
-	var out []byte
-	for _, w := range header {
-		out = word.AppendUint32(out, w)
-	}
-	return bytes.Join([][]byte{out, reservations, structure, names}, nil)
 }
 
 func TestBoardRestartsForACameraThatStaysAwayInVM(t *testing.T) {

@@ -36,7 +36,9 @@ func badServers(b *update.Bundle, f *os.File) []badServer {
 	}
 	return []badServer{
 		{"missing", "404", http.NotFound},
-		{"round", "redirects", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path+"x", 302) }},
+		{"round", "redirects", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, r.URL.Path+"x", http.StatusFound)
+		}},
 		{"plain", "no https", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://"+r.Host+r.URL.Path, http.StatusFound)
 		}},
@@ -111,7 +113,8 @@ func TestABoardOutlivesBadUpdateServersInVM(t *testing.T) {
 		if name == nil {
 			return nil
 		}
-		return &wire.Update{URL: strings.TrimSuffix(d.url, "/") + rollout.PathPrefix + *name, Version: "v-" + *name, Now: true}
+		url := strings.TrimSuffix(d.url, "/") + rollout.PathPrefix + *name
+		return &wire.Update{URL: url, Version: "v-" + *name, Now: true}
 	})
 	d.askHere(t, u)
 	u.start(ctx, t, vm.Config{})

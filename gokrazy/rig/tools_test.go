@@ -3,6 +3,7 @@
 package rig
 
 import (
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -24,4 +25,19 @@ func run(t *testing.T, env []string, name string, args ...string) string {
 func copyImage(t *testing.T, to, from string) {
 	t.Helper()
 	run(t, nil, "cp", "--sparse=always", from, to)
+}
+
+// openFile opens a file until the test ends, and gives its size.
+func openFile(t *testing.T, name string, flag int) (*os.File, int64) {
+	t.Helper()
+	f, err := os.OpenFile(name, flag, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f, info.Size()
 }

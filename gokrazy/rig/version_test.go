@@ -39,25 +39,9 @@ type content struct {
 // contentOf reads slot a of an image.
 func contentOf(t *testing.T, image string) content {
 	t.Helper()
-	f, err := os.Open(image)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	boot, _, err := card.OpenBoot(f, info.Size())
-	if err != nil {
-		t.Fatal(err)
-	}
-	table, err := disk.ReadTable(f, info.Size())
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := openImage(t, image)
 	c := content{board: strings.TrimSuffix(filepath.Base(image), ".img"), boot: map[string][]byte{}}
-	folder, err := fs.Sub(boot, card.SlotA)
+	folder, err := fs.Sub(f.boot(t), card.SlotA)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,13 +53,7 @@ func contentOf(t *testing.T, image string) content {
 			t.Fatal(err)
 		}
 	}
-	p := table.Partitions[card.RootA]
-	at := io.NewSectionReader(f, p.Start, p.Size)
-	root, err := disk.OpenSquashFS(at, p.Size)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.root = entriesOf(t, root)
+	c.root = entriesOf(t, f.root(t))
 	return c
 }
 
@@ -94,10 +72,7 @@ func filesBelow(t *testing.T, tree fs.FS) (names []string) {
 }
 
 // entriesOf lists a squashfs as the one who packs it again wants it.
-func entriesOf(t *testing.T, root interface {
-	fs.FS
-	ReadLink(string) (string, error)
-}) (all []disk.Entry) {
+func entriesOf(t *testing.T, root *disk.SquashFSTree) (all []disk.Entry) {
 	t.Helper()
 	err := fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || name == "." {
