@@ -59,7 +59,7 @@ func TestSettingsOfAFailedVersionWaitForTheNextInVM(t *testing.T) {
 		t.Errorf("left behind: %q, want %q", got, left)
 	}
 	t.Logf("FIGURE rpi: after %s failed (%s) it streams without %q", s.Failed.Version, s.Failed.Because, s.LeftBehind)
-	u.mustUpdate(ctx, t, u.content.withMark("good"), "v-good", remote.ResultPromoted)
+	u.mustUpdate(ctx, t, u.signer.bundle(t, u.content.withMark("good"), "v-good"), remote.ResultPromoted)
 	if s := u.streams(ctx, t, "b"); len(s.LeftBehind) > 0 {
 		t.Errorf("after the next version %q are still left behind", s.LeftBehind)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/certificate"
 	"github.com/krazycam/krazycam/gokrazy/remote"
+	"github.com/krazycam/krazycam/gokrazy/update"
 	"github.com/krazycam/krazycam/gokrazy/vm"
 	"github.com/krazycam/krazycam/v4l2/virtualcam"
 )
@@ -145,11 +146,11 @@ func (u *updatable) streams(ctx context.Context, t *testing.T, slot string) api.
 	}
 }
 
-// update brings a version to the board and waits for how that ends. No packet of the stream may be lost
-// while the board takes and writes it.
-func (u *updatable) update(ctx context.Context, t *testing.T, c content, version string) remote.Outcome {
+// mustUpdate brings a version to the board and waits for how that ends, which is as expected. No packet
+// of the stream may be lost while the board takes and writes it.
+func (u *updatable) mustUpdate(ctx context.Context, t *testing.T, b *update.Bundle, want remote.Result) remote.Outcome {
 	t.Helper()
-	b := u.signer.bundle(t, c, version)
+	version := b.Manifest.Version
 	u.tap.forgetGap()
 	boots, began, before := u.Boots(), time.Now(), u.tap.counted()
 	var taken time.Time
@@ -159,11 +160,8 @@ func (u *updatable) update(ctx context.Context, t *testing.T, c content, version
 			taken, during = time.Now(), u.tap.counted()
 		}
 	})
-	if err != nil {
-		t.Fatalf("update to %s: %+v, %v", version, o, err)
-	}
-	if taken.IsZero() {
-		t.Fatalf("update to %s was not taken: %+v", version, o)
+	if err != nil || taken.IsZero() || o.Result != want {
+		t.Fatalf("update to %s, taken %t: %+v, %v; want %s", version, !taken.IsZero(), o, err, want)
 	}
 	took := taken.Sub(began).Seconds()
 	t.Logf("FIGURE %s: update to %s: %s in %.1f s, %d bytes sent, %d restarts, no packet for %.1f s at most: %s",
@@ -173,17 +171,6 @@ func (u *updatable) update(ctx context.Context, t *testing.T, c content, version
 		u.board, version, took, float64(during.frames-before.frames)/took, during.lost-before.lost)
 	if during.lost != before.lost {
 		t.Errorf("%d packets of the stream were lost while the update came", during.lost-before.lost)
-	}
-	return o
-}
-
-// mustUpdate is update with an end that is expected.
-func (u *updatable) mustUpdate(ctx context.Context, t *testing.T, c content, version string, want remote.Result) (
-	o remote.Outcome) {
-	t.Helper()
-	o = u.update(ctx, t, c, version)
-	if o.Result != want {
-		t.Fatalf("update to %s ended: %+v, want %s", version, o, want)
 	}
 	return o
 }

@@ -25,7 +25,7 @@ func TestABeagleBoneKeepsAGoodVersionAndLeavesBadOnesInVM(t *testing.T) {
 	} {
 		u.fallsBack(ctx, t, bad)
 	}
-	u.mustUpdate(ctx, t, u.content.withMark("good"), "v-good", remote.ResultPromoted)
+	u.mustUpdate(ctx, t, u.signer.bundle(t, u.content.withMark("good"), "v-good"), remote.ResultPromoted)
 	if s := u.streams(ctx, t, "b"); s.Version != "v-good" || s.Promoted != "b" {
 		t.Errorf("the board runs %s, promoted %s, want v-good", s.Version, s.Promoted)
 	}

@@ -32,7 +32,7 @@ func sourceExits(t *testing.T, c content) content { return c.withFault(t, "user/
 func (u *updatable) fallsBack(ctx context.Context, t *testing.T, bad badVersion) {
 	t.Helper()
 	before := u.streams(ctx, t, "a")
-	o := u.mustUpdate(ctx, t, bad.change(t, u.content), bad.name, remote.ResultFellBack)
+	o := u.mustUpdate(ctx, t, u.signer.bundle(t, bad.change(t, u.content), bad.name), remote.ResultFellBack)
 	if !strings.Contains(o.Reason, bad.why) {
 		t.Errorf("%s fell back because %q, want %q in it", bad.name, o.Reason, bad.why)
 	}
@@ -56,7 +56,8 @@ func TestUpdatesOfAPi4EndWellAndNoPowerCutHurtsInVM(t *testing.T) {
 	copyImage(t, r.before, u.card)
 	u.start(ctx, t, vm.Config{WriteLog: r.log, Watchdog: true})
 	r.kept = []string{u.streams(ctx, t, "a").Version, "v-good"}
-	u.refusals(ctx, t)
+	good := u.signer.bundle(t, u.content.withMark("good"), "v-good")
+	u.refusals(ctx, t, good)
 	for _, bad := range []badVersion{
 		{"v-init-exits", initExits, ""},
 		{"v-source-exits", sourceExits, "ended"},
@@ -64,7 +65,7 @@ func TestUpdatesOfAPi4EndWellAndNoPowerCutHurtsInVM(t *testing.T) {
 		u.fallsBack(ctx, t, bad)
 		r.tried = append(r.tried, bad.name)
 	}
-	u.mustUpdate(ctx, t, u.content.withMark("good"), "v-good", remote.ResultPromoted)
+	u.mustUpdate(ctx, t, good, remote.ResultPromoted)
 	if s := u.streams(ctx, t, "b"); s.Version != "v-good" || s.Failed != nil {
 		t.Errorf("the board runs %s, failed %+v, want v-good", s.Version, s.Failed)
 	}
@@ -107,21 +108,18 @@ func (u *updatable) refuses(ctx context.Context, t *testing.T, what string, b *u
 	}
 }
 
-// refusals are bundles that a Pi takes no byte of, or checks and does not write.
-func (u *updatable) refusals(ctx context.Context, t *testing.T) {
+// refusals are made of a good bundle. A Pi takes no byte of their parts, or checks them and writes nothing.
+func (u *updatable) refusals(ctx context.Context, t *testing.T, good *update.Bundle) {
 	t.Helper()
-	marked := u.content.withMark("refused")
-	unsigned := u.signer.bundle(t, marked, "v-unsigned")
+	unsigned := *good
 	unsigned.Signature = []byte("untrusted comment: none\n")
-	u.refuses(ctx, t, "an unsigned bundle", unsigned, "signature")
-	other := newSigner(t)
-	u.refuses(ctx, t, "a bundle of another key", other.bundle(t, marked, "v-stranger"), "signature")
-	foreign := marked
-	foreign.board = "bbb"
-	u.refuses(ctx, t, "a bundle of another board", u.signer.bundle(t, foreign, "v-bbb"), "made for another board")
-	old := *u.signer
-	old.index = 1
-	u.refuses(ctx, t, "an older version", old.bundle(t, marked, "v-old"), "not newer")
-	lacking := u.content.withoutBoot("overlays/README")
-	u.refuses(ctx, t, "no README", u.signer.bundle(t, lacking, "v-lacking"), "overlays/README is missing")
+	u.refuses(ctx, t, "an unsigned bundle", &unsigned, "signature")
+	same := func(*update.Manifest) {}
+	u.refuses(ctx, t, "a bundle of another key", newSigner(t).vary(t, good, same), "signature")
+	foreign := func(m *update.Manifest) { m.Board = "bbb" }
+	u.refuses(ctx, t, "a bundle of another board", u.signer.vary(t, good, foreign), "made for another board")
+	older := func(m *update.Manifest) { m.Version, m.Index = "v-old", 2 }
+	u.refuses(ctx, t, "an older version", u.signer.vary(t, good, older), "not newer")
+	lacking := u.signer.vary(t, good, without(update.BootPrefix+"overlays/README"))
+	u.refuses(ctx, t, "no README", lacking, "overlays/README is missing")
 }

@@ -233,6 +233,23 @@ func (s *signer) signRaw(t *testing.T, raw []byte) (signature []byte) {
 	return signing.Sign(s.private)
 }
 
+// vary gives a bundle of the same parts with another manifest, signed by s.
+func (s *signer) vary(t *testing.T, b *update.Bundle, change func(*update.Manifest)) *update.Bundle {
+	t.Helper()
+	varied := *b
+	varied.Manifest.Parts = slices.Clone(b.Manifest.Parts)
+	change(&varied.Manifest)
+	varied.Raw, varied.Signature = s.sign(t, varied.Manifest)
+	return &varied
+}
+
+// without leaves a part out of a manifest.
+func without(name string) func(*update.Manifest) {
+	return func(m *update.Manifest) {
+		m.Parts = slices.DeleteFunc(m.Parts, func(p update.Part) bool { return p.Name == name })
+	}
+}
+
 // bundle makes a signed bundle and opens it.
 func (s *signer) bundle(t *testing.T, c content, version string) *update.Bundle {
 	t.Helper()
