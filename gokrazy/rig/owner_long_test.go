@@ -48,7 +48,8 @@ func TestSettingsOfAFailedVersionWaitForTheNextInVM(t *testing.T) {
 	before := permFile(t, u.card, "b/krazycam.json")
 	_, rest, _ := strings.Cut(before, `"stream"`)
 	at := len(before) - len(rest) + strings.Index(rest, "{") + 1
-	putFiles(t, u.card, map[string]string{"b/krazycam.json": before[:at] + `"speed": -9, "mirror": true, ` + before[at:]})
+	set := before[:at] + `"speed": -9, "mirror": true, ` + before[at:]
+	putFiles(t, u.card, map[string]string{"b/krazycam.json": set})
 	u.start(ctx, t, vm.Config{Watchdog: true})
 	s := u.streams(ctx, t, "a")
 	for ; s.Failed == nil; s = u.streams(ctx, t, "a") { // it is tried once more after a pause

@@ -32,9 +32,8 @@ func TestCamsourceThatReportsNothingIsKilledAndStartedAgainInVM(t *testing.T) {
 	u.install(t, sourceHangs(t, u.content))
 	u.start(ctx, t, vm.Config{Watchdog: true})
 	var at []time.Time
-	for _, pattern := range []string{
-		"init READY", "camsource hangs: it is killed and started again", "camsource hangs: it is killed and started again",
-	} {
+	const killed = "camsource hangs: it is killed and started again"
+	for _, pattern := range []string{"init READY", killed, killed} {
 		line, err := u.WaitLine(ctx, regexp.MustCompile(pattern))
 		if err != nil {
 			t.Fatal(err)
