@@ -100,7 +100,7 @@ func (m *Machine) loadPi(afterReset bool) (b bootFiles, s pifirmware.Selection, 
 		return b, s, fmt.Errorf("%s: %w", m.image, err)
 	}
 	tryboot := false
-	if afterReset {
+	if afterReset && m.hardware.pi.Tryboot { // else the note is U-Boot's, which runs in the guest
 		if tryboot, err = takeTrialNote(recordedDisk{f, m.recorder}); err != nil {
 			return b, s, fmt.Errorf("%s: %w", m.image, err)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
+	"github.com/krazycam/krazycam/gokrazy/vm/pifirmware"
 )
 
 // slotImage is an image with two slots and a state sector; only the names of the kernels differ.
@@ -75,17 +76,37 @@ func TestTheNoteOfATrialIsAFlagForOneReset(t *testing.T) {
 			t.Errorf("start %d boots slot %s, want %s", i+1, got, step.want)
 		}
 	}
-	state := make([]byte, disk.SectorSize)
+	if got, want := stateOf(t, image), "krazycam=1\nlayout=1\nslot=a\ntry=-"; got != want {
+		t.Errorf("state sector %q, want %q", got, want)
+	}
+}
+
+// stateOf reads the state sector.
+func stateOf(t *testing.T, image string) string {
+	t.Helper()
 	f, err := os.Open(image)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
+	state := make([]byte, disk.SectorSize)
 	if _, err := f.ReadAt(state, card.StateSector*disk.SectorSize); err != nil {
 		t.Fatal(err)
 	}
-	if want := "krazycam=1\nlayout=1\nslot=a\ntry=-\n"; strings.TrimRight(string(state), "\n")+"\n" != want {
-		t.Errorf("state sector %q, want %q", state, want)
+	return strings.TrimRight(string(state), "\n")
+}
+
+// On a Pi 3 the request is for U-Boot, which runs in the guest and has not seen it yet.
+func TestTheBootFirmwareOfAPi3LeavesTheRequestToUBoot(t *testing.T) {
+	const state = "krazycam=1\nlayout=1\nslot=a\ntry=b\n"
+	image := slotImage(t, state)
+	m := &Machine{config: Config{Log: quietLog()}, hardware: hardwarePi3(), image: image, folder: t.TempDir()}
+	// The image lacks this model's files: what counts is what is left of the request.
+	if _, _, err := m.loadPi(true); !errors.Is(err, pifirmware.ErrNoBoot) {
+		t.Fatal(err)
+	}
+	if got := stateOf(t, image); got != strings.TrimRight(state, "\n") {
+		t.Errorf("state sector %q, want %q", got, state)
 	}
 }
 
