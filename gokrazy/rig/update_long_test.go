@@ -86,7 +86,7 @@ func TestEveryFaultOfANewVersionLeadsBackInVM(t *testing.T) {
 		{"v-kernel-hangs", kernelHangs, ""}, // played: vm is the watchdog
 		{"v-init-hangs", initHangs, ""},     // a watchdog of QEMU's ends it
 		{"v-source-exits", sourceExits, "ended"},
-		{"v-source-hangs", sourceHangs, "camsource"},
+		{"v-source-hangs", sourceHangs, "camsource hung 2 times"},
 		{"v-no-network", noNetwork, "before the update it had"},
 		{"v-refused", marked, "before the update it had"},
 		{"v-driver-damaged", driverDamaged, "before the update it had"},

@@ -18,6 +18,11 @@ const (
 	// in a loop. gokrazy starts it again after a second.
 	maxExits = 5
 
+	// maxHangs ends a trial at once, too: camsource was killed because it hung, and so was its successor.
+	// A hang is seen after 30 s at the earliest, so that maxExits of them would take the stream away for
+	// minutes.
+	maxHangs = 2
+
 	// longestGap is how long nobody may have looked and a rung still counts as held: a look takes
 	// place every second, and a board under load may leave out a few.
 	longestGap = 10 * time.Second
@@ -44,6 +49,7 @@ type Observation struct {
 	Rung   health.Rung   // as it reports
 	Exits  int           // how often the program that ended most often has ended since the start
 	Exited string        // that program's name
+	Hangs  int           // how often camsource was killed since the start because it hung
 	Words  string        // what keeps the stream from more, for a person; ""
 }
 
@@ -90,7 +96,7 @@ func (w *Watch) Observe(o Observation) Verdict {
 		w.best = o.Rung
 	}
 	switch {
-	case o.Exits >= maxExits:
+	case o.Exits >= maxExits, o.Hangs >= maxHangs:
 		return Missed
 	case w.holding && o.Up-w.since >= w.need:
 		return Held
@@ -119,6 +125,8 @@ func (w *Watch) Explain() string {
 	switch {
 	case o.Exits >= maxExits:
 		return fmt.Sprintf("%s ended %d times", o.Exited, o.Exits)
+	case o.Hangs >= maxHangs:
+		return fmt.Sprintf("camsource hung %d times and was killed", o.Hangs)
 	case !o.Alive:
 		return "camsource reports nothing"
 	case o.Rung.Reaches(w.want):
@@ -146,7 +154,7 @@ func NewPause(r Record) *Pause {
 
 // IsOver takes what is seen of the running version, about once a second.
 func (p *Pause) IsOver(o Observation) bool {
-	o.Exits = 0
+	o.Exits, o.Hangs = 0, 0
 	held := p.watch.Observe(o) == Held
 	return o.Up >= longestWait || held && o.Up >= retryPause(p.tries, p.watch.need)
 }

@@ -15,6 +15,7 @@ type span struct {
 	rung  health.Rung
 	dead  bool
 	exits int
+	hangs int
 }
 
 // seen is a span of a camsource that lives.
@@ -26,7 +27,8 @@ func observe(spans []span, end time.Duration, see func(Observation) (stop bool))
 		var o Observation
 		for _, s := range spans {
 			if up >= s.from {
-				o = Observation{Alive: !s.dead, Rung: s.rung, Exits: s.exits, Exited: "camsource", Words: "words"}
+				o = Observation{Alive: !s.dead, Rung: s.rung, Exits: s.exits, Exited: "camsource", Hangs: s.hangs,
+					Words: "words"}
 			}
 		}
 		o.Up = up
@@ -46,21 +48,26 @@ func TestVersionHasToHoldTheRungThatWasHeldBefore(t *testing.T) {
 		after  time.Duration
 		reason string
 	}{
-		{"it streams as before", []span{{0, health.None, true, 0}, seen(8*s, health.Validated)}, Held, 68 * s, ""},
+		{"it streams as before", []span{{0, health.None, true, 0, 0}, seen(8*s, health.Validated)}, Held, 68 * s, ""},
 		{"it does better", []span{seen(10*s, health.Reported)}, Held, 70 * s, ""},
 		{"it stumbles once", []span{seen(10*s, health.Validated), seen(50*s, health.None),
 			seen(55*s, health.Validated)}, Held, 115 * s, ""},
-		{"camsource never reports", []span{{0, health.None, true, 0}}, Missed, 4 * m, "camsource reports nothing"},
+		{"camsource never reports", []span{{0, health.None, true, 0, 0}}, Missed, 4 * m, "camsource reports nothing"},
 		{"no grant", []span{seen(5*s, health.Camera)}, Missed, 4 * m,
 			`the stream came to the rung "camera" in 4m0s, before the update it had "validated": words`},
 		{"it comes late, in time", []span{seen(3*m+59*s, health.Validated)}, Held, 4*m + 59*s, ""},
 		{"it comes too late", []span{seen(0, health.None), seen(4*m+s, health.Validated)},
 			Missed, 4 * m, `the rung "none"`},
-		{"it crashes in a loop", []span{seen(10*s, health.Validated), {15 * s, health.Validated, false, maxExits}},
+		{"it crashes in a loop", []span{seen(10*s, health.Validated), {15 * s, health.Validated, false, maxExits, 0}},
 			Missed, 15 * s, "camsource ended 5 times"},
-		{"it ends a few times", []span{{10 * s, health.Validated, false, maxExits - 1}}, Held, 70 * s, ""},
+		{"it ends a few times", []span{{10 * s, health.Validated, false, maxExits - 1, 0}}, Held, 70 * s, ""},
+		{"it hangs again and again",
+			[]span{{36 * s, health.None, true, 0, 1}, {68 * s, health.None, true, 1, maxHangs}},
+			Missed, 68 * s, "camsource hung 2 times and was killed"},
+		{"it hangs once", []span{{36 * s, health.None, true, 0, 1}, {45 * s, health.Validated, false, 1, 1}},
+			Held, 105 * s, ""},
 		{"it holds, and its report gets old",
-			[]span{seen(10*s, health.Validated), {30 * s, health.Validated, true, 0}},
+			[]span{seen(10*s, health.Validated), {30 * s, health.Validated, true, 0, 0}},
 			Missed, 4 * m, "camsource reports nothing"},
 	} {
 		w := NewWatch(record(control.StateOnTrial, 1))
@@ -122,7 +129,7 @@ func TestBoardWithoutAStreamStillNeedsALivingCamsource(t *testing.T) {
 	for _, dead := range []bool{false, true} {
 		w := NewWatch(r)
 		var got Verdict
-		observe([]span{{0, health.None, dead, 0}}, time.Hour, func(o Observation) bool {
+		observe([]span{{0, health.None, dead, 0, 0}}, time.Hour, func(o Observation) bool {
 			got = w.Observe(o)
 			return got != Undecided
 		})

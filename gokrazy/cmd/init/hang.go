@@ -56,6 +56,7 @@ type sourceWatch struct {
 	reported  bool          // the process has reported
 	pictureAt time.Duration // when the camera was last closed, or gave a picture
 	silentAt  time.Duration // when the process was last killed for a silent camera; 0: never
+	hangs     int           // processes that were to be killed
 }
 
 // note takes what is seen about once a second. A report that cannot be read is one that did not come.
@@ -96,6 +97,7 @@ func (w *sourceWatch) hang(now time.Duration) (reason string) {
 	}
 	if reason != "" {
 		w.changedAt, w.pictureAt, w.reported = now, now, false
+		w.hangs++
 	}
 	return reason
 }

@@ -42,7 +42,7 @@ func TestUpdateThatDoesWorseThanTheOldVersionFails(t *testing.T) {
 				b.reaches[slot.B] = func(time.Duration) health.Rung { return health.Camera }
 			},
 			"camsource ended 5 times": func(b *fakeBoard) { b.exits[slot.B] = 20 },
-			"reports nothing":         func(b *fakeBoard) { b.reaches[slot.B] = nil },
+			"camsource hung 2 times":  func(b *fakeBoard) { b.reaches[slot.B] = nil },
 		} {
 			b := newFakeBoard(t, kind)
 			spoil(b)

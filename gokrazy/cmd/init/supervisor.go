@@ -151,7 +151,9 @@ func (s *supervisor) observe() trial.Observation {
 			s.startAgain(path)
 		}
 	}
-	o := trial.Observation{Up: now, Alive: s.source.isAlive(now), Exits: s.source.exits, Exited: "camsource"}
+	o := trial.Observation{
+		Up: now, Alive: s.source.isAlive(now), Exits: s.source.exits, Exited: "camsource", Hangs: s.source.hangs,
+	}
 	if s.web.exits > o.Exits {
 		o.Exits, o.Exited = s.web.exits, "camweb"
 	}
