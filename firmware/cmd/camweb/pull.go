@@ -70,14 +70,15 @@ func (s *service) pullOffers(ctx context.Context) {
 		return
 	}
 	for ctx.Err() == nil {
-		s.look(ctx, now(), rand.N[time.Duration])
+		s.look(ctx, now, rand.N[time.Duration])
 		_ = sleep(ctx, s.pull.every) // its error is ctx's end
 	}
 }
 
-// look is one look at the offer, at a time; random gives a duration below another.
-func (s *service) look(ctx context.Context, at time.Time, random func(time.Duration) time.Duration) {
-	p := &s.pull
+// look is one look at the offer. now is asked again after a fetch, which may have taken hours; random gives a
+// duration below another.
+func (s *service) look(ctx context.Context, now func() time.Time, random func(time.Duration) time.Duration) {
+	p, at := &s.pull, now()
 	o, err := offer.Read(s.at.offer)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) && p.words() != err.Error() {
@@ -96,7 +97,7 @@ func (s *service) look(ctx context.Context, at time.Time, random func(time.Durat
 	}
 	p.say(o.Version + " is being fetched")
 	if err := s.pullOnce(ctx, o); ctx.Err() == nil {
-		s.settle(err, at, random)
+		s.settle(err, now(), random)
 	}
 }
 

@@ -86,7 +86,9 @@ func newPullBoard(t *testing.T, edits ...func(*config.Config)) *testBoard {
 	return b
 }
 
-func (b *testBoard) lookAt(at time.Time) { b.look(b.t.Context(), at, half) }
+func (b *testBoard) lookAt(at time.Time) {
+	b.look(b.t.Context(), func() time.Time { return at }, half)
+}
 
 func half(d time.Duration) time.Duration { return d / 2 }
 
@@ -146,6 +148,28 @@ func TestFailedFetchIsTriedAgainWithGrowingPauses(t *testing.T) {
 	server.status, server.bundle = 0, newBuild(t, b.by, 2).bundle(t)
 	b.lookAt(at)
 	b.wants(control.AskApply)
+}
+
+// A slow server keeps the board for longer than the pause: that begins when the server was given up.
+func TestPauseBeginsAtTheEndOfTheFailedFetch(t *testing.T) {
+	b, server := newPullBoard(t), newUpdateServer(t)
+	server.status = http.StatusNotFound
+	at := noon
+	server.before = func(*http.Request) { at = at.Add(time.Hour) }
+	b.offers(server, "v2", true)
+	look := func() int {
+		b.look(t.Context(), func() time.Time { return at }, half)
+		return server.gets()
+	}
+	before := look()
+	at = at.Add(59 * time.Second)
+	if got := look(); got != before {
+		t.Error("asked again before the pause of 1 minute was over")
+	}
+	at = at.Add(time.Second)
+	if got := look(); got == before {
+		t.Error("not asked again after the pause")
+	}
 }
 
 func TestVersionThatFailedHereIsNotFetchedAgain(t *testing.T) {
