@@ -200,8 +200,8 @@ func (s *Spool) fill(name string, p Part, from int64, r io.Reader) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	sum := sha256.New()
-	if n, err := io.Copy(sum, io.LimitReader(f, from)); err != nil || n != from {
-		return errors.Join(fmt.Errorf("from byte %d: %d are here", from, n), err)
+	if err := hashBeginning(sum, f, from); err != nil {
+		return err
 	}
 	if err := f.Truncate(from); err != nil {
 		return err
@@ -217,6 +217,18 @@ func (s *Spool) fill(name string, p Part, from int64, r io.Reader) (err error) {
 		return fmt.Errorf("%w: sha256 is %s, the manifest says %s", ErrPart, got, p.SHA256)
 	}
 	return f.Sync()
+}
+
+// hashBeginning hashes what came before. What the disk does not give back is ErrPart: kept, it would be in the
+// way of the part for ever.
+func hashBeginning(sum io.Writer, partial io.Reader, from int64) error {
+	switch n, err := io.CopyN(sum, partial, from); {
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("from byte %d: %d are here", from, n)
+	case err != nil:
+		return fmt.Errorf("%w: what came before: %w", ErrPart, err)
+	}
+	return nil
 }
 
 // finish gives a whole part its name.
@@ -243,6 +255,33 @@ func (s *Spool) Take(r io.Reader, have map[string]bool, check func(raw, sig []by
 		}
 		return s.Put(p, 0, r)
 	})
+}
+
+// Recheck reads the parts of m that are here, and forgets those that the disk has damaged since they came:
+// Has looks at the size alone, and nobody would send them again.
+func (s *Spool) Recheck(m Manifest) (forgotten []Part, err error) {
+	for _, p := range m.Parts {
+		if !s.Has(p) || s.isRight(p) {
+			continue
+		}
+		if err := s.remove(p.file()); err != nil {
+			return forgotten, fmt.Errorf("spool: %w", err)
+		}
+		forgotten = append(forgotten, p)
+	}
+	return forgotten, nil
+}
+
+// isRight says whether a part that is here can be read and has its hash.
+func (s *Spool) isRight(p Part) bool {
+	f, err := s.Open(p)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	sum := sha256.New()
+	_, err = io.Copy(sum, f)
+	return err == nil && hex.EncodeToString(sum.Sum(nil)) == p.SHA256
 }
 
 // Open opens a part that is here, for reading. The reader checks its hash.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/krazycam/krazycam/firmware/openfile"
@@ -83,11 +84,9 @@ func TestSpoolGoesOnAfterAnInterruption(t *testing.T) {
 	}
 	content := v.content[root.SHA256]
 	broken := errors.New("the line broke")
-	for from, upto := range map[int64]int64{0: 1000} {
-		r := io.MultiReader(bytes.NewReader(content[from:upto]), errReader{broken})
-		if err := s.Put(root, from, r); !errors.Is(err, broken) {
-			t.Fatalf("Put = %v, want %v", err, broken)
-		}
+	r := io.MultiReader(bytes.NewReader(content[:1000]), errReader{broken})
+	if err := s.Put(root, 0, r); !errors.Is(err, broken) {
+		t.Fatalf("Put = %v, want %v", err, broken)
 	}
 	if got := s.Partial(root); got != 1000 {
 		t.Fatalf("%d bytes are here, want 1000", got)
@@ -141,8 +140,7 @@ func TestSpoolForgetsAPartThatIsWrong(t *testing.T) {
 	s, dir := newSpool(t)
 	wrong := bytes.Clone(v.content[root.SHA256])
 	wrong[17]++
-	err := errors.Join(s.Begin(v.raw, v.sig, v.manifest, nil), nil)
-	if err != nil {
+	if err := s.Begin(v.raw, v.sig, v.manifest, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Put(root, 0, bytes.NewReader(wrong)); !errors.Is(err, ErrPart) || s.Has(root) || s.Partial(root) != 0 {
@@ -160,6 +158,39 @@ func TestSpoolForgetsAPartThatIsWrong(t *testing.T) {
 	long := bytes.NewReader(append(bytes.Clone(v.content[root.SHA256]), "and more"...))
 	if err := s.Put(root, 0, long); err != nil || long.Len() != len("and more") {
 		t.Errorf("Put = %v, %d bytes left to read", err, long.Len())
+	}
+}
+
+// What cannot be read back is forgotten like what is wrong; what is missing is the caller's mistake.
+func TestBeginningThatTheDiskDoesNotGiveBackIsADamagedPart(t *testing.T) {
+	bad := io.MultiReader(strings.NewReader("some"), errReader{syscall.EIO})
+	if err := hashBeginning(io.Discard, bad, 10); !errors.Is(err, ErrPart) || !errors.Is(err, syscall.EIO) {
+		t.Errorf("a bad sector: %v, want %v", err, ErrPart)
+	}
+	if err := hashBeginning(io.Discard, strings.NewReader("some"), 10); err == nil || errors.Is(err, ErrPart) {
+		t.Errorf("too few bytes: %v, want another error", err)
+	}
+}
+
+// A card loses bytes of a part that was right when it came.
+func TestRecheckForgetsWhatTheDiskHasDamaged(t *testing.T) {
+	by := newSigner(t)
+	v := newVersion(t, by, testIndex+1)
+	root := v.manifest.Root()
+	s, dir := newSpool(t)
+	if err := s.Take(bytes.NewReader(v.bundle(t)), nil, check(Manifest{}, nil, by.public)); err != nil {
+		t.Fatal(err)
+	}
+	if forgotten, err := s.Recheck(v.manifest); err != nil || len(forgotten) != 0 {
+		t.Errorf("Recheck of what is right = %v, %v", forgotten, err)
+	}
+	writeFile(t, make([]byte, root.Size), dir, root.file())
+	forgotten, err := s.Recheck(v.manifest)
+	if err != nil || !slices.Equal(forgotten, []Part{root}) {
+		t.Errorf("Recheck = %v, %v, want the root", forgotten, err)
+	}
+	if missing := s.Missing(v.manifest, nil); !slices.Equal(missing, []Part{root}) {
+		t.Errorf("missing now: %v, want the root", missing)
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -137,6 +138,29 @@ func TestUpdateIsSpooledAndHandedToProcess1(t *testing.T) {
 	if code, answer := b.push(v2.bundle(t)); code != "409" || answer["error"] != b.no {
 		t.Errorf("push during a trial: %s %v", code, answer)
 	}
+}
+
+// The card damages a part in the spool: process 1 refuses the update, and must not do so for ever.
+func TestPartThatTheCardDamagedIsSentAgain(t *testing.T) {
+	b := newTestBoard(t, nil)
+	v2 := newBuild(t, b.by, 2)
+	root := v2.manifest.Parts[2]
+	b.no = "spool: root: part is damaged"
+	b.push(v2.bundle(t)) // and all of it stays in the spool
+	path := filepath.Join(b.at.spool, "parts", root.SHA256)
+	b.write(path, make([]byte, root.Size))
+	code, answer := b.push(v2.bundle(t))
+	if text, _ := answer["error"].(string); code != "409" || !strings.Contains(text, "send the update again") {
+		t.Errorf("push of what lies damaged in the spool: %s %v", code, answer)
+	}
+	b.no = ""
+	if code, answer := b.push(v2.bundle(t)); code != "200" {
+		t.Errorf("push again: %s %v", code, answer)
+	}
+	if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, v2.content[root.SHA256]) {
+		t.Errorf("process 1 was given a root of %d other bytes, %v", len(got), err)
+	}
+	b.wants(control.AskApply)
 }
 
 func TestBundleMayBringTheRestLater(t *testing.T) {

@@ -193,7 +193,7 @@ func (s *service) pullOnce(parent context.Context, o offer.Offer) error {
 	if err := s.noteAttempt(m); err != nil {
 		return err // without the note it could be tried for ever
 	}
-	return s.apply(ctx, control.AskApply)
+	return s.applySpooled(ctx, m)
 }
 
 // whileOffered gives a context that ends when o is not offered any more. stop ends the watch.

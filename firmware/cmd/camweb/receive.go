@@ -72,7 +72,21 @@ func (s *service) take(w http.ResponseWriter, r *http.Request) (taken api.Taken,
 	}
 	s.log.Info("update is whole: process 1 is asked to write it", "version", taken.Version, "by", r.RemoteAddr)
 	noDeadline(w)
-	return taken, s.apply(ctx, control.AskApply)
+	return taken, s.applySpooled(ctx, in.manifest)
+}
+
+// applySpooled has process 1 write the update m, which is whole in the spool. If it refuses, a part may have
+// been damaged on the card since it came: that one must come again.
+func (s *service) applySpooled(ctx context.Context, m update.Manifest) error {
+	err := s.apply(ctx, control.AskApply)
+	if err == nil {
+		return nil
+	}
+	forgotten, recheckErr := s.spool.Recheck(m)
+	if len(forgotten) > 0 {
+		err = fmt.Errorf("%w; parts that the card has damaged: %d; send the update again", err, len(forgotten))
+	}
+	return errors.Join(err, recheckErr)
 }
 
 // apply has process 1 write the spool into the other slot and restart. It goes on when whoever sent
