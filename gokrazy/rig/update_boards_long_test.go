@@ -31,6 +31,19 @@ func TestABeagleBoneKeepsAGoodVersionAndLeavesBadOnesInVM(t *testing.T) {
 	}
 }
 
+// The other faults of a root, without those of the kernel's drivers, which are in a BeagleBone's initramfs.
+func TestEveryFaultOfABeagleBonesNewVersionLeadsBackInVM(t *testing.T) {
+	builtBone(t)
+	leadBack(t, "bbb", []badVersion{
+		{"v-init-panics", initPanics, ""},
+		{"v-no-init", noInit, ""}, // the initramfs restarts the board
+		{"v-source-hangs", sourceHangs, "camsource hung 2 times"},
+		{"v-no-network", noNetwork, "before the update it had"},
+		{"v-refused", marked, "before the update it had"},
+		{"v-damaged-block", damagedBlock, ""},
+	})
+}
+
 // The root lies in the spool already: an owner sends the rest, which is the manifest.
 func TestAPi3KeepsAGoodVersionInVM(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)

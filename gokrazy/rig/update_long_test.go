@@ -79,7 +79,7 @@ func driverOfAnotherKernel(t *testing.T, c content) content {
 }
 
 func TestEveryFaultOfANewVersionLeadsBackInVM(t *testing.T) {
-	for _, bad := range []badVersion{
+	leadBack(t, "rpi", []badVersion{
 		{"v-init-exits", initExits, ""},
 		{"v-init-panics", initPanics, ""},
 		{"v-kernel-panics", noInit, ""},
@@ -92,14 +92,20 @@ func TestEveryFaultOfANewVersionLeadsBackInVM(t *testing.T) {
 		{"v-driver-damaged", driverDamaged, "before the update it had"},
 		{"v-other-driver", driverOfAnotherKernel, "before the update it had"},
 		{"v-damaged-block", damagedBlock, ""},
-	} {
+	})
+}
+
+// leadBack sends each version to a board of its own, which has to go back.
+func leadBack(t *testing.T, boardName string, versions []badVersion) {
+	t.Helper()
+	for _, bad := range versions {
 		t.Run(bad.name, func(t *testing.T) {
 			t.Parallel() // most wait for minutes, without a stream
 			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
 			defer cancel()
-			u := newUpdatable(t, flashedImage(t, "rpi"))
-			u.refused = "v-refused" // the gateway is there for the old version alone
-			u.start(ctx, t, vm.Config{Watchdog: true})
+			u := newUpdatable(t, flashedImage(t, boardName))
+			u.refused = "v-refused"                                  // the gateway is there for the old version alone
+			u.start(ctx, t, vm.Config{Watchdog: boardName == "rpi"}) // a BeagleBone's image has one in software
 			u.fallsBack(ctx, t, bad)
 		})
 	}

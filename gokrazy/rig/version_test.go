@@ -122,13 +122,6 @@ func (c content) withBoot(name string, b []byte) content {
 	return c
 }
 
-// withoutBoot leaves a file of the slot's folder out.
-func (c content) withoutBoot(name string) content {
-	c.boot = maps.Clone(c.boot)
-	delete(c.boot, name)
-	return c
-}
-
 // withRootFile changes the one file of the root that ends so.
 func (c content) withRootFile(t *testing.T, end string, change func(b []byte)) content {
 	t.Helper()
