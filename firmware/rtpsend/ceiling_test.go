@@ -380,6 +380,7 @@ func TestCloseKeepsTheCeiling(t *testing.T) {
 func TestNeverAboveTheOwnersRateOverTwoSeconds(t *testing.T) {
 	for _, tr := range trials() {
 		t.Run(tr.name, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				o := tr.play(t, 1, cmp.Or(tr.length, 15*time.Second))
 				t.Logf("FIGURE %-48s mean %4.0f, most over 2 s %4.0f of %d kbit/s; "+

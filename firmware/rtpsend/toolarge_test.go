@@ -4,6 +4,7 @@ package rtpsend
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -190,6 +191,18 @@ func (w wireless) play(t *testing.T, seed uint64, length time.Duration) (small, 
 	}
 }
 
+// playBeside plays beside other streams, as a test of its own, and hands on what play said.
+func (w wireless) playBeside(t *testing.T, name string, length time.Duration,
+	check func(t *testing.T, small, last time.Duration, lost int)) {
+	t.Run(fmt.Sprintf("%s, transport feedback %v", name, w.transport), func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			small, last, lost := w.play(t, 1, length)
+			check(t, small, last, lost)
+		})
+	})
+}
+
 func TestDisturbedRadioDoesNotKeepPacketsSmall(t *testing.T) {
 	const ms = time.Millisecond
 	for name, w := range map[string]wireless{
@@ -202,16 +215,14 @@ func TestDisturbedRadioDoesNotKeepPacketsSmall(t *testing.T) {
 	} {
 		for _, w.transport = range []bool{true, false} {
 			w.mtu = 1500
-			synctest.Test(t, func(t *testing.T) {
-				small, last, _ := w.play(t, 1, 12*time.Minute)
-				t.Logf("%s, transport feedback %v: packets are small for %v, last after %v",
-					name, w.transport, small, last)
+			w.playBeside(t, name, 12*time.Minute, func(t *testing.T, small, last time.Duration, _ int) {
+				t.Logf("packets are small for %v, last after %v", small, last)
 				most := time.Minute
 				if w.on == time.Hour {
 					most = 10*time.Minute + time.Second
 				}
 				if small > most {
-					t.Errorf("%s: packets are small for %v of 12 min, want %v at most", name, small, most)
+					t.Errorf("packets are small for %v of 12 min, want %v at most", small, most)
 				}
 			})
 		}
@@ -225,13 +236,10 @@ func TestTrialsOfLargePacketsCostFewPictures(t *testing.T) {
 		"and one of ten lost by chance": {off: time.Hour, share: 0.1, mtu: 1000},
 	} {
 		for _, w.transport = range []bool{true, false} {
-			synctest.Test(t, func(t *testing.T) {
-				small, _, lost := w.play(t, 1, 25*time.Minute)
-				t.Logf("%s, transport feedback %v: small for %v of 25 min, %d of 45,000 pictures lost",
-					name, w.transport, small, lost)
+			w.playBeside(t, name, 25*time.Minute, func(t *testing.T, small, _ time.Duration, lost int) {
+				t.Logf("small for %v of 25 min, %d of 45,000 pictures lost", small, lost)
 				if small < 24*time.Minute || w.on == time.Hour && lost > 50 {
-					t.Errorf("%s, transport feedback %v: packets are small for %v of 25 min, %d pictures lost",
-						name, w.transport, small, lost)
+					t.Errorf("packets are small for %v of 25 min, %d pictures lost", small, lost)
 				}
 			})
 		}

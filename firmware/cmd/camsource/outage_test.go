@@ -78,6 +78,7 @@ func (y *yard) stream() {
 }
 
 func TestProcessStreamsAgainAfterTheLinkWasDown(t *testing.T) {
+	t.Parallel() // it waits
 	y := newYard(t, "gst-launch-1.0")
 	y.stream()
 	down := 6 * time.Second
@@ -96,6 +97,7 @@ func TestProcessStreamsAgainAfterTheLinkWasDown(t *testing.T) {
 }
 
 func TestProcessFollowsTheReceiverToItsNewAddress(t *testing.T) {
+	t.Parallel() // it waits
 	y := newYard(t, "gst-launch-1.0")
 	y.stream()
 	y.ip("-n", y.theirs, "addr", "del", firstAddress+"/24", "dev", "br0")

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -20,14 +21,38 @@ import (
 	"github.com/krazycam/krazycam/farend/need"
 )
 
-// program builds camsource as it is, race detector excluded.
+// buildOnce builds camsource as it is, race detector excluded, into a folder of its own.
+var buildOnce = sync.OnceValues(func() (folder string, err error) {
+	if folder, err = os.MkdirTemp("", "camsource-test-"); err != nil {
+		return "", err
+	}
+	out, err := exec.Command("go", "build", "-o", filepath.Join(folder, "camsource"), ".").CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	builtIn = folder
+	return folder, err
+})
+
+// builtIn is the folder that buildOnce has made, if it was called.
+var builtIn string
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if builtIn != "" {
+		_ = os.RemoveAll(builtIn)
+	}
+	os.Exit(code)
+}
+
+// program is the path of camsource, built for all tests of a run.
 func program(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "camsource")
-	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	folder, err := buildOnce()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return path
+	return filepath.Join(folder, "camsource")
 }
 
 // sink is a UDP socket on 127.0.0.1 that somebody may send to.

@@ -59,9 +59,11 @@ func countingGateway(t *testing.T, host string) (url string, seen func() map[str
 }
 
 func TestProcessAsksRarelyWhereItCannotSend(t *testing.T) {
+	t.Parallel() // it waits
 	if os.Getenv("KRAZYCAM_OWN_NETWORK") == "" {
 		need.Root(t, "for a network of its own")
-		cmd := exec.Command("unshare", "--net", os.Args[0], "-test.run", "^"+t.Name()+"$", "-test.v")
+		cmd := exec.Command("unshare", "--net", os.Args[0], "-test.run", "^"+t.Name()+"$", "-test.v",
+			"-test.parallel", "3") // they wait
 		cmd.Env = append(os.Environ(), "KRAZYCAM_OWN_NETWORK=1")
 		out, err := cmd.CombinedOutput()
 		t.Logf("%s", out)

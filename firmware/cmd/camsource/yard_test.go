@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -34,6 +35,9 @@ type yard struct {
 	stopReceiver func()
 }
 
+// yards counts them: tests that wait stand beside each other.
+var yards atomic.Int32
+
 const firstAddress, secondAddress = "10.79.0.2", "10.79.0.3"
 
 // newYard skips without root, ip or one of the tools, or fails where nothing may be skipped.
@@ -41,7 +45,8 @@ func newYard(t *testing.T, tools ...string) *yard {
 	t.Helper()
 	need.Root(t, "for networks of its own")
 	need.Tools(t, append(tools, "ip")...)
-	y := &yard{t: t, ours: fmt.Sprintf("cam-a-%d", os.Getpid()), theirs: fmt.Sprintf("cam-b-%d", os.Getpid())}
+	name := fmt.Sprintf("%d-%d", os.Getpid(), yards.Add(1))
+	y := &yard{t: t, ours: "cam-a-" + name, theirs: "cam-b-" + name}
 	for _, space := range []string{y.ours, y.theirs} {
 		y.ip("netns", "add", space)
 		t.Cleanup(func() { y.ip("netns", "del", space) })

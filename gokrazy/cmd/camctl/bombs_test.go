@@ -181,6 +181,7 @@ func TestProcessInspectsHostileImagesInLittleMemory(t *testing.T) {
 		}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel() // the memory is that of a process of its own
 			image := c.bomb.write(t)
 			for _, verb := range []string{"inspect", "sources"} {
 				begin := time.Now()
