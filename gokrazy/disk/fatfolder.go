@@ -60,11 +60,6 @@ type FolderEdit struct {
 
 	staged  map[string][]int64 // clusters of each file that was written
 	newRoot []byte             // the root folder as Commit will leave it
-
-	// Lost is how many clusters were marked as used, and nothing led to them.
-	Lost int
-	// Dirty says that the file system was not unmounted cleanly.
-	Dirty bool
 }
 
 // EditFolder looks at the file system in the first size bytes of rw and finds out what a folder of
@@ -97,16 +92,9 @@ func EditFolder(rw SyncDisk, size int64, name, keep string) (*FolderEdit, error)
 	if _, err := rw.ReadAt(e.table, r.reserved*SectorSize); err != nil {
 		return nil, fmt.Errorf("FAT16: read table: %w", err)
 	}
-	e.Dirty = e.boot[fatStateAt]&fatDirtyBit != 0 || e.next(1)&fatCleanBits != fatCleanBits
 	if err := e.markAll(keep); err != nil {
 		return nil, fmt.Errorf("FAT16: %w", err)
 	}
-	for c := int64(2); c < r.g.clusters+2; c++ {
-		if e.use[c] == clusterFree && e.next(c) != 0 && e.next(c) != fatBadCluster {
-			e.Lost++
-		}
-	}
-	e.discountFolder()
 	return e, nil
 }
 
@@ -185,30 +173,14 @@ func (e *FolderEdit) markChain(first int64, use byte) (chain []int64, err error)
 	return chain, nil
 }
 
-// discountFolder takes the clusters of the folder itself off the lost ones. Whatever is wrong in
-// there goes with it.
-func (e *FolderEdit) discountFolder() {
-	before := bytes.Clone(e.use)
-	for _, entry := range e.found {
-		_ = e.markEntry(entry, clusterUsed)
-	}
-	for c := range e.use {
-		if e.use[c] == clusterUsed && before[c] == clusterFree && e.next(int64(c)) != 0 {
-			e.Lost--
-		}
-	}
-	e.use = before
-}
-
-// Free is how many bytes of clusters a Write can have.
-func (e *FolderEdit) Free() int64 {
-	free := int64(0)
+// freeClusters is how many a Write can have.
+func (e *FolderEdit) freeClusters() (free int64) {
 	for c := int64(2); c < e.r.g.clusters+2; c++ {
 		if e.isFree(c) {
 			free++
 		}
 	}
-	return free * e.r.g.clusterBytes()
+	return free
 }
 
 func (e *FolderEdit) isFree(cluster int64) bool {

@@ -46,7 +46,7 @@ func (e *FolderEdit) Fits(files []FATFile) error {
 		}
 		need += w.clustersFor(w.files[entry.Path].Size)
 	}
-	if free := e.Free() / e.r.g.clusterBytes(); need > free {
+	if free := e.freeClusters(); need > free {
 		return fmt.Errorf("FAT16: folder %s: %d bytes, %d are free: %w", e.name, need*e.r.g.clusterBytes(),
 			free*e.r.g.clusterBytes(), ErrFull)
 	}

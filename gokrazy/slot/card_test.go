@@ -25,6 +25,7 @@ type memoryDisk struct {
 	bytes  []byte
 	writes []sectorWrite
 	synced int // of writes
+	early  int // writes that came before the one before was flushed
 	power  int // sectors that can still be written; -1: all
 }
 
@@ -44,6 +45,9 @@ func (d *memoryDisk) WriteAt(b []byte, at int64) (int, error) {
 	if d.power > 0 {
 		d.power--
 	}
+	if len(d.writes) > d.synced {
+		d.early++
+	}
 	copy(d.bytes[at:], b)
 	d.writes = append(d.writes, sectorWrite{at: at, bytes: bytes.Clone(b)})
 	return len(b), nil
@@ -56,6 +60,9 @@ func (d *memoryDisk) Sync() error {
 	d.synced = len(d.writes)
 	return nil
 }
+
+// forget begins a new list of writes.
+func (d *memoryDisk) forget() { d.writes, d.synced, d.early = nil, 0, 0 }
 
 // configText is config.txt or tryboot.txt of a new card.
 func configText(n Name) []byte {
@@ -89,7 +96,7 @@ func newCard(t testing.TB, files ...disk.Entry) *memoryDisk {
 	if _, err2 := d.WriteAt(sector[:], card.StateSector*disk.SectorSize); err != nil || err2 != nil {
 		t.Fatal(err, err2)
 	}
-	d.writes, d.synced = nil, 0
+	d.forget()
 	return d
 }
 
@@ -114,6 +121,26 @@ func TestOpenReadsWhatACardSays(t *testing.T) {
 	p = openCard(t, newCard(t)).Pointers()
 	if p.Firmware != None || p.Tryboot != None || p.UBoot != A || p.Try != None || p.Damaged != nil {
 		t.Errorf("a new BeagleBone's card says %+v", p)
+	}
+}
+
+// A card that was moved, or not healed yet, may name a slot in one place alone: that slot is no less
+// promoted in some model.
+func TestASlotThatAnyPlaceStartsIsNotTried(t *testing.T) {
+	for _, says := range []struct{ config, uBoot Name }{{A, B}, {B, A}} {
+		d := newCard(t, piFiles()...)
+		c := openCard(t, d)
+		steps, err := c.plan(None, says.config, State{Slot: says.uBoot})
+		if err := errors.Join(err, c.write("prepare", steps)); err != nil {
+			t.Fatal(err)
+		}
+		d.forget()
+		for _, n := range []Name{A, B} {
+			if err := openCard(t, d).RequestTrial(n); !errors.Is(err, ErrPromoted) || len(d.writes) > 0 {
+				t.Errorf("config.txt starts slot %s, U-Boot %s: RequestTrial(%s) = %v and %d writes, want ErrPromoted",
+					says.config, says.uBoot, n, err, len(d.writes))
+			}
+		}
 	}
 }
 

@@ -27,13 +27,6 @@ const (
 	noTry     = "-"
 )
 
-// Places in the sector of the letter of the slot, and of the letter of the one to try or '-' for
-// none: a script can change one byte and write the sector back.
-const (
-	StateSlotAt = len(stateHead)
-	StateTryAt  = StateSlotAt + 1 + len(stateTry)
-)
-
 // ErrState means that the state sector holds something else.
 var ErrState = errors.New("state sector")
 

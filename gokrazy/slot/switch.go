@@ -67,9 +67,7 @@ func (c *Card) planPromote(n Name) ([]sectorWrite, error) {
 // RequestTrial prepares that n, which must be whole, is started once: by a plain restart where
 // U-Boot chooses, by reboot(2) with "0 tryboot" on a Pi 4 or 5. There the state sector is a note.
 func (c *Card) RequestTrial(n Name) error {
-	p := c.Pointers()
-	switch {
-	case p.Firmware == n || p.UBoot == n && c.stateErr == nil:
+	if p := c.Pointers(); p.Firmware == n || p.UBoot == n && c.stateErr == nil {
 		return fmt.Errorf("try slot %s: %w", n, ErrPromoted)
 	}
 	if err := c.CheckSlot(n); err != nil {
@@ -100,7 +98,7 @@ func (c *Card) ClearTrial() error {
 // Heal makes all places agree with the one that the running model goes by, after a cut within
 // Promote or a move between models, and gives the slot that is promoted. What this model goes by
 // may be damaged itself: then the running slot is promoted. While another slot runs than is
-// promoted, it says ErrOnTrial and changes nothing. A request for a trial stays.
+// promoted, it says ErrOnTrial and changes nothing. A request for a trial goes: it led nowhere.
 func (c *Card) Heal(t board.Trial, running Name) (Name, error) {
 	promoted, err := c.Promoted(t)
 	switch {
@@ -113,11 +111,7 @@ func (c *Card) Heal(t board.Trial, running Name) (Name, error) {
 	case promoted != running:
 		return promoted, fmt.Errorf("heal: slot %s runs, %s is promoted: %w", running, promoted, ErrOnTrial)
 	}
-	state := State{Slot: promoted}
-	if c.state.Try == promoted.Other() {
-		state.Try = c.state.Try
-	}
-	steps, err := c.plan(promoted.Other(), promoted, state)
+	steps, err := c.planPromote(promoted)
 	if err != nil {
 		return promoted, fmt.Errorf("heal: %w", err)
 	}

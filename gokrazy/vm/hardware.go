@@ -118,7 +118,7 @@ func bootsByScript(image string) bool {
 		return false
 	}
 	defer f.Close()
-	boot, _, err := card.OpenBoot(f, size)
+	boot, err := pifirmware.OpenBoot(f, size)
 	if err != nil {
 		return false
 	}

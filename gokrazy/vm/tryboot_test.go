@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -121,6 +122,33 @@ func TestOnlyOurStateSectorNotesATrial(t *testing.T) {
 		}
 	}
 }
+
+// What a power cut left in one slot does not make a BeagleBone's card a Pi's.
+func TestACardWithADamagedSlotIsStillABeagleBones(t *testing.T) {
+	const mib = 1 << 20
+	card := make([]byte, 16*mib)
+	w := writerAt(card)
+	table := disk.Table{Disk: disk.GUID{1}, Size: 16 * mib, Partitions: []disk.Partition{
+		{Type: disk.TypeEFI, ID: disk.GUID{2}, Start: mib, Size: 8 * mib}}}
+	boot := []disk.Entry{{Path: "boot.scr", Bytes: []byte("script")}, {Path: "b/vmlinuz", Bytes: []byte("kernel")}}
+	err := errors.Join(disk.WriteTable(w, table),
+		disk.WriteFAT(io.NewOffsetWriter(w, mib), disk.FATOptions{Size: 8 * mib}, boot))
+	if err != nil {
+		t.Fatal(err)
+	}
+	card[bytes.Index(card, []byte("VMLINUZ    "))+29] = 0xff // more bytes than it has clusters
+	file := filepath.Join(t.TempDir(), "card")
+	if err := os.WriteFile(file, card, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if h, err := hardwareFor(file, ""); err != nil || h.pi != nil {
+		t.Errorf("hardwareFor = %+v, %v, want a machine of 32 bit that starts U-Boot", h, err)
+	}
+}
+
+type writerAt []byte
+
+func (w writerAt) WriteAt(b []byte, at int64) (int, error) { return copy(w[at:], b), nil }
 
 func TestAPiWithoutConfigIsNoImageOfAScript(t *testing.T) {
 	if h, err := hardwareFor(slotImage(t, ""), ""); err != nil || h.pi == nil {

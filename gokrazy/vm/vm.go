@@ -130,6 +130,9 @@ func start(ctx context.Context, c Config, h hardware, read bootReader) (*Machine
 
 // prepareImage copies and seeds, and opens the log of writes.
 func (m *Machine) prepareImage() (err error) {
+	if m.config.WriteLog != "" && m.hardware.powerOfTwo {
+		return fmt.Errorf("%w: writes are not recorded with %s", ErrMachine, m.config.Machine)
+	}
 	if m.config.Snapshot {
 		m.image = filepath.Join(m.folder, "image")
 		if err := copySparse(m.image, m.config.Image); err != nil {
@@ -145,9 +148,6 @@ func (m *Machine) prepareImage() (err error) {
 		if err := card.WriteSeed(m.image, m.config.Seed); err != nil {
 			return err
 		}
-	}
-	if m.config.WriteLog != "" && m.hardware.powerOfTwo {
-		return fmt.Errorf("%w: writes are not recorded with %s", ErrMachine, m.config.Machine)
 	}
 	if m.config.WriteLog != "" {
 		m.recorder, err = newRecorder(m.config.WriteLog, m.folder)
