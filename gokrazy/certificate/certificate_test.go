@@ -6,13 +6,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/krazycam/krazycam/farend/need"
 )
 
 func TestOpensslReadsThePairAndGivesTheSameFingerprint(t *testing.T) {
-	openssl, err := exec.LookPath("openssl")
-	if err != nil {
-		t.Skip("no openssl")
-	}
+	need.Tools(t, "openssl")
 	pair, err := Make()
 	if err != nil {
 		t.Fatal(err)
@@ -25,7 +24,7 @@ func TestOpensslReadsThePairAndGivesTheSameFingerprint(t *testing.T) {
 		}
 	}
 	run := func(args ...string) string {
-		out, err := exec.Command(openssl, args...).CombinedOutput()
+		out, err := exec.Command("openssl", args...).CombinedOutput()
 		if err != nil {
 			t.Fatalf("openssl %q: %v\n%s", args, err, out)
 		}

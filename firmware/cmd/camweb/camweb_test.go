@@ -115,8 +115,10 @@ func TestPairOfTheCardIsShownAndOneThatDoesNotFitIsNot(t *testing.T) {
 	if err := os.WriteFile(path, []byte("torn"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, cert := choosePair(config.Web{}, dir, log); len(cert.Certificate) == 0 {
-		t.Error("a damaged pair leaves the board without one")
+	said.Reset()
+	_, cert = choosePair(config.Web{}, dir, slog.New(slog.NewTextHandler(&said, nil)))
+	if len(cert.Certificate) == 0 || !strings.Contains(said.String(), "another fingerprint") {
+		t.Errorf("a damaged pair: the board has %d certificates and says %q", len(cert.Certificate), &said)
 	}
 	if _, cert := choosePair(config.Web{}, filepath.Join(dir, "gone"), log); len(cert.Certificate) == 0 {
 		t.Error("without a folder the board has no pair")

@@ -35,7 +35,7 @@ func choosePair(web config.Web, folder string, log *slog.Logger) (certificate.Pa
 		log.Error("web.tls-certificate and web.tls-key are not used: the board shows a certificate of its own",
 			"error", err)
 	}
-	pair, cert, err := ownPair(filepath.Join(folder, pairFile))
+	pair, cert, err := ownPair(filepath.Join(folder, pairFile), log)
 	if err != nil {
 		log.Error("the board's TLS key is a new one at each start", "error", err)
 	}
@@ -43,14 +43,15 @@ func choosePair(web config.Web, folder string, log *slog.Logger) (certificate.Pa
 }
 
 // ownPair reads the pair at path, or makes one and keeps it. A pair is returned even with an error.
-func ownPair(path string) (certificate.Pair, tls.Certificate, error) {
+func ownPair(path string, log *slog.Logger) (certificate.Pair, tls.Certificate, error) {
 	text, readErr := openfile.Read(path, maxPair)
 	if readErr == nil {
 		pair := certificate.Pair{Certificate: string(text), Key: string(text)}
-		if cert, err := pair.TLS(); err == nil {
+		cert, err := pair.TLS()
+		if err == nil {
 			return pair, cert, nil
 		}
-		readErr = nil // damaged: a new one takes its place
+		log.Warn("the board's TLS key was damaged: it has a new one, and another fingerprint", "error", err)
 	}
 	if errors.Is(readErr, fs.ErrNotExist) {
 		readErr = nil
