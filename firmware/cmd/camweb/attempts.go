@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"time"
+	"strings"
 
 	"github.com/krazycam/krazycam/firmware/atomicfile"
 	"github.com/krazycam/krazycam/firmware/openfile"
@@ -19,20 +19,20 @@ import (
 const (
 	attemptsFile   = "pulled.json"
 	attemptsFormat = 1
-	maxAttempts    = 20       // that are remembered
-	maxTries       = 3        // of one version: a power cut may end one before it began
-	maxAttemptFile = 16 << 10 // bytes
-	maxEnding      = 300      // bytes of an ending
+	maxAttempts    = 20  // that are remembered
+	maxTries       = 3   // of one version: a power cut may end one before it began
+	maxEnding      = 300 // bytes of an ending
+	// maxAttemptFile: JSON may write six bytes for one of an ending, and a version has 200 besides.
+	maxAttemptFile = maxAttempts * (6*maxEnding + 200)
 )
 
 // An attempt is a version that was brought here. A version's name can be given twice; the index tells
 // the two apart.
 type attempt struct {
-	Version string    `json:"version"`
-	Index   int64     `json:"index"`
-	Tries   int       `json:"tries"`            // after fetches
-	Ending  string    `json:"ending,omitempty"` // why it is not tried again; "": nothing speaks against it
-	At      time.Time `json:"at"`               // of the last change, by the board's clock
+	Version string `json:"version"`
+	Index   int64  `json:"index"`
+	Tries   int    `json:"tries"`            // after fetches
+	Ending  string `json:"ending,omitempty"` // why it is not tried again; "": nothing speaks against it
 }
 
 // attempts are the last ones, the oldest first.
@@ -76,7 +76,7 @@ func (a attempts) with(next attempt) attempts {
 func (a attempts) ended(status control.Status) attempts {
 	add := func(version string, index int64, ending string) {
 		next := a.of(version, index)
-		next.Ending = ending[:min(len(ending), maxEnding)]
+		next.Ending = strings.ToValidUTF8(ending[:min(len(ending), maxEnding)], "")
 		a = a.with(next)
 	}
 	if f := status.Failed; f != nil {
@@ -107,7 +107,6 @@ func (s *service) noteAttempt(m update.Manifest) error {
 	all := s.attempts()
 	next := all.of(m.Version, m.Index)
 	next.Tries++
-	next.At = now().UTC().Truncate(time.Second)
 	return s.keep(all.with(next))
 }
 

@@ -276,6 +276,26 @@ func TestVersionThatWasGivenUpIsNotFetched(t *testing.T) {
 	b.wants(control.AskApply)
 }
 
+// Whatever the reasons are, the file can be read again: else all that failed would be tried anew.
+func TestAttemptsWithTheLongestEndingsAreReadAgain(t *testing.T) {
+	b := newPullBoard(t)
+	for name, c := range map[string]string{"six bytes of JSON for one": "\x01", "cut within a letter": "xä"} {
+		var want attempts
+		want.Format = attemptsFormat
+		for i := range maxAttempts {
+			v := fmt.Sprintf("%064d", i)
+			want = want.ended(control.Status{Failed: &control.Failed{Version: v, Index: 1 << 60,
+				Because: strings.Repeat(c, 400)}})
+		}
+		if err := b.keep(want); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.attempts(); !slices.Equal(got.Attempts, want.Attempts) {
+			t.Errorf("%s: %d attempts are read, want the %d that were written", name, len(got.Attempts), maxAttempts)
+		}
+	}
+}
+
 func TestVersionThatNeverBeganIsTriedThreeTimes(t *testing.T) {
 	b, server := newPullBoard(t), newUpdateServer(t)
 	server.bundle = newBuild(t, b.by, 2).bundle(t)
