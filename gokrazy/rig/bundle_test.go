@@ -100,7 +100,7 @@ func fillSpool(t *testing.T, dir, bundle string, have bool) (brought int64) {
 	_, size := update.Offsets(parts, len(b.Raw), len(b.Signature))
 	r, w := io.Pipe()
 	go func() { w.CloseWithError(update.WriteBundle(w, b.Raw, b.Signature, parts, b.Open)) }()
-	err = s.Take(r, has, func(raw, sig []byte) (update.Manifest, error) {
+	_, err = s.Take(r, has, 0, func(raw, sig []byte) (update.Manifest, error) {
 		if err := update.Verify(raw, sig, b.Manifest.Keys); err != nil {
 			return update.Manifest{}, err
 		}

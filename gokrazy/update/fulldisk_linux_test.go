@@ -70,7 +70,7 @@ func TestDiskThatFillsUpLosesNothingButThePart(t *testing.T) {
 	if err := errors.Join(filler.Truncate(9<<20-64<<10), filler.Close()); err != nil { // 40 kB are left
 		t.Fatal(err)
 	}
-	err = s.Take(bytes.NewReader(v.bundle(t)), nil, check(Manifest{}, nil, by.public))
+	_, err = s.Take(bytes.NewReader(v.bundle(t)), nil, 0, check(Manifest{}, nil, by.public))
 	if !errors.Is(err, ErrNoSpace) {
 		t.Errorf("Take = %v, want %v", err, ErrNoSpace)
 	}
@@ -82,7 +82,7 @@ func TestDiskThatFillsUpLosesNothingButThePart(t *testing.T) {
 	if err := os.Remove(filler.Name()); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Take(bytes.NewReader(v.bundle(t)), nil, check(Manifest{}, nil, by.public)); err != nil {
+	if _, err := s.Take(bytes.NewReader(v.bundle(t)), nil, 0, check(Manifest{}, nil, by.public)); err != nil {
 		t.Errorf("with room again: %v", err)
 	}
 }

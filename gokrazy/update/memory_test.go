@@ -52,7 +52,7 @@ func TestSpoolTakesALargeBundleInBoundedMemory(t *testing.T) {
 	}()
 	s, _ := newSpool(t)
 	var err error
-	took := allocated(func() { err = s.Take(r, nil, check(Manifest{}, nil, by.public)) })
+	took := allocated(func() { _, err = s.Take(r, nil, 0, check(Manifest{}, nil, by.public)) })
 	if err != nil || !s.Has(*root) {
 		t.Fatal(err)
 	}

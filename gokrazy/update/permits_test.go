@@ -68,7 +68,7 @@ func TestRotationAndReplay(t *testing.T) {
 			t.Fatal(err)
 		}
 		before, _, _ := s.Manifest()
-		err = s.Take(bytes.NewReader(v.bundle(t)), HashesOf(promoted), check(promoted, other, keys...))
+		_, err = s.Take(bytes.NewReader(v.bundle(t)), HashesOf(promoted), 0, check(promoted, other, keys...))
 		if after, _, _ := s.Manifest(); err != nil && !bytes.Equal(before, after) {
 			t.Errorf("%s was refused and changed the spool", v.manifest.Version)
 		}

@@ -66,11 +66,11 @@ func readMember(r io.Reader, name string, limit int64) ([]byte, error) {
 	switch {
 	case ok && size > limit && h.name() == name:
 		return nil, fmt.Errorf("%w: %s: %d bytes, at most %d", ErrBundle, name, size, limit)
-	case ok && h.name() == name && h != newTarHeader(name, size):
+	case h.name() != name:
+		return nil, fmt.Errorf("%w: it has %q where %s should be", ErrBundle, h.name(), name)
+	case !ok || h != newTarHeader(name, size):
 		return nil, fmt.Errorf("%w: the tar header of %s is not as camctl writes it: do not pack a bundle again",
 			ErrBundle, name)
-	case !ok || h.name() != name:
-		return nil, fmt.Errorf("%w: begins with %q where %s should be", ErrBundle, h.name(), name)
 	}
 	b := make([]byte, size)
 	if err := readWhole(r, b, name); err != nil {

@@ -239,24 +239,6 @@ func (s *Spool) finish(partial string, p Part) error {
 	return s.syncFolder(partsFolder)
 }
 
-// Take takes a bundle from a stream into the spool, whole or without parts that the board has. check
-// verifies, parses and permits, as begin of ReadBundle. Parts that are here or in have are passed over.
-func (s *Spool) Take(r io.Reader, have map[string]bool, check func(raw, sig []byte) (Manifest, error)) error {
-	begin := func(raw, sig []byte) (Manifest, error) {
-		m, err := check(raw, sig)
-		if err != nil {
-			return Manifest{}, err
-		}
-		return m, s.Begin(raw, sig, m, have)
-	}
-	return ReadBundle(r, begin, func(p Part, r io.Reader) error {
-		if have[p.SHA256] || s.Has(p) {
-			return nil
-		}
-		return s.Put(p, 0, r)
-	})
-}
-
 // Recheck reads the parts of m that are here, and forgets those that the disk has damaged since they came:
 // Has looks at the size alone, and nobody would send them again.
 func (s *Spool) Recheck(m Manifest) (forgotten []Part, err error) {

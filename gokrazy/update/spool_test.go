@@ -50,7 +50,7 @@ func TestSpoolTakesAWholeBundleAndOneWithoutWhatTheBoardHas(t *testing.T) {
 	for name, have := range map[string]map[string]bool{"nothing": nil, "the old version": HashesOf(old.manifest)} {
 		s, _ := newSpool(t)
 		lacks := s.Missing(v.manifest, have)
-		err := s.Take(bytes.NewReader(v.bundle(t, lacks...)), have, check(old.manifest, nil, by.public))
+		_, err := s.Take(bytes.NewReader(v.bundle(t, lacks...)), have, 0, check(old.manifest, nil, by.public))
 		if err != nil {
 			t.Fatalf("board has %s: %v", name, err)
 		}
@@ -108,12 +108,40 @@ func TestSpoolGoesOnAfterAnInterruption(t *testing.T) {
 	}
 }
 
+func TestTakeGoesOnWithinTheFirstPart(t *testing.T) {
+	by := newSigner(t)
+	v := newVersion(t, by, testIndex+1)
+	root := v.manifest.Root()
+	whole := v.bundle(t, root)
+	at, _ := Offsets([]Part{root}, len(v.raw), len(v.sig))
+	without := func(n int64) io.Reader {
+		return io.MultiReader(bytes.NewReader(whole[:at[0]]), bytes.NewReader(whole[at[0]+n:]))
+	}
+	s, _ := newSpool(t)
+	ok := check(Manifest{}, nil, by.public)
+	if n, err := s.Take(bytes.NewReader(whole[:at[0]+1000]), nil, 0, ok); !errors.Is(err, ErrBundle) || n != 1000 {
+		t.Fatalf("Take of the beginning = %d, %v", n, err)
+	}
+	for _, skip := range []int64{1001, root.Size + 1, MaxRoot} {
+		if n, err := s.Take(without(min(skip, root.Size)), nil, skip, ok); !errors.Is(err, ErrSkip) || n != 0 {
+			t.Errorf("%d bytes left out: %d, %v, want %v", skip, n, err, ErrSkip)
+		}
+	}
+	n, err := s.Take(without(600), nil, 600, ok) // fewer than are here
+	if err != nil || n != root.Size-600 || !s.Has(root) {
+		t.Errorf("Take of the rest = %d, %v, whole %t", n, err, s.Has(root))
+	}
+	if n, err := s.Take(without(600), nil, 600, ok); err != nil || n != 0 { // all is here
+		t.Errorf("Take once more = %d, %v", n, err)
+	}
+}
+
 func TestSpoolForgetsWhatIsNotOfTheNextManifest(t *testing.T) {
 	by := newSigner(t)
 	a, b := newVersion(t, by, testIndex+1), newVersion(t, by, testIndex+2)
 	s, dir := newSpool(t)
 	for _, v := range []version{a, b} {
-		if err := s.Take(bytes.NewReader(v.bundle(t)), nil, check(Manifest{}, nil, by.public)); err != nil {
+		if _, err := s.Take(bytes.NewReader(v.bundle(t)), nil, 0, check(Manifest{}, nil, by.public)); err != nil {
 			t.Fatal(err)
 		}
 		names := spoolNames(t, dir)
@@ -178,7 +206,7 @@ func TestRecheckForgetsWhatTheDiskHasDamaged(t *testing.T) {
 	v := newVersion(t, by, testIndex+1)
 	root := v.manifest.Root()
 	s, dir := newSpool(t)
-	if err := s.Take(bytes.NewReader(v.bundle(t)), nil, check(Manifest{}, nil, by.public)); err != nil {
+	if _, err := s.Take(bytes.NewReader(v.bundle(t)), nil, 0, check(Manifest{}, nil, by.public)); err != nil {
 		t.Fatal(err)
 	}
 	if forgotten, err := s.Recheck(v.manifest); err != nil || len(forgotten) != 0 {

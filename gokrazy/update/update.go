@@ -52,5 +52,6 @@ var (
 	ErrAlready   = errors.New("this board runs it already")
 	ErrBundle    = errors.New("bundle is damaged")
 	ErrPart      = errors.New("part is damaged")
+	ErrSkip      = errors.New("more bytes were left out than are here")
 	ErrNoSpace   = errors.New("no room for the update")
 )

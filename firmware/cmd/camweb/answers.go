@@ -129,7 +129,7 @@ func refusalCode(err error) int {
 		return http.StatusForbidden
 	case errors.Is(err, update.ErrNoSpace):
 		return http.StatusInsufficientStorage
-	case errors.Is(err, errHeader):
+	case errors.Is(err, errHeader), errors.Is(err, update.ErrSkip):
 		return http.StatusBadRequest
 	case errors.As(err, &no), errors.Is(err, errBusy), errors.Is(err, update.ErrOlder),
 		errors.Is(err, update.ErrAlready), errors.Is(err, update.ErrBoard), errors.Is(err, update.ErrLayout):

@@ -60,19 +60,23 @@ func (s *service) take(w http.ResponseWriter, r *http.Request) (taken api.Taken,
 	if err != nil {
 		return taken, err
 	}
-	body := s.body(ctx, w, r, update.MaxBundle)
-	in := &incoming{service: s, slots: have, skip: skip}
-	if err := in.read(body); err != nil {
+	hashes := update.HashesOf(have.promoted)
+	var m update.Manifest
+	check := func(raw, sig []byte) (_ update.Manifest, err error) {
+		m, err = s.check(raw, sig, have)
+		return m, err
+	}
+	received, err := s.spool.Take(s.body(ctx, w, r, update.MaxBundle), hashes, skip, check)
+	if err != nil {
 		return taken, err
 	}
-	taken = api.Taken{Version: in.manifest.Version, Index: in.manifest.Index, Received: in.received}
-	taken.Missing = s.missing(in.manifest, in.have)
+	taken = api.Taken{Version: m.Version, Index: m.Index, Received: received, Missing: s.missing(m, hashes)}
 	if len(taken.Missing) > 0 {
 		return taken, nil
 	}
 	s.log.Info("update is whole: process 1 is asked to write it", "version", taken.Version, "by", r.RemoteAddr)
 	noDeadline(w)
-	return taken, s.applySpooled(ctx, in.manifest)
+	return taken, s.applySpooled(ctx, m)
 }
 
 // applySpooled has process 1 write the update m, which is whole in the spool. If it refuses, a part may have
@@ -160,43 +164,6 @@ func (p *patientReader) Read(b []byte) (int, error) {
 	return p.r.Read(b)
 }
 
-// incoming is a bundle on its way into the spool.
-type incoming struct {
-	*service
-	slots
-	skip     int64 // bytes that the first part lacks, because the spool has them
-	manifest update.Manifest
-	have     map[string]bool
-	received int64
-}
-
-// read reads a bundle to its end.
-func (in *incoming) read(r io.Reader) error {
-	gap := &gapReader{r: r}
-	first := true
-	return update.ReadBundle(gap, func(raw, sig []byte) (update.Manifest, error) {
-		at, _ := update.Offsets([]update.Part{{}}, len(raw), len(sig))
-		gap.at, gap.left = at[0], in.skip
-		return in.begin(raw, sig)
-	}, func(p update.Part, r io.Reader) error {
-		from := int64(0)
-		if first {
-			from = in.skip
-		}
-		first = false
-		return in.put(p, from, r)
-	})
-}
-
-// begin verifies, parses, permits, in this order, and makes the spool that of the manifest.
-func (in *incoming) begin(raw, sig []byte) (m update.Manifest, err error) {
-	if m, err = in.check(raw, sig, in.slots); err != nil {
-		return m, err
-	}
-	in.manifest, in.have = m, update.HashesOf(in.promoted)
-	return m, in.spool.Begin(raw, sig, m, in.have)
-}
-
 // check verifies a manifest before it is parsed, and says whether this board may take it.
 func (s *service) check(raw, sig []byte, have slots) (m update.Manifest, err error) {
 	keys, err := update.TrustedKeys(have.promoted, s.update.Keys)
@@ -214,56 +181,4 @@ func (s *service) check(raw, sig []byte, have slots) (m update.Manifest, err err
 		return m, err
 	}
 	return m, m.Permits(have.promoted, status.Board, layout, have.other)
-}
-
-// put takes one part. What is here already is passed over.
-func (in *incoming) put(p update.Part, from int64, r io.Reader) error {
-	if from > p.Size {
-		return fmt.Errorf("%w: part %s has %d bytes", errHeader, p.Name, p.Size)
-	}
-	if in.have[p.SHA256] || in.spool.Has(p) {
-		return nil
-	}
-	if here := in.spool.Partial(p); from > here {
-		return fmt.Errorf("%w: the board has %d bytes of part %s", errHeader, here, p.Name)
-	}
-	if _, err := io.CopyN(io.Discard, r, from); err != nil { // they are the gap's
-		return err
-	}
-	counted := &counter{r: r}
-	err := in.spool.Put(p, from, counted)
-	in.received += counted.n
-	return err
-}
-
-// A gapReader gives left zeros when at bytes have been read: in the place of what was not sent.
-type gapReader struct {
-	r             io.Reader
-	pos, at, left int64
-}
-
-func (g *gapReader) Read(b []byte) (int, error) {
-	if g.left > 0 && g.pos == g.at {
-		n := min(int64(len(b)), g.left)
-		clear(b[:n])
-		g.left -= n
-		return int(n), nil
-	}
-	if g.left > 0 {
-		b = b[:min(int64(len(b)), g.at-g.pos)]
-	}
-	n, err := g.r.Read(b)
-	g.pos += int64(n)
-	return n, err
-}
-
-type counter struct {
-	r io.Reader
-	n int64
-}
-
-func (c *counter) Read(b []byte) (int, error) {
-	n, err := c.r.Read(b)
-	c.n += int64(n)
-	return n, err
 }
