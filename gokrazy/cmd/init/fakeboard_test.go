@@ -34,8 +34,9 @@ type fakeBoard struct {
 	exits   map[slot.Name]int // camsource's, one every 2 s
 	cardErr error
 
-	mu    sync.Mutex // slotwriter has a goroutine of its own
-	slots manifests
+	mu       sync.Mutex // slotwriter has a goroutine of its own
+	slots    manifests
+	slotsErr error // beside those of slots
 
 	running   slot.Name
 	up        time.Duration
@@ -140,7 +141,7 @@ func (b *fakeBoard) supervisor() *supervisor {
 			manifests: func() (manifests, error) {
 				b.mu.Lock()
 				defer b.mu.Unlock()
-				return maps.Clone(b.slots), nil
+				return maps.Clone(b.slots), b.slotsErr
 			},
 			publish: func(manifests, slot.Name) error { return nil },
 			save: func(k trial.Kept) error {

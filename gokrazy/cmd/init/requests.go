@@ -239,15 +239,13 @@ func (s *supervisor) stage() error {
 	return nil
 }
 
-// readManifests reads what both slots hold.
+// readManifests reads what both slots hold, as far as it can be read.
 func (s *supervisor) readManifests() {
-	m, err := s.manifests()
-	if err != nil {
+	var err error
+	if s.slots, err = s.manifests(); err != nil {
 		s.log.Error("slots", "error", err)
-		m = manifests{}
 	}
-	s.slots = m
-	if err := s.publish(m, s.place.promoted); err != nil {
+	if err := s.publish(s.slots, s.place.promoted); err != nil {
 		s.log.Error("slots", "error", err)
 	}
 }

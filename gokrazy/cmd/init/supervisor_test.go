@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"reflect"
 	"testing"
 	"time"
@@ -40,5 +41,20 @@ func TestStatusIsWrittenOnlyWhenItChanges(t *testing.T) {
 	}
 	if writes != 1 || last.Rung != string(health.Validated) || last.Version != "v1" {
 		t.Errorf("%d writes, the last %+v", writes, last)
+	}
+}
+
+// What is wrong with the other slot must not hide the version that runs, whose keys and index camweb
+// needs to take an update.
+func TestBrokenManifestOfTheOtherSlotLeavesTheRunningOnes(t *testing.T) {
+	b := newFakeBoard(t, board.Tryboot)
+	b.slotsErr = errors.New("slot b: manifest: unexpected end of JSON input")
+	published := manifests{}
+	s := b.supervisor()
+	s.publish = func(m manifests, promoted slot.Name) error { published = m; return nil }
+	s.readManifests()
+	s.beginAs(b)
+	if s.turn(); b.status.Version != "v1" || published[slot.A] == nil {
+		t.Errorf("version %q, published %v, want v1 of slot a", b.status.Version, published)
 	}
 }
