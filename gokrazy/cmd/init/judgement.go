@@ -26,6 +26,7 @@ func (s *supervisor) begin(kept trial.Kept, b trial.Boot) {
 		before = *kept.Record
 	}
 	news := s.noteStarted()
+	news = s.forgetFailure() || news
 	record, step := before.AtBoot(b)
 	s.step = step
 	if record != before {
@@ -71,6 +72,17 @@ func (s *supervisor) setStarted(n slot.Name, m *manifest) {
 	s.kept.Started[string(n)] = m.version()
 }
 
+// forgetFailure says whether the version that failed here is the one that stays, after all: then it is
+// no failure any more.
+func (s *supervisor) forgetFailure() (forgot bool) {
+	m := s.slots[s.place.running]
+	if s.place.onTrial() || m == nil || !s.kept.Failed.IsOf(m.Version, m.Index) {
+		return false
+	}
+	s.kept.Failed = nil
+	return true
+}
+
 // leaveUnasked leaves a slot that nobody asked for. If the restart led here again, the promoted slot
 // does not start on this board, and U-Boot has taken this one: then the board stays, and streams. What
 // the next start would not know of, must not be done at once: the board could restart for ever.
@@ -110,7 +122,7 @@ func (s *supervisor) hasFailedHere(n slot.Name) bool {
 	if m == nil {
 		return true
 	}
-	if f := s.kept.Failed; f != nil && m.version() == (trial.Version{Version: f.Version, Index: f.Index}) {
+	if s.kept.Failed.IsOf(m.Version, m.Index) {
 		return true
 	}
 	r := s.kept.Record
@@ -228,12 +240,14 @@ func (s *supervisor) promoteRunning(news string) error {
 		return err
 	}
 	s.place.promoted = n
+	s.forgetFailure()
 	s.owner.Promoted()
 	if r := s.kept.Record; r != nil && r.Slot == string(n) {
 		s.settle(r.Promoted())
 	} else {
 		s.note(events.Promotion, news)
 		s.step = trial.Nothing
+		_ = s.keepAll()
 	}
 	s.readManifests()
 	return nil

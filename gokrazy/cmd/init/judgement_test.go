@@ -244,6 +244,32 @@ func TestSlotOnTrialWithoutARecordGoesBackAndStaysThere(t *testing.T) {
 	}
 }
 
+// What failed is what a fleet counts as fallen back: a version that stays is none of those.
+func TestAVersionThatStaysHasNotFailed(t *testing.T) {
+	for _, kind := range trials() {
+		b := newFakeBoard(t, kind)
+		good := b.reaches[slot.B]
+		b.reaches[slot.B] = nil
+		b.live(time.Hour, control.AskApply)
+		b.live(time.Hour) // the trial
+		b.live(5 * time.Minute)
+		if b.status.Failed == nil || b.promoted != slot.A {
+			t.Fatalf("%s: status %+v, want v2 failed", kind, b.status)
+		}
+		failed := b.kept
+		b.live(time.Minute, control.AskPromote) // by hand
+		b.live(time.Minute)
+		if b.status.Version != "v2" || b.status.Failed != nil || b.kept.Failed != nil {
+			t.Errorf("%s: promoted by hand: version %s, failed %+v", kind, b.status.Version, b.status.Failed)
+		}
+		b.kept, b.promoted, b.running, b.reaches[slot.B] = failed, slot.A, slot.A, good // sent again, and good
+		b.live(time.Minute, control.AskApply)
+		if b.live(5 * time.Minute); b.status.Version != "v2" || b.status.OnTrial || b.kept.Failed != nil {
+			t.Errorf("%s: promoted: status %+v", kind, b.status)
+		}
+	}
+}
+
 // U-Boot takes the other slot where the promoted one cannot be loaded. Nobody may be able to ask for
 // anything there, so the board itself makes that the promoted one, and takes updates again.
 func TestBoardWhosePromotedSlotDoesNotStartPromotesTheOther(t *testing.T) {
