@@ -13,6 +13,7 @@
 package trial
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -56,6 +57,7 @@ type Boot struct {
 	PowerCut          bool   // it is known that the power was cut
 	Restarted         bool   // it is known that it was not: a restart, a panic or the watchdog led here
 	Died              string // what the run before, or the trial, is known to have died of; "": not known
+	Untried           string // why this board's boot firmware can have tried nothing; "": not known
 }
 
 // A Step is what to do next.
@@ -121,8 +123,8 @@ func (r Record) endUnseen(b Boot) (Record, Step) {
 	switch {
 	case b.PowerCut:
 		return r.retry()
-	case b.Died != "" || b.Restarted:
-		return r.fail(withCause(what, b.Died)), Nothing
+	case b.Died != "" || b.Restarted || b.Untried != "":
+		return r.fail(withCause(what, cmp.Or(b.Untried, b.Died))), Nothing
 	}
 	r.Unexplained++
 	if r.Unexplained >= maxUnexplained {

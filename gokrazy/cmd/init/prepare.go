@@ -90,8 +90,6 @@ func (at boardState) trialBoot() trial.Boot {
 	case causeRestart:
 		b.Restarted = true
 	}
-	if missed := missedTrial(at.place.trial, loaderCell); missed != "" {
-		b.Died = missed
-	}
+	b.Untried = missedTrial(at.place.trial, loaderCell)
 	return b
 }
