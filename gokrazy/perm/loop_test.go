@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -253,34 +254,52 @@ func TestMakeRoomLetsGoWhatCanBeFetchedAgain(t *testing.T) {
 // A service in foreign hands must not be able to fill what is saved of a damaged file system.
 func TestRescueSavesRootsFilesAndSomeOfEachService(t *testing.T) {
 	need.Root(t, "for files of several users")
-	dir, want := t.TempDir(), map[string]bool{"update/trial.json": true, "zz": true, "camweb/tls.pem": true}
-	write := func(name string, size, user int) {
-		path := filepath.Join(dir, name)
-		err := os.MkdirAll(filepath.Dir(path), 0o755)
-		if err == nil {
-			err = os.WriteFile(path, make([]byte, size), 0o600)
+	for _, rogues := range []map[int]string{
+		{board.SourceUser: "camsource"},
+		{board.SourceUser: "camsource", board.WebUser: "camweb"},
+	} {
+		dir, want := t.TempDir(), map[string]bool{"update/trial.json": true}
+		write := func(name string, size, user int) {
+			path := filepath.Join(dir, name)
+			err := os.MkdirAll(filepath.Dir(path), 0o755)
+			if err == nil {
+				err = os.WriteFile(path, make([]byte, size), 0o600)
+			}
+			if err := errors.Join(err, os.Chown(path, user, user)); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if err := errors.Join(err, os.Chown(path, user, user)); err != nil {
-			t.Fatal(err)
+		for user, folder := range rogues {
+			for i := range rescueCount {
+				write(fmt.Sprintf("%s/%03d", folder, i), rescueFile, user)
+				write(fmt.Sprintf("%s/deep/%03d", folder, i), rescueFile, user)
+			}
 		}
-	}
-	for i := range rescueCount {
-		write(fmt.Sprintf("camsource/%03d", i), rescueFile, board.SourceUser)
-		write(fmt.Sprintf("camsource/deep/%03d", i), rescueFile, board.SourceUser)
-	}
-	write("update/trial.json", 100, 0)
-	write("zz", 100, 0)
-	write("camweb/tls.pem", 1000, board.WebUser)
-	files, total := map[int]int{}, 0
-	for _, f := range rescue(dir) {
-		if f.mode.IsRegular() {
-			files[f.uid]++
-			total += len(f.content)
+		write("update/trial.json", 100, 0)
+		for i := range 16 { // a megabyte of root's, which comes last
+			name := fmt.Sprintf("zz%02d", i)
+			write(name, rescueFile, 0)
+			want[name] = true
 		}
-		delete(want, f.path)
-	}
-	if len(want) > 0 || files[board.SourceUser] != rescueEach || total > rescueAll {
-		t.Errorf("not saved: %v; %v files of the users, %d bytes", want, files, total)
+		write("camweb/tls.pem", 1000, board.WebUser)
+		want["camweb/tls.pem"] = rogues[board.WebUser] == ""
+		files, total := map[int]int{}, 0
+		for _, f := range rescue(dir) {
+			if f.mode.IsRegular() {
+				files[f.uid]++
+				total += len(f.content)
+			}
+			delete(want, f.path)
+		}
+		for user := range rogues {
+			if files[user] != rescueEach {
+				t.Errorf("%d files of user %d, want %d", files[user], user, rescueEach)
+			}
+		}
+		maps.DeleteFunc(want, func(_ string, wanted bool) bool { return !wanted })
+		if len(want) > 0 || total > rescueAll {
+			t.Errorf("with %v filled: not saved: %v; %v files of the users, %d bytes", rogues, want, files, total)
+		}
 	}
 }
 

@@ -19,7 +19,9 @@ const (
 	rescueFile  = 64 << 10 // bytes of a file: the longest configuration
 	rescueAll   = 4 << 20  // of all of them, which are in memory meanwhile
 	rescueCount = 500
-	rescueEach  = 20 // of each service's user, folders included
+	// rescueEach is for the user of each service, folders included. Two services have a folder that is
+	// saved: 2 * 20 * 64 KiB are 2.5 MiB, which leaves root's files, of some 100 kB, all that they need.
+	rescueEach  = 20
 	rescueDepth = 4
 )
 
@@ -43,27 +45,12 @@ func isWorthless(path string) bool {
 	return false
 }
 
-// rescue reads what it can, within limits. What cannot be read is left out. Root's own files come
-// first, then some of each service: one in foreign hands must not fill what is saved.
+// rescue reads what it can, within limits. What cannot be read is left out. Of each service there are
+// some files only: one in foreign hands must not fill what is saved.
 func rescue(dir string) []file {
 	r := rescuer{dir: dir, of: map[int]int{}}
-	r.walk(true)
-	r.walk(false)
-	return r.files
-}
-
-// A rescuer collects files.
-type rescuer struct {
-	dir   string
-	files []file
-	of    map[int]int // how many are each user's, folders included
-	total int64       // bytes
-}
-
-// walk takes what is root's, or what is the services'.
-func (r *rescuer) walk(roots bool) {
-	_ = filepath.WalkDir(r.dir, func(path string, d fs.DirEntry, err error) error {
-		name, relErr := filepath.Rel(r.dir, path)
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		name, relErr := filepath.Rel(dir, path)
 		if err != nil || relErr != nil || name == "." {
 			return nil // a folder that cannot be listed has nothing to walk
 		}
@@ -78,14 +65,18 @@ func (r *rescuer) walk(roots bool) {
 		if st, ok := info.Sys().(*syscall.Stat_t); ok {
 			f.uid, f.gid = int(st.Uid), int(st.Gid)
 		}
-		switch {
-		case (f.uid == 0) == roots:
-			r.take(f, info.Size())
-		case roots && d.IsDir():
-			return fs.SkipDir // a service's: nothing of root's is below it
-		}
+		r.take(f, info.Size())
 		return nil
 	})
+	return r.files
+}
+
+// A rescuer collects files.
+type rescuer struct {
+	dir   string
+	files []file
+	of    map[int]int // how many are each user's, folders included
+	total int64       // bytes
 }
 
 // take adds a file with its content, or a folder.

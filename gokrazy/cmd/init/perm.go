@@ -54,18 +54,24 @@ func preparePerm(log *slog.Logger) (perm.Report, *events.Log) {
 // saveTrial saves what becomes of an update. A service in foreign hands may have filled /perm since the
 // start: then room is made, once, as at the next start.
 func saveTrial(log *slog.Logger, list *events.Log, k trial.Kept) error {
-	err := trial.Save(trial.File, k)
-	if !errors.Is(err, unix.ENOSPC) {
-		return err
-	}
-	removed, full := perm.MakeRoom(permFolder)
+	save := func() error { return trial.Save(trial.File, k) }
+	removed, err := saveWithRoom(save, func() (string, error) { return perm.MakeRoom(permFolder) })
 	if removed != "" {
 		tell(log, list, events.Perm, "/perm was full; it lost "+removed)
 	}
-	if full != nil {
-		return errors.Join(err, full)
+	return err
+}
+
+// saveWithRoom calls save, and where the disk is full once more after makeRoom, which says what went.
+func saveWithRoom(save func() error, makeRoom func() (string, error)) (removed string, err error) {
+	if err = save(); !errors.Is(err, unix.ENOSPC) {
+		return "", err
 	}
-	return trial.Save(trial.File, k)
+	removed, full := makeRoom()
+	if full != nil {
+		return removed, errors.Join(err, full)
+	}
+	return removed, save()
 }
 
 // linkVar makes what /var of the root leads to, as gokrazy does: it may have had no /perm to do it on.

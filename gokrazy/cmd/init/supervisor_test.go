@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"log/slog"
 	"reflect"
 	"testing"
 	"time"
@@ -56,5 +57,20 @@ func TestBrokenManifestOfTheOtherSlotLeavesTheRunningOnes(t *testing.T) {
 	s.beginAs(b)
 	if s.turn(); b.status.Version != "v1" || published[slot.A] == nil {
 		t.Errorf("version %q, published %v, want v1 of slot a", b.status.Version, published)
+	}
+}
+
+// What the start found out about /perm must reach what refuses updates.
+func TestBoardOfWhichPermDoesNotLastSaysThatItTakesNoUpdate(t *testing.T) {
+	at := boardState{
+		place: place{trial: board.Tryboot, disk: "disk", running: slot.A, promoted: slot.A},
+		owner: &owner{}, facts: control.Status{Perm: "in memory"},
+	}
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	for _, at.permLasts = range []bool{true, false} {
+		s := newSupervisor(t.Context(), log, newProgress(), at)
+		if got := s.updatable(); (got == "") != at.permLasts {
+			t.Errorf("/perm lasts: %t, updatable = %q", at.permLasts, got)
+		}
 	}
 }
