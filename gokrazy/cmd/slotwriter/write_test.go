@@ -33,16 +33,26 @@ type memoryCard struct {
 	log   []recorded
 	// failAfter so many sectors, a write gives an error; 0: never.
 	failAfter int
-	// lieAt is the place in the log of a sector that is kept otherwise than written; 0: none.
-	lieAt int
+	// keeps gives what the card keeps of the sector with this place in the log; nil: what was written.
+	keeps func(place int, sector []byte) []byte
 	// bad is a byte whose sector cannot be read; 0: none.
 	bad int64
 }
 
-// A recorded sector, or a flush if it has no bytes.
+// A recorded sector, or a flush of a partition if it has no bytes.
 type recorded struct {
 	at    int64
 	bytes []byte
+	size  int64 // of the partition that was flushed
+}
+
+// A partition flushes what was written to it, and no more.
+type partition struct{ section }
+
+func (p partition) Sync() error {
+	d := p.Disk.(*memoryCard)
+	d.log = append(d.log, recorded{at: p.start, size: p.size})
+	return nil
 }
 
 var errCard = errors.New("input/output error")
@@ -62,19 +72,17 @@ func (d *memoryCard) WriteAt(b []byte, at int64) (int, error) {
 		if d.failAfter > 0 && len(d.log) >= d.failAfter {
 			return i, errCard
 		}
-		d.log = append(d.log, recorded{at + int64(i), bytes.Clone(b[i : i+disk.SectorSize])})
-		copy(d.bytes[at+int64(i):], b[i:i+disk.SectorSize])
-		if len(d.log) == d.lieAt {
-			d.bytes[at+int64(i)] ^= 1
+		d.log = append(d.log, recorded{at: at + int64(i), bytes: bytes.Clone(b[i : i+disk.SectorSize])})
+		kept := b[i : i+disk.SectorSize]
+		if d.keeps != nil {
+			kept = d.keeps(len(d.log), bytes.Clone(kept))
 		}
+		copy(d.bytes[at+int64(i):], kept)
 	}
 	return len(b), nil
 }
 
-func (d *memoryCard) Sync() error {
-	d.log = append(d.log, recorded{})
-	return nil
-}
+func (d *memoryCard) Sync() error { return nil } // slot.Card's, which no cut looks at
 
 // A bench is a card with version 1, and who signs updates for it.
 type bench struct {
@@ -144,7 +152,7 @@ func (b *bench) spoolSigned(t testing.TB, s slottest.Slot, m update.Manifest, ra
 func (b *bench) write(in input, running slot.Name) (outcome, error) {
 	c := &cardInParts{}
 	err := c.open(b.card, slottest.Size, running, func(_ int, p disk.Partition) (disk.SyncDisk, error) {
-		return section{b.card, p.Start, p.Size}, nil
+		return partition{section{b.card, p.Start, p.Size}}, nil
 	})
 	if err != nil {
 		return outcome{}, err
@@ -290,6 +298,9 @@ func TestAnUnsignedRootGetsTheRunningKernel(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	if _, err := b.write(input{root: empty(t)}, slot.A); err == nil || !strings.Contains(err.Error(), "0 bytes") {
+		t.Errorf("an empty root: %v", err)
+	}
 	// What follows is judged by the same keys and index as before.
 	b.promote(t, slot.B)
 	third := slottest.New(t, "rpi", 3)
@@ -304,6 +315,17 @@ func TestAnUnsignedRootGetsTheRunningKernel(t *testing.T) {
 	if _, err := b.write(in, slot.B); !errors.Is(err, update.ErrAlready) {
 		t.Errorf("the root that runs: %v, want ErrAlready", err)
 	}
+}
+
+// empty is a file without bytes.
+func empty(t *testing.T) *os.File {
+	t.Helper()
+	f, err := os.Create(filepath.Join(t.TempDir(), "empty"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
 }
 
 func TestRefusalsChangeNothing(t *testing.T) {
@@ -375,6 +397,20 @@ func TestRefusalsChangeNothing(t *testing.T) {
 		}, errPointers, "slot b is to be tried at the next start"},
 		{"a slot that U-Boot starts", func(a *attempt) { state(a, slot.State{Slot: slot.B}) }, errPointers,
 			"U-Boot starts slot b"},
+		{"a slot that config.txt starts", func(a *attempt) {
+			a.b.replaceTop(t, card.ConfigName, slottest.ConfigText(slot.B))
+		}, errPointers, "config.txt names slot b"},
+		{"a card without tryboot.txt", func(a *attempt) {
+			a.b.card.bytes[bytes.Index(a.b.card.bytes, []byte("TRYBOOT TXT"))] = 0xe5
+		}, errPointers, "tryboot.txt is missing"},
+		{"a config.txt that no single sector switches", func(a *attempt) {
+			a.b.card.bytes[bytes.Index(a.b.card.bytes, []byte("CONFIG  TXT"))] = 0xe5
+			a.b.replaceTop(t, card.ConfigName, append(slottest.ConfigText(slot.A), "[pi400]\nos_prefix=a/\n"...))
+		}, slot.ErrConfig, "could not be switched"},
+		{"a root larger than its partition", func(a *attempt) {
+			a.next.Root = append(slices.Clone(a.next.Root), disk.Entry{Path: "user/large", Bytes: noise(5<<20, 1)})
+			a.m = a.next.Manifest(t, 2)
+		}, nil, "its partition has"},
 		{"a state sector of something else", func(a *attempt) {
 			clear(a.b.card.bytes[card.StateSector*disk.SectorSize:][:disk.SectorSize])
 		}, errPointers, "not clear"},
@@ -402,6 +438,31 @@ func TestRefusalsChangeNothing(t *testing.T) {
 		}
 	}
 }
+
+// replaceTop gives a file beside the slots other bytes.
+func (b *bench) replaceTop(t testing.TB, name string, content []byte) {
+	t.Helper()
+	table, err := disk.ReadPrimaryTable(b.card, slottest.Size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := table.Partitions[card.Boot]
+	boot := section{b.card, p.Start, p.Size}
+	fat, err := disk.OpenFATFolders(boot, p.Size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sectors := (len(content) + disk.SectorSize - 1) / disk.SectorSize * disk.SectorSize
+	content = append(content, bytes.Repeat([]byte{'\n'}, sectors-len(content))...)
+	if err := fat.Replace(sectorWriter{b.card.bytes[p.Start:]}, name, content); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A sectorWriter changes a card without a note of it.
+type sectorWriter struct{ bytes []byte }
+
+func (w sectorWriter) WriteAt(b []byte, at int64) (int, error) { return copy(w.bytes[at:], b), nil }
 
 func names(m update.Manifest) (list []string) {
 	for _, p := range m.Parts {
@@ -447,12 +508,18 @@ func TestAFailureInTheMiddleLeavesTheRunningSlotAlone(t *testing.T) {
 		}, "input/output error"},
 		{"a card that keeps a sector of the root otherwise, which fails in silence", func(b *bench, _ *update.Spool,
 			_ update.Manifest) {
-			b.card.lieAt = 100
+			b.card.keeps = flipAt(100)
 		}, "read back: root: part is damaged"},
 		{"a card that keeps a sector of the folder otherwise, which fails in silence", func(b *bench, _ *update.Spool,
 			_ update.Manifest) {
-			b.card.lieAt = 500
+			b.card.keeps = flipAt(500)
 		}, "read back: boot/"},
+		{"a card that keeps the other root in the command line, which fails in silence", func(b *bench, _ *update.Spool,
+			_ update.Manifest) {
+			b.card.keeps = func(_ int, sector []byte) []byte {
+				return bytes.Replace(sector, []byte("/PARTNROFF=2"), []byte("/PARTNROFF=1"), 1)
+			}
+		}, "names the root of slot a"},
 		{"a file of the running slot that has changed on the card", func(b *bench, _ *update.Spool, m update.Manifest) {
 			b.card.bytes[1<<20+5<<20+100_000] ^= 1 // of the root, in a program
 		}, "read back: root: part is damaged"},
@@ -472,7 +539,7 @@ func TestAFailureInTheMiddleLeavesTheRunningSlotAlone(t *testing.T) {
 		if _, err := b.write(input{spool: spool}, slot.A); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
-		b.card.failAfter, b.card.bad, b.card.lieAt = 0, 0, 0
+		b.card.failAfter, b.card.bad, b.card.keeps = 0, 0, nil
 		if strings.Contains(c.name, "has changed on the card") {
 			b.card.bytes[1<<20+5<<20+100_000] ^= 1
 		}
@@ -482,6 +549,41 @@ func TestAFailureInTheMiddleLeavesTheRunningSlotAlone(t *testing.T) {
 		if err := missing(b.card, slot.B); err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		}
+	}
+}
+
+// flipAt changes a bit of one sector.
+func flipAt(at int) func(int, []byte) []byte {
+	return func(place int, sector []byte) []byte {
+		if place == at {
+			sector[0] ^= 1
+		}
+		return sector
+	}
+}
+
+// The last sector that is written makes the folder appear.
+func TestAFolderThatDoesNotAppearIsAnError(t *testing.T) {
+	b := newBench(t, "rpi")
+	next := slottest.New(t, "rpi", 2)
+	spool := b.spool(t, next, next.Manifest(t, 2))
+	before := bytes.Clone(b.card.bytes)
+	if _, err := b.write(input{spool: spool}, slot.A); err != nil {
+		t.Fatal(err)
+	}
+	last := len(b.card.log) - 1 // behind it comes its flush
+	at := b.card.log[last-1].at
+	b.card = &memoryCard{bytes: before, keeps: func(place int, sector []byte) []byte {
+		if place == last {
+			return b.card.bytes[at:][:disk.SectorSize]
+		}
+		return sector
+	}}
+	if _, err := b.write(input{spool: spool}, slot.A); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v, want ErrNotExist", err)
+	}
+	if err := slottest.Holds(t, b.card, slottest.Size, slot.A, b.now); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -573,15 +675,12 @@ func cutPlace(log []recorded, i int, r *rand.Rand) int {
 }
 
 func afterCut(before []byte, log []recorded, cut int, r *rand.Rand) []byte {
-	flushed := 0
-	for i, w := range log[:cut] {
-		if w.bytes == nil {
-			flushed = i
-		}
-	}
 	out := bytes.Clone(before)
 	for i, w := range log[:cut] {
-		if w.bytes != nil && (i < flushed || r.IntN(2) == 0) {
+		flushed := slices.ContainsFunc(log[i:cut], func(f recorded) bool {
+			return f.bytes == nil && f.at <= w.at && w.at < f.at+f.size
+		})
+		if w.bytes != nil && (flushed || r.IntN(2) == 0) {
 			copy(out[w.at:], w.bytes)
 		}
 	}
