@@ -39,14 +39,14 @@ type Outcome struct {
 	Seconds float64 `json:"seconds"`          // from the first question on
 }
 
-// holds says whether the board keeps the update's version.
-func holds(s api.Status, o Outcome) bool {
-	return s.Version == o.Version && s.Index == o.Index && !s.OnTrial && s.Slot == s.Promoted && s.Slot != ""
+// holds says whether the board keeps a version.
+func holds(s api.Status, version string, index int64) bool {
+	return s.Version == version && s.Index == index && !s.OnTrial && s.Slot == s.Promoted && s.Slot != ""
 }
 
-// undecided says whether the board has taken the update before, and is still at it.
-func undecided(s api.Status, o Outcome) bool {
-	if !s.Trial.IsOf(o.Version, o.Index) {
+// undecided says whether the board has taken a version, and is still at it.
+func undecided(s api.Status, version string, index int64) bool {
+	if !s.Trial.IsOf(version, index) {
 		return false
 	}
 	switch s.Trial.State {
@@ -75,9 +75,13 @@ func (c *Client) watch(ctx context.Context, before api.Status, o *Outcome, progr
 			return fmt.Errorf("%s: not waited for the end: %w", c.Host, ctx.Err())
 		case errors.Is(err, ErrFingerprint), errors.Is(err, ErrPassword):
 			return err // another board has this address, or the password changed
-		case err == nil && judge(s, before, o):
-			return nil
 		case err == nil:
+			if before.Trial != nil && (s.Trial == nil || *s.Trial != *before.Trial) {
+				before.Trial = nil // from here on, one that is like it is a new one, which ended alike
+			}
+			if judge(s, before, o) {
+				return nil
+			}
 			if now := newsOf(s); now != last {
 				last, heard = now, time.Now()
 			}
@@ -126,9 +130,9 @@ func judge(s, before api.Status, o *Outcome) bool {
 // has not had it, or is still at it.
 func ResultOf(s api.Status, version string, index int64) (r Result, reason string) {
 	switch {
-	case holds(s, Outcome{Version: version, Index: index}):
+	case holds(s, version, index):
 		return ResultPromoted, ""
-	case s.OnTrial:
+	case s.OnTrial, undecided(s, version, index): // what failed before is tried anew
 		return ResultNone, ""
 	case s.Failed.IsOf(version, index):
 		return ResultFellBack, s.Failed.Because

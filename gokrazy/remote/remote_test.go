@@ -80,7 +80,11 @@ func onTrial(s *api.Status) {
 	s.Trial.Tries, s.Trial.HeldS, s.Trial.NeedS = 1, 1, 5
 }
 
-func backOnA(s *api.Status) { s.Version, s.Index, s.Slot, s.OnTrial = "v1", 1, "a", false }
+// backOnA is what a board says after it went back: it looks first whether the old version does better.
+func backOnA(s *api.Status) {
+	s.Version, s.Index, s.Slot, s.OnTrial = "v1", 1, "a", false
+	s.Trial = triedAs(control.StateJudging, "")
+}
 
 func TestUpdateSaysHowItEnds(t *testing.T) {
 	for _, c := range []struct {
@@ -95,15 +99,13 @@ func TestUpdateSaysHowItEnds(t *testing.T) {
 		}}, ResultPromoted, ""},
 		{"fell back", []func(*api.Status){onTrial, backOnA, func(s *api.Status) {
 			s.Failed = &control.Failed{Version: "v2", Index: 2, Because: "no frame was sent", At: time.Unix(1, 0)}
+			s.Trial = triedAs(control.StateFailed, "no frame was sent")
 		}}, ResultFellBack, "no frame was sent"},
 		{"fell back, by the trial alone", []func(*api.Status){onTrial, func(s *api.Status) {
 			backOnA(s)
 			s.Trial = triedAs(control.StateFailed, "panic")
 		}}, ResultFellBack, "panic"},
-		{"not judged", []func(*api.Status){onTrial, func(s *api.Status) {
-			backOnA(s)
-			s.Trial = triedAs(control.StateJudging, "")
-		}, func(s *api.Status) {
+		{"not judged", []func(*api.Status){onTrial, backOnA, func(s *api.Status) {
 			s.Trial = triedAs(control.StateNotJudged, "no gateway")
 		}}, ResultNotJudged, "no gateway"},
 	} {
@@ -126,6 +128,35 @@ func TestUpdateSaysHowItEnds(t *testing.T) {
 				t.Errorf("steps %q, want %q", steps, want)
 			}
 		})
+	}
+}
+
+// As where a gateway is still out at the second call: the trial that is over now and the one before are
+// alike in everything.
+func TestUpdateThatEndsAsTheOneBeforeHasEnded(t *testing.T) {
+	b := newFakeBoard(t)
+	notJudged := func(s *api.Status) { backOnA(s); s.Trial = triedAs(control.StateNotJudged, "no gateway") }
+	notJudged(&b.status)
+	// What it says last may be out of date by a second.
+	b.after(func(*api.Status) {}, func(s *api.Status) { s.Trial = nil }, onTrial, notJudged)
+	c := b.client()
+	c.Patience = time.Minute
+	o, err := c.Update(t.Context(), newBundle(t), nil)
+	if err != nil || o.Result != ResultNotJudged || o.Reason != "no gateway" {
+		t.Errorf("Update = %+v, %v, want not judged once more", o, err)
+	}
+}
+
+// A board that is asked to try again what failed there has no result until it is through.
+func TestResultIsOpenWhileABoardIsAtIt(t *testing.T) {
+	s := newFakeBoard(t).status
+	s.Failed = &control.Failed{Version: "v2", Index: 2, Because: "no picture"}
+	for _, state := range []string{
+		control.StateStaged, control.StateRequested, control.StateOnTrial, control.StateJudging} {
+		s.Trial = triedAs(state, "")
+		if r, _ := ResultOf(s, "v2", 2); r != ResultNone {
+			t.Errorf("%s: %q, want none", state, r)
+		}
 	}
 }
 

@@ -67,14 +67,14 @@ func (c *Client) Update(ctx context.Context, bundle *update.Bundle, progress fun
 		return o, err
 	}
 	o.Before, o.Serial = before.Version, before.Serial
-	if holds(before, o) {
+	if holds(before, o.Version, o.Index) {
 		o.Result, o.Slot = ResultAlready, before.Slot
 		return o, nil
 	}
 	if c.Once && judge(before, api.Status{}, &o) {
 		return o, nil
 	}
-	if !undecided(before, o) {
+	if !undecided(before, o.Version, o.Index) {
 		o.Sent, err = c.bring(ctx, bundle, progress)
 	}
 	if err == nil {
