@@ -28,13 +28,14 @@ type fakeBoard struct {
 
 	mu      sync.Mutex
 	status  api.Status
-	then    []api.Status      // what it says after the bundle was taken, one a question; the last one stays
-	have    map[string]bool   // hashes of parts that it has
-	partial map[string][]byte // by hash
-	breaks  []int64           // after how many bytes of a request's body the connection breaks; 0: not
-	refuse  string            // what it says of any bundle
-	posts   int               // bundles
-	skipped int64             // bytes that were left out
+	then    []api.Status        // what it says after the bundle was taken, one a question; the last one stays
+	have    map[string]bool     // hashes of parts that it has
+	partial map[string][]byte   // by hash
+	breaks  []int64             // after how many bytes of a request's body the connection breaks; 0: not
+	refuse  string              // what it says of any bundle
+	hang    func(*http.Request) // takes the place of an answer to a bundle; nil: nothing does
+	posts   int                 // bundles
+	skipped int64               // bytes that were left out
 	taken   bool
 	asked   []string // paths
 }
@@ -69,6 +70,10 @@ func (b *fakeBoard) client() *Client {
 }
 
 func (b *fakeBoard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if b.hang != nil && r.URL.Path == api.UpdatePath {
+		b.hang(r)
+		return
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.asked = append(b.asked, r.URL.Path)
@@ -181,8 +186,13 @@ func (g *gapReader) Read(b []byte) (int, error) {
 // newBundle is of version v2 with a root and two files.
 func newBundle(t *testing.T) *update.Bundle {
 	t.Helper()
+	return bundleOf(t, strings.Repeat("root", 100_000))
+}
+
+func bundleOf(t *testing.T, root string) *update.Bundle {
+	t.Helper()
 	contents := map[string]string{
-		"root":         strings.Repeat("root", 100_000),
+		"root":         root,
 		"boot/vmlinuz": strings.Repeat("kernel", 50_000),
 		"boot/a.dtb":   "tree",
 	}

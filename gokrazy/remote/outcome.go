@@ -59,6 +59,8 @@ func undecided(s api.Status, version string, index int64) bool {
 const (
 	defaultPoll     = time.Second
 	defaultPatience = 10 * time.Minute
+	defaultStall    = 2 * time.Minute
+	defaultWriting  = 25 * time.Minute
 )
 
 // watch asks until the board says how the update ended. It is restless about news only: a board may

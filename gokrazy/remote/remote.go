@@ -65,6 +65,12 @@ type Client struct {
 	Poll time.Duration
 	// Patience is how long a board may be silent while it restarts; 0 is 10 minutes.
 	Patience time.Duration
+	// Stall is how long a board may take no byte of a bundle; 0 is 2 minutes, twice as long as a board
+	// waits for the next one.
+	Stall time.Duration
+	// Writing is how long it may take to answer once it has all; 0 is 25 minutes, and a board gives up the
+	// writing of a slot after 20.
+	Writing time.Duration
 }
 
 // Status asks what the board says of itself: all of it with the password, without one what a stranger

@@ -3,6 +3,8 @@ package remote
 import (
 	"context"
 	"errors"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -185,6 +187,43 @@ func TestUpdateGoesOnWhereAConnectionBroke(t *testing.T) {
 	}
 	if b.skipped < 150_000 || b.skipped > 200_000 {
 		t.Errorf("%d bytes were left out the second time, want what had come", b.skipped)
+	}
+}
+
+// As when a board loses its power in the middle, or its camweb hangs: TCP alone would wait for a quarter
+// of an hour, or for ever.
+func TestBoardThatTakesNothingMoreIsGivenUp(t *testing.T) {
+	const soon, never = 50 * time.Millisecond, time.Hour
+	for name, c := range map[string]struct {
+		sending, writing time.Duration
+		hang             func(*http.Request)
+		want             error
+	}{
+		"in the middle": {soon, never, func(*http.Request) {}, errStalled},
+		"at the end": {never, soon,
+			func(r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }, errNoAnswer},
+	} {
+		b := newFakeBoard(t)
+		released := make(chan struct{})
+		b.hang = func(r *http.Request) {
+			c.hang(r)
+			<-released
+		}
+		client := b.client()
+		client.Stall, client.Writing = c.sending, c.writing
+		// More than the buffers of both ends hold, which are 10 MB here.
+		bundle := bundleOf(t, strings.Repeat("root", 8<<20))
+		root := []api.Missing{{SHA256: bundle.Manifest.Root().SHA256}}
+		_, err := client.post(t.Context(), bundle, root, func(Progress) {})
+		if c.want == errNoAnswer {
+			if o, err := client.Update(t.Context(), bundle, nil); !errors.Is(err, c.want) || o.Result != ResultUnknown {
+				t.Errorf("Update = %+v, %v, want that the end is unknown", o, err)
+			}
+		}
+		close(released)
+		if !errors.Is(err, c.want) || errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
 	}
 }
 

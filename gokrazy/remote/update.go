@@ -77,6 +77,9 @@ func (c *Client) Update(ctx context.Context, bundle *update.Bundle, progress fun
 	if !undecided(before, o.Version, o.Index) {
 		o.Sent, err = c.bring(ctx, bundle, progress)
 	}
+	if errors.Is(err, errNoAnswer) {
+		o.Result = ResultUnknown
+	}
 	if err == nil {
 		o.Result = ResultUnknown
 		err = c.watch(ctx, before, &o, progress)
@@ -99,7 +102,8 @@ func (c *Client) bring(ctx context.Context, bundle *update.Bundle, progress func
 			sent += taken.Received
 			missing, breaks = taken.Missing, 0
 		case ctx.Err() != nil, errors.As(err, &no), errors.Is(err, ErrFingerprint), errors.Is(err, ErrPassword),
-			errors.Is(err, ErrNoPassword), errors.Is(err, update.ErrPart), breaks == maxBreaks:
+			errors.Is(err, ErrNoPassword), errors.Is(err, update.ErrPart), errors.Is(err, errNoAnswer),
+			breaks == maxBreaks:
 			return sent, err
 		default: // the connection broke: ask what has come
 			if sleep(ctx, time.Second<<breaks) != nil {
@@ -119,21 +123,27 @@ func (c *Client) post(ctx context.Context, bundle *update.Bundle, missing []api.
 		return taken, fmt.Errorf("%s: %w", c.Host, err)
 	}
 	at, size := update.Offsets(parts, len(bundle.Raw), len(bundle.Signature))
+	ctx, limits := c.newLimits(ctx)
+	defer limits.end()
 	r, w := io.Pipe()
-	gap := &gapWriter{w: w}
+	gap := &gapWriter{w: &limitedWriter{w, limits}}
 	if len(parts) > 0 {
 		gap.from, gap.to = at[0], at[0]+skip
-		gap.w = &meter{w: w, progress: progress, total: size - skip}
+		gap.w = &meter{w: gap.w, progress: progress, total: size - skip}
 	}
 	written := make(chan error, 1)
 	go func() {
 		err := update.WriteBundle(gap, bundle.Raw, bundle.Signature, parts, bundle.Open)
+		limits.noteSent()
 		_ = w.CloseWithError(err)
 		written <- err
 	}()
 	err = c.sendBundle(ctx, r, size-skip, skip, &taken)
 	_ = r.CloseWithError(errAnswered)
 	readErr := <-written
+	if over := limitOver(ctx); err != nil && over != nil {
+		err = fmt.Errorf("%s: %w", c.Host, over)
+	}
 	if readErr != nil && !errors.Is(readErr, errAnswered) && !errors.Is(readErr, io.ErrClosedPipe) {
 		err = readErr // the bundle itself could not be read, which is more to the point
 	}
@@ -143,8 +153,8 @@ func (c *Client) post(ctx context.Context, bundle *update.Bundle, missing []api.
 // errAnswered ends the writing of a bundle that nobody reads any more.
 var errAnswered = errors.New("the board has answered")
 
-// sendBundle has no limit of time but ctx: a board takes bytes as slowly as its stream wants it, and
-// then minutes to write a slow card.
+// sendBundle has no limit of time but ctx (see limits): a board takes bytes as slowly as its stream wants
+// it, and then minutes to write a slow card.
 func (c *Client) sendBundle(ctx context.Context, body io.Reader, size, skip int64, taken *api.Taken) error {
 	header := http.Header{"Content-Type": {"application/x-tar"}}
 	if skip > 0 {
