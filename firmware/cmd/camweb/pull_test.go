@@ -23,12 +23,18 @@ import (
 // An updateServer has one bundle, over https with a certificate of its own.
 type updateServer struct {
 	*httptest.Server
+
+	mu     sync.Mutex
+	answer answer
+	asked  []string // the queries, one for each question
+}
+
+// An answer is what a question gets that comes now: one that came before keeps its own, since the board
+// may have given it up while the server still answers.
+type answer struct {
 	bundle []byte
 	status int                 // instead of it; 0: none
-	before func(*http.Request) // called for each question; may be nil
-
-	mu    sync.Mutex
-	asked []string // the queries, one for each question
+	before func(*http.Request) // called first; may be nil
 }
 
 func newUpdateServer(t *testing.T) *updateServer {
@@ -37,18 +43,40 @@ func newUpdateServer(t *testing.T) *updateServer {
 	s.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		s.asked = append(s.asked, r.URL.RawQuery)
+		a := s.answer
 		s.mu.Unlock()
-		if s.before != nil {
-			s.before(r)
+		if a.before != nil {
+			a.before(r)
 		}
-		if s.status != 0 {
-			w.WriteHeader(s.status)
+		if a.status != 0 {
+			w.WriteHeader(a.status)
 			return
 		}
-		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(s.bundle))
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.bundle))
 	}))
 	t.Cleanup(s.Close)
 	return s
+}
+
+// has gives the server a bundle, after which it fails no more.
+func (s *updateServer) has(bundle []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answer.bundle, s.answer.status = bundle, 0
+}
+
+// fails has the server answer with a status.
+func (s *updateServer) fails(status int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answer.status = status
+}
+
+// first has the server do something before it answers; nil: nothing.
+func (s *updateServer) first(do func(*http.Request)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answer.before = do
 }
 
 // gets is how often the server was asked.
@@ -97,7 +125,7 @@ var noon = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 func TestOfferIsFetchedWithinTheHourAndOnlyWhatIsMissing(t *testing.T) {
 	b, server := newPullBoard(t), newUpdateServer(t)
 	v2 := newBuild(t, b.by, 2)
-	server.bundle = v2.bundle(t)
+	server.has(v2.bundle(t))
 	b.lookAt(noon)
 	b.offers(server, "v2", false)
 	b.lookAt(noon)
@@ -116,7 +144,7 @@ func TestOfferIsFetchedWithinTheHourAndOnlyWhatIsMissing(t *testing.T) {
 
 func TestOfferIsFetchedNow(t *testing.T) {
 	b, server := newPullBoard(t), newUpdateServer(t)
-	server.bundle = newBuild(t, b.by, 2).bundle(t)
+	server.has(newBuild(t, b.by, 2).bundle(t))
 	b.offers(server, "v2", false)
 	b.lookAt(noon)
 	b.offers(server, "v2", true)
@@ -126,7 +154,7 @@ func TestOfferIsFetchedNow(t *testing.T) {
 
 func TestFailedFetchIsTriedAgainWithGrowingPauses(t *testing.T) {
 	b, server := newPullBoard(t), newUpdateServer(t)
-	server.status = http.StatusNotFound
+	server.fails(http.StatusNotFound)
 	b.offers(server, "v2", true)
 	at := noon
 	for _, pause := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute} {
@@ -145,7 +173,7 @@ func TestFailedFetchIsTriedAgainWithGrowingPauses(t *testing.T) {
 	if !strings.Contains(b.pull.words(), "tried again") {
 		t.Errorf("it says %q", b.pull.words())
 	}
-	server.status, server.bundle = 0, newBuild(t, b.by, 2).bundle(t)
+	server.has(newBuild(t, b.by, 2).bundle(t))
 	b.lookAt(at)
 	b.wants(control.AskApply)
 }
@@ -153,9 +181,9 @@ func TestFailedFetchIsTriedAgainWithGrowingPauses(t *testing.T) {
 // A slow server keeps the board for longer than the pause: that begins when the server was given up.
 func TestPauseBeginsAtTheEndOfTheFailedFetch(t *testing.T) {
 	b, server := newPullBoard(t), newUpdateServer(t)
-	server.status = http.StatusNotFound
+	server.fails(http.StatusNotFound)
 	at := noon
-	server.before = func(*http.Request) { at = at.Add(time.Hour) }
+	server.first(func(*http.Request) { at = at.Add(time.Hour) })
 	b.offers(server, "v2", true)
 	look := func() int {
 		b.look(t.Context(), func() time.Time { return at }, half)
@@ -175,7 +203,7 @@ func TestPauseBeginsAtTheEndOfTheFailedFetch(t *testing.T) {
 func TestVersionThatFailedHereIsNotFetchedAgain(t *testing.T) {
 	b, server := newPullBoard(t), newUpdateServer(t)
 	v2 := newBuild(t, b.by, 2)
-	server.bundle = v2.bundle(t)
+	server.has(v2.bundle(t))
 	b.offers(server, "v2", true)
 	b.lookAt(noon)
 	b.wants(control.AskApply)
@@ -190,7 +218,7 @@ func TestVersionThatFailedHereIsNotFetchedAgain(t *testing.T) {
 	// Another build may have the same name.
 	again := newBuild(t, b.by, 3)
 	again.manifest.Version = "v2"
-	server.bundle = again.signed(t, b.by).bundle(t)
+	server.has(again.signed(t, b.by).bundle(t))
 	b.pull.offer = offer.Offer{}
 	b.lookAt(noon)
 	b.wants(control.AskApply, control.AskApply)
@@ -204,7 +232,7 @@ func TestVersionThatFailedHereIsNotFetchedAgain(t *testing.T) {
 func TestVersionThatFailedAfterAPushIsNotFetched(t *testing.T) {
 	b, server := newPullBoard(t), newUpdateServer(t)
 	v2 := newBuild(t, b.by, 2)
-	server.bundle = v2.bundle(t)
+	server.has(v2.bundle(t))
 	if code, answer := b.push(v2.bundle(t)); code != "200" {
 		t.Fatalf("push: %s %v", code, answer)
 	}
@@ -222,7 +250,7 @@ func TestVersionThatFailedBeforeAnotherFailedIsNotFetched(t *testing.T) {
 	for name, bring := range map[string]func(*testBoard, *updateServer, build){
 		"both pushed": func(b *testBoard, _ *updateServer, v build) { b.push(v.bundle(t)) },
 		"both fetched": func(b *testBoard, s *updateServer, v build) {
-			s.bundle = v.bundle(t)
+			s.has(v.bundle(t))
 			b.offers(s, v.manifest.Version, true)
 			b.lookAt(noon)
 		},
@@ -242,7 +270,7 @@ func TestVersionThatFailedBeforeAnotherFailedIsNotFetched(t *testing.T) {
 		bring(b, server, v3)
 		b.fellBack(v3, "its camera is missing")
 		before := b.requests()
-		server.bundle = v2.bundle(t)
+		server.has(v2.bundle(t))
 		b.offers(server, "v2", true)
 		b.lookAt(noon)
 		b.wants(before...)
@@ -255,7 +283,7 @@ func TestVersionThatFailedBeforeAnotherFailedIsNotFetched(t *testing.T) {
 func TestVersionThatWasGivenUpIsNotFetched(t *testing.T) {
 	b, server := newPullBoard(t), newUpdateServer(t)
 	v2 := newBuild(t, b.by, 2)
-	server.bundle = v2.bundle(t)
+	server.has(v2.bundle(t))
 	gaveUp := b.base()
 	gaveUp.Trial = &control.Trial{Slot: "b", Version: "v2", Index: v2.manifest.Index,
 		State: control.StateGivenUp, Tries: 3, Reason: "no gateway answered"}
@@ -298,7 +326,7 @@ func TestAttemptsWithTheLongestEndingsAreReadAgain(t *testing.T) {
 
 func TestVersionThatNeverBeganIsTriedThreeTimes(t *testing.T) {
 	b, server := newPullBoard(t), newUpdateServer(t)
-	server.bundle = newBuild(t, b.by, 2).bundle(t)
+	server.has(newBuild(t, b.by, 2).bundle(t))
 	b.offers(server, "v2", true)
 	for range 5 { // the power is cut each time before process 1 noted the trial
 		b.pull.offer = offer.Offer{}
@@ -313,7 +341,7 @@ func TestVersionThatNeverBeganIsTriedThreeTimes(t *testing.T) {
 func TestUpdateThatWaitsForItsNextTryIsNotFetched(t *testing.T) {
 	b, server := newPullBoard(t), newUpdateServer(t)
 	v2 := newBuild(t, b.by, 2)
-	server.bundle = v2.bundle(t)
+	server.has(v2.bundle(t))
 	waits := b.base()
 	waits.Trial = &control.Trial{Slot: "b", Version: "v2", Index: v2.manifest.Index, State: control.StateNotJudged}
 	b.say(b.at, waits)
@@ -322,7 +350,7 @@ func TestUpdateThatWaitsForItsNextTryIsNotFetched(t *testing.T) {
 	b.wants()
 	again := newBuild(t, b.by, 3) // another build of this name waits for nothing
 	again.manifest.Version = "v2"
-	server.bundle = again.signed(t, b.by).bundle(t)
+	server.has(again.signed(t, b.by).bundle(t))
 	b.pull.offer = offer.Offer{}
 	b.lookAt(noon)
 	b.wants(control.AskApply)
@@ -334,7 +362,7 @@ func TestOfferOfWhatMustNotRunIsSettledOnce(t *testing.T) {
 		"signed by a stranger": newBuild(t, newSigner(t), 2).bundle(t),
 		"older":                newBuild(t, b.by, 0).bundle(t),
 	} {
-		server.bundle = bundle
+		server.has(bundle)
 		b.pull.offer = offer.Offer{}
 		b.offers(server, "v2", true)
 		b.lookAt(noon)
@@ -362,8 +390,8 @@ func TestOfferThatIsWithdrawnIsNeitherFetchedNorApplied(t *testing.T) {
 		b, server := newPullBoard(t), newUpdateServer(t)
 		b.pull.every = c.every
 		v2 := newBuild(t, b.by, 2)
-		server.bundle = v2.bundle(t)
-		server.before = func(r *http.Request) {
+		server.has(v2.bundle(t))
+		server.first(func(r *http.Request) {
 			if server.gets() != c.at {
 				return
 			}
@@ -373,7 +401,7 @@ func TestOfferThatIsWithdrawnIsNeitherFetchedNorApplied(t *testing.T) {
 			if c.stall {
 				<-r.Context().Done()
 			}
-		}
+		})
 		b.offers(server, "v2", true)
 		b.lookAt(noon)
 		b.wants()
@@ -385,7 +413,7 @@ func TestOfferThatIsWithdrawnIsNeitherFetchedNorApplied(t *testing.T) {
 			t.Errorf("%s: it says %q of what is not offered", c.name, words)
 		}
 		// Offered again, it goes on where it was.
-		server.before = nil
+		server.first(nil)
 		b.offers(server, "v2", true)
 		b.lookAt(noon.Add(2 * lookEvery))
 		b.wants(control.AskApply)
@@ -396,16 +424,16 @@ func TestOfferThatGivesWayToAnotherIsNotApplied(t *testing.T) {
 	b, server := newPullBoard(t), newUpdateServer(t)
 	b.pull.every = time.Millisecond
 	v3 := newBuild(t, b.by, 3)
-	server.bundle = newBuild(t, b.by, 2).bundle(t)
-	server.before = func(r *http.Request) {
-		server.before = nil
+	server.has(newBuild(t, b.by, 2).bundle(t))
+	server.first(func(r *http.Request) {
+		server.first(nil)
 		b.offers(server, "v3", true)
 		<-r.Context().Done()
-	}
+	})
 	b.offers(server, "v2", true)
 	b.lookAt(noon)
 	b.wants()
-	server.bundle = v3.bundle(t)
+	server.has(v3.bundle(t))
 	b.lookAt(noon.Add(lookEvery))
 	b.wants(control.AskApply)
 	if !b.spooled(v3) {
@@ -417,7 +445,7 @@ func TestOfferThatGivesWayToAnotherIsNotApplied(t *testing.T) {
 func TestOfferWhoseURLChangesWithEachAnswerIsOne(t *testing.T) {
 	b, server := newPullBoard(t), newUpdateServer(t)
 	b.pull.every = time.Millisecond
-	server.status = http.StatusNotFound
+	server.fails(http.StatusNotFound)
 	n := 0
 	look := func(at time.Time) {
 		n++
@@ -441,8 +469,8 @@ func TestOfferWhoseURLChangesWithEachAnswerIsOne(t *testing.T) {
 	if server.gets() != 2 {
 		t.Errorf("%d questions, want one after each pause", server.gets())
 	}
-	server.status, server.bundle = 0, newBuild(t, b.by, 2).bundle(t)
-	server.before = func(*http.Request) { b.offersAt(server, "?signature=of+the+next+answer", "v2", false) }
+	server.has(newBuild(t, b.by, 2).bundle(t))
+	server.first(func(*http.Request) { b.offersAt(server, "?signature=of+the+next+answer", "v2", false) })
 	look(at.Add(180 * time.Second))
 	b.wants(control.AskApply)
 	look(at.Add(24 * time.Hour)) // it is settled
