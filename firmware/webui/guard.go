@@ -212,7 +212,7 @@ func (g *Guard) record(key netip.Prefix, now time.Time) *record {
 	return r
 }
 
-// forget drops what expired, and of the owner's addresses all but the latest.
+// forget drops what expired, and keeps some of the owner's addresses of the last month.
 func (g *Guard) forget(now time.Time) {
 	known := 0
 	for key, r := range g.records {

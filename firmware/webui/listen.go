@@ -8,9 +8,9 @@ import (
 	"sync"
 )
 
-// MaxConnections is how many a board holds open; one costs about 50 kB. An address has some of them.
+// maxConnections is how many a board holds open; one costs about 50 kB. An address has some of them.
 const (
-	MaxConnections           = 48
+	maxConnections           = 48
 	maxConnectionsPerAddress = 12
 )
 
@@ -46,7 +46,7 @@ func (l *limitListener) Accept() (net.Conn, error) {
 func (l *limitListener) take(key netip.Prefix) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.all >= MaxConnections || l.open[key] >= maxConnectionsPerAddress {
+	if l.all >= maxConnections || l.open[key] >= maxConnectionsPerAddress {
 		return false
 	}
 	l.all++

@@ -85,7 +85,4 @@ func (m Manifest) Equal(o Manifest) bool {
 }
 
 // BundleName is the usual name of the file for m.
-func (m Manifest) BundleName() string { return "krazycam-" + m.Version + "-" + m.Board + BundleSuffix }
-
-// BundleSuffix ends the name of a bundle.
-const BundleSuffix = ".update"
+func (m Manifest) BundleName() string { return "krazycam-" + m.Version + "-" + m.Board + ".update" }

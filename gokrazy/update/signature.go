@@ -75,15 +75,6 @@ func parseSignature(sig []byte) (minisign.Signature, error) {
 	return s, nil
 }
 
-// SignedBy is the name of the key that a signature claims to be of: a hint, not a proof.
-func SignedBy(sig []byte) (string, error) {
-	s, err := parseSignature(sig)
-	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrSignature, err)
-	}
-	return KeyName(s.KeyID), nil
-}
-
 // KeyName is how minisign names a key: 16 hexadecimal digits.
 func KeyName(id uint64) string { return fmt.Sprintf("%016X", id) }
 

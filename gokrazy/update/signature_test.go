@@ -62,9 +62,10 @@ func TestSignatureOfDebiansMinisignIsTakenInItsHashedFormOnly(t *testing.T) {
 		t.Errorf("hashed form: %v", err)
 	}
 	// Debian's minisign leaves out a name's leading zeros.
-	name, err := SignedBy(sig)
+	signature, err := parseSignature(sig)
+	name := KeyName(signature.KeyID)
 	if err != nil || !bytes.Contains(readFile(t, dir, "k.pub"), []byte(strings.TrimLeft(name, "0"))) {
-		t.Errorf("SignedBy = %s, %v, not the name that Debian's minisign wrote", name, err)
+		t.Errorf("KeyName = %s, %v, not the name that Debian's minisign wrote", name, err)
 	}
 	mustDebian(t, dir, "-S", "-l", "-s", "k.key", "-m", ManifestName)
 	err = Verify(raw, readFile(t, dir, SignatureName), []string{key})
