@@ -541,7 +541,8 @@ func TestPaceHoldsWhateverComes(t *testing.T) {
 // All cores are busy with what strangers ask of camweb: an update comes slowly, and comes to an end.
 func TestStrangersDoNotStopAnUpdate(t *testing.T) {
 	at := noon
-	p := &pacer{rate: 1 << 20, share: 0.15, cpu: func() time.Duration { return at.Sub(noon) }, start: at,
+	cores := func() time.Duration { return 4 * at.Sub(noon) }
+	p := &pacer{rate: 1 << 20, share: 0.15, cpu: cores, start: at,
 		now: func() time.Time { return at }, flush: func() {},
 		sleep: func(_ context.Context, d time.Duration) error {
 			if d > maxPause {
