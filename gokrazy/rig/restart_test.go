@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/farend/need"
+	"github.com/krazycam/krazycam/gokrazy/fdt"
 	"github.com/krazycam/krazycam/gokrazy/vm"
-	"github.com/krazycam/krazycam/gokrazy/vm/fdt"
 	"github.com/krazycam/krazycam/v4l2/virtualcam"
 )
 

@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/krazycam/krazycam/gokrazy/vm/fdt"
+	"github.com/krazycam/krazycam/gokrazy/fdt"
 	"github.com/krazycam/krazycam/gokrazy/vm/pifirmware"
 )
 

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/krazycam/krazycam/farend/need"
-	"github.com/krazycam/krazycam/gokrazy/vm/fdt"
+	"github.com/krazycam/krazycam/gokrazy/fdt"
 	"github.com/krazycam/krazycam/gokrazy/vm/pifirmware"
 )
 

@@ -1,8 +1,10 @@
-// Package fdt edits flattened device trees: a tree is read whole, changed and written again.
+// Package fdt edits flattened device trees: a tree is read whole, changed and written again, or the
+// bytes of a value are changed in place.
 //
-// It is for what a board's boot firmware does to a device tree before the kernel sees it: set a
-// property, add a node, leave one out. Overlays and phandles are not resolved. A tree may be a
-// stranger's: size, depth and number of nodes have limits.
+// The first is what a board's boot firmware does to a device tree before the kernel sees it: set a
+// property, add a node, leave one out. The second is for a FIT image, whose bytes behind the tree must
+// not move. Overlays and phandles are not resolved. A tree may be a stranger's: size, depth and number
+// of nodes have limits.
 //
 // Source: Devicetree Specification 0.4, chapter 5 (flattened format, version 17).
 package fdt
@@ -67,7 +69,7 @@ func (n *Node) Set(name string, value []byte) {
 	n.Properties = append(n.Properties, Property{name, bytes.Clone(value)})
 }
 
-// Property gives a property's value, which the caller must not change.
+// Property gives a property's value. Of a tree that was read it lies in the bytes that Parse got.
 func (n *Node) Property(name string) (value []byte, ok bool) {
 	for _, p := range n.Properties {
 		if p.Name == name {

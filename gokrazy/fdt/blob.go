@@ -10,7 +10,6 @@ import (
 )
 
 const (
-	magic      = 0xd00dfeed
 	headerSize = 40
 	version    = 17
 	compatible = 16 // the oldest version whose readers understand this
@@ -22,9 +21,12 @@ const (
 	tokenDone  = 9
 )
 
-// Parse reads a tree. What follows it in b is not looked at.
+// Magic is the word, of 32 bits and big-endian, that every tree begins with.
+const Magic = 0xd00dfeed
+
+// Parse reads a tree. What follows it in b is not looked at. The values of its properties lie in b.
 func Parse(b []byte) (*Tree, error) {
-	if len(b) < headerSize || binary.BigEndian.Uint32(b) != magic {
+	if len(b) < headerSize || binary.BigEndian.Uint32(b) != Magic {
 		return nil, fmt.Errorf("header: %w", ErrDamaged)
 	}
 	word := func(at int) uint32 { return binary.BigEndian.Uint32(b[at:]) }
@@ -170,7 +172,7 @@ func (p *parser) property(n *Node) error {
 	if err != nil {
 		return fmt.Errorf("property %s: %w", name, err)
 	}
-	n.Properties = append(n.Properties, Property{string(name), bytes.Clone(value)})
+	n.Properties = append(n.Properties, Property{string(name), value})
 	return nil
 }
 
@@ -187,7 +189,7 @@ func (t *Tree) Bytes() []byte {
 	namesAt := tokensAt + len(w.tokens)
 	size := namesAt + len(w.names)
 	out := make([]byte, 0, size)
-	for _, n := range []int{magic, size, tokensAt, namesAt, headerSize, version, compatible, int(t.bootCPU),
+	for _, n := range []int{Magic, size, tokensAt, namesAt, headerSize, version, compatible, int(t.bootCPU),
 		len(w.names), len(w.tokens)} {
 		out = binary.BigEndian.AppendUint32(out, uint32(n))
 	}
