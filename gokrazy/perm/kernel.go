@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -137,6 +138,29 @@ func superblockFlaws(node string) string {
 		return "" // the device's trouble; what is mounted may still work
 	case binary.LittleEndian.Uint16(b[superState:])&stateError != 0:
 		return "the kernel found errors in it"
+	}
+	return ""
+}
+
+// sysfsFile is the most bytes of a file of sysfs: each says that it has a page, which is 64 kB at most.
+const sysfsFile = 64 << 10
+
+// Trouble says, for an owner, what has become of the mounted partition node since Ensure; "" is nothing.
+// It reads nothing of the card, so it may be asked every second.
+func Trouble(dir, node string) string {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return fmt.Sprintf("missing: %v", err)
+	}
+	// Documentation/ABI/testing/sysfs-fs-ext4
+	count, err := openfile.Read("/sys/fs/ext4/"+filepath.Base(node)+"/errors_count", sysfsFile)
+	switch {
+	case st.Flags&unix.ST_RDONLY != 0:
+		return "read-only"
+	case err == nil && strings.TrimSpace(string(count)) != "0":
+		return "damaged: the kernel found errors in it, and the next start makes it anew"
+	case !isRoomy(st):
+		return "full"
 	}
 	return ""
 }

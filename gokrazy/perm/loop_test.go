@@ -157,7 +157,7 @@ func TestEnsureRepairsWhatIsDamaged(t *testing.T) {
 			if c.changes == "" && got.Changes != "" || !strings.HasPrefix(got.Changes, c.changes) {
 				t.Errorf("changes: %s", got.Changes)
 			}
-			if got.State != ok || !got.Lasts {
+			if got.State != OK || !got.Lasts {
 				t.Fatalf("Ensure = %+v, want changes %q", got, c.changes)
 			}
 			b, err := os.ReadFile(filepath.Join(l.Dir, "a/krazycam.json"))
@@ -174,7 +174,7 @@ func TestEnsureRepairsWhatIsDamaged(t *testing.T) {
 				}
 			}
 			l.write(t, "clock", "1767225600\n")
-			if again := l.Ensure(); again.Changes != "" || again.State != ok {
+			if again := l.Ensure(); again.Changes != "" || again.State != OK {
 				t.Errorf("Ensure at the next start = %+v", again)
 			}
 			l.check(t)
@@ -249,6 +249,37 @@ func TestMakeRoomLetsGoWhatCanBeFetchedAgain(t *testing.T) {
 		t.Errorf("MakeRoom of a folder full of something else = %q, %v", removed, err)
 	}
 	l.check(t)
+}
+
+func TestTroubleOfAMountedPermIsSaid(t *testing.T) {
+	need.Tools(t, "debugfs")
+	for _, c := range []struct {
+		name  string
+		spoil func(t *testing.T, l loop) // of one that is mounted
+		want  string
+	}{
+		{"nothing is wrong", func(*testing.T, loop) {}, ""},
+		{"full", func(t *testing.T, l loop) { fill(t, filepath.Join(l.Dir, "mine")) }, "full"},
+		{"the kernel went on read-only", func(t *testing.T, l loop) {
+			if err := unix.Mount("", l.Dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+				t.Fatal(err)
+			}
+		}, "read-only"},
+		{"the kernel found errors", func(t *testing.T, l loop) {
+			l.unmounted(t)
+			command(t, "debugfs", "-w", "-R", "set_super_value error_count 1", l.Node)
+			l.mounted(t)
+		}, "damaged"},
+	} {
+		l := newLoop(t, card.PermSize).mounted(t)
+		c.spoil(t, l)
+		if got := Trouble(l.Dir, l.Node); (got == "") != (c.want == "") || !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+	if got := Trouble(filepath.Join(t.TempDir(), "none"), ""); got == "" {
+		t.Error("no folder at all is no trouble")
+	}
 }
 
 // A service in foreign hands must not be able to fill what is saved of a damaged file system.
@@ -369,7 +400,7 @@ func fill(t *testing.T, path string) {
 	if err := unix.Fstatfs(int(f.Fd()), &st); err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.Fallocate(int(f.Fd()), 0, 0, int64(st.Bavail)*st.Bsize-1<<20); err != nil {
+	if err := unix.Fallocate(int(f.Fd()), 0, 0, int64(st.Bavail)*int64(st.Bsize)-1<<20); err != nil {
 		t.Fatal(err)
 	}
 	block := make([]byte, 64<<10)

@@ -53,7 +53,8 @@ type Report struct {
 	Changes string // what was done to it, in words; "": nothing
 }
 
-const ok = "ok"
+// OK is the state of a /perm with which nothing is wrong.
+const OK = "ok"
 
 // calm are flags that spare the card: no write for a read, and none for a time alone.
 const calm = unix.MS_NOATIME | unix.MS_LAZYTIME
@@ -127,10 +128,10 @@ func (d Disk) checkMounted(m Mount) Report {
 	}
 	err := d.Mount(d.Node, d.Dir, "ext4", unix.MS_REMOUNT|calm, "")
 	if !m.ReadOnly {
-		return Report{State: ok, Lasts: true} // with more wear than need be, if that failed
+		return Report{State: OK, Lasts: true} // with more wear than need be, if that failed
 	}
 	if err == nil {
-		return Report{State: ok, Lasts: true, Changes: "it was mounted read-only, and can be written again"}
+		return Report{State: OK, Lasts: true, Changes: "it was mounted read-only, and can be written again"}
 	}
 	return Report{State: fmt.Sprintf("read-only: %v", err)}
 }
@@ -164,7 +165,7 @@ func (d Disk) replace(reason string, unmounted bool) Report {
 	}
 	n := restore(d.Dir, saved)
 	changes := fmt.Sprintf("it was made anew, with %d files of the old one: %s", n, reason)
-	return Report{State: ok, Lasts: true, Changes: changes}
+	return Report{State: OK, Lasts: true, Changes: changes}
 }
 
 // useMemory mounts a file system in memory: what runs on a board finds a /perm to write to.

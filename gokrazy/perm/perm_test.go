@@ -69,7 +69,7 @@ func TestEnsureWritesNothingOverWhatMayBeWhole(t *testing.T) {
 		asked string
 	}{
 		{"slow to appear: the third try mounts it", played{answers: map[string][]error{
-			"mount ext4": {unix.ENXIO, unix.ENOENT}}}, ok, "mount ext4,pause,mount ext4,pause,mount ext4,remount"},
+			"mount ext4": {unix.ENXIO, unix.ENOENT}}}, OK, "mount ext4,pause,mount ext4,pause,mount ext4,remount"},
 		{"it never appears", played{answers: map[string][]error{"mount ext4": three(unix.ENOENT)}},
 			memoryFor, "mount ext4,pause,mount ext4,pause,mount ext4," + inMemory},
 		{"the card does not answer", played{answers: map[string][]error{"mount ext4": three(unix.EIO)},
@@ -77,12 +77,12 @@ func TestEnsureWritesNothingOverWhatMayBeWhole(t *testing.T) {
 		{"the kernel has no memory", played{answers: map[string][]error{"mount ext4": three(unix.ENOMEM)}},
 			memoryFor, "mount ext4,pause,mount ext4,pause,mount ext4," + inMemory},
 		{"damaged", played{answers: map[string][]error{"mount ext4": three(unix.EUCLEAN),
-			toRescue: three(unix.EUCLEAN)}}, ok,
+			toRescue: three(unix.EUCLEAN)}}, OK,
 			"mount ext4,pause,mount ext4,pause,mount ext4," + toRescue + ",write,mount ext4,remount"},
 		{"damaged, and the card is locked", played{answers: map[string][]error{"mount ext4": three(unix.EINVAL),
 			toRescue: three(unix.EINVAL)}, writeErr: unix.EROFS}, memoryFor,
 			"mount ext4,pause,mount ext4,pause,mount ext4," + toRescue + ",write," + inMemory},
-		{"a FAT", played{mount: Mount{Kind: "vfat"}}, ok, "unmount,mount ext4,remount"},
+		{"a FAT", played{mount: Mount{Kind: "vfat"}}, OK, "unmount,mount ext4,remount"},
 		{"a locked card", played{mount: Mount{"ext4", true}, answers: map[string][]error{"remount": {unix.EROFS}}},
 			"read-only: read-only file system", "remount"},
 		{"with errors, but in use", played{mount: Mount{Kind: "ext4"}, flaws: "the kernel found errors in it",
@@ -94,7 +94,7 @@ func TestEnsureWritesNothingOverWhatMayBeWhole(t *testing.T) {
 			if !strings.HasPrefix(got.State, c.want) || strings.Join(c.p.asked, ",") != c.asked {
 				t.Errorf("Ensure = %+v after %q,\nwant %s after %q", got, c.p.asked, c.want, c.asked)
 			}
-			if lasts := got.State == ok || strings.HasPrefix(got.State, "damaged"); got.Lasts != lasts {
+			if lasts := got.State == OK || strings.HasPrefix(got.State, "damaged"); got.Lasts != lasts {
 				t.Errorf("Ensure = %+v", got)
 			}
 		})

@@ -61,7 +61,11 @@ func hasRoom(dir string) (bool, error) {
 	if err := unix.Statfs(dir, &st); err != nil {
 		return false, fmt.Errorf("statfs %s: %w", dir, err)
 	}
-	return st.Bavail*uint64(st.Bsize) >= roomBytes && st.Ffree >= roomFiles, nil
+	return isRoomy(st), nil
+}
+
+func isRoomy(st unix.Statfs_t) bool {
+	return st.Bavail*uint64(st.Bsize) >= roomBytes && st.Ffree >= roomFiles
 }
 
 // empty removes what a folder has, but for one file, and says how much; the folder itself stays, with

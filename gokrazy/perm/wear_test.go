@@ -37,7 +37,7 @@ func (l loop) written(t *testing.T) int64 {
 func TestADayCostsLessThanAMegabyte(t *testing.T) {
 	const mostADay = 1e6
 	l := newLoop(t, card.PermSize).mounted(t)
-	if got := l.Ensure(); got.State != ok {
+	if got := l.Ensure(); got.State != OK {
 		t.Fatal(got)
 	}
 	now := time.Unix(1767225600, 0)

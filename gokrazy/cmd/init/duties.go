@@ -18,7 +18,9 @@ import (
 	"github.com/krazycam/krazycam/board"
 	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/firmware/health"
+	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/control"
+	"github.com/krazycam/krazycam/gokrazy/perm"
 	"github.com/krazycam/krazycam/gokrazy/slot"
 	"github.com/krazycam/krazycam/gokrazy/trial"
 )
@@ -32,6 +34,7 @@ func newSupervisor(ctx context.Context, log *slog.Logger, duties *progress, at b
 		log: log, keys: configuredKeys, keysFile: filepath.Join(control.Folder, "update-keys"), progress: doing,
 	}
 	ending := stopper{services, paths, func(pid int, s unix.Signal) error { return unix.Kill(pid, s) }, time.Sleep}
+	permNode, _ := partitionNode(card.Perm + 1) // preparePerm has said what is wrong with it
 	return &supervisor{
 		log: log, events: of.events, owner: of, duties: duties, place: where, facts: at.facts,
 		lasts: at.permLasts, paths: paths, again: map[string]bool{},
@@ -48,6 +51,7 @@ func newSupervisor(ctx context.Context, log *slog.Logger, duties *progress, at b
 			manifests:   readCardManifests,
 			publish:     func(m manifests, promoted slot.Name) error { return m.publish(control.Folder, promoted) },
 			save:        func(k trial.Kept) error { return saveTrial(log, of.events, k) },
+			permTrouble: func() string { return perm.Trouble(permFolder, permNode) },
 			writeStatus: func(s control.Status) error { return control.WriteStatus(control.StatusFile, s) },
 			unsigned:    func() bool { return webConfig().Update.Gokrazy },
 			writeSlot:   writer.write,

@@ -38,19 +38,20 @@ type fakeBoard struct {
 	slots    manifests
 	slotsErr error // beside those of slots
 
-	running   slot.Name
-	up        time.Duration
-	argument  string
-	restarted bool
-	status    control.Status
-	killed    int
-	writeErr  error
-	early     bool // writeErr comes before anything is written
-	unsigned  bool // the owner takes unsigned roots
-	saveErr   error
-	inMemory  bool            // /perm does not last
-	cause     trial.Boot      // what is known of why the board starts
-	stopped   map[string]bool // services that gokrazy does not start again
+	running     slot.Name
+	up          time.Duration
+	argument    string
+	restarted   bool
+	status      control.Status
+	killed      int
+	writeErr    error
+	early       bool // writeErr comes before anything is written
+	unsigned    bool // the owner takes unsigned roots
+	saveErr     error
+	inMemory    bool            // /perm does not last
+	permTrouble string          // "": none
+	cause       trial.Boot      // what is known of why the board starts
+	stopped     map[string]bool // services that gokrazy does not start again
 }
 
 func newFakeBoard(t *testing.T, kind board.Trial) *fakeBoard {
@@ -156,6 +157,7 @@ func (b *fakeBoard) supervisor() *supervisor {
 				b.kept = k
 				return nil
 			},
+			permTrouble: func() string { return b.permTrouble },
 			writeStatus: func(s control.Status) error { b.status = s; return nil },
 			unsigned:    func() bool { return b.unsigned },
 			writeSlot: func(_ context.Context, job writerJob) error {

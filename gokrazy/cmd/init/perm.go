@@ -27,9 +27,8 @@ func preparePerm(log *slog.Logger) (perm.Report, *events.Log) {
 	report := perm.OnBoard(permFolder, node).Ensure()
 	removed := ""
 	if report.Lasts {
-		var full error
-		if removed, full = perm.MakeRoom(permFolder); full != nil {
-			report.State = full.Error()
+		if removed, err = perm.MakeRoom(permFolder); err != nil {
+			log.Error("/perm", "error", err)
 		}
 	}
 	if err := linkVar(permFolder); err != nil && report.Lasts {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/krazycam/krazycam/firmware/health"
 	"github.com/krazycam/krazycam/gokrazy/control"
+	"github.com/krazycam/krazycam/gokrazy/perm"
 	"github.com/krazycam/krazycam/gokrazy/trial"
 )
 
@@ -43,6 +44,12 @@ func (s *supervisor) compose(o trial.Observation) control.Status {
 		c.Version, c.Index = m.Version, m.Index
 	}
 	c.Updatable, c.Busy, c.Failed = s.updatable(), s.busy, s.kept.Failed
+	switch {
+	case s.trouble != "" && c.Perm != perm.OK:
+		c.Perm += "; " + s.trouble
+	case s.trouble != "":
+		c.Perm = s.trouble
+	}
 	c.Rung, c.LeftBehind = string(s.rung()), s.owner.LeftBehind()
 	if r := s.kept.Record; r != nil {
 		c.Trial = &control.Trial{

@@ -11,6 +11,7 @@ import (
 	"github.com/krazycam/krazycam/board"
 	"github.com/krazycam/krazycam/firmware/health"
 	"github.com/krazycam/krazycam/gokrazy/control"
+	"github.com/krazycam/krazycam/gokrazy/events"
 	"github.com/krazycam/krazycam/gokrazy/slot"
 	"github.com/krazycam/krazycam/gokrazy/trial"
 )
@@ -54,6 +55,7 @@ type world struct {
 	manifests   func() (manifests, error)        // of both slots, as they are now
 	publish     func(manifests, slot.Name) error // with the promoted slot
 	save        func(trial.Kept) error
+	permTrouble func() string // what has become of /perm since the start; "": nothing
 	writeStatus func(control.Status) error
 	unsigned    func() bool                            // whether the owner takes roots without a signature
 	writeSlot   func(context.Context, writerJob) error // blocks for minutes
@@ -94,6 +96,7 @@ type supervisor struct {
 	endAt      time.Duration
 	status     control.Status // as it was last written
 	silent     bool           // the status could not be written
+	trouble    string         // of /perm, as it was last said
 }
 
 // run is the loop, whose duty has begun. It returns when ctx ends.
@@ -129,7 +132,17 @@ func (s *supervisor) turn() {
 	if s.busy == "" {
 		s.judge(o)
 	}
+	s.notePerm()
 	s.report(o)
+}
+
+// notePerm says what becomes of /perm when that changes.
+func (s *supervisor) notePerm() {
+	now := s.permTrouble()
+	if now != s.trouble && now != "" {
+		s.note(events.Perm, "/perm is "+now)
+	}
+	s.trouble = now
 }
 
 // observe looks at the services.

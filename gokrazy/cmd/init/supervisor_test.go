@@ -1,15 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/krazycam/krazycam/board"
 	"github.com/krazycam/krazycam/firmware/health"
 	"github.com/krazycam/krazycam/gokrazy/control"
+	"github.com/krazycam/krazycam/gokrazy/perm"
 	"github.com/krazycam/krazycam/gokrazy/slot"
 )
 
@@ -72,5 +75,26 @@ func TestBoardOfWhichPermDoesNotLastSaysThatItTakesNoUpdate(t *testing.T) {
 		if got := s.updatable(); (got == "") != at.permLasts {
 			t.Errorf("/perm lasts: %t, updatable = %q", at.permLasts, got)
 		}
+	}
+}
+
+// A /perm that fills up or fails later than at the start is said, too, and once.
+func TestStatusSaysWhatBecomesOfPerm(t *testing.T) {
+	b := newFakeBoard(t, board.Tryboot)
+	s := b.started(slot.A)
+	s.facts.Perm = perm.OK
+	for _, trouble := range []string{"", "full", "full", "read-only", ""} {
+		b.permTrouble = trouble
+		b.up += time.Second
+		if s.turn(); b.status.Perm != cmp.Or(trouble, perm.OK) {
+			t.Errorf("perm = %q while it is %q", b.status.Perm, trouble)
+		}
+	}
+	if want := []string{"/perm is full", "/perm is read-only"}; !slices.Equal(b.events, want) {
+		t.Errorf("events %q, want %q", b.events, want)
+	}
+	s.facts.Perm, b.permTrouble = "in memory until the next start", "full"
+	if s.turn(); b.status.Perm != "in memory until the next start; full" {
+		t.Errorf("perm = %q", b.status.Perm)
 	}
 }
