@@ -38,9 +38,10 @@ type serviceWatch struct {
 	exits   int // processes that have ended
 }
 
-// follow takes what is seen about once a second, and says whether the process is another one.
+// follow takes what is seen about once a second, and says whether the process is another one: by its
+// start, which gokrazy notes a moment before there is a new pid.
 func (w *serviceWatch) follow(p process) (another bool) {
-	another = !p.StartTime.Equal(w.process.StartTime) || p.Pid != w.process.Pid
+	another = !p.StartTime.Equal(w.process.StartTime)
 	if another && !w.process.StartTime.IsZero() { // also of a file that is no program, which has no process
 		w.exits++
 	}

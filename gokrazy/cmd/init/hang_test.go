@@ -87,3 +87,16 @@ func TestReportOfAProcessThatEndedCountsForNothing(t *testing.T) {
 		t.Error("want it alive with its own report, for as long as that is fresh")
 	}
 }
+
+// gokrazy notes the time of a start before it has started the process.
+func TestAStartThatIsSeenHalfwayIsOneExit(t *testing.T) {
+	var w serviceWatch
+	for _, p := range []process{
+		{Pid: 7, StartTime: time.Unix(1, 0)}, {Pid: 7, StartTime: time.Unix(2, 0)}, {Pid: 8, StartTime: time.Unix(2, 0)},
+	} {
+		w.follow(p)
+	}
+	if w.exits != 1 || w.process.Pid != 8 {
+		t.Errorf("%d exits, process %d, want 1 and 8", w.exits, w.process.Pid)
+	}
+}
