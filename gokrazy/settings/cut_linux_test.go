@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/slot"
 )
 
@@ -98,7 +99,7 @@ func TestAPowerCutAnywhereEndsTheSameWay(t *testing.T) {
 		{"section": "stream", "key": "mtu", "value": 1500}, {"section": "wifi", "key": "ssid", "value": "x"}]}`
 	seedIn := t.TempDir()
 	write(t, filepath.Join(seedIn, fileName), in(`"fps": 25`))
-	write(t, filepath.Join(seedIn, ResetFile), "")
+	write(t, filepath.Join(seedIn, card.ResetName), "")
 	settle := func(b Start) func(t *testing.T, s Store) {
 		return func(t *testing.T, s Store) {
 			if _, err := s.Settle(b); err != nil {

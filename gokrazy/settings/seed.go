@@ -17,6 +17,7 @@ import (
 
 	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/firmware/openfile"
+	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/slot"
 )
 
@@ -131,10 +132,6 @@ func readTrimmed(r io.Reader) ([]byte, error) {
 	return bytes.TrimRight(b, " \t\r\n\x00"), nil
 }
 
-// ResetFile is the name of the file on the boot partition by which an owner wants the factory
-// configuration. Its content does not matter.
-const ResetFile = "reset"
-
 // resetMark says which reset file was obeyed. A card's boot partition is not written for it: a
 // power cut there could cost more than the owner's wish is worth.
 type resetMark struct {
@@ -144,13 +141,13 @@ type resetMark struct {
 }
 
 // Reset restores the factory configuration, the image's defaults and the seed, if the folder boot
-// has a reset file that was not obeyed before. The seed is taken after it, by TakeSeed. The other
-// slot's settings go, too, and what was left behind; events stay.
+// has a reset file that was not obeyed before; what is in it does not matter. The seed is taken after
+// it, by TakeSeed. The other slot's settings go, too, and what was left behind; events stay.
 //
 // The mark comes last: after a power cut all is done again, and the owner has changed nothing
 // in between.
 func (s Store) Reset(boot string, n slot.Name) (done bool, err error) {
-	info, err := os.Stat(filepath.Join(boot, ResetFile))
+	info, err := os.Stat(filepath.Join(boot, card.ResetName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/slot"
 )
 
@@ -186,7 +187,7 @@ func TestResetRestoresTheFactoryConfigurationOncePerFile(t *testing.T) {
 	if done, file := boots(); done || file != owners {
 		t.Errorf("without a reset file: %v, %s", done, file)
 	}
-	reset := filepath.Join(boot, ResetFile)
+	reset := filepath.Join(boot, card.ResetName)
 	for i, content := range []string{"", "", "now"} { // the second is written at another time
 		write(t, reset, content)
 		at := time.Date(2026, 6, 1, 12, 0, 2*i, 0, time.UTC)

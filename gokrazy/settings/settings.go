@@ -4,8 +4,8 @@
 //	/perm/a/krazycam.json   what the version in slot a last ran with (b the same)
 //	/perm/a/last-good.json  the last one that this version could use in full
 //	/perm/a/seed.json       which seed of the boot partition is in it
-//	/perm/b/begun.json      slot b is on trial, or was when the power went: see BeginTrial
-//	/perm/left-behind.json  settings of a version that was given up: see FallBack
+//	/perm/b/begun.json      slot b is on trial, or was when the power went: see beginTrial
+//	/perm/left-behind.json  settings of a version that was given up: see fallBack
 //	/perm/reset.json        which reset file of the boot partition was obeyed
 //
 // A version on trial writes into its own slot's folder alone. What slots share is written by the

@@ -32,7 +32,7 @@ type Settled struct {
 func (s Store) Settle(b Start) (Settled, error) {
 	switch {
 	case b.Running != b.Promoted && b.Promoted.Valid() && b.Trial != "":
-		back, err := s.BeginTrial(b.Running, b.Promoted, b.Trial)
+		back, err := s.beginTrial(b.Running, b.Promoted, b.Trial)
 		return Settled{Back: back}, err
 	case b.Running != b.Promoted:
 		return Settled{}, nil // nobody asked for it: the loader found the promoted slot unreadable
@@ -43,7 +43,7 @@ func (s Store) Settle(b Start) (Settled, error) {
 		back, err = s.takeOver(b.Running)
 		err = errors.Join(err, s.Promote(b.Running)) // or the power went between the switch and this
 	}
-	names, fallErr := s.FallBack(b.Running.Other(), b.Running, b.Failed)
+	names, fallErr := s.fallBack(b.Running.Other(), b.Running, b.Failed)
 	return Settled{Back: back, LeftBehind: names}, errors.Join(err, fallErr)
 }
 

@@ -18,8 +18,8 @@ const format = 1
 // maxState bounds a file of state: those who are left behind are settings.
 const maxState = 256 << 10
 
-// ErrNewer says that a newer version wrote a file. It counts as missing and is not written over.
-var ErrNewer = errors.New("written by a newer version")
+// errNewer says that a newer version wrote a file. It counts as missing and is not written over.
+var errNewer = errors.New("written by a newer version")
 
 // readState reads the state at path into v, a pointer to a struct with state in it. A file that is
 // missing or damaged leaves v as it is, without an error: damage is said by the bool.
@@ -38,7 +38,7 @@ func readState(path string, v any) (damaged bool, err error) {
 		return true, nil
 	}
 	if head.Format > format {
-		return false, fmt.Errorf("%s: format %d, this version knows %d: %w", path, head.Format, format, ErrNewer)
+		return false, fmt.Errorf("%s: format %d, this version knows %d: %w", path, head.Format, format, errNewer)
 	}
 	return json.Unmarshal(b, v) != nil, nil
 }

@@ -19,18 +19,18 @@ import (
 // A begun trial, in the folder of the slot that is on trial.
 type begun struct {
 	Format  int      `json:"format"`
-	Trial   string   `json:"trial"`   // which one, as BeginTrial's caller calls it; "": see HandOver
+	Trial   string   `json:"trial"`   // which one, as beginTrial's caller calls it; "": see HandOver
 	From    string   `json:"from"`    // the slot whose settings were copied
 	Applied []string `json:"applied"` // settings that had been left behind and are back
 }
 
-// BeginTrial gives the slot on trial, which runs, the settings of the promoted one, with those that
+// beginTrial gives the slot on trial, which runs, the settings of the promoted one, with those that
 // an earlier version left behind, as far as this version knows them and the owner has not set them
 // anew. trial names this try: while it stays the same, nothing is done again, and what the owner
 // sets during the trial stays. It returns the names of the settings that are back.
 //
 // It writes into the trial's folder only, and the mark comes last.
-func (s Store) BeginTrial(onTrial, promoted slot.Name, trial string) (back []string, err error) {
+func (s Store) beginTrial(onTrial, promoted slot.Name, trial string) (back []string, err error) {
 	var mark begun
 	if _, err := readState(s.path(onTrial, begunName), &mark); err == nil && mark.Trial == trial {
 		return mark.Applied, nil
@@ -66,7 +66,7 @@ func (s Store) withLeftBehind(promoted slot.Name) (raw []byte, back []string, er
 		return nil, nil, err
 	}
 	left, err := s.readLeft()
-	if err != nil && !errors.Is(err, ErrNewer) {
+	if err != nil && !errors.Is(err, errNewer) {
 		return nil, nil, err
 	}
 	items := base
@@ -132,7 +132,7 @@ func (s Store) Promote(running slot.Name) error {
 		left.Settings = slices.DeleteFunc(left.Settings, func(l leftSetting) bool { return l.isOutdated(items) })
 		err = s.writeLeft(left)
 	}
-	if err != nil && !errors.Is(err, ErrNewer) {
+	if err != nil && !errors.Is(err, errNewer) {
 		return err
 	}
 	return remove(s.path(running, begunName))
@@ -152,7 +152,7 @@ func (s Store) takeOver(running slot.Name) ([]string, error) {
 	var mark begun
 	damaged, err := readState(s.path(running, begunName), &mark)
 	if from := slot.Name(mark.From); err == nil && !damaged && mark.Trial == "" && from == running.Other() {
-		return s.BeginTrial(running, from, handedOver)
+		return s.beginTrial(running, from, handedOver)
 	}
 	return nil, nil
 }
@@ -160,13 +160,13 @@ func (s Store) takeOver(running slot.Name) ([]string, error) {
 // handedOver is the name of a trial that is none.
 const handedOver = "(handed over)"
 
-// FallBack ends a trial that failed: the settings in which the failed slot's file differs from the
-// running one's are left behind, to come back with a later version (BeginTrial). It returns their
+// fallBack ends a trial that failed: the settings in which the failed slot's file differs from the
+// running one's are left behind, to come back with a later version (beginTrial). It returns their
 // names, for the owner, and nil if no trial was begun. version is the one that failed.
 //
 // What is left behind is written first and the trial's mark goes after it: a power cut between the
 // two does no harm.
-func (s Store) FallBack(failed, running slot.Name, version string) ([]string, error) {
+func (s Store) fallBack(failed, running slot.Name, version string) ([]string, error) {
 	markPath := s.path(failed, begunName)
 	if _, err := os.Lstat(markPath); err != nil {
 		return nil, nil
@@ -177,7 +177,7 @@ func (s Store) FallBack(failed, running slot.Name, version string) ([]string, er
 		return nil, remove(markPath)
 	}
 	left, err := s.readLeft()
-	if errors.Is(err, ErrNewer) {
+	if errors.Is(err, errNewer) {
 		err = fmt.Errorf("settings of the version that failed are not kept: %w", err)
 		return nil, errors.Join(err, remove(markPath))
 	}

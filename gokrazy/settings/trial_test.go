@@ -345,7 +345,7 @@ func FuzzSettle(f *testing.F) {
 		if _, err := os.Stat(s.path(slot.B, begunName)); err == nil {
 			t.Fatal("the trial's mark stays")
 		}
-		back, err := s.BeginTrial(slot.B, slot.A, "v3")
+		back, err := s.beginTrial(slot.B, slot.A, "v3")
 		if err != nil {
 			t.Fatal(err)
 		}

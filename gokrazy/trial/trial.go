@@ -214,5 +214,5 @@ func withCause(what, cause string) string {
 	return what + ": " + cause
 }
 
-// Need is for how long the rung must be held.
-func (r Record) Need() time.Duration { return time.Duration(r.NeedS) * time.Second }
+// need is for how long the rung must be held.
+func (r Record) need() time.Duration { return time.Duration(r.NeedS) * time.Second }

@@ -78,7 +78,7 @@ type Watch struct {
 // NewWatch watches for the rung of the record, as a slot on trial and the old slot after it both
 // have to show it.
 func NewWatch(r Record) *Watch {
-	return &Watch{want: r.RungBefore, need: r.Need(), patience: startAllowance + r.Need(), best: health.None}
+	return &Watch{want: r.RungBefore, need: r.need(), patience: startAllowance + r.need(), best: health.None}
 }
 
 // Observe takes what is seen, about once a second. What nobody saw does not count.
@@ -149,7 +149,7 @@ type Pause struct {
 
 // NewPause begins with the start of the board.
 func NewPause(r Record) *Pause {
-	return &Pause{tries: r.Tries, watch: Watch{want: r.RungBefore, need: r.Need(), best: health.None}}
+	return &Pause{tries: r.Tries, watch: Watch{want: r.RungBefore, need: r.need(), best: health.None}}
 }
 
 // IsOver takes what is seen of the running version, about once a second.

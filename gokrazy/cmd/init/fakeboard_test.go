@@ -30,9 +30,11 @@ type fakeBoard struct {
 	boots    []string
 
 	// The sky and the versions: what camsource reaches in each slot after up; nil: nothing starts.
-	reaches map[slot.Name]func(up time.Duration) health.Rung
-	exits   map[slot.Name]int // camsource's, one every 2 s
-	cardErr error
+	reaches   map[slot.Name]func(up time.Duration) health.Rung
+	exits     map[slot.Name]int // camsource's, one every 2 s
+	cardErr   error
+	switchErr error     // of a card whose config.txt was edited
+	settings  slot.Name // whose settings are the owner's
 
 	mu       sync.Mutex // slotwriter has a goroutine of its own
 	slots    manifests
@@ -64,7 +66,7 @@ func newFakeBoard(t *testing.T, kind board.Trial) *fakeBoard {
 		}
 	}
 	return &fakeBoard{
-		t: t, kind: kind, promoted: slot.A, running: slot.A,
+		t: t, kind: kind, promoted: slot.A, running: slot.A, settings: slot.A,
 		slots: manifests{slot.A: {Version: "v1", Index: 1, TrialS: 60}},
 		reaches: map[slot.Name]func(time.Duration) health.Rung{
 			slot.A: always(health.Validated), slot.B: always(health.Validated),
@@ -74,7 +76,7 @@ func newFakeBoard(t *testing.T, kind board.Trial) *fakeBoard {
 }
 
 // Of cardSwitch.
-func (b *fakeBoard) CheckSwitch() error { return b.cardErr }
+func (b *fakeBoard) CheckSwitch() error { return errors.Join(b.cardErr, b.switchErr) }
 func (b *fakeBoard) ClearTrial() error  { b.try = slot.None; return b.cardErr }
 func (b *fakeBoard) Heal(board.Trial, slot.Name) (slot.Name, error) {
 	if b.running != b.promoted {
@@ -105,8 +107,8 @@ func (b *fakeBoard) Add(_, text string) error {
 }
 
 // Of owners.
-func (b *fakeBoard) Promoted()            {}
-func (b *fakeBoard) HandOver() error      { return nil }
+func (b *fakeBoard) Promoted()            { b.settings = b.running }
+func (b *fakeBoard) HandOver() error      { b.settings = b.running.Other(); return nil }
 func (b *fakeBoard) LeftBehind() []string { return []string{"stream.new"} }
 
 // supervisor gives a fresh one, as after a start.
@@ -164,6 +166,9 @@ func (b *fakeBoard) supervisor() *supervisor {
 				if b.kept.Record != nil {
 					b.t.Error("a record may lead into a slot that is half written")
 				}
+				if b.try != slot.None {
+					b.t.Error("the card is to try a slot that is half written")
+				}
 				if b.early {
 					return b.writeErr
 				}
@@ -173,6 +178,9 @@ func (b *fakeBoard) supervisor() *supervisor {
 				return b.writeErr
 			},
 			restart: func(before func(), argument string) {
+				if r := b.kept.Record; r != nil && r.State == control.StateRequested {
+					b.t.Error("the record says that the restart was made, and a power cut may come before it")
+				}
 				if before != nil {
 					before()
 				}

@@ -92,7 +92,9 @@ func TestReportOfAProcessThatEndedCountsForNothing(t *testing.T) {
 func TestAStartThatIsSeenHalfwayIsOneExit(t *testing.T) {
 	var w serviceWatch
 	for _, p := range []process{
-		{Pid: 7, StartTime: time.Unix(1, 0)}, {Pid: 7, StartTime: time.Unix(2, 0)}, {Pid: 8, StartTime: time.Unix(2, 0)},
+		{Pid: 7, StartTime: time.Unix(1, 0)},
+		{Pid: 7, StartTime: time.Unix(2, 0)},
+		{Pid: 8, StartTime: time.Unix(2, 0)},
 	} {
 		w.follow(p)
 	}

@@ -25,6 +25,9 @@ func TestGoodUpdateIsPromotedAndStays(t *testing.T) {
 		if got != control.StatePromoted || b.promoted != slot.B || b.status.Version != "v2" || b.status.OnTrial {
 			t.Errorf("%s: %q, slot %s, status %+v, want v2 promoted", kind, got, b.promoted, b.status)
 		}
+		if b.try != slot.None || b.settings != slot.B {
+			t.Errorf("%s: the card is to try %q, settings of slot %s", kind, b.try, b.settings)
+		}
 		if tried := b.status.Trial; tried == nil || tried.Index == 0 || tried.Index != b.status.Index {
 			t.Errorf("%s: trial %+v, want index %d as it runs", kind, tried, b.status.Index)
 		}
@@ -53,6 +56,9 @@ func TestUpdateThatDoesWorseThanTheOldVersionFails(t *testing.T) {
 			got := b.live(3 * time.Minute)
 			if got != control.StateFailed || b.promoted != slot.A || b.status.Version != "v1" {
 				t.Errorf("%s, %s: %q, promoted %s, version %s", kind, name, got, b.promoted, b.status.Version)
+			}
+			if b.try != slot.None || b.settings != slot.A {
+				t.Errorf("%s, %s: the card is to try %q, settings of slot %s", kind, name, b.try, b.settings)
 			}
 			if f := b.status.Failed; f == nil || f.Version != "v2" || f.Because == "" {
 				t.Errorf("%s, %s: failed %+v, want v2 and why", kind, name, f)
@@ -117,8 +123,9 @@ func TestUpdateThatIsNeverJudgedIsGivenUpAfterThreeTries(t *testing.T) {
 		}
 		// By hand all the same.
 		b.live(time.Minute, control.AskPromote)
-		if b.live(time.Minute); b.promoted != slot.B || b.status.Version != "v2" {
-			t.Errorf("%s: promoted by hand: slot %s with %s", kind, b.promoted, b.status.Version)
+		if b.live(time.Minute); b.promoted != slot.B || b.status.Version != "v2" || b.settings != slot.B {
+			t.Errorf("%s: promoted by hand: slot %s with %s and settings of slot %s", kind, b.promoted,
+				b.status.Version, b.settings)
 		}
 	}
 }

@@ -131,6 +131,26 @@ func TestRequestsWaitWhileASlotIsWritten(t *testing.T) {
 	}
 }
 
+// A request that never came to pass, and a card that cannot be switched: neither may meet a slot that is
+// half written.
+func TestBeforeASlotIsWrittenTheCardIsInOrder(t *testing.T) {
+	for _, kind := range trials() {
+		b := newFakeBoard(t, kind)
+		s := b.started(slot.A)
+		b.try = slot.B
+		b.ask(s, control.AskApply, nil)
+		if b.slots[slot.B] == nil {
+			t.Fatalf("%s: nothing was written", kind)
+		}
+		b = newFakeBoard(t, kind)
+		s = b.started(slot.A)
+		b.switchErr = errors.New("config.txt: no os_prefix")
+		if b.ask(s, control.AskApply, []string{"no os_prefix"}); b.slots[slot.B] != nil || s.busy != "" {
+			t.Errorf("%s: slot b holds %+v, busy %q", kind, b.slots[slot.B], s.busy)
+		}
+	}
+}
+
 func TestRefusedUpdateLeavesNoRecordAndNoRestart(t *testing.T) {
 	b := newFakeBoard(t, board.Tryboot)
 	b.writeErr = errors.New("part root: hash is wrong")
