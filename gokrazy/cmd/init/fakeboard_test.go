@@ -32,6 +32,7 @@ type fakeBoard struct {
 	// The sky and the versions: what camsource reaches in each slot after up; nil: nothing starts.
 	reaches   map[slot.Name]func(up time.Duration) health.Rung
 	exits     map[slot.Name]int // camsource's, one every 2 s
+	webExits  map[slot.Name]int // camweb's, likewise
 	cardErr   error
 	switchErr error     // of a card whose config.txt was edited
 	settings  slot.Name // whose settings are the owner's
@@ -71,7 +72,7 @@ func newFakeBoard(t *testing.T, kind board.Trial) *fakeBoard {
 		reaches: map[slot.Name]func(time.Duration) health.Rung{
 			slot.A: always(health.Validated), slot.B: always(health.Validated),
 		},
-		exits: map[slot.Name]int{}, stopped: map[string]bool{},
+		exits: map[slot.Name]int{}, webExits: map[slot.Name]int{}, stopped: map[string]bool{},
 	}
 }
 
@@ -123,10 +124,14 @@ func (b *fakeBoard) supervisor() *supervisor {
 			now:   func() time.Duration { return b.up },
 			clock: func() time.Time { return time.Unix(1767225600, 0) },
 			look: func(path string) (process, error) {
-				if path != sourcePath {
-					return process{Pid: 99, StartTime: time.Unix(1, 0), Stopped: b.stopped[path]}, nil
+				ends := 0
+				switch path {
+				case sourcePath:
+					ends = b.exits[b.running]
+				case webPath:
+					ends = b.webExits[b.running]
 				}
-				n := min(int(b.up/(2*time.Second)), b.exits[b.running])
+				n := min(int(b.up/(2*time.Second)), ends)
 				return process{Pid: 100 + n, StartTime: time.Unix(int64(n), 0), Stopped: b.stopped[path]}, nil
 			},
 			start: func(path string) error { delete(b.stopped, path); return nil },

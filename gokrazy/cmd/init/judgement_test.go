@@ -45,6 +45,7 @@ func TestUpdateThatDoesWorseThanTheOldVersionFails(t *testing.T) {
 				b.reaches[slot.B] = func(time.Duration) health.Rung { return health.Camera }
 			},
 			"camsource ended 5 times": func(b *fakeBoard) { b.exits[slot.B] = 20 },
+			"camweb ended 5 times":    func(b *fakeBoard) { b.webExits[slot.B] = 20 },
 			"camsource hung 2 times":  func(b *fakeBoard) { b.reaches[slot.B] = nil },
 		} {
 			b := newFakeBoard(t, kind)
@@ -338,6 +339,21 @@ func TestUpdateThatCannotBeAskedForFailsAndTheBoardLivesOn(t *testing.T) {
 	}
 	if b.restarted || b.status.Busy != "" || b.status.Failed == nil || len(b.events) > 3 {
 		t.Errorf("restarted %t, status %+v, events %q", b.restarted, b.status, b.events)
+	}
+}
+
+// A slot may have been written anew under a record that says otherwise.
+func TestAVersionThatTheRecordDoesNotNameIsNotTried(t *testing.T) {
+	for _, other := range []*manifest{nil, {Version: "v3", Index: 2}, {Version: "v2", Index: 3}} {
+		b := newFakeBoard(t, board.UBootTry)
+		r := trial.Staged("b", "v2", 2, health.Validated, 60)
+		b.kept.Record = &r
+		if other != nil {
+			b.slots[slot.B] = other
+		}
+		if b.live(time.Minute); b.restarted || b.try != slot.None || b.kept.Record.State != control.StateFailed {
+			t.Errorf("slot b holds %+v: restarted %t, record %+v", other, b.restarted, b.kept.Record)
+		}
 	}
 }
 

@@ -93,6 +93,59 @@ func TestUpdateIsRefusedIfItsTrialCannotBeKept(t *testing.T) {
 	}
 }
 
+func TestWhoeverSendsAnUpdateHearsThatItCannotBeTried(t *testing.T) {
+	b := newFakeBoard(t, board.UBootTry)
+	s := b.started(slot.A)
+	r := request{control.Request{Ask: control.AskApply}, make(chan error, 1)}
+	s.take(t.Context(), r)
+	b.cardErr = errors.New("input/output error")
+	s.finishWriting(<-s.written)
+	if err := <-r.answer; err == nil || !strings.Contains(err.Error(), "cannot be tried: input/output error") {
+		t.Errorf("apply: %v", err)
+	}
+	if s.turn(); b.status.Failed == nil || b.status.Busy != "" {
+		t.Errorf("status %+v, want v2 failed", b.status)
+	}
+}
+
+// A gateway that is down at this moment must not lower what the new version has to reach.
+func TestTheRungToReachIsThatOfTheLastMinutes(t *testing.T) {
+	b := newFakeBoard(t, board.Tryboot)
+	s := b.started(slot.A)
+	b.reaches[slot.A] = func(up time.Duration) health.Rung {
+		if up > 5*time.Minute {
+			return health.Camera
+		}
+		return health.Reported
+	}
+	for ; b.up < 10*time.Minute; b.up += time.Second {
+		s.turn()
+	}
+	b.ask(s, control.AskApply, nil)
+	if got := b.kept.Record.RungBefore; got != health.Reported {
+		t.Errorf("rung before: %q, want %q", got, health.Reported)
+	}
+}
+
+// Between the answer and the restart, the wait of that very slot may end.
+func TestAWaitThatEndsAfterAPromotionTriesNothing(t *testing.T) {
+	b := newFakeBoard(t, board.Tryboot)
+	waiting := trial.Staged("b", "v2", 2, health.Validated, 60)
+	waiting.State, waiting.Tries = control.StateNotJudged, 1
+	b.kept = trial.Kept{Record: &waiting, Started: map[string]trial.Version{"b": {Version: "v2", Index: 2}}}
+	b.slots[slot.B] = &manifest{Version: "v2", Index: 2, TrialS: 60}
+	s := b.started(slot.A)
+	s.turn()
+	b.up = 24 * time.Hour
+	b.ask(s, control.AskPromote, nil)
+	for ; !b.restarted && b.up < 25*time.Hour; b.up += time.Second / 2 {
+		s.turn()
+	}
+	if b.argument != "" || b.kept.Failed != nil || b.kept.Record.State != control.StatePromoted {
+		t.Errorf("restart with %q, record %+v, failed %+v", b.argument, b.kept.Record, b.kept.Failed)
+	}
+}
+
 func TestWhileASlotIsOnTrialNothingIsWritten(t *testing.T) {
 	b := newFakeBoard(t, board.UBootTry)
 	b.live(time.Hour, control.AskApply)

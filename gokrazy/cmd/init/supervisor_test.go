@@ -33,6 +33,15 @@ func TestServiceThatEndsAsIfDoneIsStartedAgain(t *testing.T) {
 	}
 }
 
+func TestACamsourceThatHangsIsKilledAndTheBoardGoesOn(t *testing.T) {
+	b := newFakeBoard(t, board.Tryboot)
+	b.reaches[slot.A] = nil // it reports nothing
+	b.live(70 * time.Second)
+	if b.killed != 2 || b.restarted {
+		t.Errorf("%d kills in 70 s, restarted %t, want 2 and none", b.killed, b.restarted)
+	}
+}
+
 func TestStatusIsWrittenOnlyWhenItChanges(t *testing.T) {
 	b := newFakeBoard(t, board.Tryboot)
 	s := b.started(slot.A)
