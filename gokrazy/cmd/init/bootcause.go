@@ -7,10 +7,12 @@ package main
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 
 	"github.com/krazycam/krazycam/firmware/openfile"
+	"github.com/krazycam/krazycam/gokrazy/events"
 	"github.com/krazycam/krazycam/gokrazy/perm"
 )
 
@@ -85,4 +87,24 @@ func noteRun(log *slog.Logger, path string, state lastRun) {
 	if err := perm.Overwrite(path, 0o644, []byte(state)); err != nil {
 		log.Error("the next start will not know how this run ended", "error", err)
 	}
+}
+
+// noteStart keeps the start of the board as an event, and returns its cause as far as that can be told:
+// by the hardware, and by how the run before ended.
+func noteStart(log *slog.Logger, list eventLog, cause string, before lastRun, where place) string {
+	kind, text := events.Boot, fmt.Sprintf("start by %s, slot %s", cause, where.running)
+	switch {
+	case before == runCut && cause == causeRestart:
+		cause, kind = causeCrash, events.Panic
+		text = fmt.Sprintf("start after a %s, slot %s", cause, where.running)
+	case before == runCut && cause == causeUnknown:
+		text += "; the run before did not end in order: power cut, panic or watchdog"
+	}
+	if where.onTrial() {
+		text += ", which is not the promoted one"
+	}
+	if err := list.Add(kind, text); err != nil {
+		log.Error("events", "error", err)
+	}
+	return cause
 }

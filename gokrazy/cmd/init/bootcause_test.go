@@ -50,8 +50,7 @@ func TestAStartSaysHowTheRunBeforeEnded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		o := &owner{log: log, events: list}
-		got := o.noteStart(c.cause, beginRun(log, path), place{running: slot.A, promoted: slot.A})
+		got := noteStart(log, list, c.cause, beginRun(log, path), place{running: slot.A, promoted: slot.A})
 		kept := events.Read(dir)
 		if got != c.want || len(kept) != 1 || kept[0].Kind != c.kind || kept[0].Text != c.text {
 			t.Errorf("%s: cause %q, events %+v", c.name, got, kept)

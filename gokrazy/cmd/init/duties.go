@@ -27,7 +27,7 @@ import (
 
 // newSupervisor makes the one of this board.
 func newSupervisor(ctx context.Context, log *slog.Logger, duties *progress, at boardState) *supervisor {
-	where, of := at.place, at.owner
+	where, owner := at.place, at.owner
 	services, paths := supervision{http.DefaultServeMux}, servicePaths()
 	requests, doing := make(chan request), make(chan string, 1)
 	writer := slotWriter{
@@ -36,10 +36,10 @@ func newSupervisor(ctx context.Context, log *slog.Logger, duties *progress, at b
 	ending := stopper{services, paths, func(pid int, s unix.Signal) error { return unix.Kill(pid, s) }, time.Sleep}
 	permNode, _ := partitionNode(card.Perm + 1) // preparePerm has said what is wrong with it
 	return &supervisor{
-		log: log, events: of.events, owner: of, duties: duties, place: where, facts: at.facts,
+		log: log, events: owner.events, owner: owner, duties: duties, place: where, facts: at.facts,
 		lasts: at.permLasts, paths: paths, again: map[string]bool{},
 		requests: requests, written: make(chan slotWritten, 1), doing: doing,
-		world: world{
+		environment: environment{
 			now: uptime, clock: time.Now,
 			look:   services.look,
 			start:  services.start,
@@ -50,7 +50,7 @@ func newSupervisor(ctx context.Context, log *slog.Logger, duties *progress, at b
 			},
 			manifests:   readCardManifests,
 			publish:     func(m manifests, promoted slot.Name) error { return m.publish(control.Folder, promoted) },
-			save:        func(k trial.Kept) error { return saveTrial(log, of.events, k) },
+			save:        func(k trial.Kept) error { return saveTrial(log, owner.events, k) },
 			permTrouble: func() string { return perm.Trouble(permFolder, permNode) },
 			writeStatus: func(s control.Status) error { return control.WriteStatus(control.StatusFile, s) },
 			unsigned:    func() bool { return webConfig().Update.Gokrazy },

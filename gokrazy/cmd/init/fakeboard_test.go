@@ -120,7 +120,7 @@ func (b *fakeBoard) supervisor() *supervisor {
 		log: slog.New(slog.NewTextHandler(b.t.Output(), nil)), events: b, owner: b, duties: newProgress(), place: p,
 		written: make(chan slotWritten, 1), requests: make(chan request),
 		lasts: !b.inMemory, paths: []string{sourcePath, webPath, "/gokrazy/ntp"}, again: map[string]bool{},
-		world: world{
+		environment: environment{
 			now:   func() time.Duration { return b.up },
 			clock: func() time.Time { return time.Unix(1767225600, 0) },
 			look: func(path string) (process, error) {

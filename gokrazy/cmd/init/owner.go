@@ -16,8 +16,8 @@ import (
 	"github.com/krazycam/krazycam/gokrazy/trial"
 )
 
-// An owner is who a board belongs to, as far as the board knows.
-type owner struct {
+// An ownerSettings keeps the settings of the slot that runs, and says what becomes of them.
+type ownerSettings struct {
 	log    *slog.Logger
 	events *events.Log
 	store  settings.Store
@@ -25,14 +25,14 @@ type owner struct {
 	left   []string  // settings that are left behind
 }
 
-// newOwner has the settings of the running slot. If nobody can say which that is, they are those of
+// newOwnerSettings has those of the running slot. If nobody can say which that is, they are those of
 // slot A: a board streams all the same.
-func newOwner(log *slog.Logger, list *events.Log, running slot.Name) *owner {
+func newOwnerSettings(log *slog.Logger, list *events.Log, running slot.Name) *ownerSettings {
 	if !running.Valid() {
 		running = slot.A
 	}
 	s := settings.Store{Dir: permFolder, Defaults: config.ImageItems(config.ImageDefaults)}
-	return &owner{log: log, events: list, store: s, slot: running}
+	return &ownerSettings{log: log, events: list, store: s, slot: running}
 }
 
 // startOf says what runs and what is tried, for settings.
@@ -48,27 +48,9 @@ func startOf(kept trial.Kept, where place) settings.Start {
 	return at
 }
 
-// noteStart keeps the start of the board as an event, and returns its cause as far as that can be told:
-// by the hardware, and by how the run before ended.
-func (o *owner) noteStart(cause string, before lastRun, where place) string {
-	kind, text := events.Boot, fmt.Sprintf("start by %s, slot %s", cause, where.running)
-	switch {
-	case before == runCut && cause == causeRestart:
-		cause, kind = causeCrash, events.Panic
-		text = fmt.Sprintf("start after a %s, slot %s", cause, where.running)
-	case before == runCut && cause == causeUnknown:
-		text += "; the run before did not end in order: power cut, panic or watchdog"
-	}
-	if where.onTrial() {
-		text += ", which is not the promoted one"
-	}
-	o.complain("events", o.events.Add(kind, text))
-	return cause
-}
-
 // settle does what is due at a start, takes a new seed, writes what each service may know, and
 // returns what was done with the seed. On trial, reset and seed wait until it is over.
-func (o *owner) settle(at settings.Start) (seed string) {
+func (o *ownerSettings) settle(at settings.Start) (seed string) {
 	o.complain("settings of an older version", o.store.Migrate(o.slot))
 	o.complain("files of a power cut", o.store.Sweep())
 	settled, err := o.store.Settle(at)
@@ -90,19 +72,19 @@ func (o *owner) settle(at settings.Start) (seed string) {
 }
 
 // Promoted makes the running slot's settings the current ones.
-func (o *owner) Promoted() {
+func (o *ownerSettings) Promoted() {
 	o.complain("settings over an update", o.store.Promote(o.slot))
 	o.left = o.store.LeftBehind(o.slot)
 }
 
 // HandOver gives the other slot, which is promoted without a trial, the running one's settings.
-func (o *owner) HandOver() error { return o.store.HandOver(o.slot, o.slot.Other()) }
+func (o *ownerSettings) HandOver() error { return o.store.HandOver(o.slot, o.slot.Other()) }
 
 // LeftBehind names the settings that only a version that failed had.
-func (o *owner) LeftBehind() []string { return o.left }
+func (o *ownerSettings) LeftBehind() []string { return o.left }
 
 // readBootPartition obeys a reset file and takes the seed.
-func (o *owner) readBootPartition() string {
+func (o *ownerSettings) readBootPartition() string {
 	outcome := settings.SeedFailed
 	err := withBootPartition(func(boot string) error {
 		done, resetErr := o.store.Reset(boot, o.slot)
@@ -137,7 +119,7 @@ func reportLikeSeed(log *slog.Logger, boot, outcome string) {
 
 // apply reads the settings and gives each service its part. instead says that those of another slot
 // count, because this one's could not be made.
-func (o *owner) apply(instead bool, other slot.Name) {
+func (o *ownerSettings) apply(instead bool, other slot.Name) {
 	n := o.slot
 	if instead && other.Valid() {
 		n = other
@@ -170,10 +152,10 @@ func describe(found settings.Settings) string {
 }
 
 // complain logs an error of one step; the next ones are taken all the same.
-func (o *owner) complain(what string, err error) {
+func (o *ownerSettings) complain(what string, err error) {
 	if err != nil {
 		o.log.Error(what, "error", err)
 	}
 }
 
-func (o *owner) tell(kind, text string) { tell(o.log, o.events, kind, text) }
+func (o *ownerSettings) tell(kind, text string) { tell(o.log, o.events, kind, text) }

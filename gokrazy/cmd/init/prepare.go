@@ -16,7 +16,7 @@ import (
 // A boardState is what is known of the board once its services can start.
 type boardState struct {
 	place     place
-	owner     *owner
+	owner     *ownerSettings
 	kept      trial.Kept     // what the run before knew of updates
 	facts     control.Status // what stays the same
 	permLasts bool
@@ -46,18 +46,18 @@ func prepareBoard(ctx context.Context, log *slog.Logger, ready *bootReport) boar
 	modules := loadModules(log, board.UVCModules())
 
 	done := startStopwatch()
-	of := newOwner(log, list, where.running)
+	owner := newOwnerSettings(log, list, where.running)
 	kept, err := trial.Load(trial.File)
 	if err != nil {
 		log.Error("what was tried is not known: the promoted slot stays", "error", err)
 	}
-	ready.seed = of.settle(startOf(kept, where))
+	ready.seed = owner.settle(startOf(kept, where))
 	prepareFolders(log)
 	ready.seedTime = done()
 	facts := describeBoard(where, <-named, report.State)
 	log.Info("identity", "host", facts.Hostname, "serial", facts.Serial)
-	facts.BootCause = of.noteStart(bootCause(), beginRun(log, runFile), where)
-	return boardState{where, of, kept, facts, report.Lasts, modules}
+	facts.BootCause = noteStart(log, list, bootCause(), beginRun(log, runFile), where)
+	return boardState{where, owner, kept, facts, report.Lasts, modules}
 }
 
 // prepareFolders makes what the services write to, and what they talk to init by.

@@ -36,15 +36,15 @@ type eventLog interface {
 	Add(kind, text string) error
 }
 
-// An owners has the owner's settings, which follow the slots; *owner is one.
-type owners interface {
+// A slotSettings is the owner's settings, which follow the slots; *ownerSettings is one.
+type slotSettings interface {
 	Promoted()
 	HandOver() error
 	LeftBehind() []string
 }
 
-// A world is all that the supervisor sees and moves. Tests have one of their own.
-type world struct {
+// An environment is all that the supervisor sees and moves. Tests have one of their own.
+type environment struct {
 	now         func() time.Duration // since the kernel's start
 	clock       func() time.Time
 	look        func(path string) (process, error)
@@ -64,10 +64,10 @@ type world struct {
 
 // A supervisor is used by one goroutine; others reach it by requests.
 type supervisor struct {
-	world
+	environment
 	log      *slog.Logger
 	events   eventLog
-	owner    owners
+	owner    slotSettings
 	duties   *progress
 	place    place
 	facts    control.Status // what stays the same: who and where this board is

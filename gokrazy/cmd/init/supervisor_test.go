@@ -76,7 +76,7 @@ func TestBrokenManifestOfTheOtherSlotLeavesTheRunningOnes(t *testing.T) {
 func TestBoardOfWhichPermDoesNotLastSaysThatItTakesNoUpdate(t *testing.T) {
 	at := boardState{
 		place: place{trial: board.Tryboot, disk: "disk", running: slot.A, promoted: slot.A},
-		owner: &owner{}, facts: control.Status{Perm: "in memory"},
+		owner: &ownerSettings{}, facts: control.Status{Perm: "in memory"},
 	}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	for _, at.permLasts = range []bool{true, false} {
