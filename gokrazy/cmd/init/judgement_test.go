@@ -318,6 +318,9 @@ func TestAVersionThatFailedIsNotPromotedBecauseTheOtherDoesNotStart(t *testing.T
 		}
 		s := b.started(slot.B)
 		b.ask(s, control.AskApply, []string{"does not start"})
+		if s.turn(); !strings.Contains(b.status.Updatable, "does not start") {
+			t.Errorf("%s: updatable = %q", name, b.status.Updatable)
+		}
 		b.ask(s, control.AskPromote, nil) // somebody wants to keep it
 		if b.promoted != slot.B {
 			t.Errorf("%s: promoted %s by hand", name, b.promoted)

@@ -65,7 +65,7 @@ func (s *supervisor) refusal(ask string) error {
 		return errors.New(s.unswitchable())
 	case ask == control.AskPromote:
 		return nil
-	case s.place.onTrial():
+	case s.place.onTrial(): // also of a restart
 		return errors.New(s.unpromoted())
 	case ask == control.AskApplyRoot && !s.unsigned():
 		return errUnsigned
@@ -95,7 +95,11 @@ func (s *supervisor) updatable() string {
 	if !s.lasts {
 		lost = "/perm does not last, so a board could not know what it tries: " + s.facts.Perm
 	}
-	return cmp.Or(s.unswitchable(), s.place.flaw, lost)
+	unpromoted := ""
+	if s.place.onTrial() {
+		unpromoted = s.unpromoted()
+	}
+	return cmp.Or(s.unswitchable(), unpromoted, s.place.flaw, lost)
 }
 
 // unswitchable says why this board cannot be made to start another slot; "": it can.

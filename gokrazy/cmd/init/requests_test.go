@@ -153,6 +153,9 @@ func TestWhileASlotIsOnTrialNothingIsWritten(t *testing.T) {
 	b.ask(s, control.AskApply, []string{"slot b is on trial"})
 	b.ask(s, control.AskApplyRoot, []string{"slot b is on trial"})
 	b.ask(s, control.AskReboot, []string{"slot b is on trial"})
+	if s.turn(); !strings.Contains(b.status.Updatable, "slot b is on trial") {
+		t.Errorf("updatable = %q", b.status.Updatable)
+	}
 	b.ask(s, control.AskPromote, nil)
 	if b.promoted != slot.B || b.restarted {
 		t.Errorf("promoted %s, restarted %t, want it promoted at once", b.promoted, b.restarted)
