@@ -153,18 +153,25 @@ func TestWhatStandsInTheWayIsReplaced(t *testing.T) {
 	}
 }
 
-func TestRepeatsAndFloodsAreNotWritten(t *testing.T) {
-	now := start
-	dir := t.TempDir()
-	l, err := Open(dir, func() time.Time { return now })
+// openAt opens a log whose clock reads now, and gives what adds to it.
+func openAt(t *testing.T, dir string, now *time.Time) (add func(kind, text string)) {
+	t.Helper()
+	l, err := Open(dir, func() time.Time { return *now })
 	if err != nil {
 		t.Fatal(err)
 	}
-	add := func(kind, text string) {
+	return func(kind, text string) {
+		t.Helper()
 		if err := l.Add(kind, text); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+func TestRepeatsAndFloodsAreNotWritten(t *testing.T) {
+	now := start
+	dir := t.TempDir()
+	add := openAt(t, dir, &now)
 	for range 10 {
 		add(Refusal, "older")
 	}
@@ -197,15 +204,7 @@ func TestRepeatsAndFloodsAreNotWritten(t *testing.T) {
 func TestRefusalsLeaveTheOtherEventsAlone(t *testing.T) {
 	now := start
 	dir := t.TempDir()
-	l, err := Open(dir, func() time.Time { return now })
-	if err != nil {
-		t.Fatal(err)
-	}
-	add := func(kind, text string) {
-		if err := l.Add(kind, text); err != nil {
-			t.Fatal(err)
-		}
-	}
+	add := openAt(t, dir, &now)
 	add(Boot, "start")
 	for i := range 24 * 60 { // a day, one a minute
 		add(Refusal, fmt.Sprint("refused ", i))

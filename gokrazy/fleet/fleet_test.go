@@ -31,7 +31,7 @@ type testFleet struct {
 // newFleet makes n boards, of which those with the numbers in bad do not bear the new version.
 func newFleet(t *testing.T, n int, bad ...int) *testFleet {
 	t.Helper()
-	file, key := fleettest.Bundle(t)
+	file, key := fleettest.Bundle(t, "v2", 200, 28_000)
 	b, err := update.OpenBundle(bytes.NewReader(file), int64(len(file)))
 	if err != nil {
 		t.Fatal(err)

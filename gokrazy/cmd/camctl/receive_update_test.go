@@ -26,8 +26,20 @@ import (
 	"github.com/krazycam/krazycam/farend/rollout"
 	"github.com/krazycam/krazycam/firmware/gateway"
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
+	"github.com/krazycam/krazycam/gokrazy/fleet/fleettest"
 	"github.com/krazycam/krazycam/gokrazy/update"
 )
+
+// signedBundle writes the bundle of v2, index 200. It gives its path and the key that signed it.
+func signedBundle(t *testing.T, rootBytes int) (path, key string) {
+	t.Helper()
+	b, key := fleettest.Bundle(t, "v2", 200, rootBytes)
+	path = filepath.Join(t.TempDir(), "v2.update")
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path, key
+}
 
 // A pullBoard is a board as the gateway sees it: it asks by camsource's own client, fetches what it is
 // offered, checks it, tries it, and keeps it or goes back.
@@ -321,7 +333,7 @@ func makeFleet(t *testing.T, p *receiveProcess, ca, key string, bad ...int) []*p
 // All twenty get it, through a gateway that is killed in the middle; three fall back. Nobody tries it
 // twice, and a fetch goes on where it was.
 func TestTwentyBoardsFetchAnUpdateThroughAGatewayThatIsKilled(t *testing.T) {
-	bundle, key := signedBundle(t, "v2", 200, 100_000)
+	bundle, key := signedBundle(t, 100_000)
 	state := t.TempDir()
 	args := []string{"--state", state, "--offer-update", bundle, "--update-now"}
 	p := startReceiveProcess(t, args...)
@@ -356,7 +368,7 @@ func TestTwentyBoardsFetchAnUpdateThroughAGatewayThatIsKilled(t *testing.T) {
 
 // Three bad boards stop it: no board hears of it after that, a restart included.
 func TestUpdateStopsAfterThreeBoardsFellBack(t *testing.T) {
-	bundle, key := signedBundle(t, "v2", 200, 20_000)
+	bundle, key := signedBundle(t, 20_000)
 	state := t.TempDir()
 	args := []string{"--state", state, "--offer-update", bundle, "--stop-after", "3"}
 	p := startReceiveProcess(t, args...)
@@ -386,7 +398,7 @@ func TestUpdateStopsAfterThreeBoardsFellBack(t *testing.T) {
 
 // The same boards are chosen by each process, and by a larger share.
 func TestShareOfTheFleetIsStable(t *testing.T) {
-	bundle, key := signedBundle(t, "v2", 200, 20_000)
+	bundle, key := signedBundle(t, 20_000)
 	var before map[string]bool
 	for _, share := range []string{"30%", "30%", "60%"} {
 		state := t.TempDir() // nothing is remembered
@@ -416,7 +428,7 @@ func TestShareOfTheFleetIsStable(t *testing.T) {
 }
 
 func TestUpdateThatCannotBeOfferedIsSaidBeforeAnythingIsOpened(t *testing.T) {
-	bundle, _ := signedBundle(t, "v2", 200, 20_000)
+	bundle, _ := signedBundle(t, 20_000)
 	text := []byte(readFile(t, bundle))
 	text[len(text)-3000] ^= 1 // in the root
 	damaged := filepath.Join(t.TempDir(), "damaged.update")
@@ -467,7 +479,7 @@ func TestEachModelHasItsBoard(t *testing.T) {
 
 // Without --json an operator sees a line when something changed.
 func TestProgressOfAnUpdateIsALineWhenItChanges(t *testing.T) {
-	bundle, key := signedBundle(t, "v2", 200, 20_000)
+	bundle, key := signedBundle(t, 20_000)
 	state := t.TempDir()
 	r := startReceive(t, "--state", state, "--tls", "--offer-update", bundle)
 	b := newPullBoard(t, "s1", false, r.url, r.key, readFile(t, filepath.Join(state, "gateway-cert.pem")), key)

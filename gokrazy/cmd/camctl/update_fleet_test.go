@@ -31,7 +31,7 @@ func newPushFleet(t *testing.T, n int, bad ...int) *pushFleet {
 	t.Setenv("XDG_CONFIG_HOME", filepath.Join(dir, "configuration"))
 	t.Setenv("SUDO_UID", "")
 	t.Setenv(passwordVariable, fleettest.Password)
-	file, key := fleettest.Bundle(t)
+	file, key := fleettest.Bundle(t, "v2", 200, 28_000)
 	f := &pushFleet{bundle: filepath.Join(dir, "v2.update"), hosts: filepath.Join(dir, "hosts")}
 	known, err := remote.OpenUsersKnown()
 	if err != nil {

@@ -13,7 +13,6 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"testing"
 
@@ -94,7 +93,6 @@ func (b *Board) Change(edit func(*api.Status)) {
 }
 
 // ServeHTTP answers as camweb does.
-
 func (b *Board) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -187,17 +185,22 @@ func (b *Board) goOn() {
 	}
 }
 
-// Bundle makes the file of the version v2, and the key that has signed it.
-func Bundle(t testing.TB) (file []byte, key string) {
+// Bundle makes the file of a version whose root has some bytes, and the key that has signed it.
+func Bundle(t testing.TB, version string, index int64, rootBytes int) (file []byte, key string) {
 	t.Helper()
 	public, secret, err := minisign.GenerateKey(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	content := map[string]string{"boot/vmlinuz": "a kernel", "root": strings.Repeat("a root ", 4000)}
-	m := update.Manifest{Format: update.Format, Board: "rpi", Version: "v2", Index: 200, TrialS: 5, MinimumLayout: 1}
+	text := fmt.Appendf(nil, "root of %d ", index)
+	content := map[string][]byte{
+		"boot/vmlinuz": []byte("a kernel"), "root": bytes.Repeat(text, rootBytes/len(text)+1)[:rootBytes],
+	}
+	m := update.Manifest{
+		Format: update.Format, Board: "rpi", Version: version, Index: index, TrialS: 5, MinimumLayout: 1,
+	}
 	for _, name := range []string{"boot/vmlinuz", "root"} {
-		sum := sha256.Sum256([]byte(content[name]))
+		sum := sha256.Sum256(content[name])
 		m.Parts = append(m.Parts, update.Part{
 			Name: name, Size: int64(len(content[name])), SHA256: hex.EncodeToString(sum[:])})
 	}
@@ -212,7 +215,7 @@ func Bundle(t testing.TB) (file []byte, key string) {
 	var out bytes.Buffer
 	err = update.WriteBundle(&out, raw, r.SignWithComments(secret, "", ""), m.Parts,
 		func(p update.Part) (io.ReadCloser, error) {
-			return io.NopCloser(strings.NewReader(content[p.Name])), nil
+			return io.NopCloser(bytes.NewReader(content[p.Name])), nil
 		})
 	if err != nil {
 		t.Fatal(err)

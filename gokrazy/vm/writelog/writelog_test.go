@@ -42,6 +42,11 @@ func record(t testing.TB, steps ...step) *Log {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return readAll(t, f)
+}
+
+func readAll(t testing.TB, f *os.File) *Log {
+	t.Helper()
 	info, err := f.Stat()
 	if err != nil {
 		t.Fatal(err)
@@ -173,14 +178,7 @@ func TestLogsAreJoined(t *testing.T) {
 		w.Append(second)); err != nil {
 		t.Fatal(err)
 	}
-	info, err := f.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := Read(f, info.Size())
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := readAll(t, f)
 	if got := letters(t, NewReplay(l, blank).Cut(len(l.Entries), 1)); got != "abx....." {
 		t.Errorf("joined log = %s", got)
 	}
@@ -208,14 +206,7 @@ func TestQEMUsOwnLogIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := Read(f, info.Size())
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := readAll(t, f)
 	r := NewReplay(l, bytes.NewReader(make([]byte, 1<<20)))
 	if got := letters(t, r.Whole()); got != "abbbb00c" {
 		t.Errorf("whole = %s, want abbbb00c", got)
