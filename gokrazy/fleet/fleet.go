@@ -1,5 +1,5 @@
 // Package fleet brings one bundle to many boards by push: some at a time, each once, and no more after
-// some of them fell back.
+// some of them fell back or fell silent.
 //
 // Each board's step is durable in a state file before the next one is taken, so that a run may be
 // killed and continued: boards that were in the middle are asked first what became of them, and none
@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/krazycam/krazycam/gokrazy/api"
@@ -32,7 +33,7 @@ type Config struct {
 	Hosts     []string
 	Bundle    *update.Bundle
 	AtOnce    int    // boards at a time; at least 1
-	StopAfter int    // boards that fall back, after which none is begun; 0: never
+	StopAfter int    // boards that fall back or fall silent with it, after which none is begun; 0: never
 	State     string // file; "": nothing outlives the Run
 	Now       func() time.Time
 
@@ -49,7 +50,7 @@ type Summary struct {
 	Update
 	Boards  int          `json:"boards"`
 	Ends    map[Step]int `json:"ends"`
-	Stopped bool         `json:"stopped"` // too many fell back: the rest was not begun
+	Stopped bool         `json:"stopped"` // too many fell back or fell silent: the rest was not begun
 }
 
 // Left is how many boards have no end yet.
@@ -64,8 +65,8 @@ func (s Summary) Left() int {
 // IsGood says whether every board has the new version.
 func (s Summary) IsGood() bool { return s.Ends[Promoted]+s.Ends[Already] == s.Boards }
 
-// Run goes through the boards until all have an end, ctx ends, or too many fell back; those that it is
-// at then are waited for, except if ctx ended. The Summary holds with an error, too: ctx's, or that
+// Run goes through the boards until all have an end, ctx ends, or too many fell back or fell silent; those
+// that it is at then are waited for, except if ctx ended. The Summary holds with an error, too: ctx's, or that
 // the state cannot be kept, after which no board is begun.
 func Run(ctx context.Context, c Config) (Summary, error) {
 	m := c.Bundle.Manifest
@@ -111,15 +112,21 @@ func (r *run) all(ctx context.Context) error {
 	busy := 0
 	var broken error // the state cannot be kept
 	for {
-		for broken == nil && ctx.Err() == nil && busy < max(r.AtOnce, 1) && len(waiting) > 0 && !r.isStopped() {
+		for broken == nil && ctx.Err() == nil && busy < max(r.AtOnce, 1) && len(waiting) > 0 {
 			host := waiting[0]
+			before, stopped := r.journal.rows[host].Step, r.isStopped()
+			if stopped && !before.mayHaveIt() {
+				break
+			}
 			waiting = waiting[1:]
 			busy++
-			before := r.journal.rows[host]
-			go r.visit(ctx, host, before.Step)
+			go r.visit(ctx, host, before, stopped)
 		}
 		if busy == 0 {
-			return errors.Join(broken, context.Cause(ctx))
+			if broken != nil {
+				return broken // which matters more than that ctx ended
+			}
+			return context.Cause(ctx)
 		}
 		e := <-r.events
 		if e.over {
@@ -154,32 +161,37 @@ func (r *run) count(s Step, n int) {
 }
 
 // waiting lists the boards that have no end yet, and those that may have another one by now: first the
-// boards that an earlier run was at.
+// boards that may have the update, of which a stopped run asks what became of them.
 func (r *run) waiting() []string {
 	var first, rest []string
 	for _, host := range r.Hosts {
 		row := r.journal.rows[host]
 		r.count(row.Step, 1)
-		switch row.Step {
-		case Promoted, Already, FellBack:
+		switch {
+		case row.Step == Promoted, row.Step == Already, row.Step == FellBack:
 			r.Report(row, remote.Progress{})
-		case "":
-			rest = append(rest, host)
-		default:
+		case row.Step.mayHaveIt():
 			first = append(first, host)
+		default:
+			rest = append(rest, host)
 		}
 	}
 	return append(first, rest...)
 }
 
-func (r *run) isStopped() bool { return r.StopAfter > 0 && r.ends[FellBack] >= r.StopAfter }
+// isStopped counts boards that fell silent, too: a version with which nobody can reach the boards any more
+// may well do what a board judges it by, which is its stream.
+func (r *run) isStopped() bool {
+	return r.StopAfter > 0 && r.ends[FellBack]+r.ends[Unknown] >= r.StopAfter
+}
 
 func (r *run) summary() Summary {
 	return Summary{Update: r.update, Boards: len(r.Hosts), Ends: r.ends, Stopped: r.isStopped()}
 }
 
-// visit is one board's goroutine. before is its step in an earlier run.
-func (r *run) visit(ctx context.Context, host string, before Step) {
+// visit is one board's goroutine. before is its step in an earlier run. stopped: the board is asked, and
+// sent nothing.
+func (r *run) visit(ctx context.Context, host string, before Step, stopped bool) {
 	defer func() { r.events <- event{over: true} }()
 	row := Row{Host: host}
 	fresh := before == ""
@@ -197,7 +209,7 @@ func (r *run) visit(ctx context.Context, host string, before Step) {
 		return // a later run asks again
 	}
 	if err != nil {
-		row.Reason = err.Error()
+		row.Reason = reasonOf(host, err)
 		_ = r.say(row, endOfUnreachable(before))
 		return
 	}
@@ -207,8 +219,15 @@ func (r *run) visit(ctx context.Context, host string, before Step) {
 		_ = r.say(row, end)
 		return
 	}
+	if stopped && !remote.IsUndecided(status, r.update.Version, r.update.Index) {
+		_ = r.say(row, before)
+		return
+	}
 	r.bring(ctx, board, row, before)
 }
+
+// reasonOf leaves out the host, which the row has.
+func reasonOf(host string, err error) string { return strings.TrimPrefix(err.Error(), host+": ") }
 
 // endOfUnreachable keeps a board that took the update from being called one that did not. before is its
 // step in an earlier run, "" for none.
@@ -248,7 +267,7 @@ func (r *run) bring(ctx context.Context, board Board, row Row, before Step) {
 	}
 	row.Sent, row.Seconds, row.Reason = o.Sent, o.Seconds, o.Reason
 	if err != nil {
-		row.Reason = err.Error()
+		row.Reason = reasonOf(row.Host, err)
 	}
 	_ = r.say(row, end)
 }

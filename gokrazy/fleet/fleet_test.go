@@ -248,7 +248,7 @@ func TestBoardThatCannotBeReachedIsTriedByTheNextRun(t *testing.T) {
 	off := f.hosts[1]
 	c.Connect = func(ctx context.Context, host string) (Board, error) {
 		if host == off {
-			return nil, errors.New("no route to host")
+			return nil, errors.New(host + ": no route to host")
 		}
 		return f.connect(ctx, host)
 	}
@@ -298,6 +298,42 @@ func TestBoardThatFellSilentIsAskedByTheNextRun(t *testing.T) {
 	c.Connect = f.connect
 	if s, err := Run(t.Context(), c); err != nil || s.Ends[Promoted] != 1 || f.boards[0].Trials() != 0 {
 		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// As when the new version streams, which is what a board judges by, and its camweb does not start: no
+// board would say that it failed, and all would be out of reach.
+func TestNoBoardIsBegunAfterSomeFellSilent(t *testing.T) {
+	f := newFleet(t, 10, 0)
+	c := f.config(filepath.Join(t.TempDir(), "state"))
+	c.AtOnce, c.StopAfter = 1, 3
+	c.Connect = func(ctx context.Context, host string) (Board, error) {
+		b, err := f.connect(ctx, host)
+		if host == f.hosts[0] {
+			return b, err
+		}
+		return silent{b}, err
+	}
+	s, err := Run(t.Context(), c)
+	if want := map[Step]int{FellBack: 1, Unknown: 2}; err != nil || !s.Stopped || !cmp.Equal(s.Ends, want) {
+		t.Fatalf("%+v, %v, want %v", s, err, want)
+	}
+	// The next call asks what came of them, and begins nothing new: one keeps the version, one does not have it.
+	c.Connect = f.connect
+	f.boards[1].Change(func(s *api.Status) { s.Version, s.Index = "v2", 200 })
+	c.StopAfter = 2
+	s, err = Run(t.Context(), c)
+	if want := map[Step]int{FellBack: 1, Unknown: 1, Promoted: 1}; err != nil || !cmp.Equal(s.Ends, want) {
+		t.Errorf("%+v, %v, want %v", s, err, want)
+	}
+	for i, b := range f.boards {
+		if want := map[int]int{0: 1}[i]; b.Trials() != want {
+			t.Errorf("board %d tried it %d times, want %d", i, b.Trials(), want)
+		}
+	}
+	c.StopAfter = 0
+	if s, err = Run(t.Context(), c); err != nil || s.Ends[Promoted] != 9 || s.Ends[FellBack] != 1 {
+		t.Errorf("without the limit: %+v, %v", s, err)
 	}
 }
 

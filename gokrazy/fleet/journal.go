@@ -40,8 +40,14 @@ const (
 // IsEnd says whether nothing more is done with such a board in this run.
 func (s Step) IsEnd() bool { return s != "" && s != Begun && s != Taken }
 
-// IsGood says whether the board has the new version.
-func (s Step) IsGood() bool { return s == Promoted || s == Already }
+// mayHaveIt says whether a board whose update is open may have it, and so must be asked.
+func (s Step) mayHaveIt() bool {
+	switch s {
+	case Begun, Taken, NotJudged, GivenUp, Unknown:
+		return true
+	}
+	return false
+}
 
 // A Row is one board, as a line of the file has it. A later line about a host replaces the earlier.
 type Row struct {
@@ -72,9 +78,9 @@ type header struct {
 // ErrOtherUpdate: the state file is of another update.
 var ErrOtherUpdate = errors.New("is the state of another update")
 
-// A journal is the open file. A nil journal keeps nothing.
+// A journal is the open file.
 type journal struct {
-	file *os.File
+	file *os.File // nil: nothing outlives the Run
 	rows map[string]Row
 }
 

@@ -44,8 +44,8 @@ func holds(s api.Status, version string, index int64) bool {
 	return s.Version == version && s.Index == index && !s.OnTrial && s.Slot == s.Promoted && s.Slot != ""
 }
 
-// undecided says whether the board has taken a version, and is still at it.
-func undecided(s api.Status, version string, index int64) bool {
+// IsUndecided says whether the board has taken a version, and is still at it.
+func IsUndecided(s api.Status, version string, index int64) bool {
 	if !s.Trial.IsOf(version, index) {
 		return false
 	}
@@ -134,7 +134,7 @@ func ResultOf(s api.Status, version string, index int64) (r Result, reason strin
 	switch {
 	case holds(s, version, index):
 		return ResultPromoted, ""
-	case s.OnTrial, undecided(s, version, index): // what failed before is tried anew
+	case s.OnTrial, IsUndecided(s, version, index): // what failed before is tried anew
 		return ResultNone, ""
 	case s.Failed.IsOf(version, index):
 		return ResultFellBack, s.Failed.Because

@@ -74,7 +74,7 @@ func (c *Client) Update(ctx context.Context, bundle *update.Bundle, progress fun
 	if c.Once && judge(before, api.Status{}, &o) {
 		return o, nil
 	}
-	if !undecided(before, o.Version, o.Index) {
+	if !IsUndecided(before, o.Version, o.Index) {
 		o.Sent, err = c.bring(ctx, bundle, progress)
 	}
 	if errors.Is(err, errNoAnswer) {

@@ -32,7 +32,8 @@ func (o *fleetOptions) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.hosts, "hosts", "", "a `file` of boards, one HOST or HOST:PORT a line")
 	f.IntVar(&o.atOnce, "at-once", 4, "boards at a time, with --hosts")
-	f.IntVar(&o.stopAfter, "stop-after", 0, "begin no board any more once `N` boards fell back; 0: whatever happens")
+	f.IntVar(&o.stopAfter, "stop-after", 0,
+		"begin no board any more once `N` boards fell back, or took the update and fell silent;\n0: whatever happens")
 	f.StringVar(&o.state, "state", "",
 		"`file` that keeps what became of each board, so that the same command goes on after an interruption\n"+
 			"(default with --hosts: its name, the version and .state)")
@@ -143,9 +144,13 @@ func explainFleet(s fleet.Summary, state string, err error) error {
 	case err != nil:
 		return err
 	case s.Stopped && s.Left() > 0:
-		return fmt.Errorf("stopped: %d boards fell back from %s, %d were not begun; once that is mended, %s "+
+		silent := ""
+		if n := s.Ends[fleet.Unknown]; n > 0 {
+			silent = fmt.Sprintf(", %d took it and fell silent", n)
+		}
+		return fmt.Errorf("stopped: %d boards fell back from %s%s, %d were not begun; once that is mended, %s "+
 			"with a larger --stop-after",
-			s.Ends[fleet.FellBack], printable(s.Version), s.Left(), again)
+			s.Ends[fleet.FellBack], printable(s.Version), silent, s.Left(), again)
 	case !s.IsGood():
 		return fmt.Errorf("%d of %d boards do not run %s; those that it could not be brought to: %s",
 			s.Boards-good, s.Boards, printable(s.Version), again)

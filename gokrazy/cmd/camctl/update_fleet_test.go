@@ -176,6 +176,15 @@ func TestUpdateOfManyBoardsStopsAndSaysHowToGoOn(t *testing.T) {
 	}
 }
 
+func TestUpdateThatIsStoppedSaysWhy(t *testing.T) {
+	s := fleet.Summary{Update: fleet.Update{Version: "v2"}, Boards: 9, Stopped: true,
+		Ends: map[fleet.Step]int{fleet.FellBack: 1, fleet.Unknown: 2, fleet.Promoted: 1}}
+	want := "stopped: 1 boards fell back from v2, 2 took it and fell silent, 5 were not begun"
+	if err := explainFleet(s, "state", nil); err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
 func TestUpdateOfGoodBoardsEndsWell(t *testing.T) {
 	f := newPushFleet(t, 3)
 	state := filepath.Join(t.TempDir(), "state")
