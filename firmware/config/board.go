@@ -7,7 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
+	"strings"
 
 	"github.com/krazycam/krazycam/firmware/openfile"
 )
@@ -82,15 +82,22 @@ type Part struct {
 	Problems []*Error // of the owner's file, as far as they are the service's matter
 }
 
-// The members of a Part's file beside the sections. No section has such a name.
-const (
-	problemsMember = "(problems)"
-	unusedMember   = "(unused)"
-)
+// A remark is what a Part's file says beside the sections, in the member remarkMember. No section has
+// such a name.
+type remark struct {
+	Problem *Error `json:"problem,omitempty"` // the first one: LoadBoard says no other
+	More    int    `json:"more,omitempty"`    // how many there are beside it
+	Unused  bool   `json:"unused"`
+}
 
-// maxPart is the longest file of a Part: its settings are on lines of their own, and the problems
-// repeat some of the owner's words.
-const maxPart = 4 * MaxBytes
+const remarkMember = "(file)"
+
+const (
+	// maxPart is the longest file of a Part: its settings are on lines of their own.
+	maxPart = 4 * MaxBytes
+	// maxWords bounds what a problem repeats of the owner's words, in bytes: a key may be as long as a file.
+	maxWords = 400
+)
 
 // Bytes gives the file.
 func (p Part) Bytes() ([]byte, error) {
@@ -98,15 +105,25 @@ func (p Part) Bytes() ([]byte, error) {
 	if err := json.Unmarshal(WriteItems(p.Items), &all); err != nil {
 		return nil, fmt.Errorf("configuration of a service: %w", err)
 	}
-	for name, value := range map[string]any{problemsMember: p.Problems, unusedMember: p.Unused} {
-		b, err := json.Marshal(value)
-		if err != nil {
-			return nil, fmt.Errorf("configuration of a service: %w", err)
-		}
-		all[name] = b
+	about := remark{Unused: p.Unused}
+	if len(p.Problems) > 0 {
+		first := *p.Problems[0]
+		first.Key, first.Text = cutWords(first.Key), cutWords(first.Text)
+		about.Problem, about.More = &first, len(p.Problems)-1
+	}
+	var err error
+	if all[remarkMember], err = json.Marshal(about); err != nil {
+		return nil, fmt.Errorf("configuration of a service: %w", err)
 	}
 	b, err := json.MarshalIndent(all, "", "  ")
 	return append(b, '\n'), err
+}
+
+func cutWords(s string) string {
+	if len(s) <= maxWords {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxWords], "") + "…"
 }
 
 // ErrOnlyPartly is the error of LoadBoard when the owner's file is used but for some settings.
@@ -137,39 +154,36 @@ func LoadBoard(defaults, path string) (Config, error) {
 // cutPart takes out of a Part what is no section, and says it as an error. What is no Part is
 // returned as it is.
 func cutPart(b []byte) (settings []byte, complaint error) {
-	if !bytes.Contains(b, []byte(unusedMember)) {
+	if !bytes.Contains(b, []byte(remarkMember)) {
 		return b, nil
 	}
 	var all map[string]json.RawMessage
-	var problems []*Error
-	var unused bool
+	var about remark
 	err := json.Unmarshal(b, &all)
 	if err == nil {
-		err = errors.Join(json.Unmarshal(all[problemsMember], &problems), json.Unmarshal(all[unusedMember], &unused))
+		err = json.Unmarshal(all[remarkMember], &about)
 	}
 	if err != nil {
 		return b, nil // With says what is wrong
 	}
-	delete(all, problemsMember)
-	delete(all, unusedMember)
+	delete(all, remarkMember)
 	settings, err = json.Marshal(all)
 	if err != nil {
 		return b, nil
 	}
-	return settings, complain(problems, unused)
+	return settings, about.complain()
 }
 
-// complain makes one error, in one line, of what a Part has to say.
-func complain(problems []*Error, unused bool) error {
-	problems = slices.DeleteFunc(problems, func(e *Error) bool { return e == nil })
-	if len(problems) == 0 {
+// complain makes one error, in one line.
+func (r remark) complain() error {
+	if r.Problem == nil {
 		return nil
 	}
-	text := fmt.Errorf("%w", problems[0])
-	if n := len(problems) - 1; n > 0 {
-		text = fmt.Errorf("%w (and %d more)", text, n)
+	text := fmt.Errorf("%w", r.Problem)
+	if r.More > 0 {
+		text = fmt.Errorf("%w (and %d more)", text, r.More)
 	}
-	if unused {
+	if r.Unused {
 		return text
 	}
 	return fmt.Errorf("%w: %w", ErrOnlyPartly, text)

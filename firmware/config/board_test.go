@@ -2,9 +2,11 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -183,4 +185,33 @@ func FuzzReadItems(f *testing.F) {
 			t.Fatalf("%+v, want %+v", c, strict)
 		}
 	})
+}
+
+// A file with thousands of mistakes is still one whose other settings count, and each service can read
+// its part of it.
+func TestPartOfAFileFullOfMistakesIsRead(t *testing.T) {
+	var b strings.Builder
+	b.WriteString(`{"stream": {"fps": 7`)
+	for i := range 6000 {
+		fmt.Fprintf(&b, `,"k%d":0`, i)
+	}
+	long := strings.Repeat("<", MaxBytes-b.Len()-30)
+	fmt.Fprintf(&b, `,"%s":0}}`, long)
+	v := Judge(nil, "krazycam.json", []byte(b.String()))
+	if len(v.Problems) != 6001 {
+		t.Fatalf("%d problems, want one of each key", len(v.Problems))
+	}
+	slices.Reverse(v.Problems) // the longest one first
+	text, err := Part{Items: v.Items, Problems: v.Problems}.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "camsource.json")
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := LoadBoard("", path)
+	if !errors.Is(err, ErrOnlyPartly) || c.Stream.FPS != 7 || !strings.Contains(err.Error(), "(and 6000 more)") {
+		t.Errorf("%d bytes: fps %v, %.200v", len(text), c.Stream.FPS, err)
+	}
 }
