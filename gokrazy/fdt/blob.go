@@ -189,9 +189,9 @@ func (t *Tree) Bytes() []byte {
 	namesAt := tokensAt + len(w.tokens)
 	size := namesAt + len(w.names)
 	out := make([]byte, 0, size)
-	for _, n := range []int{Magic, size, tokensAt, namesAt, headerSize, version, compatible, int(t.bootCPU),
-		len(w.names), len(w.tokens)} {
-		out = binary.BigEndian.AppendUint32(out, uint32(n))
+	for _, n := range []uint32{Magic, uint32(size), uint32(tokensAt), uint32(namesAt), headerSize, version, compatible,
+		t.bootCPU, uint32(len(w.names)), uint32(len(w.tokens))} {
+		out = binary.BigEndian.AppendUint32(out, n)
 	}
 	out = append(out, reserved...)
 	out = append(out, w.tokens...)

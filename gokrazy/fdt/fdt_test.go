@@ -157,7 +157,7 @@ func TestDamagedTreesAreRefused(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add(sample().Bytes())
-	f.Add([]byte(fmt.Sprint(Magic)))
+	f.Add([]byte(fmt.Sprint(uint32(Magic))))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		tree, err := Parse(b)
 		if err != nil {

@@ -124,6 +124,9 @@ func TestASlotWhosePartsDoNotBelongTogetherIsRefused(t *testing.T) {
 		{"an initramfs cut short", "bbb", func(f, _ tree) {
 			f["initrd.bin"].Data = f["initrd.bin"].Data[:len(f["initrd.bin"].Data)/2]
 		}, "initrd.bin: damaged archive"},
+		{"an initramfs without init", "bbb", func(f, _ tree) {
+			f["initrd.bin"].Data = repacked(t, f["initrd.bin"].Data, "init\x00", "tini\x00")
+		}, "initrd.bin: 1 modules, init is there: false"},
 		{"an initramfs of text", "bbb", func(f, _ tree) { f["initrd.bin"].Data = []byte("text") }, "initrd.bin: "},
 	} {
 		s := slottest.New(t, c.board, 1)
@@ -144,6 +147,25 @@ func TestAnEmptySlotIsRefusedInOneLine(t *testing.T) {
 			t.Errorf("%s: %v", b.Name, err)
 		}
 	}
+}
+
+// repacked is a gzipped file with a change in it.
+func repacked(t *testing.T, packed []byte, from, to string) []byte {
+	t.Helper()
+	z, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var plain, out bytes.Buffer
+	if _, err := plain.ReadFrom(z); err != nil {
+		t.Fatal(err)
+	}
+	w := gzip.NewWriter(&out)
+	_, err = w.Write(bytes.Replace(plain.Bytes(), []byte(from), []byte(to), 1))
+	if err := errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }
 
 func replace(f *fstest.MapFile, from, to string) {
