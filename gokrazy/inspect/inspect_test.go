@@ -264,6 +264,9 @@ func TestInspectNamesWhatDoesNotFit(t *testing.T) {
 		{"a manifest that is none", func(t *testing.T, image string) {
 			change(t, image, "a/manifest.json", `"format": 1`, `"format": 9`)
 		}, "slot a: manifest.json: "},
+		{"another init", func(t *testing.T, image string) {
+			change(t, image, "a/cmdline.txt", "init=/gokrazy/init", "init=/gokrazy/exit")
+		}, "slot a: slot is not whole: cmdline.txt lacks root="},
 		{"a file of the slot is empty", func(t *testing.T, image string) {
 			emptyFile(t, image, "BCM271~2DTB")
 		}, "is missing or empty"},

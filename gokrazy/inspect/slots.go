@@ -21,6 +21,7 @@ import (
 	"github.com/krazycam/krazycam/gokrazy/disk"
 	"github.com/krazycam/krazycam/gokrazy/image"
 	"github.com/krazycam/krazycam/gokrazy/slot"
+	"github.com/krazycam/krazycam/gokrazy/slot/whole"
 	"github.com/krazycam/krazycam/gokrazy/update"
 )
 
@@ -76,13 +77,11 @@ func (r *Report) readSlot(ctx context.Context, disk io.ReaderAt, t disk.Table, n
 	}
 	s.addCmdline(files)
 	s.addKernel(files)
-	switch {
-	case rootEmpty:
+	if rootEmpty {
 		s.addFault("its root is empty")
-	default:
-		s.addRoot(section)
+	} else if root := s.addRoot(section); root != nil {
+		s.findMissing(files, root)
 	}
-	s.findMissing(files)
 	return s, s.addManifest(ctx, files, section)
 }
 
@@ -140,11 +139,12 @@ func listedFile(list card.Provenance, path string) card.File {
 	return card.File{}
 }
 
-func (s *Slot) addRoot(section *io.SectionReader) {
+// addRoot gives the root, nil if that cannot be read.
+func (s *Slot) addRoot(section *io.SectionReader) fs.FS {
 	root, err := disk.OpenSquashFS(section, section.Size())
 	if err != nil {
 		s.addFault("its root: %v", err)
-		return
+		return nil
 	}
 	if name, err := card.ReadFile(root, card.BoardFile, maxText); err == nil {
 		s.Board = strings.TrimSpace(string(name))
@@ -170,6 +170,7 @@ func (s *Slot) addRoot(section *io.SectionReader) {
 			}
 		}
 	}
+	return root
 }
 
 func (s *Slot) addProgram(root fs.FS, name string) {
@@ -185,8 +186,9 @@ func (s *Slot) addProgram(root fs.FS, name string) {
 	s.Programs = append(s.Programs, program)
 }
 
-// findMissing looks for what a slot of its board must have.
-func (s *Slot) findMissing(files fs.FS) {
+// findMissing looks for what a slot of its board must have. The last word is that of package whole, by
+// which a board refuses an update.
+func (s *Slot) findMissing(files, root fs.FS) {
 	b, err := board.ByName(s.Board)
 	if err != nil {
 		if s.Board != "" || len(s.Programs) > 0 {
@@ -210,6 +212,9 @@ func (s *Slot) findMissing(files fs.FS) {
 		} else if err := image.CheckProgram(b, s.Programs[at], want.Cgo); err != nil {
 			s.addFault("its root: %s: %v", want.Path, err)
 		}
+	}
+	if err := whole.Check(b, s.Name, files, root); err != nil && len(s.Faults) == 0 {
+		s.addFault("%v", err)
 	}
 }
 

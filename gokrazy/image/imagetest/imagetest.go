@@ -7,6 +7,7 @@
 package imagetest
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -87,10 +88,11 @@ func Pi(t testing.TB) Parts {
 	for _, name := range []string{
 		"bcm2710-rpi-3-b.dtb", "bcm2711-rpi-4-b.dtb", "bcm2711-rpi-400.dtb", "bcm2712-rpi-5-b.dtb",
 		"bcm2712d0-rpi-5-b.dtb", "bcm2712-rpi-500.dtb",
-		"overlays/disable-bt.dtbo", "overlays/overlay_map.dtb", "LICENSE.linux",
+		"overlays/disable-bt.dtbo", "overlays/overlay_map.dtb",
 	} {
-		Put(t, []byte(name), p.Kernel.Folder, name)
+		Put(t, deviceTree(name), p.Kernel.Folder, name)
 	}
+	Put(t, []byte("LICENSE.linux"), p.Kernel.Folder, "LICENSE.linux")
 	for _, name := range []string{
 		"bootcode.bin", "start.elf", "fixup.dat", "start4.elf", "fixup4.dat", "start_cd.elf", "fixup_cd.dat",
 		"start4cd.elf", "fixup4cd.dat", "LICENSE.broadcom",
@@ -102,6 +104,12 @@ func Pi(t testing.TB) Parts {
 		"boot_targets=mmc0 mmc1 mmc2 usb0 \x00\x00.."), p.UBoot.Folder, card.UBootName)
 	Put(t, []byte("LICENSE.u-boot"), p.UBoot.Folder, "LICENSE.u-boot")
 	return p
+}
+
+// deviceTree has the header of one, and a text behind it.
+func deviceTree(text string) []byte {
+	b := binary.BigEndian.AppendUint32([]byte{0xd0, 0x0d, 0xfe, 0xed}, uint32(8+len(text)))
+	return append(b, text...)
 }
 
 // Put writes a file and the folders above it.
