@@ -52,6 +52,7 @@ func newClient(job Job) *http.Client {
 			case next.URL.Scheme != "https" || next.URL.User != nil:
 				return fmt.Errorf("%w: it redirects to what is no https", ErrServer)
 			}
+			next.Header.Del("Referer") // which has the query: a secret that another server must not learn
 			return nil
 		},
 	}

@@ -140,6 +140,28 @@ func TestNameThatLeadsToTheBoardItselfIsNotFollowed(t *testing.T) {
 	}
 }
 
+// A query may be a secret between the board and the server that was named.
+func TestServerThatIsRedirectedToLearnsNoSecret(t *testing.T) {
+	f := newFile(t, "v2", 1000)
+	var told []string
+	other := newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		told = append(told, fmt.Sprint(r.URL, r.Header))
+		f.ServeHTTP(w, r)
+	}))
+	named := newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, other.URL+"/rpi.update", http.StatusFound)
+	}))
+	job := named.job(t)
+	job.TLS.RootCAs.AddCert(other.Certificate())
+	job.URL += "?token=" + secret
+	if _, err := Fetch(t.Context(), job); err != nil {
+		t.Fatal(err)
+	}
+	if text := strings.Join(told, "\n"); len(told) == 0 || strings.Contains(text, secret) {
+		t.Errorf("the other server was told:\n%s", text)
+	}
+}
+
 func TestUnknownCertificateIsNotBelieved(t *testing.T) {
 	s := newServer(t, newFile(t, "v2", 1000))
 	job := newJob(t, s.URL, x509.NewCertPool())
