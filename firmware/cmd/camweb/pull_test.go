@@ -152,6 +152,21 @@ func TestOfferIsFetchedNow(t *testing.T) {
 	b.wants(control.AskApply)
 }
 
+func TestOwnerSeesHowFarAFetchHasCome(t *testing.T) {
+	b, server := newPullBoard(t), newUpdateServer(t)
+	v2 := newBuild(t, b.by, 2)
+	server.has(v2.bundle(t))
+	words := ""
+	b.did = func(string) { words = b.pull.words() }
+	b.offers(server, "v2", true)
+	b.lookAt(noon)
+	b.wants(control.AskApply)
+	size := float64(v2.manifest.Parts[1].Size+v2.manifest.Parts[2].Size) / 1e6
+	if want := fmt.Sprintf("v2 is being fetched: %.1f of %.1[1]f MB", size); words != want {
+		t.Errorf("with the last byte it says %q, want %q", words, want)
+	}
+}
+
 func TestFailedFetchIsTriedAgainWithGrowingPauses(t *testing.T) {
 	b, server := newPullBoard(t), newUpdateServer(t)
 	server.fails(http.StatusNotFound)
