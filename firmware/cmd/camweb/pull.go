@@ -225,7 +225,8 @@ func (s *service) fetch(ctx context.Context, o offer.Offer, have map[string]bool
 	check func(raw, sig []byte) (update.Manifest, error)) error {
 	job := pull.Job{URL: o.URL, Spool: s.spool, Have: have, Check: check, Dial: s.dial,
 		Progress: func(done, total int64) {
-			s.pull.say(fmt.Sprintf("%s is being fetched: %.1f of %.1f MB", o.Version, float64(done)/1e6, float64(total)/1e6))
+			s.pull.say(fmt.Sprintf("%s is being fetched: %.1f of %.1f MB", o.Version,
+				float64(done)/1e6, float64(total)/1e6))
 		},
 		Pace: func(r io.Reader) io.Reader { return &pacedReader{ctx, r, s.newPacer()} }}
 	if o.CA != "" {
