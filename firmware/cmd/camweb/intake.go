@@ -82,14 +82,16 @@ func (i *intake) set(stop context.CancelCauseFunc) {
 }
 
 const (
-	// ratePerCore bounds what comes in, in bytes a second: a whole update of 66 MB takes a Pi 16 s.
-	ratePerCore = 1 << 20
-	// cpuShare is how much of all cores TLS, hashes and copies may take meanwhile, whatever a byte costs on
-	// this board: an emulated one with two cores lost half of its pictures at 2 MiB/s.
-	cpuShare = 0.15
-	// burst is what may come at once.
+	// ratePerCore bounds what comes in, in bytes a second, up to maxRate: a whole update of 66 MB takes a
+	// Pi 16 s.
+	ratePerCore, maxRate = 2 << 20, 4 << 20
+	// cpuShare is how much of all cores TLS, hashes and copies may take meanwhile, whatever a byte costs
+	// on this board. The stream goes first (niceness), and this leaves it the other half.
+	cpuShare = 0.5
+	// burst is what may come at once, and after how much is counted: at each TLS record of 16 KiB there
+	// would be four times as many pauses, and questions for cpu.
 	burst = 64 << 10
-	// maxPause bounds one pause, so that a sender's pieces of 32 KiB come to an end: 65 MB in 17 minutes.
+	// maxPause bounds one pause, so that an update comes to an end: one of 66 MB in 9 minutes.
 	maxPause = 500 * time.Millisecond
 	// flushEvery bounds what waits for the card: a flush of all at the end would keep it busy for
 	// seconds, with whoever else wants it.
@@ -106,15 +108,15 @@ type pacer struct {
 	now   func() time.Time
 	sleep func(context.Context, time.Duration) error
 
-	n, flushed int64
-	worked     time.Duration // of cpu when the last bytes had come
-	busy       time.Time     // until then the share is used up
+	n, counted, flushed int64
+	worked              time.Duration // of cpu when the last bytes had come
+	busy                time.Time     // until then the share is used up
 }
 
 func (s *service) newPacer() *pacer {
-	cores := float64(min(runtime.NumCPU(), 4))
-	return &pacer{rate: ratePerCore * cores, share: cpuShare * cores, cpu: cpuTime, worked: cpuTime(), flush: s.flush,
-		start: now(), now: now, sleep: sleep}
+	cores := float64(runtime.NumCPU())
+	return &pacer{rate: min(ratePerCore*cores, maxRate), share: cpuShare * cores, cpu: cpuTime, worked: cpuTime(),
+		flush: s.flush, start: now(), now: now, sleep: sleep}
 }
 
 // cpuTime is what this process has used of the processor.
@@ -134,6 +136,10 @@ func (p *pacer) took(ctx context.Context, n int64) error {
 		p.flushed = p.n
 		p.flush()
 	}
+	if p.n-p.counted < burst {
+		return nil
+	}
+	p.counted = p.n
 	now := p.now()
 	if now.After(p.busy) {
 		p.busy = now

@@ -514,9 +514,13 @@ func TestOfferThatIsNoneIsNotFetched(t *testing.T) {
 // The clock is the test's: 10 MB at 1 MiB/s take 10 s, whoever sends how fast.
 func TestPaceHoldsWhateverComes(t *testing.T) {
 	at := noon
-	flushes := 0
+	flushes, asked := 0, 0
 	worked := time.Duration(0)
-	p := &pacer{rate: 1 << 20, share: 0.5, cpu: func() time.Duration { return worked }, start: at,
+	p := &pacer{rate: 1 << 20, share: 0.5, start: at,
+		cpu: func() time.Duration {
+			asked++
+			return worked
+		},
 		now: func() time.Time { return at }, flush: func() { flushes++ },
 		sleep: func(_ context.Context, d time.Duration) error {
 			at = at.Add(d)
@@ -529,6 +533,9 @@ func TestPaceHoldsWhateverComes(t *testing.T) {
 	}
 	if took := at.Sub(noon); took < 9*time.Second || took > 10*time.Second || flushes != 5 {
 		t.Errorf("10 MiB took %v and %d flushes, want 10 s and 5", took, flushes)
+	}
+	if most := 2 * 10 << 20 / burst; asked > most {
+		t.Errorf("asked %d times for the processor's use, want twice for each burst, %d, at most", asked, most)
 	}
 	at = at.Add(time.Hour) // the sender was silent: that is not made up for
 	before := at
