@@ -116,6 +116,15 @@ func (w *Watch) HeldFor() time.Duration {
 	return w.last.Up - w.since
 }
 
+// Left is how long the rung must still be held at up, since the kernel's start; 0 or less if it need not
+// or is not held.
+func (w *Watch) Left(up time.Duration) time.Duration {
+	if !w.holding {
+		return 0
+	}
+	return w.since + w.need - up
+}
+
 // Best is the highest rung that was reached.
 func (w *Watch) Best() health.Rung { return w.best }
 

@@ -2,11 +2,13 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"log/slog"
 	"reflect"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/krazycam/krazycam/board"
@@ -40,6 +42,70 @@ func TestACamsourceThatHangsIsKilledAndTheBoardGoesOn(t *testing.T) {
 	if b.killed != 2 || b.restarted {
 		t.Errorf("%d kills in 70 s, restarted %t, want 2 and none", b.killed, b.restarted)
 	}
+}
+
+// runs has the supervisor's loop run in a bubble's time, until the board restarts or limit is over. It
+// gives the moment.
+func (s *supervisor) runs(b *fakeBoard, limit time.Duration, asks func()) (end time.Duration) {
+	began := time.Now().Add(-b.up)
+	s.now = func() time.Duration {
+		b.up = time.Since(began)
+		return b.up
+	}
+	ctx, cancel := context.WithTimeout(b.t.Context(), limit)
+	defer cancel()
+	restart := s.restart
+	s.restart = func(before func(), argument string) {
+		restart(before, argument)
+		cancel()
+	}
+	go asks()
+	s.run(ctx)
+	synctest.Wait()
+	return time.Since(began)
+}
+
+// What is looked at between two seconds, because somebody asked, is not held for a second longer.
+func TestNothingDueWaitsForTheNextSecond(t *testing.T) {
+	ask := func(s *supervisor, after time.Duration, what string) func() {
+		return func() {
+			time.Sleep(after)
+			r := request{control.Request{Ask: what}, make(chan error, 1)}
+			s.requests <- r
+			<-r.answer
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		b := newFakeBoard(t, board.Tryboot)
+		s := b.started(slot.A)
+		want := b.up + 300*time.Millisecond + answerTime
+		got := s.runs(b, time.Minute, ask(s, 300*time.Millisecond, control.AskApply))
+		if !b.restarted || got < want || got > want+5*time.Millisecond {
+			t.Errorf("restarted %t after %v, want after %v", b.restarted, got, want)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		b := newFakeBoard(t, board.Tryboot)
+		b.live(time.Hour, control.AskApply)
+		b.reaches[slot.B] = func(up time.Duration) health.Rung {
+			if up < 8200*time.Millisecond {
+				return health.None
+			}
+			return health.Validated
+		}
+		s := b.started(slot.B)
+		promoted := time.Duration(0)
+		withCard := s.withCard
+		s.withCard = func(use func(cardSwitch) error) error {
+			promoted = b.up
+			return withCard(use)
+		}
+		s.runs(b, 2*time.Minute, ask(s, 8400*time.Millisecond-b.up, control.AskApply))
+		want := 68400 * time.Millisecond
+		if b.promoted != slot.B || promoted < want || promoted > want+5*time.Millisecond {
+			t.Errorf("slot %s promoted after %v, want b after %v", b.promoted, promoted, want)
+		}
+	})
 }
 
 func TestStatusIsWrittenOnlyWhenItChanges(t *testing.T) {
