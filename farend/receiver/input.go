@@ -162,7 +162,7 @@ func (r *Receiver) beginSender(a arrival) {
 	s.assembler = rtpvp8.NewAssembler(reorderWindow, func(f rtpvp8.Frame) { r.takeFrame(s, f) })
 	r.rate, r.rateBytes, r.rateAt = 0, 0, a.at
 	r.sender, r.replyTo = s, nil
-	r.reportDueAt = a.at + r.randomizeInterval(r.reportInterval()/2) // RFC 3550 6.2: half of it before the first
+	r.reportDueAt = a.at + r.randomizeInterval(firstReportDelay)
 	r.config.Log.Info("receiver: a source sends", "from", a.from.String(), "ssrc", a.ssrc)
 	for _, early := range r.earlyReports {
 		if early.report.SSRC == a.ssrc && (r.srtp != nil || r.latch.isOurReport(early.from.Addr(), a.ssrc, a.at)) {

@@ -206,6 +206,29 @@ func TestIntervalFollowsTheBandwidth(t *testing.T) {
 	}
 }
 
+func TestReceiverReportsWithinASecond(t *testing.T) {
+	for _, random := range []float64{0, 0.999} {
+		b := newBench(t, "")
+		b.config.Random = func() float64 { return random }
+		b.report(1<<32, 0)
+		b.send(b.frame(true, 0))
+		b.wait(200 * time.Millisecond)
+		if got := b.rtcpOut.take(t); len(got) != 0 {
+			t.Errorf("random %v: %v after 200 ms, want a report on more than that", random, got)
+		}
+		b.wait(500 * time.Millisecond)
+		reports := 0
+		for _, p := range b.rtcpOut.take(t) {
+			if rr, ok := p.(*rtcp.ReceiverReport); ok && len(rr.Reports) == 1 && rr.Reports[0].SSRC == 0x1234 {
+				reports++
+			}
+		}
+		if reports == 0 {
+			t.Errorf("random %v: no report after 700 ms", random)
+		}
+	}
+}
+
 func TestReceiverEstimatesDelayWithoutSynchronisedClocks(t *testing.T) {
 	b := newBench(t, "")
 	// The board lives in 1970; its report takes 5 ms on the way.

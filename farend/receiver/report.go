@@ -19,6 +19,11 @@ const (
 	// A fast stream does not get a report for each frame.
 	reportIntervalFloor = 500 * time.Millisecond
 
+	// RFC 3550 section 6.2: in a unicast session the first report may go at once. This leaves it
+	// some packets to report on. The sender learns 1 to 3 s sooner than by half of reportIntervalMin
+	// that it is received; a board that tries an update waits for that.
+	firstReportDelay = 500 * time.Millisecond
+
 	// RFC 3550 section 6.2: 5 % of the bandwidth is for RTCP, 3/4 of that for receivers;
 	// there are two members, and a report of ours has 32 bytes RR, about 28 bytes SDES and 28
 	// bytes IPv4 and UDP.
