@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/config"
-
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
 	"github.com/krazycam/krazycam/firmware/machine"
 	"github.com/krazycam/krazycam/firmware/offer"
@@ -42,8 +41,8 @@ type bootStatus struct {
 	} `json:"failed"`
 }
 
-// describeBoard gives the facts of this moment; nil if the owner shares none. statusFile is init's, ""
-// where there is none: what only init knows is left out then, as when the file cannot be read.
+// describeBoard gives the facts of this moment, with an error, too. statusFile is init's, "" where there
+// is none: what only init knows is left out then, as when the file cannot be read.
 func describeBoard(statusFile string, sys fs.FS, camera string) (*wire.Board, error) {
 	b := wire.Board{Camera: camera, UptimeS: int64(machine.Uptime() / time.Second)}
 	if t, ok := machine.Temperature(sys); ok {

@@ -85,7 +85,7 @@ const (
 	Offered   Phase = "offered"
 	Fetching  Phase = "fetching"
 	OnTrial   Phase = "on trial"
-	NotJudged Phase = "not judged" // it went back without a verdict, and will try again by itself
+	NotJudged Phase = "not judged" // it went back without a verdict; it tries again by itself, three times in all
 	Promoted  Phase = "promoted"
 	FellBack  Phase = "fell back"
 )

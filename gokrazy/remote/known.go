@@ -3,6 +3,7 @@
 package remote
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -48,10 +49,8 @@ type made struct {
 	At          time.Time `json:"at"`
 }
 
-// OpenKnown is the file at path, which need not exist yet.
-func OpenKnown(path string) *Known { return &Known{path: path, owner: nobody} }
-
-// OpenUsersKnown is the file of the user who runs this program, below the user's configuration folder.
+// OpenUsersKnown is the file of the user who runs this program, below the user's configuration folder; it
+// need not exist yet.
 // Under sudo, which camctl flash mostly needs, that is the user who called sudo: camctl update will run
 // without it.
 func OpenUsersKnown() (*Known, error) {
@@ -90,7 +89,7 @@ func sudoersFolder() (dir string, id int, err error) {
 
 // Remember binds a host to a fingerprint.
 func (k *Known) Remember(host, fingerprint string) error {
-	return k.change(func(all *known) { all.bind(WithPort(host), fingerprint) })
+	return k.change(func(all *known) { all.bind(withPort(host), fingerprint) })
 }
 
 // AddMade adds the fingerprint of a card that was made at a time.
@@ -98,12 +97,14 @@ func (k *Known) AddMade(fingerprint string, at time.Time) error {
 	return k.change(func(all *known) { all.Made = append(all.Made, made{fingerprint, at.UTC().Truncate(time.Second)}) })
 }
 
-// Fingerprint is what is remembered of a host; "" if it is not known.
-func (k *Known) Fingerprint(host string) (string, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	all, err := k.read()
-	return all.Hosts[WithPort(host)], err
+// Look asks a host for its certificate and whether it is known. One that is bound is asked, too: its card
+// may have been made anew here.
+func (k *Known) Look(ctx context.Context, host string) (fingerprint string, known bool, err error) {
+	if fingerprint, err = FetchFingerprint(ctx, host); err != nil {
+		return "", false, err
+	}
+	known, err = k.Recognise(host, fingerprint)
+	return fingerprint, known, err
 }
 
 // Recognise says whether a host that shows this certificate is known: it was bound to it before, the
@@ -111,7 +112,7 @@ func (k *Known) Fingerprint(host string) (string, error) {
 // it is bound now. A host that is bound to another certificate is an ErrFingerprint, unless its card was
 // made anew here: one board's key, taken from its card, must not open the others' addresses.
 func (k *Known) Recognise(host, fingerprint string) (bool, error) {
-	host = WithPort(host)
+	host = withPort(host)
 	recognised := false
 	var bound, sameBoard string
 	err := k.change(func(all *known) {

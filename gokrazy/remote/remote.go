@@ -198,10 +198,10 @@ func onlyHTTP1() *http.Protocols {
 }
 
 // address adds the port that boards listen on.
-func (c *Client) address() string { return WithPort(c.Host) }
+func (c *Client) address() string { return withPort(c.Host) }
 
-// WithPort adds the port that boards listen on to a host that names none.
-func WithPort(host string) string {
+// withPort adds the port that boards listen on to a host that names none.
+func withPort(host string) string {
 	if _, _, err := net.SplitHostPort(host); err == nil {
 		return host
 	}

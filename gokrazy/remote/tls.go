@@ -43,7 +43,7 @@ func FetchFingerprint(ctx context.Context, host string) (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	conn, err := dialer.DialContext(ctx, "tcp", WithPort(host))
+	conn, err := dialer.DialContext(ctx, "tcp", withPort(host))
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", host, err)
 	}

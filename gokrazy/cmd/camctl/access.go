@@ -66,13 +66,7 @@ func (a *access) pin(cmd *cobra.Command, host string) (string, error) {
 		}
 		return fingerprint, known.Remember(host, fingerprint)
 	}
-	// A host that is bound needs no look: TLS compares. One that shows another certificate gets a look,
-	// since its card may have been made anew here.
-	seen, err := remote.FetchFingerprint(cmd.Context(), host)
-	if err != nil {
-		return "", err
-	}
-	recognised, err := known.Recognise(host, seen)
+	seen, recognised, err := known.Look(cmd.Context(), host)
 	if err != nil || recognised {
 		return seen, err
 	}

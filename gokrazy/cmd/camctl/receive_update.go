@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -147,7 +148,7 @@ func readOffering(o *receiveOptions, f *os.File, log *slog.Logger) (*offering, e
 		return nil, err
 	}
 	// The manifest has the hash of every part.
-	sum := sha256.Sum256(append(bundle.Raw, bundle.Signature...))
+	sum := sha256.Sum256(slices.Concat(bundle.Raw, bundle.Signature))
 	files := rollout.NewFiles(r, rollout.File{
 		Name: m.BundleName(), Size: info.Size(), ETag: hex.EncodeToString(sum[:16]), Body: f,
 	})

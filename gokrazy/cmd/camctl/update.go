@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -152,8 +151,6 @@ func explainUpdate(host string, o remote.Outcome, err error) error {
 			host)
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("%s: interrupted: what was sent is kept there, the same command goes on", host)
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return fmt.Errorf("%s: no answer: %w", host, err)
 	case err != nil:
 		return err
 	case o.Result == remote.ResultFellBack:

@@ -116,11 +116,7 @@ func updateFleet(cmd *cobra.Command, o *fleetOptions, with *access, args []strin
 // connectKnown is access.client where nobody sits at each board: one whose certificate is not known yet is
 // left out.
 func connectKnown(ctx context.Context, known *remote.Known, host, password string) (*remote.Client, error) {
-	seen, err := remote.FetchFingerprint(ctx, host)
-	if err != nil {
-		return nil, err
-	}
-	recognised, err := known.Recognise(host, seen)
+	seen, recognised, err := known.Look(ctx, host)
 	if err != nil {
 		return nil, err
 	}
