@@ -244,18 +244,6 @@ func endOfUnreachable(before Step) Step {
 // bring has the board updated, or goes on with the watching.
 func (r *run) bring(ctx context.Context, board Board, row Row, before Step) {
 	o, end, err := r.updateOnce(ctx, board, row, before)
-	var no *remote.Refusal
-	if errors.As(err, &no) {
-		// What an earlier run was sending when it was killed may have come in the meantime.
-		status, statusErr := board.Status(ctx)
-		switch known, reason := r.knownEnd(status, false); {
-		case statusErr != nil:
-		case known != "":
-			row.Slot, o.Slot, o.Reason, end, err = status.Slot, "", reason, known, nil
-		case status.Trial.IsOf(r.update.Version, r.update.Index):
-			o, end, err = r.updateOnce(ctx, board, row, Taken)
-		}
-	}
 	if end == "" || ctx.Err() != nil && err != nil {
 		return // what became of it a later run asks
 	}

@@ -337,6 +337,33 @@ func TestNoBoardIsBegunAfterSomeFellSilent(t *testing.T) {
 	}
 }
 
+// Writing a slot takes a minute, and the board refuses what is sent meanwhile.
+func TestRunThatWasKilledWhileBoardsWriteIsContinued(t *testing.T) {
+	f := newFleet(t, 3)
+	c := f.config(filepath.Join(t.TempDir(), "state"))
+	j, err := openJournal(c.State, Update{"v2", "rpi", 200})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, step := range []Step{Begun, Taken} {
+		if err := j.note(Row{Host: f.hosts[i], Step: step}); err != nil {
+			t.Fatal(err)
+		}
+		f.boards[i].Write(f.bundle.Manifest)
+	}
+	if err := j.close(); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := Run(t.Context(), c); err != nil || !s.IsGood() {
+		t.Errorf("%+v, %v, want all good", s, err)
+	}
+	for i, b := range f.boards {
+		if b.Trials() != 1 {
+			t.Errorf("board %d tried it %d times", i, b.Trials())
+		}
+	}
+}
+
 // recorder says when it is asked.
 type recorder struct {
 	Board

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/hex"
@@ -35,9 +36,11 @@ type fakeBoard struct {
 	refuse  string              // what it says of any bundle
 	hang    func(*http.Request) // takes the place of an answer to a bundle; nil: nothing does
 	posts   int                 // bundles
-	skipped int64               // bytes that were left out
-	taken   bool
-	asked   []string // paths
+
+	breakWriting bool  // the connection breaks once all has come, and the board refuses what comes then
+	skipped      int64 // bytes that were left out
+	taken        bool
+	asked        []string // paths
 }
 
 func newFakeBoard(t *testing.T) *fakeBoard {
@@ -96,8 +99,8 @@ func (b *fakeBoard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(http.StatusOK, b.status)
 	case api.UpdatePath:
 		b.posts++
-		if b.refuse != "" {
-			answer(http.StatusConflict, api.Error{Error: b.refuse})
+		if b.refuse != "" || b.status.Busy != "" {
+			answer(http.StatusConflict, api.Error{Error: cmp.Or(b.refuse, "the board is busy: "+b.status.Busy)})
 			return
 		}
 		b.take(r, answer)
@@ -157,6 +160,10 @@ func (b *fakeBoard) take(r *http.Request, answer func(int, any)) {
 		code = http.StatusAccepted
 	}
 	b.taken = len(taken.Missing) == 0
+	if b.taken && b.breakWriting {
+		b.refuse = "another update is being sent to this board: try again later"
+		panic(http.ErrAbortHandler)
+	}
 	answer(code, taken)
 }
 

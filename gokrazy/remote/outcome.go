@@ -67,6 +67,7 @@ const (
 // take as long as it shows that it goes on.
 func (c *Client) watch(ctx context.Context, before api.Status, o *Outcome, progress func(Progress)) error {
 	poll, patience := orDefault(c.Poll, defaultPoll), orDefault(c.Patience, defaultPatience)
+	first := before
 	var last news
 	heard := time.Now()
 	progress(Progress{Step: StepRestarting})
@@ -84,6 +85,10 @@ func (c *Client) watch(ctx context.Context, before api.Status, o *Outcome, progr
 			if judge(s, before, o) {
 				return nil
 			}
+			if err := strayed(s, first, *o); err != nil {
+				o.Result = ResultNone
+				return fmt.Errorf("%s: %w", c.Host, err)
+			}
 			if now := newsOf(s); now != last {
 				last, heard = now, time.Now()
 			}
@@ -100,8 +105,24 @@ func (c *Client) watch(ctx context.Context, before api.Status, o *Outcome, progr
 	}
 }
 
-// errNoNews is about a board that takes too long.
-var errNoNews = errors.New("it did not say how the update ended")
+var (
+	// errNoNews is about a board that takes too long.
+	errNoNews = errors.New("it did not say how the update ended")
+	// errIdle is about one that was busy, and not with the update.
+	errIdle = errors.New("it is done with what it was busy with, and does not have the update")
+)
+
+// strayed says why there is nothing to wait for. first is the status when the waiting began.
+func strayed(s, first api.Status, o Outcome) error {
+	if t := s.Trial; t != nil && !t.IsOf(o.Version, o.Index) && IsUndecided(s, t.Version, t.Index) &&
+		!first.Trial.IsOf(t.Version, t.Index) {
+		return fmt.Errorf("another update was brought to it: %s", oneLine(t.Version))
+	}
+	if first.Busy != "" && s.Busy == "" && !s.OnTrial && !IsUndecided(s, o.Version, o.Index) {
+		return errIdle
+	}
+	return nil
+}
 
 func orDefault(d, standard time.Duration) time.Duration {
 	if d == 0 {
@@ -155,12 +176,13 @@ func ResultOf(s api.Status, version string, index int64) (r Result, reason strin
 // news is what changes while a board goes on.
 type news struct {
 	slot, state string
+	busy        string
 	tries       int
 	heldS       float64
 }
 
 func newsOf(s api.Status) news {
-	n := news{slot: s.Slot}
+	n := news{slot: s.Slot, busy: s.Busy}
 	if s.Trial != nil {
 		n.state, n.tries, n.heldS = s.Trial.State, s.Trial.Tries, s.Trial.HeldS
 	}
@@ -168,6 +190,9 @@ func newsOf(s api.Status) news {
 }
 
 func trialProgress(s api.Status, o Outcome) Progress {
+	if s.Busy != "" {
+		return Progress{Step: StepWriting, Text: oneLine(s.Busy)}
+	}
 	if !s.Trial.IsOf(o.Version, o.Index) {
 		return Progress{Step: StepRestarting}
 	}

@@ -190,17 +190,72 @@ func TestUpdateGoesOnWhereAConnectionBroke(t *testing.T) {
 	}
 }
 
+const writing = "slot b is being written: root, 3 of 16 MB"
+
+// As after a kill of camctl, or a connection that broke while the board writes: minutes, on a slow card.
+func TestUpdateThatABoardIsWritingIsWatched(t *testing.T) {
+	promoted := func(s *api.Status) { onTrial(s); s.OnTrial, s.Promoted = false, "b" }
+	busy := func(s *api.Status) { s.Busy, s.Trial = writing, nil }
+	tries := func(s *api.Status) { onTrial(s); s.Busy = "" }
+
+	b := newFakeBoard(t)
+	busy(&b.status)
+	b.refuse, b.taken = "another update is being sent to this board: try again later", true
+	b.after(busy, busy, tries, promoted)
+	o, err := b.client().Update(t.Context(), newBundle(t), nil)
+	if err != nil || o.Result != ResultPromoted || b.posts != 0 {
+		t.Errorf("after a kill: Update = %+v, %v after %d bundles, want promoted by what it had", o, err, b.posts)
+	}
+
+	b = newFakeBoard(t)
+	b.after(busy, busy, tries, promoted)
+	b.breakWriting = true
+	o, err = b.client().Update(t.Context(), newBundle(t), nil)
+	if err != nil || o.Result != ResultPromoted || b.posts != 3 {
+		t.Errorf("a broken connection: Update = %+v, %v after %d bundles, want promoted by two", o, err, b.posts)
+	}
+}
+
+func TestUpdateWaitsForABoardThatIsBusyWithSomethingElse(t *testing.T) {
+	b := newFakeBoard(t)
+	b.taken = true
+	busy, idle := func(s *api.Status) { s.Busy = writing }, func(s *api.Status) { s.Busy = "" }
+	b.after(busy, busy, idle, idle, onTrial, func(s *api.Status) { s.OnTrial, s.Promoted = false, "b" })
+	c := b.client()
+	c.Patience = time.Minute
+	o, err := c.Update(t.Context(), newBundle(t), nil)
+	if err != nil || o.Result != ResultPromoted || o.Sent == 0 {
+		t.Errorf("Update = %+v, %v, want it sent and promoted", o, err)
+	}
+}
+
+func TestUpdateEndsWhenTheBoardTriesAnotherOne(t *testing.T) {
+	b := newFakeBoard(t)
+	b.after(func(s *api.Status) {
+		onTrial(s)
+		s.Version, s.Trial.Version = "v3", "v3"
+	})
+	c := b.client()
+	c.Patience = time.Minute
+	o, err := c.Update(t.Context(), newBundle(t), nil)
+	if err == nil || o.Result != ResultNone || !strings.Contains(err.Error(), "another update was brought to it: v3") {
+		t.Errorf("Update: %+v, %v, want which one it tries", o, err)
+	}
+}
+
 // As when a board loses its power in the middle, or its camweb hangs: TCP alone would wait for a quarter
 // of an hour, or for ever.
 func TestBoardThatTakesNothingMoreIsGivenUp(t *testing.T) {
 	const soon, never = 50 * time.Millisecond, time.Hour
 	for name, c := range map[string]struct {
 		sending, writing time.Duration
+		size             int // of the root
 		hang             func(*http.Request)
 		want             error
 	}{
-		"in the middle": {soon, never, func(*http.Request) {}, errStalled},
-		"at the end": {never, soon,
+		// More than the buffers of both ends hold, which are 10 MB on Linux.
+		"in the middle": {soon, never, 16 << 20, func(*http.Request) {}, errStalled},
+		"at the end": {never, soon, 4,
 			func(r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }, errNoAnswer},
 	} {
 		b := newFakeBoard(t)
@@ -211,8 +266,7 @@ func TestBoardThatTakesNothingMoreIsGivenUp(t *testing.T) {
 		}
 		client := b.client()
 		client.Stall, client.Writing = c.sending, c.writing
-		// More than the buffers of both ends hold, which are 10 MB here.
-		bundle := bundleOf(t, strings.Repeat("root", 8<<20))
+		bundle := bundleOf(t, strings.Repeat("root", c.size/4))
 		root := []api.Missing{{SHA256: bundle.Manifest.Root().SHA256}}
 		_, err := client.post(t.Context(), bundle, root, func(Progress) {})
 		if c.want == errNoAnswer {

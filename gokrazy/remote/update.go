@@ -71,21 +71,54 @@ func (c *Client) Update(ctx context.Context, bundle *update.Bundle, progress fun
 		o.Result, o.Slot = ResultAlready, before.Slot
 		return o, nil
 	}
-	if c.Once && judge(before, api.Status{}, &o) {
+	if c.Once && c.isEnd(before, api.Status{}, &o) {
 		return o, nil
 	}
-	if !IsUndecided(before, o.Version, o.Index) {
-		o.Sent, err = c.bring(ctx, bundle, progress)
-	}
-	if errors.Is(err, errNoAnswer) {
-		o.Result = ResultUnknown
-	}
-	if err == nil {
-		o.Result = ResultUnknown
-		err = c.watch(ctx, before, &o, progress)
+	err = c.bringAndWatch(ctx, bundle, before, &o, progress)
+	if errors.Is(err, errIdle) { // what it was busy with is over
+		if before, err = c.Status(ctx); err == nil {
+			err = c.bringAndWatch(ctx, bundle, before, &o, progress)
+		}
 	}
 	o.Seconds = time.Since(started).Seconds()
 	return o, err
+}
+
+// bringAndWatch sends nothing to a board that is at an update already, which may be this one: of an
+// earlier call that was killed, or of this one, if its connection broke while the board wrote.
+func (c *Client) bringAndWatch(ctx context.Context, bundle *update.Bundle, before api.Status, o *Outcome,
+	progress func(Progress)) error {
+	if !IsUndecided(before, o.Version, o.Index) && before.Busy == "" {
+		sent, err := c.bring(ctx, bundle, progress)
+		o.Sent += sent
+		var no *Refusal
+		if errors.As(err, &no) {
+			now, statusErr := c.Status(ctx)
+			switch {
+			case statusErr != nil:
+			case c.isEnd(now, before, o):
+				return nil
+			case now.Busy != "", IsUndecided(now, o.Version, o.Index):
+				before, err = now, nil
+			}
+		}
+		if errors.Is(err, errNoAnswer) {
+			o.Result = ResultUnknown
+		}
+		if err != nil {
+			return err
+		}
+	}
+	o.Result = ResultUnknown
+	return c.watch(ctx, before, o, progress)
+}
+
+// isEnd says whether the board is through with the update. What it was through with before counts with Once.
+func (c *Client) isEnd(s, before api.Status, o *Outcome) bool {
+	if c.Once {
+		before = api.Status{}
+	}
+	return judge(s, before, o)
 }
 
 // bring sends until nothing is missing, and gives the bytes of parts that the board counted.

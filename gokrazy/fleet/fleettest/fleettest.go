@@ -38,17 +38,21 @@ type Board struct {
 	server *httptest.Server
 	key    string // of updates
 
-	mu     sync.Mutex
-	status api.Status
-	asked  int // questions since the trial began
-	trials int
+	mu      sync.Mutex
+	status  api.Status
+	writing *update.Manifest // into its other slot; nil: nothing
+	asked   int              // questions since the writing or the trial began
+	trials  int
 }
 
 // Password is that of each board.
 const Password = "sesame"
 
-// questions is how many a trial takes.
-const questions = 2
+// How many questions a trial, and the writing of a slot, take.
+const (
+	questions        = 2
+	writingQuestions = 6
+)
 
 // NewBoard starts board n, which runs v1 and takes what key has signed.
 func NewBoard(t testing.TB, n int, key string) *Board {
@@ -111,6 +115,8 @@ func (b *Board) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(http.StatusNotFound, api.Error{Error: "no such path"})
 	case b.status.OnTrial:
 		answer(http.StatusConflict, api.Error{Error: "slot b is on trial"})
+	case b.writing != nil:
+		answer(http.StatusConflict, api.Error{Error: "another update is being sent to this board: try again later"})
 	default:
 		b.take(r.Body, answer)
 	}
@@ -151,19 +157,38 @@ func (b *Board) take(body io.Reader, answer func(int, any)) {
 		answer(http.StatusAccepted, taken)
 		return
 	}
-	b.trials++
-	b.asked = 0
-	b.status.OnTrial, b.status.Slot, b.status.Version, b.status.Index = true, "b", m.Version, m.Index
-	b.status.Trial = &control.Trial{
-		Slot: "b", Version: m.Version, Index: m.Index, State: control.StateOnTrial, Tries: 1}
+	b.try(m)
 	if b.Sent != nil {
 		b.Sent()
 	}
 	answer(http.StatusOK, taken)
 }
 
-// goOn ends a trial after some questions.
+// Write has it write a version, as after a sender that was killed, and then try it.
+func (b *Board) Write(m update.Manifest) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.writing, b.asked = &m, 0
+	b.status.Trial, b.status.Busy = nil, "slot b is being written"
+}
+
+func (b *Board) try(m update.Manifest) {
+	b.trials++
+	b.asked = 0
+	b.writing, b.status.Busy = nil, ""
+	b.status.OnTrial, b.status.Slot, b.status.Version, b.status.Index = true, "b", m.Version, m.Index
+	b.status.Trial = &control.Trial{
+		Slot: "b", Version: m.Version, Index: m.Index, State: control.StateOnTrial, Tries: 1}
+}
+
+// goOn ends a trial, or what comes before it, after some questions.
 func (b *Board) goOn() {
+	if b.writing != nil {
+		if b.asked++; b.asked >= writingQuestions {
+			b.try(*b.writing)
+		}
+		return
+	}
 	if !b.status.OnTrial {
 		return
 	}
