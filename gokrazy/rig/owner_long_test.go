@@ -6,6 +6,8 @@ package rig
 
 import (
 	"context"
+	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -15,16 +17,31 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/farend/need"
+	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/remote"
 	"github.com/krazycam/krazycam/gokrazy/vm"
 )
 
-// repairPerm is for a card whose board lost its power: e2fsck takes the journal up, as the kernel would.
+// repairPerm is for a card whose board lost its power: e2fsck takes the journal up, as the kernel would. It
+// gets the partition as a file, because it forgets the offset of one once it has taken a journal up.
 func repairPerm(t *testing.T, path string) {
 	t.Helper()
-	out, err := exec.Command("e2fsck", "-p", perm(t, path)).CombinedOutput()
+	c := openCard(t, path)
+	at := c.table.Partitions[card.Perm]
+	f, err := os.Create(filepath.Join(t.TempDir(), "perm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := io.Copy(f, io.NewSectionReader(c, at.Start, at.Size)); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("e2fsck", "-p", f.Name()).CombinedOutput()
 	if exit, ok := err.(*exec.ExitError); err != nil && (!ok || exit.ExitCode() != 1) {
 		t.Fatalf("e2fsck: %v: %s", err, out)
+	}
+	if _, err := io.Copy(io.NewOffsetWriter(c, at.Start), io.NewSectionReader(f, 0, at.Size)); err != nil {
+		t.Fatal(err)
 	}
 }
 
