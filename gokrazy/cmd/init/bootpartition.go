@@ -12,6 +12,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -100,8 +101,29 @@ func withBootPartition(use func(dir string) error) error {
 		return fmt.Errorf("mount %s: %w", node, err)
 	}
 	useErr := use(dir)
-	if err := unix.Unmount(dir, 0); err != nil {
+	if err := unmount(dir, unix.Unmount, func() { time.Sleep(busyPause) }); err != nil {
 		return errors.Join(useErr, fmt.Errorf("unmount %s: %w", node, err))
 	}
 	return useErr
+}
+
+// For how long an unmount waits: 10 s.
+const (
+	busyPause = 20 * time.Millisecond
+	busyTries = 500
+)
+
+// unmount takes a file system away once nobody uses it. A service that is being started has copies of
+// process 1's open files, those on this file system among them, until its program runs: on a busy board
+// for a moment too long for one try. What stays in use is gone with its last user; were it left mounted,
+// no slot could be written or promoted until the board's restart.
+func unmount(dir string, call func(dir string, flags int) error, pause func()) error {
+	for range busyTries {
+		if err := call(dir, 0); !errors.Is(err, unix.EBUSY) {
+			return err
+		}
+		pause()
+	}
+	return errors.Join(fmt.Errorf("in use for more than %v: %w", busyTries*busyPause, unix.EBUSY),
+		call(dir, unix.MNT_DETACH))
 }

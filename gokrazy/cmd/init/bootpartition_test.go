@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"testing"
 	"testing/fstest"
+
+	"golang.org/x/sys/unix"
 )
 
 // sysTree is /sys as the kernel shows a disk with three partitions; the root is
@@ -72,5 +74,37 @@ func TestFindPartitionSaysWhatIsMissing(t *testing.T) {
 				t.Errorf("findPartition = %q, %v, want %v", got, err, c.want)
 			}
 		})
+	}
+}
+
+// A service that starts at this moment holds what process 1 has open.
+func TestWhatIsInUseIsUnmountedOnceItIsNot(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		busy     int // tries
+		last     error
+		detached bool
+		want     error
+		pauses   int
+	}{
+		{"nobody uses it", 0, nil, false, nil, 0},
+		{"for a moment", 3, nil, false, nil, 3},
+		{"for ever", 1 << 20, nil, true, unix.EBUSY, busyTries},
+		{"it is not mounted", 1, unix.EINVAL, false, unix.EINVAL, 1},
+	} {
+		tries, pauses, detached := 0, 0, false
+		err := unmount("/boot", func(dir string, flags int) error {
+			if detached = flags == unix.MNT_DETACH; detached {
+				return nil
+			}
+			if tries++; tries <= c.busy {
+				return unix.EBUSY
+			}
+			return c.last
+		}, func() { pauses++ })
+		if !errors.Is(err, c.want) || detached != c.detached || pauses != c.pauses {
+			t.Errorf("%s: %v, detached %t, %d pauses; want %v, %t, %d", c.name, err, detached, pauses, c.want,
+				c.detached, c.pauses)
+		}
 	}
 }
