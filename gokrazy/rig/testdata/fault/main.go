@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -115,7 +116,7 @@ func fill() {
 	for b := make([]byte, 64<<10); err == nil; n += int64(len(b)) {
 		_, err = f.Write(b)
 	}
-	say("filler: %d bytes, %v", n, err)
+	say("filler: %d bytes, %v", n, errors.Join(err, f.Close())) // an open file would keep its bytes
 	for i := 0; i < 600 && partial() > 0; i++ {
 		time.Sleep(100 * time.Millisecond)
 	}
