@@ -283,9 +283,11 @@ func TestAnUpdateThatRotatesTheKeyAndASecondOneDuringItsTrialInVM(t *testing.T) 
 	}
 	old.index = u.signer.index
 	refuses("the key that was rotated away", old.bundle(t, u.content.withMark("old key"), "v-old-key"), "signature")
-	refuses("the very update, again", first, "v-rotates")
+	refuses("the update that rotated it, again", first, "signature")
 	next.index = u.signer.index
-	u.mustUpdate(ctx, t, next.bundle(t, u.content.withMark("next"), "v-next"), remote.ResultPromoted)
+	latest := next.bundle(t, u.content.withMark("next"), "v-next")
+	u.mustUpdate(ctx, t, latest, remote.ResultPromoted)
+	refuses("the very update that runs", latest, "runs it already")
 	older := *next
 	older.index = first.Manifest.Index - 1
 	replayed := older.bundle(t, u.content.withMark("replayed"), "v-replayed")
