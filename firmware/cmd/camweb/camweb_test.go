@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -163,6 +166,50 @@ func TestPartThatTheCardDamagedIsSentAgain(t *testing.T) {
 		t.Errorf("process 1 was given a root of %d other bytes, %v", len(got), err)
 	}
 	b.wants(control.AskApply)
+}
+
+// A laptop is shut in the middle of a push: the next one need not wait for it, and what came stays.
+func TestSenderWhoFallsSilentIsCutOff(t *testing.T) {
+	b := newTestBoard(t, nil)
+	b.silence = 100 * time.Millisecond
+	v2 := newBuild(t, b.by, 2)
+	root := v2.manifest.Parts[2]
+	bundle := v2.bundle(t, root)
+	conn, err := tls.Dial("tcp", b.address, &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	r, err := http.NewRequest(http.MethodPost, "https://"+b.address+api.UpdatePath, io.MultiReader(
+		bytes.NewReader(bundle[:len(bundle)-100_000]), onlyAfter(t.Context().Done())))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ContentLength = int64(len(bundle))
+	r.SetBasicAuth(api.User, sesame)
+	// Half of what the server gives each request without patience.
+	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = r.Write(conn) }()
+	answer, err := http.ReadResponse(bufio.NewReader(conn), r)
+	if errors.Is(err, os.ErrDeadlineExceeded) || err == nil && answer.StatusCode == http.StatusOK {
+		t.Errorf("answer %v, %v, want the connection's end or a refusal", answer, err)
+	}
+	if b.spool.Partial(root) == 0 {
+		t.Error("what came is lost")
+	}
+	if code, answer := b.push(v2.bundle(t)); code != "200" {
+		t.Errorf("the next push: %s %v", code, answer)
+	}
+}
+
+// onlyAfter is a reader that waits.
+type onlyAfter <-chan struct{}
+
+func (o onlyAfter) Read([]byte) (int, error) {
+	<-o
+	return 0, io.EOF
 }
 
 func TestBundleMayBringTheRestLater(t *testing.T) {

@@ -23,9 +23,8 @@ const layout = 1
 // errHeader is about a header of the request.
 var errHeader = errors.New("header " + api.SkipHeader)
 
-// silence is how long a sender may send nothing. A board that restarts, or a laptop that was shut,
-// must not keep others from sending.
-const silence = time.Minute
+// maxSilence is how long a sender may send nothing. A laptop that was shut must not keep others from sending.
+const maxSilence = time.Minute
 
 // writingTakes is how long process 1 may take for a slot: a slow card writes 1 MB/s.
 const writingTakes = 20 * time.Minute
@@ -142,7 +141,7 @@ func (s *service) mayTake() error {
 func (s *service) body(ctx context.Context, w http.ResponseWriter, r *http.Request, limit int64) io.Reader {
 	control := http.NewResponseController(w)
 	_ = control.SetWriteDeadline(time.Time{}) // set again below: a recorder in a test has none
-	b := io.Reader(&patientReader{r: http.MaxBytesReader(w, r.Body, limit), control: control})
+	b := io.Reader(&patientReader{http.MaxBytesReader(w, r.Body, limit), control, s.silence})
 	return &pacedReader{ctx, b, s.newPacer()}
 }
 
@@ -157,10 +156,11 @@ func noDeadline(w http.ResponseWriter) {
 type patientReader struct {
 	r       io.Reader
 	control *http.ResponseController
+	silence time.Duration // the longest
 }
 
 func (p *patientReader) Read(b []byte) (int, error) {
-	_ = p.control.SetReadDeadline(time.Now().Add(silence))
+	_ = p.control.SetReadDeadline(time.Now().Add(p.silence))
 	return p.r.Read(b)
 }
 

@@ -29,6 +29,7 @@ type service struct {
 	spool       *update.Spool // nil: it cannot be used, and spoolErr says why
 	spoolErr    error
 	intake      intake
+	silence     time.Duration // of a sender, at most
 	staged      stagedRoot
 	pull        puller
 	dial        dialer // of update servers; nil: package pull's, which reaches no address of the board itself
@@ -46,6 +47,7 @@ func newService(at places, c config.Config, pair certificate.Pair, log *slog.Log
 		guard: webui.NewGuard(api.User, c.Web.PasswordHash, now),
 	}
 	s.intake.turn = make(chan struct{}, 1)
+	s.silence = maxSilence
 	s.pull.every = lookEvery
 	if s.spool, s.spoolErr = update.MakeSpool(at.spool); s.spoolErr != nil {
 		log.Error("this board can take no update", "error", s.spoolErr)
