@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -103,27 +104,30 @@ func TestProcessStreamsAgainAfterTheLinkWasDown(t *testing.T) {
 	}
 }
 
-// waitForReport waits for another RTCP packet of the receiver: camsource expects reports only of one that
-// has sent some.
-func (y *yard) waitForReport() {
+// countReports has reports counted that come to camsource's end: RTCP receiver reports (type 201) with one
+// block, about the one stream that there is. How many came, reports gives.
+func (y *yard) countReports() (reports func() int) {
 	y.t.Helper()
-	udp := regexp.MustCompile(`(?m)^Udp: (\d+)`) // InDatagrams, snmp_counter in the kernel's documentation
-	read := func() string {
-		m := udp.FindStringSubmatch(y.output(y.ours, "cat", "/proc/net/snmp"))
+	y.output(y.ours, "nft", "add table inet test; add chain inet test in { type filter hook input priority 0; }; "+
+		"add rule inet test in udp dport 5007 @th,64,16 0x81c9 counter")
+	counter := regexp.MustCompile(`counter packets (\d+)`)
+	return func() int {
+		m := counter.FindStringSubmatch(y.output(y.ours, "nft", "list", "chain", "inet", "test", "in"))
 		if m == nil {
-			y.t.Fatal("/proc/net/snmp has no line of UDP")
+			y.t.Fatal("nft shows no counter")
 		}
-		return m[1]
+		n, _ := strconv.Atoi(m[1])
+		return n
 	}
-	before := read()
-	y.await("a report of the receiver", func() bool { return read() != before })
 }
 
 func TestProcessFollowsTheReceiverToItsNewAddress(t *testing.T) {
 	t.Parallel() // it waits
-	y := newYard(t, "gst-launch-1.0")
+	y := newYard(t, "gst-launch-1.0", "nft")
+	reports := y.countReports()
 	y.stream()
-	y.waitForReport()
+	// Of a receiver that has never reported no report is missed.
+	y.await("a report of the receiver", func() bool { return reports() > 0 })
 	y.ip("-n", y.theirs, "addr", "del", firstAddress+"/24", "dev", "br0")
 	y.ip("-n", y.theirs, "addr", "add", secondAddress+"/24", "dev", "br0")
 	y.hosts(secondAddress)
