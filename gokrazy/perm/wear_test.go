@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/events"
 )
@@ -80,4 +81,28 @@ func TestADayCostsLessThanAMegabyte(t *testing.T) {
 		t.Errorf("%d bytes are written in a day, want %d at most", day, int(mostADay))
 	}
 	l.check(t)
+}
+
+// The power goes as Add returns: what the device holds then is all that there is.
+func TestAnEventSurvivesAPowerCut(t *testing.T) {
+	need.Tools(t, "cp")
+	l := newLoop(t, card.PermSize).mounted(t)
+	after := newLoop(t, card.PermSize)
+	list, err := events.Open(filepath.Join(l.Dir, "events"), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 { // the first makes the file
+		text := fmt.Sprint("update failed: ", i)
+		if err := list.Add(events.Fallback, text); err != nil {
+			t.Fatal(err)
+		}
+		command(t, "cp", "--sparse=always", l.image, after.image)
+		after.mounted(t)
+		kept := events.Read(filepath.Join(after.Dir, "events"))
+		if len(kept) != i+1 || kept[i].Text != text {
+			t.Errorf("after event %d: %+v", i, kept)
+		}
+		after.unmounted(t)
+	}
 }

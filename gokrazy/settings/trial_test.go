@@ -73,6 +73,25 @@ func TestTheTrialBeginsWithTheOwnersSettings(t *testing.T) {
 	}
 }
 
+// U-Boot takes the other slot where the promoted one cannot be read, once perhaps. That ends no trial and
+// begins none.
+func TestASlotThatNobodyAskedForChangesNothing(t *testing.T) {
+	s := Store{Dir: t.TempDir()}
+	write(t, s.path(slot.A, fileName), in(`"fps": 15`))
+	write(t, s.path(slot.B, fileName), in(`"fps": 1`))
+	write(t, s.path(slot.A, begunName), `{"format": 1, "trial": "v1", "from": "b"}`)
+	write(t, s.path(slot.B, begunName), `{"format": 1, "from": "a"}`)
+	boot(t, s, slot.B, slot.A, "")
+	for _, n := range []slot.Name{slot.A, slot.B} {
+		if read(t, s.path(n, begunName)) == "" {
+			t.Errorf("the mark in slot %s is gone", n)
+		}
+	}
+	if got := value(t, s, slot.B, "fps"); got != "1" {
+		t.Errorf("fps = %s, want the slot's own 1", got)
+	}
+}
+
 func TestTheTrialOfABoardWithoutSettingsHasNone(t *testing.T) {
 	s := Store{Dir: t.TempDir()}
 	write(t, s.path(slot.B, fileName), in(`"fps": 1`))

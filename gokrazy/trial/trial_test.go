@@ -11,7 +11,7 @@ import (
 // record is an update into slot b after tries of it.
 func record(state string, tries int) Record {
 	r := Staged("b", "v2", 2, health.Validated, 60)
-	r.State, r.Tries, r.Reason = state, tries, "a reason"
+	r.State, r.Tries, r.Reason, r.Rung = state, tries, "a reason", health.Sent // of the try before
 	return r
 }
 
@@ -70,6 +70,9 @@ func TestAStartGoesOnWhereTheRunBeforeEnded(t *testing.T) {
 		got, step := c.r.AtBoot(c.b)
 		if got.State != c.wantState || step != c.want {
 			t.Errorf("%s: state %q, step %d, want %q, %d", c.name, got.State, step, c.wantState, c.want)
+		}
+		if got.State == control.StateOnTrial && (got.Reason != "" || got.Rung != health.None) {
+			t.Errorf("%s: rung %q because %q, which is of the try before", c.name, got.Rung, got.Reason)
 		}
 		if c.wantState == control.StateFailed && c.r.State != control.StateFailed &&
 			!strings.Contains(got.Reason, c.b.Died+c.b.Untried) {

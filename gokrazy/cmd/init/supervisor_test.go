@@ -108,6 +108,23 @@ func TestNothingDueWaitsForTheNextSecond(t *testing.T) {
 	})
 }
 
+// What a camsource said last is not what it does.
+func TestACamsourceThatSaysNoMoreHasNoRung(t *testing.T) {
+	b := newFakeBoard(t, board.Tryboot)
+	s := b.started(slot.A)
+	for ; b.up < time.Minute; b.up += time.Second {
+		if b.up > 30*time.Second {
+			b.reaches[slot.A] = nil
+		}
+		if s.turn(); b.up == 30*time.Second && b.status.Rung != string(health.Validated) {
+			t.Errorf("rung %q while it streams", b.status.Rung)
+		}
+	}
+	if b.status.Rung != string(health.None) {
+		t.Errorf("rung %q after half a minute of silence", b.status.Rung)
+	}
+}
+
 func TestStatusIsWrittenOnlyWhenItChanges(t *testing.T) {
 	b := newFakeBoard(t, board.Tryboot)
 	s := b.started(slot.A)
