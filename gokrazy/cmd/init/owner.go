@@ -23,6 +23,9 @@ type ownerSettings struct {
 	store  settings.Store
 	slot   slot.Name // whose settings count
 	left   []string  // settings that are left behind
+	parts  string    // the folder where each service finds its own
+	// withBoot calls a function with the folder where the boot partition is mounted meanwhile.
+	withBoot func(use func(boot string) error) error
 }
 
 // newOwnerSettings has those of the running slot. If nobody can say which that is, they are those of
@@ -32,7 +35,9 @@ func newOwnerSettings(log *slog.Logger, list *events.Log, running slot.Name) *ow
 		running = slot.A
 	}
 	s := settings.Store{Dir: permFolder, Defaults: config.ImageItems(config.ImageDefaults)}
-	return &ownerSettings{log: log, events: list, store: s, slot: running}
+	return &ownerSettings{
+		log: log, events: list, store: s, slot: running, parts: configFolder, withBoot: withBootPartition,
+	}
 }
 
 // startOf says what runs and what is tried, for settings.
@@ -86,7 +91,7 @@ func (o *ownerSettings) LeftBehind() []string { return o.left }
 // readBootPartition obeys a reset file and takes the seed.
 func (o *ownerSettings) readBootPartition() string {
 	outcome := settings.SeedFailed
-	err := withBootPartition(func(boot string) error {
+	err := o.withBoot(func(boot string) error {
 		done, resetErr := o.store.Reset(boot, o.slot)
 		if done {
 			o.tell(events.Settings, "the file reset restores the factory configuration: image's defaults and seed")
@@ -130,7 +135,7 @@ func (o *ownerSettings) apply(instead bool, other slot.Name) {
 		o.tell(events.Settings, text)
 	}
 	for _, s := range services() {
-		if err := s.write(configFolder, found); err != nil {
+		if err := s.write(o.parts, found); err != nil {
 			o.log.Error("a service has no settings", "service", s.name, "error", err)
 		}
 	}
