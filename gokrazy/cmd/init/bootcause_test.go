@@ -6,8 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krazycam/krazycam/board"
+	"github.com/krazycam/krazycam/gokrazy/control"
 	"github.com/krazycam/krazycam/gokrazy/events"
 	"github.com/krazycam/krazycam/gokrazy/slot"
+	"github.com/krazycam/krazycam/gokrazy/trial"
 )
 
 func TestBootCauseIsThatOfTheResetManager(t *testing.T) {
@@ -54,6 +57,23 @@ func TestAStartSaysHowTheRunBeforeEnded(t *testing.T) {
 		kept := events.Read(dir)
 		if got != c.want || len(kept) != 1 || kept[0].Kind != c.kind || kept[0].Text != c.text {
 			t.Errorf("%s: cause %q, events %+v", c.name, got, kept)
+		}
+	}
+}
+
+func TestACauseSaysWhatBecameOfATrial(t *testing.T) {
+	for cause, want := range map[string]trial.Boot{
+		causePower:   {PowerCut: true},
+		causeRestart: {Restarted: true},
+		causeCrash:   {Restarted: true, Died: causeCrash},
+		causeUnknown: {},
+	} {
+		want.Running, want.Promoted = "a", "a"
+		at := boardState{
+			place: place{trial: board.UBootTry, running: slot.A, promoted: slot.A}, facts: control.Status{BootCause: cause},
+		}
+		if got := at.trialBoot(); got != want {
+			t.Errorf("%s: %+v, want %+v", cause, got, want)
 		}
 	}
 }

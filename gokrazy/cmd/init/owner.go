@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/krazycam/krazycam/firmware/config"
@@ -61,29 +62,47 @@ func (o *ownerSettings) settle(at settings.Start) (seed string) {
 	settled, err := o.store.Settle(at)
 	o.complain("settings over an update", err)
 	if len(settled.Back) > 0 {
-		o.tell(events.Settings, "settings of an earlier version count again: "+strings.Join(settled.Back, ", "))
+		o.tell(events.Settings, "settings of an earlier version count again: "+strings.Join(fewOf(settled.Back), ", "))
 	}
 	if len(settled.LeftBehind) > 0 {
 		o.tell(events.LeftBehind, "settings that only the version that failed had do not count: "+
-			strings.Join(settled.LeftBehind, ", "))
+			strings.Join(fewOf(settled.LeftBehind), ", "))
 	}
 	seed = settings.SeedNone
 	if at.Running == at.Promoted || at.Trial == "" {
 		seed = o.readBootPartition()
 	}
 	o.apply(err != nil && at.Running != at.Promoted, at.Promoted)
-	o.left = o.store.LeftBehind(o.slot)
+	o.left = fewOf(o.store.LeftBehind(o.slot))
 	return seed
 }
 
 // Promoted makes the running slot's settings the current ones.
 func (o *ownerSettings) Promoted() {
 	o.complain("settings over an update", o.store.Promote(o.slot))
-	o.left = o.store.LeftBehind(o.slot)
+	o.left = fewOf(o.store.LeftBehind(o.slot))
 }
 
 // HandOver gives the other slot, which is promoted without a trial, the running one's settings.
 func (o *ownerSettings) HandOver() error { return o.store.HandOver(o.slot, o.slot.Other()) }
+
+// A status names so many settings at most, and as many bytes of each: what reads it has limits.
+const (
+	maxLeft     = 50
+	maxLeftName = 100
+)
+
+// fewOf shortens a list of names, which is as long as an owner's file may make it.
+func fewOf(names []string) []string {
+	few := slices.Clone(names[:min(len(names), maxLeft)])
+	for i, n := range few {
+		few[i] = strings.ToValidUTF8(n[:min(len(n), maxLeftName)], "")
+	}
+	if more := len(names) - len(few); more > 0 {
+		few = append(few, fmt.Sprintf("and %d more", more))
+	}
+	return few
+}
 
 // LeftBehind names the settings that only a version that failed had.
 func (o *ownerSettings) LeftBehind() []string { return o.left }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/firmware/config"
+	"github.com/krazycam/krazycam/gokrazy/control"
 	"github.com/krazycam/krazycam/gokrazy/events"
 	"github.com/krazycam/krazycam/gokrazy/settings"
 	"github.com/krazycam/krazycam/gokrazy/slot"
@@ -102,4 +104,31 @@ func TestATrialThatCannotKeepSettingsGoesByThePromotedOnes(t *testing.T) {
 	t.Cleanup(func() { _ = unix.Unmount(locked, 0) })
 	c.settle(settings.Start{Running: slot.B, Promoted: slot.A, Trial: "v2/2"})
 	c.expect(t, "with a folder that cannot be written", 15, "")
+}
+
+// An owner's file may be 64 KiB of keys that only the version that failed knows. The status must still be
+// one that camweb reads.
+func TestManySettingsThatAreLeftBehindFitAStatus(t *testing.T) {
+	c := newOwnersCard(t, slot.A)
+	many := `{"stream": {"` + strings.Repeat("long", 8<<10) + `": 1`
+	for i := range 2000 {
+		many += fmt.Sprintf(`,"k%d":1`, i)
+	}
+	write(t, filepath.Join(c.store.Dir, "a", config.SeedName), "{}")
+	c.slot = slot.B
+	c.settle(settings.Start{Running: slot.B, Promoted: slot.A, Trial: "v2/2"})
+	write(t, filepath.Join(c.store.Dir, "b", config.SeedName), many+"}}")
+	c.slot = slot.A
+	c.settle(settings.Start{Running: slot.A, Promoted: slot.A, Failed: "v2"})
+	left := c.LeftBehind()
+	if len(left) != maxLeft+1 || left[maxLeft] != "and 1951 more" {
+		t.Errorf("%d names, the last %q", len(left), left[len(left)-1])
+	}
+	path := filepath.Join(t.TempDir(), "status.json")
+	if err := control.WriteStatus(path, control.Status{LeftBehind: left}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := control.ReadStatus(path); err != nil || len(got.LeftBehind) != len(left) {
+		t.Errorf("read back %d names, %v", len(got.LeftBehind), err)
+	}
 }

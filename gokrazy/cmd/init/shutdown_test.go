@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"testing"
@@ -72,7 +73,7 @@ func TestServicesGetTimeToEndAndNoMore(t *testing.T) {
 
 // gokrazy's handlers, as far as they are used: its own are in the programs' tests with a board.
 func TestSupervisionSpeaksToGokrazysHandlers(t *testing.T) {
-	stopped := ""
+	ordered := map[string]string{} // the path of each order's program
 	mux := http.NewServeMux()
 	mux.HandleFunc("/status", func(w http.ResponseWriter, r *http.Request) {
 		if r.FormValue("path") != sourcePath || r.Header.Get("Accept") != "application/json" {
@@ -81,15 +82,17 @@ func TestSupervisionSpeaksToGokrazysHandlers(t *testing.T) {
 		}
 		_, _ = w.Write([]byte(`{"Stopped":false,"StartTime":"2026-01-01T00:00:00Z","Pid":321}`))
 	})
-	mux.HandleFunc("/stop", func(w http.ResponseWriter, r *http.Request) {
+	order := func(w http.ResponseWriter, r *http.Request) {
 		cookie, err := r.Cookie("gokrazy_xsrf")
 		if r.Method != http.MethodPost || err != nil || cookie.Value != r.FormValue("xsrftoken") {
 			http.Error(w, "XSRF", http.StatusForbidden)
 			return
 		}
-		stopped = r.FormValue("path")
+		ordered[r.URL.Path] = r.FormValue("path")
 		http.Redirect(w, r, "/status", http.StatusSeeOther)
-	})
+	}
+	mux.HandleFunc("/stop", order)
+	mux.HandleFunc("/restart", order)
 	s := supervision{mux}
 	if p, err := s.look(sourcePath); err != nil || p.Pid != 321 || p.StartTime.Year() != 2026 {
 		t.Errorf("look = %+v, %v", p, err)
@@ -97,7 +100,8 @@ func TestSupervisionSpeaksToGokrazysHandlers(t *testing.T) {
 	if p, err := s.look("/user/none"); err == nil {
 		t.Errorf("look at no service = %+v", p)
 	}
-	if err := s.stop(sourcePath); err != nil || stopped != sourcePath {
-		t.Errorf("stop = %v, stopped %q", err, stopped)
+	err := errors.Join(s.stop(sourcePath), s.start(webPath))
+	if want := map[string]string{"/stop": sourcePath, "/restart": webPath}; err != nil || !maps.Equal(ordered, want) {
+		t.Errorf("orders %v, %v, want %v", ordered, err, want)
 	}
 }
