@@ -146,7 +146,11 @@ func (r Record) endUnexplained(b Boot) (Record, Step) {
 		why := fmt.Sprintf("%d starts ended without a word: it hangs, or the power is cut", r.Unexplained)
 		return r.fail(why), Nothing
 	}
-	return r.notJudged("it ended without a word: it hung, or the power was cut"), Wait
+	r = r.notJudged("it ended without a word: it hung, or the power was cut")
+	if r.State == control.StateGivenUp {
+		return r, Nothing
+	}
+	return r, Wait
 }
 
 // retry tries again at once.

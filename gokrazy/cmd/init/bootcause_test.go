@@ -70,7 +70,8 @@ func TestACauseSaysWhatBecameOfATrial(t *testing.T) {
 	} {
 		want.Running, want.Promoted = "a", "a"
 		at := boardState{
-			place: place{trial: board.UBootTry, running: slot.A, promoted: slot.A}, facts: control.Status{BootCause: cause},
+			place: place{trial: board.UBootTry, running: slot.A, promoted: slot.A},
+			facts: control.Status{BootCause: cause},
 		}
 		if got := at.trialBoot(); got != want {
 			t.Errorf("%s: %+v, want %+v", cause, got, want)

@@ -296,6 +296,22 @@ func TestBoardWhosePromotedSlotDoesNotStartPromotesTheOther(t *testing.T) {
 	b.ask(b.started(slot.B), control.AskApply, nil)
 }
 
+func TestASlotThatCouldNotBePromotedIsNotSaidToHaveFailed(t *testing.T) {
+	b := newFakeBoard(t, board.UBootTry)
+	b.slots[slot.B] = &manifest{Version: "v0"}
+	b.kept.WentBack, b.cardErr = true, errors.New("input/output error")
+	s := b.started(slot.B)
+	s.turn()
+	got := b.status.Updatable
+	if !strings.Contains(got, "could not be promoted") || strings.Contains(got, "failed here") {
+		t.Errorf("updatable = %q", got)
+	}
+	b.cardErr = nil
+	if b.live(time.Minute); b.promoted != slot.B {
+		t.Errorf("slot %s is promoted at the next start", b.promoted)
+	}
+}
+
 // One that failed here is kept running and no more, so that the other slot can still come back.
 func TestAVersionThatFailedIsNotPromotedBecauseTheOtherDoesNotStart(t *testing.T) {
 	for name, keep := range map[string]func(*fakeBoard){

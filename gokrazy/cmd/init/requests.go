@@ -85,8 +85,12 @@ func (s *supervisor) unpromoted() string {
 		return fmt.Sprintf("slot %s runs and nobody asked for it: the board goes back to slot %s within an hour",
 			here, there)
 	}
-	return fmt.Sprintf("slot %s, which is promoted, does not start, and the version in slot %s failed here: "+
-		"promote that to take updates with it all the same", there, here)
+	why := "could not be promoted"
+	if s.hasFailedHere(here) {
+		why = "holds a version that failed here"
+	}
+	return fmt.Sprintf("slot %s, which is promoted, does not start, and slot %s %s: "+
+		"promote that to take updates with it all the same", there, here, why)
 }
 
 // updatable says why this board takes no update; "": it does.
