@@ -101,10 +101,11 @@ func (u *updatable) cutOnTrial(ctx context.Context, t *testing.T, c content, ver
 	ended := make(chan error, 1)
 	go func() {
 		_, err := u.client.Update(sending, b, nil)
+		stop() // the board refused it, if it is not on trial yet
 		ended <- err
 	}()
-	if _, err := u.WaitLine(ctx, regexp.MustCompile(version+" is on trial in slot b")); err != nil {
-		t.Fatal(err)
+	if _, err := u.WaitLine(sending, regexp.MustCompile(version+" is on trial in slot b")); err != nil {
+		t.Fatalf("the update ended before its trial: %v", <-ended)
 	}
 	if err := u.Close(); err != nil {
 		t.Fatal(err)
