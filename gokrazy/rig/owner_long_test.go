@@ -48,7 +48,9 @@ func repairPerm(t *testing.T, path string) {
 // permFile reads a file of /perm.
 func permFile(t *testing.T, path, name string) string {
 	t.Helper()
-	return run(t, nil, "debugfs", "-R", "cat "+name, perm(t, path))
+	out := run(t, nil, "debugfs", "-R", "cat "+name, perm(t, path))
+	_, text, _ := strings.Cut(out, "\n") // behind the name of debugfs, which is no JSON
+	return text
 }
 
 // The power goes while a new version is on trial, its owner sets a key that only that version knows, and
