@@ -154,6 +154,8 @@ func importRules() []importRule {
 			reason: "a program that writes slots contains what it needs to check and to write, and no more"},
 		{of: "./gokrazy/cmd/slotwriter", ban: "net", direct: true,
 			reason: "it has no network (config parses addresses for others, hence net in its graph)"},
+		{of: "./gokrazy/fdt", ban: "./...",
+			reason: "a format: vm and uboot share it, and it knows neither boards nor loaders"},
 		{of: "./gokrazy/initramfs", ban: "./...",
 			reason: "initramfs packs what it is given: which modules those are is the board's matter"},
 		{of: "./gokrazy/update", ban: "net/http",

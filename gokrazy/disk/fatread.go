@@ -285,15 +285,16 @@ func (f *fatReader) prepareFile(n *node, first int64) error {
 	return nil
 }
 
-// Extent gives where a file lies, in bytes from the start of the file system. A
-// file in several pieces is an error: it cannot be changed in place.
+// Extent gives where a file lies, in bytes from the start of the file system, for a change in place. A
+// file that is empty or in several pieces is an error, an ErrDamaged.
 func (f *FAT) Extent(name string) (at, size int64, err error) {
 	n, err := f.findNode("extent", name)
 	if err != nil {
 		return 0, 0, err
 	}
 	if n.IsDir() || n.size == 0 || n.at < 0 {
-		return 0, 0, &fs.PathError{Op: "extent", Path: name, Err: fmt.Errorf("not one piece: %w", ErrDamaged)}
+		err := fmt.Errorf("it is empty, a folder or in several pieces: %w", ErrDamaged)
+		return 0, 0, &fs.PathError{Op: "extent", Path: name, Err: err}
 	}
 	return n.at, n.size, nil
 }

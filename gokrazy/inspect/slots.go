@@ -49,16 +49,16 @@ func (s *Slot) addFault(format string, args ...any) {
 	s.Faults = append(s.Faults, fmt.Sprintf(format, args...))
 }
 
-// readSlot reads a slot of a disk with that table. What is wrong with it are its faults: a power cut
+// readSlot reads a slot of the disk d with that table. What is wrong with it are its faults: a power cut
 // may have left half of it. Only a disk that cannot be read is an error.
-func (r *Report) readSlot(ctx context.Context, disk io.ReaderAt, t disk.Table, name slot.Name) (Slot, error) {
+func (r *Report) readSlot(ctx context.Context, d io.ReaderAt, t disk.Table, name slot.Name) (Slot, error) {
 	s := Slot{Name: name, Modules: []string{}, Programs: []image.Program{}, Faults: []string{}}
-	boot, err := openBoot(disk, t, name.Folder())
+	boot, err := openBoot(d, t, name.Folder())
 	if err != nil {
 		s.addFault("its folder: %v", err)
 	}
 	part := t.Partitions[name.RootPartition()-1]
-	section := io.NewSectionReader(disk, part.Start, part.Size)
+	section := io.NewSectionReader(d, part.Start, part.Size)
 	rootEmpty := r.Partitions[name.RootPartition()-1].Holds == "empty"
 	if boot == nil {
 		return s, ctx.Err()
