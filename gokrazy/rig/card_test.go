@@ -152,9 +152,10 @@ func putFiles(t *testing.T, path string, files map[string]string) {
 	}
 }
 
-// stage writes a version into slot b of the card and has it tried at the next start, as a board does. It
-// takes seconds; a Pi 3's emulated USB takes many minutes for as many bytes.
-func (u *updatable) stage(t *testing.T, c content, version string) {
+// stage writes a version into slot b of the card and has it tried at the next start, as a board does: for
+// the first time, or after tries of which nobody knows how they ended. It takes seconds; a Pi 3's emulated
+// USB takes many minutes for as many bytes.
+func (u *updatable) stage(t *testing.T, c content, version string, try int) {
 	t.Helper()
 	m, bytesOf := u.signer.manifest(t, c, version)
 	raw, signature := u.signer.sign(t, m)
@@ -165,6 +166,7 @@ func (u *updatable) stage(t *testing.T, c content, version string) {
 		t.Fatal(err)
 	}
 	record := trial.Staged(card.SlotB, m.Version, m.Index, health.Sent, m.TrialS).Requested()
+	record.Tries, record.Unexplained = try, try-1
 	kept := filepath.Join(t.TempDir(), "trial.json")
 	if err := trial.Save(kept, trial.Kept{Record: &record}); err != nil {
 		t.Fatal(err)

@@ -30,7 +30,7 @@ func TestUBootTriesASlotOnceAndGoesBackOnAPi3InVM(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
 	u := newUpdatable(t, flashedImage(t, "rpi"))
-	u.stage(t, initExits(t, u.content), "v-init-exits")
+	u.stage(t, initExits(t, u.content), "v-init-exits", 2) // its last try
 	u.start(ctx, t, vm.Config{Machine: vm.MachinePi3})
 	for _, step := range []string{
 		`^krazycam: slot b`,                 // U-Boot starts what is to be tried
