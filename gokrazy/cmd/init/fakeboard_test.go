@@ -55,6 +55,7 @@ type fakeBoard struct {
 	permTrouble string          // "": none
 	cause       trial.Boot      // what is known of why the board starts
 	stopped     map[string]bool // services that gokrazy does not start again
+	unstarted   bool            // camweb has had no process yet
 }
 
 func newFakeBoard(t *testing.T, kind board.Trial) *fakeBoard {
@@ -124,6 +125,9 @@ func (b *fakeBoard) supervisor() *supervisor {
 			now:   func() time.Duration { return b.up },
 			clock: func() time.Time { return time.Unix(1767225600, 0) },
 			look: func(path string) (process, error) {
+				if path == webPath && b.unstarted && b.stopped[path] {
+					return process{Stopped: true}, nil
+				}
 				ends := 0
 				switch path {
 				case sourcePath:

@@ -1,4 +1,4 @@
-// The services: gokrazy starts all of them at once, and each one again when it ends.
+// The services: gokrazy starts them at once, but for camweb, and each one again when it ends.
 
 package main
 
@@ -38,11 +38,16 @@ func servicePaths() (paths []string) {
 
 // newServices wraps the commands for gokrazy. It must run after gokrazy.Boot, which decides where
 // their output goes. A Credential would be lost: gokrazy copies each exec.Cmd without it, so
-// they give up root themselves.
+// they give up root themselves. camweb waits for the supervisor: beside it, on a BeagleBone's one core,
+// the stream would begin more than a second later.
 func newServices(build time.Time) []*gokrazy.Service {
 	var list []*gokrazy.Service
 	for _, c := range serviceCommands(build) {
-		list = append(list, gokrazy.NewService(exec.Command(c[0], c[1:]...)))
+		wrap := gokrazy.NewService
+		if c[0] == webPath {
+			wrap = gokrazy.NewStoppedService
+		}
+		list = append(list, wrap(exec.Command(c[0], c[1:]...)))
 	}
 	return list
 }

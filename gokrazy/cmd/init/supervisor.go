@@ -21,6 +21,9 @@ const (
 	// answerTime is how long an answer may take to reach whoever asked, before the board restarts.
 	// What has not left by then leaves while the services stop: camweb ends its answers first.
 	answerTime = 500 * time.Millisecond
+	// webAt is when camweb is started at the latest, since the kernel's start: the stream, before which it
+	// is not, may never begin.
+	webAt = 20 * time.Second
 )
 
 // A cardSwitch changes which slot starts; *slot.Card is one.
@@ -178,7 +181,11 @@ func (s *supervisor) observe() trial.Observation {
 		case webPath:
 			s.web.follow(p)
 		}
-		if p.Stopped && !s.duties.isEnding() {
+		switch {
+		case !p.Stopped || s.duties.isEnding():
+		case path == webPath && p.StartTime.IsZero():
+			s.startWeb(now)
+		default:
 			s.startAgain(path)
 		}
 	}
@@ -196,6 +203,16 @@ func (s *supervisor) observe() trial.Observation {
 	}
 	s.memory.Note(o)
 	return o
+}
+
+// startWeb starts camweb once the stream has the start behind it.
+func (s *supervisor) startWeb(now time.Duration) {
+	if !s.source.report.Rung.Reaches(health.Sent) && now < webAt {
+		return
+	}
+	if err := s.start(webPath); err != nil {
+		s.log.Error("camweb is not started", "error", err)
+	}
 }
 
 // startAgain starts a service that gokrazy leaves alone, because it ended with status 0 or 125. That

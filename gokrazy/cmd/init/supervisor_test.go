@@ -35,6 +35,33 @@ func TestServiceThatEndsAsIfDoneIsStartedAgain(t *testing.T) {
 	}
 }
 
+// On one core camweb's start would take a second from the stream's.
+func TestCamwebIsStartedOnceTheStreamBeganOrSoonWithoutOne(t *testing.T) {
+	for _, c := range []struct {
+		rung health.Rung
+		want time.Duration
+	}{{health.Sent, 9 * time.Second}, {health.Granted, webAt}, {health.None, webAt}} {
+		b := newFakeBoard(t, board.Tryboot)
+		b.reaches[slot.A] = func(up time.Duration) health.Rung {
+			if up < 9*time.Second {
+				return health.None
+			}
+			return c.rung
+		}
+		s := b.started(slot.A)
+		b.unstarted, b.stopped[webPath] = true, true
+		for b.stopped[webPath] && b.up < time.Minute {
+			if s.turn(); b.stopped[webPath] {
+				b.up += time.Second
+			}
+		}
+		if b.up != c.want || s.again[webPath] {
+			t.Errorf("rung %s: started after %v, want %v; said to have ended: %t",
+				c.rung, b.up, c.want, s.again[webPath])
+		}
+	}
+}
+
 func TestACamsourceThatHangsIsKilledAndTheBoardGoesOn(t *testing.T) {
 	b := newFakeBoard(t, board.Tryboot)
 	b.reaches[slot.A] = nil // it reports nothing
