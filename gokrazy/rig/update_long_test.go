@@ -48,11 +48,21 @@ func kernelHangs(_ *testing.T, c content) content {
 	return c.withBoot(board.KernelName, kernel).withMark("kernel hangs")
 }
 
-// damagedBlock flips bytes in the middle of the root, where camsource's blocks are.
-func damagedBlock(_ *testing.T, c content) content {
+// damagedBlock flips bytes in camsource's blocks from its middle on: a board looks at the beginning of its
+// programs only, before it starts them.
+func damagedBlock(t *testing.T, c content) content {
 	c = c.withMark("damaged")
+	changed, err := disk.SquashFS(c.withRootFile(t, "user/camsource", func(b []byte) { b[len(b)/2] ^= 0xff }).root)
+	if err != nil {
+		t.Fatal(err)
+	}
 	c.damage = func(root []byte) {
-		for i := len(root) / 2; i < len(root)/2+len(root)/4; i += 4096 {
+		const superblock = 96 // which has the size of all
+		from := superblock
+		for root[from] == changed[from] {
+			from++
+		}
+		for i := from; i < from+1<<20; i += 4096 {
 			root[i] ^= 0xff
 		}
 	}
