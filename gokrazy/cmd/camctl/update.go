@@ -161,7 +161,7 @@ func explainUpdate(host string, o remote.Outcome, err error) error {
 			host, o.Before, printable(o.Reason), o.Version)
 	case o.Result == remote.ResultGivenUp:
 		return fmt.Errorf("%[1]s: the board gave %[4]s up, and is back on %[2]s, since neither version worked: %[3]s; "+
-			"once that is mended, the same command tries it again, camctl promote %[1]s keeps it untried",
+			"once that is mended, the same command tries it again, camctl promote %[1]s starts it for good",
 			host, o.Before, printable(o.Reason), o.Version)
 	}
 	return nil

@@ -1,5 +1,7 @@
 //go:build long
 
+// A camsource that reports nothing is killed and started again.
+
 package rig
 
 import (
