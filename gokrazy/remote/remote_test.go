@@ -246,15 +246,15 @@ func TestUpdateEndsWhenTheBoardTriesAnotherOne(t *testing.T) {
 // As when a board loses its power in the middle, or its camweb hangs: TCP alone would wait for a quarter
 // of an hour, or for ever.
 func TestBoardThatTakesNothingMoreIsGivenUp(t *testing.T) {
-	const soon, never = 50 * time.Millisecond, time.Hour
+	const soon, never = 50 * time.Millisecond, time.Minute
 	for name, c := range map[string]struct {
 		sending, writing time.Duration
 		size             int // of the root
 		hang             func(*http.Request)
 		want             error
 	}{
-		// More than the buffers of both ends hold, which are 10 MB on Linux.
-		"in the middle": {soon, never, 16 << 20, func(*http.Request) {}, errStalled},
+		// More than the buffers of both ends can hold: tcp_wmem and tcp_rmem, 4 and 32 MiB at most.
+		"in the middle": {soon, never, 48 << 20, func(*http.Request) {}, errStalled},
 		"at the end": {never, soon, 4,
 			func(r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }, errNoAnswer},
 	} {
@@ -278,6 +278,25 @@ func TestBoardThatTakesNothingMoreIsGivenUp(t *testing.T) {
 		if !errors.Is(err, c.want) || errors.Is(err, context.Canceled) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
+	}
+}
+
+// The board goes on by itself, so it must not be said to lack something.
+func TestInterruptWhileTheBoardWritesLeavesTheEndOpen(t *testing.T) {
+	b := newFakeBoard(t)
+	ctx, stop := context.WithCancel(t.Context())
+	released := make(chan struct{})
+	b.hang = func(r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		stop()
+		<-released
+	}
+	bundle := bundleOf(t, "root")
+	root := []api.Missing{{SHA256: bundle.Manifest.Root().SHA256}}
+	_, err := b.client().post(ctx, bundle, root, func(Progress) {})
+	close(released)
+	if !errors.Is(err, errNoAnswer) || !errors.Is(err, context.Canceled) {
+		t.Errorf("post: %v, want both that no answer came and why", err)
 	}
 }
 

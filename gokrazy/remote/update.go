@@ -71,7 +71,7 @@ func (c *Client) Update(ctx context.Context, bundle *update.Bundle, progress fun
 		o.Result, o.Slot = ResultAlready, before.Slot
 		return o, nil
 	}
-	if c.Once && c.isEnd(before, api.Status{}, &o) {
+	if c.Once && judge(before, api.Status{}, &o) {
 		return o, nil
 	}
 	err = c.bringAndWatch(ctx, bundle, before, &o, progress)
@@ -176,6 +176,8 @@ func (c *Client) post(ctx context.Context, bundle *update.Bundle, missing []api.
 	readErr := <-written
 	if over := limitOver(ctx); err != nil && over != nil {
 		err = fmt.Errorf("%s: %w", c.Host, over)
+	} else if err != nil && ctx.Err() != nil && readErr == nil && len(parts) > 0 {
+		err = fmt.Errorf("%w: %w", errNoAnswer, err) // ctx ended, and the board has all: it goes on
 	}
 	if readErr != nil && !errors.Is(readErr, errAnswered) && !errors.Is(readErr, io.ErrClosedPipe) {
 		err = readErr // the bundle itself could not be read, which is more to the point
