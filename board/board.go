@@ -18,6 +18,9 @@ const (
 	SourceUser = 2001
 	// WebUser is the user and group id of camweb on a board.
 	WebUser = 2003
+	// WebKeyFile is the file of camweb's folder on /perm with the board's own TLS key: whoever clears that
+	// folder leaves it, since owners know the board by it.
+	WebKeyFile = "tls.pem"
 	// VideoGroup owns /dev/video* on a board; 44 is Debian's number for it.
 	VideoGroup = 44
 	// RestartRequest is the file by which camsource asks init to restart the board, because

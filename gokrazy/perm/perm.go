@@ -9,7 +9,7 @@
 // file system is used once that has been grown, while it is mounted.
 //
 // The package starts nothing. All of it is done by process 1 before anything else uses /perm, but
-// for Grow and MakeRoom, which may be called at any time.
+// for Grow, MakeRoom and Trouble, which may be called at any time.
 //
 // Sources: ext4(5); Documentation/filesystems/ext4/super.rst of Linux; EXT4_IOC_RESIZE_FS in
 // fs/ext4/ioctl.c; mount(2).

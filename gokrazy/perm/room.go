@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/krazycam/krazycam/board"
 	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/gokrazy/card"
 )
@@ -24,12 +25,13 @@ const (
 )
 
 // expendable are the folders that are emptied when /perm is full, in this order, but for one file of
-// each. An update can be fetched again; logs and what programs keep at home are not ours. Last come
-// the folders of the services, which fill them in foreign hands only: camsource loses the id of its
-// stream, camweb which versions it fetched.
+// each. Logs and what programs keep at home are not ours. Then come the folders of the services, which
+// fill them in foreign hands only: camsource loses the id of its stream, camweb which versions it
+// fetched. An update can be fetched again, but it may be the one that room is made for, to note that it
+// is tried: so it comes after what others fill.
 var expendable = []struct{ folder, but string }{
-	{"update/spool", ""}, {"var/log", ""}, {"var/tmp", ""}, {"home", ""},
-	{"camsource", ""}, {"camweb", "tls.pem"},
+	{"var/log", ""}, {"var/tmp", ""}, {"home", ""},
+	{"camsource", ""}, {"update/spool", ""}, {"camweb", board.WebKeyFile},
 }
 
 // MakeRoom empties folders until there is room, and says in words what went; "" if there was room.

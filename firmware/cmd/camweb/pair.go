@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"path/filepath"
 
+	"github.com/krazycam/krazycam/board"
 	"github.com/krazycam/krazycam/firmware/atomicfile"
 	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/firmware/openfile"
@@ -17,7 +18,7 @@ import (
 )
 
 // The board's own pair, in one file: half a pair after a power cut would be none.
-const pairFile = "tls.pem"
+const pairFile = board.WebKeyFile
 
 // maxPair bounds the file: a pair has 1 kB.
 const maxPair = 64 << 10
