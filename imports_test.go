@@ -141,15 +141,15 @@ func importRules() []importRule {
 		{of: "./gokrazy/uboot", ban: "./... net", allow: "./gokrazy/fdt",
 			reason: "uboot knows U-Boot's formats, of which one is a device tree: bytes in, bytes out"},
 		{of: "./gokrazy/slot/whole", ban: "./... net/http",
-			allow: "./board ./gokrazy/card ./gokrazy/disk ./gokrazy/initramfs ./gokrazy/slot ./firmware/config " +
-				"./firmware/openfile",
+			allow: "./board ./gokrazy/card ./gokrazy/disk ./gokrazy/fdt ./gokrazy/initramfs ./gokrazy/slot " +
+				"./firmware/config ./firmware/openfile",
 			reason: "slotwriter links it: it knows what a slot must have, not how it is made or sent"},
 		{of: "./gokrazy/cmd/slotwriter", ban: "net/http os/exec github.com/gokrazy/... github.com/pion/... " +
 			"github.com/insomniacslk/...",
 			reason: "it writes to the card what came from the network: it fetches nothing and starts nothing"},
 		{of: "./gokrazy/cmd/slotwriter", ban: "./...",
 			allow: "./gokrazy/cmd/slotwriter ./gokrazy/update ./gokrazy/slot ./gokrazy/slot/whole ./gokrazy/disk " +
-				"./gokrazy/card ./gokrazy/initramfs ./gokrazy/privileges ./board ./firmware/config " +
+				"./gokrazy/card ./gokrazy/fdt ./gokrazy/initramfs ./gokrazy/privileges ./board ./firmware/config " +
 				"./firmware/atomicfile ./firmware/openfile",
 			reason: "a program that writes slots contains what it needs to check and to write, and no more"},
 		{of: "./gokrazy/cmd/slotwriter", ban: "net", direct: true,

@@ -269,7 +269,7 @@ func TestInspectNamesWhatDoesNotFit(t *testing.T) {
 		}, "slot a: slot is not whole: cmdline.txt lacks root="},
 		{"a file of the slot is empty", func(t *testing.T, image string) {
 			emptyFile(t, image, "BCM271~2DTB")
-		}, "is missing or empty"},
+		}, "is empty or no plain file"},
 		{"no U-Boot for a Pi 3", func(t *testing.T, image string) {
 			emptyFile(t, image, "U-BOOT  BIN")
 		}, "u-boot.bin is missing: a Pi 3 or Zero 2 W would not start"},

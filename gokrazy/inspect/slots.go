@@ -186,8 +186,8 @@ func (s *Slot) addProgram(root fs.FS, name string) {
 	s.Programs = append(s.Programs, program)
 }
 
-// findMissing looks for what a slot of its board must have. The last word is that of package whole, by
-// which a board refuses an update.
+// findMissing says what a slot of its board lacks: by package whole, by which a board refuses an update,
+// and what else a person may want to know.
 func (s *Slot) findMissing(files, root fs.FS) {
 	b, err := board.ByName(s.Board)
 	if err != nil {
@@ -196,11 +196,6 @@ func (s *Slot) findMissing(files, root fs.FS) {
 		}
 		return
 	}
-	for _, name := range b.SlotFiles {
-		if info, err := fs.Stat(files, name); err != nil || !info.Mode().IsRegular() || info.Size() == 0 {
-			s.addFault("%s is missing or empty", name)
-		}
-	}
 	inInitrd := len(b.Modules) == 0 && len(s.Modules) == 0
 	if !inInitrd && strings.Join(s.Modules, " ") != s.Kernel {
 		s.addFault("its root has modules for kernel %q, the kernel is %s", s.Modules, s.Kernel)
@@ -208,12 +203,13 @@ func (s *Slot) findMissing(files, root fs.FS) {
 	for _, want := range card.RootPrograms() {
 		at := slices.IndexFunc(s.Programs, func(p image.Program) bool { return p.Path == want.Path })
 		if at < 0 {
-			s.addFault("its root has no %s", want.Path)
-		} else if err := image.CheckProgram(b, s.Programs[at], want.Cgo); err != nil {
+			continue // whole says so
+		}
+		if err := image.CheckProgram(b, s.Programs[at], want.Cgo); err != nil {
 			s.addFault("its root: %s: %v", want.Path, err)
 		}
 	}
-	if err := whole.Check(b, s.Name, files, root); err != nil && len(s.Faults) == 0 {
+	if err := whole.Check(b, s.Name, files, root); err != nil {
 		s.addFault("%v", err)
 	}
 }

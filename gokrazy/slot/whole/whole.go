@@ -24,6 +24,7 @@ import (
 
 	"github.com/krazycam/krazycam/board"
 	"github.com/krazycam/krazycam/gokrazy/card"
+	"github.com/krazycam/krazycam/gokrazy/fdt"
 	"github.com/krazycam/krazycam/gokrazy/initramfs"
 	"github.com/krazycam/krazycam/gokrazy/slot"
 )
@@ -94,7 +95,7 @@ func checkTree(files fs.FS, name string, size int64) error {
 		return err
 	}
 	magic, says := binary.BigEndian.Uint32(head), binary.BigEndian.Uint32(head[4:])
-	if magic != 0xd00dfeed || int64(says) > size {
+	if magic != fdt.Magic || int64(says) > size {
 		return fmt.Errorf("no whole device tree: magic %#x, %d bytes of %d", magic, size, says)
 	}
 	return nil
