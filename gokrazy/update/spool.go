@@ -254,11 +254,12 @@ func (s *Spool) Recheck(m Manifest) (forgotten []Part, err error) {
 	return forgotten, nil
 }
 
-// isRight says whether a part that is here can be read and has its hash.
+// isRight says whether a part that is here can be read and has its hash. One that cannot be opened for
+// another reason than the disk is taken for right.
 func (s *Spool) isRight(p Part) bool {
 	f, err := s.Open(p)
 	if err != nil {
-		return false
+		return !errors.Is(err, syscall.EIO)
 	}
 	defer f.Close()
 	sum := sha256.New()
