@@ -29,7 +29,7 @@ type fakeBoard struct {
 	events   []string
 	boots    []string
 
-	// The sky and the versions: what camsource reaches in each slot after up; nil: nothing starts.
+	// What the network allows and the versions do: what camsource reaches in each slot after up; nil: nothing starts.
 	reaches   map[slot.Name]func(up time.Duration) health.Rung
 	exits     map[slot.Name]int // camsource's, one every 2 s
 	webExits  map[slot.Name]int // camweb's, likewise
@@ -254,11 +254,17 @@ func (b *fakeBoard) start() {
 	b.argument = ""
 }
 
+// begin makes a request, whose answer may come later.
+func (b *fakeBoard) begin(s *supervisor, what string) request {
+	r := request{control.Request{Ask: what}, make(chan error, 1)}
+	s.take(b.t.Context(), r)
+	return r
+}
+
 // ask makes a request and waits for slotwriter; want is part of the refusal.
 func (b *fakeBoard) ask(s *supervisor, what string, want []string) {
 	b.t.Helper()
-	r := request{control.Request{Ask: what}, make(chan error, 1)}
-	s.take(b.t.Context(), r)
+	r := b.begin(s, what)
 	if s.job != nil {
 		s.finishWriting(<-s.written)
 	}

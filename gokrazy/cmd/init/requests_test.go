@@ -80,8 +80,7 @@ func TestAVersionThatStartedOnceCanBePromotedAgain(t *testing.T) {
 func TestUpdateIsRefusedIfItsTrialCannotBeKept(t *testing.T) {
 	b := newFakeBoard(t, board.UBootTry)
 	s := b.started(slot.A)
-	r := request{control.Request{Ask: control.AskApply}, make(chan error, 1)}
-	s.take(t.Context(), r)
+	r := b.begin(s, control.AskApply)
 	b.saveErr = errors.New("no space left on device")
 	s.finishWriting(<-s.written)
 	if err := <-r.answer; err == nil || !strings.Contains(err.Error(), "no space") || b.try != slot.None {
@@ -96,8 +95,7 @@ func TestUpdateIsRefusedIfItsTrialCannotBeKept(t *testing.T) {
 func TestWhoeverSendsAnUpdateHearsThatItCannotBeTried(t *testing.T) {
 	b := newFakeBoard(t, board.UBootTry)
 	s := b.started(slot.A)
-	r := request{control.Request{Ask: control.AskApply}, make(chan error, 1)}
-	s.take(t.Context(), r)
+	r := b.begin(s, control.AskApply)
 	b.cardErr = errors.New("input/output error")
 	s.finishWriting(<-s.written)
 	if err := <-r.answer; err == nil || !strings.Contains(err.Error(), "cannot be tried: input/output error") {
@@ -165,8 +163,7 @@ func TestWhileASlotIsOnTrialNothingIsWritten(t *testing.T) {
 func TestRequestsWaitWhileASlotIsWritten(t *testing.T) {
 	b := newFakeBoard(t, board.Tryboot)
 	s := b.started(slot.A)
-	r := request{control.Request{Ask: control.AskApply}, make(chan error, 1)}
-	s.take(t.Context(), r)
+	r := b.begin(s, control.AskApply)
 	for _, ask := range []string{control.AskApply, control.AskReboot, control.AskPromote} {
 		second := request{control.Request{Ask: ask}, make(chan error, 1)}
 		s.take(t.Context(), second)

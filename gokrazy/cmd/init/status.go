@@ -4,6 +4,7 @@ package main
 
 import (
 	"reflect"
+	"strings"
 
 	"github.com/krazycam/krazycam/firmware/health"
 	"github.com/krazycam/krazycam/gokrazy/control"
@@ -45,10 +46,11 @@ func (s *supervisor) compose(o trial.Observation) control.Status {
 	}
 	c.Updatable, c.Busy, c.Failed = s.updatable(), s.busy, s.kept.Failed
 	switch {
-	case s.trouble != "" && c.Perm != perm.OK:
-		c.Perm += "; " + s.trouble
-	case s.trouble != "":
+	case s.trouble == "", strings.HasPrefix(c.Perm, s.trouble): // as the start has said
+	case c.Perm == perm.OK:
 		c.Perm = s.trouble
+	default:
+		c.Perm += "; " + s.trouble
 	}
 	c.Rung, c.LeftBehind = string(s.rung()), s.owner.LeftBehind()
 	if r := s.kept.Record; r != nil {

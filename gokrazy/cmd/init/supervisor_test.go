@@ -212,6 +212,10 @@ func TestStatusSaysWhatBecomesOfPerm(t *testing.T) {
 	if want := []string{"/perm is full", "/perm is read-only"}; !slices.Equal(b.events, want) {
 		t.Errorf("events %q, want %q", b.events, want)
 	}
+	s.facts.Perm, b.permTrouble = "read-only: input/output error", "read-only"
+	if s.turn(); b.status.Perm != "read-only: input/output error" {
+		t.Errorf("perm = %q", b.status.Perm)
+	}
 	s.facts.Perm, b.permTrouble = "in memory until the next start", "full"
 	if s.turn(); b.status.Perm != "in memory until the next start; full" {
 		t.Errorf("perm = %q", b.status.Perm)
