@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/firmware/health"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/control"
@@ -138,18 +139,25 @@ func putFiles(t *testing.T, path string, files map[string]string) {
 		}
 		commands = append(commands, "rm "+name, "write "+from+" "+name)
 	}
-	script := filepath.Join(host, "commands")
-	if err := os.WriteFile(script, []byte(strings.Join(commands, "\n")+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	at := perm(t, path)
-	// A board that lost its power leaves a journal, which debugfs does not write over.
-	run(t, nil, "debugfs", "-w", "-f", script, at)
+	runDebugfs(t, at, commands)
+	// debugfs says nothing in its exit code, and does not write over a journal that a lost power left.
 	for name, content := range files {
 		if got := run(t, nil, "debugfs", "-R", "cat "+name, at); !strings.Contains(got, strings.TrimSpace(content)) {
 			t.Fatalf("%s on /perm is %.200q", name, got)
 		}
 	}
+}
+
+// runDebugfs runs commands that write into the ext4 at a place.
+func runDebugfs(t *testing.T, at string, commands []string) {
+	t.Helper()
+	need.Tools(t, "debugfs")
+	script := filepath.Join(t.TempDir(), "commands")
+	if err := os.WriteFile(script, []byte(strings.Join(commands, "\n")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, nil, "debugfs", "-w", "-f", script, at)
 }
 
 // stage writes a version into slot b of the card and has it tried at the next start, as a board does: for
@@ -206,10 +214,7 @@ func (u *updatable) spool(t *testing.T, b *update.Bundle) {
 	if err := os.WriteFile(host, whole, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	script := filepath.Join(t.TempDir(), "commands")
-	commands := "mkdir update\nmkdir update/spool\nmkdir update/spool/parts\nwrite " + host + " " + name + "\n"
-	if err := os.WriteFile(script, []byte(commands), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	run(t, nil, "debugfs", "-w", "-f", script, perm(t, u.card))
+	runDebugfs(t, perm(t, u.card), []string{
+		"mkdir update", "mkdir update/spool", "mkdir update/spool/parts", "write " + host + " " + name,
+	})
 }

@@ -49,7 +49,7 @@ const cuts = 50
 
 // One card sees it all, and all that was written to it is cut off at many moments.
 func TestUpdatesOfAPi4EndWellAndNoPowerCutHurtsInVM(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Minute)
 	defer cancel()
 	u := newUpdatable(t, flashedImage(t, "rpi"))
 	r := &recording{before: u.card + ".before", log: u.card + ".writes"}
