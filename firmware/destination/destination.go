@@ -3,7 +3,7 @@
 // IPv4 address.
 //
 // Package gateway asks it about the receiver that a gateway names, package pull about the server that an
-// offer leads to. It owns nothing, and looks nothing up.
+// offer leads to. It owns nothing, and resolves no names.
 //
 // Sources: the IANA registries of special-purpose addresses (RFC 6890), RFC 1122 section 3.2.1.3,
 // RFC 3927 (169.254.0.0/16), RFC 4291 (IPv6), RFC 6052 and 8215 (NAT64), RFC 3056 (6to4),
@@ -25,7 +25,7 @@ type Danger struct {
 	EntryBits int
 }
 
-// specials are ranges that no gateway has business with. Loopback is not among them:
+// specials are ranges that no receiver and no update server is in. Loopback is not among them:
 // gateway.allow-loopback is about that.
 func specials() []struct {
 	addrs    netip.Prefix
@@ -102,9 +102,9 @@ func (e embedding) find(addr netip.Addr) (inner netip.Addr, ok bool) {
 // isCertain says that addr has its IPv4 address there and nowhere else.
 func (e embedding) isCertain() bool { return e.prefix.Bits() != 48 }
 
-// Find says why addr, which is unmapped and has no zone, may not be named. local has this machine's
+// FindDanger says why addr, which is unmapped and has no zone, may not be named. local has this machine's
 // addresses, each with its network's length. This machine itself is no danger: see IsOurs.
-func Find(addr netip.Addr, local []netip.Prefix) Danger {
+func FindDanger(addr netip.Addr, local []netip.Prefix) Danger {
 	if d := findPlain(addr, local); d.What != "" {
 		return d
 	}

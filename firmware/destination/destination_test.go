@@ -41,14 +41,14 @@ func TestFindSaysWhyAndHowFarAnOwnerMayAllowIt(t *testing.T) {
 		{"::203.0.113.5", Danger{"an IPv4-compatible address, of which there are none any more", 96}, false},
 	} {
 		addr := netip.MustParseAddr(c.addr)
-		if got := Find(addr, local); got != c.want {
-			t.Errorf("Find(%s) = %+v, want %+v", c.addr, got, c.want)
+		if got := FindDanger(addr, local); got != c.want {
+			t.Errorf("FindDanger(%s) = %+v, want %+v", c.addr, got, c.want)
 		}
 		if got := IsOurs(addr, local); got != c.ours {
 			t.Errorf("IsOurs(%s) = %t, want %t", c.addr, got, c.ours)
 		}
 	}
-	if d := Find(netip.Addr{}, local); d.What == "" {
+	if d := FindDanger(netip.Addr{}, local); d.What == "" {
 		t.Error("the zero address is no danger")
 	}
 }

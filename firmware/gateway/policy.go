@@ -87,7 +87,7 @@ func (p Policy) checkAddr(host string, addr netip.Addr) error {
 		return err
 	}
 	bare := addr.WithZone("")
-	d := destination.Find(bare, prefixes)
+	d := destination.FindDanger(bare, prefixes)
 	if d.What != "" && !p.isNamed(bare, d.EntryBits) {
 		hint := ""
 		if d.EntryBits != 0 {

@@ -11,8 +11,8 @@ const (
 	burst        = 20
 	refillPeriod = 2 * time.Hour
 
-	// What a program in foreign hands can cause has a budget of its own, so that it can neither push
-	// the other events out of the last Kept nor keep them from being written: 4 a day.
+	// What a program in foreign hands can cause has a budget of its own, 4 a day: it cannot keep the other
+	// events from being written, and needs 12 days to push them out of the last Kept.
 	refusalBurst  = 3
 	refusalPeriod = 6 * time.Hour
 )

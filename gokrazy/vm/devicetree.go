@@ -28,10 +28,10 @@ const (
 	bootModeSD    = 1
 	// bootloaderTime is 11 January 2023: the oldest boot firmware of a Pi 4 that is trusted with a trial.
 	bootloaderTime = 1673395200
-	// powerOn and reset are the bits HADPOR and HADWRF of the register PM_RSTS, which says why the board
+	// rstsPowerOn and rstsReset are the bits HADPOR and HADWRF of the register PM_RSTS, which says why the board
 	// starts; a plain restart is made by the watchdog, too, and the first bit stays.
-	powerOn = 0x1000
-	reset   = 0x1020
+	rstsPowerOn = 0x1000
+	rstsReset   = 0x1020
 )
 
 // virtTree writes QEMU's own device tree, with what the boot firmware of a Pi 4 adds, to a file: model,
@@ -58,9 +58,9 @@ func (m *Machine) virtTree(ctx context.Context, s pifirmware.Selection, afterRes
 	if s.Tryboot {
 		tryboot = 1
 	}
-	rsts := uint32(powerOn)
+	rsts := uint32(rstsPowerOn)
 	if afterReset {
-		rsts = reset
+		rsts = rstsReset
 	}
 	for _, cell := range []struct {
 		name  string

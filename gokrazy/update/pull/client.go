@@ -73,7 +73,7 @@ func refuseOwn(_ context.Context, _, address string, _ syscall.RawConn) error {
 	if destination.IsOurs(ip, local) {
 		return fmt.Errorf("%w: %s is this machine itself", ErrAddress, ip)
 	}
-	if d := destination.Find(ip, local); d.What != "" {
+	if d := destination.FindDanger(ip, local); d.What != "" {
 		return fmt.Errorf("%w: %s is %s", ErrAddress, ip, d.What)
 	}
 	return nil
