@@ -117,7 +117,9 @@ func (c *Client) askOnce(ctx context.Context, method, path string, answer any) (
 }
 
 // send makes one request on a connection of its own: a board restarts, and a kept connection would
-// then be a dead one. wait is what the board asks for, at most maxWait.
+// then be a dead one. It does not announce that it closes the connection: a server that knows it does
+// not read the rest of what it refuses, and its answer may be lost. wait is what the board asks for, at
+// most maxWait.
 func (c *Client) send(ctx context.Context, method, path string, header http.Header, body io.Reader, size int64,
 	answer any) (wait time.Duration, err error) {
 	request, err := http.NewRequestWithContext(ctx, method, "https://"+c.address()+path, body)
@@ -186,7 +188,6 @@ func (c *Client) transport() *http.Transport {
 		DialContext:         dial,
 		TLSClientConfig:     pinned(c.Fingerprint),
 		TLSHandshakeTimeout: dialTimeout,
-		DisableKeepAlives:   true,
 		Protocols:           onlyHTTP1(),
 	}
 }

@@ -212,7 +212,27 @@ func TestUpdateThatABoardIsWritingIsWatched(t *testing.T) {
 	b.breakWriting = true
 	o, err = b.client().Update(t.Context(), newBundle(t), nil)
 	if err != nil || o.Result != ResultPromoted || b.posts != 3 {
-		t.Errorf("a broken connection: Update = %+v, %v after %d bundles, want promoted by two", o, err, b.posts)
+		t.Errorf("a broken connection: Update = %+v, %v after %d bundles, want promoted by 3", o, err, b.posts)
+	}
+}
+
+// A server may refuse before it has read the body. Its answer must not be lost in an error of writing.
+func TestRefusalOfABundleThatNobodyReadArrives(t *testing.T) {
+	b := newFakeBoard(t)
+	b.refuse = "slot b is on trial"
+	bundle := newBundle(t)
+	lost := 0
+	const posts = 200
+	for range posts {
+		_, err := b.client().post(t.Context(), bundle, nil, func(Progress) {})
+		var no *Refusal
+		if !errors.As(err, &no) {
+			lost++
+			t.Log(err)
+		}
+	}
+	if lost > 0 {
+		t.Errorf("%d of %d refusals were lost", lost, posts)
 	}
 }
 
