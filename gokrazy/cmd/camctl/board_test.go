@@ -25,6 +25,7 @@ import (
 	"github.com/krazycam/krazycam/gokrazy/api"
 	"github.com/krazycam/krazycam/gokrazy/certificate"
 	"github.com/krazycam/krazycam/gokrazy/control"
+	"github.com/krazycam/krazycam/gokrazy/events"
 	"github.com/krazycam/krazycam/gokrazy/remote"
 	"github.com/krazycam/krazycam/gokrazy/update"
 )
@@ -82,6 +83,11 @@ func (b *playedBoard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer = api.Error{Error: "the password is wrong"}
 	case r.URL.Path == api.StatusPath:
 		answer = api.Status{Status: b.status, PasswordSet: true, Whole: true}
+	case r.URL.Path == api.EventsPath:
+		answer = api.Events{Events: []events.Event{
+			{Seq: 7, At: time.Unix(0, 0), Kind: "start", Text: "power on"},
+			{Seq: 8, At: time.Unix(60, 0), Kind: "fallback", Text: "v2 sent \x1b[2Jnothing"},
+		}}
 	case r.URL.Path == api.UpdatePath:
 		n, _ := io.Copy(io.Discard, r.Body)
 		b.status = b.after
@@ -158,6 +164,23 @@ func TestBoardOfACardMadeHereIsKnown(t *testing.T) {
 	if code, stdout, _ = camctl(t, "status", b.host); code != exitDone || strings.Contains(stdout, "  serial") ||
 		!strings.Contains(stdout, "with the password") {
 		t.Errorf("without the password: exit code %d, %q", code, stdout)
+	}
+	code, stdout, stderr = camctl(t, "status", b.host, "--events", "--password-file", file)
+	for _, want := range []string{"  serial", "    1970-01-01 00:00:00  start     power on\n",
+		"    1970-01-01 00:01:00  fallback  v2 sent"} {
+		if code != exitDone || !strings.Contains(stdout, want) || strings.Contains(stdout, "\x1b") {
+			t.Errorf("with --events: exit code %d, %q, %q, want %q", code, stdout, stderr, want)
+		}
+	}
+	if code, _, stderr = camctl(t, "status", b.host, "--events"); code != exitFailed ||
+		!strings.Contains(stderr, passwordVariable) {
+		t.Errorf("events without a password: exit code %d, %q", code, stderr)
+	}
+	code, stdout, _ = camctl(t, "status", b.host, "--events", "--json", "--password-file", file)
+	var answer struct{ Boards []statusReport }
+	if err := json.Unmarshal([]byte(stdout), &answer); err != nil || len(answer.Boards) != 1 ||
+		len(answer.Boards[0].Events) != 2 || answer.Boards[0].Events[1].Seq != 8 {
+		t.Errorf("as JSON: exit code %d, %q, %v", code, stdout, err)
 	}
 	code, _, stderr = camctl(t, "promote", b.host)
 	if code != exitFailed || !strings.Contains(stderr, passwordVariable) {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/krazycam/krazycam/gokrazy/api"
+	"github.com/krazycam/krazycam/gokrazy/events"
 	"github.com/krazycam/krazycam/gokrazy/remote"
 )
 
@@ -21,7 +22,9 @@ import (
 type statusReport struct {
 	Host   string      `json:"host"`
 	Status *api.Status `json:"status,omitempty"`
-	Error  string      `json:"error,omitempty"`
+	// Events are the last ones of the board, the oldest first; only of --events.
+	Events []events.Event `json:"events,omitempty"`
+	Error  string         `json:"error,omitempty"`
 }
 
 func newStatusCommand() *cobra.Command {
@@ -35,6 +38,8 @@ func newStatusCommand() *cobra.Command {
 	}
 	with.add(cmd)
 	asJSON := addJSONFlag(cmd)
+	withEvents := cmd.Flags().Bool("events", false,
+		"also the board's last events: starts, panics, updates, refusals, repairs; needs the password")
 	cmd.RunE = func(cmd *cobra.Command, hosts []string) error {
 		if with.fingerprint != "" && len(hosts) > 1 {
 			return errOneHost
@@ -42,15 +47,14 @@ func newStatusCommand() *cobra.Command {
 		var reports []statusReport
 		var failed []error
 		for _, host := range hosts {
-			s, err := statusOf(cmd, &with, host)
+			r, err := reportOf(cmd, &with, host, *withEvents)
 			if err != nil {
 				failed = append(failed, err)
-				reports = append(reports, statusReport{Host: host, Error: oneLine(err)})
-				continue
+				r.Error = oneLine(err)
 			}
-			reports = append(reports, statusReport{Host: host, Status: &s})
+			reports = append(reports, r)
 			if !*asJSON {
-				writeStatus(cmd.OutOrStdout(), host, s)
+				r.write(cmd.OutOrStdout())
 			}
 		}
 		if *asJSON {
@@ -61,12 +65,40 @@ func newStatusCommand() *cobra.Command {
 	return cmd
 }
 
-func statusOf(cmd *cobra.Command, with *access, host string) (api.Status, error) {
-	client, err := with.client(cmd, host, false)
+// reportOf asks one board. With an error, the report has what the board said before it.
+func reportOf(cmd *cobra.Command, with *access, host string, withEvents bool) (statusReport, error) {
+	r := statusReport{Host: host}
+	client, err := with.client(cmd, host, withEvents)
 	if err != nil {
-		return api.Status{}, err
+		return r, err
 	}
-	return client.Status(cmd.Context())
+	status, err := client.Status(cmd.Context())
+	if err != nil {
+		return r, err
+	}
+	r.Status = &status
+	if !withEvents {
+		return r, nil
+	}
+	list, err := client.Events(cmd.Context())
+	r.Events = list.Events
+	return r, err
+}
+
+// write writes what the board said; nothing if it said nothing.
+func (r statusReport) write(w io.Writer) {
+	if r.Status != nil {
+		writeStatus(w, r.Host, *r.Status)
+	}
+	if len(r.Events) == 0 {
+		return
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "  events")
+	for _, e := range r.Events {
+		fmt.Fprintf(t, "    %s\t%s\t%s\n", e.At.UTC().Format(time.DateTime), printable(e.Kind), printable(e.Text))
+	}
+	_ = t.Flush()
 }
 
 // writeStatus writes a table without what the board does not say.
