@@ -193,3 +193,55 @@ func TestContributingsCommandsWork(t *testing.T) {
 		t.Errorf("the commands of CONTRIBUTING.md: %v\n%s", err, out)
 	}
 }
+
+// TestVersionIsThatOfACleanCommitsTag asks scripts/version in a repository of its own.
+func TestVersionIsThatOfACleanCommitsTag(t *testing.T) {
+	need.Tools(t, "bash", "git")
+	script, err := filepath.Abs("scripts/version")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("bash", "-c", `set -euo pipefail
+mkdir scripts
+cp "$1" scripts/
+echo "none $(GIT_CEILING_DIRECTORIES=$(dirname "$PWD") scripts/version)"
+git init -q .
+git add .
+git -c user.name=a -c user.email=a@example.com commit -q -m a
+commit=$(git rev-parse --short=12 HEAD)
+say() { echo "$1 $(scripts/version | sed "s/$commit/COMMIT/")"; }
+say clean
+git tag v0.3.0-rc.1
+say candidate
+git tag v0.3.0
+say tag
+git tag v0.10.0
+say latest
+KRAZYCAM_VERSION=v9.9.9 say given
+touch unknown
+say untracked
+echo >>scripts/version
+say changed
+`, "bash", script)
+	cmd.Dir = t.TempDir()
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "KRAZYCAM_") || strings.HasPrefix(v, "GIT_")
+	})
+	out, err := cmd.CombinedOutput()
+	next := regexp.MustCompile(`(?m)^clean (v\d+\.\d+\.\d+)-dev\+COMMIT$`).FindSubmatch(out)
+	if err != nil || next == nil {
+		t.Fatalf("scripts/version: %v\n%s", err, out)
+	}
+	want := strings.ReplaceAll(`none NEXT-dev+unknown
+clean NEXT-dev+COMMIT
+candidate NEXT-dev+COMMIT
+tag v0.3.0
+latest v0.10.0
+given v9.9.9
+untracked v0.10.0
+changed NEXT-dev+COMMIT.dirty
+`, "NEXT", string(next[1]))
+	if string(out) != want {
+		t.Errorf("scripts/version says\n%s\nwant\n%s", out, want)
+	}
+}

@@ -5,17 +5,22 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/krazycam/krazycam/board"
 )
 
 // defaultState is where the utilization id survives: on a board the folder that init made,
-// on a PC the user's own (XDG base directories), or nowhere. Root's own folders would be
-// shut to the user that root becomes: a system's service has one in /var/lib.
+// on a PC the one that systemd made for a service, the user's own (XDG base directories), or
+// nowhere. Root's own folders would be shut to the user that root becomes: a system's service
+// has one in /var/lib.
 func defaultState() string {
+	service, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":") // systemd.exec(5)
 	switch d := os.Getenv("XDG_STATE_HOME"); {
 	case onBoard:
 		return stateDir
+	case filepath.IsAbs(service):
+		return service
 	case os.Geteuid() == 0:
 		return "/var/lib/camsource"
 	case filepath.IsAbs(d):

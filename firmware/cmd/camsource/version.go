@@ -1,4 +1,4 @@
-// camsource version: which commit this is, and how it was built.
+// camsource version: which version this is, and how it was built.
 
 package main
 
@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Set by scripts/build: the commit, and its time in seconds since 1970.
+// Set by scripts/build: the version of the tree, and its commit's time in seconds since 1970.
 var version, buildTime = "unknown", ""
 
 func newVersionCommand() *cobra.Command {

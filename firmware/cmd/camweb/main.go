@@ -30,8 +30,8 @@ import (
 	"github.com/krazycam/krazycam/gokrazy/events"
 )
 
-// version is the commit, put in with -ldflags "-X main.version=…" by scripts/build.
-var version string
+// version is the version of the tree, put in with -ldflags "-X main.version=…" by scripts/build.
+var version = "unknown"
 
 const (
 	exitFailed = 1
@@ -50,10 +50,15 @@ func main() {
 	flag.StringVar(&o.config, "config", "", "configuration `file`")
 	flag.StringVar(&o.listen, "listen", ":443", "`address` to listen on")
 	flag.StringVar(&o.root, "root", "", "a `folder` in the place of /, for tests")
+	printsVersion := flag.Bool("version", false, "print the version and exit")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "camweb: unexpected argument %q\n", flag.Arg(0))
 		os.Exit(exitUsage)
+	}
+	if *printsVersion {
+		fmt.Println("camweb", version)
+		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
@@ -87,7 +92,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "camweb READY addr=%s version=%s fingerprint=%s password=%s unsigned=%s\n",
-		listener.Addr(), versionText(), s.fingerprint, setOrNone(c.Web.PasswordHash), allowed(c.Update.Gokrazy))
+		listener.Addr(), version, s.fingerprint, setOrNone(c.Web.PasswordHash), allowed(c.Update.Gokrazy))
 	if c.Update.Gokrazy {
 		log.Warn("this board takes UNSIGNED roots from whoever has its password: update.gokrazy is true")
 	}
@@ -117,13 +122,6 @@ func placesBelow(root string) places {
 		offer: below(offer.Path), events: below(events.Folder), status: below(control.StatusFile),
 		promoted: below(control.ManifestFile), other: below(control.OtherManifest), socket: below(control.Socket),
 	}
-}
-
-func versionText() string {
-	if version == "" {
-		return "unknown"
-	}
-	return version
 }
 
 func setOrNone(secret string) string {

@@ -31,7 +31,7 @@ const (
 // patience is how long the end of a verb cannot be hurried.
 const patience = time.Second
 
-// version is the commit, put in with -ldflags "-X main.version=…" by scripts/build.
+// version is that of the tree, put in with -ldflags "-X main.version=…" by scripts/build.
 var version string
 
 func main() {
@@ -166,7 +166,7 @@ func oneLine(err error) string {
 	}), " "))
 }
 
-// versionText names the commit that camctl was built from.
+// versionText is the version of the tree that camctl was built from, or what Go knows of it.
 func versionText() string {
 	if version != "" {
 		return version

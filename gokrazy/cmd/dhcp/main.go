@@ -49,8 +49,12 @@ type options struct {
 	resolvConf string
 }
 
+// version is the version of the tree, put in with -ldflags "-X main.version=…" by scripts/build.
+var version = "unknown"
+
 func main() {
 	var o options
+	printsVersion := flag.Bool("version", false, "print the version and exit")
 	flag.Var(&o.interfaces, "interface",
 		"interface `name`; several times for several (default: all Ethernet and Wi-Fi devices)")
 	flag.StringVar(&o.state, "state", "/run/dhcp", "`folder` for leases and resolv.conf")
@@ -60,6 +64,10 @@ func main() {
 	if flag.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "dhcp: unexpected argument %q\n", flag.Arg(0))
 		os.Exit(2)
+	}
+	if *printsVersion {
+		fmt.Println("dhcp", version)
+		return
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)

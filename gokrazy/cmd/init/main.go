@@ -16,12 +16,17 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/gokrazy/gokrazy"
 )
+
+// version is the version of the tree, put in with -ldflags "-X main.version=…" by scripts/build.
+var version = "unknown"
 
 // buildTime is the commit's time in Unix seconds, set with
 //
@@ -34,6 +39,10 @@ var buildTime string
 const permFolder = "/perm"
 
 func main() {
+	if os.Getpid() != 1 && slices.Equal(os.Args[1:], []string{"--version"}) {
+		fmt.Println("init", version)
+		return
+	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	if err := run(context.Background(), log, uptime()); err != nil {
 		log.Error("init", "error", err)

@@ -30,7 +30,11 @@ import (
 // nobodyID is a user and group that owns no files.
 const nobodyID = 65534
 
+// version is the version of the tree, put in with -ldflags "-X main.version=…" by scripts/build.
+var version = "unknown"
+
 func main() {
+	printsVersion := flag.Bool("version", false, "print the version and exit")
 	configPath := flag.String("config", "", "configuration `file` whose time.ntp names servers")
 	floor := flag.Int64("floor", 0,
 		"Unix `seconds` before which no server is believed: when the program was built")
@@ -38,6 +42,10 @@ func main() {
 	if flag.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "ntp: unexpected argument %q\n", flag.Arg(0))
 		os.Exit(2)
+	}
+	if *printsVersion {
+		fmt.Println("ntp", version)
+		return
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -23,7 +24,14 @@ import (
 	"github.com/krazycam/krazycam/gokrazy/initramfs"
 )
 
+// version is the version of the tree, put in with -ldflags "-X main.version=…" by scripts/build.
+var version = "unknown"
+
 func main() {
+	if os.Getpid() != 1 && slices.Equal(os.Args[1:], []string{"--version"}) {
+		fmt.Println("preinit", version)
+		return
+	}
 	if os.Getpid() != 1 {
 		loadLate(os.Stderr)
 		return

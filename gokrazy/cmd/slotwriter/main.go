@@ -29,6 +29,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,6 +43,9 @@ import (
 
 // nobodyID is a user and group that owns no files.
 const nobodyID = 65534
+
+// version is the version of the tree, put in with -ldflags "-X main.version=…" by scripts/build.
+var version = "unknown"
 
 // maxKeys is above what the file of keys has, in bytes.
 const maxKeys = 64 << 10
@@ -63,6 +67,10 @@ type arguments struct {
 }
 
 func main() {
+	if slices.Equal(os.Args[1:], []string{"--version"}) {
+		fmt.Println("slotwriter", version)
+		return
+	}
 	args, err := parseArguments(os.Args[1:])
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "slotwriter: %v\n", err)
