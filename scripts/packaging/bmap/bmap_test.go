@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
 	"encoding/xml"
 	"fmt"
@@ -163,7 +162,8 @@ func TestBmaptoolMakesAWholeCardOfAUsedOne(t *testing.T) {
 		extract(to)
 		run(t, "diff", "-r", filepath.Join(dir, "tree"), to)
 	}
-	if empty, _ := os.ReadFile(filepath.Join(dir, "read-3")); !bytes.Equal(empty[:blankStart], make([]byte, blankStart)) {
+	empty, err := os.ReadFile(filepath.Join(dir, "read-3"))
+	if err != nil || !bytes.Equal(empty[:blankStart], make([]byte, blankStart)) {
 		t.Error("the start of the empty partition still has what the card held before")
 	}
 }
@@ -334,8 +334,9 @@ func FuzzMapImage(f *testing.F) {
 		if err != nil {
 			return
 		}
+		zero := make([]byte, blockSize)
 		for i, mapped := range m.mapped {
-			if block := b[i*blockSize:][:blockSize]; !mapped && sha256.Sum256(block) != sha256.Sum256(make([]byte, blockSize)) {
+			if !mapped && !bytes.Equal(b[i*blockSize:][:blockSize], zero) {
 				t.Fatalf("block %d has data and is not mapped", i)
 			}
 		}

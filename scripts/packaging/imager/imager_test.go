@@ -137,7 +137,8 @@ func TestAnEntryHasSizesAndSumsOfTheFile(t *testing.T) {
 		t.Errorf("extracted: %d bytes, %s, want %d, %s", got.ExtractSize, got.ExtractSHA256, len(image), sum(image))
 	}
 	if got.DownloadSize != int64(len(download)) || got.DownloadSHA256 != sum(download) {
-		t.Errorf("download: %d bytes, %s, want %d, %s", got.DownloadSize, got.DownloadSHA256, len(download), sum(download))
+		t.Errorf("download: %d bytes, %s, want %d, %s",
+			got.DownloadSize, got.DownloadSHA256, len(download), sum(download))
 	}
 	if want := testRelease.baseURL + "/krazycam-v0.2.0-rpi.img.xz"; got.URL != want {
 		t.Errorf("url = %q, want %q", got.URL, want)

@@ -73,7 +73,7 @@ var boards = map[string]boardText{
 		}},
 	"bbb": {"BeagleBone Black", "A USB webcam becomes a live video source. For BeagleBone Black and Green.", "armhf",
 		[]device{
-			{"BeagleBone Black", "or Green, not the Wireless models", []string{"beaglebone-black"}, "exclusive", "armhf"},
+			{"BeagleBone Black", "or Green, not the Wireless ones", []string{"beaglebone-black"}, "exclusive", "armhf"},
 		}},
 }
 

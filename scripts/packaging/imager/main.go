@@ -55,7 +55,7 @@ func (r release) check(images []string) error {
 	}
 	for name, u := range map[string]string{"--base-url": r.baseURL, "--icon": r.iconURL} {
 		if !strings.HasPrefix(u, "https://") && !strings.HasPrefix(u, "http://") && !strings.HasPrefix(u, "file:///") {
-			return fmt.Errorf("%s %q: must begin with https://, http:// or file:///: Imager takes no relative one", name, u)
+			return fmt.Errorf("%s %q: must begin with https://, http:// or file:///: Imager wants whole URLs", name, u)
 		}
 	}
 	if _, err := time.Parse(time.DateOnly, r.date); err != nil {
