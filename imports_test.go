@@ -106,8 +106,11 @@ func importRules() []importRule {
 			reason: "an owner's machine plays a camera, it does not read one"},
 		{of: "./gokrazy/cmd/camctl", ban: "./firmware/...",
 			allow: "./firmware/config ./firmware/gateway/wire " +
-				"./firmware/rtpvp8 ./firmware/atomicfile ./firmware/openfile",
+				"./firmware/rtpvp8 ./firmware/atomicfile ./firmware/openfile ./firmware/manpage",
 			reason: "camctl asks no gateway and sends no stream: it is the far end"},
+		{of: "./firmware/manpage", ban: "./... net/http",
+			allow:  "./firmware/config ./firmware/atomicfile ./firmware/openfile",
+			reason: "camctl and camsource share it: of ours it needs the settings table, and how a file is replaced"},
 		{of: "./gokrazy/cmd/init",
 			ban: "./...",
 			allow: "./gokrazy/cmd/init ./gokrazy/control ./board ./firmware/config " +

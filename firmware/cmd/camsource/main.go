@@ -71,7 +71,8 @@ func newRootCommand(dropRights func(*slog.Logger) error) *cobra.Command {
 	root.SilenceUsage, root.SilenceErrors = true, true
 	root.CompletionOptions.DisableDefaultCmd = true // ours takes a wrong shell for an error
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newCamerasCommand(), newBenchCommand(), newVersionCommand(), newCompletionCommand())
+	root.AddCommand(newCamerasCommand(), newBenchCommand(), newVersionCommand(), newCompletionCommand(),
+		newManualCommand())
 	root.InitDefaultHelpCmd()
 	help, _, err := root.Find([]string{"help"})
 	cobra.CheckErr(err)

@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/krazycam/krazycam/firmware/manpage"
 )
 
 const (
@@ -31,8 +33,9 @@ const (
 // patience is how long the end of a verb cannot be hurried.
 const patience = time.Second
 
-// version is that of the tree, put in with -ldflags "-X main.version=…" by scripts/build.
-var version string
+// version is that of the tree and buildTime its commit's time in Unix seconds, put in with
+// -ldflags "-X main.version=… -X main.buildTime=…" by scripts/build.
+var version, buildTime string
 
 func main() {
 	ctx, stop := untilTold()
@@ -121,6 +124,7 @@ func newRootCommand(started *bool) *cobra.Command {
 		newStatusCommand(),
 		newPromoteCommand(),
 		newRebootCommand(),
+		manpage.Command(manpage.ParseAbout(versionText(), buildTime)),
 	)
 	return root
 }
