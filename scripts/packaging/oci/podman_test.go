@@ -1,0 +1,198 @@
+// The image in a real podman: it is loaded, started, and grants a stream.
+
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// generous is the end of a wait for something that takes a second: this machine may be busy.
+const generous = 90 * time.Second
+
+// A podman has images and containers of its own, in a folder that goes with the test.
+type podman struct {
+	t     *testing.T
+	flags []string
+}
+
+func newPodman(t *testing.T) podman {
+	t.Helper()
+	needTools(t, "podman")
+	if os.Geteuid() != 0 {
+		missing(t, "root to start a container: run with sudo")
+	}
+	// Not t.TempDir: sockets lie in it, whose names have 107 bytes at most.
+	dir, err := os.MkdirTemp("", "oci")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	p := podman{t, []string{
+		"--root", dir + "/root", "--runroot", dir + "/run", "--tmpdir", dir + "/tmp", "--storage-driver", "vfs",
+		"--cgroup-manager", "cgroupfs", "--events-backend", "none",
+	}}
+	if _, err := exec.LookPath("runc"); err == nil {
+		p.flags = append(p.flags, "--runtime", "runc") // crun does not start where cgroups 1 and 2 are mixed
+	}
+	return p
+}
+
+func (p podman) command(args ...string) *exec.Cmd {
+	return exec.Command("podman", append(append([]string{}, p.flags...), args...)...)
+}
+
+func (p podman) run(args ...string) string {
+	p.t.Helper()
+	out, err := p.command(args...).CombinedOutput()
+	if err != nil {
+		p.t.Fatalf("podman %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// buildCamctl builds the program that the image is for.
+func buildCamctl(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "camctl")
+	cmd := exec.Command("go", "build", "-o", path, "./gokrazy/cmd/camctl")
+	cmd.Dir = "../../.."
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build camctl: %v\n%s", err, out)
+	}
+	return path
+}
+
+func TestPodmanLoadsTheImageAndItGrantsAStream(t *testing.T) {
+	p := newPodman(t)
+	archive := writeArchive(t, testOptions(t, buildCamctl(t)))
+	loaded := p.run("load", "-i", archive)
+	name := repository + ":v0.2.0-dev-abc"
+	if !strings.Contains(loaded, name) {
+		t.Fatalf("podman load says %q, want the name %s", loaded, name)
+	}
+	flags := []string{"--listen", "127.0.0.1:0", "--rtp", "0", "--rtcp", "0", "--key", "secret"}
+	// Limits below those of this process: without CAP_SYS_RESOURCE podman's own cannot be set.
+	run := []string{
+		"run", "--rm", "--name", "receive", "--network", "host",
+		"--ulimit", "nofile=512:512", "--ulimit", "nproc=2048:2048", name,
+	}
+	stop := func() { _ = p.command("kill", "--signal", "TERM", "receive").Run() }
+	url, ok := started(t, p.command(append(run, flags...)...), stop)
+	if !ok {
+		t.Log("no container can run here: the image's files are started in a chroot, as its user")
+		cmd := p.chroot(name, flags)
+		if url, ok = started(t, cmd, func() { _ = cmd.Process.Signal(syscall.SIGTERM) }); !ok {
+			t.Fatal("camctl receive does not start in the image's files")
+		}
+	}
+	ask := func(body string) map[string]any {
+		t.Helper()
+		return post(t, url, body)
+	}
+	id, _ := ask(`{"action": "new_utilization_id", "key": "secret"}`)["utilization_id"].(string)
+	if id == "" {
+		t.Fatal("no utilization id")
+	}
+	grant := ask(`{"action": "start_stream", "key": "secret", "utilization_id": "` + id +
+		`", "width": 640, "height": 480}`)
+	if port, _ := grant["rtp_port"].(float64); grant["url"] != "127.0.0.1" || port == 0 {
+		t.Errorf("start_stream = %v, want 127.0.0.1 and its ports", grant)
+	}
+}
+
+// chroot gives the image's program, with the image's files as root and as the image's user.
+func (p podman) chroot(name string, flags []string) *exec.Cmd {
+	p.t.Helper()
+	needTools(p.t, "tar")
+	dir := p.t.TempDir()
+	id := p.run("create", name)
+	files := filepath.Join(p.t.TempDir(), "files.tar")
+	p.run("export", "-o", files, id)
+	p.run("rm", id)
+	if out, err := exec.Command("tar", "-xpf", files, "-C", dir, "--same-owner").CombinedOutput(); err != nil {
+		p.t.Fatalf("tar: %v: %s", err, out)
+	}
+	cfg := options{}.config()
+	cmd := exec.Command(cfg.Entrypoint[0], append(cfg.Entrypoint[1:], flags...)...)
+	cmd.Dir, cmd.Env = cfg.WorkingDir, cfg.Env
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Chroot: dir, Credential: &syscall.Credential{Uid: user, Gid: user},
+	}
+	// exec.Command looks the program up here, where it need not be.
+	cmd.Err = nil
+	return cmd
+}
+
+var ready = regexp.MustCompile(`^camctl RECEIVE gateway=(\S+)`)
+
+// started starts camctl receive and gives its URL; not, if the program ends before it says it.
+func started(t *testing.T, cmd *exec.Cmd, stop func()) (url string, ok bool) {
+	t.Helper()
+	out, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Logf("start %s: %v", cmd.Path, err)
+		return "", false
+	}
+	said, ended := make(chan string, 1), make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer close(said)
+		for s := bufio.NewScanner(out); s.Scan(); {
+			if m := ready.FindStringSubmatch(s.Text()); m != nil {
+				said <- m[1]
+				break
+			}
+			t.Log(s.Text())
+		}
+		_, _ = io.Copy(io.Discard, out)
+	}()
+	t.Cleanup(func() {
+		stop()
+		end := time.AfterFunc(generous, func() { _ = cmd.Process.Kill() })
+		defer end.Stop()
+		<-ended
+		_ = cmd.Wait()
+	})
+	select {
+	case url, ok = <-said:
+	case <-time.After(generous):
+	}
+	return url, ok
+}
+
+func post(t *testing.T, url, body string) map[string]any {
+	t.Helper()
+	client := http.Client{Timeout: generous}
+	resp, err := client.Post(url, "application/json", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var answer map[string]any
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&answer); err != nil {
+		t.Fatalf("%s: %v", resp.Status, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %v", resp.Status, answer)
+	}
+	return answer
+}
