@@ -1,9 +1,10 @@
 // Package flash writes an image and a seed to a card.
 //
 // It runs on the owner's machine. Everything that can be refused is refused before
-// the first byte, and what was written is read back: worn cards lie. It owns the files
-// that it opens, and closes them. Sizes are in bytes. Tests flash into a file, so
-// neither a card nor root is needed.
+// the first byte, and what was written is read back: worn cards lie. Zeros are not
+// written where the card has zeros already. Which drives there are is package drive's
+// matter. An Image belongs to its caller; Card opens and closes the card. Sizes are in
+// bytes. Tests flash into a file, so neither a card nor root is needed.
 package flash
 
 import (
@@ -14,22 +15,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"syscall"
 
 	"github.com/krazycam/krazycam/firmware/config"
-	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/disk"
+	"github.com/krazycam/krazycam/gokrazy/flash/drive"
 )
 
-// Refusals of Card.
+// Refusals of Card, beside those of package drive.
 var (
-	ErrTooSmall     = errors.New("card is smaller than the image")
-	ErrInUse        = errors.New("card is in use")
-	ErrNotRemovable = errors.New("not a removable card")
-	ErrNotACard     = errors.New("neither a card nor a file")
-	ErrReadBack     = errors.New("card does not give back what was written to it")
+	ErrTooSmall = errors.New("card is smaller than the image")
+	ErrReadBack = errors.New("card does not give back what was written to it")
 )
 
 // errUnfinished says what an error in the middle, Ctrl-C included, leaves behind.
@@ -46,61 +42,61 @@ const (
 
 // A Job says what to write and where.
 type Job struct {
-	Image    string
+	Image    *Image
 	Target   string // block device or existing file
 	Seed     []byte // nil: the image's own
 	Sure     bool   // write even to a disk that is built in
+	All      bool   // write zeros, too, whatever the card has there
 	Progress func(step string, done, total int64)
 }
 
 // A Result says what was written.
 type Result struct {
-	Target string `json:"target"`
-	Bytes  int64  `json:"bytes"`
-	SHA256 string `json:"sha256"` // of the image, as read back from the card
-	Perm   int64  `json:"perm"`   // bytes of the partition /perm
-	Seed   bool   `json:"seed"`
+	Target  string `json:"target"`
+	Bytes   int64  `json:"bytes"`   // of the image
+	Written int64  `json:"written"` // of these; the card had zeros in the place of the others
+	SHA256  string `json:"sha256"`  // of the image, as read back from the card
+	Perm    int64  `json:"perm"`    // bytes of the partition /perm
+	Seed    bool   `json:"seed"`
+}
+
+// Check finds what Card would refuse, and writes nothing: before somebody is asked whether to go on.
+func Check(job Job) error {
+	if err := card.CheckSeed(job.Image, job.Image.Size, job.Seed); err != nil {
+		return fmt.Errorf("%s: %w", job.Image.Path, err)
+	}
+	return drive.Check(job.Target, job.Image.source, job.Sure)
 }
 
 // Card writes an image, with a partition table that gives /perm the rest of the card, and then the
 // seed. It blocks until the card has it all.
 func Card(ctx context.Context, job Job) (done Result, err error) {
-	image, size, err := openfile.Disk(job.Image, os.O_RDONLY)
-	if err != nil {
+	if err := Check(job); err != nil {
 		return Result{}, err
 	}
-	defer image.Close()
-	if err := card.CheckSeed(image, size, job.Seed); err != nil {
-		return Result{}, fmt.Errorf("%s: %w", job.Image, err)
-	}
-	if err := checkTarget(job, image); err != nil {
-		return Result{}, err
-	}
-	target, room, err := openfile.Disk(job.Target, os.O_RDWR|exclusive)
-	if errors.Is(err, syscall.EBUSY) {
-		err = fmt.Errorf("%w: %w", ErrInUse, err)
-	}
+	target, room, err := drive.Open(job.Target)
 	if err != nil {
 		return Result{}, err
 	}
 	defer func() { err = errors.Join(err, target.Close()) }()
+	size := job.Image.Size
 	if room < size {
-		return Result{}, fmt.Errorf("%w: %s has %d bytes, %s has %d", ErrTooSmall, job.Target, room, job.Image,
-			size)
+		return Result{}, fmt.Errorf("%w: %s has %d bytes, %s has %d", ErrTooSmall, job.Target, room,
+			job.Image.Path, size)
 	}
 	room &^= disk.SectorSize - 1 // a file may end anywhere
-	table, err := tableFor(image, size, room)
+	table, err := tableFor(job.Image, size, room)
 	if err != nil {
-		return Result{}, fmt.Errorf("%s: %w", job.Image, err)
+		return Result{}, fmt.Errorf("%s: %w", job.Image.Path, err)
 	}
-	sum, err := copyAndCompare(ctx, job, target, image, size, table)
+	sum, written, err := copyAndCompare(ctx, job, target, table)
 	if err == nil {
 		err = table.compare(target, room)
 	}
 	if err != nil {
 		return Result{}, fmt.Errorf("%s: %w", job.Target, err)
 	}
-	done = Result{Target: job.Target, Bytes: size, SHA256: sum, Perm: table.permSize()}
+	done = Result{Target: job.Target, Bytes: size, Written: written, SHA256: sum, Perm: table.permSize()}
 	if job.Seed != nil {
 		if err := seedAndCompare(target, room, job.Seed); err != nil {
 			return Result{}, fmt.Errorf("%s: seed: %w", job.Target, err)
@@ -110,19 +106,44 @@ func Card(ctx context.Context, job Job) (done Result, err error) {
 	return done, nil
 }
 
-// copyAndCompare writes, waits until the card has it, forgets the machine's own
-// copy and reads the card.
-func copyAndCompare(ctx context.Context, job Job, target *os.File, image io.ReaderAt, size int64,
-	table *cardTable) (string, error) {
-	written, err := copyImage(ctx, job, target, image, size, table)
+// copyAndCompare writes, waits until the card has it, forgets the machine's own copy and reads the card.
+// Where the card was discarded, only samples of it were read before; if it does not hold zeros everywhere
+// after all, it is written once more, and then all of it is read first.
+func copyAndCompare(ctx context.Context, job Job, target drive.Target, table *cardTable) (string, int64, error) {
+	discarded, err := discardAll(ctx, job, target)
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", err, errUnfinished)
+		return "", 0, fmt.Errorf("%w: %w", err, errUnfinished)
 	}
-	if err := dropCache(target); err != nil {
-		return "", fmt.Errorf("before reading back: %w", err)
+	written, sum, err := copyOnce(ctx, job, target, table, discarded)
+	if discarded && errors.Is(err, ErrReadBack) {
+		var more int64
+		more, sum, err = copyOnce(ctx, job, target, table, false)
+		written += more
+	}
+	return hex.EncodeToString(sum), written, err
+}
+
+// copyOnce writes the image and compares.
+func copyOnce(ctx context.Context, job Job, target drive.Target, table *cardTable, discarded bool) (int64,
+	[]byte, error) {
+	p, err := planFor(ctx, job, target, discarded)
+	if err != nil {
+		return 0, nil, fmt.Errorf("%w: %w", err, errUnfinished)
+	}
+	if err := p.write(ctx, job, target, table); err != nil {
+		return p.bytes, nil, fmt.Errorf("%w: %w", err, errUnfinished)
+	}
+	return p.bytes, p.sum, readBack(ctx, job, target, table, p.sum)
+}
+
+// readBack compares all of the image with what the card gives.
+func readBack(ctx context.Context, job Job, target drive.Target, table *cardTable, want []byte) error {
+	if err := target.DropCache(); err != nil {
+		return fmt.Errorf("before reading back: %w", err)
 	}
 	read := sha256.New()
-	err = readBlocks(ctx, target, size, func(b []byte, at int64) error {
+	size := job.Image.Size
+	err := readBlocks(ctx, target, size, func(b []byte, at int64) error {
 		if at == 0 {
 			if err := table.asImage(b); err != nil {
 				return err
@@ -133,66 +154,23 @@ func copyAndCompare(ctx context.Context, job Job, target *os.File, image io.Read
 		return nil
 	})
 	if errors.Is(err, ErrReadBack) {
-		return "", err
+		return err
 	}
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", err, errUnfinished)
+		return fmt.Errorf("%w: %w", err, errUnfinished)
 	}
-	if !bytes.Equal(written, read.Sum(nil)) {
-		return "", fmt.Errorf("%w: sha256 %x, the image's is %x: take another card", ErrReadBack, read.Sum(nil),
-			written)
+	if !bytes.Equal(want, read.Sum(nil)) {
+		return fmt.Errorf("%w: sha256 %x, the image's is %x: take another card", ErrReadBack, read.Sum(nil), want)
 	}
-	return hex.EncodeToString(written), nil
-}
-
-// copyImage writes the image and gives its SHA-256. The first block, which holds
-// the partition table, is blank until all others are on the card, the second table at its end
-// included: no board boots, and no computer shows, half an image.
-func copyImage(ctx context.Context, job Job, target *os.File, image io.ReaderAt, size int64,
-	table *cardTable) ([]byte, error) {
-	sum := sha256.New()
-	var first []byte
-	err := readBlocks(ctx, image, size, func(b []byte, at int64) error {
-		sum.Write(b)
-		if at == 0 {
-			first = bytes.Clone(b)
-			clear(b)
-		}
-		if _, err := target.WriteAt(b, at); err != nil {
-			return fmt.Errorf("write %d bytes at %d: %w", len(b), at, err)
-		}
-		if at%syncEvery == 0 {
-			if err := target.Sync(); err != nil {
-				return fmt.Errorf("write up to %d: %w", at, err)
-			}
-		}
-		job.reportProgress("writing", at+int64(len(b)), size)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	if err := table.write(target, first); err != nil {
-		return nil, fmt.Errorf("at the end of the card: %w", err)
-	}
-	if err := target.Sync(); err != nil {
-		return nil, fmt.Errorf("after writing: %w", err)
-	}
-	if _, err := target.WriteAt(first, 0); err != nil {
-		return nil, fmt.Errorf("write the partition table: %w", err)
-	}
-	if err := target.Sync(); err != nil {
-		return nil, fmt.Errorf("write the partition table: %w", err)
-	}
-	return sum.Sum(nil), nil
+	return nil
 }
 
 // seedAndCompare writes the seed and reads it back from the card.
-func seedAndCompare(target *os.File, room int64, seed []byte) error {
+func seedAndCompare(target drive.Target, room int64, seed []byte) error {
 	if err := card.PutSeed(target, room, seed); err != nil {
 		return err
 	}
-	if err := errors.Join(target.Sync(), dropCache(target)); err != nil {
+	if err := errors.Join(target.Sync(), target.DropCache()); err != nil {
 		return err
 	}
 	return compareSeed(target, room, seed)
@@ -235,26 +213,4 @@ func (j Job) reportProgress(step string, done, total int64) {
 	if j.Progress != nil {
 		j.Progress(step, done, total)
 	}
-}
-
-// checkTarget refuses the image itself, and a device that is mounted, holds the
-// image, or is part of this machine.
-func checkTarget(job Job, image *os.File) error {
-	info, err := os.Stat(job.Target)
-	if err != nil {
-		return err
-	}
-	own, err := image.Stat()
-	if err != nil {
-		return err
-	}
-	switch mode := info.Mode(); {
-	case os.SameFile(info, own):
-		return fmt.Errorf("%w: %s is the image itself", ErrInUse, job.Target)
-	case mode.IsRegular():
-		return nil
-	case mode&os.ModeDevice != 0 && mode&os.ModeCharDevice == 0:
-		return checkDevice(job)
-	}
-	return fmt.Errorf("%w: %s", ErrNotACard, job.Target)
 }

@@ -67,7 +67,7 @@ func TestPermGetsTheRestOfTheCard(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			target := newCard(t, c.room)
-			done, err := Card(context.Background(), Job{Image: image, Target: target, Seed: []byte(`{}`)})
+			done, err := Card(context.Background(), Job{Image: opened(t, image), Target: target, Seed: []byte(`{}`)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -94,7 +94,7 @@ func TestIndependentToolAcceptsTheTableOfACard(t *testing.T) {
 	need.Tools(t, "sgdisk")
 	image, _ := slotsImage(t)
 	target := newCard(t, 80*mib)
-	if _, err := Card(context.Background(), Job{Image: image, Target: target}); err != nil {
+	if _, err := Card(context.Background(), Job{Image: opened(t, image), Target: target}); err != nil {
 		t.Fatal(err)
 	}
 	if out, err := exec.Command("sgdisk", "-v", target).CombinedOutput(); err != nil {

@@ -81,7 +81,12 @@ func TestPermGrowsAtAnyPowerCutInVM(t *testing.T) {
 	if err := errors.Join(err, f.Truncate(largeCard), f.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := flash.Card(ctx, flash.Job{Image: image, Target: large, Seed: []byte(growSeed)}); err != nil {
+	opened, err := flash.OpenImage(ctx, image, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opened.Close()
+	if _, err := flash.Card(ctx, flash.Job{Image: opened, Target: large, Seed: []byte(growSeed)}); err != nil {
 		t.Fatal(err)
 	}
 	part := permPart{start: openCard(t, large).table.Partitions[card.Perm].Start, file: filepath.Join(dir, "perm")}

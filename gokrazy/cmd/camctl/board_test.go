@@ -269,7 +269,7 @@ func TestFlashGivesACardPasswordAndTLSKey(t *testing.T) {
 	image := tinyImage(t, t.TempDir())
 	seed := []byte("\xef\xbb\xbf{\"gateway\": {\"url\": \"https://a.example\", \"key\": \"k\"}, \"web\": {}}\x00\x00")
 	var f webFlags
-	out, made, err := f.addTo(seed, image)
+	out, made, err := f.addTo(seed, imageDefaults(image))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -288,11 +288,11 @@ func TestFlashGivesACardPasswordAndTLSKey(t *testing.T) {
 	if _, err := pair.TLS(); err != nil {
 		t.Error(err)
 	}
-	again, kept, err := f.addTo(out, image) // what the seed says is left alone
+	again, kept, err := f.addTo(out, imageDefaults(image)) // what the seed says is left alone
 	if err != nil || !bytes.Equal(again, out) || kept.Password != "" || kept.Fingerprint != made.Fingerprint {
 		t.Errorf("a seed with all: %+v, %v", kept, err)
 	}
-	if out, made, err := (&webFlags{none: true}).addTo(nil, image); out != nil || made != (madeWeb{}) || err != nil {
+	if out, made, err := (&webFlags{none: true}).addTo(nil, imageDefaults(image)); out != nil || made != (madeWeb{}) || err != nil {
 		t.Errorf("--no-web: %s, %+v, %v", out, made, err)
 	}
 }
@@ -304,7 +304,7 @@ func TestFlashTakesAPasswordAndRefusesAPairThatDoesNotFit(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := webFlags{passwordFlags: passwordFlags{file}}
-	out, made, err := f.addTo(nil, image)
+	out, made, err := f.addTo(nil, imageDefaults(image))
 	if err != nil || made.Password != "" {
 		t.Fatalf("%+v, %v: want no password shown", made, err)
 	}
@@ -319,13 +319,13 @@ func TestFlashTakesAPasswordAndRefusesAPairThatDoesNotFit(t *testing.T) {
 	if err := errors.Join(errA, errB, errSeed); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := f.addTo(seed, image); err == nil || !strings.Contains(err.Error(), "do not fit") {
+	if _, _, err := f.addTo(seed, imageDefaults(image)); err == nil || !strings.Contains(err.Error(), "do not fit") {
 		t.Errorf("a pair that does not fit: %v", err)
 	}
 	if err := os.WriteFile(file, bytes.Repeat([]byte("x"), 73), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := f.addTo(nil, image); err == nil || !strings.Contains(err.Error(), "72") {
+	if _, _, err := f.addTo(nil, imageDefaults(image)); err == nil || !strings.Contains(err.Error(), "72") {
 		t.Errorf("a password of 73 bytes: %v", err)
 	}
 }

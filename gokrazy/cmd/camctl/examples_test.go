@@ -105,7 +105,7 @@ func TestPagesShowRightCommandLines(t *testing.T) {
 
 func TestWrongExamplesAreFound(t *testing.T) {
 	for _, line := range []string{
-		"flush out/rpi.img /dev/sdX", "flash out/rpi.img", "flash out/rpi.img /dev/sdX --sead a", "bundle --board rpi",
+		"flush out/rpi.img /dev/sdX", "flash", "flash out/rpi.img /dev/sdX --sead a", "bundle --board rpi",
 		"update cam --at-once many",
 	} {
 		if checkExample(line, true) == nil {

@@ -1,9 +1,11 @@
-// camctl flash: writes an image and a seed to a card.
+// camctl flash: writes an image and a seed to a card, or to one card after the other.
 
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -11,61 +13,174 @@ import (
 	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/gokrazy/flash"
+	"github.com/krazycam/krazycam/gokrazy/flash/drive"
 	"github.com/krazycam/krazycam/gokrazy/inspect"
 )
 
+// flashOptions are the flags of camctl flash.
+type flashOptions struct {
+	seedFile string
+	seeds    string
+	again    bool
+	sure     bool
+	all      bool
+	gateway  gatewayFlags
+	web      webFlags
+	asJSON   *bool
+}
+
 func newFlashCommand() *cobra.Command {
-	var seedFile string
-	var sure bool
-	var web webFlags
+	var o flashOptions
 	cmd := &cobra.Command{
-		Use:   "flash IMAGE CARD",
+		Use:   "flash IMAGE [CARD]",
 		Short: "Writes an image to a card and reads it back",
-		Long: "Writes an image to a card, such as /dev/sdb, or into a file, and reads it back.\n" +
+		Long: "Writes an image, plain or .img.xz, to a card, such as /dev/sdb, or into a file, and reads it back.\n" +
+			"Without CARD it lists the drives that can be taken out and asks which; then it asks for the gateway,\n" +
+			"too, if no flag says it. Zeros are not written where the card has zeros already.\n\n" +
 			"The seed is the card's own configuration: gateway, key, camera, time. A password and a TLS key\n" +
-			"for the board's HTTPS are added to it, and camctl remembers the certificate's fingerprint.",
-		Args: exactly("IMAGE", "CARD"),
+			"for the board's HTTPS are added to it, and camctl remembers the certificate's fingerprint.\n\n" +
+			"--seeds FILE writes a card for each row of a table (CSV). Its first line names settings, such as\n" +
+			"gateway.key, and a column name if boards have names. All rows are checked before the first card is\n" +
+			"written; which are done stands in FILE.done, so that the same command goes on after an interruption.",
+		Args: between(1, "IMAGE", "CARD"),
 	}
-	cmd.Flags().StringVar(&seedFile, "seed", "", "krazycam.json for this card, secrets included")
-	cmd.Flags().BoolVar(&sure, "yes", false, "write even to a disk that is built in")
-	web.add(cmd)
-	asJSON := addJSONFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		seed, err := readSeed(seedFile, args[0])
-		if err != nil {
-			return err
-		}
-		seed, made, err := web.addTo(seed, args[0])
-		if err != nil {
-			return err
-		}
-		done, err := flash.Card(cmd.Context(), flash.Job{
-			Image: args[0], Target: args[1], Seed: seed, Sure: sure, Progress: progress(cmd.ErrOrStderr()),
-		})
-		if err != nil {
-			return err
-		}
-		made.remember(cmd)
-		if *asJSON {
-			return printJSON(cmd, struct {
-				flash.Result
-				madeWeb
-			}{done, made})
-		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s: %d bytes written and read back, sha256 %s, /perm has %d MiB\n",
-			done.Target, done.Bytes, done.SHA256, done.Perm>>20)
-		made.say(cmd)
-		if seedFile == "" {
-			fmt.Fprintln(cmd.OutOrStdout(),
-				"no seed: without a gateway the board streams nothing (--seed krazycam.json)")
-		}
-		return nil
-	}
+	f := cmd.Flags()
+	f.StringVar(&o.seedFile, "seed", "", "krazycam.json for this card, secrets included; with --seeds: what all have")
+	f.StringVar(&o.seeds, "seeds", "", "`file` of settings (CSV), one row for each card")
+	f.BoolVar(&o.again, "again", false, "with --seeds: write the rows, too, that were written before")
+	f.BoolVar(&o.sure, "yes", false, "write even to a disk that is built in")
+	f.BoolVar(&o.all, "zeros", false, "write zeros, too, whatever the card has there")
+	o.gateway.add(cmd)
+	o.web.add(cmd)
+	o.asJSON = addJSONFlag(cmd)
+	cmd.MarkFlagsMutuallyExclusive("seed", "gateway")
+	cmd.MarkFlagsMutuallyExclusive("seeds", "gateway")
+	cobra.CheckErr(cmd.MarkFlagFilename("seeds", "csv"))
+	cobra.CheckErr(cmd.MarkFlagFilename("seed", "json"))
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) }
 	return cmd
 }
 
-// readSeed refuses a seed that the board would refuse with this image; "" is no seed.
-func readSeed(file, image string) ([]byte, error) {
+// between is for a verb with these arguments, of which the last may be missing.
+func between(least int, names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		return exactly(names[:min(max(least, len(args)), len(names))]...)(cmd, args)
+	}
+}
+
+func (o *flashOptions) run(cmd *cobra.Command, args []string) (err error) {
+	if err := o.gateway.check(); err != nil {
+		return err
+	}
+	if o.again && o.seeds == "" {
+		return usagef("--again: goes with --seeds")
+	}
+	// What is wrong with a seed is said before an image is unpacked.
+	common, err := readSeed(o.seedFile, nil)
+	if err != nil {
+		return err
+	}
+	report := progress(cmd.ErrOrStderr())
+	image, err := flash.OpenImage(cmd.Context(), args[0], report)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, image.Close()) }()
+	w := flashWork{cmd: cmd, options: o, image: image, report: report, defaults: inspect.Defaults(image, image.Size)}
+	if len(args) > 1 {
+		w.target = args[1]
+	}
+	if o.seeds != "" {
+		return w.writeRows(common)
+	}
+	return w.writeOne(common)
+}
+
+// flashWork is one call of camctl flash.
+type flashWork struct {
+	cmd      *cobra.Command
+	options  *flashOptions
+	image    *flash.Image
+	defaults []byte // of the image
+	report   reporter
+	target   string // "": it is asked for
+}
+
+// A writtenCard is what became of one card.
+type writtenCard struct {
+	flash.Result
+	madeWeb
+	seed []byte
+}
+
+// writeOne writes one card.
+func (w *flashWork) writeOne(seed []byte) error {
+	if seed != nil {
+		if _, err := config.ParseSeed(w.defaults, w.options.seedFile, seed); err != nil {
+			return err
+		}
+	}
+	asked, err := w.askCard("")
+	if err != nil {
+		return err
+	}
+	if seed == nil {
+		if seed, err = w.options.gateway.seed(w.cmd, w.defaults, asked); err != nil {
+			return err
+		}
+	}
+	if asked {
+		if err := w.confirm(); err != nil {
+			return err
+		}
+	}
+	done, err := w.write(seed)
+	if err != nil {
+		return err
+	}
+	if *w.options.asJSON {
+		return printJSON(w.cmd, done)
+	}
+	w.say(done)
+	if seed == nil {
+		fmt.Fprintln(w.cmd.OutOrStdout(),
+			"no seed: without a gateway the board streams nothing (--gateway URL, or --seed krazycam.json)")
+	}
+	return nil
+}
+
+// write writes the card that is there now.
+func (w *flashWork) write(seed []byte) (writtenCard, error) {
+	full, made, err := w.options.web.addTo(seed, w.defaults)
+	if err != nil {
+		return writtenCard{}, err
+	}
+	done, err := flash.Card(w.cmd.Context(), flash.Job{
+		Image: w.image, Target: w.target, Seed: full, Sure: w.options.sure, All: w.options.all, Progress: w.report,
+	})
+	if err != nil {
+		return writtenCard{}, withHint(err)
+	}
+	made.remember(w.cmd)
+	return writtenCard{done, made, full}, nil
+}
+
+// withHint says what an owner without the rights for it can do.
+func withHint(err error) error {
+	if errors.Is(err, os.ErrPermission) {
+		return fmt.Errorf("%w: only an administrator may write cards (%s)", err, administratorHint)
+	}
+	return err
+}
+
+func (w *flashWork) say(done writtenCard) {
+	fmt.Fprintf(w.cmd.OutOrStdout(), "%s: %d bytes, %d of them written, all read back, sha256 %s, /perm has %d MiB\n",
+		done.Target, done.Bytes, done.Written, done.SHA256, done.Perm>>20)
+	done.madeWeb.say(w.cmd)
+}
+
+// readSeed refuses a seed that the board would refuse with these defaults of its image; "" is no seed.
+func readSeed(file string, defaults []byte) ([]byte, error) {
 	if file == "" {
 		return nil, nil
 	}
@@ -73,7 +188,7 @@ func readSeed(file, image string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := config.ParseSeed(imageDefaults(image), file, b); err != nil {
+	if _, err := config.ParseSeed(defaults, file, b); err != nil {
 		return nil, err
 	}
 	return b, nil
@@ -87,4 +202,58 @@ func imageDefaults(image string) []byte {
 	}
 	defer f.Close()
 	return inspect.Defaults(f, size)
+}
+
+// confirm has a person look once more.
+func (w *flashWork) confirm() error {
+	in, ok := terminal(w.cmd.InOrStdin())
+	if !ok {
+		return errNoTerminal
+	}
+	// What would be refused is refused before the question.
+	if err := flash.Check(flash.Job{Image: w.image, Target: w.target, Sure: w.options.sure}); err != nil {
+		return withHint(err)
+	}
+	yes, err := askYes(w.cmd, in, fmt.Sprintf("Everything on %s will be lost. Write it?", printable(w.target)))
+	if err != nil {
+		return err
+	}
+	if !yes {
+		return errors.New("nothing was written")
+	}
+	return nil
+}
+
+var errNoTerminal = errors.New("nobody is there to ask: give CARD")
+
+// askCard asks for the card's name, unless the command line has it. what names the board it is for.
+func (w *flashWork) askCard(what string) (asked bool, err error) {
+	if w.target != "" {
+		return false, nil
+	}
+	drives, err := drive.List(w.cmd.Context())
+	if err != nil {
+		newLog(w.cmd).Warn("flash: the drives cannot be listed", "error", err)
+	}
+	in, ok := terminal(w.cmd.InOrStdin())
+	if !ok {
+		return false, fmt.Errorf("%w: %s", errNoTerminal, listText(drives))
+	}
+	for w.target == "" {
+		showDrives(w.cmd.ErrOrStderr(), drives)
+		answer, err := askLine(w.cmd, in, cardQuestion(drives, what))
+		if errors.Is(err, io.EOF) {
+			return true, errInterrupted
+		}
+		if err != nil {
+			return true, err
+		}
+		if w.target, err = chosen(drives, answer); err != nil {
+			fmt.Fprintln(w.cmd.ErrOrStderr(), err)
+		}
+		if drives, err = drive.List(w.cmd.Context()); err != nil {
+			newLog(w.cmd).Warn("flash: the drives cannot be listed", "error", err)
+		}
+	}
+	return true, nil
 }

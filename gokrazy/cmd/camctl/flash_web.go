@@ -46,13 +46,13 @@ type madeWeb struct {
 	Password    string `json:"password,omitempty"`    // if it was made here
 }
 
-// addTo adds to a seed, nil for none, what it does not say itself. image has the defaults that it goes with.
-func (f *webFlags) addTo(seed []byte, image string) ([]byte, madeWeb, error) {
+// addTo adds to a seed, nil for none, what it does not say itself. defaults are those of its image.
+func (f *webFlags) addTo(seed, defaults []byte) ([]byte, madeWeb, error) {
 	var made madeWeb
 	if f.none {
 		return seed, made, nil
 	}
-	c, err := config.ParseSeed(imageDefaults(image), config.SeedName, seedOrEmpty(seed))
+	c, err := config.ParseSeed(defaults, config.SeedName, seedOrEmpty(seed))
 	if err != nil {
 		return nil, made, err
 	}
@@ -67,7 +67,7 @@ func (f *webFlags) addTo(seed []byte, image string) ([]byte, madeWeb, error) {
 	if err != nil {
 		return nil, made, err
 	}
-	if _, err := config.ParseSeed(imageDefaults(image), config.SeedName, out); err != nil {
+	if _, err := config.ParseSeed(defaults, config.SeedName, out); err != nil {
 		return nil, made, fmt.Errorf("seed with password and TLS key: %w", err)
 	}
 	return out, made, nil

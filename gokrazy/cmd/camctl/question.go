@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -37,16 +36,35 @@ func typePassword(cmd *cobra.Command, in *os.File, what string) (string, error) 
 
 // askYes says whether the answer is yes.
 func askYes(cmd *cobra.Command, in *os.File, question string) (bool, error) {
-	answer, err := askPerson(cmd, in, question+" [yes/no] ", func() (string, error) {
-		return bufio.NewReader(in).ReadString('\n')
+	answer, err := askLine(cmd, in, question+" [yes/no] ")
+	if errors.Is(err, io.EOF) { // Ctrl-D
+		return false, nil
+	}
+	return strings.ToLower(answer) == "yes", err
+}
+
+// maxAnswer is more than anybody types.
+const maxAnswer = 4096
+
+// askLine gives a line that a person types, without what stands around it. Ctrl-D is io.EOF.
+func askLine(cmd *cobra.Command, in *os.File, question string) (string, error) {
+	answer, err := askPerson(cmd, in, question, func() (string, error) {
+		var line []byte
+		for one := make([]byte, 1); len(line) < maxAnswer; { // no more: the next question's answer may be there
+			if n, err := in.Read(one); n == 0 {
+				return string(line), err
+			}
+			if one[0] == '\n' {
+				break
+			}
+			line = append(line, one[0])
+		}
+		return string(line), nil
 	})
 	if err != nil {
 		fmt.Fprintln(cmd.ErrOrStderr())
 	}
-	if errors.Is(err, io.EOF) { // Ctrl-D
-		return false, nil
-	}
-	return strings.TrimSpace(strings.ToLower(answer)) == "yes", err
+	return strings.TrimSpace(answer), err
 }
 
 // askPerson waits for an answer, or for the context's end: Ctrl-C ends that and nothing else (untilTold), and

@@ -72,7 +72,7 @@ func (f *vmFlags) run(cmd *cobra.Command, image string) (err error) {
 	if config.Camera, err = vmCamera(f.camera, f.machine); err != nil {
 		return err
 	}
-	if config.Seed, err = readSeed(f.seed, image); err != nil {
+	if config.Seed, err = readSeed(f.seed, imageDefaults(image)); err != nil {
 		return fmt.Errorf("seed: %w", err)
 	}
 	if f.serial != "" {

@@ -1,4 +1,4 @@
-package flash
+package drive
 
 import (
 	"errors"
@@ -55,7 +55,7 @@ func TestCheckBlockKnowsWhatIsACard(t *testing.T) {
 		{"the card that the image lies on is not", rootOnSDA, "8:16", "8:17", true, ErrInUse},
 		{"a device that sysfs does not know is not", rootOnSDA, "9:9", "8:1", true, ErrNotACard},
 	} {
-		err := checkBlock(fakeSys(), c.mounts, c.device, c.holder, Job{Target: "/dev/x", Sure: c.sure})
+		err := checkBlock(fakeSys(), c.mounts, c.device, c.holder, "/dev/x", c.sure)
 		if !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
 			t.Errorf("%s: error %v, want %v", c.name, err, c.want)
 		}

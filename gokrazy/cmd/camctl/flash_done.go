@@ -1,0 +1,139 @@
+// Which rows of a table are on cards: a file of one JSON object a line, so that a run may be killed and
+// continued. It holds no settings, but sums of them, of which somebody could guess a short key: it is its
+// owner's alone.
+
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/krazycam/krazycam/firmware/openfile"
+	"github.com/krazycam/krazycam/gokrazy/card"
+)
+
+const (
+	doneEnding = ".done"
+	maxDone    = 8 << 20
+)
+
+// A doneRow is a line of the file.
+type doneRow struct {
+	Name        string    `json:"name"`
+	Settings    string    `json:"settings"` // SHA-256 of the row's seed
+	Seed        string    `json:"seed"`     // SHA-256 of what is on the card
+	Image       string    `json:"image"`    // SHA-256
+	Fingerprint string    `json:"fingerprint,omitempty"`
+	At          time.Time `json:"at"`
+}
+
+// doneRows are those of earlier calls and of this one.
+type doneRows struct {
+	file    string
+	rows    []doneRow
+	earlier int // of them, by earlier calls
+}
+
+// openDone reads the file beside a table. A last line that was cut short does not count.
+func openDone(table string) (*doneRows, error) {
+	d := &doneRows{file: table + doneEnding}
+	b, err := openfile.Read(d.file, maxDone)
+	if errors.Is(err, fs.ErrNotExist) {
+		return d, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	d.rows, err = parseDone(d.file, b)
+	d.earlier = len(d.rows)
+	return d, err
+}
+
+func parseDone(file string, b []byte) (rows []doneRow, err error) {
+	line := 0
+	for text := range bytes.Lines(b) {
+		line++
+		var row doneRow
+		if err := json.Unmarshal(text, &row); err != nil {
+			if bytes.HasSuffix(text, []byte("\n")) {
+				return nil, fmt.Errorf("%s:%d: is no list of cards that were written: %w", file, line, err)
+			}
+			break
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+// has says whether a row is on a card with these very settings.
+func (d *doneRows) has(row boardRow) bool {
+	for _, r := range d.rows {
+		if r.Name == row.Name && r.Settings == row.sum {
+			return true
+		}
+	}
+	return false
+}
+
+// onCard finds the row whose card this is, by its seed. Those of earlier calls may be written again.
+func (d *doneRows) onCard(seed []byte, again bool) (name string, ok bool) {
+	sum, from := seedSum(seed), 0
+	if again {
+		from = d.earlier
+	}
+	for _, r := range d.rows[from:] {
+		if r.Seed == sum {
+			return r.Name, true
+		}
+	}
+	return "", false
+}
+
+// add keeps a row, before the next card is asked for.
+func (d *doneRows) add(row doneRow) error {
+	text, err := json.Marshal(row)
+	if err != nil {
+		return err
+	}
+	f, err := openfile.Append(d.file, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(text, '\n'))
+	if err == nil {
+		err = f.Sync()
+	}
+	d.rows = append(d.rows, row)
+	return errors.Join(err, f.Close())
+}
+
+// seedSum is that of a seed without the blanks that fill its place on a card.
+func seedSum(seed []byte) string {
+	sum := sha256.Sum256(bytes.TrimRight(seed, " \t\r\n\x00"))
+	return hex.EncodeToString(sum[:])
+}
+
+// seedOn reads the seed of the card at path; nil if there is none.
+func seedOn(path string) []byte {
+	f, size, err := openfile.Disk(path, os.O_RDONLY)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	boot, _, err := card.OpenBoot(f, size)
+	if err != nil {
+		return nil
+	}
+	seed, err := card.ReadSeed(boot)
+	if err != nil {
+		return nil
+	}
+	return seed
+}
