@@ -15,6 +15,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/krazycam/krazycam/firmware/atomicfile"
 	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/gokrazy/card"
 )
@@ -96,22 +97,19 @@ func (d *doneRows) onCard(seed []byte, again bool) (name string, ok bool) {
 	return "", false
 }
 
-// add keeps a row, before the next card is asked for.
+// add keeps a row, before the next card is asked for. The file is replaced in one step: what a kill has
+// cut short does not stay in it.
 func (d *doneRows) add(row doneRow) error {
-	text, err := json.Marshal(row)
-	if err != nil {
-		return err
-	}
-	f, err := openfile.Append(d.file, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(text, '\n'))
-	if err == nil {
-		err = f.Sync()
-	}
 	d.rows = append(d.rows, row)
-	return errors.Join(err, f.Close())
+	var all []byte
+	for _, r := range d.rows {
+		text, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		all = append(append(all, text...), '\n')
+	}
+	return atomicfile.Replace(d.file, 0o600, atomicfile.Bytes(all))
 }
 
 // seedSum is that of a seed without the blanks that fill its place on a card.

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/krazycam/krazycam/firmware/config"
+)
+
+func TestRowsBecomeSeeds(t *testing.T) {
+	const common = `{"gateway": {"url": "https://a.example/api", "key": "all"}, "stream": {"fps": 10}}`
+	rows, err := parseRows("boards.csv", []byte("\xef\xbb\xbfname,gateway.key,stream.fps,gateway.allowed-receivers,"+
+		"update.pull\r\nlobby,\"k,1\",,\"10.0.0.0/8, cam.example\",FALSE\r\ndoor,,25,,\r\n"), []byte(common), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(rows) != 2 || rows[0].Name != "lobby" || rows[1].Name != "door" || rows[1].line != 3 {
+		t.Fatalf("%+v", rows)
+	}
+	var got []config.Config
+	for _, row := range rows {
+		c, err := config.ParseSeed(nil, row.Name, row.seed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, c)
+	}
+	if g := got[0]; g.Gateway.Key != "k,1" || g.Stream.FPS != 10 || g.Update.Pull ||
+		strings.Join(g.Gateway.AllowedReceivers, " ") != "10.0.0.0/8 cam.example" {
+		t.Errorf("lobby: %+v", g)
+	}
+	if g := got[1]; g.Gateway.Key != "all" || g.Stream.FPS != 25 || g.Gateway.URL != "https://a.example/api" ||
+		!g.Update.Pull {
+		t.Errorf("door: %+v", g)
+	}
+	if rows[0].sum == rows[1].sum || len(rows[0].sum) != 64 {
+		t.Errorf("sums %q, %q", rows[0].sum, rows[1].sum)
+	}
+	// Without names, and as spreadsheets write it where numbers have commas.
+	rows, err = parseRows("boards.csv", []byte("gateway.key;stream.bitrate\nk1;600k\nk2;1.2M\n"), []byte(common), nil)
+	if err != nil || len(rows) != 2 || rows[1].Name != "row 2" {
+		t.Errorf("%+v, %v", rows, err)
+	}
+}
+
+func TestWrongRowsAreRefusedWithTheirLine(t *testing.T) {
+	const url = "gateway.url,gateway.key\nhttps://a.example/api,k1\n"
+	for name, c := range map[string]struct{ table, want string }{
+		"nothing":                     {"", "its first line must name the columns"},
+		"no rows":                     {"gateway.key\n", "no row below its first line"},
+		"an unknown column":           {"name,gatway.key\na,b\n", `column "gatway.key" is no setting`},
+		"a column twice":              {"name,name\na,b\n", "is there twice"},
+		"a setting of many values":    {"camera.controls\n1\n", "give it to all cards with --seed"},
+		"a cell too many":             {url + "https://b.example,k2,k3\n", "record on line 3: wrong number of fields"},
+		"a setting that is wrong":     {"gateway.url,gateway.key,stream.fps\nhttps://a.example,k,many\n", ":2: stream.fps: must be a number"},
+		"a setting out of its limits": {"gateway.url,gateway.key,stream.fps\n\nhttps://a.example,k,9999\n", ":3: stream.fps: must be"},
+		"a switch that is none":       {"update.pull\nperhaps\n", ":2: update.pull: must be true or false"},
+		"a board without its key":     {url + "https://b.example,\n", ":3: gateway.key: is missing"},
+		"a name twice":                {"name,gateway.url,gateway.key\na,https://a.example,k\na,https://b.example,k\n", `:3: wrong table: the name "a" is in line 2, too`},
+		"a quote that does not end":   {url + "\"https", "wrong table"},
+	} {
+		rows, err := parseRows("boards.csv", []byte(c.table), nil, nil)
+		if err == nil || !strings.HasPrefix(err.Error(), "boards.csv:") || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, %v, want %q in it", name, rows, err, c.want)
+		}
+	}
+}
+
+func TestASecretOfATableIsNotInAnError(t *testing.T) {
+	_, err := parseRows("boards.csv", []byte("gateway.url,gateway.key\nhttps://a.example,ses\x01ame\n"), nil, nil)
+	if err == nil || strings.Contains(err.Error(), "ame") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestDoneRowsSurviveAKill(t *testing.T) {
+	table := filepath.Join(t.TempDir(), "boards.csv")
+	done, err := openDone(table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lobby, door := boardRow{Name: "lobby", sum: "1"}, boardRow{Name: "door", sum: "2"}
+	for _, row := range []boardRow{lobby, door} {
+		if err := done.add(doneRow{Name: row.Name, Settings: row.sum, Seed: seedSum([]byte(row.Name))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := os.ReadFile(table + doneEnding)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for cut, want := range map[int][2]bool{0: {true, true}, 1: {true, true}, 5: {true, false}} {
+		if err := os.WriteFile(table+doneEnding, b[:len(b)-cut], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		again, err := openDone(table)
+		if err != nil {
+			t.Fatalf("cut by %d: %v", cut, err)
+		}
+		if got := [2]bool{again.has(lobby), again.has(door)}; got != want {
+			t.Errorf("cut by %d: %v, want %v", cut, got, want)
+		}
+		if name, ok := again.onCard([]byte("lobby   \n\x00"), false); !ok || name != "lobby" {
+			t.Errorf("the card of lobby is %q, %v", name, ok)
+		}
+		if _, ok := again.onCard([]byte("lobby"), true); ok {
+			t.Error("with --again, a card of an earlier call is not taken")
+		}
+		// What a kill has left of a line must not spoil the next one.
+		if err := again.add(doneRow{Name: "yard", Settings: "3"}); err != nil {
+			t.Fatal(err)
+		}
+		if third, err := openDone(table); err != nil || !third.has(boardRow{Name: "yard", sum: "3"}) {
+			t.Errorf("cut by %d, then another row: %v", cut, err)
+		}
+	}
+	if again := (boardRow{Name: "lobby", sum: "other settings"}); done.has(again) {
+		t.Error("a row that was changed is done")
+	}
+	if _, err := parseDone("f", []byte("what\n{}\n")); err == nil {
+		t.Error("another file is taken")
+	}
+}
+
+func FuzzRows(f *testing.F) {
+	f.Add([]byte("name,gateway.url,gateway.key\nlobby,https://a.example,k\n"), []byte(`{"stream":{"fps":10}}`))
+	f.Add([]byte("gateway.allowed-receivers;bench.threads\n\"10.0.0.0/8,a\";1,2\n"), []byte(`{}`))
+	f.Fuzz(func(t *testing.T, table, common []byte) {
+		rows, err := parseRows("t", table, common, nil)
+		if err != nil {
+			return
+		}
+		names := map[string]bool{}
+		for _, row := range rows {
+			if names[row.Name] {
+				t.Errorf("%q is there twice", row.Name)
+			}
+			names[row.Name] = true
+			if _, err := config.ParseSeed(nil, "t", row.seed); err != nil {
+				t.Errorf("%s: %v", row.Name, err)
+			}
+		}
+	})
+}
+
+func FuzzDoneRows(f *testing.F) {
+	f.Add([]byte("{\"name\":\"lobby\",\"settings\":\"1\"}\n{\"name"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if rows, err := parseDone("f", b); err == nil && len(rows) > len(b) {
+			t.Errorf("%d rows", len(rows))
+		}
+	})
+}
