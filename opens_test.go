@@ -41,6 +41,7 @@ func opensItself() map[string]string {
 		"farend/ivf/ivf.go":                           "O_EXCL opens nothing that is there",
 		"farend/need/terminal_linux.go":               "terminals, which are meant",
 		"gokrazy/cmd/camctl/keyfile.go":               "O_EXCL opens nothing that is there",
+		"gokrazy/flash/drive/device_darwin.go":        "a disk by the system's name, which is meant",
 		"gokrazy/vm/copy.go":                          "O_EXCL opens nothing that is there",
 		"gokrazy/vm/boot.go":                          "writes into a folder that it has just made",
 		"gokrazy/vm/devicetree.go":                    "in a folder that the VM has just made",

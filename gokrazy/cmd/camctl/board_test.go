@@ -292,7 +292,8 @@ func TestFlashGivesACardPasswordAndTLSKey(t *testing.T) {
 	if err != nil || !bytes.Equal(again, out) || kept.Password != "" || kept.Fingerprint != made.Fingerprint {
 		t.Errorf("a seed with all: %+v, %v", kept, err)
 	}
-	if out, made, err := (&webFlags{none: true}).addTo(nil, imageDefaults(image)); out != nil || made != (madeWeb{}) || err != nil {
+	out, made, err = (&webFlags{none: true}).addTo(nil, imageDefaults(image))
+	if out != nil || made != (madeWeb{}) || err != nil {
 		t.Errorf("--no-web: %s, %+v, %v", out, made, err)
 	}
 }

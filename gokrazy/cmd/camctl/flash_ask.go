@@ -75,7 +75,7 @@ func (g *gatewayFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&g.url, "gateway", "", "`URL` of the gateway, for a seed without a file")
 	f.StringVar(&g.key, "key", "", "with --gateway: its key (default: it is asked for, and not shown)")
-	f.StringVar(&g.keyFile, "key-file", "", "with --gateway: `file` that holds its key; others must not be able to read it")
+	f.StringVar(&g.keyFile, "key-file", "", "with --gateway: `file` with its key, which others cannot read")
 	f.BoolVar(&g.allowHTTP, "allow-http", false,
 		"with --gateway: the key may travel unencrypted, as on your own network (default: it is asked)")
 	cmd.MarkFlagsMutuallyExclusive("key", "key-file")
@@ -132,7 +132,8 @@ func (g *gatewayFlags) ask(cmd *cobra.Command, defaults []byte, forURL bool) ([]
 		}
 	}
 	if u, err := url.Parse(given.url); err == nil && u.Scheme == "http" && !given.allowHTTP && person {
-		given.allowHTTP, err = askYes(cmd, in, "With http the key travels unencrypted. Is all of the way your own network?")
+		const question = "With http the key travels unencrypted. Is all of the way your own network?"
+		given.allowHTTP, err = askYes(cmd, in, question)
 		if err != nil {
 			return nil, err
 		}

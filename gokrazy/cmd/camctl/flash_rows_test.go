@@ -58,8 +58,9 @@ func TestWrongRowsAreRefusedWithTheirLine(t *testing.T) {
 		"a setting out of its limits": {"gateway.url,gateway.key,stream.fps\n\nhttps://a.example,k,9999\n", ":3: stream.fps: must be"},
 		"a switch that is none":       {"update.pull\nperhaps\n", ":2: update.pull: must be true or false"},
 		"a board without its key":     {url + "https://b.example,\n", ":3: gateway.key: is missing"},
-		"a name twice":                {"name,gateway.url,gateway.key\na,https://a.example,k\na,https://b.example,k\n", `:3: wrong table: the name "a" is in line 2, too`},
-		"a quote that does not end":   {url + "\"https", "wrong table"},
+		"a name twice": {"name,gateway.url,gateway.key\na,https://a.example,k\na,https://b.example,k\n",
+			`:3: wrong table: the name "a" is in line 2, too`},
+		"a quote that does not end": {url + "\"https", "wrong table"},
 	} {
 		rows, err := parseRows("boards.csv", []byte(c.table), nil, nil)
 		if err == nil || !strings.HasPrefix(err.Error(), "boards.csv:") || !strings.Contains(err.Error(), c.want) {

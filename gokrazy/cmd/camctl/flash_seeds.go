@@ -141,7 +141,8 @@ func (w *flashWork) askRowsCard(row boardRow) error {
 		_, err := w.askCard(printable(row.Name))
 		return w.skipOr(err)
 	}
-	answer, err := askLine(w.cmd, in, fmt.Sprintf("Put the card for %s into %s, then press Enter (skip: leave it out): ",
+	answer, err := askLine(w.cmd, in, fmt.Sprintf(
+		"Put the card for %s into %s, then press Enter (skip: leave it out): ",
 		printable(row.Name), printable(w.target)))
 	switch {
 	case errors.Is(err, io.EOF):

@@ -23,7 +23,7 @@ func checkDevice(path string, image *os.File, sure bool) error {
 	if err := unix.Fstat(int(image.Fd()), &own); err != nil {
 		return fmt.Errorf("%s: %w", image.Name(), err)
 	}
-	mounts, err := os.ReadFile(mountsFile)
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return err
 	}

@@ -13,14 +13,12 @@ import (
 	"strings"
 )
 
-const (
-	mountsFile = "/proc/self/mountinfo"
-	sector     = 512 // of sysfs's sizes, whatever the device has
-)
+// sector is that of sysfs's sizes, whatever the device has.
+const sector = 512
 
 // List gives the drives that can be taken out and have a medium.
 func List(context.Context) ([]Drive, error) {
-	mounts, err := os.ReadFile(mountsFile)
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return nil, err
 	}

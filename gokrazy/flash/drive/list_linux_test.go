@@ -39,7 +39,8 @@ func listedSys() (sys, udev fstest.MapFS) {
 		}
 	}
 	line("devices/pci0/usb1/block/sdb/device/vendor", "Generic ")
-	udev = fstest.MapFS{"b8:17": {Data: []byte("S:disk/by-label/KRAZYCAM\nE:ID_FS_LABEL=KRAZYCAM\nE:ID_FS_TYPE=vfat\n")}}
+	const found = "S:disk/by-label/KRAZYCAM\nE:ID_FS_LABEL=KRAZYCAM\nE:ID_FS_TYPE=vfat\n"
+	udev = fstest.MapFS{"b8:17": {Data: []byte(found)}}
 	return sys, udev
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -122,6 +123,17 @@ func TestWindowsRefusesWhatIsNoCard(t *testing.T) {
 		err := w.check(c.number, c.letter, c.sure)
 		if !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
 			t.Errorf("%s: error %v, want %v", c.name, err, c.want)
+		}
+	}
+}
+
+func TestScriptPrintsWhatIsParsed(t *testing.T) {
+	for _, part := range []reflect.Type{reflect.TypeFor[windowsDrives](), reflect.TypeFor[windowsDisk](),
+		reflect.TypeFor[windowsDrives]().Field(1).Type.Elem()} {
+		for i := range part.NumField() {
+			if name := part.Field(i).Name; !strings.Contains(drivesScript, " "+name+" = ") {
+				t.Errorf("the script prints no %s", name)
+			}
 		}
 	}
 }

@@ -142,8 +142,13 @@ func TestLimitsHoldBeforeAnythingIsUnpacked(t *testing.T) {
 }
 
 func TestXZIsKnownByItsBeginning(t *testing.T) {
-	if !IsXZ(bytes.NewReader(packed(t, nil))) || IsXZ(bytes.NewReader(make([]byte, 100))) || IsXZ(bytes.NewReader(nil)) {
-		t.Error("wrong")
+	for name, b := range map[string][]byte{"zeros": make([]byte, 100), "nothing": nil} {
+		if IsXZ(bytes.NewReader(b)) {
+			t.Errorf("%s are taken", name)
+		}
+	}
+	if !IsXZ(bytes.NewReader(packed(t, nil))) {
+		t.Error("what xz has packed is not taken")
 	}
 }
 
