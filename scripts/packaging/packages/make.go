@@ -1,0 +1,170 @@
+// Packs the staged files: nfpm writes deb, rpm and apk.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/goreleaser/nfpm/v2"
+	_ "github.com/goreleaser/nfpm/v2/apk"
+	_ "github.com/goreleaser/nfpm/v2/deb"
+	nfpmfiles "github.com/goreleaser/nfpm/v2/files"
+	_ "github.com/goreleaser/nfpm/v2/rpm"
+)
+
+const (
+	maintainer = "the krazycam authors <krazycam@users.noreply.github.com>"
+	homepage   = "https://" + ourModule
+	// buildHost stands in an rpm instead of the machine's own name.
+	buildHost = "krazycam"
+)
+
+// makeAll makes a product's packages for one architecture and says where they are.
+func (r release) makeAll(p product, arch architecture, dir string) ([]string, error) {
+	s, err := r.stageProduct(p, arch, dir)
+	if err != nil {
+		return nil, err
+	}
+	archive, err := r.makeArchive(p, arch, s)
+	if err != nil {
+		return nil, err
+	}
+	paths := []string{archive}
+	for _, k := range arch.kinds {
+		path, err := r.makePackage(p, arch, k, s)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", k, err)
+		}
+		paths = append(paths, path)
+	}
+	return paths, nil
+}
+
+// makePackage makes one package and says where it is.
+func (r release) makePackage(p product, arch architecture, k kind, s *stage) (string, error) {
+	info, err := r.describe(p, arch, k, s)
+	if err != nil {
+		return "", err
+	}
+	info = nfpm.WithDefaults(info)
+	if k == apk { // apk knows -dev as _pre, and has no place for a commit
+		info.VersionMetadata = ""
+		if info.Prerelease != "" {
+			info.Prerelease = "pre"
+		}
+	}
+	if err := nfpm.Validate(info); err != nil {
+		return "", err
+	}
+	if err := nfpm.PrepareForPackager(info, string(k)); err != nil {
+		return "", err
+	}
+	packager, err := nfpm.Get(string(k))
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(r.out, packager.ConventionalFileName(info))
+	f, err := os.Create(path)
+	if err != nil {
+		return "", err
+	}
+	if err := errors.Join(packager.Package(info, f), f.Close()); err != nil {
+		return "", fmt.Errorf("%s: %w", path, errors.Join(err, os.Remove(path)))
+	}
+	return path, nil
+}
+
+// describe says to nfpm what a package is.
+func (r release) describe(p product, arch architecture, k kind, s *stage) (*nfpm.Info, error) {
+	changelog, err := r.writeChangelog(p, s)
+	if err != nil {
+		return nil, err
+	}
+	info := &nfpm.Info{
+		Name: p.name, Arch: arch.nfpm, Platform: "linux",
+		Version: strings.TrimPrefix(r.version, "v"), Release: "1",
+		Section: p.section, Priority: "optional", Maintainer: maintainer, Vendor: "krazycam",
+		Description: p.summary + "\n" + p.description,
+		Homepage:    homepage, License: "BSD-3-Clause",
+		Changelog: changelog, MTime: r.time, DisableGlobbing: true,
+	}
+	if k == apk {
+		info.Release = "0"
+	}
+	info.Depends = p.depends[k]
+	info.Deb.Compression = "xz"
+	info.RPM.Compression = "xz"
+	info.RPM.Summary = p.summary
+	info.RPM.BuildHost = buildHost
+	info.RPM.Group = "Applications/Multimedia"
+	for _, e := range s.entries {
+		if !e.isIn(k) {
+			continue
+		}
+		info.Contents = append(info.Contents, r.content(e, k))
+	}
+	info.Scripts, err = s.writeScripts(p.scripts[k])
+	return info, err
+}
+
+// content is an entry in nfpm's words. In a deb all is root's: the group may not be there yet when it is
+// unpacked, and postinst changes that.
+func (r release) content(e entry, k kind) *nfpmfiles.Content {
+	c := &nfpmfiles.Content{
+		Source: e.source, Destination: e.target,
+		FileInfo: &nfpmfiles.ContentFileInfo{Owner: "root", Group: "root", Mode: e.mode, MTime: r.time},
+	}
+	if e.config {
+		c.Type = nfpmfiles.TypeConfigNoReplace
+	}
+	if e.group != "" && k != deb {
+		c.FileInfo.Group = e.group
+	}
+	return c
+}
+
+// writeScripts puts the scripts of a package into the stage, where nfpm finds them.
+func (s *stage) writeScripts(of scripts) (written nfpm.Scripts, err error) {
+	for _, script := range []struct {
+		name string
+		path *string
+	}{
+		{of.preinstall, &written.PreInstall}, {of.postinstall, &written.PostInstall},
+		{of.preremove, &written.PreRemove}, {of.postremove, &written.PostRemove},
+	} {
+		if script.name == "" {
+			continue
+		}
+		content, err := files.ReadFile("files/" + script.name)
+		if err != nil {
+			return written, err
+		}
+		*script.path = filepath.Join(s.dir, script.name)
+		if err := os.WriteFile(*script.path, content, 0o755); err != nil {
+			return written, err
+		}
+	}
+	return written, nil
+}
+
+// writeChangelog is the packager's changelog: one entry, of this version. What changed in the program stands
+// in changelog.gz.
+func (r release) writeChangelog(p product, s *stage) (string, error) {
+	const form = `- semver: %s
+  date: %s
+  packager: %s
+  deb:
+    urgency: medium
+    distributions: [stable]
+  changes:
+    - note: "%s %s: what is new stands in /usr/share/doc/%s/changelog.gz"
+`
+	path := filepath.Join(s.dir, "changelog.yaml")
+	version := strings.TrimPrefix(r.version, "v")
+	text := fmt.Sprintf(form, version, r.time.Format("2006-01-02T15:04:05Z"), maintainer, p.name, version, p.name)
+	return path, os.WriteFile(path, []byte(text), 0o644)
+}

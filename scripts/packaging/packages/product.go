@@ -1,0 +1,100 @@
+// What each product consists of, by system.
+
+package main
+
+import "embed"
+
+// files are the product's files that nobody builds: unit, rules, scripts of packages.
+//
+//go:embed files
+var files embed.FS
+
+// A kind is a form of package.
+type kind string
+
+const (
+	deb kind = "deb"
+	rpm kind = "rpm"
+	apk kind = "apk"
+	txz kind = "tar.xz"
+)
+
+// An architecture is one that programs are built for.
+type architecture struct {
+	folder string // as scripts/build and Debian call it
+	nfpm   string // Go's name, from which nfpm makes those of deb, rpm and apk
+	kinds  []kind
+}
+
+func architectures() []architecture {
+	return []architecture{
+		{"amd64", "amd64", []kind{deb, rpm, apk}},
+		{"arm64", "arm64", []kind{deb, rpm, apk}},
+		{"armhf", "arm7", []kind{deb}},
+	}
+}
+
+// A product is a program that people install.
+type product struct {
+	name, section string
+	summary       string
+	description   string
+	codecs        bool // links the C libraries of scripts/codecs
+	man           []string
+	files         []file
+	depends       map[kind][]string
+	scripts       map[kind]scripts
+}
+
+// A file of a package that is neither program, man page, completion nor document.
+type file struct {
+	source string // below files
+	target string
+	mode   uint32
+	group  string // "" for root
+	config bool   // the owner's: an upgrade leaves it
+	only   []kind // nil for all
+}
+
+// scripts are names below files, "" for none.
+type scripts struct{ preinstall, postinstall, preremove, postremove string }
+
+// products lists what there is to install. The user camsource and its group exist before the rpm's and
+// apk's files do (preinstall); a deb's postinst gives them their file.
+func products() []product {
+	withSystemd := []kind{deb, rpm, txz}
+	return []product{{
+		name: "camsource", section: "video",
+		summary: "streams a webcam as VP8 over RTP, with a gateway's permission",
+		description: "camsource reads a webcam, encodes VP8 and sends RTP and RTCP to the receiver that its\n" +
+			"gateway names: a krazycam board's program, on a PC. It adapts bitrate and frame rate\n" +
+			"to the network, resends what was lost and reopens a camera that hangs.\n" +
+			"The service begins once /etc/krazycam/krazycam.json names a gateway.",
+		codecs: true,
+		man:    []string{"camsource*.1", "krazycam.json.5"},
+		files: []file{
+			{source: "camsource.service", target: "/usr/lib/systemd/system/camsource.service", only: withSystemd},
+			{source: "camsource.sysusers", target: "/usr/lib/sysusers.d/camsource.conf", only: withSystemd},
+			{source: "camsource.rules", target: "/usr/lib/udev/rules.d/70-camsource.rules"},
+			{source: "krazycam.json", target: "/etc/krazycam/krazycam.json", mode: 0o640, group: "camsource", config: true},
+			{source: "krazycam.example.json", target: "/usr/share/doc/camsource/examples/krazycam.json"},
+			{source: "camsource.overrides", target: "/usr/share/lintian/overrides/camsource", only: []kind{deb}},
+			{source: "camsource.openrc", target: "/etc/init.d/camsource", mode: 0o755, only: []kind{apk}},
+		},
+		depends: map[kind][]string{deb: {"systemd | systemd-standalone-sysusers | systemd-sysusers"}},
+		scripts: map[kind]scripts{
+			deb: {"", "deb.postinst", "deb.prerm", "deb.postrm"},
+			rpm: {"rpm.pre", "rpm.post", "rpm.preun", "rpm.postun"},
+			apk: {"apk.preinstall", "", "", ""},
+		},
+	}, {
+		name: "camctl", section: "video",
+		summary: "makes, flashes and updates krazycam boards, and receives their streams",
+		description: "camctl is the owner's side of krazycam: it writes an image onto a card, updates boards\n" +
+			"over the network, and is gateway and receiver on a desk (camctl receive).",
+		man: []string{"camctl*.1"},
+		files: []file{
+			{source: "camctl.overrides", target: "/usr/share/lintian/overrides/camctl", only: []kind{deb}},
+		},
+	}}
+}
