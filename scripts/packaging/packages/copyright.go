@@ -1,4 +1,5 @@
-// The copyright file of a package: our licence, and that of everything that the program links.
+// The copyright file of a package, and notices.gz beside it: the texts that whoever passes on a static program
+// must pass on with it.
 
 package main
 
@@ -18,20 +19,30 @@ import (
 // ourModule is in every program; its licence comes first.
 const ourModule = "github.com/krazycam/krazycam"
 
-// copyright joins all licence texts. A program may only be passed on with them, so one that is missing is an
-// error.
-func (r release) copyright(p product, program string) ([]byte, error) {
-	var b bytes.Buffer
+// copyright is our own licence, and the names of all that is linked.
+func (r release) copyright(p product, modules []debug.Module) ([]byte, error) {
 	licence, err := os.ReadFile(filepath.Join(r.top, "LICENSE"))
 	if err != nil {
 		return nil, err
 	}
+	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s is part of krazycam, https://%s.\n\n%s\n", p.name, ourModule, licence)
-	b.WriteString("It is one static program. What it links of others has the licences that follow.\n")
-	modules, err := linkedModules(program)
-	if err != nil {
-		return nil, err
+	fmt.Fprintf(&b, "%s is one static program. It links the parts below, whose copyright notices and licences stand\n"+
+		"in /usr/share/doc/%[1]s/notices.gz. Debian has the Apache License, Version 2.0, which some of them have,\n"+
+		"in /usr/share/common-licenses/Apache-2.0, and the GNU Lesser General Public License of the C library,\n"+
+		"version 2.1, in /usr/share/common-licenses/LGPL-2.1.\n\n", p.name)
+	if p.codecs {
+		b.WriteString("  libvpx, libyuv, libjpeg-turbo, glibc (Debian source packages)\n")
 	}
+	for _, m := range modules {
+		fmt.Fprintf(&b, "  %s %s\n", m.Path, m.Version)
+	}
+	return b.Bytes(), nil
+}
+
+// notices joins the licence texts of all that is linked. One that is missing is an error.
+func (r release) notices(p product, modules []debug.Module) ([]byte, error) {
+	var b bytes.Buffer
 	for _, m := range modules {
 		folder, err := r.moduleFolder(m)
 		if err != nil {
@@ -64,9 +75,6 @@ func linkedModules(program string) ([]debug.Module, error) {
 	version, _, _ := strings.Cut(info.GoVersion, " ")
 	all := []debug.Module{{Path: "std", Version: version}}
 	for _, m := range info.Deps {
-		if m.Path == ourModule {
-			continue
-		}
 		all = append(all, *m)
 	}
 	slices.SortFunc(all[1:], func(a, b debug.Module) int { return strings.Compare(a.Path, b.Path) })
@@ -109,7 +117,7 @@ func writeLicences(b *bytes.Buffer, what, folder string, match *regexp.Regexp) e
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(b, "\n==== %s: %s ====\n\n%s\n", what, f.Name(), bytes.TrimSpace(text))
+		fmt.Fprintf(b, "==== %s: %s ====\n\n%s\n\n", what, f.Name(), bytes.TrimSpace(text))
 		found = true
 	}
 	if !found {

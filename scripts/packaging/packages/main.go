@@ -2,6 +2,7 @@
 // .rpm, .apk and tar.xz.
 //
 //	packages --version v0.2.0 --time 1767225600 [--top DIR] [--programs DIR] [--share DIR] [--out DIR]
+//	         [--only PRODUCT/ARCH]
 //
 // It packs what is there: scripts/build --pc makes the programs, scripts/manual man pages and completion.
 // scripts/packages calls all three. The same inputs give the same bytes: every date is --time.
@@ -17,6 +18,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -35,6 +38,7 @@ type release struct {
 	programs string // ARCH/camsource and ARCH/camctl
 	share    string // man/man1, completion/bash and so on
 	out      string
+	only     string // PRODUCT/ARCH, "" for all
 }
 
 func main() {
@@ -66,6 +70,9 @@ func run(args []string, stdout, stderr io.Writer) error {
 	}
 	for _, p := range products() {
 		for _, arch := range architectures() {
+			if r.only != "" && r.only != p.name+"/"+arch.folder {
+				continue
+			}
 			paths, err := r.makeAll(p, arch, filepath.Join(staged, p.name+"-"+arch.folder))
 			if err != nil {
 				return fmt.Errorf("%s for %s: %w", p.name, arch.folder, err)
@@ -92,6 +99,7 @@ func parseFlags(args []string, stderr io.Writer) (release, error) {
 	f.StringVar(&r.programs, "programs", "out/pc", "`FOLDER` of what scripts/build --pc made")
 	f.StringVar(&r.share, "share", "out/share", "`FOLDER` of what scripts/manual made")
 	f.StringVar(&r.out, "out", "out/packages", "`FOLDER` for the packages")
+	f.StringVar(&r.only, "only", "", "`PRODUCT/ARCH`, such as camsource/amd64: make the packages of this one alone")
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return release{}, err
@@ -103,9 +111,22 @@ func parseFlags(args []string, stderr io.Writer) (release, error) {
 		return release{}, fmt.Errorf("%w: unexpected %q", errUsage, f.Arg(0))
 	case !versionForm.MatchString(r.version):
 		return release{}, fmt.Errorf("%w: --version %q: want such as v0.2.0", errUsage, r.version)
+	case r.only != "" && !slices.Contains(names(), r.only):
+		return release{}, fmt.Errorf("%w: --only %q: one of %s", errUsage, r.only, strings.Join(names(), ", "))
 	case seconds <= 0:
 		return release{}, fmt.Errorf("%w: --time %d: want the commit's, in seconds since 1970", errUsage, seconds)
 	}
 	r.time = time.Unix(seconds, 0).UTC()
 	return r, nil
+}
+
+// names lists what --only takes.
+func names() []string {
+	var all []string
+	for _, p := range products() {
+		for _, a := range architectures() {
+			all = append(all, p.name+"/"+a.folder)
+		}
+	}
+	return all
 }

@@ -80,7 +80,7 @@ func (r release) makePackage(p product, arch architecture, k kind, s *stage) (st
 
 // describe says to nfpm what a package is.
 func (r release) describe(p product, arch architecture, k kind, s *stage) (*nfpm.Info, error) {
-	changelog, err := r.writeChangelog(p, s)
+	changelog, err := r.writeChangelog(s)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +153,7 @@ func (s *stage) writeScripts(of scripts) (written nfpm.Scripts, err error) {
 
 // writeChangelog is the packager's changelog: one entry, of this version. What changed in the program stands
 // in changelog.gz.
-func (r release) writeChangelog(p product, s *stage) (string, error) {
+func (r release) writeChangelog(s *stage) (string, error) {
 	const form = `- semver: %s
   date: %s
   packager: %s
@@ -161,10 +161,10 @@ func (r release) writeChangelog(p product, s *stage) (string, error) {
     urgency: medium
     distributions: [stable]
   changes:
-    - note: "%s %s: what is new stands in /usr/share/doc/%s/changelog.gz"
+    - note: "What is new stands in changelog.gz."
 `
 	path := filepath.Join(s.dir, "changelog.yaml")
 	version := strings.TrimPrefix(r.version, "v")
-	text := fmt.Sprintf(form, version, r.time.Format("2006-01-02T15:04:05Z"), maintainer, p.name, version, p.name)
+	text := fmt.Sprintf(form, version, r.time.Format("2006-01-02T15:04:05Z"), maintainer)
 	return path, os.WriteFile(path, []byte(text), 0o644)
 }

@@ -66,10 +66,11 @@ func products() []product {
 	return []product{{
 		name: "camsource", section: "video",
 		summary: "streams a webcam as VP8 over RTP, with a gateway's permission",
-		description: "camsource reads a webcam, encodes VP8 and sends RTP and RTCP to the receiver that its\n" +
-			"gateway names: a krazycam board's program, on a PC. It adapts bitrate and frame rate\n" +
-			"to the network, resends what was lost and reopens a camera that hangs.\n" +
-			"The service begins once /etc/krazycam/krazycam.json names a gateway.",
+		description: "camsource reads a webcam, encodes VP8 and sends RTP and RTCP to the\n" +
+			"receiver that its gateway names: a krazycam board's program, on a PC.\n" +
+			"It adapts bitrate and frame rate to the network, resends what was lost\n" +
+			"and reopens a camera that hangs. The service begins once\n" +
+			"/etc/krazycam/krazycam.json says where to send.",
 		codecs: true,
 		man:    []string{"camsource*.1", "krazycam.json.5"},
 		files: []file{
@@ -90,8 +91,9 @@ func products() []product {
 	}, {
 		name: "camctl", section: "video",
 		summary: "makes, flashes and updates krazycam boards, and receives their streams",
-		description: "camctl is the owner's side of krazycam: it writes an image onto a card, updates boards\n" +
-			"over the network, and is gateway and receiver on a desk (camctl receive).",
+		description: "camctl is the owner's side of krazycam: it writes an image onto a card,\n" +
+			"updates boards over the network, and is gateway and receiver on a desk\n" +
+			"(camctl receive).",
 		man: []string{"camctl*.1"},
 		files: []file{
 			{source: "camctl.overrides", target: "/usr/share/lintian/overrides/camctl", only: []kind{deb}},

@@ -136,7 +136,11 @@ func (r release) stageCompletion(s *stage, name string) error {
 
 // stageDocuments adds licences and changes.
 func (r release) stageDocuments(s *stage, p product, program string) error {
-	copyright, err := r.copyright(p, program)
+	modules, err := linkedModules(program)
+	if err != nil {
+		return err
+	}
+	copyright, err := r.copyright(p, modules)
 	if err != nil {
 		return err
 	}
@@ -144,15 +148,27 @@ func (r release) stageDocuments(s *stage, p product, program string) error {
 	if err := s.add(entry{target: doc + "/copyright"}, copyright); err != nil {
 		return err
 	}
+	notices, err := r.notices(p, modules)
+	if err != nil {
+		return err
+	}
 	changes, err := os.ReadFile(filepath.Join(r.top, "CHANGELOG.md"))
 	if err != nil {
 		return err
 	}
-	packed, err := pack(changes)
-	if err != nil {
-		return err
+	for _, text := range []struct {
+		name    string
+		content []byte
+	}{{"notices.gz", notices}, {"changelog.gz", changes}} {
+		packed, err := pack(text.content)
+		if err != nil {
+			return err
+		}
+		if err := s.add(entry{target: doc + "/" + text.name}, packed); err != nil {
+			return err
+		}
 	}
-	return s.add(entry{target: doc + "/changelog.gz"}, packed)
+	return nil
 }
 
 // pack is gzip -9n: without a name and a time.
