@@ -1,7 +1,7 @@
 // Command camsource streams a camera as VP8 over RTP/RTCP to the receiver that
 // its gateway names. One static program, on the board and on any Linux PC.
 //
-// Exit codes: 0 done or told to end, 1 it failed, 2 it was called wrongly. One
+// Exit codes: 0 done or told to end, 1 it failed, 2 it was called or configured wrongly. One
 // line for machines goes to stderr whenever a stream has begun:
 // "camsource READY rtp=… size=… format=…". On a board the console shows it and the log.
 package main
@@ -34,6 +34,12 @@ const (
 // errUsage marks a command line that is wrong.
 var errUsage = errors.New("wrong usage")
 
+// A configurationError is what only the owner can mend, in the file or in what goes with it. Its exit code is that
+// of wrong usage: whoever supervises camsource must not start it again (RestartPreventExitStatus of its unit).
+type configurationError struct{ error }
+
+func (e configurationError) Unwrap() error { return e.error }
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -45,7 +51,7 @@ func main() {
 		return
 	}
 	fmt.Fprintln(os.Stderr, "camsource:", err)
-	if errors.Is(err, errUsage) {
+	if errors.Is(err, errUsage) || errors.As(err, new(configurationError)) {
 		os.Exit(exitUsage)
 	}
 	os.Exit(exitFailed)

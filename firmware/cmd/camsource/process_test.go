@@ -195,8 +195,8 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"--colour"}, 2},
 		{[]string{"--camera", "/dev/video99", "--rtp", "127.0.0.1:9", "--rtcp", "127.0.0.1:10"}, 1},
 		{[]string{"--camera", "/dev/null", "--rtp", "127.0.0.1:9", "--rtcp", "127.0.0.1:10"}, 1},
-		{[]string{"--config", file(t, "k.json", `{"stream": {"colour": 1}}`)}, 1},
-		{[]string{"--camera", "pattern", "--gateway", "https://g.example/"}, 1},
+		{[]string{"--config", file(t, "k.json", `{"stream": {"colour": 1}}`)}, 2},
+		{[]string{"--camera", "pattern", "--gateway", "https://g.example/"}, 2},
 	} {
 		cmd := exec.Command(path, c.args...)
 		var stderr strings.Builder

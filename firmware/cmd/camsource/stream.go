@@ -45,10 +45,10 @@ func newStreamCommand(dropRights func(*slog.Logger) error) *cobra.Command {
 			return printVersion(cmd.OutOrStdout(), *asJSON)
 		}
 		if err := o.resolve(); err != nil {
-			return err
+			return configurationError{err}
 		}
 		if err := o.surviveOnBoard(o.checkTogether(), onBoard); err != nil {
-			return err
+			return configurationError{err}
 		}
 		return runStream(cmd.Context(), o, cmd.ErrOrStderr(), dropRights)
 	}
