@@ -46,8 +46,8 @@ func (r release) writeArchive(w io.Writer, top string, s *stage) error {
 		if err != nil {
 			return err
 		}
-		h := &tar.Header{Name: path.Join(top, e.target), Mode: int64(e.mode), Size: int64(len(content)), ModTime: r.time,
-			Uname: "root", Gname: "root", Format: tar.FormatUSTAR}
+		h := &tar.Header{Name: path.Join(top, e.target), Mode: int64(e.mode), Size: int64(len(content)),
+			ModTime: r.time, Uname: "root", Gname: "root", Format: tar.FormatUSTAR}
 		if err := t.WriteHeader(h); err != nil {
 			return err
 		}

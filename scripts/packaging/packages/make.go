@@ -107,7 +107,7 @@ func (r release) describe(p product, arch architecture, k kind, s *stage) (*nfpm
 		}
 		info.Contents = append(info.Contents, r.content(e, k))
 	}
-	info.Scripts, err = s.writeScripts(p.scripts[k])
+	info.Scripts, err = r.writeScripts(s, p.scripts[k])
 	return info, err
 }
 
@@ -127,8 +127,9 @@ func (r release) content(e entry, k kind) *nfpmfiles.Content {
 	return c
 }
 
-// writeScripts puts the scripts of a package into the stage, where nfpm finds them.
-func (s *stage) writeScripts(of scripts) (written nfpm.Scripts, err error) {
+// writeScripts puts the scripts of a package into the stage, where nfpm finds them. An apk has the time of
+// its files.
+func (r release) writeScripts(s *stage, of scripts) (written nfpm.Scripts, err error) {
 	for _, script := range []struct {
 		name string
 		path *string
@@ -145,6 +146,9 @@ func (s *stage) writeScripts(of scripts) (written nfpm.Scripts, err error) {
 		}
 		*script.path = filepath.Join(s.dir, script.name)
 		if err := os.WriteFile(*script.path, content, 0o755); err != nil {
+			return written, err
+		}
+		if err := os.Chtimes(*script.path, r.time, r.time); err != nil {
 			return written, err
 		}
 	}
