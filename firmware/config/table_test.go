@@ -179,6 +179,7 @@ func TestExamplesOfTheDocumentationAreConfigurations(t *testing.T) {
 	for _, file := range []string{
 		documentation, "../../docs/receivers.md",
 		"../../docs/quick-start-raspberry-pi.md", "../../docs/quick-start-beaglebone.md",
+		"../../docs/quick-start-pc.md",
 	} {
 		text, err := os.ReadFile(file)
 		if err != nil {
