@@ -96,7 +96,9 @@ func TestPagesShowRightCommandLines(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"docs/quick-start-raspberry-pi.md", "docs/updates.md", "docs/fleet.md", "docs/vm.md"} {
+	for _, name := range []string{
+		"docs/quick-start-raspberry-pi.md", "docs/updates.md", "docs/fleet.md", "docs/vm.md",
+	} {
 		if with[name] < 2 {
 			t.Errorf("%d examples found in %s, but %v", with[name], name, with)
 		}
