@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -107,6 +108,8 @@ func TestZerosAreWrittenOnlyWhereTheCardHasSomethingElse(t *testing.T) {
 			func(b []byte) error { fill(b, 0xff); return nil }, false, smallSize + blockSize, smallSize},
 		{"a used card that ignores a discard", 7,
 			func([]byte) error { return nil }, false, smallSize + blockSize, smallSize},
+		{"a used card whose reader fails to discard", 7,
+			func([]byte) error { return io.ErrUnexpectedEOF }, false, smallSize + blockSize, smallSize},
 		// The samples look good, so that the card must be written twice.
 		{"a used card that forgets half of what is discarded", 7, func(b []byte) error {
 			for at := 0; at < len(b); at += blockSize {

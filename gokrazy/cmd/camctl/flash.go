@@ -210,10 +210,6 @@ func (w *flashWork) confirm() error {
 	if !ok {
 		return errNoTerminal
 	}
-	// What would be refused is refused before the question.
-	if err := flash.Check(flash.Job{Image: w.image, Target: w.target, Sure: w.options.sure}); err != nil {
-		return withHint(err)
-	}
 	yes, err := askYes(w.cmd, in, fmt.Sprintf("Everything on %s will be lost. Write it?", printable(w.target)))
 	if err != nil {
 		return err
@@ -222,6 +218,18 @@ func (w *flashWork) confirm() error {
 		return errors.New("nothing was written")
 	}
 	return nil
+}
+
+// choose is the drive that an answer means, if it may be written; "" is none yet.
+func (w *flashWork) choose(drives []drive.Drive, answer string) (string, error) {
+	target, err := chosen(drives, answer)
+	if err != nil || target == "" || target == skipWord && w.options.seeds != "" {
+		return target, err
+	}
+	if err := flash.Check(flash.Job{Image: w.image, Target: target, Sure: w.options.sure}); err != nil {
+		return "", err
+	}
+	return target, nil
 }
 
 var errNoTerminal = errors.New("nobody is there to ask: give CARD")
@@ -248,8 +256,10 @@ func (w *flashWork) askCard(what string) (asked bool, err error) {
 		if err != nil {
 			return true, err
 		}
-		if w.target, err = chosen(drives, answer); err != nil {
-			fmt.Fprintln(w.cmd.ErrOrStderr(), err)
+		if w.target, err = w.choose(drives, answer); errors.Is(err, os.ErrPermission) {
+			return true, withHint(err)
+		} else if err != nil {
+			fmt.Fprintln(w.cmd.ErrOrStderr(), oneLine(err))
 		}
 		if drives, err = drive.List(w.cmd.Context()); err != nil {
 			newLog(w.cmd).Warn("flash: the drives cannot be listed", "error", err)

@@ -6,6 +6,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -16,8 +17,10 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/atomicfile"
+	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/gokrazy/card"
+	"github.com/krazycam/krazycam/gokrazy/flash/drive"
 )
 
 const (
@@ -118,11 +121,12 @@ func seedSum(seed []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// seedOn reads the seed of the card at path; nil if there is none.
-func seedOn(path string) []byte {
+// seedOn reads the seed of the card at path; nil if there is none. Only Linux has the card as a file;
+// elsewhere the seed is where the system shows its boot partition.
+func seedOn(ctx context.Context, path string) []byte {
 	f, size, err := openfile.Disk(path, os.O_RDONLY)
-	if err != nil {
-		return nil
+	if err != nil || size == 0 {
+		return shownSeed(ctx, path)
 	}
 	defer f.Close()
 	boot, _, err := card.OpenBoot(f, size)
@@ -134,4 +138,24 @@ func seedOn(path string) []byte {
 		return nil
 	}
 	return seed
+}
+
+// shownSeed reads it where the card is mounted.
+func shownSeed(ctx context.Context, path string) []byte {
+	drives, err := drive.List(ctx)
+	if err != nil {
+		return nil
+	}
+	for _, d := range drives {
+		if d.Path != path {
+			continue
+		}
+		for _, at := range d.Mounts {
+			seed, err := openfile.Read(at+string(os.PathSeparator)+card.SeedName, config.MaxBytes)
+			if err == nil {
+				return seed
+			}
+		}
+	}
+	return nil
 }

@@ -51,6 +51,9 @@ func parseRows(file string, b, common, defaults []byte) ([]boardRow, error) {
 	if err != nil {
 		return nil, err
 	}
+	if bytes.HasPrefix(b, []byte("\xff\xfe")) || bytes.HasPrefix(b, []byte("\xfe\xff")) {
+		return nil, fmt.Errorf("%s:1: %w: this is UTF-16 text: save it as \"CSV UTF-8\"", file, errTable)
+	}
 	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))))
 	r.Comma = separator(b)
 	r.TrimLeadingSpace = true

@@ -49,6 +49,7 @@ func TestWrongRowsAreRefusedWithTheirLine(t *testing.T) {
 	const url = "gateway.url,gateway.key\nhttps://a.example/api,k1\n"
 	for name, c := range map[string]struct{ table, want string }{
 		"nothing":                     {"", "its first line must name the columns"},
+		"a table of Excel's Unicode":  {"\xff\xfen\x00a\x00", "this is UTF-16 text"},
 		"no rows":                     {"gateway.key\n", "no row below its first line"},
 		"an unknown column":           {"name,gatway.key\na,b\n", `column "gatway.key" is no setting`},
 		"a column twice":              {"name,name\na,b\n", "is there twice"},

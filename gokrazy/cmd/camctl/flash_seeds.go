@@ -21,6 +21,9 @@ type writtenRow struct {
 // errSkipped: a person leaves a row out.
 var errSkipped = errors.New("left out")
 
+// skipWord is what the person types for that.
+const skipWord = "skip"
+
 // writeRows writes a card for each row that has none yet.
 func (w *flashWork) writeRows(common []byte) (err error) {
 	table := w.options.seeds
@@ -149,7 +152,7 @@ func (w *flashWork) askRowsCard(row boardRow) error {
 		return errInterrupted
 	case err != nil:
 		return err
-	case answer == "skip":
+	case answer == skipWord:
 		return errSkipped
 	case answer != "":
 		w.target = answer
@@ -159,7 +162,7 @@ func (w *flashWork) askRowsCard(row boardRow) error {
 
 // skipOr takes the word skip in the place of a card.
 func (w *flashWork) skipOr(err error) error {
-	if err == nil && w.target == "skip" {
+	if err == nil && w.target == skipWord {
 		return errSkipped
 	}
 	return err
@@ -167,7 +170,7 @@ func (w *flashWork) skipOr(err error) error {
 
 // notWritten refuses the card of a row that was written before: it was not changed.
 func (w *flashWork) notWritten(done *doneRows) error {
-	seed := seedOn(w.target)
+	seed := seedOn(w.cmd.Context(), w.target)
 	if len(seed) == 0 {
 		return nil
 	}

@@ -27,8 +27,12 @@ func checkDevice(path string, image *os.File, sure bool) error {
 	if err != nil {
 		return err
 	}
-	return checkBlock(os.DirFS("/sys"), string(mounts), deviceNumber(uint64(target.Rdev)),
+	err = checkBlock(os.DirFS("/sys"), string(mounts), deviceNumber(uint64(target.Rdev)),
 		deviceNumber(uint64(own.Dev)), path, sure)
+	if err != nil {
+		return err
+	}
+	return mayWrite(path)
 }
 
 // deviceNumber is "major:minor".

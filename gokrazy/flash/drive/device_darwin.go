@@ -46,7 +46,7 @@ func checkDevice(path string, image *os.File, sure bool) error {
 	if from := unix.ByteSliceToString(fs.Mntfromname[:]); from == path || strings.HasPrefix(from, path+"s") {
 		return fmt.Errorf("%w: %s holds the image itself", ErrInUse, path)
 	}
-	return nil
+	return mayWrite(path)
 }
 
 // openDevice closes the card's files on the desktop first.

@@ -66,7 +66,7 @@ type Target interface {
 	// Sync waits until the card has what was written.
 	Sync() error
 	// Discard says that what lies there is not needed any more. What is read there afterwards is the
-	// card's choice. A card that cannot do it gives errors.ErrUnsupported.
+	// card's choice. Most cannot do it: no error says that it is worth a try once more.
 	Discard(at, size int64) error
 	// DropCache makes the next read come from the card.
 	DropCache() error

@@ -42,13 +42,10 @@ func discard(f *os.File, at, size int64) error {
 	}
 	extent := [2]uint64{uint64(at), uint64(size)}
 	_, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), unix.BLKDISCARD, uintptr(unsafe.Pointer(&extent)))
-	switch errno {
-	case 0:
-		return nil
-	case unix.EOPNOTSUPP, unix.ENOTTY, unix.EINVAL, unix.EREMOTEIO:
-		return fmt.Errorf("discard: %w: %w", errors.ErrUnsupported, errno)
+	if errno != 0 {
+		return fmt.Errorf("discard %d bytes at %d: %w", size, at, errno)
 	}
-	return fmt.Errorf("discard %d bytes at %d: %w", size, at, errno)
+	return nil
 }
 
 // dropCache makes the next read come from the card.

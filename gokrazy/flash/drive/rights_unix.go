@@ -10,6 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// mayWrite finds a missing right before questions are asked.
+func mayWrite(path string) error {
+	if err := unix.Access(path, unix.W_OK); err != nil {
+		return &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	return nil
+}
+
 // lock takes a card or a file for this process until it is closed, and does not wait. On Linux it also
 // keeps udev, and so a desktop, from a card that is half written. Sources: flock(2), systemd's
 // "Locking Block Device Access".
