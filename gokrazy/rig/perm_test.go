@@ -90,7 +90,8 @@ func TestPermGrowsAtAnyPowerCutInVM(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("FIGURE flash: %d of the image's %d MiB written to a card that reads as zeros", done.Written>>20, done.Bytes>>20)
+	t.Logf("FIGURE flash: %d of the image's %d MiB written to a card that reads as zeros",
+		done.Written>>20, done.Bytes>>20)
 	part := permPart{start: openCard(t, large).table.Partitions[card.Perm].Start, file: filepath.Join(dir, "perm")}
 	run(t, nil, "dd", "if="+large, "of="+part.file, "bs=1M", "conv=sparse", "status=none",
 		fmt.Sprintf("skip=%d", part.start>>20))
