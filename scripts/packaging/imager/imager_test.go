@@ -151,6 +151,32 @@ func TestAnEntryHasSizesAndSumsOfTheFile(t *testing.T) {
 	}
 }
 
+// Imager unpacks with libarchive, as bsdcat does. A release's images are packed in blocks, by two threads.
+func TestImagersLibraryUnpacksWhatTheListSays(t *testing.T) {
+	needTools(t, "xz", "bsdcat")
+	dir := t.TempDir()
+	path := filepath.Join(dir, "krazycam-v0.2.0-rpi.img")
+	image := bytes.Repeat([]byte("krazycam"), 1<<18)
+	if err := os.WriteFile(path, image, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("xz", "-T2", "--block-size=512KiB", path).CombinedOutput(); err != nil {
+		t.Fatalf("xz: %v: %s", err, out)
+	}
+	list := filepath.Join(dir, "list.json")
+	if err := testRelease.write(list, []string{"rpi=" + path + ".xz"}); err != nil {
+		t.Fatal(err)
+	}
+	unpacked, err := exec.Command("bsdcat", path+".xz").Output()
+	if err != nil {
+		t.Fatalf("bsdcat: %v", err)
+	}
+	if got := readList(t, list).OSList[0]; got.ExtractSHA256 != sum(unpacked) || got.ExtractSize != int64(len(image)) {
+		t.Errorf("the list says %d bytes, %s; bsdcat makes %d, %s",
+			got.ExtractSize, got.ExtractSHA256, len(unpacked), sum(unpacked))
+	}
+}
+
 // Imager shows for a chosen device the images that have one of its tags (filterOsListWithHWTags).
 func TestEachDeviceFindsItsOneImage(t *testing.T) {
 	needTools(t, "xz")
