@@ -32,7 +32,7 @@ func ourFolders(t *testing.T) []string {
 			return err
 		}
 		if name := d.Name(); d.IsDir() {
-			if path != "." && (name == "testdata" || name == "out" || strings.HasPrefix(name, ".")) {
+			if path != "." && (name == "testdata" || name == "out" || name == "dist" || strings.HasPrefix(name, ".")) {
 				return filepath.SkipDir
 			}
 			return nil

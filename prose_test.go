@@ -67,7 +67,7 @@ func textFiles(t *testing.T) []string {
 		name := d.Name()
 		switch {
 		case d.IsDir() && path != "." && name != ".ci" &&
-			(name == "testdata" || name == "out" || name[0] == '.'):
+			(name == "testdata" || name == "out" || name == "dist" || name[0] == '.'):
 			return filepath.SkipDir
 		case !d.IsDir() && isText(path):
 			files = append(files, path)
