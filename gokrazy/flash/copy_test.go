@@ -208,6 +208,38 @@ func TestABlockDeviceIsDiscardedWrittenAndReadBack(t *testing.T) {
 	}
 }
 
+func TestAMountedDeviceIsRefusedWithTheCommandThatHelps(t *testing.T) {
+	image, _ := smallImage(t)
+	file := newCard(t, 32*mib)
+	need.Tools(t, "mkfs.ext4", "mount", "umount")
+	if out, err := exec.Command("mkfs.ext4", "-q", file).CombinedOutput(); err != nil {
+		t.Fatalf("mkfs.ext4: %v: %s", err, out)
+	}
+	device := loop(t, file)
+	at := filepath.Join(t.TempDir(), "a card")
+	if err := os.Mkdir(at, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("mount", device, at).CombinedOutput(); err != nil {
+		need.Missing(t, fmt.Sprintf("a kernel that mounts ext4: %v: %s", err, out))
+	}
+	_, err := Card(t.Context(), Job{Image: opened(t, image), Target: device, Sure: true})
+	want := fmt.Sprintf("%s is mounted on %s: unmount it: umount '%[2]s'", device, at)
+	if !errors.Is(err, drive.ErrInUse) || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %q in it", err, want)
+	}
+	// The kernel says the same where our look does not reach, as in another mount namespace.
+	if _, _, err := drive.Open(device); !errors.Is(err, drive.ErrInUse) {
+		t.Errorf("opened all the same: %v, want ErrInUse", err)
+	}
+	if out, err := exec.Command("umount", at).CombinedOutput(); err != nil {
+		t.Fatalf("umount: %v: %s", err, out)
+	}
+	if _, err := Card(t.Context(), Job{Image: opened(t, image), Target: device, Sure: true}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAPackedImageIsWrittenAsItsOriginal(t *testing.T) {
 	need.Tools(t, "xz")
 	image, sum := slotsImage(t)

@@ -114,24 +114,28 @@ func copyAndCompare(ctx context.Context, job Job, target drive.Target, table *ca
 	if err != nil {
 		return "", 0, fmt.Errorf("%w: %w", err, errUnfinished)
 	}
-	written, sum, err := copyOnce(ctx, job, target, table, discarded)
+	p, err := planFor(ctx, job, target, discarded)
+	if err != nil && !discarded {
+		return "", 0, fmt.Errorf("%w: nothing was written", err)
+	}
+	written, sum, err := p.copy(ctx, job, target, table, err)
 	if discarded && errors.Is(err, ErrReadBack) {
 		var more int64
-		more, sum, err = copyOnce(ctx, job, target, table, false)
+		p, err = planFor(ctx, job, target, false)
+		more, sum, err = p.copy(ctx, job, target, table, err)
 		written += more
 	}
 	return hex.EncodeToString(sum), written, err
 }
 
-// copyOnce writes the image and compares.
-func copyOnce(ctx context.Context, job Job, target drive.Target, table *cardTable, discarded bool) (int64,
+// copy writes what is planned, if planning did not fail, and compares.
+func (p *plan) copy(ctx context.Context, job Job, target drive.Target, table *cardTable, failed error) (int64,
 	[]byte, error) {
-	p, err := planFor(ctx, job, target, discarded)
-	if err != nil {
-		return 0, nil, fmt.Errorf("%w: %w", err, errUnfinished)
+	if failed == nil {
+		failed = p.write(ctx, job, target, table)
 	}
-	if err := p.write(ctx, job, target, table); err != nil {
-		return p.bytes, nil, fmt.Errorf("%w: %w", err, errUnfinished)
+	if failed != nil {
+		return p.bytes, nil, fmt.Errorf("%w: %w", failed, errUnfinished)
 	}
 	return p.bytes, p.sum, readBack(ctx, job, target, table, p.sum)
 }

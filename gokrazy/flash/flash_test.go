@@ -196,6 +196,20 @@ func TestFlashThatIsInterruptedLeavesNothingThatLooksLikeACard(t *testing.T) {
 	}
 }
 
+func TestFlashThatIsInterruptedBeforeItWritesLeavesTheCardAsItWas(t *testing.T) {
+	image, _ := smallImage(t)
+	target, sum := slotsImage(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	_, err := Card(ctx, Job{Image: opened(t, image), Target: target, Progress: func(string, int64, int64) { cancel() }})
+	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "nothing was written") {
+		t.Errorf("error %v, want context.Canceled and that nothing was written", err)
+	}
+	if hashOf(t, target) != sum {
+		t.Error("the card changed")
+	}
+}
+
 func TestSeedThatTheCardDoesNotKeepIsNoticed(t *testing.T) {
 	path, _ := smallImage(t)
 	if err := card.WriteSeed(path, []byte(`{"a":1}`)); err != nil {

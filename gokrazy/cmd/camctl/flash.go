@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -57,8 +58,25 @@ func newFlashCommand() *cobra.Command {
 	cmd.MarkFlagsMutuallyExclusive("seeds", "gateway")
 	cobra.CheckErr(cmd.MarkFlagFilename("seeds", "csv"))
 	cobra.CheckErr(cmd.MarkFlagFilename("seed", "json"))
+	cmd.ValidArgsFunction = completeFlash
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) }
 	return cmd
+}
+
+// completeFlash offers images, then the drives that can be taken out.
+func completeFlash(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	switch len(args) {
+	case 0:
+		return []string{"img", "xz"}, cobra.ShellCompDirectiveFilterFileExt
+	case 1:
+		var offers []string
+		drives, _ := drive.List(cmd.Context()) // without a list there is nothing to offer
+		for _, d := range drives {
+			offers = append(offers, d.Path+"\t"+printable(d.Name))
+		}
+		return offers, cobra.ShellCompDirectiveDefault
+	}
+	return nil, cobra.ShellCompDirectiveNoFileComp
 }
 
 // between is for a verb with these arguments, of which the last may be missing.
@@ -82,6 +100,9 @@ func (o *flashOptions) run(cmd *cobra.Command, args []string) (err error) {
 	}
 	report := progress(cmd.ErrOrStderr())
 	image, err := flash.OpenImage(cmd.Context(), args[0], report)
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%w: nothing was written", errInterrupted)
+	}
 	if err != nil {
 		return err
 	}
