@@ -86,11 +86,7 @@ func TestZerosAreWrittenOnlyWhereTheCardHasSomethingElse(t *testing.T) {
 	if _, err := image.ReadAt(want, 0); err != nil {
 		t.Fatal(err)
 	}
-	fill := func(b []byte, with byte) {
-		for i := range b {
-			b[i] = with
-		}
-	}
+	fill := func(b []byte, with byte) { copy(b, bytes.Repeat([]byte{with}, len(b))) }
 	const data = 4 * mib // and less: noise, tables, FAT
 	for _, c := range []struct {
 		name      string

@@ -93,8 +93,7 @@ func (o *flashOptions) run(cmd *cobra.Command, args []string) (err error) {
 	if o.again && o.seeds == "" {
 		return usagef("--again: goes with --seeds")
 	}
-	// What is wrong with a seed is said before an image is unpacked.
-	common, err := readSeed(o.seedFile, nil)
+	common, err := readPart(o.seedFile)
 	if err != nil {
 		return err
 	}
@@ -210,6 +209,22 @@ func readSeed(file string, defaults []byte) ([]byte, error) {
 		return nil, err
 	}
 	if _, err := config.ParseSeed(defaults, file, b); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// readPart reads a seed that the image's defaults, or a row of a table, may complete: what is wrong with
+// its own keys is said before an image is unpacked.
+func readPart(file string) ([]byte, error) {
+	if file == "" {
+		return nil, nil
+	}
+	b, err := openfile.Read(file, config.MaxBytes)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := config.Parse(file, b); err != nil {
 		return nil, err
 	}
 	return b, nil

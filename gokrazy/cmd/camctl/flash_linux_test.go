@@ -116,10 +116,13 @@ func TestARowIsWrittenOnACardOfItsOwn(t *testing.T) {
 	lobby, door := cardFile(t, "lobby"), cardFile(t, "door")
 	dir := t.TempDir()
 	image, table := tinyImage(t, dir), filepath.Join(dir, "boards.csv")
-	text := "name,gateway.url,gateway.key\nlobby,https://a.example/api,k1\ndoor,https://a.example/api,k2\n" +
-		"yard,https://a.example/api,k3\n"
-	if err := os.WriteFile(table, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+	common := filepath.Join(dir, "common.json") // no seed by itself: it has no key
+	for file, text := range map[string]string{
+		table: "name,gateway.key\nlobby,k1\ndoor,k2\nyard,k3\n", common: `{"gateway": {"url": "https://a.example/api"}}`,
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	slot := filepath.Join(dir, "slot") // of a reader: a link to the card that is in it
 	insert := func(card string) {
@@ -129,7 +132,7 @@ func TestARowIsWrittenOnACardOfItsOwn(t *testing.T) {
 		}
 	}
 	insert(lobby)
-	s := onTerminal(t, "flash", image, slot, "--seeds", table)
+	s := onTerminal(t, "flash", image, slot, "--seeds", table, "--seed", common)
 	s.next("Put the card for lobby into " + slot)
 	s.press("\r")
 	s.next("Put the card for door")
@@ -149,7 +152,7 @@ func TestARowIsWrittenOnACardOfItsOwn(t *testing.T) {
 	}
 	// The same command goes on. One row and a card by name need no question.
 	yard := cardFile(t, "yard")
-	code, stdout, stderr := camctl(t, "flash", image, yard, "--seeds", table, "--json")
+	code, stdout, stderr := camctl(t, "flash", image, yard, "--seeds", table, "--seed", common, "--json")
 	var got struct {
 		Rows    int
 		Written []struct{ Name, Password, Fingerprint string }
