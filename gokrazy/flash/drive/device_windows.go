@@ -36,7 +36,8 @@ func List(ctx context.Context) ([]Drive, error) {
 }
 
 func askWindows(ctx context.Context) (windowsDrives, error) {
-	cmd := exec.CommandContext(ctx, "powershell.exe", "-NoProfile", "-NonInteractive", "-Command", drivesScript)
+	cmd := exec.CommandContext(ctx, "powershell.exe", "-NoProfile", "-NonInteractive", "-EncodedCommand",
+		encodedCommand(drivesScript))
 	b, err := cmd.Output()
 	if err != nil {
 		return windowsDrives{}, fmt.Errorf("PowerShell: %w", err)

@@ -4,11 +4,14 @@
 package drive
 
 import (
+	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 )
 
 // drivesScript prints one JSON object. Win32_DiskDrive alone knows whether a medium can be taken out;
@@ -26,6 +29,15 @@ $volumes = @(Get-Partition | ForEach-Object { $v = $_ | Get-Volume -ErrorAction 
   FileSystem = "$($v.FileSystem)"; Label = "$($v.FileSystemLabel)" } })
 ConvertTo-Json -Compress -Depth 4 ([ordered]@{ Disks = $disks; Volumes = $volumes })
 `
+
+// encodedCommand is a script as -EncodedCommand takes it, in base64 of UTF-16: no rules about quotes apply.
+func encodedCommand(script string) string {
+	var b []byte
+	for _, unit := range utf16.Encode([]rune(script)) {
+		b = binary.LittleEndian.AppendUint16(b, unit)
+	}
+	return base64.StdEncoding.EncodeToString(b)
+}
 
 // A windowsDisk is a member of Disks.
 type windowsDisk struct {

@@ -138,6 +138,16 @@ func TestScriptPrintsWhatIsParsed(t *testing.T) {
 	}
 }
 
+func TestScriptFitsAndIsEncoded(t *testing.T) {
+	const most = 8191 // of cmd.exe, whoever calls camctl from it
+	if n := len(encodedCommand(drivesScript)); n > most {
+		t.Errorf("%d characters", n)
+	}
+	if got := encodedCommand("Get-Disk ö"); got != "RwBlAHQALQBEAGkAcwBrACAA9gA=" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestDevicesAreKnownByTheirNames(t *testing.T) {
 	for path, want := range map[string]int{
 		`\\.\PhysicalDrive2`: 2, `\\.\physicaldrive12`: 12, `\\?\PhysicalDrive0`: 0, `PhysicalDrive1`: -1,
