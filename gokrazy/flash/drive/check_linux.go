@@ -47,13 +47,14 @@ func checkBlock(sys fs.FS, mounts, device, holder, name string, sure bool) error
 	if whole != device {
 		return fmt.Errorf("%w: %s is a partition, name the whole card", ErrNotACard, name)
 	}
+	at := mountsOf(sys, mounts, whole)
+	if slices.ContainsFunc(at, isSystem) {
+		return fmt.Errorf("%w: %s: %w", ErrInUse, name, ErrSystem)
+	}
 	if d, err := wholeDisk(sys, holder); err == nil && d == whole {
 		return fmt.Errorf("%w: %s holds the image itself", ErrInUse, name)
 	}
-	if at := mountsOf(sys, mounts, whole); len(at) > 0 {
-		if slices.ContainsFunc(at, isSystem) {
-			return fmt.Errorf("%w: %s: %w", ErrInUse, name, ErrSystem)
-		}
+	if len(at) > 0 {
 		return fmt.Errorf("%w: %s is mounted on %s: unmount it: umount %s", ErrInUse, name,
 			strings.Join(at, ", "), quoted(at))
 	}

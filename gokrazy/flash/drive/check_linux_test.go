@@ -24,6 +24,8 @@ func fakeSys() fstest.MapFS {
 	add("8:1", "devices/pci0/ata1/block/sda/sda1", "", true)
 	add("8:16", "devices/pci0/usb1/block/sdb", "1", false)
 	add("8:17", "devices/pci0/usb1/block/sdb/sdb1", "", true)
+	add("8:64", "devices/pci0/ata2/block/sde", "0", false)
+	sys["devices/pci0/ata2/block/sde/holders/md0/dev"] = &fstest.MapFile{Data: []byte("9:0\n")}
 	add("179:0", "devices/platform/mmc_host/mmc0/mmc0:aaaa/block/mmcblk0", "0", false)
 	sys["devices/platform/mmc_host/mmc0/mmc0:aaaa/type"] = &fstest.MapFile{Data: []byte("SD\n")}
 	add("179:8", "devices/platform/mmc_host/mmc1/mmc1:0001/block/mmcblk1", "0", false)
@@ -34,6 +36,7 @@ func fakeSys() fstest.MapFS {
 func TestCheckBlockKnowsWhatIsACard(t *testing.T) {
 	const rootOnSDA = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
 	const cardMounted = rootOnSDA + "90 22 8:17 / /media/card rw - vfat /dev/sdb1 rw\n"
+	const piOnCard = "22 1 8:17 / /boot/firmware rw - vfat /dev/sdb1 rw\n"
 	for _, c := range []struct {
 		name   string
 		mounts string
@@ -48,7 +51,9 @@ func TestCheckBlockKnowsWhatIsACard(t *testing.T) {
 		{"a soldered eMMC is taken if sure", rootOnSDA, "179:8", "8:1", true, nil},
 		{"a mounted card is not", cardMounted, "8:16", "8:1", false, ErrInUse},
 		{"a mounted card is not even if sure", cardMounted, "8:16", "8:1", true, ErrInUse},
-		{"the disk of the running system is not even if sure", rootOnSDA, "8:0", "8:1", true, ErrInUse},
+		{"the disk of the running system is not even if sure", rootOnSDA, "8:0", "8:1", true, ErrSystem},
+		{"a card that a Raspberry Pi runs from is not even if sure", piOnCard, "8:16", "8:1", true, ErrSystem},
+		{"a disk that is part of a RAID is not even if sure", "", "8:64", "8:1", true, ErrInUse},
 		{"a built-in disk is not", "", "8:0", "8:17", false, ErrNotRemovable},
 		{"a built-in disk is taken if sure", "", "8:0", "8:17", true, nil},
 		{"a partition is not", rootOnSDA, "8:17", "8:1", true, ErrNotACard},
