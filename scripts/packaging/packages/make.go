@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/goreleaser/nfpm/v2"
 	_ "github.com/goreleaser/nfpm/v2/apk"
@@ -23,25 +24,30 @@ const (
 	buildHost = "krazycam"
 )
 
-// makeAll makes a product's packages for one architecture and says where they are.
+// makeAll makes a product's packages for one architecture and says where they are. Nearly all of the time is
+// compression, which takes one processor each.
 func (r release) makeAll(p product, arch architecture, dir string) ([]string, error) {
 	s, err := r.stageProduct(p, arch, dir)
 	if err != nil {
 		return nil, err
 	}
-	archive, err := r.makeArchive(p, arch, s)
-	if err != nil {
-		return nil, err
+	kinds := append([]kind{txz}, arch.kinds...)
+	paths, errs := make([]string, len(kinds)), make([]error, len(kinds))
+	var all sync.WaitGroup
+	for i, k := range kinds {
+		all.Go(func() {
+			if k == txz {
+				paths[i], errs[i] = r.makeArchive(p, arch, s)
+			} else {
+				paths[i], errs[i] = r.makePackage(p, arch, k, s)
+			}
+			if errs[i] != nil {
+				errs[i] = fmt.Errorf("%s: %w", k, errs[i])
+			}
+		})
 	}
-	paths := []string{archive}
-	for _, k := range arch.kinds {
-		path, err := r.makePackage(p, arch, k, s)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", k, err)
-		}
-		paths = append(paths, path)
-	}
-	return paths, nil
+	all.Wait()
+	return paths, errors.Join(errs...)
 }
 
 // makePackage makes one package and says where it is.
@@ -80,7 +86,11 @@ func (r release) makePackage(p product, arch architecture, k kind, s *stage) (st
 
 // describe says to nfpm what a package is.
 func (r release) describe(p product, arch architecture, k kind, s *stage) (*nfpm.Info, error) {
-	changelog, err := r.writeChangelog(s)
+	dir := filepath.Join(s.dir, string(k)) // packages of other kinds are made meanwhile
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return nil, err
+	}
+	changelog, err := r.writeChangelog(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +117,7 @@ func (r release) describe(p product, arch architecture, k kind, s *stage) (*nfpm
 		}
 		info.Contents = append(info.Contents, r.content(e, k))
 	}
-	info.Scripts, err = r.writeScripts(s, p.scripts[k])
+	info.Scripts, err = r.writeScripts(dir, p.scripts[k])
 	return info, err
 }
 
@@ -127,9 +137,9 @@ func (r release) content(e entry, k kind) *nfpmfiles.Content {
 	return c
 }
 
-// writeScripts puts the scripts of a package into the stage, where nfpm finds them. An apk has the time of
+// writeScripts puts the scripts of a package into a folder, where nfpm finds them. An apk has the time of
 // its files.
-func (r release) writeScripts(s *stage, of scripts) (written nfpm.Scripts, err error) {
+func (r release) writeScripts(dir string, of scripts) (written nfpm.Scripts, err error) {
 	for _, script := range []struct {
 		name string
 		path *string
@@ -144,7 +154,7 @@ func (r release) writeScripts(s *stage, of scripts) (written nfpm.Scripts, err e
 		if err != nil {
 			return written, err
 		}
-		*script.path = filepath.Join(s.dir, script.name)
+		*script.path = filepath.Join(dir, script.name)
 		if err := os.WriteFile(*script.path, content, 0o755); err != nil {
 			return written, err
 		}
@@ -157,7 +167,7 @@ func (r release) writeScripts(s *stage, of scripts) (written nfpm.Scripts, err e
 
 // writeChangelog is the packager's changelog: one entry, of this version. What changed in the program stands
 // in changelog.gz.
-func (r release) writeChangelog(s *stage) (string, error) {
+func (r release) writeChangelog(dir string) (string, error) {
 	const form = `- semver: %s
   date: %s
   packager: %s
@@ -167,7 +177,7 @@ func (r release) writeChangelog(s *stage) (string, error) {
   changes:
     - note: "What is new stands in changelog.gz."
 `
-	path := filepath.Join(s.dir, "changelog.yaml")
+	path := filepath.Join(dir, "changelog.yaml")
 	version := strings.TrimPrefix(r.version, "v")
 	text := fmt.Sprintf(form, version, r.time.Format("2006-01-02T15:04:05Z"), maintainer)
 	return path, os.WriteFile(path, []byte(text), 0o644)
