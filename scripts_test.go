@@ -4,6 +4,7 @@
 package krazycam_test
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -149,6 +150,88 @@ for n in 1 2 3 4; do measure "m$n" once "$n"; done`
 	}
 }
 
+// runScript runs a script of the tree, without what the environment says of versions.
+func runScript(t *testing.T, name string, args ...string) (code int, out string) {
+	t.Helper()
+	cmd := exec.Command(abs(t, name), args...)
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "KRAZYCAM_") })
+	b, err := cmd.CombinedOutput()
+	if _, failed := errors.AsType[*exec.ExitError](err); err != nil && !failed {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), string(b)
+}
+
+func TestReleaseRefusesWhatItWouldNotMake(t *testing.T) {
+	need.Tools(t, "bash", "git")
+	other := t.TempDir()
+	if err := os.WriteFile(filepath.Join(other, "photo"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, dev := runScript(t, "scripts/version")
+	dev = strings.TrimSpace(dev)
+	for _, c := range []struct {
+		name string
+		args []string
+		code int
+		says string
+	}{
+		{"no version", nil, 2, "VERSION must be like v0.2.0"},
+		{"a number that is no version", []string{"0.2.0"}, 2, "VERSION must be like v0.2.0"},
+		{"a path", []string{"v0/../2"}, 2, "VERSION must be like v0.2.0"},
+		{"a flag without its value", []string{"v0.2.0", "--key"}, 2, "--key needs a value"},
+		{"an unknown flag", []string{"v0.2.0", "--keys", "f"}, 2, "unknown --keys"},
+		{"an unknown board", []string{"v0.2.0", "--board", "pi"}, 2, "--board is rpi or bbb"},
+		{"another commit's name", []string{"v0.2.0-dev+000000000000"}, 1, "nor this tree's: " + dev},
+		{"a folder of somebody else", []string{dev, "--out", other}, 1, "holds something else than a release"},
+	} {
+		if code, out := runScript(t, "scripts/release", c.args...); code != c.code || !strings.Contains(out, c.says) {
+			t.Errorf("%s: exit code %d, want %d and %q:\n%s", c.name, code, c.code, c.says, out)
+		}
+	}
+}
+
+// TestReleaseCheckFindsWhatWasChanged has a release of one file, which check_sums looks at first.
+func TestReleaseCheckFindsWhatWasChanged(t *testing.T) {
+	need.Tools(t, "bash", "minisign", "sha256sum")
+	for _, c := range []struct{ name, change, says string }{
+		{"nothing", ":", "3 files are those of SHA256SUMS"},
+		{"a byte", "echo >>camctl", "camctl: FAILED"},
+		{"a file more", "touch more", "SHA256SUMS does not list what is here"},
+		{"a file less", "rm camctl", "camctl: FAILED open or read"},
+		{"file and sum", "echo >>camctl; sha256sum RELEASE-NOTES.md TEST-KEY.pub camctl >SHA256SUMS",
+			"SHA256SUMS.minisig is not by TEST-KEY.pub"},
+	} {
+		cmd := exec.Command("bash", "-c", `set -e
+echo '# krazycam v0.2.0' >RELEASE-NOTES.md
+echo 1 >camctl
+cp "$1.pub" .
+sha256sum -- * >SHA256SUMS
+install -m 600 "$1.key" ../key
+minisign -S -s ../key -m SHA256SUMS >/dev/null
+`+c.change, "bash", abs(t, "scripts/packaging/testkey/TEST-KEY"))
+		cmd.Dir = filepath.Join(t.TempDir(), "dist")
+		if err := os.Mkdir(cmd.Dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		if _, out := runScript(t, "scripts/release-check", cmd.Dir); !strings.Contains(out, c.says) {
+			t.Errorf("%s changed: no %q:\n%s", c.name, c.says, out)
+		}
+	}
+}
+
+func abs(t *testing.T, path string) string {
+	t.Helper()
+	full, err := filepath.Abs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return full
+}
+
 // contributingCommands are the commands of CONTRIBUTING.md's blocks of code, without remarks.
 func contributingCommands(t *testing.T) (commands []string) {
 	t.Helper()
@@ -197,10 +280,6 @@ func TestContributingsCommandsWork(t *testing.T) {
 // TestVersionIsThatOfACleanCommitsTag asks scripts/version in a repository of its own.
 func TestVersionIsThatOfACleanCommitsTag(t *testing.T) {
 	need.Tools(t, "bash", "git")
-	script, err := filepath.Abs("scripts/version")
-	if err != nil {
-		t.Fatal(err)
-	}
 	cmd := exec.Command("bash", "-c", `set -euo pipefail
 mkdir scripts
 cp "$1" scripts/
@@ -222,7 +301,7 @@ touch unknown
 say untracked
 echo >>scripts/version
 say changed
-`, "bash", script)
+`, "bash", abs(t, "scripts/version"))
 	cmd.Dir = t.TempDir()
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
 		return strings.HasPrefix(v, "KRAZYCAM_") || strings.HasPrefix(v, "GIT_")
