@@ -23,7 +23,6 @@ import (
 
 	"github.com/krazycam/krazycam/board"
 	"github.com/krazycam/krazycam/firmware/atomicfile"
-	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/gokrazy/update"
 )
 
@@ -114,7 +113,7 @@ func makeBundle(cmd *cobra.Command, f bundleFlags) (bundleReport, error) {
 		return bundleReport{}, err
 	}
 	imageFile := cmp.Or(f.image, filepath.Join("out", f.board+".img"))
-	r, size, err := openfile.Disk(imageFile, os.O_RDONLY)
+	r, size, err := openUnpacked(imageFile)
 	if err != nil {
 		return bundleReport{}, fmt.Errorf("%w (scripts/image %s makes it)", err, f.board)
 	}
@@ -166,7 +165,7 @@ func (f bundleFlags) manifest(m update.Manifest, key string, next []string, flag
 
 // manifestOf reads the manifest of a bundle or an image.
 func manifestOf(file string) (update.Manifest, error) {
-	r, size, err := openfile.Disk(file, os.O_RDONLY)
+	r, size, err := openUnpacked(file)
 	if err != nil {
 		return update.Manifest{}, err
 	}

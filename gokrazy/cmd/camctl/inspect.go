@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"os"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/gokrazy/image"
 	"github.com/krazycam/krazycam/gokrazy/inspect"
 	"github.com/krazycam/krazycam/gokrazy/slot"
@@ -33,7 +31,7 @@ func newInspectCommand() *cobra.Command {
 	}
 	asJSON := addJSONFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		f, size, err := openfile.Disk(args[0], os.O_RDONLY)
+		f, size, err := openUnpacked(args[0])
 		if err != nil {
 			return err
 		}

@@ -47,7 +47,9 @@ func TestExitCodesTellWrongUseFromFailure(t *testing.T) {
 	broken := filepath.Join(dir, "broken.json")
 	secret := filepath.Join(dir, "secret.json")
 	keyless, utf16 := filepath.Join(dir, "keyless.json"), filepath.Join(dir, "utf16.json")
+	packed := filepath.Join(dir, "cam.img.xz")
 	for file, text := range map[string]string{
+		packed:  "\xfd7zXZ\x00, and the rest of an image",
 		keyless: `{"gateway": {"url": "https://a.example"}}`, utf16: "\xff\xfe{\x00}\x00", broken: "{\n\"gatway\": {}\n}",
 		secret: `{"gateway": {"url": "https://a.example", "key": "sesame"}}`} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -76,6 +78,8 @@ func TestExitCodesTellWrongUseFromFailure(t *testing.T) {
 		{"sources of something else than an image", []string{"sources", broken}, exitFailed,
 			"broken.json: primary GPT"},
 		{"no image to inspect", []string{"inspect", out}, exitFailed, "cam.img: no such file"},
+		{"an image as it was downloaded", []string{"inspect", packed}, exitFailed, "xz -dk"},
+		{"a VM of an image as it was downloaded", []string{"vm", packed}, exitFailed, "xz -dk"},
 		{"something else than an image", []string{"inspect", broken}, exitFailed, "broken.json: primary GPT"},
 		{"no card", []string{"flash", out, filepath.Join(dir, "card")}, exitFailed, "no such file"},
 		{"an image larger than the card", []string{"flash", image, small}, exitFailed,

@@ -7,12 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
-	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/image"
 	"github.com/krazycam/krazycam/gokrazy/inspect"
@@ -32,7 +30,7 @@ func newSourcesCommand() *cobra.Command {
 	}
 	asJSON := addJSONFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		f, size, err := openfile.Disk(args[0], os.O_RDONLY)
+		f, size, err := openUnpacked(args[0])
 		if err != nil {
 			return err
 		}

@@ -58,6 +58,11 @@ func newVMCommand() *cobra.Command {
 }
 
 func (f *vmFlags) run(cmd *cobra.Command, image string) (err error) {
+	file, _, err := openUnpacked(image)
+	if err != nil {
+		return err
+	}
+	_ = file.Close()
 	config := vm.Config{
 		Image: image, Machine: f.machine, Snapshot: f.snapshot, NoRTC: f.noRTC, UBoot: f.uBoot,
 		Console: cmd.OutOrStdout(), Log: newLog(cmd),
