@@ -168,6 +168,14 @@ func TestReleaseRefusesWhatItWouldNotMake(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(other, "photo"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	// Downloads beside the files of a release, as a person has them.
+	downloads := t.TempDir()
+	for name, text := range map[string]string{"RELEASE-NOTES.md": "# krazycam v0.2.0\n", "photo": "",
+		"SHA256SUMS": strings.Repeat("0", 64) + "  RELEASE-NOTES.md\n"} {
+		if err := os.WriteFile(filepath.Join(downloads, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	_, dev := runScript(t, "scripts/version")
 	dev = strings.TrimSpace(dev)
 	for _, c := range []struct {
@@ -183,6 +191,8 @@ func TestReleaseRefusesWhatItWouldNotMake(t *testing.T) {
 		{"an unknown flag", []string{"v0.2.0", "--keys", "f"}, 2, "unknown --keys"},
 		{"an unknown board", []string{"v0.2.0", "--board", "pi"}, 2, "--board is rpi or bbb"},
 		{"another commit's name", []string{"v0.2.0-dev+000000000000"}, 1, "nor this tree's: " + dev},
+		{"a version without its tag", []string{"v99.0.0"}, 1, "there is no tag v99.0.0: git tag v99.0.0"},
+		{"a release among other files", []string{dev, "--out", downloads}, 1, "holds something else than a release"},
 		{"a folder of somebody else", []string{dev, "--out", other}, 1, "holds something else than a release"},
 	} {
 		if code, out := runScript(t, "scripts/release", c.args...); code != c.code || !strings.Contains(out, c.says) {
