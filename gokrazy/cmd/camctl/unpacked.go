@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -10,8 +11,9 @@ import (
 	"github.com/krazycam/krazycam/gokrazy/flash/unpack"
 )
 
-// openUnpacked opens an image, or a card, to read it; one that is packed is an error that says what to do. The
-// caller closes the file.
+var errPacked = errors.New("is packed: unpack it first (xz -dk); only camctl flash takes it as it is")
+
+// openUnpacked opens an image, or a card, to read it; one that is packed gives errPacked. The caller closes the file.
 func openUnpacked(path string) (f *os.File, size int64, err error) {
 	f, size, err = openfile.Disk(path, os.O_RDONLY)
 	if err != nil {
@@ -19,7 +21,7 @@ func openUnpacked(path string) (f *os.File, size int64, err error) {
 	}
 	if unpack.IsXZ(f) {
 		_ = f.Close()
-		return nil, 0, fmt.Errorf("%s: is packed: unpack it first (xz -dk); only camctl flash takes it as it is", path)
+		return nil, 0, fmt.Errorf("%s: %w", path, errPacked)
 	}
 	return f, size, nil
 }

@@ -58,11 +58,6 @@ func newVMCommand() *cobra.Command {
 }
 
 func (f *vmFlags) run(cmd *cobra.Command, image string) (err error) {
-	file, _, err := openUnpacked(image)
-	if err != nil {
-		return err
-	}
-	_ = file.Close()
 	config := vm.Config{
 		Image: image, Machine: f.machine, Snapshot: f.snapshot, NoRTC: f.noRTC, UBoot: f.uBoot,
 		Console: cmd.OutOrStdout(), Log: newLog(cmd),
@@ -76,6 +71,11 @@ func (f *vmFlags) run(cmd *cobra.Command, image string) (err error) {
 	}
 	if config.Camera, err = vmCamera(f.camera, f.machine); err != nil {
 		return err
+	}
+	if file, _, err := openUnpacked(image); errors.Is(err, errPacked) {
+		return err
+	} else if err == nil {
+		_ = file.Close()
 	}
 	if config.Seed, err = readSeed(f.seed, imageDefaults(image)); err != nil {
 		return fmt.Errorf("seed: %w", err)
