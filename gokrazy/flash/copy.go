@@ -5,7 +5,6 @@ package flash
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -21,71 +20,64 @@ const (
 	discardAtOnce = 256 * mib
 )
 
-// discardAll tells a card that nothing on it is needed, as far as the image reaches; ok says whether it
-// can. Then most cards read as zeros, others as ones, and some as before: it is looked at later.
-func discardAll(ctx context.Context, job Job, target drive.Target) (ok bool, err error) {
+// discardAll tells a card that nothing on it is needed, as far as the image reaches. all says that the card
+// took it for all of that, and begun for some: what was there may be gone. Then most cards read as zeros,
+// others as ones, and some as before: it is looked at later.
+func discardAll(ctx context.Context, job Job, target drive.Target) (all, begun bool, err error) {
 	if job.All {
-		return false, nil
+		return false, false, nil
 	}
 	size := job.Image.Size
 	for at := int64(0); at < size; at += discardAtOnce {
 		if err := ctx.Err(); err != nil {
-			return false, err
+			return false, begun, err
 		}
 		// Readers claim what their card then refuses; without it the card is read instead.
 		if err := target.Discard(at, min(discardAtOnce, size-at)); err != nil {
-			return false, nil
+			return false, begun, nil
 		}
+		begun = true
 	}
-	return true, target.DropCache()
+	return true, begun, target.DropCache()
 }
 
 // A plan is what to write.
 type plan struct {
-	first []byte // block of the image, which has the partition table
+	first []byte // block of the image
 	dirty bool   // the card has something in its place
 	runs  []run  // behind it
 	bytes int64  // of all of them
 	sum   []byte // SHA-256 of the image
 }
 
-// A run is so many bytes of an image.
-type run struct{ at, size int64 }
-
-// planFor reads the image, and the card where the image has zeros.
-func planFor(ctx context.Context, job Job, target io.ReaderAt, discarded bool) (*plan, error) {
-	p := &plan{}
-	sum := sha256.New()
-	size := job.Image.Size
-	err := readBlocks(ctx, job.Image, size, func(b []byte, at int64) error {
-		sum.Write(b)
-		job.reportProgress("looking", at+int64(len(b)), size)
-		if at == 0 {
-			p.first = bytes.Clone(b)
-			p.countFirst(target)
-			return nil
+// planFor looks at the card where the image has zeros.
+func planFor(ctx context.Context, job Job, image *contents, target io.ReaderAt, discarded bool) (*plan, error) {
+	p := &plan{first: image.first, sum: image.sum}
+	p.countFirst(target)
+	data, size := image.data, job.Image.Size
+	for at := int64(blockSize); at < size; at += blockSize {
+		if err := ctx.Err(); err != nil {
+			return p, err
 		}
 		blank := blankness{target: target, never: job.All, sample: discarded}
-		for from := 0; from < len(b); from += unit {
-			part := b[from:min(from+unit, len(b))]
-			where := at + int64(from)
-			if !unpack.IsZero(part) || !blank.is(where, len(part)) {
-				p.add(where, int64(len(part)))
+		end := min(at+blockSize, size)
+		for where := at; where < end; where += unit {
+			for len(data) > 0 && data[0].end() <= where {
+				data = data[1:]
+			}
+			length := min(unit, end-where)
+			if len(data) > 0 && data[0].at <= where || !blank.is(where, int(length)) {
+				p.add(where, length)
 			}
 		}
-		return nil
-	})
-	p.sum = sum.Sum(nil)
-	return p, err
+		job.reportProgress("looking", end, size)
+	}
+	return p, nil
 }
 
 func (p *plan) add(at, size int64) {
 	p.bytes += size
-	if n := len(p.runs); n > 0 && p.runs[n-1].at+p.runs[n-1].size == at {
-		p.runs[n-1].size += size
-		return
-	}
-	p.runs = append(p.runs, run{at, size})
+	p.runs = joined(p.runs, run{at, size})
 }
 
 // blankness looks at a block of a card: has it zeros where the image has? A block with anything else is

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/gokrazy/flash/drive"
@@ -135,6 +136,91 @@ func TestZerosAreWrittenOnlyWhereTheCardHasSomethingElse(t *testing.T) {
 				t.Errorf("says %d bytes written, wrote %d, want %d to %d", written, target.written, c.least, c.most)
 			}
 		})
+	}
+}
+
+// A forgetfulTarget takes a few discards; it is read as zeros, and never written.
+type forgetfulTarget struct {
+	countedTarget
+	takes int
+	told  func()
+}
+
+func (f *forgetfulTarget) ReadAt(b []byte, _ int64) (int, error) { clear(b); return len(b), nil }
+
+func (f *forgetfulTarget) Discard(int64, int64) error {
+	if f.takes--; f.takes < 0 {
+		f.told()
+		return errors.ErrUnsupported
+	}
+	return nil
+}
+
+func TestWhatIsLeftOfACardIsSaidAsItIs(t *testing.T) {
+	const large = discardAtOnce + 8*mib
+	for _, c := range []struct {
+		name  string
+		takes int // discards, before it refuses
+		want  error
+	}{{"its beginning is gone", 1, errUnfinished}, {"nothing is gone", 0, errUntouched}} {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		target := &forgetfulTarget{takes: c.takes, told: cancel} // so planning is interrupted
+		job := Job{Image: opened(t, newCard(t, large)), Target: "card"}
+		_, written, err := copyAndCompare(ctx, job, target, &cardTable{})
+		if !errors.Is(err, context.Canceled) || !errors.Is(err, c.want) || written+target.written != 0 {
+			t.Errorf("%s: %d bytes written, %v, want %v", c.name, written, err, c.want)
+		}
+	}
+}
+
+func TestInterruptedBeforeTheFirstDiscardNothingWasWritten(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	target := &countedTarget{card: make([]byte, 2*smallSize), onDiscard: func([]byte) error {
+		t.Error("the card is discarded")
+		return nil
+	}}
+	job := Job{Image: gapsImage(t), Target: "card", Progress: func(_ string, done, total int64) {
+		if done == total {
+			cancel()
+		}
+	}}
+	if _, _, err := copyAndCompare(ctx, job, target, &cardTable{}); !errors.Is(err, errUntouched) {
+		t.Errorf("%v, want %v", err, errUntouched)
+	}
+}
+
+func TestAnImageThatCannotBeReadCostsNoCard(t *testing.T) {
+	image := gapsImage(t)
+	if err := os.Truncate(image.Path, image.Size-1); err != nil { // after it was opened
+		t.Fatal(err)
+	}
+	target := &countedTarget{card: bytes.Repeat([]byte{7}, int(image.Size)),
+		onDiscard: func(b []byte) error { clear(b); return nil }}
+	_, _, err := copyAndCompare(t.Context(), Job{Image: image, Target: "card"}, target, &cardTable{})
+	if !errors.Is(err, io.EOF) || !errors.Is(err, errUntouched) || target.card[0] != 7 || target.written != 0 {
+		t.Errorf("%v, want %v and the card as it was", err, errUntouched)
+	}
+}
+
+func TestAnImageIsReadOnceUnlessItChanges(t *testing.T) {
+	path, sum := smallImage(t)
+	image := opened(t, path)
+	looks := 0
+	count := func(string, int64, int64) { looks++ }
+	for range 2 {
+		if got, err := image.SHA256(t.Context(), count); err != nil || got != sum {
+			t.Errorf("%s, %v, want %s", got, err, sum)
+		}
+	}
+	if looks != smallSize/blockSize {
+		t.Errorf("%d blocks read, want %d", looks, smallSize/blockSize)
+	}
+	if err := os.Chtimes(path, time.Time{}, time.Unix(1, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := image.SHA256(t.Context(), count); err != nil || looks != 2*smallSize/blockSize {
+		t.Errorf("%d blocks read after a change, %v", looks, err)
 	}
 }
 

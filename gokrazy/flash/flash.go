@@ -28,8 +28,11 @@ var (
 	ErrReadBack = errors.New("card does not give back what was written to it")
 )
 
-// errUnfinished says what an error in the middle, Ctrl-C included, leaves behind.
-var errUnfinished = errors.New("the card is not usable now: flash it again")
+// What an error in the middle, Ctrl-C included, leaves behind.
+var (
+	errUntouched  = errors.New("nothing was written")
+	errUnfinished = errors.New("the card is not usable now: flash it again")
+)
 
 const (
 	mib = 1 << 20
@@ -106,22 +109,30 @@ func Card(ctx context.Context, job Job) (done Result, err error) {
 	return done, nil
 }
 
-// copyAndCompare writes, waits until the card has it, forgets the machine's own copy and reads the card.
-// Where the card was discarded, only samples of it were read before; if it does not hold zeros everywhere
-// after all, it is written once more, and then all of it is read first.
+// copyAndCompare reads the image, writes, waits until the card has it, forgets the machine's own copy and
+// reads the card. Where the card was discarded, only samples of it were read before; if it does not hold
+// zeros everywhere after all, it is written once more, and then all of it is read first.
 func copyAndCompare(ctx context.Context, job Job, target drive.Target, table *cardTable) (string, int64, error) {
-	discarded, err := discardAll(ctx, job, target)
+	image, err := job.Image.read(ctx, job)
 	if err != nil {
-		return "", 0, fmt.Errorf("%w: %w", err, errUnfinished)
+		return "", 0, fmt.Errorf("%w: %w", err, errUntouched)
 	}
-	p, err := planFor(ctx, job, target, discarded)
-	if err != nil && !discarded {
-		return "", 0, fmt.Errorf("%w: nothing was written", err)
+	discarded, begun, err := discardAll(ctx, job, target)
+	var p *plan
+	if err == nil {
+		p, err = planFor(ctx, job, image, target, discarded)
 	}
-	written, sum, err := p.copy(ctx, job, target, table, err)
+	if err != nil {
+		state := errUntouched
+		if begun {
+			state = errUnfinished
+		}
+		return "", 0, fmt.Errorf("%w: %w", err, state)
+	}
+	written, sum, err := p.copy(ctx, job, target, table, nil)
 	if discarded && errors.Is(err, ErrReadBack) {
 		var more int64
-		p, err = planFor(ctx, job, target, false)
+		p, err = planFor(ctx, job, image, target, false)
 		more, sum, err = p.copy(ctx, job, target, table, err)
 		written += more
 	}

@@ -122,7 +122,7 @@ func TestFlashWritesReadsBackAndSeeds(t *testing.T) {
 	if done.SHA256 != sum || done.Bytes != smallSize || !done.Seed {
 		t.Errorf("%+v, image has sha256 %s", done, sum)
 	}
-	if strings.Join(steps, ", ") != "looking, writing, reading back" {
+	if strings.Join(steps, ", ") != "checking the image, looking, writing, reading back" {
 		t.Errorf("steps %q", steps)
 	}
 	if got := strings.TrimSpace(string(readBackSeed(t, target))); got != "{}" {

@@ -21,8 +21,9 @@ type Image struct {
 	Path string // as the owner gave it
 	Size int64  // unpacked
 
-	file   *os.File // unpacked
-	source *os.File // what Path names
+	file     *os.File  // unpacked
+	source   *os.File  // what Path names
+	contents *contents // nil until it was read
 }
 
 // OpenImage opens an image, or a card, and unpacks it if it ends in .img.xz or is packed all the same. The
