@@ -70,8 +70,10 @@ func checkBlock(sys fs.FS, mounts, device, holder, name string, sure bool) error
 		return fmt.Errorf("%w: %s: %w", ErrNotACard, name, err)
 	}
 	if strings.TrimSpace(string(removable)) != "1" && !inReader(sys, folder) && !sure {
-		return fmt.Errorf("%w: %s is built in: add --yes if you are sure that nothing on it is needed",
-			ErrNotRemovable, name)
+		return notRemovable(name)
+	}
+	if readLine(sys, path.Join(folder, "ro")) == "1" {
+		return locked(name)
 	}
 	return nil
 }
@@ -90,10 +92,19 @@ func mountsOf(sys fs.FS, mounts, disk string) (at []string) {
 	return at
 }
 
-// isSystem says whether a folder is one that a system runs from.
+// isSystem says whether a folder is one that a system runs from. Desktops and persons open cards deeper below
+// /home and /var.
 func isSystem(folder string) bool {
-	first, _, _ := strings.Cut(strings.TrimPrefix(folder, "/"), "/")
-	return slices.Contains([]string{"", "boot", "usr", "var", "home", "etc", "nix"}, first)
+	parts := strings.Split(strings.Trim(folder, "/"), "/")
+	switch parts[0] {
+	case "", "boot", "usr", "etc", "nix":
+		return true
+	case "home":
+		return len(parts) <= 2 // that of a user
+	case "var":
+		return len(parts) == 1 || len(parts) == 2 && (parts[1] == "lib" || parts[1] == "log")
+	}
+	return false
 }
 
 // quoted are arguments for a shell.

@@ -2,7 +2,9 @@ package drive
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"strings"
 	"testing"
 	"testing/fstest"
 )
@@ -26,6 +28,8 @@ func fakeSys() fstest.MapFS {
 	add("8:17", "devices/pci0/usb1/block/sdb/sdb1", "", true)
 	add("8:64", "devices/pci0/ata2/block/sde", "0", false)
 	sys["devices/pci0/ata2/block/sde/holders/md0/dev"] = &fstest.MapFile{Data: []byte("9:0\n")}
+	add("8:96", "devices/pci0/usb3/block/sdg", "1", false)
+	sys["devices/pci0/usb3/block/sdg/ro"] = &fstest.MapFile{Data: []byte("1\n")}
 	add("179:0", "devices/platform/mmc_host/mmc0/mmc0:aaaa/block/mmcblk0", "0", false)
 	sys["devices/platform/mmc_host/mmc0/mmc0:aaaa/type"] = &fstest.MapFile{Data: []byte("SD\n")}
 	add("179:8", "devices/platform/mmc_host/mmc1/mmc1:0001/block/mmcblk1", "0", false)
@@ -33,9 +37,13 @@ func fakeSys() fstest.MapFS {
 	return sys
 }
 
+// errMounted stands for ErrInUse with the command that helps.
+var errMounted = errors.New("mounted")
+
 func TestCheckBlockKnowsWhatIsACard(t *testing.T) {
 	const rootOnSDA = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
 	const cardMounted = rootOnSDA + "90 22 8:17 / /media/card rw - vfat /dev/sdb1 rw\n"
+	const cardIn = rootOnSDA + "90 22 8:17 / %s rw - vfat /dev/sdb1 rw\n"
 	const piOnCard = "22 1 8:17 / /boot/firmware rw - vfat /dev/sdb1 rw\n"
 	for _, c := range []struct {
 		name   string
@@ -51,6 +59,11 @@ func TestCheckBlockKnowsWhatIsACard(t *testing.T) {
 		{"a soldered eMMC is taken if sure", rootOnSDA, "179:8", "8:1", true, nil},
 		{"a mounted card is not", cardMounted, "8:16", "8:1", false, ErrInUse},
 		{"a mounted card is not even if sure", cardMounted, "8:16", "8:1", true, ErrInUse},
+		{"a card in a folder below a user's is mounted", fmt.Sprintf(cardIn, "/home/ann/card"), "8:16", "8:1", true, errMounted},
+		{"a card in a folder below /var is mounted", fmt.Sprintf(cardIn, "/var/tmp/card"), "8:16", "8:1", true, errMounted},
+		{"a disk with a user's folder is the system's", fmt.Sprintf(cardIn, "/home/ann"), "8:16", "8:1", true, ErrSystem},
+		{"a disk with /var/lib is the system's", fmt.Sprintf(cardIn, "/var/lib"), "8:16", "8:1", true, ErrSystem},
+		{"a locked card is not", rootOnSDA, "8:96", "8:1", true, ErrNotACard},
 		{"the disk of the running system is not even if sure", rootOnSDA, "8:0", "8:1", true, ErrSystem},
 		{"a card that a Raspberry Pi runs from is not even if sure", piOnCard, "8:16", "8:1", true, ErrSystem},
 		{"a disk that is part of a RAID is not even if sure", "", "8:64", "8:1", true, ErrInUse},
@@ -61,6 +74,12 @@ func TestCheckBlockKnowsWhatIsACard(t *testing.T) {
 		{"a device that sysfs does not know is not", rootOnSDA, "9:9", "8:1", true, ErrNotACard},
 	} {
 		err := checkBlock(fakeSys(), c.mounts, c.device, c.holder, "/dev/x", c.sure)
+		if c.want == errMounted {
+			if !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), "unmount it: umount /") {
+				t.Errorf("%s: error %v, want one that says how to unmount it", c.name, err)
+			}
+			continue
+		}
 		if !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
 			t.Errorf("%s: error %v, want %v", c.name, err, c.want)
 		}

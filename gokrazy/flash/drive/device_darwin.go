@@ -59,13 +59,29 @@ func openDevice(path string) (Target, int64, error) {
 	if out, err := exec.CommandContext(ctx, "diskutil", "unmountDisk", path).CombinedOutput(); err != nil {
 		return nil, 0, fmt.Errorf("%w: %s: %w: %s", ErrInUse, path, err, strings.TrimSpace(string(out)))
 	}
-	f, err := os.OpenFile("/dev/r"+strings.TrimPrefix(path, "/dev/"), os.O_RDWR|unix.O_EXLOCK|unix.O_NONBLOCK, 0)
+	f, err := os.OpenFile(rawName(path), os.O_RDWR|unix.O_EXLOCK|unix.O_NONBLOCK, 0)
 	if errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, unix.EBUSY) {
 		err = fmt.Errorf("%w: %s: another program writes it: %w", ErrInUse, path, err)
 	}
 	if err != nil {
 		return nil, 0, err
 	}
+	return rawDisk{sectorDevice{f, size}, f}, size, nil
+}
+
+// rawName is the disk without the system's cache.
+func rawName(path string) string { return "/dev/r" + strings.TrimPrefix(path, "/dev/") }
+
+func readDevice(path string) (Source, int64, error) {
+	about, err := diskutilInfo(context.Background(), runCommand, path)
+	if err != nil {
+		return nil, 0, err
+	}
+	f, err := os.OpenFile(rawName(path), os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, 0, err
+	}
+	size := sizeMac(about)
 	return rawDisk{sectorDevice{f, size}, f}, size, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"unsafe"
 
@@ -45,9 +46,10 @@ func askWindows(ctx context.Context) (windowsDrives, error) {
 	return parseWindows(b)
 }
 
+// namesDevice gives a drive the name that the list has.
 func namesDevice(path string) (string, bool) {
-	_, ok := physicalDrive(path)
-	return path, ok
+	number, ok := physicalDrive(path)
+	return devicePrefix + strconv.Itoa(number), ok
 }
 
 func checkDevice(path string, image *os.File, sure bool) error {
@@ -67,7 +69,7 @@ func checkDevice(path string, image *os.File, sure bool) error {
 }
 
 // openDevice locks each volume of the card: it fails while a program has a file on it open.
-func openDevice(path string) (_ Target, size int64, err error) {
+func openDevice(path string) (_ Target, _ int64, err error) {
 	number, _ := physicalDrive(path)
 	w, err := askWindows(context.Background())
 	if err != nil {
@@ -79,39 +81,55 @@ func openDevice(path string) (_ Target, size int64, err error) {
 			err = errors.Join(err, d.Close())
 		}
 	}()
-	for _, letter := range w.letters(number) {
-		volume, err := openHandle(`\\.\` + letter + ":")
+	for _, name := range w.volumes(number) {
+		volume, err := openHandle(name, windows.GENERIC_READ|windows.GENERIC_WRITE)
 		if err != nil {
 			return nil, 0, err
 		}
 		d.volumes = append(d.volumes, volume)
 		if err := control(volume, fsctlLockVolume, nil); err != nil {
-			return nil, 0, fmt.Errorf("%w: %s: close what uses drive %s: %w", ErrInUse, path, letter, err)
+			return nil, 0, fmt.Errorf("%w: %s: close what uses %s: %w", ErrInUse, path, name, err)
 		}
 		if err := control(volume, fsctlDismountVolume, nil); err != nil {
-			return nil, 0, fmt.Errorf("%w: %s: drive %s: %w", ErrInUse, path, letter, err)
+			return nil, 0, fmt.Errorf("%w: %s: %s: %w", ErrInUse, path, name, err)
 		}
 	}
-	if d.disk, err = openHandle(path); err != nil {
+	if err := d.open(path, windows.GENERIC_READ|windows.GENERIC_WRITE); err != nil {
 		return nil, 0, err
 	}
-	length := make([]byte, 8)
-	if err := control(d.disk, ioctlDiskLength, length); err != nil {
-		return nil, 0, fmt.Errorf("%s: size: %w", path, err)
-	}
-	size = *(*int64)(unsafe.Pointer(&length[0]))
-	d.file = os.NewFile(uintptr(d.disk), path)
-	d.sectorDevice = sectorDevice{d.file, size}
-	return d, size, nil
+	return d, d.size, nil
 }
 
-func openHandle(path string) (windows.Handle, error) {
+func readDevice(path string) (Source, int64, error) {
+	d := &physicalDisk{}
+	if err := d.open(path, windows.GENERIC_READ); err != nil {
+		return nil, 0, errors.Join(err, d.Close())
+	}
+	return d, d.size, nil
+}
+
+// open opens the disk itself.
+func (d *physicalDisk) open(path string, access uint32) (err error) {
+	if d.disk, err = openHandle(path, access); err != nil {
+		return err
+	}
+	d.file = os.NewFile(uintptr(d.disk), path)
+	length := make([]byte, 8)
+	if err := control(d.disk, ioctlDiskLength, length); err != nil {
+		return fmt.Errorf("%s: size: %w", path, err)
+	}
+	d.sectorDevice = sectorDevice{d.file, *(*int64)(unsafe.Pointer(&length[0]))}
+	d.written = access&windows.GENERIC_WRITE != 0
+	return nil
+}
+
+func openHandle(path string, access uint32) (windows.Handle, error) {
 	name, err := windows.UTF16PtrFromString(path)
 	if err != nil {
 		return 0, err
 	}
-	h, err := windows.CreateFile(name, windows.GENERIC_READ|windows.GENERIC_WRITE,
-		windows.FILE_SHARE_READ|windows.FILE_SHARE_WRITE, nil, windows.OPEN_EXISTING, 0, 0)
+	h, err := windows.CreateFile(name, access, windows.FILE_SHARE_READ|windows.FILE_SHARE_WRITE, nil,
+		windows.OPEN_EXISTING, 0, 0)
 	if err != nil {
 		return 0, &os.PathError{Op: "open", Path: path, Err: err}
 	}
@@ -133,6 +151,7 @@ type physicalDisk struct {
 	disk    windows.Handle
 	file    *os.File
 	volumes []windows.Handle
+	written bool
 }
 
 func (d *physicalDisk) Sync() error                { return d.file.Sync() }
@@ -141,8 +160,10 @@ func (d *physicalDisk) Discard(int64, int64) error { return errors.ErrUnsupporte
 
 // Close gives the volumes back, and has Windows look at the new partitions.
 func (d *physicalDisk) Close() (err error) {
-	if d.file != nil {
+	if d.written {
 		_ = control(d.disk, ioctlDiskProperties, nil)
+	}
+	if d.file != nil {
 		err = d.file.Close()
 	}
 	for _, v := range d.volumes {

@@ -107,33 +107,54 @@ func checkDiskutil(ctx context.Context, run command, path string, sure bool) (si
 		return 0, fmt.Errorf("%w: %s: %w", ErrInUse, path, ErrSystem)
 	}
 	if writable, ok := about.(map[string]any)["WritableMedia"].(bool); ok && !writable {
-		return 0, fmt.Errorf("%w: %s cannot be written: a card has a small switch for that", ErrNotACard, path)
+		return 0, locked(path)
 	}
 	if !isRemovableMac(about) && !sure {
-		return 0, fmt.Errorf("%w: %s is no card: add --yes if you are sure that nothing on it is needed",
-			ErrNotRemovable, path)
+		return 0, notRemovable(path)
 	}
-	if size = member[int64](about, "TotalSize"); size == 0 {
-		size = member[int64](about, "Size")
+	return sizeMac(about), nil
+}
+
+func sizeMac(about any) int64 {
+	if size := member[int64](about, "TotalSize"); size != 0 {
+		return size
 	}
-	return size, nil
+	return member[int64](about, "Size")
 }
 
 // sliceEnding is what makes a partition's name of a disk's.
 var sliceEnding = regexp.MustCompile(`s[0-9]+(?:s[0-9]+)*$`)
 
-// systemDisks are the disks that the root is on. APFS lays a disk of its own over the real ones.
+// systemDisks are the disks that the root is on. APFS lays a disk of its own over the real ones: one whose
+// real ones are not said is no answer.
 func systemDisks(ctx context.Context, run command) ([]string, error) {
 	root, err := diskutilInfo(ctx, run, "/")
 	if err != nil {
 		return nil, err
 	}
-	disks := []string{member[string](root, "ParentWholeDisk")}
-	for _, store := range member[[]any](root, "APFSPhysicalStores") {
-		disks = append(disks, sliceEnding.ReplaceAllString(member[string](store, "APFSPhysicalStore"), ""))
+	parent := member[string](root, "ParentWholeDisk")
+	if stores := member[[]any](root, "APFSPhysicalStores"); len(stores) > 0 {
+		disks := []string{parent}
+		for _, store := range stores {
+			name := sliceEnding.ReplaceAllString(member[string](store, "APFSPhysicalStore"), "")
+			if !diskName.MatchString(name) {
+				return nil, errSystemDisk
+			}
+			disks = append(disks, name)
+		}
+		return disks, nil
 	}
-	if disks[0] == "" && len(disks) == 1 {
-		return nil, errors.New("diskutil info /: it does not say which disk the system runs from")
+	if !diskName.MatchString(parent) || member[string](root, "VirtualOrPhysical") == "Virtual" {
+		return nil, errSystemDisk
 	}
-	return disks, nil
+	disk, err := diskutilInfo(ctx, run, "/dev/"+parent)
+	if err != nil {
+		return nil, err
+	}
+	if member[string](disk, "VirtualOrPhysical") == "Virtual" {
+		return nil, errSystemDisk
+	}
+	return []string{parent}, nil
 }
+
+var errSystemDisk = errors.New("diskutil info /: it does not say which disk the system runs from")

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/krazycam/krazycam/firmware/openfile"
@@ -22,6 +23,8 @@ var (
 	ErrSystem       = errors.New("this system runs from it: it is never written")
 	ErrNotRemovable = errors.New("not a removable card")
 	ErrNotACard     = errors.New("neither a card nor a file")
+	// ErrRights: what is refused there as os.ErrPermission later is the card's matter.
+	ErrRights = errors.New("only an administrator may write cards")
 )
 
 // A Drive is one that can be taken out.
@@ -58,6 +61,33 @@ func sizeText(n int64) string {
 	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
 }
 
+// Describe gives the drive that a path means, as a list has it; one that is not in the list has a path alone.
+func Describe(drives []Drive, path string) Drive {
+	for _, d := range drives {
+		if d.Path == path || d.Path == fullName(path) {
+			return d
+		}
+	}
+	return Drive{Path: path}
+}
+
+// fullName is a drive's name as lists have it.
+func fullName(path string) string {
+	if device, ok := namesDevice(path); ok {
+		return device
+	}
+	if name, err := filepath.EvalSymlinks(path); err == nil { // such as those in /dev/disk/by-id
+		return name
+	}
+	return path
+}
+
+// Same says whether a drive is still what a person was shown. What is on it, and where it is open, may have
+// been noticed later.
+func (d Drive) Same(shown Drive) bool {
+	return d.Path == shown.Path && d.Name == shown.Name && d.Size == shown.Size
+}
+
 // A Target is a card, or a file in the place of one, that this process alone writes.
 type Target interface {
 	io.ReaderAt
@@ -72,9 +102,18 @@ type Target interface {
 	DropCache() error
 }
 
-// Check refuses the image itself, and a device that is mounted, holds the image, or is part of this
-// machine; the last one not if the owner is sure.
-func Check(path string, image *os.File, sure bool) error {
+// Check refuses the image itself, and a device that holds the image or is part of this machine; the last one
+// not if the owner is sure. Linux also refuses one that is mounted; macOS and Windows close its files in Open.
+func Check(path string, image *os.File, sure bool) error { return rights(check(path, image, sure)) }
+
+func rights(err error) error {
+	if errors.Is(err, os.ErrPermission) {
+		return fmt.Errorf("%w: %w", err, ErrRights)
+	}
+	return err
+}
+
+func check(path string, image *os.File, sure bool) error {
 	if device, ok := namesDevice(path); ok {
 		return checkDevice(device, image, sure)
 	}
@@ -100,16 +139,42 @@ func Check(path string, image *os.File, sure bool) error {
 // Open opens what Check has let through and gives its size.
 func Open(path string) (Target, int64, error) {
 	if device, ok := namesDevice(path); ok {
-		return openDevice(device)
+		target, size, err := openDevice(device)
+		return target, size, rights(err)
 	}
 	f, size, err := openfile.Disk(path, os.O_RDWR|exclusive)
 	if err != nil {
-		return nil, 0, inUse(err)
+		return nil, 0, rights(inUse(err))
 	}
 	if err := lock(f); err != nil {
 		return nil, 0, errors.Join(err, f.Close())
 	}
 	return fileTarget{f}, size, nil
+}
+
+// A Source is a card, or a file in the place of one, that is read.
+type Source interface {
+	io.ReaderAt
+	io.Closer
+}
+
+// OpenToRead opens a card and leaves it to whoever else has it. It gives its size.
+func OpenToRead(path string) (Source, int64, error) {
+	if device, ok := namesDevice(path); ok {
+		return readDevice(device)
+	}
+	return openfile.Disk(path, os.O_RDONLY)
+}
+
+// notRemovable refuses a disk that is no card.
+func notRemovable(path string) error {
+	return fmt.Errorf("%w: %s is no card, its medium stays in it: add --built-in if you are sure that nothing on it "+
+		"is needed", ErrNotRemovable, path)
+}
+
+// locked refuses a card that takes nothing.
+func locked(path string) error {
+	return fmt.Errorf("%w: %s cannot be written: a card has a small switch for that", ErrNotACard, path)
 }
 
 // A fileTarget is a plain file, or a device that reads and writes like one.

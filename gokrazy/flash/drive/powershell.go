@@ -26,6 +26,7 @@ $disks = @(Get-Disk | ForEach-Object { [ordered]@{
   ReadOnly = [bool]$_.IsReadOnly } })
 $volumes = @(Get-Partition | ForEach-Object { $v = $_ | Get-Volume -ErrorAction SilentlyContinue; [ordered]@{
   Disk = [int]$_.DiskNumber; Letter = "$($_.DriveLetter)".Trim([char]0)
+  Volume = "$(@($_.AccessPaths) -like '\\?\Volume{*' | Select-Object -First 1)"
   FileSystem = "$($v.FileSystem)"; Label = "$($v.FileSystemLabel)" } })
 ConvertTo-Json -Compress -Depth 4 ([ordered]@{ Disks = $disks; Volumes = $volumes })
 `
@@ -56,6 +57,7 @@ type windowsDrives struct {
 	Volumes []struct {
 		Disk              int
 		Letter            string
+		Volume            string // its name, which one without a letter has, too
 		FileSystem, Label string
 	}
 }
@@ -108,6 +110,21 @@ func (w *windowsDrives) letters(number int) (letters []string) {
 	return letters
 }
 
+// volumes are the names by which the file systems of a disk are opened.
+func (w *windowsDrives) volumes(number int) (names []string) {
+	for _, v := range w.Volumes {
+		name := strings.TrimSuffix(v.Volume, `\`) // with it, it is a folder
+		switch {
+		case v.Disk != number:
+		case volumeName.MatchString(name):
+			names = append(names, name)
+		case driveLetter.MatchString(v.Letter):
+			names = append(names, `\\.\`+v.Letter+":")
+		}
+	}
+	return names
+}
+
 // check decides whether a disk may be written. letter is that of the drive which the image lies on.
 func (w *windowsDrives) check(number int, letter string, sure bool) error {
 	path := devicePrefix + strconv.Itoa(number)
@@ -124,10 +141,9 @@ func (w *windowsDrives) check(number int, letter string, sure bool) error {
 		case disk.System || disk.Boot:
 			return fmt.Errorf("%w: %s: %w", ErrInUse, path, ErrSystem)
 		case disk.ReadOnly:
-			return fmt.Errorf("%w: %s cannot be written: a card has a small switch for that", ErrNotACard, path)
+			return locked(path)
 		case !disk.isRemovable() && !sure:
-			return fmt.Errorf("%w: %s is no card: add --yes if you are sure that nothing on it is needed",
-				ErrNotRemovable, path)
+			return notRemovable(path)
 		}
 		return nil
 	}
@@ -140,6 +156,7 @@ const devicePrefix = `\\.\PhysicalDrive`
 var (
 	deviceName  = regexp.MustCompile(`(?i)^\\\\[.?]\\PhysicalDrive([0-9]{1,3})$`)
 	driveLetter = regexp.MustCompile(`^[A-Za-z]$`)
+	volumeName  = regexp.MustCompile(`^\\\\\?\\Volume\{[0-9A-Fa-f-]{36}\}$`)
 )
 
 // physicalDrive is the number in a name such as \\.\PhysicalDrive2.

@@ -70,14 +70,31 @@ func TestMacRefusesWhatIsNoCard(t *testing.T) {
 }
 
 func TestMacThatDoesNotSayWhatItRunsFromWritesNothing(t *testing.T) {
-	silent := func(ctx context.Context, name string, args ...string) ([]byte, error) {
-		if args[2] == "/" {
-			return []byte("<plist><dict/></plist>"), nil
+	const parent = "<key>ParentWholeDisk</key><string>disk%d</string>"
+	for name, c := range map[string]struct {
+		root  string
+		taken bool
+	}{
+		"nothing":                           {"", false},
+		"a disk that APFS laid over others": {fmt.Sprintf(parent, 3), false},
+		"a virtual part of a disk": {
+			fmt.Sprintf(parent, 0) + "<key>VirtualOrPhysical</key><string>Virtual</string>", false},
+		"a store without a name": {
+			fmt.Sprintf(parent, 3) + "<key>APFSPhysicalStores</key><array><dict/></array>", false},
+		"a real disk": {fmt.Sprintf(parent, 0), true},
+	} {
+		says := func(ctx context.Context, program string, args ...string) ([]byte, error) {
+			if args[2] == "/" {
+				return []byte("<plist><dict>" + c.root + "</dict></plist>"), nil
+			}
+			return diskutil(ctx, program, args...)
 		}
-		return diskutil(ctx, name, args...)
-	}
-	if _, err := checkDiskutil(t.Context(), silent, "/dev/disk4", true); err == nil {
-		t.Error("no error")
+		if _, err := checkDiskutil(t.Context(), says, "/dev/disk4", true); (err == nil) != c.taken {
+			t.Errorf("root: %s: error %v, taken %t is right", name, err, c.taken)
+		}
+		if _, err := checkDiskutil(t.Context(), says, "/dev/disk0", true); err == nil {
+			t.Errorf("root: %s: the system's own disk is taken", name)
+		}
 	}
 }
 
@@ -123,6 +140,19 @@ func TestWindowsRefusesWhatIsNoCard(t *testing.T) {
 		err := w.check(c.number, c.letter, c.sure)
 		if !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
 			t.Errorf("%s: error %v, want %v", c.name, err, c.want)
+		}
+	}
+}
+
+func TestEachVolumeOfAWindowsDiskIsNamed(t *testing.T) {
+	w := recordedWindows(t)
+	for number, want := range map[int][]string{
+		0: {`\\?\Volume{0f3c6e8a-1c1d-4a41-9a55-3d1f5f0c7b11}`, `\\.\C:`},
+		1: {`\\?\Volume{8a7be0a2-53c9-11ee-9d3b-806e6f6e6963}`}, // it has a letter, too; one has no file system
+		2: {`\\.\F:`}, 7: nil,
+	} {
+		if got := w.volumes(number); !slices.Equal(got, want) {
+			t.Errorf("disk %d: %q, want %q", number, got, want)
 		}
 	}
 }

@@ -24,6 +24,10 @@ func openDevice(path string) (Target, int64, error) {
 	return nil, 0, fmt.Errorf("%w: %s", ErrNotACard, path)
 }
 
+func readDevice(path string) (Source, int64, error) {
+	return nil, 0, fmt.Errorf("%w: %s", ErrNotACard, path)
+}
+
 func inUse(err error) error {
 	if errors.Is(err, syscall.EBUSY) {
 		return fmt.Errorf("%w: %w: something has it: another camctl flash, a mount, swap, LVM or RAID", ErrInUse, err)
