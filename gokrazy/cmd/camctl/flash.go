@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -23,7 +22,8 @@ type flashOptions struct {
 	seedFile string
 	seeds    string
 	again    bool
-	sure     bool
+	builtIn  bool
+	yes      bool
 	all      bool
 	gateway  gatewayFlags
 	web      webFlags
@@ -42,18 +42,21 @@ func newFlashCommand() *cobra.Command {
 			"for the board's HTTPS are added to it, and camctl remembers the certificate's fingerprint.\n\n" +
 			"--seeds FILE writes a card for each row of a table (CSV). Its first line names settings, such as\n" +
 			"gateway.key, and a column name if boards have names. All rows are checked before the first card is\n" +
-			"written; which are done stands in FILE.done, so that the same command goes on after an interruption.",
+			"written; which are done stands in FILE.done, so that the same command goes on after an interruption.\n\n" +
+			"A disk that this system runs from is never written. Linux refuses a card whose files are open;\n" +
+			"macOS and Windows close them.",
 		Args: between(1, "IMAGE", "CARD"),
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.seedFile, "seed", "", "krazycam.json for this card, secrets included; with --seeds: what all have")
 	f.StringVar(&o.seeds, "seeds", "", "`file` of settings (CSV), one row for each card")
 	f.BoolVar(&o.again, "again", false, "with --seeds: write the rows, too, that were written before")
-	f.BoolVar(&o.sure, "yes", false, "write even to a disk that is built in")
+	f.BoolVar(&o.builtIn, "built-in", false, "write even to a disk that is no card, but never to the system's own")
+	f.BoolVar(&o.yes, "yes", false, "do not ask whether a drive that was chosen may be written")
 	f.BoolVar(&o.all, "zeros", false, "write zeros, too, whatever the card has there")
 	o.gateway.add(cmd)
 	o.web.add(cmd)
-	o.asJSON = addJSONFlag(cmd)
+	o.asJSON = f.Bool("json", false, "print one JSON object on stdout; with --seeds one for each card, on a line each")
 	cmd.MarkFlagsMutuallyExclusive("seed", "gateway")
 	cmd.MarkFlagsMutuallyExclusive("seeds", "gateway")
 	cobra.CheckErr(cmd.MarkFlagFilename("seeds", "csv"))
@@ -93,7 +96,7 @@ func (o *flashOptions) run(cmd *cobra.Command, args []string) (err error) {
 	if o.again && o.seeds == "" {
 		return usagef("--again: goes with --seeds")
 	}
-	common, err := readPart(o.seedFile)
+	common, err := o.readCommon(cmd)
 	if err != nil {
 		return err
 	}
@@ -106,7 +109,8 @@ func (o *flashOptions) run(cmd *cobra.Command, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, image.Close()) }()
-	w := flashWork{cmd: cmd, options: o, image: image, report: report, defaults: inspect.Defaults(image, image.Size)}
+	w := flashWork{cmd: cmd, options: o, image: image, report: report, list: drive.List,
+		defaults: inspect.Defaults(image, image.Size)}
 	if len(args) > 1 {
 		w.target = args[1]
 	}
@@ -123,7 +127,9 @@ type flashWork struct {
 	image    *flash.Image
 	defaults []byte // of the image
 	report   reporter
-	target   string // "": it is asked for
+	list     func(context.Context) ([]drive.Drive, error)
+	target   string      // "": it is asked for
+	shown    drive.Drive // what a person was shown of it
 }
 
 // A writtenCard is what became of one card.
@@ -150,7 +156,7 @@ func (w *flashWork) writeOne(seed []byte) error {
 		}
 	}
 	if asked {
-		if err := w.confirm(); err != nil {
+		if err := w.confirmOrAsk(); err != nil {
 			return err
 		}
 	}
@@ -176,7 +182,7 @@ func (w *flashWork) write(seed []byte) (writtenCard, error) {
 		return writtenCard{}, err
 	}
 	done, err := flash.Card(w.cmd.Context(), flash.Job{
-		Image: w.image, Target: w.target, Seed: full, Sure: w.options.sure, All: w.options.all, Progress: w.report,
+		Image: w.image, Target: w.target, Seed: full, Sure: w.options.builtIn, All: w.options.all, Progress: w.report,
 	})
 	if err != nil {
 		return writtenCard{}, withHint(err)
@@ -187,8 +193,8 @@ func (w *flashWork) write(seed []byte) (writtenCard, error) {
 
 // withHint says what an owner without the rights for it can do.
 func withHint(err error) error {
-	if errors.Is(err, os.ErrPermission) {
-		return fmt.Errorf("%w: only an administrator may write cards (%s)", err, administratorHint)
+	if errors.Is(err, drive.ErrRights) {
+		return fmt.Errorf("%w (%s)", err, administratorHint)
 	}
 	return err
 }
@@ -212,6 +218,28 @@ func readSeed(file string, defaults []byte) ([]byte, error) {
 		return nil, err
 	}
 	return b, nil
+}
+
+// readCommon reads the file of --seed, and warns of secrets in it that others can read.
+func (o *flashOptions) readCommon(cmd *cobra.Command) ([]byte, error) {
+	b, err := readPart(o.seedFile)
+	if err == nil && hasSecret(b) {
+		warnOfReaders(cmd, "--seed", o.seedFile)
+	}
+	return b, err
+}
+
+// hasSecret says whether a seed holds what must not be known to others.
+func hasSecret(seed []byte) bool {
+	c, err := config.Parse(config.SeedName, seedOrEmpty(seed))
+	return err == nil && (c.Gateway.Key != "" || c.Web.PasswordHash != "" || c.Web.TLSKey != "")
+}
+
+// warnOfReaders says that others on this machine can read a file with secrets.
+func warnOfReaders(cmd *cobra.Command, flag, file string) {
+	if err := openfile.CheckSecret(file); err != nil {
+		newLog(cmd).Warn("flash: "+flag+" holds secrets", "error", err)
+	}
 }
 
 // readPart reads a seed that the image's defaults, or a row of a table, may complete: what is wrong with
@@ -238,68 +266,4 @@ func imageDefaults(image string) []byte {
 	}
 	defer f.Close()
 	return inspect.Defaults(f, size)
-}
-
-// confirm has a person look once more.
-func (w *flashWork) confirm() error {
-	in, ok := terminal(w.cmd.InOrStdin())
-	if !ok {
-		return errNoTerminal
-	}
-	yes, err := askYes(w.cmd, in, fmt.Sprintf("Everything on %s will be lost. Write it?", printable(w.target)))
-	if err != nil {
-		return err
-	}
-	if !yes {
-		return errors.New("nothing was written")
-	}
-	return nil
-}
-
-// choose is the drive that an answer means, if it may be written; "" is none yet.
-func (w *flashWork) choose(drives []drive.Drive, answer string) (string, error) {
-	target, err := chosen(drives, answer)
-	if err != nil || target == "" || target == skipWord && w.options.seeds != "" {
-		return target, err
-	}
-	if err := flash.Check(flash.Job{Image: w.image, Target: target, Sure: w.options.sure}); err != nil {
-		return "", err
-	}
-	return target, nil
-}
-
-var errNoTerminal = errors.New("nobody is there to ask: give CARD")
-
-// askCard asks for the card's name, unless the command line has it. what names the board it is for.
-func (w *flashWork) askCard(what string) (asked bool, err error) {
-	if w.target != "" {
-		return false, nil
-	}
-	drives, err := drive.List(w.cmd.Context())
-	if err != nil {
-		newLog(w.cmd).Warn("flash: the drives cannot be listed", "error", err)
-	}
-	in, ok := terminal(w.cmd.InOrStdin())
-	if !ok {
-		return false, fmt.Errorf("%w: %s", errNoTerminal, listText(drives))
-	}
-	for w.target == "" {
-		showDrives(w.cmd.ErrOrStderr(), drives)
-		answer, err := askLine(w.cmd, in, cardQuestion(drives, what))
-		if errors.Is(err, io.EOF) {
-			return true, errInterrupted
-		}
-		if err != nil {
-			return true, err
-		}
-		if w.target, err = w.choose(drives, answer); errors.Is(err, os.ErrPermission) {
-			return true, withHint(err)
-		} else if err != nil {
-			fmt.Fprintln(w.cmd.ErrOrStderr(), oneLine(err))
-		}
-		if drives, err = drive.List(w.cmd.Context()); err != nil {
-			newLog(w.cmd).Warn("flash: the drives cannot be listed", "error", err)
-		}
-	}
-	return true, nil
 }

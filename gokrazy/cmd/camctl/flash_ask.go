@@ -1,4 +1,4 @@
-// What camctl flash asks: which drive, which gateway.
+// What camctl flash asks about the gateway.
 
 package main
 
@@ -6,64 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/krazycam/krazycam/firmware/config"
-	"github.com/krazycam/krazycam/gokrazy/flash/drive"
 )
-
-func showDrives(w io.Writer, drives []drive.Drive) {
-	if len(drives) == 0 {
-		fmt.Fprintln(w, "No drive that can be taken out is there: put the card in, then press Enter.")
-		return
-	}
-	fmt.Fprintln(w, "Drives that can be taken out:")
-	for i, d := range drives {
-		fmt.Fprintf(w, "  %d  %s\n", i+1, printable(d.String()))
-	}
-}
-
-// listText is the same in one line.
-func listText(drives []drive.Drive) string {
-	if len(drives) == 0 {
-		return "no drive that can be taken out is there"
-	}
-	all := make([]string, len(drives))
-	for i, d := range drives {
-		all[i] = d.String()
-	}
-	return "there is " + strings.Join(all, "; ")
-}
-
-func cardQuestion(drives []drive.Drive, what string) string {
-	if what != "" {
-		what = " for " + what
-	}
-	switch len(drives) {
-	case 0:
-		return "Card" + what + " (Enter: look again, or its name, such as /dev/sdb): "
-	case 1:
-		return "Card" + what + " (1, or another name; Enter: look again): "
-	}
-	return fmt.Sprintf("Card%s (1 to %d, or another name; Enter: look again): ", what, len(drives))
-}
-
-// chosen is the drive that an answer means; "" is none yet.
-func chosen(drives []drive.Drive, answer string) (string, error) {
-	n, err := strconv.Atoi(answer)
-	if err != nil {
-		return answer, nil
-	}
-	if n < 1 || n > len(drives) {
-		return "", fmt.Errorf("there is no drive %d", n)
-	}
-	return drives[n-1].Path, nil
-}
 
 // gatewayFlags make a seed without a file.
 type gatewayFlags struct {
@@ -74,7 +23,8 @@ type gatewayFlags struct {
 func (g *gatewayFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&g.url, "gateway", "", "`URL` of the gateway, for a seed without a file")
-	f.StringVar(&g.key, "key", "", "with --gateway: its key (default: it is asked for, and not shown)")
+	f.StringVar(&g.key, "key", "", "with --gateway: its key, which others on this machine can see meanwhile "+
+		"(default: it is asked for, and not shown)")
 	f.StringVar(&g.keyFile, "key-file", "", "with --gateway: `file` with its key, which others cannot read")
 	f.BoolVar(&g.allowHTTP, "allow-http", false,
 		"with --gateway: the key may travel unencrypted, as on your own network (default: it is asked)")
@@ -125,7 +75,8 @@ func (g *gatewayFlags) ask(cmd *cobra.Command, defaults []byte, forURL bool) ([]
 	}
 	if given.key == "" {
 		if !person {
-			return nil, errors.New("--gateway: its key is missing: --key-file FILE, or --key KEY")
+			return nil, errors.New("--gateway: its key is missing: --key-file FILE " +
+				"(--key KEY shows it to others on this machine)")
 		}
 		if given.key, err = typePassword(cmd, in, "key of the gateway"); err != nil {
 			return nil, err

@@ -6,18 +6,17 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"os"
+	"slices"
 	"time"
 
 	"github.com/krazycam/krazycam/firmware/atomicfile"
-	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/firmware/openfile"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/flash/drive"
@@ -45,7 +44,7 @@ type doneRows struct {
 	earlier int // of them, by earlier calls
 }
 
-// openDone reads the file beside a table. A last line that was cut short does not count.
+// openDone reads the file beside a table.
 func openDone(table string) (*doneRows, error) {
 	d := &doneRows{file: table + doneEnding}
 	b, err := openfile.Read(d.file, maxDone)
@@ -66,33 +65,38 @@ func parseDone(file string, b []byte) (rows []doneRow, err error) {
 		line++
 		var row doneRow
 		if err := json.Unmarshal(text, &row); err != nil {
-			if bytes.HasSuffix(text, []byte("\n")) {
-				return nil, fmt.Errorf("%s:%d: is no list of cards that were written: %w", file, line, err)
-			}
-			break
+			return nil, fmt.Errorf("%s:%d: is no list of cards that were written: %w", file, line, err)
 		}
 		rows = append(rows, row)
 	}
 	return rows, nil
 }
 
-// has says whether a row is on a card with these very settings.
-func (d *doneRows) has(row boardRow) bool {
-	for _, r := range d.rows {
-		if r.Name == row.Name && r.Settings == row.sum {
-			return true
+// last is how a row was written last, if it was with these very settings.
+func (d *doneRows) last(row boardRow) (last doneRow, ok bool) {
+	for _, r := range slices.Backward(d.rows) {
+		if r.Name == row.Name {
+			return r, r.Settings == row.sum
 		}
 	}
-	return false
+	return doneRow{}, false
 }
 
-// onCard finds the row whose card this is, by its seed. Those of earlier calls may be written again.
-func (d *doneRows) onCard(seed []byte, again bool) (name string, ok bool) {
-	sum, from := seedSum(seed), 0
+// any says whether there is a card that must not be written again.
+func (d *doneRows) any(again bool) bool { return len(d.rows) > d.first(again) }
+
+// first of the rows whose cards must not be written again: with again, those of earlier calls may be.
+func (d *doneRows) first(again bool) int {
 	if again {
-		from = d.earlier
+		return d.earlier
 	}
-	for _, r := range d.rows[from:] {
+	return 0
+}
+
+// onCard finds the row whose card this is, by its seed.
+func (d *doneRows) onCard(seed []byte, again bool) (name string, ok bool) {
+	sum := seedSum(seed)
+	for _, r := range d.rows[d.first(again):] {
 		if r.Seed == sum {
 			return r.Name, true
 		}
@@ -100,8 +104,8 @@ func (d *doneRows) onCard(seed []byte, again bool) (name string, ok bool) {
 	return "", false
 }
 
-// add keeps a row, before the next card is asked for. The file is replaced in one step: what a kill has
-// cut short does not stay in it.
+// add keeps a row, before the next card is asked for. The file is replaced in one step: a kill
+// leaves the old one or the new one.
 func (d *doneRows) add(row doneRow) error {
 	d.rows = append(d.rows, row)
 	var all []byte
@@ -121,41 +125,35 @@ func seedSum(seed []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// seedOn reads the seed of the card at path; nil if there is none. Only Linux has the card as a file;
-// elsewhere the seed is where the system shows its boot partition.
-func seedOn(ctx context.Context, path string) []byte {
-	f, size, err := openfile.Disk(path, os.O_RDONLY)
-	if err != nil || size == 0 {
-		return shownSeed(ctx, path)
-	}
-	defer f.Close()
-	boot, _, err := card.OpenBoot(f, size)
+// seedOn reads the seed of the card at path; nil if it has none, or is no card of ours.
+func seedOn(path string) ([]byte, error) {
+	source, size, err := drive.OpenToRead(path)
 	if err != nil {
-		return nil
+		return nil, err
+	}
+	defer source.Close()
+	noted := &notingReader{source: source}
+	boot, _, err := card.OpenBoot(noted, size)
+	if err != nil {
+		return nil, noted.err
 	}
 	seed, err := card.ReadSeed(boot)
 	if err != nil {
-		return nil
+		return nil, noted.err
 	}
-	return seed
+	return seed, nil
 }
 
-// shownSeed reads it where the card is mounted.
-func shownSeed(ctx context.Context, path string) []byte {
-	drives, err := drive.List(ctx)
-	if err != nil {
-		return nil
+// A notingReader keeps the first error of a card that cannot be read: a strange one is damaged, too.
+type notingReader struct {
+	source io.ReaderAt
+	err    error
+}
+
+func (n *notingReader) ReadAt(b []byte, at int64) (int, error) {
+	read, err := n.source.ReadAt(b, at)
+	if err != nil && n.err == nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		n.err = err
 	}
-	for _, d := range drives {
-		if d.Path != path {
-			continue
-		}
-		for _, at := range d.Mounts {
-			seed, err := openfile.Read(at+string(os.PathSeparator)+card.SeedName, config.MaxBytes)
-			if err == nil {
-				return seed
-			}
-		}
-	}
-	return nil
+	return read, err
 }

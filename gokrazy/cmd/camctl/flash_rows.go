@@ -31,7 +31,6 @@ var errTable = errors.New("wrong table")
 // A boardRow is one board of the table.
 type boardRow struct {
 	Name string
-	line int
 	seed []byte
 	sum  string // SHA-256 of the seed, before password and TLS key
 }
@@ -80,7 +79,7 @@ func parseRows(file string, b, common, defaults []byte) ([]boardRow, error) {
 		if err != nil {
 			return nil, err
 		}
-		if row.line = line; row.Name == "" {
+		if row.Name == "" {
 			row.Name = fmt.Sprintf("row %d", len(rows)+1)
 		}
 		if first, ok := lines[row.Name]; ok {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,7 +15,7 @@ func TestRowsBecomeSeeds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(rows) != 2 || rows[0].Name != "lobby" || rows[1].Name != "door" || rows[1].line != 3 {
+	if len(rows) != 2 || rows[0].Name != "lobby" || rows[1].Name != "door" {
 		t.Fatalf("%+v", rows)
 	}
 	var got []config.Config
@@ -77,7 +76,7 @@ func TestASecretOfATableIsNotInAnError(t *testing.T) {
 	}
 }
 
-func TestDoneRowsSurviveAKill(t *testing.T) {
+func TestDoneRowsAreKept(t *testing.T) {
 	table := filepath.Join(t.TempDir(), "boards.csv")
 	done, err := openDone(table)
 	if err != nil {
@@ -85,44 +84,40 @@ func TestDoneRowsSurviveAKill(t *testing.T) {
 	}
 	lobby, door := boardRow{Name: "lobby", sum: "1"}, boardRow{Name: "door", sum: "2"}
 	for _, row := range []boardRow{lobby, door} {
-		if err := done.add(doneRow{Name: row.Name, Settings: row.sum, Seed: seedSum([]byte(row.Name))}); err != nil {
+		one := doneRow{Name: row.Name, Settings: row.sum, Seed: seedSum([]byte(row.Name)), Image: "i"}
+		if err := done.add(one); err != nil {
 			t.Fatal(err)
 		}
 	}
-	b, err := os.ReadFile(table + doneEnding)
+	again, err := openDone(table)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for cut, want := range map[int][2]bool{0: {true, true}, 1: {true, true}, 5: {true, false}} {
-		if err := os.WriteFile(table+doneEnding, b[:len(b)-cut], 0o600); err != nil {
-			t.Fatal(err)
-		}
-		again, err := openDone(table)
-		if err != nil {
-			t.Fatalf("cut by %d: %v", cut, err)
-		}
-		if got := [2]bool{again.has(lobby), again.has(door)}; got != want {
-			t.Errorf("cut by %d: %v, want %v", cut, got, want)
-		}
-		if name, ok := again.onCard([]byte("lobby   \n\x00"), false); !ok || name != "lobby" {
-			t.Errorf("the card of lobby is %q, %v", name, ok)
-		}
-		if _, ok := again.onCard([]byte("lobby"), true); ok {
-			t.Error("with --again, a card of an earlier call is not taken")
-		}
-		// What a kill has left of a line must not spoil the next one.
-		if err := again.add(doneRow{Name: "yard", Settings: "3"}); err != nil {
-			t.Fatal(err)
-		}
-		if third, err := openDone(table); err != nil || !third.has(boardRow{Name: "yard", sum: "3"}) {
-			t.Errorf("cut by %d, then another row: %v", cut, err)
+	for _, row := range []boardRow{lobby, door} {
+		if last, ok := again.last(row); !ok || last.Image != "i" {
+			t.Errorf("%s: %+v, %v", row.Name, last, ok)
 		}
 	}
-	if again := (boardRow{Name: "lobby", sum: "other settings"}); done.has(again) {
+	if name, ok := again.onCard([]byte("lobby   \n\x00"), false); !ok || name != "lobby" {
+		t.Errorf("the card of lobby is %q, %v", name, ok)
+	}
+	if _, ok := again.onCard([]byte("lobby"), true); ok || again.any(true) || !again.any(false) {
+		t.Error("with --again, a card of an earlier call is not taken")
+	}
+	changed := boardRow{Name: "lobby", sum: "other settings"}
+	if _, ok := again.last(changed); ok {
 		t.Error("a row that was changed is done")
 	}
-	if _, err := parseDone("f", []byte("what\n{}\n")); err == nil {
-		t.Error("another file is taken")
+	if err := again.add(doneRow{Name: "lobby", Settings: changed.sum}); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := again.last(lobby); ok {
+		t.Error("a row that was changed, written and changed back is done")
+	}
+	for _, text := range []string{"what\n{}\n", "{\"name\":\"lobby\"}\n{\"na"} {
+		if _, err := parseDone("f", []byte(text)); err == nil {
+			t.Errorf("another file is taken: %q", text)
+		}
 	}
 }
 

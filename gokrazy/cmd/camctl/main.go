@@ -4,7 +4,8 @@
 //
 // Exit codes: 0 done, 1 it failed, 2 it was called wrongly. A failure is one
 // line on stderr that says what to do. With --json a verb prints exactly one
-// JSON object on stdout; logs and progress always go to stderr.
+// JSON object on stdout, flash --seeds one for each card; logs and progress
+// always go to stderr.
 package main
 
 import (

@@ -25,6 +25,14 @@ func printJSON(cmd *cobra.Command, v any) error {
 	return nil
 }
 
+// printJSONLine writes v as one JSON object on a line of its own: one of many.
+func printJSONLine(cmd *cobra.Command, v any) error {
+	if err := json.NewEncoder(cmd.OutOrStdout()).Encode(v); err != nil {
+		return fmt.Errorf("write JSON to stdout: %w", err)
+	}
+	return nil
+}
+
 // newLog logs to the verb's stderr, so that stdout stays for its result.
 func newLog(cmd *cobra.Command) *slog.Logger {
 	return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
