@@ -6,6 +6,7 @@
 package manpage
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"strconv"
@@ -47,6 +48,9 @@ func (a About) begin(w *writer, name, section, short string) {
 	w.section("NAME")
 	w.line(`%s \- %s`, escape(name), escape(short))
 }
+
+// WrongUse is the annotation of a command that says what its exit code 2 means.
+const WrongUse = "wrong use"
 
 // Command gives the verb that writes the pages of its program into a folder.
 func Command(a About) *cobra.Command {
@@ -111,7 +115,7 @@ func (a About) writeCommand(w *writer, c *cobra.Command) {
 		w.text(c.Example)
 	}
 	w.section(`"EXIT STATUS"`)
-	w.line("0 done or ended on request, 1 it failed, 2 it was called wrongly.")
+	w.line("0 done or ended on request, 1 it failed, 2 %s.", cmp.Or(c.Annotations[WrongUse], "it was called wrongly"))
 	w.section(`"SEE ALSO"`)
 	w.line("%s", strings.Join(seeAlso(c), ", "))
 }

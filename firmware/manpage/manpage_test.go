@@ -25,6 +25,7 @@ func program() *cobra.Command {
   a    one
   b    two
 The end.`, Example: "  cam --rate 5 | tee 'a b'"}
+	root.Annotations = map[string]string{WrongUse: "it was called or configured wrongly"}
 	root.Flags().Int("rate", 7, "pictures a `SECOND`")
 	root.Flags().String("secret", "", "")
 	_ = root.Flags().MarkHidden("secret")
@@ -77,11 +78,12 @@ func TestEveryVerbHasAPageThatSaysWhatItsHelpSays(t *testing.T) {
 			"\n       cam show-it FILE\n              Shows a file\n",
 			"\n       --rate SECOND\n              pictures a SECOND (default 7)\n",
 			"\n           cam --rate 5 | tee 'a b'\n", "cam-show-it(1), krazycam.json(5)\n",
-			"krazycam v1.2.3", "2026-01-01",
+			"krazycam v1.2.3", "2026-01-01", "2 it was called or configured\n",
 		},
 		"cam-show-it.1": {
 			"\n       cam-show-it - Shows a file\n", "\n       cam show-it FILE [flags]\n",
 			"\n       -a, --all\n              all of it\n", "cam(1), krazycam.json(5)\n",
+			"2 it was called wrongly.",
 		},
 	} {
 		text := rendered(t, filepath.Join(folder, page))

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -24,6 +25,7 @@ import (
 	_ "github.com/krazycam/krazycam/encoder/nogain"  // both before Go's threads begin
 	_ "github.com/krazycam/krazycam/encoder/oneheap" //
 	"github.com/krazycam/krazycam/firmware/machine"
+	"github.com/krazycam/krazycam/firmware/openfile"
 )
 
 const (
@@ -39,6 +41,22 @@ var errUsage = errors.New("wrong usage")
 type configurationError struct{ error }
 
 func (e configurationError) Unwrap() error { return e.error }
+
+// asConfigurationError marks err as one, unless it is of a file that may be read the next time, as on a disk that
+// fails or a machine without descriptors: that is no reason never to be started again.
+func asConfigurationError(err error) error {
+	var file *fs.PathError
+	if !errors.As(err, &file) {
+		return configurationError{err}
+	}
+	for _, lasting := range []error{fs.ErrNotExist, fs.ErrPermission, openfile.ErrKind, openfile.ErrTooLong,
+		openfile.ErrReadable} {
+		if errors.Is(err, lasting) {
+			return configurationError{err}
+		}
+	}
+	return err
+}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

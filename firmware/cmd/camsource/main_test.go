@@ -5,11 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -121,6 +124,32 @@ func TestBadInputIsOneLineThatSaysWhatToDo(t *testing.T) {
 				t.Errorf("usage error: %v, want %v (exit code 2 or 1)", got, c.usage)
 			}
 		})
+	}
+}
+
+func TestOnlyWhatTheOwnerCanMendKeepsAServiceFromStarting(t *testing.T) {
+	load := func(path string) error { _, err := config.Load(path); return err }
+	failing := func(cause error) error {
+		return fmt.Errorf("configuration: %w", &fs.PathError{Op: "read", Path: "krazycam.json", Err: cause})
+	}
+	for _, c := range []struct {
+		name string
+		err  error
+		want bool
+	}{
+		{"a wrong value", load(file(t, "v.json", `{"stream": {"fps": 0}}`)), true},
+		{"no JSON", load(file(t, "v.json", `{`)), true},
+		{"no file", load("gone.json"), true},
+		{"a folder", load(t.TempDir()), true},
+		{"a file that is far too long", load(file(t, "v.json", strings.Repeat(" ", 1<<20))), true},
+		{"no right to read it", failing(syscall.EACCES), true},
+		{"a disk that fails", failing(syscall.EIO), false},
+		{"no descriptor left", failing(syscall.EMFILE), false},
+	} {
+		err := asConfigurationError(c.err)
+		if got := errors.As(err, new(configurationError)); got != c.want || c.err == nil || err.Error() != c.err.Error() {
+			t.Errorf("%s: %v, exit code 2: %t, want %t", c.name, err, got, c.want)
+		}
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/krazycam/krazycam/firmware/bench"
 	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/firmware/machine"
+	"github.com/krazycam/krazycam/firmware/manpage"
 	"github.com/krazycam/krazycam/firmware/openfile"
 )
 
@@ -34,8 +35,9 @@ func newStreamCommand(dropRights func(*slog.Logger) error) *cobra.Command {
 		Short: "Streams a camera as VP8 over RTP/RTCP to whoever the gateway names",
 		Long: "camsource streams a camera as VP8 over RTP/RTCP to whoever the gateway names.\n" +
 			"Flags override what the configuration file says.",
-		Example: streamExamples,
-		Args:    noArguments,
+		Example:     streamExamples,
+		Args:        noArguments,
+		Annotations: map[string]string{manpage.WrongUse: "it was called or configured wrongly"},
 	}
 	o := addOptions(cmd)
 	printsVersion := cmd.Flags().Bool("version", false, "print the version and exit, as camsource version does")
@@ -45,7 +47,7 @@ func newStreamCommand(dropRights func(*slog.Logger) error) *cobra.Command {
 			return printVersion(cmd.OutOrStdout(), *asJSON)
 		}
 		if err := o.resolve(); err != nil {
-			return configurationError{err}
+			return asConfigurationError(err)
 		}
 		if err := o.surviveOnBoard(o.checkTogether(), onBoard); err != nil {
 			return configurationError{err}
