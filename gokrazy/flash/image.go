@@ -56,11 +56,11 @@ func OpenImage(ctx context.Context, path string, progress func(step string, done
 // ReadAt reads the unpacked image.
 func (i *Image) ReadAt(b []byte, at int64) (int, error) { return i.file.ReadAt(b, at) }
 
-// Close removes what was unpacked.
+// Close gives back the room of what was unpacked.
 func (i *Image) Close() error {
 	err := i.file.Close()
 	if i.source != i.file {
-		err = errors.Join(err, removeTemporary(i.file), i.source.Close())
+		err = errors.Join(err, i.source.Close())
 	}
 	return err
 }

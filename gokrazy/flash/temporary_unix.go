@@ -19,6 +19,3 @@ func temporary() (*os.File, error) {
 	}
 	return f, nil
 }
-
-// removeTemporary has nothing to do.
-func removeTemporary(*os.File) error { return nil }

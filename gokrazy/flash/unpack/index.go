@@ -45,6 +45,9 @@ func readIndex(r io.ReaderAt, size, limit int64) (index, error) {
 	if err != nil {
 		return index{}, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
+	if x.header[7]&0x0f == 0 { // kind of checksum
+		return index{}, ErrNoSum
+	}
 	if err := x.parse(text, blocksEnd, limit); err != nil {
 		if errors.Is(err, ErrTooLarge) {
 			return index{}, err

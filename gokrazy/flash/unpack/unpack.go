@@ -25,6 +25,7 @@ var (
 	ErrDamaged  = errors.New("the packed image is damaged or was cut short: download it again")
 	ErrTooLarge = errors.New("unpacks to more than an image has")
 	ErrMemory   = errors.New("unpacking it takes too much memory")
+	ErrNoSum    = errors.New("it was packed without checksums, so damage would not be noticed: pack it with plain xz")
 )
 
 const (
@@ -150,7 +151,11 @@ func (u *unpacker) write(ctx context.Context, b block, packed io.Reader) (zeros 
 		u.report(int64(len(part)))
 	}
 	// The end has the checksum.
-	if n, err := io.ReadFull(reader, buf[:1]); n != 0 || !errors.Is(err, io.EOF) {
+	n, err := io.ReadFull(reader, buf[:1])
+	if n != 0 {
+		return false, fmt.Errorf("%w: block at %d: more than %d bytes", ErrDamaged, b.at, b.size)
+	}
+	if !errors.Is(err, io.EOF) {
 		return false, fmt.Errorf("%w: block at %d: checksum: %w", ErrDamaged, b.at, err)
 	}
 	return zeros, nil

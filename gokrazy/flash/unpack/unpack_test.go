@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os/exec"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -65,7 +66,7 @@ func unpacked(b []byte, limit int64) (*sparse, int64, error) {
 func TestWhatXZPacksIsUnpacked(t *testing.T) {
 	want := original(t)
 	for _, flags := range [][]string{
-		nil, {"-0", "--block-size=256KiB"}, {"-9", "--threads=2", "--block-size=700KiB"}, {"--check=none"},
+		nil, {"-0", "--block-size=256KiB"}, {"-9", "--threads=2", "--block-size=700KiB"},
 		{"--check=crc32"}, {"--check=sha256", "--block-size=512KiB"}, {"--lzma2=dict=64MiB"},
 	} {
 		to, n, err := unpacked(packed(t, want, flags...), 8<<20)
@@ -123,6 +124,28 @@ func TestDamageIsFoundWhereverItIs(t *testing.T) {
 	}
 	if _, _, err := unpacked(append(slices.Clone(good), good...), 16<<20); !errors.Is(err, ErrDamaged) {
 		t.Errorf("two in one: %v, want ErrDamaged", err)
+	}
+}
+
+func TestABlockLargerThanTheIndexSaysIsDamaged(t *testing.T) {
+	good := packed(t, original(t))
+	r := bytes.NewReader(good)
+	x, err := readIndex(r, r.Size(), originalSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := unpacker{from: r, to: &sparse{b: make([]byte, originalSize)}, index: x}
+	x.blocks[0].size--
+	_, err = u.write(t.Context(), x.blocks[0], bytes.NewReader(good[frameSize:]))
+	if !errors.Is(err, ErrDamaged) || strings.Contains(err.Error(), "%!") {
+		t.Errorf("%v, want ErrDamaged", err)
+	}
+}
+
+func TestWithoutChecksumsNothingIsUnpacked(t *testing.T) {
+	to, _, err := unpacked(packed(t, original(t), "--check=none"), 8<<20)
+	if !errors.Is(err, ErrNoSum) || to.written.Load() > 0 {
+		t.Errorf("%v, %d bytes written, want ErrNoSum", err, to.written.Load())
 	}
 }
 
