@@ -4,6 +4,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -233,6 +234,39 @@ func TestGatewayFlagsMakeTheSeed(t *testing.T) {
 	}
 	if code, _, stderr := camctl(t, "flash", image); code != exitFailed || !strings.Contains(stderr, "give CARD") {
 		t.Errorf("without a card and a terminal: exit code %d, %q", code, stderr)
+	}
+}
+
+func TestFilesWithSecretsThatOthersCanReadAreWarnedOf(t *testing.T) {
+	card, dir := cardFile(t, "card"), t.TempDir()
+	image := tinyImage(t, dir)
+	const url = `"url": "https://a.example/api"`
+	for _, c := range []struct {
+		name          string
+		seed, table   string
+		mode          os.FileMode
+		warned, quiet string // flags
+	}{
+		{"a seed", `{"gateway": {` + url + `, "key": "k"}}`, "", 0o644, "--seed holds", "--seeds holds"},
+		{"a seed of one's own", `{"gateway": {` + url + `, "key": "k"}}`, "", 0o600, "", "--seed"},
+		{"a seed without a secret", `{"stream": {"fps": 10}}`, "", 0o644, "", "holds secrets"},
+		{"a table", `{"gateway": {` + url + `}}`, "gateway.key\nk\n", 0o644, "--seeds holds", "--seed holds"},
+		{"a table without a secret", `{"stream": {"fps": 10}}`, "stream.threads\n1\n", 0o644, "", "holds secrets"},
+	} {
+		seed, table := filepath.Join(dir, "seed.json"), filepath.Join(dir, c.name+".csv")
+		args := []string{"flash", image, card, "--seed", seed}
+		if c.table != "" {
+			args = append(args, "--seeds", table)
+		}
+		for file, text := range map[string]string{seed: c.seed, table: c.table} {
+			if err := errors.Join(os.WriteFile(file, []byte(text), c.mode), os.Chmod(file, c.mode)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		code, _, stderr := camctl(t, args...)
+		if code != exitDone || !strings.Contains(stderr, c.warned) || strings.Contains(stderr, c.quiet) {
+			t.Errorf("%s: exit code %d, %q, want %q in it and not %q", c.name, code, stderr, c.warned, c.quiet)
+		}
 	}
 }
 
