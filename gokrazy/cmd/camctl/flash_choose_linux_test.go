@@ -90,12 +90,14 @@ func TestANumberMeansTheDriveThatWasShown(t *testing.T) {
 	card, other := cardFile(t, "card"), cardFile(t, "other")
 	shown := drive.Drive{Path: card, Name: "Reader", Size: 24 << 20}
 	second := drive.Drive{Path: other, Name: "Photos", Size: 24 << 20}
+	shown.Mounts = []string{"/Volumes/OLD"} // as on a Mac, which closes it
 	a := newAsked(t, shown)
 	ended := a.start(func() error { return a.work.writeOne([]byte("{}")) })
 	a.next("look again): ")
 	a.set(second, shown) // 1 would be another now
 	a.press("1\r")
 	a.next("Everything on " + card + "  Reader, 25 MB")
+	a.next("open at /Volumes/OLD will be lost, what is open there is closed.")
 	a.press("yes\r")
 	if err := <-ended; err != nil || !isBlank(t, other) || isBlank(t, card) {
 		t.Errorf("%v, or another drive was written", err)

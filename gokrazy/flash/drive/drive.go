@@ -77,6 +77,9 @@ func fullName(path string) string {
 		return device
 	}
 	if name, err := filepath.EvalSymlinks(path); err == nil { // such as those in /dev/disk/by-id
+		path = name
+	}
+	if name, err := filepath.Abs(path); err == nil {
 		return name
 	}
 	return path

@@ -1,7 +1,10 @@
 package drive
 
 import (
+	"errors"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"testing/fstest"
@@ -78,6 +81,25 @@ func TestListOfThisMachineLeavesOutWhatItRunsFrom(t *testing.T) {
 		if d.Path == "" || d.Size <= 0 || slices.ContainsFunc(d.Mounts, isSystem) {
 			t.Errorf("%+v", d)
 		}
+	}
+}
+
+func TestADriveIsFoundByItsOtherNames(t *testing.T) {
+	dir := t.TempDir()
+	card := filepath.Join(dir, "sdb")
+	link := filepath.Join(dir, "usb-Generic_Reader")
+	if err := errors.Join(os.WriteFile(card, nil, 0o600), os.Symlink("sdb", link)); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	drives := []Drive{{Path: "/dev/sda", Name: "Disk", Size: 1}, {Path: card, Name: "Reader", Size: 2}}
+	for _, path := range []string{card, link, "sdb", "./sdb"} {
+		if got := Describe(drives, path); !got.Same(drives[1]) {
+			t.Errorf("%s is %+v", path, got)
+		}
+	}
+	if got := Describe(drives, "/dev/sdc"); !got.Same(Drive{Path: "/dev/sdc"}) {
+		t.Errorf("a drive that is not listed is %+v", got)
 	}
 }
 
