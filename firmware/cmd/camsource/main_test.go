@@ -147,7 +147,8 @@ func TestOnlyWhatTheOwnerCanMendKeepsAServiceFromStarting(t *testing.T) {
 		{"no descriptor left", failing(syscall.EMFILE), false},
 	} {
 		err := asConfigurationError(c.err)
-		if got := errors.As(err, new(configurationError)); got != c.want || c.err == nil || err.Error() != c.err.Error() {
+		got := errors.As(err, new(configurationError))
+		if got != c.want || c.err == nil || err.Error() != c.err.Error() {
 			t.Errorf("%s: %v, exit code 2: %t, want %t", c.name, err, got, c.want)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -23,6 +24,9 @@ import (
 	"github.com/krazycam/krazycam/gokrazy/flash"
 	"github.com/krazycam/krazycam/gokrazy/flash/drive"
 )
+
+// patient is for what hangs, on any machine.
+const patient = 2 * time.Minute
 
 // An asked flash runs in the test's own process, with a terminal and drives that the test changes.
 type asked struct {
@@ -40,6 +44,9 @@ func newAsked(t *testing.T, drives ...drive.Drive) *asked {
 	a := &asked{drives: drives}
 	a.session.t = t
 	a.screen, a.program = need.Terminal(t)
+	a.until = time.Now().Add(patient)
+	late := time.AfterFunc(patient, func() { fmt.Fprintln(a.program, "LATE") }) // ends the screen's Read
+	t.Cleanup(func() { late.Stop() })
 	image, err := flash.OpenImage(t.Context(), tinyImage(t, t.TempDir()), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -77,6 +84,18 @@ func (a *asked) start(work func() error) <-chan error {
 	return ended
 }
 
+// end waits for what start runs.
+func (a *asked) end(ended <-chan error) error {
+	a.t.Helper()
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(patient):
+		a.t.Fatal("it asks for more, or hangs")
+		return nil
+	}
+}
+
 func isBlank(t *testing.T, card string) bool {
 	t.Helper()
 	b, err := os.ReadFile(card)
@@ -99,7 +118,7 @@ func TestANumberMeansTheDriveThatWasShown(t *testing.T) {
 	a.next("Everything on " + card + "  Reader, 25 MB")
 	a.next("open at /Volumes/OLD will be lost, what is open there is closed.")
 	a.press("yes\r")
-	if err := <-ended; err != nil || !isBlank(t, other) || isBlank(t, card) {
+	if err := a.end(ended); err != nil || !isBlank(t, other) || isBlank(t, card) {
 		t.Errorf("%v, or another drive was written", err)
 	}
 }
@@ -130,7 +149,7 @@ func TestADriveThatIsNoLongerTheOneShownIsNotWritten(t *testing.T) {
 		a.press(answer)
 		a.next("Write it?")
 		a.press("no\r")
-		if err := <-ended; !errors.Is(err, errNotConfirmed) || !isBlank(t, card) {
+		if err := a.end(ended); !errors.Is(err, errNotConfirmed) || !isBlank(t, card) {
 			t.Errorf("typed %t: %v, want %v and nothing written", typed, err, errNotConfirmed)
 		}
 	}
@@ -186,7 +205,7 @@ func TestTheNextCardIsConfirmedIfTheDriveIsAnother(t *testing.T) {
 	a.press("no\r")
 	a.next("Card for door (1")
 	a.press("skip\r")
-	if err := <-ended; err != nil || written != 1 || !slices.Equal(skipped, []string{"door"}) {
+	if err := a.end(ended); err != nil || written != 1 || !slices.Equal(skipped, []string{"door"}) {
 		t.Errorf("%d written, skipped %q, %v", written, skipped, err)
 	}
 	if after, err := os.ReadFile(card); err != nil || !bytes.Equal(before, after) || isBlank(t, card) {
@@ -205,7 +224,7 @@ func TestADriveThatIsGoneIsChosenAnew(t *testing.T) {
 	a.press("\r")
 	a.next("put the card in, then press Enter")
 	a.press("skip\r")
-	if err := <-ended; !errors.Is(err, errSkipped) {
+	if err := a.end(ended); !errors.Is(err, errSkipped) {
 		t.Errorf("%v, want %v", err, errSkipped)
 	}
 }
@@ -226,7 +245,7 @@ func TestWhatWasTypedWhileACardWasWrittenIsNoAnswer(t *testing.T) {
 	ended := a.start(func() error { return a.work.askRowsCard(door) })
 	a.next("Put the card for door into " + card + ", then")
 	a.press("\r")
-	if err := <-ended; err != nil {
+	if err := a.end(ended); err != nil {
 		t.Error(err)
 	}
 }
@@ -260,7 +279,7 @@ func TestACardThatCannotBeReadIsAskedAbout(t *testing.T) {
 		ended := a.start(func() error { return a.work.notWritten(done) })
 		a.next("Is it another one?")
 		a.press(answer + "\r")
-		if err := <-ended; (err == nil) != taken {
+		if err := a.end(ended); (err == nil) != taken {
 			t.Errorf("%q: %v, taken %t is right", answer, err, taken)
 		}
 		a.next("ENDED")
@@ -280,7 +299,8 @@ func TestOnlyMissingRightsAreAnsweredWithTheirHint(t *testing.T) {
 	if err := withHint(failed); strings.Contains(err.Error(), administratorHint) {
 		t.Errorf("a card that refuses a write: %v", err)
 	}
-	if err := withHint(fmt.Errorf("%w: %w", failed, drive.ErrRights)); !strings.Contains(err.Error(), administratorHint) {
+	err := withHint(fmt.Errorf("%w: %w", failed, drive.ErrRights))
+	if !strings.Contains(err.Error(), administratorHint) {
 		t.Errorf("a card that may not be opened: %v", err)
 	}
 }

@@ -23,6 +23,7 @@ type session struct {
 	screen *os.File
 	shown  string
 	cmd    *exec.Cmd
+	until  time.Time // if there is no process that ends
 }
 
 func onTerminal(t *testing.T, args ...string) *session {
@@ -47,7 +48,7 @@ func (s *session) waitFor(text string) {
 	b := make([]byte, 1000)
 	for !strings.Contains(s.shown, text) {
 		n, err := s.screen.Read(b)
-		if s.shown += string(b[:n]); err != nil {
+		if s.shown += string(b[:n]); err != nil || !s.until.IsZero() && time.Now().After(s.until) {
 			s.t.Fatalf("%v; the screen shows %q, want %q", err, s.shown, text)
 		}
 	}
