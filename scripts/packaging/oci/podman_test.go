@@ -4,13 +4,16 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,6 +26,7 @@ const generous = 90 * time.Second
 // A podman has images and containers of its own, in a folder that goes with the test.
 type podman struct {
 	t     *testing.T
+	dir   string
 	flags []string
 }
 
@@ -42,7 +46,7 @@ func newPodman(t *testing.T) podman {
 			t.Error(err)
 		}
 	})
-	p := podman{t, []string{
+	p := podman{t, dir, []string{
 		"--root", dir + "/root", "--runroot", dir + "/run", "--tmpdir", dir + "/tmp", "--storage-driver", "vfs",
 		"--cgroup-manager", "cgroupfs", "--events-backend", "none",
 	}}
@@ -63,6 +67,52 @@ func (p podman) run(args ...string) string {
 		p.t.Fatalf("podman %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 	return strings.TrimSpace(string(out))
+}
+
+// bounded runs podman for a limited time.
+func (p podman) bounded(args ...string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), generous)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "podman", append(append([]string{}, p.flags...), args...)...)
+	cmd.WaitDelay = time.Second // a child may have its output open
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("podman %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+// endAll removes the containers, and waits for the processes that watch them or clean up after them. One that
+// stays fails the test and is killed.
+func (p podman) endAll() {
+	if err := p.bounded("rm", "--all", "--force", "--time", "5"); err != nil {
+		p.t.Error(err)
+	}
+	left := p.processes()
+	for end := time.Now().Add(generous); len(left) > 0 && time.Now().Before(end); left = p.processes() {
+		time.Sleep(50 * time.Millisecond)
+	}
+	for pid, line := range left {
+		p.t.Errorf("process %d is left: %s", pid, line)
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+}
+
+// processes lists those whose command lines name the folder: conmon, which watches a container, and podman itself.
+func (p podman) processes() map[int]string {
+	found := map[int]string{}
+	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, file := range lines {
+		words, err := os.ReadFile(file)
+		if err != nil { // it has ended
+			continue
+		}
+		line := strings.ReplaceAll(string(words), "\x00", " ")
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if err == nil && strings.Contains(line, p.dir+"/") {
+			found[pid] = line
+		}
+	}
+	return found
 }
 
 // buildCamctl builds the program that the image is for.
@@ -92,7 +142,9 @@ func TestPodmanLoadsTheImageAndItGrantsAStream(t *testing.T) {
 		"run", "--rm", "--name", "receive", "--network", "host",
 		"--ulimit", "nofile=512:512", "--ulimit", "nproc=2048:2048", name,
 	}
-	stop := func() { _ = p.command("kill", "--signal", "TERM", "receive").Run() }
+	// Before the folder goes, from which podman would clean up after the container.
+	t.Cleanup(p.endAll)
+	stop := func() { _ = p.bounded("kill", "--signal", "TERM", "receive") }
 	url, ok := started(t, p.command(append(run, flags...)...), stop)
 	if !ok {
 		t.Log("no container can run here: the image's files are started in a chroot, as its user")
