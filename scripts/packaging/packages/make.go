@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -106,6 +107,7 @@ func (r release) describe(p product, arch architecture, k kind, s *stage) (*nfpm
 		info.Release = "0"
 	}
 	info.Depends = p.depends[k]
+	info.Recommends = p.recommends
 	info.Deb.Compression = "xz"
 	info.RPM.Compression = "xz"
 	info.RPM.Summary = p.summary
@@ -117,8 +119,30 @@ func (r release) describe(p product, arch architecture, k kind, s *stage) (*nfpm
 		}
 		info.Contents = append(info.Contents, r.content(e, k))
 	}
+	if k == rpm {
+		info.Contents = append(info.Contents, r.ownFolders(p, s)...)
+	}
 	info.Scripts, err = r.writeScripts(dir, p.scripts[k])
 	return info, err
+}
+
+// ownFolders lists the folders of an rpm that are nobody else's: rpm erases only those that a package names.
+func (r release) ownFolders(p product, s *stage) []*nfpmfiles.Content {
+	var own []*nfpmfiles.Content
+	seen := map[string]bool{}
+	for _, e := range s.entries {
+		folder := path.Dir(e.target)
+		isOwn := folder == "/etc/krazycam" || strings.HasPrefix(folder+"/", "/usr/share/doc/"+p.name+"/")
+		if !e.isIn(rpm) || !isOwn || seen[folder] {
+			continue
+		}
+		seen[folder] = true
+		own = append(own, &nfpmfiles.Content{
+			Destination: folder, Type: nfpmfiles.TypeDir,
+			FileInfo: &nfpmfiles.ContentFileInfo{Owner: "root", Group: "root", Mode: 0o755, MTime: r.time},
+		})
+	}
+	return own
 }
 
 // content is an entry in nfpm's words. In a deb all is root's: the group may not be there yet when it is

@@ -43,6 +43,7 @@ type product struct {
 	man           []string
 	files         []file
 	depends       map[kind][]string
+	recommends    []string // of deb and rpm; an apk can only depend
 	scripts       map[kind]scripts
 }
 
@@ -83,7 +84,8 @@ func products() []product {
 			{source: "camsource.overrides", target: "/usr/share/lintian/overrides/camsource", only: []kind{deb}},
 			{source: "camsource.openrc", target: "/etc/init.d/camsource", mode: 0o755, only: []kind{apk}},
 		},
-		depends: map[kind][]string{deb: {"systemd | systemd-standalone-sysusers | systemd-sysusers"}},
+		depends:    map[kind][]string{deb: {"systemd | systemd-standalone-sysusers | systemd-sysusers"}},
+		recommends: []string{"ca-certificates"}, // for a gateway of https
 		scripts: map[kind]scripts{
 			deb: {"", "deb.postinst", "deb.prerm", "deb.postrm"},
 			rpm: {"rpm.pre", "rpm.post", "rpm.preun", "rpm.postun"},
