@@ -45,6 +45,7 @@ func TestRowsBecomeSeeds(t *testing.T) {
 }
 
 func TestWrongRowsAreRefusedWithTheirLine(t *testing.T) {
+	const withFPS = "gateway.url,gateway.key,stream.fps\n"
 	const url = "gateway.url,gateway.key\nhttps://a.example/api,k1\n"
 	for name, c := range map[string]struct{ table, want string }{
 		"nothing":                     {"", "its first line must name the columns"},
@@ -54,8 +55,8 @@ func TestWrongRowsAreRefusedWithTheirLine(t *testing.T) {
 		"a column twice":              {"name,name\na,b\n", "is there twice"},
 		"a setting of many values":    {"camera.controls\n1\n", "give it to all cards with --seed"},
 		"a cell too many":             {url + "https://b.example,k2,k3\n", "record on line 3: wrong number of fields"},
-		"a setting that is wrong":     {"gateway.url,gateway.key,stream.fps\nhttps://a.example,k,many\n", ":2: stream.fps: must be a number"},
-		"a setting out of its limits": {"gateway.url,gateway.key,stream.fps\n\nhttps://a.example,k,9999\n", ":3: stream.fps: must be"},
+		"a setting that is wrong":     {withFPS + "https://a.example,k,many\n", ":2: stream.fps: must be a number"},
+		"a setting out of its limits": {withFPS + "\nhttps://a.example,k,9999\n", ":3: stream.fps: must be"},
 		"a switch that is none":       {"update.pull\nperhaps\n", ":2: update.pull: must be true or false"},
 		"a board without its key":     {url + "https://b.example,\n", ":3: gateway.key: is missing"},
 		"a name twice": {"name,gateway.url,gateway.key\na,https://a.example,k\na,https://b.example,k\n",

@@ -9,10 +9,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // hostileFiles are names that a program could wait for, read without end or fill memory from.
@@ -85,53 +83,4 @@ func TestNoVerbWaitsForAFileThatIsNone(t *testing.T) {
 		lineOfFailure(t, "vm of "+what, []string{"vm", file, "--camera", "none"})
 		lineOfFailure(t, "vm --snapshot of "+what, []string{"vm", file, "--camera", "none", "--snapshot"})
 	}
-}
-
-// lineOfFailure runs a command line that must fail soon, and gives its one line.
-func lineOfFailure(t *testing.T, what string, args []string) string {
-	t.Helper()
-	type outcome struct {
-		code   int
-		stderr string
-	}
-	done := make(chan outcome, 1)
-	go func() {
-		code, _, stderr := camctl(t, args...)
-		done <- outcome{code, stderr}
-	}()
-	select {
-	case <-time.After(time.Minute):
-		t.Fatalf("%s: still waits after a minute", what)
-		return ""
-	case o := <-done:
-		line := strings.TrimSuffix(o.stderr, "\n")
-		if o.code != exitFailed || strings.Contains(line, "\n") || line == "" {
-			t.Errorf("%s: exit code %d, %q, want %d and one line", what, o.code, o.stderr, exitFailed)
-		}
-		if twice := saidTwice(line); twice != "" {
-			t.Errorf("%s: %q comes twice in %q", what, twice, line)
-		}
-		return line
-	}
-}
-
-// saidTwice is what an error message repeats: a part of it, or the file that it is about.
-func saidTwice(line string) string {
-	program, rest, _ := strings.Cut(line, " ")
-	seen := map[string]bool{program: true}
-	line = rest // the verb without camctl: it must not come again
-	for part := range strings.SplitSeq(line, ": ") {
-		if seen[part] {
-			return part
-		}
-		seen[part] = true
-	}
-	for word := range strings.FieldsSeq(line) {
-		word = strings.Trim(word, ":,()")
-		if strings.Contains(word, "/") && len(word) > 4 && strings.Count(line+" ", word) > 1 &&
-			!strings.Contains(line, "chmod 600 "+word) {
-			return word
-		}
-	}
-	return ""
 }

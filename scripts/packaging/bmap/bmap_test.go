@@ -10,25 +10,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/krazycam/krazycam/scripts/packaging/need"
 )
 
 const mib = 1 << 20
-
-// requireAll is what scripts/test sets, so that nothing is skipped unseen.
-const requireAll = "KRAZYCAM_REQUIRE_ALL"
-
-func needTools(t *testing.T, names ...string) {
-	t.Helper()
-	for _, name := range names {
-		if _, err := exec.LookPath(name); err == nil {
-			continue
-		}
-		if os.Getenv(requireAll) != "" {
-			t.Fatal("needs " + name + ": install with scripts/setup")
-		}
-		t.Skip("needs " + name + ": install with scripts/setup")
-	}
-}
 
 func run(t *testing.T, name string, args ...string) string {
 	t.Helper()
@@ -131,7 +117,7 @@ func usedCard(t *testing.T, dir string, size int64) string {
 // A card full of something else that bmaptool wrote by the map is whole: every file system is
 // without fault, and every file is as in the image.
 func TestBmaptoolMakesAWholeCardOfAUsedOne(t *testing.T) {
-	needTools(t, "bmaptool", "sgdisk", "mkfs.fat", "mcopy", "mksquashfs", "unsquashfs", "mke2fs", "e2fsck", "debugfs")
+	need.Tools(t, "bmaptool", "sgdisk", "mkfs.fat", "mcopy", "mksquashfs", "unsquashfs", "mke2fs", "e2fsck", "debugfs")
 	dir := t.TempDir()
 	image := makeImage(t, dir)
 	if err := writeMap(image, image+".bmap"); err != nil {
@@ -171,7 +157,7 @@ func TestBmaptoolMakesAWholeCardOfAUsedOne(t *testing.T) {
 // copyByMap has bmaptool write to a loop device, or to the file itself where there is none.
 func copyByMap(t *testing.T, image, card string) {
 	t.Helper()
-	needTools(t, "losetup")
+	need.Tools(t, "losetup")
 	out, err := exec.Command("losetup", "--find", "--show", card).Output()
 	if err != nil {
 		writeByMap(t, image, card)
@@ -227,7 +213,7 @@ func readMap(t *testing.T, path string) readBack {
 
 // bmaptool checks each range it reads: a map of another image is refused.
 func TestBmaptoolRefusesAnImageThatIsNotTheMapped(t *testing.T) {
-	needTools(t, "bmaptool", "sgdisk", "mkfs.fat", "mcopy", "mksquashfs", "mke2fs")
+	need.Tools(t, "bmaptool", "sgdisk", "mkfs.fat", "mcopy", "mksquashfs", "mke2fs")
 	dir := t.TempDir()
 	image := makeImage(t, dir)
 	if err := writeMap(image, image+".bmap"); err != nil {
@@ -241,7 +227,7 @@ func TestBmaptoolRefusesAnImageThatIsNotTheMapped(t *testing.T) {
 }
 
 func TestFreeSpaceIsLeftOut(t *testing.T) {
-	needTools(t, "sgdisk", "mkfs.fat", "mcopy", "mksquashfs", "mke2fs")
+	need.Tools(t, "sgdisk", "mkfs.fat", "mcopy", "mksquashfs", "mke2fs")
 	dir := t.TempDir()
 	image := makeImage(t, dir)
 	first, second := filepath.Join(dir, "1"), filepath.Join(dir, "2")

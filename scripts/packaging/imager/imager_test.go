@@ -10,23 +10,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/krazycam/krazycam/scripts/packaging/need"
 )
-
-// requireAll is what scripts/test sets, so that nothing is skipped unseen.
-const requireAll = "KRAZYCAM_REQUIRE_ALL"
-
-func needTools(t *testing.T, names ...string) {
-	t.Helper()
-	for _, name := range names {
-		if _, err := exec.LookPath(name); err == nil {
-			continue
-		}
-		if os.Getenv(requireAll) != "" {
-			t.Fatal("needs " + name + ": install with scripts/setup")
-		}
-		t.Skip("needs " + name + ": install with scripts/setup")
-	}
-}
 
 var testRelease = release{
 	version: "v0.2.0", baseURL: "https://example.org/v0.2.0", date: "2026-11-28", iconURL: iconURL,
@@ -84,12 +70,9 @@ func sum(b []byte) string {
 }
 
 func TestTheListFollowsImagersSchema(t *testing.T) {
-	needTools(t, "xz", "python3")
+	need.Tools(t, "xz", "python3")
 	if out, err := exec.Command("python3", "-c", "import jsonschema").CombinedOutput(); err != nil {
-		if os.Getenv(requireAll) != "" {
-			t.Fatalf("needs python3-jsonschema: install with scripts/setup: %s", out)
-		}
-		t.Skip("needs python3-jsonschema: install with scripts/setup")
+		need.Missing(t, "python3-jsonschema: "+string(out))
 	}
 	path := makeList(t, t.TempDir(), []byte("image of a Pi"), []byte("image of a bone"))
 	check := func(path string) (string, error) {
@@ -121,7 +104,7 @@ func TestTheListFollowsImagersSchema(t *testing.T) {
 }
 
 func TestAnEntryHasSizesAndSumsOfTheFile(t *testing.T) {
-	needTools(t, "xz")
+	need.Tools(t, "xz")
 	dir := t.TempDir()
 	image := bytes.Repeat([]byte("krazycam"), 1<<16)
 	if err := os.WriteFile(filepath.Join(dir, "krazycam-v0.2.0-rpi.img.bmap"), nil, 0o644); err != nil {
@@ -153,7 +136,7 @@ func TestAnEntryHasSizesAndSumsOfTheFile(t *testing.T) {
 
 // Imager unpacks with libarchive, as bsdcat does. A release's images are packed in blocks, by two threads.
 func TestImagersLibraryUnpacksWhatTheListSays(t *testing.T) {
-	needTools(t, "xz", "bsdcat")
+	need.Tools(t, "xz", "bsdcat")
 	dir := t.TempDir()
 	path := filepath.Join(dir, "krazycam-v0.2.0-rpi.img")
 	image := bytes.Repeat([]byte("krazycam"), 1<<18)
@@ -179,7 +162,7 @@ func TestImagersLibraryUnpacksWhatTheListSays(t *testing.T) {
 
 // Imager shows for a chosen device the images that have one of its tags (filterOsListWithHWTags).
 func TestEachDeviceFindsItsOneImage(t *testing.T) {
-	needTools(t, "xz")
+	need.Tools(t, "xz")
 	l := readList(t, makeList(t, t.TempDir(), []byte("pi"), []byte("bone")))
 	if len(l.Imager.Devices) != 5 {
 		t.Errorf("%d devices, want 5", len(l.Imager.Devices))
@@ -204,7 +187,7 @@ func TestEachDeviceFindsItsOneImage(t *testing.T) {
 }
 
 func TestADamagedImageMakesNoList(t *testing.T) {
-	needTools(t, "xz")
+	need.Tools(t, "xz")
 	dir := t.TempDir()
 	path := packed(t, dir, "krazycam-v0.2.0-rpi.img", bytes.Repeat([]byte("x"), 1<<16))
 	if err := os.Truncate(path, 60); err != nil {

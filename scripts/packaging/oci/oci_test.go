@@ -18,26 +18,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 )
 
-// requireAll is what scripts/test sets, so that nothing is skipped unseen.
-const requireAll = "KRAZYCAM_REQUIRE_ALL"
-
-func missing(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv(requireAll) != "" {
-		t.Fatal("needs " + what)
-	}
-	t.Skip("needs " + what)
-}
-
-func needTools(t *testing.T, names ...string) {
-	t.Helper()
-	for _, name := range names {
-		if _, err := exec.LookPath(name); err != nil {
-			missing(t, name+": install with scripts/setup")
-		}
-	}
-}
-
 func testOptions(t *testing.T, camctl string) options {
 	t.Helper()
 	licence := filepath.Join(t.TempDir(), "LICENSE")

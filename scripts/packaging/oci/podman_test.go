@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/krazycam/krazycam/scripts/packaging/need"
 )
 
 // generous is the end of a wait for something that takes a second: this machine may be busy.
@@ -32,9 +34,9 @@ type podman struct {
 
 func newPodman(t *testing.T) podman {
 	t.Helper()
-	needTools(t, "podman")
+	need.Tools(t, "podman")
 	if os.Geteuid() != 0 {
-		missing(t, "root to start a container: run with sudo")
+		need.Missing(t, "root to start a container: run with sudo")
 	}
 	// Not t.TempDir: sockets lie in it, whose names have 107 bytes at most.
 	dir, err := os.MkdirTemp("", "oci")
@@ -171,7 +173,7 @@ func TestPodmanLoadsTheImageAndItGrantsAStream(t *testing.T) {
 // chroot gives the image's program, with the image's files as root and as the image's user.
 func (p podman) chroot(name string, flags []string) *exec.Cmd {
 	p.t.Helper()
-	needTools(p.t, "tar")
+	need.Tools(p.t, "tar")
 	dir := p.t.TempDir()
 	id := p.run("create", name)
 	files := filepath.Join(p.t.TempDir(), "files.tar")
