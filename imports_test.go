@@ -63,6 +63,8 @@ func importRules() []importRule {
 			reason: "the far end shares with the board what is on the wire and how a file is opened and replaced"},
 		{of: "./farend/...", ban: "C",
 			reason: "a server is one static file for any machine"},
+		{of: "./farend/listener", ban: "./...",
+			reason: "who may connect depends on nothing else of ours"},
 		{of: "./farend/gateway", ban: "./farend/receiver",
 			reason: "a gateway grants to any video server"},
 		{of: "./gokrazy/...", ban: "C ./encoder/... github.com/blackjack/webcam",

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -97,45 +96,6 @@ func statusFrom(t *testing.T, host net.IP, url, body string) string {
 	return resp.Status
 }
 
-// The server has no times of its own here, so only the limit closes connections.
-func TestOneHostCannotHoldMoreConnectionsThanItsLimit(t *testing.T) {
-	onlyLinux(t)
-	t.Parallel()
-	inner, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(&boundedListener{Listener: inner, open: map[netip.Prefix]int{}}) }()
-	defer func() {
-		if err := errors.Join(server.Close(), <-served); !errors.Is(err, http.ErrServerClosed) {
-			t.Error(err)
-		}
-	}()
-	at := inner.Addr().String()
-	var held []net.Conn
-	for range 4 * connectionsOfHostMax {
-		held = append(held, idle(t, at, ""))
-	}
-	kept, beyond := held[:connectionsOfHostMax], held[connectionsOfHostMax:]
-	if got := countClosed(beyond, 30*time.Second); got != len(beyond) {
-		t.Fatalf("%d of %d connections beyond the limit were closed", got, len(beyond))
-	}
-	if got := statusFrom(t, net.IPv4(127, 0, 0, 2), "http://"+at, ""); got != "200 OK" {
-		t.Errorf("another host got %s", got)
-	}
-	for i, c := range kept { // they are whole: a request on each is answered
-		if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); err != nil {
-			t.Fatalf("connection %d within the limit: %v", i, err)
-		}
-		_ = c.SetReadDeadline(time.Now().Add(30 * time.Second))
-		if b, err := io.ReadAll(c); err != nil || !strings.HasPrefix(string(b), "HTTP/1.1 200") {
-			t.Fatalf("connection %d within the limit got %q, %v", i, b, err)
-		}
-	}
-}
-
 // What one host may hold, the server's times end.
 func TestReceiveAnswersWhileAnotherHostHoldsConnections(t *testing.T) {
 	onlyLinux(t)
@@ -191,28 +151,3 @@ func TestReceiveRefusesLargeHeadersAndBodies(t *testing.T) {
 type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
-
-func TestBoundedListenerGivesPlacesBack(t *testing.T) {
-	l := &boundedListener{open: map[netip.Prefix]int{}}
-	host := func(i int) netip.Prefix {
-		return hostOf(&net.TCPAddr{IP: net.IPv4(10, 0, byte(i>>8), byte(i)), Port: 9})
-	}
-	for i := range connectionsMax {
-		if !l.take(host(i)) {
-			t.Fatalf("host %d got no place", i)
-		}
-	}
-	if l.take(host(9999)) {
-		t.Error("more than connectionsMax")
-	}
-	for i := range connectionsMax {
-		l.give(host(i))
-	}
-	if l.total != 0 || len(l.open) != 0 {
-		t.Errorf("%d places and %d hosts are kept", l.total, len(l.open))
-	}
-	a := hostOf(&net.TCPAddr{IP: net.ParseIP("2001:db8::1")})
-	if b := hostOf(&net.TCPAddr{IP: net.ParseIP("2001:db8::2")}); a != b || a.Bits() != 64 {
-		t.Errorf("%v and %v, want one host of an IPv6 network", a, b)
-	}
-}

@@ -16,9 +16,16 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/farend/gateway"
+	farlistener "github.com/krazycam/krazycam/farend/listener"
 	"github.com/krazycam/krazycam/farend/receiver"
 	"github.com/krazycam/krazycam/firmware/atomicfile"
 	"github.com/krazycam/krazycam/firmware/openfile"
+)
+
+// A board has one connection open for a moment each minute; some may stand behind one address.
+const (
+	connectionsMax       = 256
+	connectionsOfHostMax = 32
 )
 
 func openStation(o *receiveOptions, log *slog.Logger) (*station, error) {
@@ -76,7 +83,7 @@ func (s *station) open(o *receiveOptions, log *slog.Logger) (err error) {
 		closeAll()
 		return fmt.Errorf("gateway: %w (choose another with --listen)", err)
 	}
-	s.listener = &boundedListener{Listener: listener, open: map[netip.Prefix]int{}}
+	s.listener = farlistener.Bound(listener, connectionsMax, connectionsOfHostMax)
 	if err := s.secure(o, host, log); err != nil {
 		closeAll()
 		return errors.Join(err, s.listener.Close())
