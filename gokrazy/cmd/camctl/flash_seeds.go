@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/krazycam/krazycam/farend/lock"
 	"github.com/krazycam/krazycam/gokrazy/flash/drive"
 )
 
@@ -39,8 +40,8 @@ func (w *flashWork) writeRows(common []byte) (err error) {
 	if !hasSecret(common) && slices.ContainsFunc(rows, func(row boardRow) bool { return hasSecret(row.seed) }) {
 		warnOfReaders(w.cmd, "--seeds", table)
 	}
-	unlock, err := lockPath(table + ".lock")
-	if errors.Is(err, errInUse) {
+	unlock, err := lock.File(table + ".lock")
+	if errors.Is(err, lock.ErrHeld) {
 		return fmt.Errorf("another camctl flash uses %s", table)
 	}
 	if err != nil {

@@ -16,6 +16,9 @@ import (
 	"time"
 )
 
+// inUse is said of a state directory that another process has.
+const inUse = "another camctl receive uses it"
+
 func TestSecondReceiveLeavesTheStateDirectoryAlone(t *testing.T) {
 	state := t.TempDir()
 	first := startReceive(t, "--state", state)
@@ -23,8 +26,8 @@ func TestSecondReceiveLeavesTheStateDirectoryAlone(t *testing.T) {
 	cmd.SetArgs([]string{"--listen", "127.0.0.1:0", "--rtp", "0", "--rtcp", "0", "--state", state})
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	err := cmd.ExecuteContext(t.Context())
-	if !errors.Is(err, errInUse) || !strings.Contains(err.Error(), "--state") {
-		t.Errorf("a second receive = %v, want %v", err, errInUse)
+	if err == nil || !strings.Contains(err.Error(), inUse) || !strings.Contains(err.Error(), "--state") {
+		t.Errorf("a second receive = %v, want %q", err, inUse)
 	}
 	if err := first.stop(); err != nil {
 		t.Error(err)
@@ -43,7 +46,7 @@ func TestStateDirectoryIsGivenBackWhenReceiveCannotBegin(t *testing.T) {
 		cmd := newReceiveCommand()
 		cmd.SetArgs([]string{"--listen", "127.0.0.1:0", "--rtp", "0", "--rtcp", "0", "--state", state})
 		cmd.SilenceErrors, cmd.SilenceUsage = true, true
-		if err := cmd.ExecuteContext(t.Context()); err == nil || errors.Is(err, errInUse) {
+		if err := cmd.ExecuteContext(t.Context()); err == nil || strings.Contains(err.Error(), inUse) {
 			t.Errorf("receive = %v, want a broken file", err)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/krazycam/krazycam/farend/gateway"
 	farlistener "github.com/krazycam/krazycam/farend/listener"
+	"github.com/krazycam/krazycam/farend/lock"
 	"github.com/krazycam/krazycam/farend/receiver"
 	"github.com/krazycam/krazycam/firmware/atomicfile"
 	"github.com/krazycam/krazycam/firmware/openfile"
@@ -32,7 +33,11 @@ func openStation(o *receiveOptions, log *slog.Logger) (*station, error) {
 	if err := o.openState(); err != nil {
 		return nil, err
 	}
-	unlock, err := lockFolder(o.state)
+	unlock, err := lock.Folder(o.state)
+	if errors.Is(err, lock.ErrHeld) {
+		return nil, fmt.Errorf("state directory %s: another camctl receive uses it: "+
+			"give this one a directory of its own with --state", o.state)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("state directory %s: %w", o.state, err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/krazycam/krazycam/farend/lock"
 	"github.com/krazycam/krazycam/gokrazy/fleet"
 	"github.com/krazycam/krazycam/gokrazy/remote"
 	"github.com/krazycam/krazycam/gokrazy/update"
@@ -92,8 +93,8 @@ func updateFleet(cmd *cobra.Command, o *fleetOptions, with *access, args []strin
 		o.state = o.hosts + "." + bundle.Manifest.Version + ".state"
 	}
 	if o.state != "" {
-		unlock, err := lockPath(o.state + ".lock")
-		if errors.Is(err, errInUse) {
+		unlock, err := lock.File(o.state + ".lock")
+		if errors.Is(err, lock.ErrHeld) {
 			return fmt.Errorf("another camctl update uses %s", o.state)
 		}
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krazycam/krazycam/farend/lock"
 	"github.com/krazycam/krazycam/gokrazy/fleet"
 	"github.com/krazycam/krazycam/gokrazy/fleet/fleettest"
 	"github.com/krazycam/krazycam/gokrazy/remote"
@@ -196,7 +197,7 @@ func TestUpdateOfGoodBoardsEndsWell(t *testing.T) {
 	if code, _, _ := camctl(t, args...); code != exitDone || f.boards[2].Trials() != 0 {
 		t.Errorf("the second time: exit code %d", code)
 	}
-	unlock, err := lockPath(state + ".lock")
+	unlock, err := lock.File(state + ".lock")
 	if err != nil {
 		t.Fatal(err)
 	}

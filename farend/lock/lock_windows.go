@@ -1,4 +1,4 @@
-package main
+package lock
 
 import (
 	"errors"
@@ -12,7 +12,7 @@ func lockFile(f *os.File) error {
 	const flags = windows.LOCKFILE_EXCLUSIVE_LOCK | windows.LOCKFILE_FAIL_IMMEDIATELY
 	err := windows.LockFileEx(windows.Handle(f.Fd()), flags, 0, 1, 0, &windows.Overlapped{})
 	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) {
-		return errInUse
+		return ErrHeld
 	}
 	return nil // or a file system without locks
 }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package main
+package lock
 
 import (
 	"errors"
@@ -15,7 +15,7 @@ func lockFile(f *os.File) error {
 		switch err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.EWOULDBLOCK):
-			return errInUse
+			return ErrHeld
 		default: // nil, or a file system without locks
 			return nil
 		}
