@@ -32,3 +32,10 @@ type Sink interface {
 	// process.
 	Close()
 }
+
+// A Reporter is a Sink that Stats have something to say of: the file that it writes now ("": none), for
+// Records, and why it does not record or forward ("": it does), for Problem. It is called by any
+// goroutine and does not block.
+type Reporter interface {
+	Report() (record, problem string)
+}
