@@ -72,6 +72,12 @@ type Stats struct {
 	Problem    string        `json:"problem,omitempty"` // why it is not recorded or forwarded
 }
 
+// Named are the Stats of one of many streams, as a receiver lists them.
+type Named struct {
+	ID    string // of the Grant
+	Stats Stats
+}
+
 // FreezeMin is how long no new picture is a freeze. A camera in the dark may go down to 5 fps.
 const FreezeMin = 500 * time.Millisecond
 
