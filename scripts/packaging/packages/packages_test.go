@@ -46,13 +46,19 @@ func sources(t *testing.T) (programs, share string) {
 	return programs, share
 }
 
-// makePackages runs the program for camsource on amd64 and gives the names and bytes of what it made.
+// makePackages makes those of camsource for amd64.
 func makePackages(t *testing.T, programs, share, version string) map[string][]byte {
+	t.Helper()
+	return makeOnly(t, programs, share, version, "camsource/amd64")
+}
+
+// makeOnly runs the program for one product and architecture and gives the names and bytes of what it made.
+func makeOnly(t *testing.T, programs, share, version, only string) map[string][]byte {
 	t.Helper()
 	out := t.TempDir()
 	var stdout, stderr bytes.Buffer
 	err := run([]string{"--version", version, "--time", "1767225600", "--top", "../../..", "--programs", programs,
-		"--share", share, "--out", out, "--only", "camsource/amd64"}, &stdout, &stderr)
+		"--share", share, "--out", out, "--only", only}, &stdout, &stderr)
 	if err != nil {
 		t.Fatalf("packages: %v\n%s", err, &stderr)
 	}
