@@ -11,8 +11,8 @@ type boolReader struct {
 	count  int    // shifts since the last byte
 }
 
-func newBoolReader(b []byte) *boolReader {
-	r := &boolReader{bytes: b, extent: 255}
+func newBoolReader(b []byte) boolReader {
+	r := boolReader{bytes: b, extent: 255}
 	r.value = r.nextByte() << 8
 	r.value |= r.nextByte()
 	return r
@@ -46,6 +46,17 @@ func (r *boolReader) bit() bool {
 		}
 	}
 	return one
+}
+
+// literal reads an unsigned number, the highest bit first.
+func (r *boolReader) literal(bits int) (n int) {
+	for range bits {
+		n *= 2
+		if r.bit() {
+			n++
+		}
+	}
+	return n
 }
 
 func (r *boolReader) skip(bits int) {

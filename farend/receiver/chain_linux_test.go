@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krazycam/krazycam/farend/stream"
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
 	"github.com/krazycam/krazycam/firmware/rtpsend"
 )
@@ -32,7 +33,7 @@ func (l *lossyConn) ReadFrom(b []byte) (int, net.Addr, error) {
 }
 
 // A chain is a sender and a receiver that lose packets between them.
-func newChain(t *testing.T, seed uint64, loss float64, k *wire.SRTP) (*rtpsend.Sender, *Receiver) {
+func newChain(t *testing.T, seed uint64, loss float64, k *wire.SRTP) (*rtpsend.Sender, *Server) {
 	t.Helper()
 	var sockets [2]net.PacketConn
 	var at [2]netip.AddrPort
@@ -44,8 +45,11 @@ func newChain(t *testing.T, seed uint64, loss float64, k *wire.SRTP) (*rtpsend.S
 		at[i] = c.LocalAddr().(*net.UDPAddr).AddrPort()
 		sockets[i] = &lossyConn{PacketConn: c, random: rand.New(rand.NewPCG(seed, uint64(i))), loss: loss}
 	}
-	r := New(Config{RTP: sockets[0], RTCP: sockets[1]})
-	if err := r.Begin(k, 0, netip.Addr{}); err != nil {
+	r, err := Listen(Config{RTP: sockets[0], RTCP: sockets[1]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Begin(t.Context(), stream.Grant{ID: "a", SRTP: k}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := contextWithStop(t)
@@ -73,7 +77,7 @@ func newChain(t *testing.T, seed uint64, loss float64, k *wire.SRTP) (*rtpsend.S
 
 // playChain sends frames over a link that loses 5 %; starved: for so long was this machine
 // away that packets came too late for that alone.
-func playChain(t *testing.T, k *wire.SRTP, frames int) (got Stats, sent rtpsend.Stats, starved bool) {
+func playChain(t *testing.T, k *wire.SRTP, frames int) (got stream.Stats, sent rtpsend.Stats, starved bool) {
 	t.Helper()
 	s, r := newChain(t, 1, 0.05, k)
 	const interval = 15 * time.Millisecond
@@ -93,7 +97,8 @@ func playChain(t *testing.T, k *wire.SRTP, frames int) (got Stats, sent rtpsend.
 	}
 	starved = time.Since(began) > time.Duration(frames)*interval+300*time.Millisecond
 	time.Sleep(2 * gapTimeout)
-	return r.Stats(), s.Stats(), starved
+	got, _ = r.Stats("a")
+	return got, s.Stats(), starved
 }
 
 func TestOurOwnChainHealsFivePercentLoss(t *testing.T) {

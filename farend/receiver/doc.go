@@ -1,10 +1,13 @@
-// Package receiver takes one stream at a time at the far end: RTP and RTCP come in, frames
-// are reassembled, counted and recorded, and reports go back. It never runs on a board.
+// Package receiver takes many streams at the far end: RTP and RTCP come in, frames are
+// reassembled and counted, sinks get packets and frames, and reports go back. It never runs on
+// a board.
 //
-// Receiver owns two UDP sockets and, in Run, the goroutines that read them. Rates are
-// counted, not kept: whoever shows them takes two Stats and divides. Time on the wire is in
-// 1/90000 s (RTP) or 1/65536 s (RTCP), everywhere else time.Duration.
+// A Server owns UDP sockets and, until Run ends, the goroutines that read them and the one that
+// sends what is due: no packet starts a goroutine. A session is one granted stream: who its
+// source is, its order, its gaps, its figures. Time on the wire is in 1/90000 s (RTP) or
+// 1/65536 s (RTCP), everywhere else time.Duration; rates are bit/s.
 //
-// Sources: RFC 3550 sections 6.2, 6.4, A.1, A.3 and A.8; RFC 4585 sections 6.2.1 (NACK)
-// and 6.3.1 (PLI); RFC 7741.
+// Sources: RFC 3550 sections 6.2, 6.4, A.1, A.3 and A.8; RFC 3611 sections 4.4 and 4.5 (round
+// trip); RFC 4585 sections 6.2.1 (NACK) and 6.3.1 (PLI); RFC 4588 (resends); RFC 5761 (one port);
+// RFC 6051 (capture time); RFC 7741.
 package receiver

@@ -1,32 +1,36 @@
 package receiver
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"net/netip"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
+	"github.com/krazycam/krazycam/farend/stream"
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
 	"github.com/krazycam/krazycam/firmware/rtpvp8"
 )
 
-// socket is one of the receiver's sockets without a network: it keeps what is sent.
-type socket struct {
+// fakeConn is one of the receiver's sockets without a network: it keeps what is sent.
+type fakeConn struct {
 	net.PacketConn
 	sent [][]byte
 }
 
-func (w *socket) WriteTo(b []byte, _ net.Addr) (int, error) {
+func (w *fakeConn) WriteTo(b []byte, _ net.Addr) (int, error) {
 	w.sent = append(w.sent, append([]byte(nil), b...))
 	return len(b), nil
 }
-func (w *socket) LocalAddr() net.Addr { return &net.UDPAddr{Port: 5004} }
+func (w *fakeConn) LocalAddr() net.Addr { return &net.UDPAddr{Port: 5004} }
 
 // take gives the RTCP packets sent since the last call.
-func (w *socket) take(t *testing.T) []rtcp.Packet {
+func (w *fakeConn) take(t *testing.T) []rtcp.Packet {
 	t.Helper()
 	var all []rtcp.Packet
 	for _, b := range w.sent {
@@ -43,14 +47,31 @@ func (w *socket) take(t *testing.T) []rtcp.Packet {
 	return all
 }
 
-// bench is a receiver on such sockets, with a clock that the test moves, and a sender.
+// bench is a Server on such sockets with one stream, a clock that the test moves, and a sender.
 type bench struct {
-	*Receiver
+	*Server
 	t       *testing.T
-	rtcpOut *socket
+	rtcpOut *fakeConn
 	clock   time.Time
 	playedSender
+	streams int
+	sink    *fakeSink
 }
+
+// A fakeSink keeps what it is given.
+type fakeSink struct {
+	frames   []stream.Frame
+	packets  [][]byte
+	restarts int
+	closed   bool
+	problem  string
+}
+
+func (s *fakeSink) TakePacket(b []byte, _ time.Time)        { s.packets = append(s.packets, bytes.Clone(b)) }
+func (s *fakeSink) TakeFrame(f stream.Frame)                { f.Bytes = nil; s.frames = append(s.frames, f) }
+func (s *fakeSink) Restart()                                { s.restarts++ }
+func (s *fakeSink) Close()                                  { s.closed = true }
+func (s *fakeSink) Report() (record string, problem string) { return "", s.problem }
 
 // playedSender makes the packets of a sender.
 type playedSender struct {
@@ -59,29 +80,64 @@ type playedSender struct {
 	packetizer *rtpvp8.Packetizer
 }
 
-var source1 = &net.UDPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5007}
+var source1 = netip.MustParseAddrPort("192.0.2.1:5007")
 
 // sizeOfFrame makes three packets.
 const sizeOfFrame = 3000
 
-func newBench(t *testing.T, ivfDir string) *bench {
-	b := &bench{t: t, rtcpOut: &socket{}, clock: time.Unix(1_800_000_000, 0)}
+func newBench(t *testing.T) *bench {
+	b := &bench{t: t, rtcpOut: &fakeConn{}, clock: time.Unix(1_800_000_000, 0)}
 	b.playedSender = playedSender{ssrc: 0x1234, seq: 65533, packetizer: rtpvp8.NewPacketizer(1200, 32767)}
-	b.Receiver = New(Config{
-		RTP: &socket{}, RTCP: b.rtcpOut, IVFDir: ivfDir,
+	var err error
+	b.Server, err = Listen(Config{
+		RTP: &fakeConn{}, RTCP: b.rtcpOut, CamerasMax: 1,
 		Now: func() time.Time { return b.clock }, Random: func() float64 { return 0.5 },
+		Sinks: func(stream.Grant) []stream.Sink { return []stream.Sink{b.sink} },
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := b.Begin(nil, 0, netip.Addr{}); err != nil {
 		t.Fatal(err)
 	}
 	return b
 }
 
+func (b *bench) id() string { return strconv.Itoa(b.streams) }
+
+// Begin begins the next stream.
+func (b *bench) Begin(k *wire.SRTP, ssrc uint32, asker netip.Addr) error {
+	b.sink = &fakeSink{}
+	b.streams++
+	_, err := b.Server.Begin(b.t.Context(), stream.Grant{ID: b.id(), SRTP: k, SSRC: ssrc, Asker: asker})
+	return err
+}
+
 // End also waits for what it leaves to others.
 func (b *bench) End() {
-	b.Receiver.End()
+	b.t.Helper()
+	if err := b.Server.End(b.t.Context(), b.id(), "the test wants it"); err != nil {
+		b.t.Error(err)
+	}
 	b.closing.Wait()
 }
+
+func (b *bench) Stats() stream.Stats {
+	b.t.Helper()
+	s, ok := b.Server.Stats(b.id())
+	if !ok {
+		b.t.Errorf("no stream %s", b.id())
+	}
+	return s
+}
+
+func (b *bench) Captured(asker netip.Addr) (code int, words string, err error) {
+	v, err := b.Server.Captured(b.t.Context(), b.id(), asker)
+	return v.Code, v.Words, err
+}
+
+// session is the stream's.
+func (b *bench) session() *session { return b.table.find(b.id()).session }
 
 // wait moves the clock in the receiver's own steps.
 func (b *bench) wait(d time.Duration) {

@@ -5,12 +5,10 @@
 package receiver
 
 import (
-	"encoding/binary"
 	"time"
 
 	"github.com/pion/interceptor/pkg/twcc"
 	"github.com/pion/rtcp"
-	"github.com/pion/rtp"
 )
 
 const (
@@ -21,32 +19,25 @@ const (
 	feedbackInterval = 60 * time.Millisecond
 )
 
-// TransportID is the header extension in which a sender may number its packets.
-func (r *Receiver) TransportID() uint8 { return transportID }
-
 // arrivals are those that no feedback has reported yet. The zero value has none.
 type arrivals struct {
 	recorder   *twcc.Recorder
 	reportedAt time.Duration
 }
 
-// addPacket records a packet that bears a transport-wide number.
-func (a *arrivals) addPacket(p *rtp.Packet, ourSSRC uint32, now time.Duration) {
-	number := p.GetExtension(transportID)
-	if len(number) != 2 {
-		return
-	}
+// addPacket records when the packet of a transport-wide number came.
+func (a *arrivals) addPacket(ours, ssrc uint32, number uint16, now time.Duration) {
 	if a.recorder == nil {
-		a.recorder = twcc.NewRecorder(ourSSRC)
+		a.recorder = twcc.NewRecorder(ours)
 	}
-	a.recorder.Record(p.SSRC, binary.BigEndian.Uint16(number), now.Microseconds())
+	a.recorder.Record(ssrc, number, now.Microseconds())
 }
 
 // sendFeedback sends what is due. The sender agreed to feedback, and so to its coming without
 // a report around it.
-func (r *Receiver) sendFeedback(s *sender, now time.Duration) {
+func (r *session) sendFeedback(s *sender, now time.Duration) {
 	a := &s.arrivals
-	if a.recorder == nil || r.replyTo == nil || now-a.reportedAt < feedbackInterval {
+	if a.recorder == nil || !r.replyTo.IsValid() || now-a.reportedAt < feedbackInterval {
 		return
 	}
 	a.reportedAt = now

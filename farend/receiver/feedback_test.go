@@ -63,7 +63,7 @@ func statuses(packets []rtcp.Packet) (messages int, arrived map[uint16]bool) {
 }
 
 func TestArrivalsOfNumberedPacketsAreTold(t *testing.T) {
-	b := newBench(t, "")
+	b := newBench(t)
 	for i := range 4 {
 		packets := number(t, b.frame(i == 0, uint32(i*3000)), 65534+3*i)
 		if i == 1 {
@@ -87,7 +87,7 @@ func TestArrivalsOfNumberedPacketsAreTold(t *testing.T) {
 }
 
 func TestSourceThatNumbersNothingIsToldNothing(t *testing.T) {
-	b := newBench(t, "")
+	b := newBench(t)
 	for i := range 4 {
 		b.send(b.frame(i == 0, uint32(i*3000)))
 		b.report(0, 0)

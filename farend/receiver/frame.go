@@ -19,14 +19,20 @@ const (
 	partitionSizeBytes = 3
 )
 
-// checkFrame also says whether the frame is one to be shown, and not a reference only.
-func checkFrame(frame []byte) (shown bool, err error) {
+// A frameInfo is what the header of a frame says.
+type frameInfo struct {
+	shown     bool // to be shown, and not a reference only
+	quantizer int  // y_ac_qi, 0 to 127
+}
+
+// checkFrame says what a frame is, and whether a decoder can read it.
+func checkFrame(frame []byte) (info frameInfo, err error) {
 	h, err := rtpvp8.ParseHeader(frame)
 	if err != nil {
-		return false, err
+		return info, err
 	}
 	tag := int(frame[0]) | int(frame[1])<<8 | int(frame[2])<<16
-	shown = tag>>4&1 == 1
+	info.shown = tag>>4&1 == 1
 	rest := frame[frameTagSize:]
 	if h.Key {
 		rest = frame[keyFrameHeaderSize:]
@@ -34,27 +40,28 @@ func checkFrame(frame []byte) (shown bool, err error) {
 	first := tag >> 5
 	switch {
 	case first > len(rest):
-		return shown, errBrokenFrame
+		return info, errBrokenFrame
 	case first == 0: // nothing says how many partitions follow; libvpx takes it
-		return shown, nil
+		return info, nil
 	}
-	rest, partitions := rest[first:], countPartitions(rest[:first], h.Key)
+	partitions, quantizer := readFrameHeader(rest[:first], h.Key)
+	info.quantizer, rest = quantizer, rest[first:]
 	sizes := (partitions - 1) * partitionSizeBytes
 	if sizes > len(rest) {
-		return shown, errBrokenFrame
+		return info, errBrokenFrame
 	}
 	left := len(rest) - sizes // of which the last partition takes what the others leave
 	for s := rest[:sizes]; len(s) > 0; s = s[partitionSizeBytes:] {
 		left -= int(s[0]) | int(s[1])<<8 | int(s[2])<<16
 	}
 	if left < 0 {
-		return shown, errBrokenFrame
+		return info, errBrokenFrame
 	}
-	return shown, nil
+	return info, nil
 }
 
-// countPartitions reads the frame header up to log2_nbr_of_dct_partitions.
-func countPartitions(first []byte, key bool) int {
+// readFrameHeader reads the frame header up to y_ac_qi.
+func readFrameHeader(first []byte, key bool) (partitions, quantizer int) {
 	b := newBoolReader(first)
 	if key {
 		b.skip(2) // color_space, clamping_type
@@ -75,12 +82,6 @@ func countPartitions(first []byte, key bool) int {
 	if update := deltas && b.bit(); update {
 		b.skipOptional(8, 7)
 	}
-	n := 1
-	for range 2 { // log2 has two bits
-		n *= n
-		if b.bit() {
-			n *= 2
-		}
-	}
-	return n
+	const quantizerBits = 7
+	return 1 << b.literal(2), b.literal(quantizerBits)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/farend/need"
+	"github.com/krazycam/krazycam/farend/stream"
 )
 
 // encodeFrames gives frames of libvpx with so many token partitions.
@@ -44,7 +45,7 @@ func TestFramesOfARealEncoderAreWholeAndCutOnesAreNot(t *testing.T) {
 			if tag&1 == 0 {
 				header = keyFrameHeaderSize
 			}
-			if got := countPartitions(f[header:header+first], tag&1 == 0); got != partitions {
+			if got, _ := readFrameHeader(f[header:header+first], tag&1 == 0); got != partitions {
 				t.Errorf("frame %d has %d partitions, want %d", i, got, partitions)
 			}
 			if _, err := checkFrame(f[:header+first+(partitions-1)*partitionSizeBytes-1]); err == nil {
@@ -79,31 +80,32 @@ func TestStateSaysWhetherPicturesCanBeShown(t *testing.T) {
 		state string
 		code  int
 	}{
-		{"whole frames", func(b *bench, i int, ts uint32) { b.arrive(frame(i), ts) }, stateStreaming, 0},
-		{"nothing", func(*bench, int, uint32) {}, stateNobody, 1},
-		{"no key frame", func(b *bench, i int, ts uint32) { b.arrive(whole[1+i%10], ts) }, stateNoKeyFrame, 2},
+		{"whole frames", func(b *bench, i int, ts uint32) { b.arrive(frame(i), ts) }, stream.StateStreaming, 0},
+		{"nothing", func(*bench, int, uint32) {}, stream.StateWaiting, 1},
+		{"no key frame", func(b *bench, i int, ts uint32) { b.arrive(whole[1+i%10], ts) }, stream.StateNoKeyFrame, 2},
 		{"every key frame incomplete", func(b *bench, i int, ts uint32) { b.send(b.frame(true, ts), 1) },
-			stateNoKeyFrame, 2},
-		{"every frame broken", func(b *bench, i int, ts uint32) { b.arrive(broken(frame(i)), ts) }, stateDamaged, 3},
-		{"every frame cut", func(b *bench, i int, ts uint32) { b.arrive(cut(frame(i)), ts) }, stateDamaged, 3},
+			stream.StateNoKeyFrame, 2},
+		{"every frame broken", func(b *bench, i int, ts uint32) { b.arrive(broken(frame(i)), ts) },
+			stream.StateDamaged, 3},
+		{"every frame cut", func(b *bench, i int, ts uint32) { b.arrive(cut(frame(i)), ts) }, stream.StateDamaged, 3},
 		{"no VP8", func(b *bench, i int, ts uint32) { b.send(b.packetsOf(make([]byte, 50), ts)) },
-			stateNoKeyFrame, 2},
+			stream.StateNoKeyFrame, 2},
 		{"key frames without start code", func(b *bench, i int, ts uint32) { b.arrive(make([]byte, 50), ts) },
-			stateDamaged, 3},
+			stream.StateDamaged, 3},
 		{"a packet missing of every frame after the first", func(b *bench, i int, ts uint32) {
 			if p := b.frame(i == 0, ts); i == 0 {
 				b.send(p)
 			} else {
 				b.send(p, 1)
 			}
-		}, stateDamaged, 3},
+		}, stream.StateDamaged, 3},
 		{"whole frames after one that is lost", func(b *bench, i int, ts uint32) {
 			if p := b.frame(i == 0, ts); i == 1 {
 				b.send(p, 0, 1, 2)
 			} else {
 				b.send(p)
 			}
-		}, stateDamaged, 3},
+		}, stream.StateDamaged, 3},
 		{"whole frames after one that is broken", func(b *bench, i int, ts uint32) {
 			switch {
 			case i == 0:
@@ -113,22 +115,22 @@ func TestStateSaysWhetherPicturesCanBeShown(t *testing.T) {
 			default:
 				b.arrive(whole[1+i%10], ts)
 			}
-		}, stateDamaged, 3},
+		}, stream.StateDamaged, 3},
 		{"whole frames again after a second of damage", func(b *bench, i int, ts uint32) {
 			if i > second && i < 2*second {
 				b.arrive(broken(frame(i)), ts)
 			} else {
 				b.arrive(frame(i), ts)
 			}
-		}, stateStreaming, 0},
+		}, stream.StateStreaming, 0},
 		{"silence", func(b *bench, i int, ts uint32) {
 			if i < second/2 {
 				b.arrive(frame(i), ts)
 			}
-		}, stateSilent, 1},
+		}, stream.StateSilent, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := newBench(t, t.TempDir())
+			b := newBench(t)
 			for i := range 4 * second {
 				c.play(b, i, uint32(i)*clockRate/second)
 				b.wait(time.Second / second)

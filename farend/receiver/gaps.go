@@ -27,28 +27,43 @@ type gap struct {
 // gapList holds the gaps within the window of the Assembler, oldest first.
 type gapList []gap
 
-// takeNumber notes that a packet came; highest is the highest number before it. healed: it
-// fills a gap that was requested.
-func (l *gapList) takeNumber(number, highest uint16, now time.Duration) (healed bool) {
+// takeNumber notes that a packet came; highest is the highest number before it. healed has
+// the gap that it fills, if that was requested.
+func (l *gapList) takeNumber(number, highest uint16, now time.Duration) (healed gap, ok bool) {
 	ahead := int16(number - highest)
 	if ahead <= 0 {
-		i := slices.IndexFunc(*l, func(g gap) bool { return g.number == number })
-		if i < 0 {
-			return false
-		}
-		healed = (*l)[i].nacks > 0
-		*l = slices.Delete(*l, i, i+1)
-		return healed
+		return l.fill(number)
 	}
 	for n := number - uint16(min(ahead, reorderWindow)) + 1; n != number; n++ {
 		*l = append(*l, gap{number: n, since: now})
 	}
 	*l = slices.DeleteFunc(*l, func(g gap) bool { return number-g.number >= reorderWindow })
-	return false
+	return gap{}, false
 }
 
-// takeDue gives the packets to request now and notes that they were.
-func (l gapList) takeDue(now time.Duration) (numbers []uint16) {
+// fill ends the gap of a packet that came; ok: it had been requested.
+func (l *gapList) fill(number uint16) (filled gap, ok bool) {
+	i := l.index(number)
+	if i < 0 {
+		return gap{}, false
+	}
+	filled = (*l)[i]
+	*l = slices.Delete(*l, i, i+1)
+	return filled, filled.nacks > 0
+}
+
+// wasRequested says whether a packet is missing and was requested.
+func (l gapList) wasRequested(number uint16) bool {
+	i := l.index(number)
+	return i >= 0 && l[i].nacks > 0
+}
+
+func (l gapList) index(number uint16) int {
+	return slices.IndexFunc(l, func(g gap) bool { return g.number == number })
+}
+
+// takeDue appends the packets to request now to numbers and notes that they were.
+func (l gapList) takeDue(numbers []uint16, now time.Duration) []uint16 {
 	for i := range l {
 		g := &l[i]
 		if now-g.since < nackDelay || g.nacks == nackTriesMax || g.nacks > 0 && now-g.nackedAt < nackInterval {

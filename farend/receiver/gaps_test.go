@@ -22,7 +22,7 @@ func (b *bench) asked() (seqs []uint16) {
 }
 
 func TestReceiverAsksForMissingPacketsAndIsHealedAcrossTheWrap(t *testing.T) {
-	b := newBench(t, "")
+	b := newBench(t)
 	b.report(1<<32, 0)
 	b.send(b.frame(true, 0))
 	f := b.frame(false, 3000) // 0, 1, 2: the sender began at 65533
@@ -44,7 +44,7 @@ func TestReceiverAsksForMissingPacketsAndIsHealedAcrossTheWrap(t *testing.T) {
 }
 
 func TestReceiverAsksThreeTimesThenGivesUpAndWantsAKeyFrame(t *testing.T) {
-	b := newBench(t, "")
+	b := newBench(t)
 	b.report(1<<32, 0)
 	b.send(b.frame(true, 0))
 	b.send(b.frame(false, 3000), 1)
@@ -70,7 +70,7 @@ func TestGapsOlderThanTheWindowAreForgotten(t *testing.T) {
 	if n := len(l); n >= reorderWindow {
 		t.Errorf("%d gaps after a jump, want fewer than the window's %d", n, reorderWindow)
 	}
-	if got := l.takeDue(time.Hour); len(got) != len(l) {
+	if got := l.takeDue(nil, time.Hour); len(got) != len(l) {
 		t.Errorf("%d of %d are due", len(got), len(l))
 	}
 	if last, any := l.dropLate(time.Hour, time.Second); !any || last != 4999 || len(l) != 0 {
@@ -81,7 +81,7 @@ func TestGapsOlderThanTheWindowAreForgotten(t *testing.T) {
 func TestOvertakenPacketsAreNotAskedFor(t *testing.T) {
 	var l gapList
 	l.takeNumber(2, 0, 0)
-	if got := l.takeDue(nackDelay - 1); len(got) != 0 {
+	if got := l.takeDue(nil, nackDelay-1); len(got) != 0 {
 		t.Errorf("asked for %v at once", got)
 	}
 	if l.takeNumber(1, 2, nackDelay-1); len(l) != 0 {

@@ -4,65 +4,114 @@ package receiver
 
 import (
 	"encoding/binary"
-	"net"
 	"net/netip"
 	"time"
 
 	"github.com/pion/rtcp"
-	"github.com/pion/rtp"
 
+	"github.com/krazycam/krazycam/farend/stream"
 	"github.com/krazycam/krazycam/firmware/rtpvp8"
 )
 
+// A taken packet changed what the Server must know to tell packets of many sessions apart.
+type taken struct {
+	ended bool // nothing was taken: the stream is over
+	from  netip.AddrPort
+	moved bool // a source begins, or goes on from another address: from
+}
+
 // takeRTP takes one datagram; b is the caller's.
-func (r *Receiver) takeRTP(b []byte, from net.Addr) {
+func (r *session) takeRTP(b []byte, from netip.AddrPort, now time.Time) taken {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.granted {
-		r.stats.Unasked++
-		return
+	if r.ended {
+		return taken{ended: true}
 	}
-	a, ok := arrivalOf(b, addrPortOf(from), r.elapsed())
+	before := r.latch.from
+	h, ok := parseHeader(b)
+	a := arrival{from: from, ssrc: h.ssrc, number: h.number, at: r.elapsed(now), now: now}
 	switch {
 	case !ok:
 		r.stats.Malformed++
+	case r.isResend(&h):
+		r.takeResend(b, h, a)
 	case r.srtp != nil:
 		r.takeSealedRTP(b, a)
 	default:
-		r.takeClearRTP(b, a)
+		r.takeClearRTP(b, h, a)
 	}
+	return taken{from: r.latch.from, moved: r.latch.from != before}
 }
 
-// rtpHeaderMin is RTP's fixed header, in bytes.
-const rtpHeaderMin = 12
+// A claim is what a session says to a resend.
+type claim int
 
-// arrivalOf reads what decides whose packet it is, before anything that costs more. RTCP on
-// RTP's port is none (RFC 5761 section 4: payload types 64 to 95).
-func arrivalOf(b []byte, from netip.AddrPort, now time.Duration) (a arrival, ok bool) {
-	if len(b) < rtpHeaderMin || b[0]>>6 != 2 {
-		return a, false
+const (
+	claimNone   claim = iota
+	claimKnown        // it comes from where its source's resends come from
+	claimWanted       // it may bring what was requested
+)
+
+// claimResend says whether a resend may be for this session, where several sources send from one
+// address. What is sealed cannot be read before it is opened.
+func (r *session) claimResend(h *header) claim {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.sender
+	switch {
+	case s == nil || !r.isResend(h):
+		return claimNone
+	case s.resends.known && s.resends.ssrc == h.ssrc:
+		return claimKnown
+	case s.resends.known || len(h.payload) < originalNumberSize:
+		return claimNone
+	case r.srtp != nil && len(s.gaps) > 0,
+		r.srtp == nil && s.gaps.wasRequested(binary.BigEndian.Uint16(h.payload)):
+		return claimWanted
 	}
-	if t := b[1] & 0x7f; t >= 64 && t <= 95 {
-		return a, false
-	}
-	return arrival{
-		from: from, ssrc: binary.BigEndian.Uint32(b[8:]), number: binary.BigEndian.Uint16(b[2:]), at: now,
-	}, true
+	return claimNone
 }
 
-// addrPortOf is not valid for what is no UDP address.
-func addrPortOf(a net.Addr) netip.AddrPort {
-	udp, ok := a.(*net.UDPAddr)
-	if !ok {
-		return netip.AddrPort{}
+// isResend says whether a packet looks like one of RFC 4588.
+func (r *session) isResend(h *header) bool {
+	s := r.sender
+	return s != nil && h.payloadType == resendType && s.payloadType != resendType && h.ssrc != s.ssrc
+}
+
+// takeResend takes what looks like a resend: in the clear it comes from where the packets come from.
+func (r *session) takeResend(b []byte, h header, a arrival) {
+	if a.from.Addr() != r.latch.from.Addr() || r.srtp == nil && a.from != r.latch.from {
+		r.leaveOut(a)
+		return
 	}
-	at := udp.AddrPort()
-	return netip.AddrPortFrom(at.Addr().Unmap().WithZone(""), at.Port())
+	if r.srtp != nil {
+		plain, ok, repeated := r.srtp.openRTP(b)
+		switch {
+		case repeated:
+			r.stats.Repeated++
+			return
+		case !ok:
+			r.stats.Forged++
+			return
+		}
+		b = plain
+		if h, ok = parseHeader(b); !ok {
+			r.stats.Malformed++
+			return
+		}
+	}
+	first, ok := r.sender.takeResend(b, &h, r.srtp != nil, a.at)
+	switch {
+	case !ok:
+		r.stats.Foreign++
+	case first:
+		r.passPacket(r.sender.resends.restored, a.now)
+	}
 }
 
 // takeSealedRTP takes a packet of an encrypted stream. Whoever can seal is the source, wherever
 // it sends from; another SSRC than the announced one is not worth the decryption.
-func (r *Receiver) takeSealedRTP(sealed []byte, a arrival) {
+func (r *session) takeSealedRTP(sealed []byte, a arrival) {
 	if r.latch.announced != 0 && a.ssrc != r.latch.announced {
 		r.leaveOut(a)
 		return
@@ -76,169 +125,168 @@ func (r *Receiver) takeSealedRTP(sealed []byte, a arrival) {
 		r.stats.Forged++
 		return
 	}
+	h, ok := parseHeader(b)
+	if !ok {
+		r.stats.Malformed++
+		return
+	}
 	switch v := r.latch.judgeSealed(a); v {
 	case verdictOurs:
-		r.takeOurs(b, len(sealed), a)
+		r.takeOurs(b, &h, len(sealed), a)
 	case verdictNew:
 		r.beginSender(a)
-		r.takeOurs(b, len(sealed), a)
+		r.takeOurs(b, &h, len(sealed), a)
 	default:
 		r.leaveOut(a)
 	}
 }
 
 // takeClearRTP takes a packet that anybody may have sent.
-func (r *Receiver) takeClearRTP(b []byte, a arrival) {
+func (r *session) takeClearRTP(b []byte, h header, a arrival) {
 	switch v := r.latch.judge(a, b); v {
 	case verdictStranger:
 		r.leaveOut(a)
 	case verdictWaits:
 		r.stats.Foreign++
 	case verdictOurs:
-		r.takeOurs(b, len(b), a)
+		r.takeOurs(b, &h, len(b), a)
 	default:
 		due := r.latch.takeDue()
 		r.stats.Foreign -= uint64(len(due) - 1) // all but this one were counted
 		if v == verdictNew || r.sender == nil {
 			r.beginSender(a)
 		} else {
-			r.config.Log.Info("receiver: the source sends from another address", "from", a.from.String())
+			r.log.Info("receiver: the source sends from another address", "from", a.from.String())
 		}
 		for _, kept := range due {
-			r.takeOurs(kept, len(kept), a)
+			if h, ok := parseHeader(kept); ok {
+				r.takeOurs(kept, &h, len(kept), a)
+			}
 		}
 	}
 }
 
 // leaveOut counts a packet of somebody else.
-func (r *Receiver) leaveOut(a arrival) {
+func (r *session) leaveOut(a arrival) {
 	r.stats.Foreign++
-	r.strangers.note(a, r.latch.reasonAgainst(a), r.config.Log)
+	r.strangers.note(a, r.latch.reasonAgainst(a), r.log)
 }
 
 // takeOurs takes a packet of the source; size is that of its datagram.
-func (r *Receiver) takeOurs(b []byte, size int, a arrival) {
-	var p rtp.Packet
-	if err := p.Unmarshal(b); err != nil {
-		r.stats.Malformed++
-		return
-	}
-	if !r.sender.takePacket(&p, size, r.ssrc, a.at) {
+func (r *session) takeOurs(b []byte, h *header, size int, a arrival) {
+	ok, first := r.sender.takeMedia(h, size, a.at)
+	switch {
+	case !ok:
 		r.stats.Foreign++
+	case first:
+		r.passPacket(b, a.now)
 	}
+	r.stats.HeardAt = a.now
 }
 
-// takePacket says whether the packet belongs to the stream. size is that of the datagram.
-func (s *sender) takePacket(p *rtp.Packet, size int, ourSSRC uint32, now time.Duration) bool {
-	if s.sequence.started && p.PayloadType != s.payloadType {
-		return false
+func (r *session) passPacket(b []byte, at time.Time) {
+	for _, sink := range r.sinks {
+		sink.TakePacket(b, at)
 	}
-	if !s.sequence.started {
-		s.payloadType, s.beganAt = p.PayloadType, now
-	}
-	started, highest := s.sequence.started, s.sequence.highest
-	if !s.sequence.takeNumber(p.SequenceNumber) {
-		return false
-	}
-	if started && s.gaps.takeNumber(p.SequenceNumber, highest, now) {
-		s.healed++
-	}
-	if gap := now - s.packetAt; gap < senderTimeout {
-		s.active += gap
-	}
-	s.packetAt = now
-	s.arrivals.addPacket(p, ourSSRC, now)
-	s.bytes += uint64(size)
-	s.sequence.updateJitter(ticks(now), p.Timestamp)
-	// The Assembler counts what it cannot read; nobody else needs the error.
-	_ = s.assembler.Push(p.SequenceNumber, p.Timestamp, p.Marker, p.Payload)
-	return true
 }
 
 // beginSender begins to count a source that was found, in the place of the one before.
-func (r *Receiver) beginSender(a arrival) {
-	r.dropSender()
-	s := &sender{ssrc: a.ssrc, packetAt: a.at, beganAt: a.at}
+func (r *session) beginSender(a arrival) {
+	if r.sender != nil {
+		r.dropSender()
+		for _, sink := range r.sinks {
+			sink.Restart()
+		}
+	}
+	s := &sender{ssrc: a.ssrc, ours: r.ssrc, packetAt: a.at, beganAt: a.at}
 	s.assembler = rtpvp8.NewAssembler(reorderWindow, func(f rtpvp8.Frame) { r.takeFrame(s, f) })
 	r.rate, r.rateBytes, r.rateAt = 0, 0, a.at
-	r.sender, r.replyTo = s, nil
+	r.sender, r.replyTo = s, netip.AddrPort{}
+	r.second.begin(a.at)
 	r.reportDueAt = a.at + r.randomizeInterval(firstReportDelay)
-	r.config.Log.Info("receiver: a source sends", "from", a.from.String(), "ssrc", a.ssrc)
+	r.log.Info("receiver: a source sends", "from", a.from.String(), "ssrc", a.ssrc)
 	for _, early := range r.earlyReports {
-		if early.report.SSRC == a.ssrc && (r.srtp != nil || r.latch.isOurReport(early.from.Addr(), a.ssrc, a.at)) {
-			r.applySenderReport(early.report, early.from, early.to, early.at)
+		if early.report.SSRC == a.ssrc &&
+			(r.srtp != nil || r.latch.isOurReport(plain(early.from.Addr()), a.ssrc, a.at)) {
+			r.applySenderReport(early.report, early.from, early.at)
 		}
 	}
 	r.earlyReports = nil
 }
 
-// takeFrame counts and records a whole frame. It runs within Push and Flush.
-func (r *Receiver) takeFrame(s *sender, f rtpvp8.Frame) {
-	now := r.elapsed()
+// takeFrame counts a whole frame and hands it on. It runs within Push and Flush.
+func (r *session) takeFrame(s *sender, f rtpvp8.Frame) {
+	now := r.now()
+	at := r.elapsed(now)
 	s.frames++
 	s.width, s.height = f.Width, f.Height
 	if f.Key {
 		s.keyFrames++
+		r.keyFrameTill = 0
 	}
-	if d, known := s.delay.delayOf(f.Timestamp, now); known {
-		s.delaySum += d
-		s.delayCount++
-	}
-	shown, err := checkFrame(f.Bytes)
+	delay := r.measureDelay(s, f.Timestamp, now)
+	info, err := checkFrame(f.Bytes)
 	if err != nil {
 		s.brokenFrames++
+	} else {
+		s.quantizer = info.quantizer
 	}
 	// After one that no decoder can read, a decoder could only show rubbish until the next key frame.
 	s.broken = err != nil || s.broken && !f.Key
-	if f.Damaged || s.broken {
+	bad := f.Damaged || s.broken
+	switch {
+	case bad:
 		s.damaged++
-		return
+	case info.shown:
+		s.freeze.end(s, at)
+		s.goodFrameAt, s.hasGoodFrame = at, true
 	}
-	if shown {
-		s.goodFrameAt, s.hasGoodFrame = now, true
+	out := stream.Frame{
+		Bytes: f.Bytes, Timestamp: f.Timestamp, Key: f.Key, Damaged: bad, Width: f.Width, Height: f.Height, At: now,
 	}
-	if r.config.IVFDir == "" || r.recordError != nil {
-		return
+	if delay != nil {
+		out.CapturedAt = now.Add(-*delay)
 	}
-	if err := r.recordFrame(s, f); err != nil {
-		r.stopRecording(err)
+	for _, sink := range r.sinks {
+		sink.TakeFrame(out)
 	}
 }
 
 // takeRTCP takes one datagram, usually a compound packet; b is the caller's.
-func (r *Receiver) takeRTCP(b []byte, from net.Addr) {
+func (r *session) takeRTCP(b []byte, from netip.AddrPort, now time.Time) (ended bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.granted {
-		r.stats.Unasked++
-		return
+	if r.ended {
+		return true
 	}
 	b, ok := r.srtp.openRTCP(b)
 	if !ok {
 		r.stats.Forged++
-		return
+		return false
 	}
 	packets, err := rtcp.Unmarshal(b)
 	if err != nil {
 		r.stats.Malformed++
-		return
+		return false
 	}
-	now := r.elapsed()
+	at := r.elapsed(now)
 	for _, p := range packets {
 		switch p := p.(type) {
 		case *rtcp.SenderReport:
-			r.takeSenderReport(p, from, now)
+			r.takeSenderReport(p, from, at)
 		case *rtcp.Goodbye:
-			r.takeBye(p, from, now)
+			r.takeBye(p, from, at)
+		case *rtcp.ExtendedReport:
+			r.takeExtendedReport(p, from, now)
 		}
 	}
+	return false
 }
 
 // An earlyReport came before the first packets of its source.
 type earlyReport struct {
 	report rtcp.SenderReport
-	from   netip.AddrPort
-	to     net.Addr // from, as the socket takes it
+	from   netip.AddrPort // with its zone: replies go there
 	at     time.Duration
 }
 
@@ -246,45 +294,64 @@ type earlyReport struct {
 const earlyReportsMax = 4
 
 // takeSenderReport takes a report of the source, or keeps one of a source that may begin.
-func (r *Receiver) takeSenderReport(p *rtcp.SenderReport, to net.Addr, now time.Duration) {
-	from := addrPortOf(to)
+func (r *session) takeSenderReport(p *rtcp.SenderReport, from netip.AddrPort, now time.Duration) {
+	address := plain(from.Addr())
 	switch {
-	case r.isOurRTCP(from.Addr(), p.SSRC, now):
-		r.applySenderReport(*p, from, to, now)
-	case r.srtp == nil && r.latch.rankOf(from.Addr(), p.SSRC) == rankNone:
-		r.leaveOut(arrival{from: from, ssrc: p.SSRC, at: now})
+	case r.isOurRTCP(address, p.SSRC, now):
+		r.applySenderReport(*p, from, now)
+	case r.srtp == nil && r.latch.rankOf(address, p.SSRC) == rankNone:
+		r.leaveOut(arrival{from: netip.AddrPortFrom(address, from.Port()), ssrc: p.SSRC, at: now})
 	case r.sender != nil && r.sender.ssrc == p.SSRC, r.sender != nil && !r.latch.isGone(now):
 		r.stats.Foreign++
 	default:
 		if len(r.earlyReports) == earlyReportsMax {
 			r.earlyReports = r.earlyReports[1:]
 		}
-		r.earlyReports = append(r.earlyReports, earlyReport{*p, from, to, now})
+		r.earlyReports = append(r.earlyReports, earlyReport{*p, from, now})
 	}
 }
 
 // isOurRTCP says whether RTCP is about the source. SRTCP proves that by itself.
-func (r *Receiver) isOurRTCP(from netip.Addr, ssrc uint32, now time.Duration) bool {
+func (r *session) isOurRTCP(from netip.Addr, ssrc uint32, now time.Duration) bool {
 	if r.sender == nil || r.sender.ssrc != ssrc {
 		return false
 	}
 	return r.srtp != nil || r.latch.isOurReport(from, ssrc, now)
 }
 
-func (r *Receiver) applySenderReport(p rtcp.SenderReport, from netip.AddrPort, to net.Addr, at time.Duration) {
+func (r *session) applySenderReport(p rtcp.SenderReport, from netip.AddrPort, at time.Duration) {
 	s := r.sender
 	r.stats.SenderReports++
-	r.replyTo = to
+	r.replyTo = from
 	s.reportMiddle, s.reportAt = uint32(p.NTPTime>>16), at
 	r.latch.reportAt = at
 	s.delay.takeReport(p.NTPTime, p.RTPTime, at)
 }
 
+// takeExtendedReport takes the answer to our reference time.
+func (r *session) takeExtendedReport(p *rtcp.ExtendedReport, from netip.AddrPort, now time.Time) {
+	at := r.elapsed(now)
+	if !r.isOurRTCP(plain(from.Addr()), p.SenderSSRC, at) {
+		return
+	}
+	for _, block := range p.Reports {
+		answers, ok := block.(*rtcp.DLRRReportBlock)
+		if !ok {
+			continue
+		}
+		for _, a := range answers.Reports {
+			if a.SSRC == r.ssrc {
+				r.sender.trip.noteAnswer(a, ntpOf(now), at)
+			}
+		}
+	}
+}
+
 // takeBye notes a BYE. It is believed once nothing has come after it for byeSilence: anybody
 // can write one, but nobody else can make the source fall silent.
-func (r *Receiver) takeBye(p *rtcp.Goodbye, from net.Addr, now time.Duration) {
+func (r *session) takeBye(p *rtcp.Goodbye, from netip.AddrPort, now time.Duration) {
 	for _, ssrc := range p.Sources {
-		if r.isOurRTCP(addrPortOf(from).Addr(), ssrc, now) {
+		if r.isOurRTCP(plain(from.Addr()), ssrc, now) {
 			r.latch.takeBye(now)
 		} else {
 			r.stats.Foreign++

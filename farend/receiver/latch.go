@@ -67,6 +67,7 @@ type arrival struct {
 	ssrc   uint32
 	number uint16
 	at     time.Duration
+	now    time.Time // the same, by the clock on the wall
 }
 
 // A latch holds on to one source. Its zero value takes whoever sends first.

@@ -29,7 +29,7 @@ var (
 // play passes n packets in a row to the latch, 10 ms apart, and gives the last verdict.
 func (l *latch) play(from netip.AddrPort, ssrc uint32, first uint16, n int, at *time.Duration) (v verdict) {
 	for i := range n {
-		v = l.judge(arrival{from, ssrc, first + uint16(i), *at}, []byte{byte(i)})
+		v = l.judge(arrival{from: from, ssrc: ssrc, number: first + uint16(i), at: *at}, []byte{byte(i)})
 		*at += 10 * time.Millisecond
 	}
 	return v
@@ -175,8 +175,9 @@ func TestLatchKeepsLittleOfAFlood(t *testing.T) {
 	l, random := latch{}, rand.New(rand.NewPCG(1, 1))
 	datagram := make([]byte, 60_000)
 	for i := range 10_000 {
-		l.judge(arrival{strangerAt, random.Uint32(), uint16(i * 7), time.Duration(i) * time.Microsecond}, datagram)
-		l.judge(arrival{elsewhere, strangerSSRC, uint16(i * 3), time.Duration(i) * time.Microsecond}, datagram)
+		at := time.Duration(i) * time.Microsecond
+		l.judge(arrival{from: strangerAt, ssrc: random.Uint32(), number: uint16(i * 7), at: at}, datagram)
+		l.judge(arrival{from: elsewhere, ssrc: strangerSSRC, number: uint16(i * 3), at: at}, datagram)
 	}
 	bytes := 0
 	for _, c := range l.candidates {
@@ -222,7 +223,7 @@ func FuzzLatch(f *testing.F) {
 		for ; len(b) >= 4; b = b[4:] {
 			ssrc := []uint32{sourceSSRC, strangerSSRC}[b[0]>>2&1]
 			at += time.Duration(b[1]) * 10 * time.Millisecond
-			a := arrival{from[b[0]&3], ssrc, binary.BigEndian.Uint16(b[2:]), at}
+			a := arrival{from[b[0]&3], ssrc, binary.BigEndian.Uint16(b[2:]), at, time.Time{}}
 			if b[0]&8 != 0 {
 				l.takeBye(at)
 			}

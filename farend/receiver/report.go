@@ -25,10 +25,10 @@ const (
 	firstReportDelay = 500 * time.Millisecond
 
 	// RFC 3550 section 6.2: 5 % of the bandwidth is for RTCP, 3/4 of that for receivers;
-	// there are two members, and a report of ours has 32 bytes RR, about 28 bytes SDES and 28
-	// bytes IPv4 and UDP.
+	// there are two members, and a report of ours has 32 bytes RR, about 28 bytes SDES, 20 bytes
+	// reference time and 28 bytes IPv4 and UDP.
 	receiversShare = 0.05 * 0.75
-	reportBits     = (32 + 28 + 28) * 8
+	reportBits     = (32 + 28 + 20 + 28) * 8
 	members        = 2
 
 	// A sender answers a PLI within a round trip and a frame; requested more often, it would
@@ -40,7 +40,7 @@ const (
 )
 
 // reportInterval is the deterministic interval Td of RFC 3550 section 6.3.1.
-func (r *Receiver) reportInterval() time.Duration {
+func (r *session) reportInterval() time.Duration {
 	if r.rate <= 0 {
 		return reportIntervalMin
 	}
@@ -52,29 +52,43 @@ func (r *Receiver) reportInterval() time.Duration {
 // randomizeInterval is T of RFC 3550 section 6.3.1: half to one and a half of Td, divided by
 // e-3/2, which timer reconsideration would make up for. With two members that never change
 // there is nothing to reconsider, so only the spread is kept.
-func (r *Receiver) randomizeInterval(td time.Duration) time.Duration {
-	return time.Duration(float64(td) * (0.5 + r.config.Random()) / (math.E - 1.5))
+func (r *session) randomizeInterval(td time.Duration) time.Duration {
+	return time.Duration(float64(td) * (0.5 + r.random()) / (math.E - 1.5))
 }
 
-// sendDue gives up gaps that are too old and sends what is due.
-func (r *Receiver) sendDue() {
+// sendDue gives up gaps that are too old, sends what is due, and ends the second.
+func (r *session) sendDue(wall time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s, now := r.sender, r.elapsed()
-	r.strangers.endQuiet(now, r.config.Log)
-	if s == nil || r.endedByBye(now) {
+	if r.ended {
+		return
+	}
+	s, now := r.sender, r.elapsed(wall)
+	r.strangers.endQuiet(now, r.log)
+	if s == nil {
+		return
+	}
+	r.endSecond(now)
+	if r.endedByBye(now) {
 		return
 	}
 	if last, any := s.gaps.dropLate(now, gapTimeout); any {
 		s.assembler.GiveUp(last)
 	}
+	s.freeze.notice(s, now)
 	r.sendNACK(s, now)
 	r.sendFeedback(s, now)
-	wantsKeyFrame, reportDue := s.wantsKeyFrame(now), now >= r.reportDueAt
-	if r.replyTo == nil || !wantsKeyFrame && !reportDue {
+	r.sendReports(s, wall)
+}
+
+// sendReports sends RR, and PLI with it, if either is due.
+func (r *session) sendReports(s *sender, wall time.Time) {
+	now := r.elapsed(wall)
+	wantsKeyFrame, reportDue := r.wantsKeyFrame(s, now), now >= r.reportDueAt
+	if !r.replyTo.IsValid() || !wantsKeyFrame && !reportDue {
 		return
 	}
-	packets := r.buildReport(now)
+	packets := r.buildReport(wall)
 	if wantsKeyFrame {
 		s.pliAt = now
 		r.stats.PLIs++
@@ -89,34 +103,42 @@ func (r *Receiver) sendDue() {
 }
 
 // endedByBye says whether the source said BYE, and logs it once.
-func (r *Receiver) endedByBye(now time.Duration) bool {
+func (r *session) endedByBye(now time.Duration) bool {
 	said := r.latch.hasSaidBye(now)
 	if said && !r.sender.byeLogged {
 		r.sender.assembler.Flush()
-		r.config.Log.Info("receiver: the source said BYE", "ssrc", r.sender.ssrc)
+		r.log.Info("receiver: the source said BYE", "ssrc", r.sender.ssrc)
 	}
 	r.sender.byeLogged = said
 	if r.latch.byesIgnored > 0 && !r.sender.ignoredByeLogged {
 		r.sender.ignoredByeLogged = true
-		r.config.Log.Warn("receiver: a BYE came, but the source goes on: somebody else wrote it",
+		r.log.Warn("receiver: a BYE came, but the source goes on: somebody else wrote it",
 			"ssrc", r.sender.ssrc)
 	}
 	return said
 }
 
+// keyFramePatience is how long a key frame that somebody asked for is requested again.
+const keyFramePatience = 3 * time.Second
+
 // wantsKeyFrame says whether a PLI is due.
-func (s *sender) wantsKeyFrame(now time.Duration) bool {
-	return s.sequence.started && s.isAlive(now) && (s.broken || s.assembler.WaitsForKeyFrame()) &&
+func (r *session) wantsKeyFrame(s *sender, now time.Duration) bool {
+	if r.keyFrameAsked.Swap(false) {
+		r.keyFrameTill = now + keyFramePatience
+	}
+	wanted := s.broken || s.assembler.WaitsForKeyFrame() || now < r.keyFrameTill
+	return wanted && s.sequence.started && s.isAlive(now) &&
 		now-s.beganAt > firstPLIDelay && (s.pliAt == 0 || now-s.pliAt >= pliInterval)
 }
 
 // sendNACK requests what is missing. The report before it is empty: one with figures would
 // count "fraction lost" over a few packets.
-func (r *Receiver) sendNACK(s *sender, now time.Duration) {
-	if r.replyTo == nil || !s.isAlive(now) {
+func (r *session) sendNACK(s *sender, now time.Duration) {
+	if !r.replyTo.IsValid() || !s.isAlive(now) {
 		return
 	}
-	due := s.gaps.takeDue(now)
+	r.rtcpScratch = s.gaps.takeDue(r.rtcpScratch[:0], now)
+	due := r.rtcpScratch
 	if len(due) == 0 {
 		return
 	}
@@ -130,7 +152,7 @@ func (r *Receiver) sendNACK(s *sender, now time.Duration) {
 }
 
 // measureRate sets the session bandwidth to what came since the last time.
-func (r *Receiver) measureRate(now time.Duration) {
+func (r *session) measureRate(now time.Duration) {
 	elapsed := (now - r.rateAt).Seconds()
 	if elapsed <= 0 {
 		return
@@ -139,8 +161,10 @@ func (r *Receiver) measureRate(now time.Duration) {
 	r.rateAt, r.rateBytes = now, r.sender.bytes
 }
 
-// buildReport makes RR and SDES, with which every compound packet begins (RFC 3550 6.1).
-func (r *Receiver) buildReport(now time.Duration) []rtcp.Packet {
+// buildReport makes RR and SDES, with which every compound packet begins (RFC 3550 6.1), and our
+// reference time, by whose answer the round trip is known (RFC 3611 section 4.4).
+func (r *session) buildReport(wall time.Time) []rtcp.Packet {
+	now := r.elapsed(wall)
 	rr := &rtcp.ReceiverReport{SSRC: r.ssrc}
 	if s := r.sender; s != nil && s.sequence.started {
 		fraction, lost, highest := s.sequence.endInterval()
@@ -153,26 +177,29 @@ func (r *Receiver) buildReport(now time.Duration) []rtcp.Packet {
 		}
 		rr.Reports = []rtcp.ReceptionReport{block}
 	}
-	return []rtcp.Packet{rr, rtcp.NewCNAMESourceDescription(r.ssrc, r.cname)}
+	return []rtcp.Packet{rr, rtcp.NewCNAMESourceDescription(r.ssrc, r.cname), &rtcp.ExtendedReport{
+		SenderSSRC: r.ssrc,
+		Reports:    []rtcp.ReportBlock{&rtcp.ReceiverReferenceTimeReportBlock{NTPTimestamp: ntpOf(wall)}},
+	}}
 }
 
 // sendBye is for the end of a grant, while the sender may still listen.
-func (r *Receiver) sendBye() {
-	if r.replyTo == nil || r.sender == nil || r.latch.hasSaidBye(r.elapsed()) {
+func (r *session) sendBye(wall time.Time) {
+	if !r.replyTo.IsValid() || r.sender == nil || r.latch.hasSaidBye(r.elapsed(wall)) {
 		return
 	}
-	r.sendRTCP(append(r.buildReport(r.elapsed()), &rtcp.Goodbye{Sources: []uint32{r.ssrc}}))
+	r.sendRTCP(append(r.buildReport(wall), &rtcp.Goodbye{Sources: []uint32{r.ssrc}}))
 }
 
-func (r *Receiver) sendRTCP(packets []rtcp.Packet) {
+func (r *session) sendRTCP(packets []rtcp.Packet) {
 	b, err := rtcp.Marshal(packets)
 	if err == nil {
 		b, err = r.srtp.sealRTCP(b)
 	}
 	if err == nil {
-		_, err = r.config.RTCP.WriteTo(b, r.replyTo)
+		err = r.send(b, r.replyTo)
 	}
 	if err != nil { // the next report is the retry
-		r.config.Log.Debug("receiver: report", "to", r.replyTo, "error", err)
+		r.log.Debug("receiver: report", "to", r.replyTo.String(), "error", err)
 	}
 }

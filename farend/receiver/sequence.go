@@ -15,6 +15,9 @@ const (
 	dropoutMax  = 3000
 	misorderMax = 100
 	noBadNumber = 1 << 16 // no 16-bit number
+
+	// seenSpan is how many numbers back it is known which came: more than can heal.
+	seenSpan = 1024
 )
 
 // sequence is what RFC 3550 keeps for each source. Its zero value is ready.
@@ -29,6 +32,7 @@ type sequence struct {
 	past          uint64 // packets expected before the sender started over
 	expectedPrior uint64
 	receivedPrior uint64
+	seen          [seenSpan / 64]uint64 // bits of the last numbers, by number modulo seenSpan
 
 	jitter  float64 // 1/90000 s
 	transit uint32
@@ -46,6 +50,7 @@ func (s *sequence) takeNumber(seq uint16) bool {
 		if seq < s.highest {
 			s.cycles += 1 << 16
 		}
+		s.forgetSeen(seq)
 		s.highest = seq
 	case delta <= 0xffff-misorderMax+1 && uint32(seq) == s.bad:
 		s.past += s.expectedSinceBase()
@@ -62,6 +67,30 @@ func (s *sequence) takeNumber(seq uint16) bool {
 
 func (s *sequence) startAt(seq uint16) {
 	s.started, s.highest, s.cycles, s.base, s.bad = true, seq, 0, uint64(seq), noBadNumber
+	clear(s.seen[:])
+}
+
+// forgetSeen makes room for the numbers up to seq, the highest from now on.
+func (s *sequence) forgetSeen(seq uint16) {
+	if seq-s.highest >= seenSpan {
+		clear(s.seen[:])
+		return
+	}
+	for n := s.highest + 1; n != seq+1; n++ {
+		s.seen[n%seenSpan/64] &^= 1 << (n % 64)
+	}
+}
+
+// noteSeen says whether a number at or below the highest came for the first time. What is further
+// back than seenSpan counts as seen.
+func (s *sequence) noteSeen(seq uint16) (first bool) {
+	if s.highest-seq >= seenSpan {
+		return false
+	}
+	word, bit := &s.seen[seq%seenSpan/64], uint64(1)<<(seq%64)
+	first = *word&bit == 0
+	*word |= bit
+	return first
 }
 
 func (s *sequence) expectedSinceBase() uint64 {
