@@ -1,0 +1,335 @@
+// Mountpoints of Janus' streaming plugin: one goroutine for each Janus makes what streams want and
+// destroys what they do not, what a crash of ours left included.
+
+package forward
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/krazycam/krazycam/farend/forward/janus"
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
+)
+
+const (
+	// janusInterval is how often Janus is asked which mountpoints it has: it may have been started
+	// again. Its session needs a request a minute.
+	janusInterval = 5 * time.Second
+
+	// janusLastPause is the longest between two tries to reach Janus.
+	janusLastPause = 10 * time.Second
+
+	// pokeInterval is how often packets that Janus did not take are a reason to ask at once.
+	pokeInterval = time.Second
+
+	// markPrefix begins the metadata of our mountpoints.
+	markPrefix = "krazycam "
+)
+
+// A mounter looks after the mountpoints of one Janus. Its lock comes after the Forwarder's and is not
+// held with a sink's.
+type mounter struct {
+	forwarder *Forwarder
+	rule      *Rule  // the first for this Janus
+	mark      string // metadata of the mountpoints that are this server's
+	server    janus.Server
+	wake      chan struct{} // has a place
+
+	mu      sync.Mutex
+	wanted  map[uint64]*sink
+	pokedAt time.Time
+
+	// The goroutine's own.
+	handle *janus.Handle // nil: none
+	made   map[uint64]*mounted
+}
+
+// A mounted is a mountpoint that was made.
+type mounted struct {
+	host   netip.Addr
+	ports  janus.Ports
+	sink   *sink // that sends to it
+	errors uint64
+}
+
+func newMounter(f *Forwarder, r *Rule) *mounter {
+	sum := sha256.Sum256([]byte(r.Janus))
+	return &mounter{
+		forwarder: f, rule: r, wake: make(chan struct{}, 1),
+		mark:   fmt.Sprintf("%s%s %x", markPrefix, f.config.Name, sum[:4]),
+		wanted: map[uint64]*sink{}, made: map[uint64]*mounted{},
+		server: janus.Server{
+			URL: r.Janus, APISecret: r.APISecret, AdminKey: r.AdminKey, Client: &http.Client{Transport: &http.Transport{}},
+		},
+	}
+}
+
+// fits says whether a further rule means the same Janus in the same way.
+func (m *mounter) fits(r *Rule) error {
+	a := m.rule
+	if a.AdminKey != r.AdminKey || a.APISecret != r.APISecret || a.Secret != r.Secret || a.Host != r.Host ||
+		a.Iface != r.Iface {
+		return fmt.Errorf("rules with janus %s have different admin_key, api_secret, secret, host or iface", r.Janus)
+	}
+	return nil
+}
+
+// MountpointID is the id under which viewers find a source at Janus: always the same, and small enough
+// for JavaScript.
+func MountpointID(source wire.ID) uint64 {
+	literal, _ := source.MarshalJSON() // never fails
+	sum := sha256.Sum256(literal)
+	return max(1, binary.BigEndian.Uint64(sum[:])>>16)
+}
+
+// mount wants a mountpoint for a sink until ctx is over.
+func (m *mounter) mount(ctx context.Context, s *sink) {
+	id := MountpointID(s.grant.Source)
+	s.mu.Lock()
+	s.counts.Mountpoint = id
+	s.mu.Unlock()
+	m.mu.Lock()
+	m.wanted[id] = s // a stream of the same source that is about to end gives way
+	m.mu.Unlock()
+	m.wakeUp()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-s.failed:
+			m.poke()
+		}
+	}
+	m.mu.Lock()
+	if m.wanted[id] == s {
+		delete(m.wanted, id)
+	}
+	m.mu.Unlock()
+	m.wakeUp()
+}
+
+func (m *mounter) wakeUp() {
+	select {
+	case m.wake <- struct{}{}:
+	default:
+	}
+}
+
+// poke wakes the goroutine because packets were not taken: Janus may be gone.
+func (m *mounter) poke() {
+	m.mu.Lock()
+	now := m.forwarder.config.Now()
+	due := now.Sub(m.pokedAt) >= pokeInterval
+	if due {
+		m.pokedAt = now
+	}
+	m.mu.Unlock()
+	if due {
+		m.wakeUp()
+	}
+}
+
+// run keeps mountpoints and streams the same until ctx is over, and destroys all of them then.
+func (m *mounter) run(ctx context.Context) {
+	pause := firstPause
+	for ctx.Err() == nil {
+		err := m.reconcile(ctx)
+		if err != nil {
+			m.problem(ctx, err)
+			pause = min(sleep(ctx, pause), janusLastPause)
+			continue
+		}
+		pause = firstPause
+		t := time.NewTimer(janusInterval)
+		select {
+		case <-ctx.Done():
+		case <-t.C:
+		case <-m.wake:
+		}
+		t.Stop()
+	}
+	m.finish(ctx)
+}
+
+// problem tells the streams that wait for this Janus.
+func (m *mounter) problem(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	for _, s := range m.wants() {
+		s.problem("reach Janus", err)
+	}
+}
+
+// wants is a copy of what is wanted.
+func (m *mounter) wants() map[uint64]*sink {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := make(map[uint64]*sink, len(m.wanted))
+	for id, s := range m.wanted {
+		out[id] = s
+	}
+	return out
+}
+
+// reconcile destroys mountpoints that no stream wants and makes those that are missing. An error is
+// one of the way to Janus; what Janus refuses for one stream is told to that one.
+func (m *mounter) reconcile(ctx context.Context) error {
+	all, err := m.list(ctx)
+	if err != nil {
+		return err
+	}
+	wanted, there := m.wants(), map[uint64]bool{}
+	for _, p := range all {
+		there[p.ID] = true
+		if p.Metadata == m.mark && (m.made[p.ID] == nil || wanted[p.ID] == nil) {
+			if err := m.destroy(ctx, p.ID); err != nil {
+				return err
+			}
+			there[p.ID] = false
+		}
+	}
+	for id := range m.made {
+		if !there[id] {
+			delete(m.made, id)
+		}
+	}
+	for id, s := range wanted {
+		if err := m.provide(ctx, id, s, all); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// list asks for all mountpoints, with a new session if there is none.
+func (m *mounter) list(ctx context.Context) (all []janus.Mountpoint, err error) {
+	if m.handle != nil {
+		if all, err = m.handle.List(ctx); err == nil || !errors.Is(err, janus.ErrSession) {
+			return all, err
+		}
+	}
+	if m.handle, err = m.server.Attach(ctx); err != nil {
+		return nil, err
+	}
+	return m.handle.List(ctx)
+}
+
+// provide makes a stream's mountpoint unless it is there, and connects the stream.
+func (m *mounter) provide(ctx context.Context, id uint64, s *sink, all []janus.Mountpoint) error {
+	p := m.made[id]
+	if p != nil && p.sink == s {
+		p.errors = s.settle(p.errors)
+		return nil
+	}
+	if p == nil {
+		var err error
+		if p, err = m.create(ctx, id, s, all); err != nil {
+			var refusal *janus.Error
+			if errors.As(err, &refusal) && !errors.Is(err, janus.ErrSession) {
+				s.problem("make a mountpoint", err)
+				return nil
+			}
+			return err
+		}
+		m.made[id] = p
+	} else {
+		p.sink.disconnect()
+	}
+	l, err := openUDP(s, p.host, p.ports.RTP, p.ports.RTCP, 0)
+	if err != nil {
+		s.problem("send to the mountpoint", err)
+		return nil
+	}
+	p.sink, p.errors = s, 0
+	s.connect(l, withoutSecrets(m.rule.Janus))
+	s.log().Info("forward: begun", "to", netip.AddrPortFrom(p.host, uint16(p.ports.RTP)), "mountpoint", id)
+	return nil
+}
+
+// create makes a mountpoint, in the place of one that another server of ours left.
+func (m *mounter) create(ctx context.Context, id uint64, s *sink, all []janus.Mountpoint) (*mounted, error) {
+	host := m.rule.Host
+	if host == "" {
+		u, err := url.Parse(m.rule.Janus)
+		if err != nil {
+			return nil, err
+		}
+		host = u.Hostname()
+	}
+	addresses, err := m.forwarder.lookUp(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	p := &mounted{host: addresses[0]}
+	r := janus.Request{
+		Mountpoint: janus.Mountpoint{ID: id, Description: sessionName(s.source, s.grant.Source.String()), Metadata: m.mark},
+		Secret:     m.rule.Secret, Pin: s.rule.Pin, Iface: m.rule.Iface,
+	}
+	if p.host.IsLoopback() {
+		r.Iface = cmp.Or(r.Iface, p.host.String())
+	}
+	for _, other := range all {
+		if other.ID == id && other.Metadata != m.mark && strings.HasPrefix(other.Metadata, markPrefix) {
+			if err := m.destroy(ctx, id); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if p.ports, err = m.handle.Create(ctx, r); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// destroy removes a mountpoint that is there. What Janus refuses is logged.
+func (m *mounter) destroy(ctx context.Context, id uint64) error {
+	delete(m.made, id)
+	err := m.handle.Destroy(ctx, id, m.rule.Secret)
+	var refusal *janus.Error
+	if errors.As(err, &refusal) && !errors.Is(err, janus.ErrSession) {
+		if !errors.Is(err, janus.ErrNoMountpoint) {
+			m.forwarder.config.Log.Error("forward: a mountpoint stays", "janus", withoutSecrets(m.rule.Janus), "error", err)
+		}
+		return nil
+	}
+	return err
+}
+
+// finish destroys all mountpoints that were made.
+func (m *mounter) finish(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeLimit)
+	defer cancel()
+	if m.handle == nil {
+		return
+	}
+	for id := range m.made {
+		if err := m.destroy(ctx, id); err != nil {
+			m.forwarder.config.Log.Error("forward: mountpoints stay until the next start", "error", err)
+			return
+		}
+	}
+	if err := m.handle.Detach(ctx); err != nil {
+		m.forwarder.config.Log.Debug("forward: end the session at Janus", "error", err)
+	}
+	m.server.Client.CloseIdleConnections()
+}
+
+// withoutSecrets is a URL for logs and the API: without user, password and query.
+func withoutSecrets(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	u.User, u.RawQuery, u.Fragment = nil, "", ""
+	return u.String()
+}
