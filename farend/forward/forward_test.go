@@ -106,6 +106,9 @@ type far struct {
 	port      int
 }
 
+// given has the ports of pairs that tests have: they run at the same time, and not all of them listen.
+var given sync.Map
+
 // listenPair opens a pair of ports at an address, an even one and the next.
 func listenPair(t *testing.T, address string) *far {
 	t.Helper()
@@ -115,7 +118,7 @@ func listenPair(t *testing.T, address string) *far {
 			t.Fatal(err)
 		}
 		port := a.LocalAddr().(*net.UDPAddr).Port
-		if port%2 == 0 {
+		if _, taken := given.LoadOrStore(port, true); port%2 == 0 && !taken {
 			if b, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(address), Port: port + 1}); err == nil {
 				t.Cleanup(func() { a.Close(); b.Close() })
 				return &far{t, a, b, port}

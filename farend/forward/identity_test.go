@@ -34,7 +34,9 @@ func TestNumbersGoOnOverRestartsAndKeepGaps(t *testing.T) {
 		name  string
 		steps []step
 	}{
-		{"a gap stays", []step{{10, 0, 0, false, 0, 0}, {12, 3000, 33 * ms, false, 2, 3000}, {11, 3000, 34 * ms, false, 1, 3000}}},
+		{"a gap stays", []step{
+			{10, 0, 0, false, 0, 0}, {12, 3000, 33 * ms, false, 2, 3000}, {11, 3000, 34 * ms, false, 1, 3000},
+		}},
 		{"both wrap", []step{{65535, 0xffffffff, 0, false, 0, 0}, {0, 2999, 0, false, 1, 3000}}},
 		{"a restart leaves no gap, and time as it went", []step{
 			{65535, 5, 0, false, 0, 0}, {7, 777, 2 * time.Second, true, 1, 180000}, {8, 3777, 2033 * ms, false, 2, 183000},

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -204,6 +205,10 @@ func (s Server) ask(ctx context.Context, path string, request map[string]any) (a
 	r.Header.Set("Content-Type", "application/json")
 	response, err := s.Client.Do(r)
 	if err != nil {
+		var inURL *url.Error // whose path has the session
+		if errors.As(err, &inURL) {
+			err = inURL.Err
+		}
 		return answer{}, err
 	}
 	defer response.Body.Close()

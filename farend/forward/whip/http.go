@@ -107,7 +107,12 @@ func send(ctx context.Context, method, address, token, body string) (*http.Respo
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
-	return client.Do(r)
+	response, err := client.Do(r)
+	var inURL *url.Error // which may have a key of the stream
+	if errors.As(err, &inURL) {
+		err = fmt.Errorf("%s to %s: %w", method, r.URL.Host, inURL.Err)
+	}
+	return response, err
 }
 
 // clip makes a stranger's words short enough for an error of one line.
