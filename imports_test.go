@@ -67,6 +67,12 @@ func importRules() []importRule {
 			reason: "who may connect depends on nothing else of ours"},
 		{of: "./farend/gateway", ban: "./farend/receiver",
 			reason: "a gateway grants to any video server"},
+		{of: "./farend/forward", ban: "./...",
+			allow: "./farend/forward/janus ./farend/stream ./firmware/gateway/wire ./firmware/atomicfile " +
+				"./firmware/openfile",
+			reason: "what is handed on comes from any receiver, and goes out by code that a program chooses"},
+		{of: "./farend/forward/janus", ban: "./...",
+			reason: "Janus' API knows mountpoints: which streams want one is not its matter"},
 		{of: "./gokrazy/...", ban: "C ./encoder/... github.com/blackjack/webcam",
 			reason: "everything around the stream is plain Go: one static file for any machine"},
 		{of: "./gokrazy/...", except: "./gokrazy/cmd/camctl",
@@ -104,6 +110,8 @@ func importRules() []importRule {
 			reason: "the lab measures the sender from outside: it shares none of its code"},
 
 		// The programs.
+		{of: "./gokrazy/cmd/camctl", ban: "github.com/pion/webrtc/v4 ./farend/forward/whip",
+			reason: "WebRTC is megabytes that a desk does not need: camserver publishes"},
 		{of: "./gokrazy/cmd/camctl", ban: "./v4l2",
 			reason: "an owner's machine plays a camera, it does not read one"},
 		{of: "./gokrazy/cmd/camctl", ban: "./firmware/...",
@@ -185,6 +193,8 @@ func importRules() []importRule {
 			reason: "what supports tests (farend/need, v4l2/v4l2test, …/imagetest, …/fleettest) is in no program"},
 
 		// The seams to third parties.
+		{of: "./...", except: "./farend/forward/whip", ban: "github.com/pion/webrtc/v4", direct: true,
+			reason: "pion/webrtc is the seam of forward/whip"},
 		{of: "./...", except: "./v4l2", ban: "github.com/blackjack/webcam", direct: true,
 			reason: "the webcam library is v4l2's seam"},
 		{of: "./...", except: "./gokrazy/cmd/init", ban: "github.com/gokrazy/gokrazy", direct: true,

@@ -35,13 +35,18 @@ func run(t *testing.T, name string, args ...string) *program {
 		_ = p.Wait() // how it ends does not matter
 		close(p.done)
 	}()
-	t.Cleanup(func() { p.stop(t) })
+	t.Cleanup(func() { p.stop(t, 0) })
 	return p
 }
 
-// stop lets the program finish what it has.
-func (p *program) stop(t *testing.T) {
+// stop ends the program, unless it ends by itself within grace, and lets it finish what it has.
+func (p *program) stop(t *testing.T, grace time.Duration) {
 	t.Helper()
+	select {
+	case <-p.done:
+		return
+	case <-time.After(grace):
+	}
 	_ = p.Process.Signal(os.Interrupt)
 	select {
 	case <-p.done:
@@ -105,7 +110,7 @@ func TestFFmpegDecodesEveryFrameOfADescribedStream(t *testing.T) {
 	src.play(frames)
 	time.Sleep(time.Second) // it reads RTCP before RTP: the BYE must not overtake the last packets
 	src.sinks[0].Close()
-	ffmpeg.stop(t)
+	ffmpeg.stop(t, patience) // the BYE ends it
 	want, got := sums(t, at("file.md5")), sums(t, at("link.md5"))
 	t.Logf("FIGURE forwarding to ffmpeg: %d of %d frames", len(got), len(want))
 	if strings.Join(want, " ") != strings.Join(got, " ") || len(got) != clipFrames {
@@ -128,7 +133,7 @@ func TestGStreamerDecodesOnWhenTheSourceBeginsAnew(t *testing.T) {
 	src.play(frames)
 	time.Sleep(time.Second) // its jitter buffer holds 200 ms
 	src.sinks[0].Close()
-	gst.stop(t)
+	gst.stop(t, 0)
 	said := gst.out.String()
 	decoded := strings.Count(said, "last-message = chain")
 	t.Logf("FIGURE forwarding to GStreamer over a restart of the source: %d of %d frames", decoded, 2*clipFrames)
@@ -150,7 +155,8 @@ func TestAKeyFrameForGStreamerComesFromTheSource(t *testing.T) {
 	time.Sleep(2 * keyFrameInterval)
 	gst := run(t, "gst-launch-1.0", "-v", "rtpbin", "name=b", "latency=100", "rtp-profile=avpf",
 		"udpsrc", "port="+strconv.Itoa(port),
-		"caps=application/x-rtp,media=video,encoding-name=VP8,payload=96,clock-rate=90000,rtcp-fb-nack-pli=(boolean)true",
+		"caps=application/x-rtp,media=video,encoding-name=VP8,payload=96,clock-rate=90000,"+
+			"rtcp-fb-nack-pli=(boolean)true",
 		"!", "b.recv_rtp_sink_0",
 		"b.", "!", "rtpvp8depay", "request-keyframe=true", "wait-for-keyframe=true", "!", "vp8dec", "!", "fakesink",
 		"name=fs", "silent=false", "sync=false",
@@ -166,7 +172,7 @@ func TestAKeyFrameForGStreamerComesFromTheSource(t *testing.T) {
 	}
 	src.play(frames)
 	time.Sleep(time.Second)
-	gst.stop(t)
+	gst.stop(t, 0)
 	st := b.only(t)
 	decoded := strings.Count(gst.out.String(), "last-message = chain")
 	t.Logf("FIGURE forwarding to a late GStreamer: %d PLIs, %d reports, %d frames", st.PLIs, st.Reports, decoded)

@@ -20,7 +20,9 @@ func alone() *sink {
 }
 
 func TestABrokenMessageCostsNoOther(t *testing.T) {
-	b, err := rtcp.Marshal([]rtcp.Packet{&rtcp.PictureLossIndication{}, &rtcp.ReceiverEstimatedMaximumBitrate{Bitrate: 1}})
+	b, err := rtcp.Marshal([]rtcp.Packet{
+		&rtcp.PictureLossIndication{}, &rtcp.ReceiverEstimatedMaximumBitrate{Bitrate: 1},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

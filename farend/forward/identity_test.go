@@ -39,7 +39,8 @@ func TestNumbersGoOnOverRestartsAndKeepGaps(t *testing.T) {
 		}},
 		{"both wrap", []step{{65535, 0xffffffff, 0, false, 0, 0}, {0, 2999, 0, false, 1, 3000}}},
 		{"a restart leaves no gap, and time as it went", []step{
-			{65535, 5, 0, false, 0, 0}, {7, 777, 2 * time.Second, true, 1, 180000}, {8, 3777, 2033 * ms, false, 2, 183000},
+			{65535, 5, 0, false, 0, 0}, {7, 777, 2 * time.Second, true, 1, 180000},
+			{8, 3777, 2033 * ms, false, 2, 183000},
 		}},
 		{"what was late when the source began anew", []step{
 			{65535, 5, 0, false, 0, 0}, {7, 777, time.Second, true, 1, 90000}, {6, 777, time.Second, false, -1, 0},
@@ -50,7 +51,9 @@ func TestNumbersGoOnOverRestartsAndKeepGaps(t *testing.T) {
 			{900, 1, 40 * ms, true, 3, 3900},
 		}},
 		{"two restarts in a row", []step{{5, 0, 0, true, 0, 0}, {5, 0, 0, true, 1, 1}, {5, 0, 0, true, 2, 2}}},
-		{"a day of silence", []step{{5, 0, 0, false, 0, 0}, {5, 0, 30 * time.Hour, true, 1, 30 * 3600 * 90000 % (1 << 32)}}},
+		{"a day of silence", []step{
+			{5, 0, 0, false, 0, 0}, {5, 0, 30 * time.Hour, true, 1, 30 * 3600 * 90000 % (1 << 32)},
+		}},
 	} {
 		i := newIdentity()
 		var first part

@@ -72,8 +72,8 @@ func newJanus(t *testing.T) *janusServer {
 	first := 30000 + 300*int(janusCount.Add(1))
 	for name, text := range map[string]string{
 		"janus.jcfg": fmt.Sprintf(janusConfig, j.dir, parts[0],
-			janusParts("audiobridge", "duktape", "echotest", "lua", "nosip", "recordplay", "sip", "textroom", "videocall",
-				"videoroom", "voicemail"),
+			janusParts("audiobridge", "duktape", "echotest", "lua", "nosip", "recordplay", "sip", "textroom",
+				"videocall", "videoroom", "voicemail"),
 			janusParts("mqtt", "nanomsg", "pfunix", "rabbitmq", "websockets")),
 		"janus.plugin.streaming.jcfg": fmt.Sprintf(
 			`general: { admin_key = "key" rtp_port_range = "%d-%d" }`, first, first+299),

@@ -74,7 +74,8 @@ func TestRulesAreAboutTheStreamsThatTheyName(t *testing.T) {
 	} {
 		r := Rule{From: c.from}
 		if got := r.matches(c.customer, c.source, c.id); got != c.want {
-			t.Errorf("%s about customer %q, source %q, id %q: %v, want %v", c.from, c.customer, c.source, c.id, got, c.want)
+			t.Errorf("%s about customer %q, source %q, id %q: %v, want %v",
+				c.from, c.customer, c.source, c.id, got, c.want)
 		}
 	}
 }

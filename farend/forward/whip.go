@@ -72,7 +72,8 @@ func (s *sink) publishOnce(ctx context.Context) error {
 		Feedback: func(packets []rtcp.Packet) { s.takeFeedback(packets, s.forwarder.config.Now()) },
 	}
 	if s.rule.LiveKit != nil {
-		r.Token = s.rule.LiveKit.token(s.expand(s.rule.LiveKit.room(), 0), s.grant.Source.String(), s.forwarder.config.Now())
+		room := s.expand(s.rule.LiveKit.room(), 0)
+		r.Token = s.rule.LiveKit.token(room, s.grant.Source.String(), s.forwarder.config.Now())
 	}
 	connecting, cancel := context.WithTimeout(ctx, publishLimit)
 	p, err := s.forwarder.config.WHIP(connecting, r)

@@ -198,7 +198,8 @@ func (s Server) ask(ctx context.Context, path string, request map[string]any) (a
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestLimit)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimRight(s.URL, "/")+path, bytes.NewReader(body))
+	to := strings.TrimRight(s.URL, "/") + path
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 	if err != nil {
 		return answer{}, err
 	}

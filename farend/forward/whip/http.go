@@ -90,7 +90,8 @@ func (r *resource) remove(ctx context.Context) error {
 		return err
 	}
 	defer response.Body.Close()
-	if response.StatusCode >= 300 && response.StatusCode != http.StatusNotFound && response.StatusCode != http.StatusGone {
+	gone := response.StatusCode == http.StatusNotFound || response.StatusCode == http.StatusGone
+	if response.StatusCode >= 300 && !gone {
 		return fmt.Errorf("the endpoint answers DELETE with %s", response.Status)
 	}
 	return nil

@@ -120,7 +120,9 @@ func newAPI(loopback bool) (*webrtc.API, error) {
 	settings.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled) // a server need not hide its address
 	settings.SetIncludeLoopbackCandidate(loopback)
 	// It would write to standard output. What went wrong comes back as errors.
-	settings.LoggerFactory = &logging.DefaultLoggerFactory{Writer: io.Discard, DefaultLogLevel: logging.LogLevelDisabled}
+	settings.LoggerFactory = &logging.DefaultLoggerFactory{
+		Writer: io.Discard, DefaultLogLevel: logging.LogLevelDisabled,
+	}
 	return webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithInterceptorRegistry(chain),
 		webrtc.WithSettingEngine(settings)), nil
 }

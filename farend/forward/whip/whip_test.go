@@ -135,7 +135,7 @@ func TestAnEndpointsOddAnswersAreSaidInWords(t *testing.T) {
 		answer func(w http.ResponseWriter)
 		want   string
 	}{
-		{"a refusal", func(w http.ResponseWriter) { http.Error(w, "wrong\nroom", 403) }, "403 Forbidden: wrong room"},
+		{"a refusal", func(w http.ResponseWriter) { http.Error(w, "wrong\nroom", http.StatusForbidden) }, "403 Forbidden: wrong room"},
 		{"200 in the place of 201", func(w http.ResponseWriter) { io.WriteString(w, "v=0") }, "200 OK"},
 		{"no SDP", func(w http.ResponseWriter) { w.WriteHeader(201); io.WriteString(w, "hello") }, "endpoint's answer"},
 		{"an answer without end", func(w http.ResponseWriter) {
@@ -150,7 +150,9 @@ func TestAnEndpointsOddAnswersAreSaidInWords(t *testing.T) {
 		}, "Location"},
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { c.answer(w) }))
-		_, err := Publish(t.Context(), forward.PublishRequest{URL: server.URL, Token: "t", Feedback: func([]rtcp.Packet) {}})
+		_, err := Publish(t.Context(), forward.PublishRequest{
+			URL: server.URL, Token: "t", Feedback: func([]rtcp.Packet) {},
+		})
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: Publish = %v, want an error with %q", c.name, err, c.want)
 		}
