@@ -135,7 +135,9 @@ func TestAnEndpointsOddAnswersAreSaidInWords(t *testing.T) {
 		answer func(w http.ResponseWriter)
 		want   string
 	}{
-		{"a refusal", func(w http.ResponseWriter) { http.Error(w, "wrong\nroom", http.StatusForbidden) }, "403 Forbidden: wrong room"},
+		{"a refusal", func(w http.ResponseWriter) {
+			http.Error(w, "wrong\nroom", http.StatusForbidden)
+		}, "403 Forbidden: wrong room"},
 		{"200 in the place of 201", func(w http.ResponseWriter) { io.WriteString(w, "v=0") }, "200 OK"},
 		{"no SDP", func(w http.ResponseWriter) { w.WriteHeader(201); io.WriteString(w, "hello") }, "endpoint's answer"},
 		{"an answer without end", func(w http.ResponseWriter) {
