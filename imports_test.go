@@ -65,6 +65,12 @@ func importRules() []importRule {
 			reason: "a server is one static file for any machine"},
 		{of: "./farend/listener", ban: "./...",
 			reason: "who may connect depends on nothing else of ours"},
+		{of: "./farend/store/...", ban: "./...",
+			allow: "./farend/store/... ./farend/stream ./firmware/gateway/wire ./firmware/openfile " +
+				"./firmware/atomicfile",
+			reason: "what is kept depends on the words of the protocol, not on who grants or receives"},
+		{of: "./farend/store", ban: "modernc.org/... github.com/jackc/...",
+			reason: "a program links the engine that it opens: camctl has no PostgreSQL"},
 		{of: "./farend/gateway", ban: "./farend/receiver",
 			reason: "a gateway grants to any video server"},
 		{of: "./farend/forward", ban: "./...",
@@ -195,6 +201,8 @@ func importRules() []importRule {
 		// The seams to third parties.
 		{of: "./...", except: "./farend/forward/whip", ban: "github.com/pion/webrtc/v4", direct: true,
 			reason: "pion/webrtc is the seam of forward/whip"},
+		{of: "./...", except: "./farend/store/sqlite", ban: "modernc.org/...", direct: true,
+			reason: "SQLite is farend/store/sqlite's seam"},
 		{of: "./...", except: "./v4l2", ban: "github.com/blackjack/webcam", direct: true,
 			reason: "the webcam library is v4l2's seam"},
 		{of: "./...", except: "./gokrazy/cmd/init", ban: "github.com/gokrazy/gokrazy", direct: true,
