@@ -1,0 +1,196 @@
+// Limits of customers and of the disk, and the goroutine that keeps them.
+
+package webm
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"time"
+)
+
+// Limits are a customer's. 0 is the Library's default, which is no limit unless it is set; a negative
+// value records nothing, and leaves what is there.
+type Limits struct {
+	Bytes int64         // of all files
+	Age   time.Duration // since a file was last written
+}
+
+// recordsNothing says whether the limits forbid any recording.
+func (m Limits) recordsNothing() bool { return m.Bytes < 0 || m.Age < 0 }
+
+const (
+	pruneInterval = 10 * time.Second // and when a file ends
+	limitsKeep    = time.Minute      // until a customer's limits are asked for again
+	limitsTimeout = 5 * time.Second
+)
+
+// keepLimits removes what is beyond a limit, until ctx ends.
+func (l *Library) keepLimits(ctx context.Context) {
+	ticker := time.NewTicker(pruneInterval)
+	defer ticker.Stop()
+	for {
+		l.prune(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		case <-l.wake:
+		}
+	}
+}
+
+// limitsOf gives a customer's limits as they were last known. It asks for them if nobody has yet. known:
+// they are the customer's own, or nobody has any.
+func (l *Library) limitsOf(id int64) (limits Limits, known bool) {
+	l.mu.Lock()
+	c := l.customerOf(id)
+	asked := !c.askedAt.IsZero()
+	l.mu.Unlock()
+	if !asked {
+		_ = l.askLimits(context.Background(), id)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	d := l.config.Defaults
+	return Limits{Bytes: cmp.Or(c.limits.Bytes, d.Bytes), Age: cmp.Or(c.limits.Age, d.Age)}, c.known
+}
+
+// askLimits asks for a customer's limits, unless that was a moment ago.
+func (l *Library) askLimits(ctx context.Context, id int64) error {
+	now := l.config.Now()
+	l.mu.Lock()
+	c := l.customerOf(id)
+	due := c.askedAt.IsZero() || now.Sub(c.askedAt) >= limitsKeep
+	if due {
+		c.askedAt = now
+	}
+	l.mu.Unlock()
+	if !due {
+		return nil
+	}
+	var limits Limits
+	if l.config.CustomerLimits != nil {
+		ctx, cancel := context.WithTimeout(ctx, limitsTimeout)
+		defer cancel()
+		var err error
+		if limits, err = l.config.CustomerLimits(ctx, id); err != nil {
+			l.config.Log.Warn("recordings: a customer's limits are not known", "customer", id, "error", err)
+			return err
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c.limits, c.known = limits, true
+	return nil
+}
+
+// fileBytesMin keeps a small limit from making a file of each picture.
+const fileBytesMin = 1 << 20
+
+// fileBytes is how large a file of a customer may become: of a limit, the files that are being written
+// take a quarter at most.
+func (l *Library) fileBytes(id int64) int64 {
+	limits, _ := l.limitsOf(id)
+	if limits.Bytes <= 0 {
+		return l.config.FileBytes
+	}
+	l.mu.Lock()
+	n := len(l.customerOf(id).recorders)
+	l.mu.Unlock()
+	return min(l.config.FileBytes, max(fileBytesMin, limits.Bytes/4/int64(max(n, 1))))
+}
+
+// prune removes of each customer what is beyond its limits. A database that does not answer is asked once.
+func (l *Library) prune(ctx context.Context) {
+	l.mu.Lock()
+	ids := slices.Collect(maps.Keys(l.customers))
+	l.mu.Unlock()
+	var err error
+	for _, id := range ids {
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			err = l.askLimits(ctx, id)
+		}
+		l.mu.Lock()
+		known := l.customerOf(id).known
+		l.mu.Unlock()
+		if !known {
+			continue
+		}
+		limits, _ := l.limitsOf(id)
+		l.pruneCustomer(id, limits)
+	}
+}
+
+// A finished file is an entry and where it lies.
+type finished struct {
+	entry
+	folder string
+}
+
+func (l *Library) pruneCustomer(id int64, limits Limits) {
+	list, total := l.finishedOf(id)
+	if limits.Bytes > 0 && total > limits.Bytes {
+		l.forgetMissing(id, list)
+		list, total = l.finishedOf(id)
+	}
+	oldest := l.config.Now().Add(-limits.Age).UnixMilli()
+	removed, failed, freed := 0, 0, int64(0)
+	for _, f := range list {
+		tooOld := limits.Age > 0 && f.end < oldest
+		tooMuch := limits.Bytes > 0 && total > limits.Bytes
+		if !tooOld && !tooMuch {
+			continue
+		}
+		if err := l.removeFile(id, f.folder, f.start); err != nil {
+			failed++
+			l.config.Log.Error("recordings: a file beyond the limits stays", "customer", id, "error", err)
+			continue
+		}
+		removed++
+		freed += f.size
+		total -= f.size
+	}
+	if removed > 0 {
+		l.config.Log.Info("recordings: removed by the customer's limits", "customer", id, "files", removed,
+			"bytes", freed, "failed", failed)
+	}
+}
+
+// finishedOf lists a customer's finished files, oldest first, and sums up all bytes.
+func (l *Library) finishedOf(id int64) (list []finished, total int64) {
+	l.mu.Lock()
+	c := l.customerOf(id)
+	for folder, files := range c.sources {
+		for _, e := range files {
+			list = append(list, finished{e, folder})
+			total += e.size
+		}
+	}
+	for r := range c.recorders {
+		total += r.bytes.Load()
+	}
+	l.mu.Unlock()
+	slices.SortFunc(list, func(a, b finished) int { return cmp.Compare(a.start, b.start) })
+	return list, total
+}
+
+// forgetMissing forgets files that somebody removed by hand: else others would go in their place.
+func (l *Library) forgetMissing(id int64, list []finished) {
+	for _, f := range list {
+		if _, err := os.Lstat(l.path(id, f.folder, f.start)); !errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		l.mu.Lock()
+		c := l.customerOf(id)
+		c.sources[f.folder] = removeEntry(c.sources[f.folder], f.start)
+		l.mu.Unlock()
+	}
+}
