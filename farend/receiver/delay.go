@@ -14,7 +14,8 @@ import "time"
 //
 // It is the smallest of the last one to two minutes, not of all time: two free-running
 // crystals drift apart by up to 100 ppm, which is 6 ms a minute. A clock that is set while the
-// stream runs, as a board's is after its start, begins a new estimate.
+// stream runs, as a board's is after its start, shows in two reports whose NTP times lie further
+// apart than their RTP times, which no setting moves: what is known of the offset moves along.
 type delayEstimate struct {
 	ntp       uint64 // of the last report, 32.32 s
 	timestamp uint32 // RTP time that belongs to it
@@ -24,16 +25,18 @@ type delayEstimate struct {
 	smallest [2]time.Duration // offset in this window and in the one before
 }
 
-const (
-	offsetWindow = time.Minute
-	clockStepMin = time.Second // more than any queue, less than any clock that was set
-)
+const offsetWindow = time.Minute
 
 // takeReport takes a sender report that arrived at (our clock, any origin).
 func (d *delayEstimate) takeReport(ntp uint64, timestamp uint32, at time.Duration) {
 	offset := at - ntpDuration(ntp)
-	switch stepped := d.known && (offset-d.smallestOffset()).Abs() > clockStepMin; {
-	case !d.known || stepped:
+	if d.known {
+		set := ntpDuration(ntp) - ntpDuration(d.ntp) - ticksDuration(timestamp-d.timestamp)
+		d.smallest[0] -= set
+		d.smallest[1] -= set
+	}
+	switch {
+	case !d.known:
 		d.windowAt, d.smallest = at, [2]time.Duration{offset, offset}
 	case at-d.windowAt >= offsetWindow:
 		d.windowAt, d.smallest = at, [2]time.Duration{offset, d.smallest[0]}
@@ -43,6 +46,11 @@ func (d *delayEstimate) takeReport(ntp uint64, timestamp uint32, at time.Duratio
 	d.ntp, d.timestamp, d.known = ntp, timestamp, true
 }
 
+// ticksDuration is a difference of RTP times, less than half of their range.
+func ticksDuration(ticks uint32) time.Duration {
+	return time.Duration(int32(ticks)) * time.Second / clockRate
+}
+
 func (d *delayEstimate) smallestOffset() time.Duration { return min(d.smallest[0], d.smallest[1]) }
 
 // delayOf gives the delay of a frame that was whole at; false before the first report.
@@ -50,8 +58,7 @@ func (d *delayEstimate) delayOf(timestamp uint32, at time.Duration) (time.Durati
 	if !d.known {
 		return 0, false
 	}
-	sinceReport := time.Duration(int32(timestamp-d.timestamp)) * time.Second / clockRate
-	return at - (ntpDuration(d.ntp) + sinceReport) - d.smallestOffset(), true
+	return at - (ntpDuration(d.ntp) + ticksDuration(timestamp-d.timestamp)) - d.smallestOffset(), true
 }
 
 // ntpDuration is 32.32 s since 1900 as a Duration. It wraps nowhere a sender can go: 2^32 s
