@@ -24,6 +24,10 @@ const (
 	// half way round the world. A clock that is further off is not synchronised.
 	transitMax = 200 * time.Millisecond
 
+	// reportedDelayMax: a source whose reports give more than this, or less than nothing, maps its RTP
+	// time wrongly.
+	reportedDelayMax = 30 * time.Second
+
 	// plausibleDelayMax is the longest delay by clock that is believed before the first report.
 	plausibleDelayMax = time.Second
 )
@@ -83,6 +87,10 @@ func judgeDelay(byClock, byReports time.Duration, stamped, reported bool, rtt ti
 	if rtt > 0 {
 		transit = rtt
 	}
+	if byReports < -clockTolerance || byReports > reportedDelayMax {
+		reported = false
+	}
+	byReports = max(byReports, 0)
 	switch {
 	case !stamped && !reported:
 		return 0, stream.DelayUnknown

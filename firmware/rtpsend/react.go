@@ -17,6 +17,14 @@ type lastFIR struct {
 	number uint8
 }
 
+// A reference is the last reference time of a receiver, which the next report echoes.
+type reference struct {
+	any    bool
+	sender uint32
+	time   uint32 // the middle of its NTP time
+	at     time.Duration
+}
+
 // reactTo acts on one message; not ok: it is not what its type says.
 func (s *Sender) reactTo(m *feedback.Message, ok bool, now time.Duration, log *pendingLog) {
 	ignored := &s.stats.Ignored
@@ -40,6 +48,8 @@ func (s *Sender) reactTo(m *feedback.Message, ok bool, now time.Duration, log *p
 	case m.Kind == feedback.Goodbye:
 		s.stats.BYEs++
 		s.session.NoteGoodbye()
+	case m.Kind == feedback.ReferenceTime:
+		s.inbox.reference = reference{sender: m.Sender, time: m.Reference, at: now, any: true}
 	case m.Kind == feedback.Description: // who the receiver is changes nothing
 	case m.Media != s.SSRC():
 		ignored.OtherSSRC++

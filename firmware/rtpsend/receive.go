@@ -32,6 +32,8 @@ type inbox struct {
 	gate     admission.Gate
 	fir      lastFIR
 	requests resend.Requests // for runPump
+
+	reference reference // not echoed yet
 }
 
 // exchangeRTCP reads RTCP until Close, and sends a report when one is due.

@@ -1,11 +1,12 @@
 // RTCP out: SR+SDES with the first frame and then by RFC 3550's rules, BYE at the end.
-// Spec: RFC 3550 sections 6.1 to 6.6.
+// Spec: RFC 3550 sections 6.1 to 6.6, RFC 3611 (XR).
 
 package rtpsend
 
 import (
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/pion/rtcp"
 )
@@ -28,6 +29,10 @@ func (s *Sender) startReports(log *pendingLog) {
 	}
 	go s.runPump()
 }
+
+// referenceMax is how long a reference time is worth an echo: at the longest interval of reports the next
+// one leaves before that. It also keeps the delay within its field.
+const referenceMax = time.Minute
 
 // sayBye ends the session for the receiver: SR or RR, SDES, BYE.
 func (s *Sender) sayBye(log *pendingLog) {
@@ -67,6 +72,9 @@ func (s *Sender) compoundReport(bye *rtcp.Goodbye) ([]byte, error) {
 		Source: s.SSRC(),
 		Items:  []rtcp.SourceDescriptionItem{{Type: rtcp.SDESCNAME, Text: s.cfg.CNAME}},
 	}}}}
+	if echo := s.takeReference(); echo != nil {
+		packets = append(packets, echo)
+	}
 	if bye != nil {
 		packets = append(packets, bye)
 	}
@@ -75,6 +83,23 @@ func (s *Sender) compoundReport(bye *rtcp.Goodbye) ([]byte, error) {
 		return nil, fmt.Errorf("rtpsend: write RTCP of %d parts: %w", len(packets), err)
 	}
 	return b, nil
+}
+
+// takeReference echoes the receiver's reference time with how long it was kept here, nil if none came
+// since the last report. Spec: RFC 3611 section 4.5.
+func (s *Sender) takeReference() rtcp.Packet {
+	now := s.cfg.Monotonic()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.inbox.reference
+	s.inbox.reference = reference{}
+	if !r.any || now-r.at > referenceMax {
+		return nil
+	}
+	kept := uint32((now - r.at).Seconds() * 65536)
+	return &rtcp.ExtendedReport{SenderSSRC: s.SSRC(), Reports: []rtcp.ReportBlock{
+		&rtcp.DLRRReportBlock{Reports: []rtcp.DLRRReport{{SSRC: r.sender, LastRR: r.time, DLRR: kept}}},
+	}}
 }
 
 // reportHead is an SR, or an empty RR where no packet left lately.

@@ -5,7 +5,7 @@
 // acts on them. All functions are pure. Those that a receiver on a bad link has us call most,
 // for NACK and transport-wide feedback, allocate nothing.
 //
-// Sources: RFC 3550 section 6.4 and appendix A.2 (reports, checks), RFC 4585 sections 6.2.1
+// Sources: RFC 3550 section 6.4 and appendix A.2 (reports, checks), RFC 3611 section 4.4 (XR), RFC 4585 sections 6.2.1
 // (NACK), 6.3.1 (PLI) and 6.4, RFC 5104 section 4.3.1 (FIR), RFC 5506 (reduced size),
 // draft-alvestrand-rmcat-remb-03 section 2.2 (REMB),
 // draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1 (transport-wide feedback).
@@ -24,27 +24,30 @@ const HeaderSize = 4
 type Kind int
 
 const (
-	Other        Kind = iota // valid, but nothing that anybody acts on
-	Reports                  // an SR or RR with reception reports
-	Nack                     // packets that the receiver misses (RTPFB)
-	Transport                // when packets arrived (RTPFB)
-	PictureLoss              // PLI: the receiver needs a key frame
-	IntraRequest             // FIR: it needs one, and says so with a number
-	MaxBitrate               // REMB: what the receiver believes to be able to take
-	Goodbye                  // BYE
-	Description              // SDES: who the receiver is
+	Other         Kind = iota // valid, but nothing that anybody acts on
+	Reports                   // an SR or RR with reception reports
+	Nack                      // packets that the receiver misses (RTPFB)
+	Transport                 // when packets arrived (RTPFB)
+	PictureLoss               // PLI: the receiver needs a key frame
+	IntraRequest              // FIR: it needs one, and says so with a number
+	MaxBitrate                // REMB: what the receiver believes to be able to take
+	Goodbye                   // BYE
+	Description               // SDES: who the receiver is
+	ReferenceTime             // XR: a receiver's clock, for it to learn the round trip
 )
 
 // A Message is one RTCP packet of a compound. Kind says which fields are set.
 type Message struct {
 	Kind    Kind
 	Media   uint32      // the stream that Nack, Transport and PictureLoss are about
-	Sender  uint32      // who sent IntraRequest
+	Sender  uint32      // who sent IntraRequest or ReferenceTime
 	Reports []Report    // of Reports
 	Missing Sequences   // of Nack
 	Arrived Arrivals    // of Transport
 	Intra   []FullIntra // of IntraRequest
 	Bitrate Bitrate     // of MaxBitrate
+
+	Reference uint32 // of ReferenceTime: the middle of an NTP time
 }
 
 // Parse reads one packet, which Split cut. Not ok: it is not what its type says; Kind is
@@ -75,6 +78,8 @@ func Parse(b []byte) (m Message, ok bool) {
 		return Message{Kind: Goodbye}, true
 	case rtcp.TypeSourceDescription:
 		return Message{Kind: Description}, true
+	case rtcp.TypeExtendedReport:
+		return parseExtended(b)
 	}
 	return Message{Kind: Other}, true
 }
