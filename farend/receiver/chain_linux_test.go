@@ -135,7 +135,8 @@ func TestOurOwnChainHealsFivePercentLoss(t *testing.T) {
 				t.Errorf("%d messages about arrivals sent, %d heard", got.Feedback, sent.TransportFeedback)
 			}
 			if c.rtx && (got.Resent == 0 || got.Lost < int64(got.Expected/40)) || !c.rtx && got.Resent != 0 {
-				t.Errorf("%d resent, %d of %d lost, want resends to be known as such", got.Resent, got.Lost, got.Expected)
+				t.Errorf("%d resent, %d of %d lost, want resends to be known as such",
+					got.Resent, got.Lost, got.Expected)
 			}
 			if got.RTT == nil || *got.RTT > time.Second || got.Delay == nil || got.DelayBy != stream.DelayByClock {
 				t.Errorf("round trip %v, delay %v by %q, want both", got.RTT, got.Delay, got.DelayBy)

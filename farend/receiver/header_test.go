@@ -33,7 +33,8 @@ func FuzzHeader(f *testing.F) {
 			return
 		}
 		if h.number != p.SequenceNumber || h.timestamp != p.Timestamp || h.ssrc != p.SSRC || h.marker != p.Marker ||
-			h.payloadType != p.PayloadType || p.ExtensionProfile != twoByteExtensions && !bytes.Equal(h.payload, p.Payload) {
+			h.payloadType != p.PayloadType ||
+			p.ExtensionProfile != twoByteExtensions && !bytes.Equal(h.payload, p.Payload) {
 			t.Errorf("% x: %+v, pion reads %+v", b, h, p)
 		}
 		for id := range uint8(15) {
