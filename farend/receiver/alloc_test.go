@@ -52,7 +52,8 @@ func checkAllocations(t *testing.T, profile string, resent bool, runs int) {
 		g.SRTP = &wire.SRTP{Profile: profile, Source: make([]byte, n), Receiver: make([]byte, n)}
 		g.SRTP.Receiver[0] = 1
 		kinds := map[string]srtp.ProtectionProfile{
-			wire.ProfileGCM: srtp.ProtectionProfileAeadAes128Gcm, wire.ProfileCM: srtp.ProtectionProfileAes128CmHmacSha1_80,
+			wire.ProfileGCM: srtp.ProtectionProfileAeadAes128Gcm,
+			wire.ProfileCM:  srtp.ProtectionProfileAes128CmHmacSha1_80,
 		}
 		out, err := srtp.CreateContext(g.SRTP.Source[:16], g.SRTP.Source[16:], kinds[profile])
 		if err != nil {

@@ -54,8 +54,8 @@ func TestDelayIsTrueBeforeAndAfterTheBoardsClockIsSet(t *testing.T) {
 				continue
 			}
 			if got.Delay == nil || (*got.Delay-truth).Abs() > 15*time.Millisecond {
-				t.Fatalf("clock off by %v, frame %d: delay %v by %q, want %v within 15 ms", wrong, i, got.Delay, got.DelayBy,
-					truth)
+				t.Fatalf("clock off by %v, frame %d: delay %v by %q, want %v within 15 ms",
+					wrong, i, got.Delay, got.DelayBy, truth)
 			}
 			if want := stream.DelayByClock; i > 160 && got.DelayBy != want {
 				t.Fatalf("clock set, frame %d: by %q, want %q", i, got.DelayBy, want)
