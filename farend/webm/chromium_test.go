@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"os/exec"
 	"testing"
 	"time"
@@ -99,10 +100,15 @@ func playInChromium(t *testing.T, path string) played {
 	defer server.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
+	profile, err := os.MkdirTemp("", "krazycam-chromium")
+	if err != nil {
+		t.Fatal(err)
+	}
 	cmd := exec.CommandContext(ctx, "chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic",
 		"--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-		"--autoplay-policy=no-user-gesture-required", "--user-data-dir="+t.TempDir(),
+		"--autoplay-policy=no-user-gesture-required", "--user-data-dir="+profile,
 		server.URL+"/?"+url.Values{"file": {"file.webm"}}.Encode())
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it then ends its own processes
 	cmd.WaitDelay = 10 * time.Second
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -114,7 +120,8 @@ func playInChromium(t *testing.T, path string) played {
 		p.Error = "nothing was played in 2 minutes"
 	}
 	cancel()
-	_ = cmd.Wait() // killed
+	_ = cmd.Wait() // by a signal
+	await(t, "Chromium's processes let go of its profile", func() bool { return os.RemoveAll(profile) == nil })
 	return p
 }
 
