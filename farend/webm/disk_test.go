@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -92,64 +93,37 @@ const recordersOnStuckDisk = 20
 
 // A frozen file system has each write wait, as a disk or a network that hangs.
 func TestDiskThatStandsStillStopsNoStream(t *testing.T) {
-	need.Tools(t, "mkfs.ext4", "fsfreeze")
-	image := filepath.Join(t.TempDir(), "disk")
-	if err := errors.Join(os.WriteFile(image, nil, 0o600), os.Truncate(image, 64<<20)); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command("mkfs.ext4", "-q", "-F", image).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	dir := mount(t, "-o", "loop", image)
+	dir := mountDisk(t)
 	l := openLibrary(t, Config{Dir: dir, FreeBytes: -1, FreeShare: -1})
 	clip := drawn()
 	clip[0] = append(clip[0], make([]byte, 9_990)...)
 	clip[1] = append(clip[1], make([]byte, 1_999)...)
 	var feeds []*source
 	for i := range recordersOnStuckDisk {
-		feeds = append(feeds, newSource(clip, l.Record(Source{Customer: 7, ID: wire.TextID(string(rune('a' + i)))})))
+		id := wire.TextID(string(rune('a' + i)))
+		feeds = append(feeds, newSource(clip, l.Record(Source{Customer: 7, ID: id})))
 	}
-	feedAll := func(frames int) (longest, p99 time.Duration) {
-		var took []time.Duration
-		for range frames {
-			for _, s := range feeds {
-				f := s.next()
-				began := time.Now()
-				s.sink.TakeFrame(f)
-				took = append(took, time.Since(began))
-			}
-		}
-		slices.Sort(took)
-		return took[len(took)-1], took[len(took)*99/100]
-	}
-	feedAll(30)
+	feedAll(feeds, 30)
 	for _, s := range feeds {
 		awaitWritten(t, s.sink.(*Recorder), 30)
 	}
-	freeze(t, dir, "-f")
-	thawed := false
-	defer func() {
-		if !thawed {
-			freeze(t, dir, "-u")
-		}
-	}()
-	longest, p99 := feedAll(900) // 30 s of frames at once
+	thaw := freeze(t, dir)
+	took := feedAll(feeds, 900) // 30 s of frames at once
 	for _, s := range feeds {
-		r := s.sink.(*Recorder)
-		recorded, dropped := r.Counts()
-		_, problem := r.Report()
+		recorded, dropped := s.sink.(*Recorder).Counts()
+		_, problem := s.sink.(*Recorder).Report()
 		if recorded > 31 || dropped == 0 || !strings.Contains(problem, "too slow") {
-			t.Errorf("%d frames recorded, %d dropped, problem %q on a disk that stands still", recorded, dropped,
+			t.Errorf("on a disk that stands still %d frames are recorded and %d dropped, problem %q", recorded, dropped,
 				problem)
 		}
 	}
+	thaw()
+	p99, longest := took[len(took)*99/100], took[len(took)-1]
 	t.Logf("FIGURE WebM: TakeFrame of %d streams on a disk that stands still: p99 %v, longest %v", len(feeds), p99,
 		longest)
 	if p99 > 10*time.Millisecond { // a write would have waited for the thaw
 		t.Errorf("99 %% of all calls took up to %v", p99)
 	}
-	freeze(t, dir, "-u")
-	thawed = true
 	for _, s := range feeds {
 		r := s.sink.(*Recorder)
 		before, _ := r.Counts()
@@ -162,28 +136,69 @@ func TestDiskThatStandsStillStopsNoStream(t *testing.T) {
 	}
 	closeLibrary(t, l)
 	for _, s := range feeds {
-		r := s.sink.(*Recorder)
-		recorded, dropped := r.Counts()
-		if int(recorded+dropped) != s.sent {
-			t.Errorf("%d frames recorded and %d dropped of %d", recorded, dropped, s.sent)
+		checkCaughtUp(t, l, s)
+	}
+}
+
+// feedAll feeds all sources by turns, and says how long each frame took, sorted.
+func feedAll(feeds []*source, frames int) (took []time.Duration) {
+	for range frames {
+		for _, s := range feeds {
+			f := s.next()
+			began := time.Now()
+			s.sink.TakeFrame(f)
+			took = append(took, time.Since(began))
 		}
-		for _, path := range pathsOf(l, r.source)[:1] {
-			p := probe(t, path)
-			for i, at := range p.times {
-				if i > 0 && at-p.times[i-1] > 0.05 && !p.keys[i] {
-					t.Errorf("after a gap at %v s a frame follows that is no key frame", at)
-				}
-			}
-			if len(p.times) != int(recorded) {
-				t.Errorf("%d frames in the file, %d were recorded", len(p.times), recorded)
-			}
+	}
+	slices.Sort(took)
+	return took
+}
+
+// checkCaughtUp expects that each frame is in the file or was counted, and that a key frame follows a gap.
+func checkCaughtUp(t *testing.T, l *Library, s *source) {
+	t.Helper()
+	r := s.sink.(*Recorder)
+	recorded, dropped := r.Counts()
+	if int(recorded+dropped) != s.sent {
+		t.Errorf("%d frames recorded and %d dropped of %d", recorded, dropped, s.sent)
+	}
+	p := probe(t, pathsOf(l, r.source)[0])
+	if len(p.times) != int(recorded) {
+		t.Errorf("%d frames in the file, %d were recorded", len(p.times), recorded)
+	}
+	for i, at := range p.times {
+		if i > 0 && at-p.times[i-1] > 0.05 && !p.keys[i] {
+			t.Errorf("after a gap, at %v s, a frame follows that is no key frame", at)
 		}
 	}
 }
 
-func freeze(t *testing.T, dir, how string) {
+// mountDisk mounts an ext4 of the test's own.
+func mountDisk(t *testing.T) (dir string) {
 	t.Helper()
-	if out, err := exec.Command("fsfreeze", how, dir).CombinedOutput(); err != nil {
-		t.Fatalf("fsfreeze %s: %v: %s", how, err, out)
+	need.Root(t, "for a file system of its own")
+	need.Tools(t, "mkfs.ext4", "fsfreeze")
+	image := filepath.Join(t.TempDir(), "disk")
+	if err := errors.Join(os.WriteFile(image, nil, 0o600), os.Truncate(image, 64<<20)); err != nil {
+		t.Fatal(err)
 	}
+	if out, err := exec.Command("mkfs.ext4", "-q", "-F", image).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return mount(t, "-o", "loop", image)
+}
+
+// freeze has all writes to a file system wait for thaw, or for the test's end.
+func freeze(t *testing.T, dir string) (thaw func()) {
+	t.Helper()
+	run := func(how string) {
+		t.Helper()
+		if out, err := exec.Command("fsfreeze", how, dir).CombinedOutput(); err != nil {
+			t.Errorf("fsfreeze %s: %v: %s", how, err, out)
+		}
+	}
+	run("-f")
+	thaw = sync.OnceFunc(func() { run("-u") })
+	t.Cleanup(thaw)
+	return thaw
 }

@@ -4,6 +4,7 @@
 package webm
 
 import (
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -159,7 +160,7 @@ func (r *Recorder) Report() (record, problem string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.slow {
-		return r.file, "frames are not recorded: the disk is too slow"
+		return r.file, fmt.Sprintf("the disk is too slow: %d frames were not recorded", r.dropped)
 	}
 	return r.file, r.problem
 }

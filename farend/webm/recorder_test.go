@@ -232,3 +232,24 @@ func TestTakeFrameAllocatesNothing(t *testing.T) {
 	}
 	t.Logf("FIGURE WebM: %v allocations a frame, until it is in the file", allocations)
 }
+
+// BenchmarkRecordedFrame is a frame of 300 kbit/s at 30 fps, from the socket's goroutine into the file.
+func BenchmarkRecordedFrame(b *testing.B) {
+	l := openLibrary(b, Config{FreeBytes: -1, FreeShare: -1, FileBytes: 64 << 20, Defaults: Limits{Bytes: 256 << 20}})
+	defer closeLibrary(b, l)
+	r := l.Record(yard())
+	clip := drawn()
+	for i := range clip {
+		clip[i] = append(clip[i], make([]byte, 1250-10)...)
+	}
+	s := newSource(clip, r)
+	written := uint64(0)
+	b.ReportAllocs()
+	for b.Loop() {
+		r.TakeFrame(s.next())
+		written++
+		for recorded, _ := r.Counts(); recorded < written; recorded, _ = r.Counts() {
+			runtime.Gosched()
+		}
+	}
+}
