@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 )
 
 const (
-	clipFrames = 60
+	clipFrames = 40
 	clipFPS    = 30
 )
 
@@ -27,7 +28,7 @@ func clip(t *testing.T) (path string, frames [][]byte) {
 	need.Tools(t, "ffmpeg")
 	path = filepath.Join(t.TempDir(), "clip.ivf")
 	out, err := exec.Command("ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=30",
-		"-frames:v", "60", "-c:v", "libvpx", "-lag-in-frames", "0", "-b:v", "600k", path).CombinedOutput()
+		"-frames:v", strconv.Itoa(clipFrames), "-c:v", "libvpx", "-lag-in-frames", "0", "-b:v", "600k", path).CombinedOutput()
 	if err != nil {
 		t.Fatalf("ffmpeg: %v\n%s", err, out)
 	}
@@ -106,15 +107,20 @@ func (s *source) packet(payload []byte, marker bool) []byte {
 	return append(b, 0, 0, 3)
 }
 
-// play sends frames at the clip's pace.
-func (s *source) play(frames [][]byte) {
+// play sends frames at the clip's pace, or until something holds.
+func (s *source) play(frames [][]byte, until func() bool) {
 	tick := time.NewTicker(time.Second / clipFPS)
 	defer tick.Stop()
 	for _, f := range frames {
 		s.send(f, time.Now())
 		<-tick.C
+		if until() {
+			return
+		}
 	}
 }
+
+func never() bool { return false }
 
 // restart begins anew as another source.
 func (s *source) restart() {

@@ -129,10 +129,14 @@ func (m *mounter) poke() {
 // run keeps mountpoints and streams the same until ctx is over, and destroys all of them then.
 func (m *mounter) run(ctx context.Context) {
 	pause := firstPause
-	for ctx.Err() == nil {
+	for out := false; ctx.Err() == nil; {
 		err := m.reconcile(ctx)
+		if out != (err != nil) && ctx.Err() == nil {
+			out = !out
+			m.logOutage(err)
+		}
 		if err != nil {
-			m.problem(ctx, err)
+			m.spread(ctx, err)
 			pause = min(sleep(ctx, pause), janusLastPause)
 			continue
 		}
@@ -148,13 +152,23 @@ func (m *mounter) run(ctx context.Context) {
 	m.finish(ctx)
 }
 
-// problem tells the streams that wait for this Janus.
-func (m *mounter) problem(ctx context.Context, err error) {
+// logOutage says once that Janus cannot be reached, and that it can again.
+func (m *mounter) logOutage(err error) {
+	log := m.forwarder.config.Log.With("janus", withoutSecrets(m.rule.Janus))
+	if err == nil {
+		log.Info("forward: Janus is there again")
+		return
+	}
+	log.Error("forward: reach Janus", "error", err)
+}
+
+// spread makes an outage the state of the streams that want this Janus.
+func (m *mounter) spread(ctx context.Context, err error) {
 	if ctx.Err() != nil {
 		return
 	}
 	for _, s := range m.wants() {
-		s.problem("reach Janus", err)
+		s.fault(fmt.Errorf("reach Janus: %w", err))
 	}
 }
 

@@ -5,7 +5,6 @@ package forward
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -61,7 +60,7 @@ func (s *sink) sendTo(ctx context.Context, host string, port, local int) {
 	}
 	if path != "" {
 		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-			s.problem("remove the description", err)
+			s.log().Error("forward: remove the description", "error", err)
 		}
 	}
 }
@@ -78,15 +77,15 @@ func (s *sink) open(ctx context.Context, host string, port, local int, path stri
 	if err != nil {
 		return to, err
 	}
+	var undescribed error
 	if path != "" {
-		text := s.describe(to, port)
-		if err := atomicfile.Replace(path, 0o644, atomicfile.Bytes([]byte(text))); err != nil {
-			l.close()
-			return to, fmt.Errorf("describe the stream: %w", err)
-		}
+		undescribed = atomicfile.Replace(path, 0o644, atomicfile.Bytes([]byte(s.describe(to, port))))
 	}
 	s.connect(l, net.JoinHostPort(host, strconv.Itoa(port)))
 	s.log().Info("forward: begun", "to", netip.AddrPortFrom(to, uint16(port)))
+	if undescribed != nil {
+		s.blemish("describe the stream", undescribed)
+	}
 	return to, nil
 }
 

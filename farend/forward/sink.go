@@ -41,6 +41,7 @@ type sink struct {
 	reportAt time.Time // of the last SR on this link; zero: none
 	counts   State
 	err      error // why it is not sent on; nil: it is
+	lasting  error // what is wrong as long as the link is there; nil: nothing
 }
 
 var (
@@ -169,7 +170,7 @@ func (s *sink) connect(l link, target string) {
 	s.mu.Lock()
 	closed := s.closed
 	if !closed {
-		s.link, s.err, s.reportAt = l, nil, time.Time{}
+		s.link, s.err, s.lasting, s.reportAt = l, nil, nil, time.Time{}
 		s.counts.Target, s.counts.ConnectedAt = target, s.forwarder.config.Now()
 		s.counts.Connections++
 	}
@@ -204,6 +205,14 @@ func (s *sink) problem(what string, err error) {
 	}
 }
 
+// blemish notes what is wrong with a link that is there.
+func (s *sink) blemish(what string, err error) {
+	s.problem(what, err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lasting = s.err
+}
+
 // logOutage says that a far receiver does not take packets, or takes them again.
 func (s *sink) logOutage(begins bool) {
 	if !begins {
@@ -231,7 +240,7 @@ func (s *sink) settle(errors uint64) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.link != nil && s.counts.SendErrors == errors {
-		s.err = nil
+		s.err = s.lasting
 	}
 	return s.counts.SendErrors
 }

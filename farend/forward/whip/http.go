@@ -18,6 +18,9 @@ const (
 	// requestLimit is how long an endpoint may take for an answer.
 	requestLimit = 10 * time.Second
 
+	// deleteLimit is how long it may take to end a session that did not begin.
+	deleteLimit = time.Second
+
 	// answerLimit is for an SDP answer, which has 1 to 5 kB.
 	answerLimit = 256 << 10
 

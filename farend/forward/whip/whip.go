@@ -64,7 +64,7 @@ func Publish(ctx context.Context, r forward.PublishRequest) (forward.Publication
 	}
 	if err := s.begin(ctx, r); err != nil {
 		// The limit that is over must not keep the endpoint from hearing of the end.
-		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestLimit)
+		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), deleteLimit)
 		defer cancel()
 		_ = s.Close(ending) // err says more
 		return nil, fmt.Errorf("whip: %w", err)
