@@ -28,7 +28,8 @@ func clip(t *testing.T) (path string, frames [][]byte) {
 	need.Tools(t, "ffmpeg")
 	path = filepath.Join(t.TempDir(), "clip.ivf")
 	out, err := exec.Command("ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=30",
-		"-frames:v", strconv.Itoa(clipFrames), "-c:v", "libvpx", "-lag-in-frames", "0", "-b:v", "600k", path).CombinedOutput()
+		"-frames:v", strconv.Itoa(clipFrames), "-c:v", "libvpx", "-lag-in-frames", "0",
+		"-b:v", "600k", path).CombinedOutput()
 	if err != nil {
 		t.Fatalf("ffmpeg: %v\n%s", err, out)
 	}

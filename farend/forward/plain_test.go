@@ -30,7 +30,8 @@ func TestPlainRTPIsReportedDescribedAndEnded(t *testing.T) {
 func checkPlainRTP(t *testing.T, address string) {
 	far := listenPair(t, address)
 	path := filepath.Join(t.TempDir(), "{source}-{port}.sdp")
-	b := start(t, Config{Rules: []Rule{{From: "all", RTP: net.JoinHostPort(address, strconv.Itoa(far.port)), SDP: path}}})
+	to := net.JoinHostPort(address, strconv.Itoa(far.port))
+	b := start(t, Config{Rules: []Rule{{From: "all", RTP: to, SDP: path}}})
 	s := b.begin(t, "a/b")
 	b.awaitSending(t)
 	path = strings.NewReplacer("{source}", "a=2Fb", "{port}", strconv.Itoa(far.port)).Replace(path)
