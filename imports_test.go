@@ -56,11 +56,15 @@ func importRules() []importRule {
 			except: "./gokrazy/cmd/camctl", ban: "./farend/...",
 			reason: "what ships on a board contains neither the far end nor a lab, " +
 				"which makes networks bad and opens packet sockets as root"},
-		{of: "./farend/...", except: "./farend/losslab/... ./farend/cmd/losslab",
+		{of: "./farend/...", except: "./farend/losslab/... ./farend/cmd/losslab ./farend/bundle ./farend/cmd/camserver",
 			ban: "./...",
 			allow: "./farend/... ./firmware/gateway/wire " +
 				"./firmware/rtpvp8 ./firmware/atomicfile ./firmware/openfile",
 			reason: "the far end shares with the board what is on the wire and how a file is opened and replaced"},
+		{of: "./farend/bundle", ban: "./...",
+			allow: "./farend/rollout ./farend/store ./farend/stream ./firmware/gateway/wire ./firmware/atomicfile " +
+				"./firmware/openfile ./board ./gokrazy/update ./gokrazy/card ./gokrazy/disk ./firmware/config",
+			reason: "a bundle is read by the code that boards read it by, and by nothing else of an image"},
 		{of: "./farend/...", ban: "C",
 			reason: "a server is one static file for any machine"},
 		{of: "./farend/listener", ban: "./...",

@@ -4,10 +4,12 @@ package rollout
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/krazycam/krazycam/farend/store"
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
@@ -35,6 +37,31 @@ func (c Counts) String() string {
 		b.WriteString(": stopped")
 	}
 	return b.String()
+}
+
+// CountsOf is the state of an offer at this moment, whoever serves it.
+func CountsOf(ctx context.Context, s *store.Store, o store.Offer) (Counts, error) {
+	counts, err := s.OfferCounts(ctx, o.ID)
+	of := func(p Phase) int { return counts[string(p)] }
+	return Counts{
+		Version: o.Version, Offered: of(Offered), Fetching: of(Fetching), OnTrial: of(OnTrial),
+		NotJudged: of(NotJudged), Promoted: of(Promoted), FellBack: of(FellBack), Stopped: isStopped(o, counts),
+	}, err
+}
+
+func (r *Rollouts) logChange(o store.Offer, b wire.Board, was, is Phase, fellBack int) {
+	args := []any{"serial", b.Serial, "version", o.Version, "runs", b.Version}
+	switch is {
+	case FellBack:
+		r.config.Log.Warn("update: fell back", append(args, "because", b.FailedBecause)...)
+		if o.StopAfter > 0 && fellBack == o.StopAfter {
+			r.config.Log.Error("update: stopped: nobody is offered it any more", "fell_back", fellBack)
+		}
+	case NotJudged:
+		r.config.Log.Warn("update: went back without a verdict", args...)
+	default:
+		r.config.Log.Info("update: "+string(is), append(args, "was", string(was))...)
+	}
 }
 
 // Counts is the state of this moment.

@@ -1,13 +1,16 @@
-// Package rollout brings one update to many boards that fetch it: it decides which board is offered it,
-// serves the file, and keeps what became of each board.
+// Package rollout brings updates to many boards that fetch them: it decides which board is offered which
+// update, serves the files, and keeps what became of each board.
 //
-// A Rollout stands behind a gateway, which asks it with every start_stream and validate_stream. It
-// believes what boards say of themselves, and grants nothing by it: a board fetches what it is offered,
-// and checks that itself. Offers go to a share of the boards first, always the same ones; they end once
-// so many boards fell back. Files serves the bundle, and knows by its path which board fetches.
+// It stands behind a gateway, which asks it with every start_stream and validate_stream. It believes what
+// boards say of themselves, and grants nothing by it: a board fetches what it is offered, and checks that
+// itself. Offers go to a share of the boards first, always the same ones; they end once so many boards
+// fell back. The path by which a board fetches says which board it is.
 //
-// It owns no goroutine, and a state file if it is given a path: memory and file are bounded by
-// maxBoards. Time is passed in.
+// Rollouts has the offers of a database, which several servers may share: counts and stops are right
+// across them. A Rollout has one offer and a state file.
+//
+// It owns no goroutine; memory, file and database are bounded by how many boards one offer may have. Time
+// is passed in.
 //
 // Source: docs/gateway.md, the members board and update.
 package rollout
