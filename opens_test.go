@@ -63,6 +63,7 @@ func opensItself() map[string]string {
 		"farend/losslab/namespaces.go":                lab,
 		"farend/losslab/process.go":                   lab,
 		"farend/losslab/record.go":                    lab,
+		"farend/losslab/reference.go":                 lab,
 		"farend/cmd/losslab/main.go":                  lab,
 	}
 }

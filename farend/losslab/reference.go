@@ -15,7 +15,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/krazycam/krazycam/farend/ivf"
+	"github.com/krazycam/krazycam/farend/webm/matroska"
 	"github.com/krazycam/krazycam/firmware/rtpvp8"
 )
 
@@ -56,12 +56,18 @@ func assembleFrames(sent []mediaPacket) (pictures []sentPicture, frames [][]byte
 
 // writeFrames makes a file of the clip's size and rate; a decoder takes the size of the frames.
 func writeFrames(path string, frames [][]byte) error {
-	w, err := ivf.Create(path, width, height, ivf.Timebase{Num: 1, Den: fps})
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	for i, f := range frames {
-		if err := w.WriteFrame(f, uint64(i)); err != nil {
+	w, err := matroska.Create(f, matroska.Header{App: "losslab", Width: width, Height: height})
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	for i, frame := range frames {
+		block := append(make([]byte, matroska.BlockRoom), frame...)
+		key := len(frame) > 0 && frame[0]&1 == 0 // RFC 6386 section 9.1
+		if err := w.WriteFrame(block, int64(i)*1000/fps, key); err != nil {
 			return errors.Join(err, w.Close())
 		}
 	}
@@ -79,12 +85,12 @@ func identifyPictures(dir string, sent []mediaPacket) ([]sentPicture, error) {
 	if len(pictures) == 0 {
 		return nil, fmt.Errorf("reference: no frame in %d packets sent", len(sent))
 	}
-	path := filepath.Join(dir, "sent.ivf")
+	path := filepath.Join(dir, "sent.webm")
 	if err := writeFrames(path, frames); err != nil {
 		return nil, fmt.Errorf("reference: %w", err)
 	}
 	defer os.Remove(path)
-	args := slices.Concat([]string{"-q", "filesrc", "location=" + path, "!", "ivfparse", "!"}, rawPictureElements,
+	args := slices.Concat([]string{"-q", "filesrc", "location=" + path, "!", "matroskademux", "!"}, rawPictureElements,
 		[]string{"!", "fdsink", "fd=1", "sync=false"})
 	c := exec.Command("gst-launch-1.0", args...)
 	out, err := c.StdoutPipe()
