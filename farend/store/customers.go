@@ -51,7 +51,8 @@ func scanCustomer(r scanner) (Customer, error) {
 		return Customer{}, err
 	}
 	c.ValidUntil, c.RecordAge, c.Made = timeOf(until), time.Duration(age), timeOf(made)
-	return c, json.Unmarshal([]byte(analyses), &c.Analyses)
+	err = json.Unmarshal([]byte(analyses), &c.Analyses)
+	return c, err
 }
 
 var errCustomer = errors.New("a customer needs a name, a key's hash, and no limit below 0")

@@ -28,6 +28,7 @@ const (
 	Duplicate                // a unique index has it already
 	Dangling                 // what it refers to is not there
 	Conflict                 // another transaction got in the way: try again
+	Lost                     // the connection broke: another one may work at once
 	Unavailable              // gone, full, broken, too slow
 )
 
@@ -46,7 +47,7 @@ func (s *Store) failure(parent context.Context, what string, err error) error {
 		return fmt.Errorf("store: %s: %w", what, ErrExists)
 	case Dangling:
 		return fmt.Errorf("store: %s: %w", what, ErrUnknown)
-	case Unavailable, Conflict:
+	case Unavailable, Conflict, Lost:
 		return s.unavailable(what, err)
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {

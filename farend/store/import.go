@@ -93,7 +93,8 @@ func parseIDs(b []byte) ([]oldID, error) {
 	b = bytes.TrimRight(bytes.TrimLeft(b, " \r\n"), "\x00")
 	var all []oldID
 	if len(b) > 0 && b[0] == '[' {
-		return all, json.Unmarshal(b, &all)
+		err := json.Unmarshal(b, &all)
+		return all, err
 	}
 	place := map[wire.ID]int{}
 	for n := 1; len(b) > 0; n++ {

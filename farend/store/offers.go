@@ -130,24 +130,29 @@ func (s *Store) OfferBoards(ctx context.Context, offer, customer int64) ([]Offer
 
 // OfferCounts says how many boards of an offer are in each phase.
 func (s *Store) OfferCounts(ctx context.Context, offer int64) (map[string]int, error) {
-	limited, cancel := context.WithTimeout(ctx, s.engine.Timeout)
-	defer cancel()
-	counts, err := offerCounts(limited, s.engine.Read, offer)
-	return counts, s.failure(ctx, "count boards of offer", err)
+	all, err := list(ctx, s, "count boards of offer", scanPhase, countPhases, offer)
+	return countsOf(all), err
 }
 
-func offerCounts(ctx context.Context, q querier, offer int64) (map[string]int, error) {
-	type count struct {
-		phase string
-		n     int
-	}
-	all, err := rows(ctx, q, func(r scanner) (c count, err error) { return c, r.Scan(&c.phase, &c.n) },
-		`SELECT phase, COUNT(*) FROM offer_boards WHERE offer = $1 GROUP BY phase`, offer)
+const countPhases = `SELECT phase, COUNT(*) FROM offer_boards WHERE offer = $1 GROUP BY phase`
+
+// A phaseCount is how many boards are in a phase.
+type phaseCount struct {
+	phase string
+	n     int
+}
+
+func scanPhase(r scanner) (c phaseCount, err error) {
+	err = r.Scan(&c.phase, &c.n)
+	return c, err
+}
+
+func countsOf(all []phaseCount) map[string]int {
 	counts := map[string]int{}
 	for _, one := range all {
 		counts[one.phase] = one.n
 	}
-	return counts, err
+	return counts
 }
 
 // ChangeOfferBoard lets change decide about one board of an offer in one transaction: nobody else changes
@@ -166,10 +171,11 @@ func (s *Store) ChangeOfferBoard(ctx context.Context, offer, customer int64, ser
 		if err != nil {
 			return err
 		}
-		counts, err := offerCounts(ctx, tx, offer)
+		phases, err := rows(ctx, tx, scanPhase, countPhases, offer)
 		if err != nil {
 			return err
 		}
+		counts := countsOf(phases)
 		is, err := row(ctx, tx, scanOfferBoard, `SELECT `+offerBoardColumns+ofBoard, offer, customer, serial)
 		known := err == nil
 		if err != nil && !errors.Is(err, ErrUnknown) {

@@ -15,7 +15,10 @@ const (
 	addSetting = `INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`
 )
 
-func text(r scanner) (value string, err error) { return value, r.Scan(&value) }
+func text(r scanner) (value string, err error) {
+	err = r.Scan(&value)
+	return value, err
+}
 
 // Setting gives a value; ErrUnknown: it was never set.
 func (s *Store) Setting(ctx context.Context, name string) (string, error) {

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 	"unicode/utf8"
@@ -43,10 +44,8 @@ func scanSource(r scanner) (Source, error) {
 		return Source{}, err
 	}
 	c.Made, c.Used, c.BoardAt = timeOf(made), timeOf(used), timeOf(boardAt)
-	if err := c.ID.UnmarshalJSON([]byte(id)); err != nil {
-		return Source{}, err
-	}
-	return c, json.Unmarshal([]byte(board), &c.Board)
+	err := errors.Join(c.ID.UnmarshalJSON([]byte(id)), json.Unmarshal([]byte(board), &c.Board))
+	return c, err
 }
 
 // idText is how an id is kept: its JSON, or "" for one that nobody ever got.

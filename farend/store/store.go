@@ -85,34 +85,44 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 	return nil
 }
 
-// changeTries is how often a transaction is tried that another one keeps from ending (PostgreSQL 15
-// manual, section 13.5). Each try is of other rows that are locked: more than two are rare.
-const changeTries = 5
+// tries is how often a call is tried that another transaction keeps from ending (PostgreSQL 15 manual,
+// section 13.5), or whose connection broke. Each try meets other rows that are locked; after a restart of
+// the server each connection of a pool is found broken once.
+const tries = 12
 
-// change runs f in one transaction that writes. f may run several times, so it must set what it gives
-// back, not add to it.
-func (s *Store) change(ctx context.Context, what string, f func(context.Context, *sql.Tx) error) error {
+// again calls f until it succeeds, or fails for good.
+func (s *Store) again(ctx context.Context, what string, f func(context.Context) (mayRetry bool, err error)) error {
 	limited, cancel := context.WithTimeout(ctx, s.engine.Timeout)
 	defer cancel()
 	var err error
-	for range changeTries {
-		if err = s.try(limited, f); err == nil || s.engine.Classify(err) != Conflict {
+	for range tries {
+		var mayRetry bool
+		if mayRetry, err = f(limited); err == nil || !mayRetry || limited.Err() != nil {
+			break
+		}
+		if class := s.engine.Classify(err); class != Conflict && class != Lost {
 			break
 		}
 	}
 	return s.failure(ctx, what, err)
 }
 
-func (s *Store) try(ctx context.Context, f func(context.Context, *sql.Tx) error) error {
-	tx, err := s.engine.Write.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	if err := f(ctx, tx); err != nil {
-		_ = tx.Rollback() // what failed before is the reason
-		return err
-	}
-	return tx.Commit()
+// change runs f in one transaction that writes. f may run several times, so it must set what it gives
+// back, not add to it. It is not tried again if the connection broke while it was committed: nobody knows
+// whether it was.
+func (s *Store) change(ctx context.Context, what string, f func(context.Context, *sql.Tx) error) error {
+	return s.again(ctx, what, func(ctx context.Context) (mayRetry bool, err error) {
+		tx, err := s.engine.Write.BeginTx(ctx, nil)
+		if err != nil {
+			return true, err
+		}
+		if err := f(ctx, tx); err != nil {
+			_ = tx.Rollback() // what failed before is the reason
+			return true, err
+		}
+		err = tx.Commit()
+		return s.engine.Classify(err) == Conflict, err
+	})
 }
 
 // exec runs one statement that writes. none is the error if it changed no row; nil: that is none.
@@ -145,19 +155,25 @@ type scanner interface{ Scan(to ...any) error }
 // list reads all rows of a query outside of a transaction.
 func list[T any](ctx context.Context, s *Store, what string, scan func(scanner) (T, error),
 	query string, args ...any) ([]T, error) {
-	limited, cancel := context.WithTimeout(ctx, s.engine.Timeout)
-	defer cancel()
-	all, err := rows(limited, s.engine.Read, scan, query, args...)
-	return all, s.failure(ctx, what, err)
+	var all []T
+	err := s.again(ctx, what, func(ctx context.Context) (bool, error) {
+		var err error
+		all, err = rows(ctx, s.engine.Read, scan, query, args...)
+		return true, err
+	})
+	return all, err
 }
 
 // one reads the one row of a query outside of a transaction; ErrUnknown: there is none.
 func one[T any](ctx context.Context, s *Store, what string, scan func(scanner) (T, error),
 	query string, args ...any) (T, error) {
-	limited, cancel := context.WithTimeout(ctx, s.engine.Timeout)
-	defer cancel()
-	v, err := row(limited, s.engine.Read, scan, query, args...)
-	return v, s.failure(ctx, what, err)
+	var v T
+	err := s.again(ctx, what, func(ctx context.Context) (bool, error) {
+		var err error
+		v, err = row(ctx, s.engine.Read, scan, query, args...)
+		return true, err
+	})
+	return v, err
 }
 
 // rows reads all rows before it gives them back: a connection has one query at a time.
@@ -194,7 +210,10 @@ func row[T any](ctx context.Context, q querier, scan func(scanner) (T, error), q
 }
 
 // number scans a row of one number.
-func number(r scanner) (n int64, err error) { return n, r.Scan(&n) }
+func number(r scanner) (n int64, err error) {
+	err = r.Scan(&n)
+	return n, err
+}
 
 // A where is the condition of a query, made of those that a filter has.
 type where struct {

@@ -60,3 +60,19 @@ func testConcurrency(t *testing.T, open Opener) {
 		t.Errorf("%d ended of %d begun, %d refused", len(ended), begun.Load(), refused.Load())
 	}
 }
+
+// Busy has 16 goroutines read and write at once, as long as it takes to use all connections of a pool.
+func Busy(t testing.TB, s *store.Store) {
+	t.Helper()
+	var all sync.WaitGroup
+	for n := range 2 * writers {
+		all.Go(func() {
+			for i := range rounds {
+				if err := s.SetSetting(t.Context(), fmt.Sprintf("busy%d", n), fmt.Sprint(i)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
