@@ -80,9 +80,11 @@ func importRules() []importRule {
 		{of: "./farend/gateway", ban: "./farend/receiver",
 			reason: "a gateway grants to any video server"},
 		{of: "./farend/forward", ban: "./...",
-			allow: "./farend/forward/janus ./farend/stream ./firmware/gateway/wire ./firmware/atomicfile " +
-				"./firmware/openfile",
+			allow: "./farend/forward/janus ./farend/forward/packet ./farend/stream ./firmware/gateway/wire " +
+				"./firmware/atomicfile ./firmware/openfile",
 			reason: "what is handed on comes from any receiver, and goes out by code that a program chooses"},
+		{of: "./farend/forward/packet", ban: "./... net",
+			reason: "packets that are handed on are made in plain time: bytes in, bytes out"},
 		{of: "./farend/forward/janus", ban: "./...",
 			reason: "Janus' API knows mountpoints: which streams want one is not its matter"},
 		{of: "./farend/webm", ban: "./...",

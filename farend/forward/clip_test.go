@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krazycam/krazycam/farend/forward/packet"
 	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/farend/stream"
 	"github.com/krazycam/krazycam/firmware/rtpvp8"
@@ -88,7 +89,7 @@ func (s *source) send(frame []byte, captured time.Time) {
 			Bytes: frame, Timestamp: s.stamp, Key: frame[0]&1 == 0, At: time.Now(), CapturedAt: captured,
 		})
 	}
-	s.stamp += clockRate / clipFPS
+	s.stamp += packet.ClockRate / clipFPS
 }
 
 // packet is one with a contributing source, a header extension and padding.

@@ -75,7 +75,7 @@ func (s *sink) resend(n *rtcp.TransportLayerNack, now time.Time) {
 			if s.link == nil || s.recent == nil {
 				continue
 			}
-			if packet := s.recent.resend(sequence, now); packet != nil && s.link.send(packet) == nil {
+			if b := s.recent.Resend(sequence, now); b != nil && s.link.send(b) == nil {
 				s.counts.Resent++
 			}
 		}

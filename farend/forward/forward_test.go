@@ -17,6 +17,8 @@ import (
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
+var noon = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+
 // patience is how long a test waits for what takes a moment on a machine that is not busy.
 const patience = 30 * time.Second
 

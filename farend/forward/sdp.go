@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/krazycam/krazycam/farend/forward/packet"
 )
 
 // describe is what a receiver at an address needs: lines end in CR LF.
@@ -19,16 +21,16 @@ func (s *sink) describe(to netip.Addr, port int) string {
 	}
 	return strings.Join([]string{
 		"v=0",
-		fmt.Sprintf("o=- %d 1 IN %s", s.identity.ssrc, sdpAddress(own)),
+		fmt.Sprintf("o=- %d 1 IN %s", s.identity.SSRC, sdpAddress(own)),
 		"s=" + sessionName(s.source, s.grant.Source.String()),
 		"c=IN " + sdpAddress(to),
 		"t=0 0",
-		fmt.Sprintf("m=video %d RTP/AVPF %d", port, payloadType),
-		fmt.Sprintf("a=rtpmap:%d VP8/%d", payloadType, clockRate),
+		fmt.Sprintf("m=video %d RTP/AVPF %d", port, packet.PayloadType),
+		fmt.Sprintf("a=rtpmap:%d VP8/%d", packet.PayloadType, packet.ClockRate),
 		fmt.Sprintf("a=rtcp:%d IN %s", port+1, sdpAddress(to)),
-		fmt.Sprintf("a=rtcp-fb:%d nack", payloadType),
-		fmt.Sprintf("a=rtcp-fb:%d nack pli", payloadType),
-		fmt.Sprintf("a=ssrc:%d cname:%s", s.identity.ssrc, s.cname),
+		fmt.Sprintf("a=rtcp-fb:%d nack", packet.PayloadType),
+		fmt.Sprintf("a=rtcp-fb:%d nack pli", packet.PayloadType),
+		fmt.Sprintf("a=ssrc:%d cname:%s", s.identity.SSRC, s.cname),
 	}, "\r\n") + "\r\n"
 }
 

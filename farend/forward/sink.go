@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/krazycam/krazycam/farend/forward/packet"
 	"github.com/krazycam/krazycam/farend/stream"
 )
 
@@ -34,10 +35,10 @@ type sink struct {
 	mu       sync.Mutex
 	link     link // nil: there is none now
 	closed   bool
-	identity identity
-	recent   *ring // nil: the link resends by itself
+	identity packet.Identity
+	recent   *packet.Ring // nil: the link resends by itself
 	scratch  []byte
-	clock    clockPoint
+	clock    packet.ClockPoint
 	reportAt time.Time // of the last SR on this link; zero: none
 	counts   State
 	err      error // why it is not sent on; nil: it is
@@ -52,33 +53,33 @@ var (
 func newSink(f *Forwarder, r *Rule, g stream.Grant, customer, source string) *sink {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &sink{
-		forwarder: f, rule: r, grant: g, customer: customer, source: source, cname: newCNAME(),
-		ctx: ctx, cancel: cancel, failed: make(chan struct{}, 1), identity: newIdentity(),
+		forwarder: f, rule: r, grant: g, customer: customer, source: source, cname: packet.NewCNAME(),
+		ctx: ctx, cancel: cancel, failed: make(chan struct{}, 1), identity: packet.NewIdentity(),
 		counts: State{
 			Stream: g.ID, Customer: g.Customer, Source: g.Source, Kind: r.to(), State: StateConnecting,
 			Since: f.config.Now(),
 		},
 	}
 	if r.to() != ToWHIP {
-		s.recent = newRing()
+		s.recent = packet.NewRing()
 	}
 	return s
 }
 
 // TakePacket sends a packet on.
-func (s *sink) TakePacket(packet []byte, at time.Time) {
+func (s *sink) TakePacket(b []byte, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || s.link == nil {
 		s.counts.Dropped++
 		return
 	}
-	p, ok := s.identity.take(packet, at)
+	p, ok := s.identity.Take(b, at)
 	if !ok {
 		s.counts.Dropped++
 		return
 	}
-	b := s.write(p)
+	b = s.write(p)
 	err := s.link.send(b)
 	if err != nil { // it may be about the packet before, of which the kernel heard only now
 		s.fail(err)
@@ -90,20 +91,20 @@ func (s *sink) TakePacket(packet []byte, at time.Time) {
 	}
 	s.counts.Packets++
 	s.counts.Bytes += uint64(len(b))
-	s.counts.payload += uint64(len(p.payload))
-	if s.reportAt.IsZero() || at.Sub(s.reportAt) >= reportInterval {
+	s.counts.payload += uint64(len(p.Payload))
+	if s.reportAt.IsZero() || at.Sub(s.reportAt) >= packet.ReportInterval {
 		s.sendReport(at, false)
 	}
 }
 
 // write makes the packet that is sent on, in memory that is kept for it.
-func (s *sink) write(p part) []byte {
+func (s *sink) write(p packet.Part) []byte {
 	if s.recent == nil {
-		s.scratch = s.identity.write(s.scratch[:0], p)
+		s.scratch = s.identity.Append(s.scratch[:0], p)
 		return s.scratch
 	}
-	b := s.identity.write(s.recent.reserve(p.sequence), p)
-	s.recent.keep(p.sequence, b)
+	b := s.identity.Append(s.recent.Reserve(p.Sequence), p)
+	s.recent.Keep(p.Sequence, b)
 	return b
 }
 
@@ -121,12 +122,13 @@ func (s *sink) fail(err error) {
 func (s *sink) TakeFrame(f stream.Frame) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.identity.restart {
+	stamp, ok := s.identity.StampOf(f.Timestamp)
+	if !ok {
 		return // it is of the source before
 	}
-	s.clock = clockPoint{f.Timestamp + s.identity.timeOffset, f.CapturedAt}
+	s.clock = packet.ClockPoint{Stamp: stamp, At: f.CapturedAt}
 	if f.CapturedAt.IsZero() {
-		s.clock.at = f.At
+		s.clock.At = f.At
 	}
 }
 
@@ -134,8 +136,8 @@ func (s *sink) TakeFrame(f stream.Frame) {
 func (s *sink) Restart() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.identity.restart = true
-	s.clock = clockPoint{}
+	s.identity.Restart()
+	s.clock = packet.ClockPoint{}
 }
 
 // Close says goodbye and leaves the rest to the sink's goroutine.
@@ -152,11 +154,12 @@ func (s *sink) Close() {
 // sendReport sends an SR. The lock is held.
 func (s *sink) sendReport(now time.Time, bye bool) {
 	p := s.clock
-	if p.at.IsZero() {
-		p = clockPoint{s.identity.newestTime, s.identity.newestAt}
+	if p.At.IsZero() {
+		p = s.identity.Newest()
 	}
-	s.scratch = appendReport(s.scratch[:0], s.identity.ssrc, s.cname, senderReport{
-		now: now, stamp: p.stampOf(now), packets: uint32(s.counts.Packets), bytes: uint32(s.counts.payload), bye: bye,
+	s.scratch = packet.AppendReport(s.scratch[:0], s.identity.SSRC, s.cname, packet.SenderReport{
+		Now: now, Stamp: p.StampAt(now), Bye: bye,
+		Packets: uint32(s.counts.Packets), Bytes: uint32(s.counts.payload),
 	})
 	s.reportAt = now
 	if err := s.link.report(s.scratch); err != nil {

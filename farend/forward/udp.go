@@ -10,10 +10,17 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/krazycam/krazycam/farend/forward/packet"
 )
 
-// lookupLimit is how long a look-up of a name may take.
-const lookupLimit = 5 * time.Second
+const (
+	// lookupLimit is how long a look-up of a name may take.
+	lookupLimit = 5 * time.Second
+
+	// readPause is after an error of a socket that is not closed.
+	readPause = 20 * time.Millisecond
+)
 
 // An udpLink sends to one host. The RTP socket is connected, so that the kernel says when nobody
 // listens there; the RTCP socket is not, for answers may come from another port of that host.
@@ -63,12 +70,12 @@ func (l *udpLink) close() {
 
 // read takes what the host says. Nothing else that comes to the port is read.
 func (l *udpLink) read(s *sink) {
-	b := make([]byte, packetRoom)
+	b := make([]byte, packet.Room)
 	for {
 		n, from, err := l.rtcp.ReadFromUDPAddrPort(b)
 		switch {
 		case err != nil && s.ctx.Err() == nil && !errors.Is(err, net.ErrClosed):
-			time.Sleep(resendPause) // such as Windows' word for a port where nobody listens
+			time.Sleep(readPause) // such as Windows' word for a port where nobody listens
 		case err != nil:
 			return
 		case from.Addr().Unmap() != l.rtcpTo.Addr().Unmap():

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/pion/rtcp"
+
+	"github.com/krazycam/krazycam/farend/forward/packet"
 )
 
 const (
@@ -102,7 +104,7 @@ var errQueueFull = errors.New("the endpoint does not follow")
 func newQueue() *queue {
 	q := &queue{free: make(chan []byte, queueSize), full: make(chan []byte, queueSize)}
 	for range queueSize {
-		q.free <- make([]byte, 0, packetRoom)
+		q.free <- make([]byte, 0, packet.Room)
 	}
 	return q
 }

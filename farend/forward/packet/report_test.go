@@ -1,4 +1,4 @@
-package forward
+package packet
 
 import (
 	"testing"
@@ -8,9 +8,9 @@ import (
 )
 
 func TestAReportIsWhatPionReads(t *testing.T) {
-	for _, cname := range []string{"", "a", "ab", "abc", "abcd", newCNAME()} {
-		b := appendReport(nil, 0xfedcba98, cname, senderReport{
-			now: time.Unix(0, 500_000_000), stamp: 7, packets: 3, bytes: 4, bye: true,
+	for _, cname := range []string{"", "a", "ab", "abc", "abcd", NewCNAME()} {
+		b := AppendReport(nil, 0xfedcba98, cname, SenderReport{
+			Now: time.Unix(0, 500_000_000), Stamp: 7, Packets: 3, Bytes: 4, Bye: true,
 		})
 		all, err := rtcp.Unmarshal(b)
 		if err != nil || len(all) != 3 {
@@ -26,8 +26,8 @@ func TestAReportIsWhatPionReads(t *testing.T) {
 }
 
 func TestAStampOfAnyTimeFollowsFromThatOfAFrame(t *testing.T) {
-	p := clockPoint{0xffffffff, noon}
-	if got := p.stampOf(noon.Add(time.Second)); got != 89999 {
+	p := ClockPoint{0xffffffff, noon}
+	if got := p.StampAt(noon.Add(time.Second)); got != 89999 {
 		t.Errorf("a second later: %d, want 89999", got)
 	}
 }

@@ -1,6 +1,6 @@
 // The latest packets of a forwarding, for receivers that missed one.
 
-package forward
+package packet
 
 import "time"
 
@@ -8,9 +8,9 @@ const (
 	// ringSize packets are 6 s of a stream of 300 kbit/s, 1 s of one of 2 Mbit/s.
 	ringSize = 256
 
-	// packetRoom is what is allotted for a packet at once: an Ethernet frame. A larger packet makes
+	// Room is what is allotted for a packet at once: an Ethernet frame. A larger packet makes
 	// its slot larger.
-	packetRoom = 1500
+	Room = 1500
 
 	// resendPause is the least time between two answers for one packet.
 	resendPause = 20 * time.Millisecond
@@ -21,8 +21,8 @@ const (
 	resendBurst = 64
 )
 
-// A ring keeps packets as they were sent. The sink's lock guards it.
-type ring struct {
+// A Ring keeps packets as they were sent. It has 0.4 MB.
+type Ring struct {
 	slots  [ringSize]slot
 	budget float64
 }
@@ -33,27 +33,29 @@ type slot struct {
 	resentAt time.Time
 }
 
-func newRing() *ring {
-	r := &ring{budget: resendBurst}
-	room := make([]byte, ringSize*packetRoom)
+// NewRing has room for packets of an Ethernet frame; larger ones make it larger.
+func NewRing() *Ring {
+	r := &Ring{budget: resendBurst}
+	room := make([]byte, ringSize*Room)
 	for i := range r.slots {
-		r.slots[i].packet = room[i*packetRoom : i*packetRoom : (i+1)*packetRoom]
+		r.slots[i].packet = room[i*Room : i*Room : (i+1)*Room]
 	}
 	return r
 }
 
-// reserve gives the memory for a packet, to be written behind its start and given to keep.
-func (r *ring) reserve(sequence uint16) []byte { return r.slots[sequence%ringSize].packet[:0] }
+// Reserve gives the memory for a packet, to be written behind its start and given to Keep.
+func (r *Ring) Reserve(sequence uint16) []byte { return r.slots[sequence%ringSize].packet[:0] }
 
-func (r *ring) keep(sequence uint16, packet []byte) {
+// Keep takes a packet that was written into what Reserve gave.
+func (r *Ring) Keep(sequence uint16, packet []byte) {
 	s := &r.slots[sequence%ringSize]
 	s.packet, s.sequence, s.resentAt = packet, sequence, time.Time{}
 	r.budget = min(resendBurst, r.budget+resendShare)
 }
 
-// resend gives a packet that may be sent again now; nil: it is gone, or went a moment ago, or
+// Resend gives a packet that may be sent again now; nil: it is gone, or went a moment ago, or
 // receivers ask for too much.
-func (r *ring) resend(sequence uint16, now time.Time) []byte {
+func (r *Ring) Resend(sequence uint16, now time.Time) []byte {
 	s := &r.slots[sequence%ringSize]
 	if len(s.packet) == 0 || s.sequence != sequence || now.Sub(s.resentAt) < resendPause || r.budget < 1 {
 		return nil

@@ -1,7 +1,7 @@
 // RTCP to the far receiver: what time a time stamp is, a name, the end. Pure.
 // Spec: RFC 3550 sections 6.4.1 (SR), 6.5.1 (CNAME), 6.6 (BYE); RFC 7022 (a CNAME that says nothing).
 
-package forward
+package packet
 
 import (
 	"encoding/binary"
@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// reportInterval is that of sender reports. RFC 3550 section 6.2 allows 360 s divided by the
+	// ReportInterval is that of sender reports. RFC 3550 section 6.2 allows 360 s divided by the
 	// rate in kbit/s: 1.2 s for a stream of 300 kbit/s.
-	reportInterval = 2 * time.Second
+	ReportInterval = 2 * time.Second
 
 	typeSR, typeSDES, typeBYE = 200, 202, 203
 	itemCNAME                 = 1
@@ -21,32 +21,33 @@ const (
 	ntpEpoch = 2208988800 // s from 1900 to 1970
 )
 
-// A clockPoint says when what stands in a time stamp was captured, or came if that is not known.
-type clockPoint struct {
-	stamp uint32
-	at    time.Time
+// A ClockPoint says when what stands in a time stamp was captured, or came if that is not known.
+type ClockPoint struct {
+	Stamp uint32
+	At    time.Time
 }
 
-// A senderReport is what one says.
-type senderReport struct {
-	now            time.Time
-	stamp          uint32 // of now
-	packets, bytes uint32
-	bye            bool
+// A SenderReport is what one says.
+type SenderReport struct {
+	Now            time.Time
+	Stamp          uint32 // of Now
+	Packets, Bytes uint32 // Bytes without headers
+	Bye            bool
 }
 
-// stampOf is the time stamp of what would be captured now.
-func (p clockPoint) stampOf(now time.Time) uint32 { return p.stamp + ticks(now.Sub(p.at)) }
+// StampAt is the time stamp of what would be captured now.
+func (p ClockPoint) StampAt(now time.Time) uint32 { return p.Stamp + ticks(now.Sub(p.At)) }
 
-func newCNAME() string { return fmt.Sprintf("%016x", rand.Uint64()) }
+// NewCNAME is a random name (RFC 7022 section 4.2).
+func NewCNAME() string { return fmt.Sprintf("%016x", rand.Uint64()) }
 
-// appendReport puts an SR with SDES, and BYE at the end, behind dst.
-func appendReport(dst []byte, ssrc uint32, cname string, r senderReport) []byte {
+// AppendReport puts an SR with SDES, and BYE at the end, behind dst.
+func AppendReport(dst []byte, ssrc uint32, cname string, r SenderReport) []byte {
 	dst = appendHeader(dst, 0, typeSR, 6, ssrc)
-	dst = binary.BigEndian.AppendUint64(dst, ntp(r.now))
-	dst = binary.BigEndian.AppendUint32(dst, r.stamp)
-	dst = binary.BigEndian.AppendUint32(dst, r.packets)
-	dst = binary.BigEndian.AppendUint32(dst, r.bytes)
+	dst = binary.BigEndian.AppendUint64(dst, ntp(r.Now))
+	dst = binary.BigEndian.AppendUint32(dst, r.Stamp)
+	dst = binary.BigEndian.AppendUint32(dst, r.Packets)
+	dst = binary.BigEndian.AppendUint32(dst, r.Bytes)
 
 	// A chunk is SSRC, items and at least one zero, up to a whole word.
 	words := 1 + (2+len(cname))/4 + 1
@@ -57,7 +58,7 @@ func appendReport(dst []byte, ssrc uint32, cname string, r senderReport) []byte 
 	for len(dst) < end {
 		dst = append(dst, 0)
 	}
-	if r.bye {
+	if r.Bye {
 		dst = appendHeader(dst, 1, typeBYE, 1, ssrc)
 	}
 	return dst

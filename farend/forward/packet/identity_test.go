@@ -1,4 +1,4 @@
-package forward
+package packet
 
 import (
 	"encoding/binary"
@@ -16,6 +16,19 @@ func packetOf(ssrc uint32, sequence uint16, stamp uint32) []byte {
 	b = binary.BigEndian.AppendUint32(b, stamp)
 	b = binary.BigEndian.AppendUint32(b, ssrc)
 	return append(b, 'x')
+}
+
+// fullPacket has all that a header can have: a contributing source, an extension, padding.
+func fullPacket(payload string, marker bool) []byte {
+	b := packetOf(5, 6, 7)
+	b[0] |= 0x20 | 0x10 | 1
+	if marker {
+		b[1] |= 0x80
+	}
+	b = append(b[:headerSize], 1, 2, 3, 4)
+	b = append(b, 0xbe, 0xde, 0, 1, 0x10, 0xff, 0, 0) // RFC 8285
+	b = append(b, payload...)
+	return append(b, 0, 0, 3)
 }
 
 // A step is a packet that comes.
@@ -55,19 +68,21 @@ func TestNumbersGoOnOverRestartsAndKeepGaps(t *testing.T) {
 			{5, 0, 0, false, 0, 0}, {5, 0, 30 * time.Hour, true, 1, 30 * 3600 * 90000 % (1 << 32)},
 		}},
 	} {
-		i := newIdentity()
-		var first part
+		i := NewIdentity()
+		var first Part
 		for n, s := range c.steps {
-			i.restart = i.restart || s.restart
-			p, ok := i.take(packetOf(1, s.sequence, s.stamp), noon.Add(s.after))
+			if s.restart {
+				i.Restart()
+			}
+			p, ok := i.Take(packetOf(1, s.sequence, s.stamp), noon.Add(s.after))
 			if n == 0 {
 				first = p
 			}
 			if ok != (s.want >= 0) {
 				t.Errorf("%s: packet %d was taken: %v", c.name, n, ok)
-			} else if ok && (p.sequence != first.sequence+uint16(s.want) || p.time != first.time+s.wantTime) {
+			} else if ok && (p.Sequence != first.Sequence+uint16(s.want) || p.Time != first.Time+s.wantTime) {
 				t.Errorf("%s: packet %d has number %d, time %d, want %d, %d", c.name, n,
-					p.sequence-first.sequence, p.time-first.time, s.want, s.wantTime)
+					p.Sequence-first.Sequence, p.Time-first.Time, s.want, s.wantTime)
 			}
 		}
 	}
@@ -75,25 +90,24 @@ func TestNumbersGoOnOverRestartsAndKeepGaps(t *testing.T) {
 
 // The numbers of 70,000 packets wrap: none of them is taken for one of the source before.
 func TestNoPacketOfALongStreamIsTakenForALateOne(t *testing.T) {
-	i := newIdentity()
+	i := NewIdentity()
 	for n := range 70_000 {
-		if _, ok := i.take(packetOf(1, uint16(n), uint32(n)), noon); !ok {
+		if _, ok := i.Take(packetOf(1, uint16(n), uint32(n)), noon); !ok {
 			t.Fatalf("packet %d was dropped", n)
 		}
 	}
 }
 
 func TestOfAPacketOnlyPayloadAndMarkerAreSentOn(t *testing.T) {
-	s := newSource()
-	i := newIdentity()
+	i := NewIdentity()
 	for _, marker := range []bool{true, false} {
-		in := s.packet([]byte("payload"), marker)
-		p, ok := i.take(in, noon)
+		in := fullPacket("payload", marker)
+		p, ok := i.Take(in, noon)
 		var out rtp.Packet
-		if err := out.Unmarshal(i.write(nil, p)); err != nil || !ok {
+		if err := out.Unmarshal(i.Append(nil, p)); err != nil || !ok {
 			t.Fatal(ok, err)
 		}
-		if string(out.Payload) != "payload" || out.Marker != marker || out.PayloadType != 96 || out.SSRC != i.ssrc ||
+		if string(out.Payload) != "payload" || out.Marker != marker || out.PayloadType != 96 || out.SSRC != i.SSRC ||
 			out.Extension || out.Padding || len(out.CSRC) != 0 {
 			t.Errorf("%+v, want the payload under our SSRC and nothing else", out)
 		}
@@ -101,7 +115,7 @@ func TestOfAPacketOnlyPayloadAndMarkerAreSentOn(t *testing.T) {
 }
 
 func FuzzWhateverComesAsAPacketIsReadInItsBounds(f *testing.F) {
-	f.Add(newSource().packet([]byte("payload"), true))
+	f.Add(fullPacket("payload", true))
 	f.Add(packetOf(1, 2, 3))
 	f.Add([]byte{0xbf, 96, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 255})
 	f.Fuzz(func(t *testing.T, b []byte) {
