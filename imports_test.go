@@ -131,6 +131,8 @@ func importRules() []importRule {
 		// The programs.
 		{of: "./gokrazy/cmd/camctl", ban: "github.com/pion/webrtc/v4 ./farend/forward/whip",
 			reason: "WebRTC is megabytes that a desk does not need: camserver publishes"},
+		{of: "./gokrazy/... ./firmware/...", ban: "github.com/prometheus/... ./farend/metrics",
+			reason: "a board and a desk have no Prometheus: camserver links its client"},
 		{of: "./gokrazy/cmd/camctl", ban: "./v4l2",
 			reason: "an owner's machine plays a camera, it does not read one"},
 		{of: "./gokrazy/cmd/camctl", ban: "./firmware/...",
@@ -212,6 +214,8 @@ func importRules() []importRule {
 			reason: "what supports tests (farend/need, v4l2/v4l2test, …/imagetest, …/fleettest) is in no program"},
 
 		// The seams to third parties.
+		{of: "./...", except: "./farend/metrics", ban: "github.com/prometheus/...", direct: true,
+			reason: "Prometheus' client is the seam of metrics"},
 		{of: "./...", except: "./farend/forward/whip", ban: "github.com/pion/webrtc/v4", direct: true,
 			reason: "pion/webrtc is the seam of forward/whip"},
 		{of: "./...", except: "./farend/store/sqlite", ban: "modernc.org/...", direct: true,

@@ -2,8 +2,8 @@
 // CSV of a run and for charts.
 //
 // A History reads a receiver's statistics and owns one goroutine while Run runs. Its memory is bounded: at
-// most RowsMax rows a stream and streamsMax streams. A row is 88 bytes, so ten minutes of a stream are
-// 53 kB. Time is passed in.
+// most RowsMax rows a stream and streamsMax streams. A row is 88 bytes, ten minutes of a stream are
+// 58 kB. Time is passed in.
 package history
 
 import (
@@ -22,7 +22,7 @@ const (
 	// endedKeep is how long the rows of a stream are kept after its end: somebody who looks into why it
 	// ended has as long as the rows would have lasted.
 	endedKeep = RowsMax * Interval
-	// streamsMax bounds the memory to about 210 MB, whatever starts and stops. Those that ended longest
+	// streamsMax bounds the memory to 232 MB, whatever starts and stops. Those that ended longest
 	// ago go first; beyond it a stream has no history.
 	streamsMax = 4000
 )

@@ -185,7 +185,7 @@ func (s *Server) Stats(id string) (stream.Stats, bool) {
 // AllStats appends those of all streams that run.
 func (s *Server) AllStats(to []stream.Named) []stream.Named {
 	for _, e := range s.table.all(nil) {
-		to = append(to, stream.Named{ID: e.id, Stats: e.statsNow()})
+		to = append(to, stream.Named{ID: e.id, Customer: e.grant.Customer, Source: e.grant.Source, Stats: e.statsNow()})
 	}
 	return to
 }

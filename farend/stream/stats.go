@@ -5,6 +5,8 @@ package stream
 import (
 	"net/netip"
 	"time"
+
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
 // States of a stream at its receiver.
@@ -72,10 +74,12 @@ type Stats struct {
 	Problem    string        `json:"problem,omitempty"` // why it is not recorded or forwarded
 }
 
-// Named are the Stats of one of many streams, as a receiver lists them.
+// Named are the Stats of one of many streams, as a receiver lists them; the rest is of its Grant.
 type Named struct {
-	ID    string // of the Grant
-	Stats Stats
+	ID       string
+	Customer int64
+	Source   wire.ID
+	Stats    Stats
 }
 
 // FreezeMin is how long no new picture is a freeze. A camera in the dark may go down to 5 fps.
