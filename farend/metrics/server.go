@@ -65,7 +65,8 @@ func (s *server) collectTotals(to chan<- prometheus.Metric) {
 		{"dropped_datagrams_total", "Datagrams that the kernel dropped, since a socket's buffer was full.",
 			t.KernelDrops},
 	} {
-		to <- prometheus.MustNewConstMetric(desc("receiver_"+one.name, one.help), prometheus.CounterValue, float64(one.n))
+		d := desc("receiver_"+one.name, one.help)
+		to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(one.n))
 	}
 }
 

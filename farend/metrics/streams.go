@@ -3,7 +3,6 @@
 package metrics
 
 import (
-	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -219,13 +218,13 @@ const sourceMax = 64
 
 // collectFigures gives each running stream its own series; of a source that has two, the newer.
 func (s *streams) collectFigures(to chan<- prometheus.Metric) {
-	slices.SortStableFunc(s.named, func(a, b stream.Named) int { return cmp.Compare(b.Stats.Begun.UnixNano(), a.Stats.Begun.UnixNano()) })
+	slices.SortStableFunc(s.named, func(a, b stream.Named) int { return b.Stats.Begun.Compare(a.Stats.Begun) })
 	done := map[[2]string]bool{}
 	for i := range s.named {
 		one := &s.named[i]
-		source := strings.ToValidUTF8(one.Source.String(), "?")
-		labels := [2]string{customerLabel(s.ownerOf(one.Customer)), source[:min(len(source), sourceMax)]}
-		labels[1] = strings.ToValidUTF8(labels[1], "")
+		source := one.Source.String()
+		source = strings.ToValidUTF8(source[:min(len(source), sourceMax)], "?")
+		labels := [2]string{customerLabel(s.ownerOf(one.Customer)), source}
 		if done[labels] {
 			continue
 		}
