@@ -64,11 +64,14 @@ func everything(t *testing.T, live Live) *Metrics {
 		Version: "v1.2.3", Live: live, Capacity: 100,
 		Totals: func() Totals { return Totals{Streams: 7, Unasked: 1, Malformed: 2, KernelDrops: 3} },
 		Servers: func(context.Context) ([]Server, error) {
-			return []Server{{Name: "a", Streams: 5, Capacity: 10, SeenAt: start}, {Name: "b", Capacity: 20, SeenAt: start},
+			return []Server{{Name: "a", Streams: 5, Capacity: 10, SeenAt: start},
+				{Name: "b", Capacity: 20, SeenAt: start},
 				{Name: "a", SeenAt: start.Add(-time.Hour)}}, nil
 		},
-		Forwardings: func() map[[2]string]int { return map[[2]string]int{{"rtp", "running"}: 2, {"whip", "failed"}: 1} },
-		Folders:     map[string]string{"state": t.TempDir()},
+		Forwardings: func() map[[2]string]int {
+			return map[[2]string]int{{"rtp", "running"}: 2, {"whip", "failed"}: 1}
+		},
+		Folders: map[string]string{"state": t.TempDir()},
 	})
 	m.GatewayRequest("start_stream", 0, 3*time.Millisecond)
 	m.GatewayRequest("start_stream", 4091, time.Millisecond)
@@ -189,7 +192,8 @@ func TestSeriesAreBoundedWhateverIsAskedFor(t *testing.T) {
 }
 
 func TestStrangeSourcesAndTwoStreamsOfOneAreStillAScrape(t *testing.T) {
-	old, now := streamOf("1", 1, stream.Stats{Begun: start}), streamOf("1", 1, stream.Stats{Begun: start.Add(1), FPS: 7})
+	old := streamOf("1", 1, stream.Stats{Begun: start})
+	now := streamOf("1", 1, stream.Stats{Begun: start.Add(1), FPS: 7})
 	now.ID = "2"
 	odd := streamOf("3", 1, stream.Stats{})
 	odd.Source = wire.TextID(strings.Repeat("ä\n\"\\", 40))

@@ -16,8 +16,8 @@ const other = "other"
 
 // actions are those of the protocol: whatever else is asked for is "other".
 func actions() []string {
-	return []string{wire.ActionNewUtilizationID, wire.ActionStartStream, wire.ActionValidateStream, wire.ActionStopStream,
-		"get_data", "put_data", "admin"}
+	return []string{wire.ActionNewUtilizationID, wire.ActionStartStream, wire.ActionValidateStream,
+		wire.ActionStopStream, "get_data", "put_data", "admin"}
 }
 
 // GatewayRequest counts a request that the gateway answered; code is its error code, 0 for none.
