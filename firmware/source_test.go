@@ -17,7 +17,7 @@ import (
 	"testing/fstest"
 	"time"
 
-	"github.com/krazycam/krazycam/farend/gateway"
+	"github.com/krazycam/krazycam/farend/gateway/single"
 	"github.com/krazycam/krazycam/farend/receiver"
 	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
@@ -28,7 +28,7 @@ import (
 
 // A desk is a real gateway and a real receiver on 127.0.0.1.
 type desk struct {
-	gateway  *gateway.Gateway
+	gateway  *single.Gateway
 	receiver *receiver.Receiver
 	url      string
 	refuse   atomic.Bool // answers everything with 4011
@@ -53,7 +53,7 @@ func newDeskWith(t *testing.T, offer func(string, wire.Board, string) *wire.Upda
 	}
 	d := &desk{receiver: receiver.New(receiver.Config{RTP: conn(), RTCP: conn()})}
 	var err error
-	d.gateway, err = gateway.New(gateway.Config{Key: "k", Server: d.receiver, KeepAlive: 5 * time.Second, Offer: offer})
+	d.gateway, err = single.New(single.Config{Key: "k", Server: d.receiver, KeepAlive: 5 * time.Second, Offer: offer})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,14 +1,18 @@
-// The four actions of the gateway, and the lease from its side.
+// The four actions of a source, and its stream from the grant to the end.
 
 package gateway
 
 import (
+	"context"
+	"crypto/rand"
 	"errors"
-	"log/slog"
-	"net"
+	"fmt"
 	"os"
+	"strings"
 	"time"
 
+	"github.com/krazycam/krazycam/farend/store"
+	"github.com/krazycam/krazycam/farend/stream"
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
@@ -16,223 +20,323 @@ const (
 	// leasePeriods is the source's own limit (three periods without a good answer) and one
 	// period for the last request on its way.
 	leasePeriods = 4
+
+	// serverPeriods is when a video server ends a stream by itself: after its gateways should have.
+	serverPeriods = leasePeriods + 1
+
+	// beginAttempts is how many video servers are tried for a stream.
+	beginAttempts = 3
+
+	// beginLimit is how long a stream may take to get its place. One that has none after that was begun
+	// by a gateway that ended in the middle.
+	beginLimit = 2 * requestTimeout
 )
 
-// State is what a status line shows.
-type State struct {
-	Active      bool
-	Utilization wire.ID
-	Since       time.Time
-}
-
-// State ends a stream whose lease ran out, does what else is late, and says which stream is
-// granted. Call it about once a second.
-func (g *Gateway) State() State {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.endExpiredLease()
-	now := g.config.Now()
-	if err := g.ids.syncLate(now); err != nil {
-		g.noteFault("gateway: utilization ids", err)
+// period is how often a source validates.
+func (g *Gateway) period() time.Duration {
+	if g.config.KeepAlive == 0 {
+		return wire.DefaultKeepAlive
 	}
-	g.quiet.flush(now)
-	if g.active == nil {
-		return State{}
-	}
-	return State{Active: true, Utilization: g.active.id, Since: g.active.since}
+	return g.config.KeepAlive
 }
 
-func (g *Gateway) handleAction(r request, host string) (wire.Answer, *wire.Refusal) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.endExpiredLease()
-	switch r.action {
-	case wire.ActionNewUtilizationID:
-		return g.newUtilizationID(r)
-	case wire.ActionStartStream:
-		return g.startStream(r, host)
-	case wire.ActionValidateStream:
-		return g.validateStream(r)
-	case wire.ActionStopStream:
-		return g.stopStream(r)
-	}
-	return wire.Answer{}, refuse(wire.CodeUnknownAction, "unknown action")
-}
-
-// endExpiredLease frees the server from a source that went away without a word.
-func (g *Gateway) endExpiredLease() {
-	period := g.config.KeepAlive
-	if period == 0 {
-		period = wire.DefaultKeepAlive
-	}
-	if g.active != nil && g.config.Now().Sub(g.active.lastSeen) > leasePeriods*period {
-		g.config.Log.Info("gateway: the lease ran out", "utilization_id", g.active.id.String())
-		g.endStream()
-	}
-}
-
-// noteFault logs an error of ours that every request may meet.
-func (g *Gateway) noteFault(message string, err error) {
-	g.quiet.say(slog.LevelError, saying{message: message}, g.config.Now(), "error", err)
-}
-
-// eventsOften is more than a source that starts over has reason for in half a minute.
-const eventsOften = 10
-
-// noteEvent logs what a source may cause as often as it likes.
-func (g *Gateway) noteEvent(message string, r request, id wire.ID, args ...any) {
-	same := saying{message: message, from: networkOf(r.from), often: eventsOften}
-	g.quiet.say(slog.LevelInfo, same, g.config.Now(),
-		append([]any{"utilization_id", id.String()}, args...)...)
-}
-
-func (g *Gateway) endStream() {
-	g.active = nil
-	g.config.Server.End()
-}
-
-func (g *Gateway) checkKey(r request) *wire.Refusal {
-	switch {
-	case r.key == "":
-		return refuse(wire.CodeNoKey, "no key argument")
-	case g.config.Key == "":
-		return refuse(wire.CodeKeyUnset, "API key not configured")
-	case !g.isOurKey(r.key):
-		return refuse(wire.CodeKeyInvalid, "API key not valid")
-	}
-	return nil
-}
-
-func (g *Gateway) checkID(r request) *wire.Refusal {
-	if r.utilization.IsZero() {
-		return refuse(wire.CodeNoUtilization, "no utilization_id argument")
-	}
-	if _, known := g.ids.keyHashOf(r.utilization); !known {
-		return refuse(wire.CodeUtilizationInvalid, "utilization identifier not valid")
-	}
-	return nil
-}
-
-func (g *Gateway) newUtilizationID(r request) (wire.Answer, *wire.Refusal) {
-	if why := g.checkKey(r); why != nil {
-		return wire.Answer{}, why
+func (g *Gateway) newUtilizationID(ctx context.Context, c *call) (reply, *wire.Refusal) {
+	if why := g.checkKey(ctx, c); why != nil {
+		return reply{}, why
 	}
 	now := g.config.Now()
-	if !g.newIDs.take(r.from, now) {
-		return wire.Answer{}, refuse(codeTooManyIDs, "too many new utilization identifiers: try again later")
+	if !g.newIDs.take(c.from, now) {
+		return reply{}, refuse(codeTooMany, "too many new utilization ids: ask again later")
 	}
-	var running wire.ID
-	if g.active != nil {
-		running = g.active.id
-	}
-	id, err := g.ids.createID(g.keyHash, running, now)
+	source, err := g.config.Store.AddSource(ctx, c.customer.ID, sourceLimits(), now)
 	switch {
-	case errors.Is(err, errIDsFull):
-		return wire.Answer{}, refuse(codeTooManyIDs, "all places for utilization identifiers are in use")
+	case errors.Is(err, store.ErrFull):
+		return reply{}, refuse(codeTooMany, "all places for utilization ids are in use")
 	case err != nil:
-		g.noteFault("gateway: utilization ids", err)
-		return wire.Answer{}, refuse(wire.CodeStatusFailed, "cannot save the utilization identifier")
+		return reply{}, g.storeFault("utilization ids", err)
 	}
-	g.noteEvent("gateway: new utilization_id", r, id)
-	return wire.Answer{Utilization: id}, nil
+	g.noteEvent("gateway: new utilization_id", c.from, source.ID)
+	return reply{Answer: wire.Answer{Utilization: source.ID}}, nil
 }
 
-// noteUse keeps the place of an id that a source uses. If that cannot be written down, it holds
-// until a restart.
-func (g *Gateway) noteUse(id wire.ID) {
-	if err := g.ids.noteUse(id, g.config.Now()); err != nil {
-		g.noteFault("gateway: utilization ids", err)
+// noteBoard keeps what a source says of itself. That it cannot be written down stops no stream.
+func (g *Gateway) noteBoard(ctx context.Context, c *call) {
+	if c.board == (wire.Board{}) {
+		return
+	}
+	if err := g.config.Store.SetBoard(ctx, c.source.ID, c.board, g.config.Now()); err != nil {
+		g.noteFault("gateway: note a board", err)
+	}
+}
+
+// noteUse keeps the place of a source that asked for a stream and got none.
+func (g *Gateway) noteUse(ctx context.Context, c *call) {
+	if err := g.config.Store.NoteUse(ctx, c.source.ID, g.config.Now()); err != nil {
+		g.noteFault("gateway: note a source", err)
 	}
 }
 
 // checkStart says why a stream may not start.
-func (g *Gateway) checkStart(r request) *wire.Refusal {
-	if why := g.checkKey(r); why != nil {
+func (g *Gateway) checkStart(ctx context.Context, c *call) *wire.Refusal {
+	if why := g.checkBoth(ctx, c); why != nil {
 		return why
 	}
-	if why := g.checkID(r); why != nil {
+	c.isProven = true
+	if why := checkEnabled(c.source); why != nil {
 		return why
 	}
-	if key, _ := g.ids.keyHashOf(r.utilization); key != g.keyHash {
-		return refuse(wire.CodeKeyMismatch, "utilization identifier and API key not compatible")
-	}
-	g.noteUse(r.utilization)
-	if r.width == 0 || r.height == 0 {
+	g.noteBoard(ctx, c)
+	if c.width == 0 || c.height == 0 {
 		return refuse(wire.CodeNoDescriptor, "missing video stream descriptor: width, height")
 	}
-	if g.active != nil {
-		return refuse(wire.CodeAlreadyActive, "stream already active")
+	if c.codec != "" && !strings.EqualFold(c.codec, "VP8") {
+		return refuse(wire.CodeCodecUnsupported, "codec of the stream not supported: VP8 only")
 	}
 	return nil
 }
 
-func (g *Gateway) startStream(r request, host string) (wire.Answer, *wire.Refusal) {
-	if why := g.checkStart(r); why != nil {
-		return wire.Answer{}, why
+func (g *Gateway) startStream(ctx context.Context, c *call) (reply, *wire.Refusal) {
+	var keys *wire.SRTP
+	var place stream.Place
+	why := g.checkStart(ctx, c)
+	if why == nil {
+		keys, why = g.makeKeys(c)
 	}
-	keys, why := g.makeKeys(r)
+	if why == nil {
+		place, why = g.beginSomewhere(ctx, c, keys)
+	}
 	if why != nil {
-		return wire.Answer{}, why
+		if c.isProven {
+			g.noteUse(ctx, c)
+		}
+		return reply{}, why
 	}
-	switch err := g.config.Server.Begin(keys, r.ssrc, r.from); {
-	case errors.Is(err, net.ErrClosed):
-		return wire.Answer{}, refuse(wire.CodeServerUnreachable, "video server cannot be reached")
-	case err != nil:
-		g.noteFault("gateway: begin", err)
-		return wire.Answer{}, refuse(wire.CodeNoListener, "cannot initialise the stream listener")
+	answer := wire.Answer{
+		URL: place.Host, RTPPort: wire.NewInt(place.RTPPort), RTCPPort: wire.NewInt(place.RTCPPort),
+		RTX: wire.Bool(place.RTX),
 	}
-	now := g.config.Now()
-	g.active = &grant{id: r.utilization, since: now, lastSeen: now}
-	g.noteEvent("gateway: granted", r, r.utilization, "width", r.width, "height", r.height)
-	if g.config.Host != "" {
-		host = g.config.Host
+	if answer.URL == "" {
+		answer.URL = c.host
 	}
-	rtp, rtcp := g.config.Server.Ports()
-	answer := wire.Answer{URL: host, RTPPort: wire.NewInt(rtp), RTCPPort: wire.NewInt(rtcp)}
-	if id := g.config.Server.TransportID(); id != 0 {
-		answer.Transport.Int = wire.NewInt(int(id))
+	if place.Transport != 0 {
+		answer.Transport.Int = wire.NewInt(int(place.Transport))
+	}
+	if place.CaptureTime != 0 {
+		answer.CaptureTime.Int = wire.NewInt(int(place.CaptureTime))
 	}
 	if g.config.KeepAlive != 0 {
 		answer.KeepAlive.Int = wire.NewInt(int(g.config.KeepAlive / time.Second))
 	}
 	answer.SetSRTP(keys)
-	return answer, nil
+	return reply{Answer: answer}, nil
 }
 
-func (g *Gateway) validateStream(r request) (wire.Answer, *wire.Refusal) {
-	if why := g.checkRunning(r); why != nil {
-		return wire.Answer{}, why
+// beginSomewhere begins a stream at the first of some video servers that takes it.
+func (g *Gateway) beginSomewhere(ctx context.Context, c *call, keys *wire.SRTP) (stream.Place, *wire.Refusal) {
+	grant := stream.Grant{
+		Customer: c.customer.ID, Source: c.source.ID, Asker: c.from, SSRC: c.ssrc, Offer: c.offer, SRTP: keys,
+		Width: c.width, Height: c.height, Lease: serverPeriods * g.period(),
 	}
-	g.active.lastSeen = g.config.Now()
-	g.noteUse(r.utilization)
-	code, words, err := g.config.Server.Captured(r.from)
+	var last error
+	for range beginAttempts {
+		name, server, err := g.config.Servers.Choose(ctx, grant)
+		if err != nil {
+			last = errors.Join(last, err)
+			break
+		}
+		grant.ID = rand.Text() // each attempt is a stream of its own
+		if why := g.addStream(ctx, c, grant, name); why != nil {
+			return stream.Place{}, why
+		}
+		place, err := server.Begin(ctx, grant)
+		if err == nil {
+			return place, g.keepPlace(ctx, c, grant.ID, server, place)
+		}
+		last = err
+		g.abandon(ctx, grant.ID, server, err)
+		if !errors.Is(err, stream.ErrFull) && !errors.Is(err, stream.ErrUnreachable) {
+			break
+		}
+	}
+	return stream.Place{}, g.explainBegin(last)
+}
+
+// addStream notes the stream before it begins: of two requests one gets it.
+func (g *Gateway) addStream(ctx context.Context, c *call, grant stream.Grant, server string) *wire.Refusal {
+	now := g.config.Now()
+	row := store.Stream{
+		ID: grant.ID, Source: c.source.ID, Customer: c.customer.ID, Server: server, SSRC: grant.SSRC, Asker: c.from,
+		Encrypted: grant.SRTP != nil, Width: grant.Width, Height: grant.Height, Since: now, LastSeen: now,
+	}
+	err := g.config.Store.BeginStream(ctx, row, c.customer.CamerasMax, now)
+	if errors.Is(err, store.ErrActive) && g.endLost(ctx, c.source.ID) {
+		err = g.config.Store.BeginStream(ctx, row, c.customer.CamerasMax, now)
+	}
 	switch {
-	case errors.Is(err, net.ErrClosed):
-		return wire.Answer{}, refuse(wire.CodeServerUnreachable, "video server cannot be reached")
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return wire.Answer{}, refuse(wire.CodeNotReceived, "stream not received before timeout")
+	case errors.Is(err, store.ErrActive):
+		return refuse(wire.CodeAlreadyActive, "stream already active")
+	case errors.Is(err, store.ErrUnknown): // removed since it was looked up
+		return refuse(wire.CodeUtilizationInvalid, "utilization identifier not valid")
+	case errors.Is(err, store.ErrCamerasMax):
+		return refuse(wire.CodeAlreadyActive, fmt.Sprintf("this key allows %d cameras at once", c.customer.CamerasMax))
 	case err != nil:
-		g.noteFault("gateway: capture", err)
-		return wire.Answer{}, refuse(wire.CodeNotCaptured, "cannot capture the stream")
-	}
-	return wire.Answer{Validation: wire.NewInt(code), Explanation: wire.Text(words)}, nil
-}
-
-func (g *Gateway) stopStream(r request) (wire.Answer, *wire.Refusal) {
-	if why := g.checkRunning(r); why != nil {
-		return wire.Answer{}, why
-	}
-	g.noteEvent("gateway: stopped", r, r.utilization)
-	g.endStream()
-	return wire.Answer{OK: "stream stopped successfully"}, nil
-}
-
-func (g *Gateway) checkRunning(r request) *wire.Refusal {
-	if why := g.checkID(r); why != nil {
-		return why
-	}
-	if g.active == nil || g.active.id != r.utilization {
-		return refuse(wire.CodeNotRunning, "stream not running")
+		return g.storeFault("begin a stream", err)
 	}
 	return nil
+}
+
+// keepPlace notes where a stream goes. One that was ended meanwhile, or that cannot be noted, is closed.
+func (g *Gateway) keepPlace(
+	ctx context.Context, c *call, id string, server stream.VideoServer, place stream.Place,
+) *wire.Refusal {
+	err := g.config.Store.SetPlace(ctx, id, place)
+	if err != nil {
+		g.abandon(ctx, id, server, err)
+		if errors.Is(err, store.ErrUnknown) {
+			return refuse(wire.CodeStatusFailed, "the stream was stopped while it began")
+		}
+		return g.storeFault("begin a stream", err)
+	}
+	g.noteEvent("gateway: granted", c.from, c.source.ID, "stream", id, "width", c.width, "height", c.height)
+	g.addEvent(ctx, store.Event{Customer: c.customer.ID, Source: c.source.ID, Stream: id, Kind: "granted",
+		Words: "from " + c.from.String()})
+	return nil
+}
+
+// abandon ends a stream that did not begin. The server may have begun it all the same, if its answer was
+// lost.
+func (g *Gateway) abandon(ctx context.Context, id string, server stream.VideoServer, because error) {
+	if err := g.config.Store.EndStream(ctx, id, "it did not begin", g.config.Now()); err != nil &&
+		!errors.Is(err, store.ErrUnknown) {
+		g.noteFault("gateway: end a stream that did not begin", err)
+	}
+	if errors.Is(because, stream.ErrFull) {
+		return
+	}
+	_ = server.End(ctx, id, "it did not begin") // its lease ends it at the latest
+}
+
+// explainBegin is the refusal after no video server took a stream.
+func (g *Gateway) explainBegin(err error) *wire.Refusal {
+	g.noteFault("gateway: begin", err)
+	switch {
+	case errors.Is(err, stream.ErrFull):
+		return refuse(wire.CodeNoListener, "cannot initialise the stream listener: no place is left")
+	case errors.Is(err, stream.ErrAmbiguous):
+		return refuse(wire.CodeNoListener, "cannot initialise the stream listener: another source without an "+
+			"SSRC sends from the same address")
+	case errors.Is(err, stream.ErrUnreachable) || isAway(err):
+		return refuse(wire.CodeServerUnreachable, "video server cannot be reached")
+	}
+	return refuse(wire.CodeNoListener, "cannot initialise the stream listener")
+}
+
+// checkRunning finds the source and its stream.
+func (g *Gateway) checkRunning(ctx context.Context, c *call) (store.Stream, *wire.Refusal) {
+	if why := g.checkID(ctx, c); why != nil {
+		return store.Stream{}, why
+	}
+	return g.runningStream(ctx, c.source.ID)
+}
+
+func (g *Gateway) runningStream(ctx context.Context, source wire.ID) (store.Stream, *wire.Refusal) {
+	row, err := g.config.Store.ActiveStream(ctx, source)
+	switch {
+	case errors.Is(err, store.ErrUnknown):
+		return row, refuse(wire.CodeNotRunning, "stream not running")
+	case err != nil:
+		return row, g.storeFault("streams", err)
+	}
+	return row, nil
+}
+
+// checkOwner says why a source that streams may not go on, and ends its stream then.
+func (g *Gateway) checkOwner(ctx context.Context, c *call) *wire.Refusal {
+	customer, err := g.config.Store.CustomerByID(ctx, c.source.Customer)
+	if err != nil && !errors.Is(err, store.ErrUnknown) {
+		return g.storeFault("API keys", err)
+	}
+	why := refuse(wire.CodeKeyInvalid, "API key not valid: it was removed")
+	if err == nil {
+		why = checkCustomer(customer, g.config.Now())
+	}
+	if why == nil {
+		c.customer, c.isProven = customer, true
+		why = checkEnabled(c.source)
+	}
+	if why == nil {
+		return nil
+	}
+	if row, none := g.runningStream(ctx, c.source.ID); none == nil {
+		g.endStream(ctx, row, why.Reason)
+	}
+	return why
+}
+
+func (g *Gateway) validateStream(ctx context.Context, c *call) (reply, *wire.Refusal) {
+	if why := g.checkID(ctx, c); why != nil {
+		return reply{}, why
+	}
+	if why := g.checkOwner(ctx, c); why != nil {
+		return reply{}, why
+	}
+	g.noteBoard(ctx, c)
+	row, why := g.runningStream(ctx, c.source.ID)
+	if why != nil {
+		return reply{}, why
+	}
+	err := g.config.Store.TouchStream(ctx, row.ID, g.config.Now())
+	switch {
+	case errors.Is(err, store.ErrUnknown):
+		return reply{}, refuse(wire.CodeNotRunning, "stream not running")
+	case err != nil:
+		return reply{}, g.storeFault("streams", err)
+	}
+	return g.askServer(ctx, c, row)
+}
+
+// askServer says what arrives of a stream. One that its server does not have any more is over: its
+// source starts anew.
+func (g *Gateway) askServer(ctx context.Context, c *call, row store.Stream) (reply, *wire.Refusal) {
+	server, err := g.config.Servers.ByName(ctx, row.Server)
+	if errors.Is(err, stream.ErrUnreachable) {
+		g.endStream(ctx, row, serverDied)
+		return reply{}, refuse(wire.CodeNotRunning, "stream not running: its video server is gone")
+	}
+	var verdict stream.Verdict
+	if err == nil {
+		verdict, err = server.Captured(ctx, row.ID, c.from)
+	}
+	switch {
+	case err == nil:
+		return reply{Answer: wire.Answer{Validation: wire.NewInt(verdict.Code), Explanation: wire.Text(verdict.Words)}}, nil
+	case errors.Is(err, stream.ErrUnknown):
+		g.endStream(ctx, row, serverForgot)
+		return reply{}, refuse(wire.CodeNotRunning, "stream not running: its video server was started again")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return reply{}, refuse(wire.CodeNotReceived, "stream not received before timeout")
+	}
+	g.noteFault("gateway: capture", err)
+	if errors.Is(err, stream.ErrUnreachable) || isAway(err) || server == nil {
+		return reply{}, refuse(wire.CodeServerUnreachable, "video server cannot be reached")
+	}
+	return reply{}, refuse(wire.CodeNotCaptured, "cannot capture the stream")
+}
+
+func (g *Gateway) stopStream(ctx context.Context, c *call) (reply, *wire.Refusal) {
+	row, why := g.checkRunning(ctx, c)
+	if why != nil {
+		return reply{}, why
+	}
+	const because = "stopped by its source"
+	err := g.config.Store.EndStream(ctx, row.ID, because, g.config.Now())
+	switch {
+	case errors.Is(err, store.ErrUnknown):
+		return reply{}, refuse(wire.CodeNotRunning, "stream not running")
+	case err != nil:
+		return reply{}, g.storeFault("end a stream", err)
+	}
+	g.noteEvent("gateway: stopped", c.from, c.source.ID, "stream", row.ID)
+	g.close(ctx, row, because)
+	return reply{Answer: wire.Answer{OK: "stream stopped successfully"}}, nil
 }

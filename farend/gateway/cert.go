@@ -73,7 +73,7 @@ func SelfSigned(dir string, hosts []string, now time.Time, log *slog.Logger) (tl
 	if _, err := os.Stat(certPath); err == nil {
 		return pair, fmt.Errorf("certificate: %s has lost its key %s: remove it to make a new one", certPath, keyPath)
 	}
-	certPEM, keyPEM, err := makeCertificate(hosts, now)
+	certPEM, keyPEM, err := MakeCertificate(hosts, now)
 	if err != nil {
 		return pair, fmt.Errorf("certificate: make: %w", err)
 	}
@@ -96,7 +96,8 @@ func loadOwnPair(certPath, keyPath string, log *slog.Logger) (tls.Certificate, e
 	})
 }
 
-func makeCertificate(hosts []string, now time.Time) (certPEM, keyPEM []byte, err error) {
+// MakeCertificate makes a certificate for the hosts (names and addresses), which is its own CA, and its key.
+func MakeCertificate(hosts []string, now time.Time) (certPEM, keyPEM []byte, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, nil, err

@@ -1,10 +1,11 @@
-// Package gateway is the server side of the gateway protocol: it grants streams to a video
-// server, asks it what arrives, and keeps the utilization ids that it gave out. It never
-// runs on a board.
+// Package gateway is the server side of the gateway protocol for many sources: it grants streams to video
+// servers, asks them what arrives, and keeps who may what in a store that several gateways can share. It
+// never runs on a board.
 //
-// Gateway is an http.Handler; it owns no goroutine, and a file of ids if it is given a
-// folder. SelfSigned makes a certificate for one that is asked over https. One stream at a
-// time: the ports are one video server. Time is passed in.
+// Gateway is an http.Handler. It keeps nothing itself that must outlive it: keys, sources and streams are
+// rows of the store, so that any gateway answers any request. Its one goroutine is Run, which ends the
+// streams that are over. SelfSigned makes a certificate for a gateway that is asked over https. Time is
+// passed in.
 //
 // Source: docs/gateway.md, the protocol; its types are in firmware/gateway/wire.
 package gateway

@@ -11,11 +11,13 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/krazycam/krazycam/farend/need"
+	"github.com/krazycam/krazycam/farend/store"
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
@@ -111,7 +113,9 @@ func TestDocsExamplesAreAnsweredAsTheySay(t *testing.T) {
 		playPage(t, startExample(t, "192.168.1.5", "5004", "5005"))
 	})
 	t.Run("by our gateway", func(t *testing.T) {
-		d := newDesk(t, Config{Key: "secret", Host: "192.168.1.5"})
+		d := newDesk(t, Config{})
+		d.addKey("secret", store.Customer{Name: "of the page", Enabled: true})
+		d.server.place.Host = "192.168.1.5"
 		s := httptest.NewServer(d)
 		defer s.Close()
 		playPage(t, s.URL)
@@ -119,12 +123,13 @@ func TestDocsExamplesAreAnsweredAsTheySay(t *testing.T) {
 }
 
 func TestExampleGatewayRefusesAsOursDoes(t *testing.T) {
-	d := newDesk(t, Config{Key: "secret"})
+	d := newDesk(t, Config{})
+	d.addKey("secret", store.Customer{Name: "of the page", Enabled: true})
 	ours := httptest.NewServer(d)
 	defer ours.Close()
 	theirs := startExample(t, "192.168.1.5", "5004", "5005")
 	for _, body := range []string{
-		``, `<html>`, `[]`, `{}`, `{"action": null}`, `{"action": "get_data"}`,
+		``, `<html>`, `[]`, `{}`, `{"action": null}`, `{"action": "reboot"}`,
 		`{"action": "new_utilization_id"}`, `{"action": "new_utilization_id", "key": "x"}`,
 		`{"action": "start_stream", "utilization_id": "x"}`, `{"action": "start_stream", "key": "x"}`,
 		`{"action": "start_stream", "key": "secret"}`,
@@ -148,6 +153,31 @@ func TestExampleGatewayRefusesAsOursDoes(t *testing.T) {
 		}
 		if codes[0] != codes[1] {
 			t.Errorf("%s: our gateway says %v, the example %v", body, codes[0], codes[1])
+		}
+	}
+}
+
+// The page's examples for others than sources, in their order, by our gateway.
+var otherExample = regexp.MustCompile(`curl -d '([^']*)' https://gateway\.example/\n(\{.*\})\n`)
+
+func TestDocsExamplesForAnalysersAndAdministratorsAreAnsweredAsTheySay(t *testing.T) {
+	d := newDesk(t, Config{AdminUser: "root", AdminPassword: "pass word"})
+	d.addKey("secret", store.Customer{Name: "of the page", Enabled: true, Analyses: []string{"faces"}})
+	id := d.newIDOf("secret")
+	examples := otherExample.FindAllStringSubmatch(readPage(t), -1)
+	if len(examples) != 4 {
+		t.Fatalf("%d examples found on the page, want 4", len(examples))
+	}
+	for _, e := range examples {
+		got := d.postTLS(strings.ReplaceAll(e[1], pageID, id))
+		var want map[string]any
+		if err := json.Unmarshal([]byte(e[2]), &want); err != nil {
+			t.Fatal(err)
+		}
+		for field, value := range want {
+			if !reflect.DeepEqual(got[field], value) {
+				t.Errorf("%s: %s = %v, the page says %v", e[1], field, got[field], value)
+			}
 		}
 	}
 }

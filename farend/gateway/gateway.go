@@ -1,137 +1,125 @@
-// The handler: form and codes of the protocol. What each action does is in actions.go. Test it
-// with httptest.
+// The handler: form and codes of the protocol. What a source's actions do is in actions.go, the others
+// are in analysis.go and admin.go. Test it with httptest.
 
 package gateway
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/hex"
+	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
 	"strconv"
-	"strings"
-	"sync"
 	"time"
 
+	"github.com/krazycam/krazycam/farend/stream"
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
-// requestMax, in bytes, is many times the longest request of the protocol (about 700).
-const requestMax = 16 << 10
+const (
+	// requestMax, in bytes: a source's requests have about 700, an analyser's results some thousand.
+	requestMax = 64 << 10
 
-// codeTooManyIDs is none of the protocol's table; a source acts on its first three digits.
-const codeTooManyIDs = 4291
+	// requestTimeout is for one request: a source waits 10 s for the answer.
+	requestTimeout = 8 * time.Second
 
-// retryAfter is when a refused source may ask again.
-const retryAfter = 30 * time.Second
+	// codeTooMany is none of the protocol's table; a source acts on its first three digits.
+	codeTooMany = 4291
 
-// A VideoServer takes the streams that a Gateway grants; *receiver.Receiver is one. Errors of Begin
-// and Captured that wrap net.ErrClosed mean that it is gone for good.
-type VideoServer interface {
-	// Begin: a stream may come, encrypted with k, or in the clear if that is nil. ssrc is what
-	// the source announced, 0 if nothing; asker is from where it asked.
-	Begin(k *wire.SRTP, ssrc uint32, asker netip.Addr) error
-	Ports() (rtp, rtcp int) // where it listens
-	TransportID() uint8     // header extension for transport-wide numbers; 0: it wants none
-	End()                   // the stream is over
+	// retryAfter is when whoever asked too much may ask again.
+	retryAfter = 30 * time.Second
+)
 
-	// Captured says what arrives of the stream: a validation code, 0 if that is pictures that
-	// can be shown, and words for it. asker is from where the source asks now. An error that
-	// wraps os.ErrDeadlineExceeded: nothing came for too long. Any other: it cannot capture,
-	// whatever arrives.
-	Captured(asker netip.Addr) (code int, words string, err error)
+// Servers are the video servers; *videoserver.Cluster is one.
+type Servers interface {
+	// Choose gives a server for a stream. stream.ErrFull: all are full; stream.ErrUnreachable: none lives.
+	// A server that has just refused is not given again.
+	Choose(ctx context.Context, g stream.Grant) (name string, s stream.VideoServer, err error)
+
+	// ByName gives a server. stream.ErrUnreachable: it is dead, and with it all its streams; any other
+	// error says nothing about them.
+	ByName(ctx context.Context, name string) (stream.VideoServer, error)
 }
 
-// Config is what a gateway knows. Server is required.
+// Config is what a gateway knows. Store and Servers are required.
 type Config struct {
-	Key       string // "": every key is answered with 4051
-	Server    VideoServer
-	Host      string        // "url" in answers; "": the host by which the source reached us
+	Store     Store
+	Servers   Servers
+	OwnServer string        // name of this process's video server: what it had before a restart is over
 	KeepAlive time.Duration // 0: no keepalive_s in answers, which means 60 s
 	SRTP      bool          // every stream is encrypted; without SRTP or over plain http there is none
-	StateDir  string        // where ids outlive a restart; "": nowhere
+
+	// AdminUser and AdminPassword are who may use the action admin; "": nobody.
+	AdminUser, AdminPassword string
+
+	// Proxies are networks of load balancers, which say in X-Forwarded-For and X-Forwarded-Proto who asks
+	// and whether that came over https.
+	Proxies []netip.Prefix
 
 	// Offer says which update a source is offered, nil for none. It is called after each start_stream
 	// and validate_stream of a source that has shown an id of ours and, to start, its key; also where
-	// the stream is refused, for others wait while one streams. keyHash stands for the API key, host
-	// is that of the request, with the port. It may be called by several goroutines at once; nil:
-	// nothing is offered.
+	// the stream is refused. keyHash stands for the API key, host is that of the request, with the port.
+	// It may be called by several goroutines at once; nil: nothing is offered.
 	Offer func(keyHash string, b wire.Board, host string) *wire.Update
 
 	Now func() time.Time
 	Log *slog.Logger
 }
 
-// A Gateway grants one stream at a time.
+// A Gateway answers sources. It is safe for use by several goroutines.
 type Gateway struct {
 	config  Config
-	keyHash string
-
-	// mu guards what follows. The video server is called and rare events are logged under it,
-	// so that actions take effect one after the other; neither calls back.
-	mu     sync.Mutex
-	ids    *ids
-	newIDs idLimit
-	quiet  quietLog
-	active *grant
+	began   time.Time
+	newIDs  idLimit
+	guesses guessLimit // of API keys
+	admins  guessLimit // of administrators' passwords
+	quiet   quietLog
+	outage  outage
 }
 
-// A grant is the stream that is running.
-type grant struct {
-	id       wire.ID
-	since    time.Time
-	lastSeen time.Time // granted or validated
-}
-
-// New reads the ids of earlier runs.
-func New(c Config) (*Gateway, error) {
+// New makes a gateway; nothing is asked of the store yet.
+func New(c Config) *Gateway {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	known, err := loadIDs(c.StateDir)
-	if err != nil {
-		return nil, err
+	return &Gateway{
+		config: c, began: c.Now(), quiet: quietLog{log: c.Log},
+		guesses: guessLimit{burst: keyGuessBurst, interval: keyGuessInterval},
+		admins:  guessLimit{burst: adminGuessBurst, interval: adminGuessInterval},
 	}
-	return &Gateway{config: c, keyHash: hashKey(c.Key), ids: known, quiet: quietLog{log: c.Log}}, nil
-}
-
-// hashKey stands in for the key in the file of ids, and makes keys of unequal length comparable
-// in constant time.
-func hashKey(key string) string {
-	sum := sha256.Sum256([]byte(key))
-	return hex.EncodeToString(sum[:])
 }
 
 func refuse(code int, reason string) *wire.Refusal { return &wire.Refusal{Code: code, Reason: reason} }
 
-// ServeHTTP answers one request. It never reads more than 16 KiB.
+// A reply is an answer to a source, or to those whose answers have more.
+type reply struct {
+	wire.Answer
+	*results
+	*adminAnswer
+}
+
+// ServeHTTP answers one request. It never reads more than 64 KiB.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var answer wire.Answer
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, requestMax))
-	asked, why := request{}, refuse(wire.CodeNoAction, "POST one JSON object with an action")
-	if err == nil && r.Method == http.MethodPost {
-		asked, why = parseRequest(body)
-	}
-	asked.secure, asked.from = r.TLS != nil, addressOf(r)
+	// Whoever goes away in the middle must leave no stream half begun.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), requestTimeout)
+	defer cancel()
+	c, why := g.readCall(w, r)
+	var answer reply
 	if why == nil {
-		answer, why = g.handleAction(asked, ownHost(r))
+		answer, why = g.handleAction(ctx, c)
 	}
 	status := http.StatusOK
 	if why != nil {
 		status = why.Code / 10
-		answer = wire.Answer{ErrorCode: wire.NewInt(why.Code), ErrorText: wire.Text(why.Reason)}
-		g.noteRefusal(asked, why, r.RemoteAddr)
+		answer = reply{Answer: wire.Answer{ErrorCode: wire.NewInt(why.Code), ErrorText: wire.Text(why.Reason)}}
+		g.noteRefusal(c, why)
 	}
-	if key, known := g.knownSource(asked); known {
-		answer.Update = g.config.Offer(key, asked.board, r.Host)
+	if c.isProven && g.config.Offer != nil {
+		answer.Update = g.config.Offer(c.customer.KeyHash, c.board, r.Host)
 	}
 	if status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter/time.Second)))
@@ -144,55 +132,38 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// knownSource gives the hash of the key of a source that may be offered something.
-func (g *Gateway) knownSource(r request) (keyHash string, known bool) {
-	switch {
-	case g.config.Offer == nil:
-		return "", false
-	case r.action == wire.ActionStartStream && !g.isOurKey(r.key):
-		return "", false
-	case r.action != wire.ActionStartStream && r.action != wire.ActionValidateStream:
-		return "", false
+// readCall reads what was posted. The call is never nil.
+func (g *Gateway) readCall(w http.ResponseWriter, r *http.Request) (*call, *wire.Refusal) {
+	c := &call{host: ownHost(r)}
+	c.from, c.isSecure = g.askerOf(r)
+	if r.Method != http.MethodPost {
+		return c, refuse(wire.CodeNoAction, "POST one JSON object with an action")
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	keyHash, known = g.ids.keyHashOf(r.utilization)
-	return keyHash, known && keyHash == g.keyHash
-}
-
-// noteRefusal logs what a source, or anybody, was refused.
-func (g *Gateway) noteRefusal(asked request, why *wire.Refusal, from string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	same := saying{message: "gateway: refused", code: why.Code, from: networkOf(asked.from)}
-	g.quiet.say(slog.LevelWarn, same, g.config.Now(),
-		"from", from, "action", clip(asked.action), "code", why.Code, "reason", why.Reason)
-}
-
-func (g *Gateway) isOurKey(key string) bool {
-	return subtle.ConstantTimeCompare([]byte(hashKey(key)), []byte(g.keyHash)) == 1
-}
-
-// addressOf is from where a request came; not valid if that is no IP address.
-func addressOf(r *http.Request) netip.Addr {
-	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, requestMax))
 	if err != nil {
-		return netip.Addr{}
+		return c, refuse(wire.CodeNoAction, "the request is not one JSON object of at most 64 KiB")
 	}
-	return from.Addr().Unmap().WithZone("")
+	var why *wire.Refusal
+	c.request, why = parseRequest(body)
+	return c, why
 }
 
-// ownHost is the host that the source wrote into its request, which it can reach; without a
-// usable one, the address that the request came to.
-func ownHost(r *http.Request) string {
-	host := r.Host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
+func (g *Gateway) handleAction(ctx context.Context, c *call) (reply, *wire.Refusal) {
+	switch c.action {
+	case wire.ActionNewUtilizationID:
+		return g.newUtilizationID(ctx, c)
+	case wire.ActionStartStream:
+		return g.startStream(ctx, c)
+	case wire.ActionValidateStream:
+		return g.validateStream(ctx, c)
+	case wire.ActionStopStream:
+		return g.stopStream(ctx, c)
+	case actionGetData:
+		return g.getData(ctx, c)
+	case actionPutData:
+		return g.putData(ctx, c)
+	case actionAdmin:
+		return g.administer(ctx, c)
 	}
-	host = strings.Trim(host, "[]")
-	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
-	if host == "" && ok {
-		host = local.IP.String()
-	}
-	return host
+	return reply{}, refuse(wire.CodeUnknownAction, "unknown action")
 }

@@ -1,13 +1,14 @@
-// What keeps one who asks too much from filling file and log. Pure: time is passed in.
+// What keeps one who asks too much from the others. Time is passed in.
 
 package gateway
 
 import (
-	"context"
-	"log/slog"
 	"maps"
 	"net/netip"
+	"sync"
 	"time"
+
+	"github.com/krazycam/krazycam/farend/listener"
 )
 
 // New ids: a board asks for one in its life. A bench that flashes a box of boards behind one
@@ -15,13 +16,24 @@ import (
 const (
 	idsOfAddressBurst    = 60
 	idsOfAddressInterval = 5 * time.Second
-	idsOfAllBurst        = 200
-	idsOfAllInterval     = time.Second
-
-	// bucketsMax bounds the addresses that are told apart. An attacker's further ones share what
-	// is left for all.
-	bucketsMax = 1000
+	idsOfAllBurst        = 2000
+	idsOfAllInterval     = 100 * time.Millisecond
 )
+
+// Wrong keys: whoever mistypes one corrects it a few times. A key has 128 bits, one that a person chose
+// has fewer: at one guess in 2 s, a thousand words take half an hour, and a million 23 days.
+const (
+	keyGuessBurst      = 20
+	keyGuessInterval   = 2 * time.Second
+	adminGuessBurst    = 5
+	adminGuessInterval = 10 * time.Second
+
+	// goodMax bounds the keys that are known to be right, and from where.
+	goodMax = 10_000
+)
+
+// bucketsMax bounds the networks that are told apart. An attacker's further ones share one bucket.
+const bucketsMax = 10_000
 
 // A bucket holds what may still be had, and fills with time. The zero value is full.
 type bucket struct {
@@ -42,128 +54,92 @@ func (b *bucket) take(burst int, interval time.Duration, now time.Time) bool {
 	return true
 }
 
-// An idLimit says whether an address may have a new id. The zero value is ready.
-type idLimit struct {
-	all bucket
-	of  map[netip.Prefix]*bucket
+// buckets has one for each network.
+type buckets struct {
+	of     map[netip.Prefix]*bucket
+	others bucket // shared by those beyond bucketsMax
 }
 
-func (l *idLimit) take(from netip.Addr, now time.Time) bool {
-	one := l.bucketOf(networkOf(from), now)
-	return (one == nil || one.take(idsOfAddressBurst, idsOfAddressInterval, now)) &&
-		l.all.take(idsOfAllBurst, idsOfAllInterval, now)
-}
-
-// bucketOf finds an address's bucket, or makes one; nil: there are too many.
-func (l *idLimit) bucketOf(from netip.Prefix, now time.Time) *bucket {
-	if one := l.of[from]; one != nil {
+// find finds an address's bucket, or makes one. full is how long one takes to fill.
+func (l *buckets) find(from netip.Addr, full time.Duration, now time.Time) *bucket {
+	network := listener.NetworkOf(from)
+	if one := l.of[network]; one != nil {
 		return one
 	}
 	if len(l.of) >= bucketsMax {
-		maps.DeleteFunc(l.of, func(_ netip.Prefix, b *bucket) bool { // those that are full again
-			return now.Sub(b.at) >= idsOfAddressBurst*idsOfAddressInterval
-		})
+		maps.DeleteFunc(l.of, func(_ netip.Prefix, b *bucket) bool { return now.Sub(b.at) >= full })
 	}
 	if len(l.of) >= bucketsMax {
-		return nil
+		return &l.others
 	}
 	if l.of == nil {
 		l.of = map[netip.Prefix]*bucket{}
 	}
-	l.of[from] = &bucket{at: now}
-	return l.of[from]
+	l.of[network] = &bucket{at: now}
+	return l.of[network]
 }
 
-// networkOf is what one host has: an IPv4 address, or an IPv6 network of 64 bits.
-func networkOf(a netip.Addr) netip.Prefix {
-	bits := 64
-	if a.Is4() {
-		bits = 32
-	}
-	p, _ := a.Prefix(bits) // not valid for an address that is not
-	return p
+// An idLimit says whether an address may have a new id. The zero value is ready.
+type idLimit struct {
+	mu      sync.Mutex
+	all     bucket
+	buckets buckets
 }
 
-// Lines of the log.
-const (
-	quietInterval = 30 * time.Second
-	// sayingsMax bounds the log: so many lines in quietInterval.
-	sayingsMax = 64
-	// wordsMax is what is logged of a stranger's words, in bytes.
-	wordsMax = 40
-)
-
-// A quietLog says the same of the same host as often as it may in quietInterval, and then how often
-// it was meanwhile. It is not safe for use by several goroutines.
-type quietLog struct {
-	log  *slog.Logger
-	said map[saying]*echoes
+func (l *idLimit) take(from netip.Addr, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	one := l.buckets.find(from, idsOfAddressBurst*idsOfAddressInterval, now)
+	return one.take(idsOfAddressBurst, idsOfAddressInterval, now) && l.all.take(idsOfAllBurst, idsOfAllInterval, now)
 }
 
-// A saying is what counts as the same.
-type saying struct {
-	message string
-	code    int
-	from    netip.Prefix
-	often   int // lines in quietInterval; 0: one
+// A guessLimit slows those who guess secrets. A right one that its owner uses from a network is known
+// there: whoever guesses beside it slows himself only.
+type guessLimit struct {
+	burst    int
+	interval time.Duration
+
+	mu      sync.Mutex
+	buckets buckets
+	good    map[known]bool
 }
 
-type echoes struct {
-	at     time.Time // of the first line
-	lines  int
-	unsaid int
-	level  slog.Level
-	args   []any
+// known is a secret that was right, by its hash, and the network from which it came.
+type known struct {
+	from   netip.Prefix
+	secret string
 }
 
-func (q *quietLog) say(level slog.Level, s saying, now time.Time, args ...any) {
-	if len(q.said) >= sayingsMax && q.said[s] == nil {
-		s = saying{message: "gateway: more of others"} // said as one
+// judge says whether a secret may be judged: right or wrong is not said to a network that has guessed too
+// often, unless it is known there.
+func (l *guessLimit) judge(from netip.Addr, hash string, isRight bool, now time.Time) (may bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	one := known{listener.NetworkOf(from), hash}
+	if isRight && l.good[one] {
+		return true
 	}
-	e := q.said[s]
-	if e == nil {
-		e = &echoes{at: now}
-		if q.said == nil {
-			q.said = map[saying]*echoes{}
-		}
-		q.said[s] = e
+	b := l.buckets.find(from, time.Duration(l.burst)*l.interval, now)
+	if !b.take(l.burst, l.interval, now) {
+		return false
 	}
-	if now.Sub(e.at).Abs() >= quietInterval {
-		e.at, e.lines = now, 0
+	if isRight {
+		b.taken-- // it was no guess
+		l.remember(one)
 	}
-	if e.lines >= max(s.often, 1) {
-		e.unsaid, e.level, e.args = e.unsaid+1, level, args
-		return
-	}
-	e.lines++
-	q.log.Log(context.Background(), level, s.message, q.count(e, args)...)
-	e.unsaid = 0
+	return true
 }
 
-func (q *quietLog) count(e *echoes, args []any) []any {
-	if e.unsaid > 0 {
-		args = append(args, "times_since", e.unsaid)
+func (l *guessLimit) remember(one known) {
+	if l.good == nil || len(l.good) >= goodMax {
+		l.good = map[known]bool{} // the next use of each puts it back
 	}
-	return args
+	l.good[one] = true
 }
 
-// flush says what was not said yet, and forgets what is over.
-func (q *quietLog) flush(now time.Time) {
-	for s, e := range q.said {
-		if now.Sub(e.at).Abs() < quietInterval {
-			continue
-		}
-		delete(q.said, s)
-		if e.unsaid > 0 {
-			q.log.Log(context.Background(), e.level, s.message, q.count(e, e.args)...)
-		}
-	}
-}
-
-// clip shortens a stranger's words.
-func clip(words string) string {
-	if len(words) <= wordsMax {
-		return words
-	}
-	return words[:wordsMax] + "…"
+// learn notes that a secret is right, whose owner has shown that in another way.
+func (l *guessLimit) learn(from netip.Addr, hash string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.remember(known{listener.NetworkOf(from), hash})
 }

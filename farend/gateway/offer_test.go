@@ -3,18 +3,20 @@ package gateway
 import (
 	"testing"
 
+	"github.com/krazycam/krazycam/farend/store"
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
 func TestUpdateIsOfferedToSourcesThatTheGatewayKnows(t *testing.T) {
 	var asked []wire.Board
-	d := newDesk(t, Config{Key: "k", Offer: func(keyHash string, b wire.Board, host string) *wire.Update {
-		if keyHash != hashKey("k") || host != "desk.example:8080" {
+	d := newDesk(t, Config{Offer: func(keyHash string, b wire.Board, host string) *wire.Update {
+		if keyHash != store.HashKey("k") || host != "desk.example:8080" {
 			t.Errorf("asked for %q at %q", keyHash, host)
 		}
 		asked = append(asked, b)
 		return &wire.Update{URL: "https://" + host + "/f", Version: "v2"}
 	}})
+	d.changeKey(func(c *store.Customer) { c.CamerasMax = 1 })
 	first, second := d.newID(), d.newID()
 	offered := func(answer map[string]any) bool { _, is := answer["update"]; return is }
 	start := func(key, id string) string {
@@ -37,7 +39,7 @@ func TestUpdateIsOfferedToSourcesThatTheGatewayKnows(t *testing.T) {
 		{"no key", start("", first), 4002, false},
 		{"an id that nobody has", start("k", "x"), 4012, false},
 		{"a validation with an id that nobody has", about("validate_stream", "x"), 4012, false},
-		{"another action", about("get_data", first), 5011, false},
+		{"another action", about("get_data", first), 4002, false},
 		{"the end", about("stop_stream", first), 0, false},
 		{"a new id", `{"action":"new_utilization_id","key":"k","board":{"serial":"s1"}}`, 0, false},
 	} {
@@ -51,10 +53,8 @@ func TestUpdateIsOfferedToSourcesThatTheGatewayKnows(t *testing.T) {
 }
 
 func TestGatewayWithoutAnUpdateOffersNone(t *testing.T) {
-	d := newDesk(t, Config{Key: "k", Offer: func(string, wire.Board, string) *wire.Update { return nil }})
-	answer := d.want(`{"action":"start_stream","key":"k","utilization_id":"`+d.newID()+
-		`","width":640,"height":480,"board":7}`, 0)
-	if _, is := answer["update"]; is {
-		t.Errorf("answer %v", answer)
+	d := newDesk(t, Config{Offer: func(string, wire.Board, string) *wire.Update { return nil }})
+	if _, is := d.want(startBody("k", d.newID()), 0)["update"]; is {
+		t.Error("an update was offered")
 	}
 }

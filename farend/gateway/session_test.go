@@ -31,25 +31,25 @@ func (c fastClock) After(d time.Duration) (<-chan time.Time, func()) {
 	return t.C, func() { t.Stop() }
 }
 
-// stream notes what a session does with it.
-type stream struct {
+// sink notes what a session does with it.
+type sink struct {
 	mu  sync.Mutex
 	did []string
 }
 
-func (s *stream) note(what string) {
+func (s *sink) note(what string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.did = append(s.did, what)
 }
-func (s *stream) Begin(_ context.Context, g source.Grant) error {
+func (s *sink) Begin(_ context.Context, g source.Grant) error {
 	s.note("begin " + g.RTP.String() + " " + g.RTCP.String())
 	return nil
 }
-func (s *stream) KeyFrame() { s.note("key frame") }
-func (s *stream) End()      { s.note("end") }
+func (s *sink) KeyFrame() { s.note("key frame") }
+func (s *sink) End()      { s.note("end") }
 
-func (s *stream) log() []string {
+func (s *sink) log() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.did)
@@ -58,7 +58,7 @@ func (s *stream) log() []string {
 // running is a session with its stream.
 type running struct {
 	*source.Session
-	*stream
+	*sink
 	stop func() error
 }
 
@@ -73,13 +73,13 @@ func runSession(t *testing.T, url, ca string, timeout time.Duration) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &running{stream: &stream{}, Session: source.NewSession(source.SessionConfig{
+	r := &running{sink: &sink{}, Session: source.NewSession(source.SessionConfig{
 		Asker: client, Store: source.FileStore{Dir: t.TempDir()}, Clock: fastClock{time.Now()},
 		Policy: source.Policy{Local: func() ([]netip.Prefix, error) { return nil, nil }},
 	})}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- r.Run(ctx, 640, 480, r.stream) }()
+	go func() { done <- r.Run(ctx, 640, 480, r.sink) }()
 	r.stop = sync.OnceValue(func() error { cancel(); return <-done })
 	t.Cleanup(func() { _ = r.stop() })
 	return r
@@ -95,10 +95,18 @@ func (r *running) until(t *testing.T, what string, reached func() bool) {
 	}
 }
 
+// newSessionDesk names a receiver that a source may send to.
+func newSessionDesk(t *testing.T, c Config) *desk {
+	t.Helper()
+	d := newDesk(t, c)
+	d.server.place.Host = "192.0.2.9"
+	return d
+}
+
 func TestSessionMeetsGateway(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		// Its clock makes a millisecond of a second: of 5 s, a lease would be over within 15 ms.
-		d := newDesk(t, Config{Key: "k", Host: "192.0.2.9", KeepAlive: 10 * time.Minute})
+		d := newSessionDesk(t, Config{KeepAlive: 10 * time.Minute})
 		s, ca := httptest.NewServer(d), ""
 		if secure {
 			s.Close()
@@ -107,8 +115,8 @@ func TestSessionMeetsGateway(t *testing.T) {
 		}
 		r := runSession(t, s.URL, ca, patient)
 		r.until(t, "streaming", func() bool { return r.State().Phase == source.PhaseStreaming })
-		if got := d.State(); !got.Active || got.Utilization != r.State().Utilization {
-			t.Errorf("gateway's State = %+v, session's %+v", got, r.State())
+		if got := d.active(); len(got) != 1 || got[0].Source != r.State().Utilization {
+			t.Errorf("the gateway has %+v, the session %+v", got, r.State())
 		}
 		if err := r.stop(); err != nil {
 			t.Errorf("Run = %v", err)
@@ -116,7 +124,7 @@ func TestSessionMeetsGateway(t *testing.T) {
 		if want := []string{"begin 192.0.2.9:5004 192.0.2.9:5005", "end"}; !slices.Equal(r.log(), want) {
 			t.Errorf("stream did %q, want %q", r.log(), want)
 		}
-		if d.State().Active {
+		if len(d.active()) != 0 {
 			t.Error("the gateway was not told of the end")
 		}
 		s.Close()
@@ -124,7 +132,7 @@ func TestSessionMeetsGateway(t *testing.T) {
 }
 
 func TestSessionTakesTheStreamBackAfterAPowerCut(t *testing.T) {
-	d := newDesk(t, Config{Key: "k", Host: "192.0.2.9"})
+	d := newSessionDesk(t, Config{})
 	s := httptest.NewServer(d)
 	defer s.Close()
 	client, err := source.NewClient(source.ClientConfig{URL: s.URL, Key: "k", AllowHTTP: true})
@@ -146,7 +154,7 @@ func TestSessionTakesTheStreamBackAfterAPowerCut(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- session.Run(ctx, 640, 480, &stream{}) }()
+	go func() { done <- session.Run(ctx, 640, 480, &sink{}) }()
 	deadline := time.Now().Add(5 * time.Second)
 	for ; session.State().Phase != source.PhaseStreaming; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -160,15 +168,13 @@ func TestSessionTakesTheStreamBackAfterAPowerCut(t *testing.T) {
 }
 
 func TestSessionAsksForAKeyFrameUntilFramesArrive(t *testing.T) {
-	d := newDesk(t, Config{Key: "k", Host: "192.0.2.9"})
-	d.server.code = 2
+	d := newSessionDesk(t, Config{})
+	d.server.verdict.Code = 2
 	s := httptest.NewServer(d)
 	defer s.Close()
 	r := runSession(t, s.URL, "", patient)
 	r.until(t, "asked for a key frame", func() bool { return slices.Contains(r.log(), "key frame") })
-	d.mu.Lock()
-	d.server.code = 0
-	d.mu.Unlock()
+	d.server.set(func(s *fakeServer) { s.verdict.Code = 0 })
 	r.until(t, "streaming", func() bool { return r.State().Phase == source.PhaseStreaming })
 }
 
@@ -176,7 +182,7 @@ func TestSessionSurvivesEveryRefusal(t *testing.T) {
 	for _, code := range append(wire.Codes(), 5005) {
 		refuse := true
 		var mu sync.Mutex
-		d := newDesk(t, Config{Key: "k", Host: "192.0.2.9"})
+		d := newSessionDesk(t, Config{})
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
 			mu.Lock()

@@ -9,19 +9,19 @@ import (
 )
 
 // makeKeys makes new keys for a source that can use them, or says why not.
-func (g *Gateway) makeKeys(r request) (*wire.SRTP, *wire.Refusal) {
+func (g *Gateway) makeKeys(c *call) (*wire.SRTP, *wire.Refusal) {
 	if !g.config.SRTP {
 		return nil, nil
 	}
-	if !r.secure {
+	if !c.isSecure {
 		return nil, refuse(wire.CodeNoDescriptor,
 			"this gateway grants SRTP only, and keys travel over https only")
 	}
-	for _, profile := range r.profiles {
+	for _, profile := range c.profiles {
 		if n := wire.KeySize(profile); n > 0 {
 			k := &wire.SRTP{Profile: profile, Source: make([]byte, n), Receiver: make([]byte, n)}
-			rand.Read(k.Source) // never fails
-			rand.Read(k.Receiver)
+			_, _ = rand.Read(k.Source) // never fails
+			_, _ = rand.Read(k.Receiver)
 			return k, nil
 		}
 	}

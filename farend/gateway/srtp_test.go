@@ -4,11 +4,6 @@ import (
 	"bytes"
 	"crypto/tls"
 	"encoding/base64"
-	"encoding/json"
-	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"strings"
 	"testing"
 
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
@@ -17,23 +12,18 @@ import (
 // postTLS is post over https.
 func (d *desk) postTLS(body string) map[string]any {
 	d.t.Helper()
-	r := httptest.NewRequest(http.MethodPost, "https://desk.example:8080/", strings.NewReader(body))
+	r := newPost(body)
 	r.TLS = &tls.ConnectionState{}
-	w := httptest.NewRecorder()
-	d.ServeHTTP(w, r)
-	var answer map[string]any
-	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
-		d.t.Fatal(err)
-	}
+	_, _, answer := d.send(r)
 	return answer
 }
 
 func TestGatewayGrantsNewKeysToWhoCanUseThemOverHTTPSOnly(t *testing.T) {
-	d := newDesk(t, Config{Key: "k", SRTP: true})
+	d := newDesk(t, Config{SRTP: true})
 	id := d.newID()
 	start := func(srtp string) string {
-		return fmt.Sprintf(`{"action":"start_stream","key":"k","utilization_id":%q,"width":640,"height":480%s}`,
-			id, srtp)
+		body := startBody("k", id)
+		return body[:len(body)-1] + srtp + "}"
 	}
 	d.want(start(`,"srtp":["AEAD_AES_128_GCM"]`), wire.CodeNoDescriptor) // plain http
 	for _, none := range []string{``, `,"srtp":[]`, `,"srtp":["F8_128_HMAC_SHA1_80"]`, `,"srtp":7`} {
@@ -55,10 +45,13 @@ func TestGatewayGrantsNewKeysToWhoCanUseThemOverHTTPSOnly(t *testing.T) {
 			}
 			seen[text] = true
 		}
-		if got["srtp_profile"] != profile || d.server.keys == nil ||
-			base64.StdEncoding.EncodeToString(d.server.keys.Source) != got["srtp_key"] {
-			t.Errorf("start_stream = %v, the server has %v", got, d.server.keys)
+		if keys := d.server.grant.SRTP; got["srtp_profile"] != profile || keys == nil ||
+			base64.StdEncoding.EncodeToString(keys.Source) != got["srtp_key"] {
+			t.Errorf("start_stream = %v, the server has %v", got, keys)
 		}
-		d.want(fmt.Sprintf(`{"action":"stop_stream","utilization_id":%q}`, id), 0)
+		if rows := d.active(); len(rows) != 1 || !rows[0].Encrypted {
+			t.Errorf("%+v, want one that is encrypted", rows)
+		}
+		d.want(about("stop_stream", id), 0)
 	}
 }

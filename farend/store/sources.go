@@ -111,6 +111,7 @@ func (s *Store) SourceByID(ctx context.Context, id wire.ID) (Source, error) {
 // A SourceFilter chooses sources; its zero value is all.
 type SourceFilter struct {
 	Customer int64   // 0: of all
+	Disabled bool    // only those that are not Enabled
 	After    wire.ID // those behind this one in the order; zero: from the first
 	Limit    int     // 0: 10,000
 }
@@ -120,6 +121,9 @@ func (s *Store) Sources(ctx context.Context, f SourceFilter) ([]Source, error) {
 	var w where
 	if f.Customer != 0 {
 		w.add("customer = %s", f.Customer)
+	}
+	if f.Disabled {
+		w.add("enabled = %s", false)
 	}
 	if !f.After.IsZero() {
 		w.add("id > %s", idText(f.After))

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"time"
 
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
@@ -33,6 +34,10 @@ type Grant struct {
 	SRTP     *wire.SRTP // nil: in the clear
 	Width    int        // that the source announced, in pixels
 	Height   int
+
+	// Lease is after how long without Captured the server ends the stream by itself, for a gateway that
+	// is gone or cannot reach it. 0: never.
+	Lease time.Duration
 }
 
 // A Place is where a granted stream goes, and what its receiver wants.

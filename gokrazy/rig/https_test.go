@@ -24,7 +24,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/krazycam/krazycam/farend/gateway"
+	"github.com/krazycam/krazycam/farend/gateway/single"
 	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/farend/receiver"
 	"github.com/krazycam/krazycam/gokrazy/vm"
@@ -67,7 +67,7 @@ func startStrictDesk(t *testing.T, certificate tls.Certificate) *strictDesk {
 	t.Helper()
 	d := &strictDesk{receiver: receiver.New(receiver.Config{RTP: listenUDP(t), RTCP: listenUDP(t)})}
 	granting := &server{d.receiver, func() { d.early.Store(int64(d.receiver.Stats().Unasked)) }}
-	handler, err := gateway.New(gateway.Config{Key: rigKey, Server: granting})
+	handler, err := single.New(single.Config{Key: rigKey, Server: granting})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/farend/gateway"
+	"github.com/krazycam/krazycam/farend/gateway/single"
 	"github.com/krazycam/krazycam/farend/rollout"
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
 	"github.com/krazycam/krazycam/gokrazy/card"
@@ -59,7 +60,7 @@ func startPullDesk(t *testing.T, u *updatable, files http.Handler,
 	if err != nil {
 		t.Fatal(err)
 	}
-	asked, err := gateway.New(gateway.Config{Key: rigKey, Server: u.far, KeepAlive: 5 * time.Second, Offer: offer})
+	asked, err := single.New(single.Config{Key: rigKey, Server: u.far, KeepAlive: 5 * time.Second, Offer: offer})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/krazycam/krazycam/farend/gateway"
+	"github.com/krazycam/krazycam/farend/gateway/single"
 	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/farend/receiver"
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
@@ -91,11 +91,11 @@ func stampedFace(t *testing.T) *rigSource {
 
 // A server is the receiver, with something to do before the first stream may begin.
 type server struct {
-	gateway.VideoServer
+	single.VideoServer
 	before func() // nil once done
 }
 
-// Begin implements gateway.VideoServer; the gateway calls it for one request at a time.
+// Begin implements single.VideoServer; the gateway calls it for one request at a time.
 func (s *server) Begin(keys *wire.SRTP, ssrc uint32, asker netip.Addr) error {
 	if s.before != nil {
 		s.before()
@@ -112,7 +112,7 @@ func (g *rig) startFarEnd(t *testing.T, before func()) {
 	g.rtcpPort = rtcp.LocalAddr().(*net.UDPAddr).Port
 	receiver := receiver.New(receiver.Config{RTP: g.tap, RTCP: rtcp})
 	g.far = receiver
-	handler, err := gateway.New(gateway.Config{Key: rigKey, Server: &server{receiver, before}})
+	handler, err := single.New(single.Config{Key: rigKey, Server: &server{receiver, before}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/krazycam/krazycam/farend/gateway"
+	"github.com/krazycam/krazycam/farend/gateway/single"
 	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
@@ -37,7 +37,7 @@ func (somewhere) Captured(netip.Addr) (int, string, error)   { return 1, "", nil
 // requests of each action.
 func countingGateway(t *testing.T, host string) (url string, seen func() map[string][]time.Time) {
 	t.Helper()
-	g, err := gateway.New(gateway.Config{Key: "k", Host: host, Server: somewhere{}, StateDir: t.TempDir()})
+	g, err := single.New(single.Config{Key: "k", Host: host, Server: somewhere{}, StateDir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}

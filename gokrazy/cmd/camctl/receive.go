@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/krazycam/krazycam/farend/gateway"
+	"github.com/krazycam/krazycam/farend/gateway/single"
 	"github.com/krazycam/krazycam/farend/receiver"
 )
 
@@ -105,7 +105,7 @@ func (o *receiveOptions) check(cmd *cobra.Command) error {
 
 // A station is everything that runs while camctl receive does.
 type station struct {
-	gateway  *gateway.Gateway
+	gateway  *single.Gateway
 	receiver *receiver.Receiver
 	offering *offering // nil: no update is offered
 	http     http.Server

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/krazycam/krazycam/farend/gateway"
+	"github.com/krazycam/krazycam/farend/gateway/single"
 	"github.com/krazycam/krazycam/farend/receiver"
 	"github.com/krazycam/krazycam/farend/rollout"
 )
@@ -133,7 +134,7 @@ func (p *printer) seeds(s *station, o receiveOptions) {
 	}
 }
 
-func (p *printer) line(s receiver.Stats, g gateway.State, o *offering) {
+func (p *printer) line(s receiver.Stats, g single.State, o *offering) {
 	now := time.Now()
 	p.turn(s)
 	row := rates(p.before, s, now.Sub(p.at).Seconds())

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/krazycam/krazycam/farend/gateway"
+	"github.com/krazycam/krazycam/farend/gateway/single"
 	farlistener "github.com/krazycam/krazycam/farend/listener"
 	"github.com/krazycam/krazycam/farend/lock"
 	"github.com/krazycam/krazycam/farend/receiver"
@@ -70,7 +71,7 @@ func (s *station) open(o *receiveOptions, log *slog.Logger) (err error) {
 	s.receiver = receiver.New(receiver.Config{
 		RTP: sockets[0], RTCP: sockets[1], IVFDir: o.ivf, Log: log, AnyAddress: o.anyAddress,
 	})
-	s.gateway, err = gateway.New(gateway.Config{
+	s.gateway, err = single.New(single.Config{
 		Key: o.key, Server: s.receiver, KeepAlive: o.keepAlive, SRTP: o.srtp, StateDir: o.state, Log: log,
 		Offer: s.offering.offerFunc(),
 	})

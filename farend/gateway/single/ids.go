@@ -1,7 +1,7 @@
 // The utilization ids that were given out, with the key that each belongs to. They outlive a
 // restart, so that a board need not ask for a new one.
 
-package gateway
+package single
 
 import (
 	"bytes"
