@@ -186,7 +186,7 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-func TestThousandSourcesAtOnceLoseNothing(t *testing.T) {
+func TestThousandSourcesAtOnceLoseNothingAndLeaveMemoryFlat(t *testing.T) {
 	rounds := loadRounds
 	if os.Getenv("KRAZYCAM_LONG") != "" {
 		rounds = longRounds
@@ -253,7 +253,7 @@ func (z *zeros) Read(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func TestGigabyteOfBodyIsNotRead(t *testing.T) {
+func TestGigabyteOfBodyIsNotReadAndLeavesMemoryFlat(t *testing.T) {
 	d := newDesk(t, Config{Now: time.Now})
 	web := httptest.NewServer(d)
 	defer web.Close()
@@ -314,7 +314,7 @@ func holdConnections(t *testing.T, to string, n int, hosts byte) (closed int) {
 	return closed
 }
 
-func TestTenThousandConnectionsDoNotKeepASourceOut(t *testing.T) {
+func TestTenThousandConnectionsKeepNoSourceOutAndLeaveMemoryFlat(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux has all of 127.0.0.0/8")
 	}
