@@ -309,7 +309,8 @@ func (g *Gateway) askServer(ctx context.Context, c *call, row store.Stream) (rep
 	}
 	switch {
 	case err == nil:
-		return reply{Answer: wire.Answer{Validation: wire.NewInt(verdict.Code), Explanation: wire.Text(verdict.Words)}}, nil
+		said := wire.Answer{Validation: wire.NewInt(verdict.Code), Explanation: wire.Text(verdict.Words)}
+		return reply{Answer: said}, nil
 	case errors.Is(err, stream.ErrUnknown):
 		g.endStream(ctx, row, serverForgot)
 		return reply{}, refuse(wire.CodeNotRunning, "stream not running: its video server was started again")

@@ -87,7 +87,8 @@ func (g *Gateway) checkAdministrator(c *call, user, password string) *wire.Refus
 	if !c.isSecure && !c.from.IsLoopback() {
 		return refuse(wire.CodeAdministratorInvalid, "an administrator's password travels over https only")
 	}
-	given, own := store.HashKey(user)+store.HashKey(password), store.HashKey(g.config.AdminUser)+store.HashKey(g.config.AdminPassword)
+	given := store.HashKey(user) + store.HashKey(password)
+	own := store.HashKey(g.config.AdminUser) + store.HashKey(g.config.AdminPassword)
 	isRight := subtle.ConstantTimeCompare([]byte(given), []byte(own)) == 1 && g.config.AdminPassword != ""
 	if !g.admins.judge(c.from, given, isRight, g.config.Now()) {
 		return refuse(codeTooMany, "too many wrong passwords from this address: ask again later")

@@ -13,7 +13,8 @@ import (
 // admin posts a command, with further fields.
 func (d *desk) admin(command, fields string, code int) map[string]any {
 	d.t.Helper()
-	return d.want(fmt.Sprintf(`{"action":"admin","user":"root","password":"secret","command":%q%s}`, command, fields), code)
+	const body = `{"action":"admin","user":"root","password":"secret","command":%q%s}`
+	return d.want(fmt.Sprintf(body, command, fields), code)
 }
 
 func newAdminDesk(t *testing.T) *desk {

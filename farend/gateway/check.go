@@ -65,7 +65,8 @@ func checkCustomer(customer store.Customer, now time.Time) *wire.Refusal {
 	case !customer.Enabled:
 		return refuse(wire.CodeKeyInvalid, "API key not valid: it is disabled")
 	case !customer.Valid(now):
-		return refuse(wire.CodeKeyInvalid, "API key not valid: it ended on "+customer.ValidUntil.UTC().Format(time.DateOnly))
+		day := customer.ValidUntil.UTC().Format(time.DateOnly)
+		return refuse(wire.CodeKeyInvalid, "API key not valid: it ended on "+day)
 	}
 	return nil
 }

@@ -174,7 +174,8 @@ func (g *Gateway) endStream(ctx context.Context, row store.Stream, because strin
 // close closes the place of a stream that the store has as ended. Only whoever ended it there comes here.
 // What cannot be reached ends it by its lease.
 func (g *Gateway) close(ctx context.Context, row store.Stream, because string) {
-	g.addEvent(ctx, store.Event{Customer: row.Customer, Source: row.Source, Stream: row.ID, Kind: "ended", Words: because})
+	g.addEvent(ctx, store.Event{Customer: row.Customer, Source: row.Source, Stream: row.ID, Kind: "ended",
+		Words: because})
 	server, err := g.config.Servers.ByName(ctx, row.Server)
 	if err == nil {
 		err = server.End(ctx, row.ID, because)

@@ -173,7 +173,7 @@ func TestStopWhileTheStreamBeginsClosesItsPlace(t *testing.T) {
 func TestStreamThatNeverBeganIsEnded(t *testing.T) {
 	d := newDesk(t, Config{})
 	id := d.newID()
-	row := store.Stream{ID: "half", Source: wire.TextID(id), Customer: d.key.ID, Server: "a", Since: d.now(), LastSeen: d.now()}
+	row := store.Stream{ID: "half", Source: wire.TextID(id), Customer: d.key.ID, Server: "a"}
 	if err := d.store.BeginStream(t.Context(), row, 0, d.now()); err != nil {
 		t.Fatal(err)
 	}

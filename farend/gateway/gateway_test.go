@@ -25,8 +25,8 @@ func TestGatewayGrantsValidatesAndStops(t *testing.T) {
 		answer["keepalive_s"] != 30.0 || answer["rtx"] != true || answer["twcc"] != 5.0 || answer["ntp-64"] != 4.0 {
 		t.Errorf("start_stream = %v", answer)
 	}
-	if g := d.server.grant; g.Customer != d.key.ID || g.Source != wire.TextID(id) || g.Width != 640 || g.Height != 480 ||
-		g.Lease != 150*time.Second || len(g.ID) < 20 {
+	if g := d.server.grant; g.Customer != d.key.ID || g.Source != wire.TextID(id) ||
+		g.Width != 640 || g.Height != 480 || g.Lease != 150*time.Second || len(g.ID) < 20 {
 		t.Errorf("the server was granted %+v", g)
 	}
 	validate := about("validate_stream", id)
@@ -46,7 +46,8 @@ func TestGatewayGrantsValidatesAndStops(t *testing.T) {
 	if d.server.begins != 1 || d.server.ended != 1 || d.server.count() != 0 {
 		t.Errorf("the server began %d and ended %d times, want 1 and 1", d.server.begins, d.server.ended)
 	}
-	if one := d.lastEnded(); one.Place != d.server.place || one.Server != "a" || one.Because != "stopped by its source" {
+	if one := d.lastEnded(); one.Place != d.server.place || one.Server != "a" ||
+		one.Because != "stopped by its source" {
 		t.Errorf("the store has %+v", one)
 	}
 }
@@ -86,7 +87,8 @@ func TestEveryRequestGetsTheCodeOfTheTable(t *testing.T) {
 		{"new: a wrong key", `{"action":"new_utilization_id","key":"x"}`, 4011},
 		{"new: a disabled key", `{"action":"new_utilization_id","key":"disabled"}`, 4011},
 		{"new: a key that has ended", `{"action":"new_utilization_id","key":"ended"}`, 4011},
-		{"new: unknown fields and a board of nonsense", `{"action":"new_utilization_id","key":"k","x":[],"board":7}`, 0},
+		{"new: unknown fields and a board of nonsense",
+			`{"action":"new_utilization_id","key":"k","x":[],"board":7}`, 0},
 
 		{"start: no key", start + size + `}`, 4002},
 		{"start: a wrong key", start + size + `,"key":"kk"}`, 4011},
@@ -97,9 +99,11 @@ func TestEveryRequestGetsTheCodeOfTheTable(t *testing.T) {
 		{"start: an endless id", `{"action":"start_stream","key":"k","utilization_id":"` + strings.Repeat("x", 600) +
 			`"` + size + `}`, 4003},
 		{"start: an unknown id", `{"action":"start_stream","key":"k","utilization_id":7` + size + `}`, 4012},
-		{"start: an id that no text can be", `{"action":"start_stream","key":"k","utilization_id":"\u0000"` + size + `}`, 4012},
+		{"start: an id that no text can be",
+			`{"action":"start_stream","key":"k","utilization_id":"\u0000"` + size + `}`, 4012},
 		{"start: another key's id", `{"action":"start_stream","key":"k","utilization_id":"OTHER"` + size + `}`, 4013},
-		{"start: no size", start + `,"key":"k"}`, 4004}, {"start: half a size", start + `,"key":"k","width":640}`, 4004},
+		{"start: no size", start + `,"key":"k"}`, 4004},
+		{"start: half a size", start + `,"key":"k","width":640}`, 4004},
 		{"start: a width of 0", start + `,"key":"k","width":0,"height":480}`, 4004},
 		{"start: a width below 0", start + `,"key":"k","width":-640,"height":480}`, 4004},
 		{"start: a width too large", start + `,"key":"k","width":16384,"height":480}`, 4004},
@@ -110,7 +114,8 @@ func TestEveryRequestGetsTheCodeOfTheTable(t *testing.T) {
 		{"validate: a stream that does not run", `{"action":"validate_stream","utilization_id":"ID"}`, 4092},
 		{"stop: a stream that does not run", `{"action":"stop_stream","utilization_id":"ID"}`, 4092},
 		{"start: numbers as text and with a fraction of 0, a codec in small letters, additions of nonsense",
-			start + `,"key":"k","width":"640","height":480.0,"codec":"vp8","ssrc":{},"srtp":7,"offer":"x","board":[]}`, 0},
+			start + `,"key":"k","width":"640","height":480.0,"codec":"vp8","ssrc":{},
+			"srtp":7,"offer":"x","board":[]}`, 0},
 		{"start: while it runs", start + size + `,"key":"k"}`, 4091},
 
 		{"validate: no id", `{"action":"validate_stream"}`, 4003},

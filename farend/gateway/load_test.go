@@ -171,9 +171,9 @@ func (c *crowd) report(what string, elapsed time.Duration) {
 	defer c.mu.Unlock()
 	slices.Sort(c.took)
 	n := len(c.took)
+	half, most := c.took[n/2], c.took[n*99/100]
 	c.t.Logf("FIGURE %s: %d requests, %.0f/s, p50 %v, p99 %v, of at most %d at once", what, n,
-		float64(n)/elapsed.Seconds(), c.took[n/2].Round(10*time.Microsecond), c.took[n*99/100].Round(10*time.Microsecond),
-		loadAtOnce)
+		float64(n)/elapsed.Seconds(), half.Round(10*time.Microsecond), most.Round(10*time.Microsecond), loadAtOnce)
 	c.took = c.took[:0]
 }
 

@@ -67,7 +67,8 @@ func parseControl(control string) (*url.URL, error) {
 	u, err := url.Parse(control)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil ||
 		u.RawQuery != "" || u.Fragment != "" || len(control) > urlMax {
-		return nil, fmt.Errorf("%w: control: an http or https URL without user, query and fragment is wanted", errMessage)
+		return nil, fmt.Errorf("%w: control: an http or https URL without user, query and fragment is wanted",
+			errMessage)
 	}
 	return u, nil
 }

@@ -126,7 +126,8 @@ func TestTiesAreBrokenAtRandom(t *testing.T) {
 
 func TestOwnServerNeedsNoHeartbeatAndNoHTTP(t *testing.T) {
 	local, streams := newFakeServer(), 0
-	g := newGroup(t, ClusterConfig{Name: "own", Local: local, Load: func() (int, int) { return streams, 2 }}, "own", "b")
+	load := func() (int, int) { return streams, 2 }
+	g := newGroup(t, ClusterConfig{Name: "own", Local: local, Load: load}, "own", "b")
 	name, _, err := g.Choose(t.Context(), stream.Grant{})
 	if err != nil || name != "own" && name != "b" {
 		t.Fatalf("Choose = %q, %v", name, err)
@@ -238,7 +239,8 @@ func TestNextChoiceIsAnotherAfterOneHasRefused(t *testing.T) {
 
 func TestServerWithoutAURLIsNeitherChosenNorDead(t *testing.T) {
 	g := newGroup(t, ClusterConfig{})
-	if err := g.store.Heartbeat(t.Context(), store.Server{Name: "desk", Capacity: 5, SeenAt: g.clock.Now()}); err != nil {
+	desk := store.Server{Name: "desk", Capacity: 5, SeenAt: g.clock.Now()}
+	if err := g.store.Heartbeat(t.Context(), desk); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := g.ByName(t.Context(), "desk"); err == nil || errors.Is(err, stream.ErrUnreachable) {

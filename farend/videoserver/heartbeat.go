@@ -135,8 +135,8 @@ func (j *Joins) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if err == nil {
 		err = j.store.Heartbeat(r.Context(), store.Server{
-			Name: m.Name, Host: m.Host, Control: m.Control, Secret: j.tokens[m.Name], Version: wire.Printable(m.Version),
-			Capacity: m.Capacity, Streams: m.Streams, SeenAt: j.now(),
+			Name: m.Name, Host: m.Host, Control: m.Control, Secret: j.tokens[m.Name],
+			Version: wire.Printable(m.Version), Capacity: m.Capacity, Streams: m.Streams, SeenAt: j.now(),
 		})
 	}
 	if err != nil {

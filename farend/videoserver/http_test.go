@@ -62,7 +62,9 @@ func fullGrant() stream.Grant {
 func TestCallsArriveAsTheyWereMade(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		f, c, _ := pair(t, secure)
-		f.place = stream.Place{Host: "v1.example", RTPPort: 5004, RTCPPort: 5004, RTX: true, Transport: 5, CaptureTime: 4}
+		f.place = stream.Place{
+			Host: "v1.example", RTPPort: 5004, RTCPPort: 5004, RTX: true, Transport: 5, CaptureTime: 4,
+		}
 		f.verdict = stream.Verdict{Code: 2, Words: "no key frame"}
 		g := fullGrant()
 		place, err := c.Begin(t.Context(), g)
@@ -79,7 +81,8 @@ func TestCallsArriveAsTheyWereMade(t *testing.T) {
 		if err := c.End(t.Context(), g.ID, "enough"); err != nil {
 			t.Errorf("the second End = %v, want none", err)
 		}
-		if _, err := c.Captured(t.Context(), g.ID, netip.Addr{}); !errors.Is(err, stream.ErrUnknown) || f.asker.IsValid() {
+		_, err = c.Captured(t.Context(), g.ID, netip.Addr{})
+		if !errors.Is(err, stream.ErrUnknown) || f.asker.IsValid() {
 			t.Errorf("Captured after the end = %v, asker %v", err, f.asker)
 		}
 	}
@@ -126,7 +129,8 @@ func TestServerThatDoesNotAnswerIsUnreachableAndNotSilent(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	_, err = c.Captured(ctx, "a", netip.Addr{})
-	if !errors.Is(err, stream.ErrUnreachable) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, errClosedDoor) {
+	if !errors.Is(err, stream.ErrUnreachable) || errors.Is(err, os.ErrDeadlineExceeded) ||
+		errors.Is(err, errClosedDoor) {
 		t.Errorf("Captured = %v, want only %v", err, stream.ErrUnreachable)
 	}
 	_, gone, closed := pair(t, false)
@@ -248,9 +252,11 @@ func TestClientTakesNoPlaceThatNoSourceCouldUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, body := range []string{
-		``, `<html>`, `{}`, `{"rtp_port":22,"rtcp_port":5005}`, `{"rtp_port":5004}`, `{"rtp_port":5004,"rtcp_port":65536}`,
+		``, `<html>`, `{}`, `{"rtp_port":22,"rtcp_port":5005}`, `{"rtp_port":5004}`,
+		`{"rtp_port":5004,"rtcp_port":65536}`,
 		`{"rtp_port":5004,"rtcp_port":5005,"twcc":15}`, `{"rtp_port":5004,"rtcp_port":5005,"twcc":5,"ntp-64":5}`,
-		`{"rtp_port":5004,"rtcp_port":5005,"twcc":300}`, strings.Repeat(" ", messageMax) + `{"rtp_port":5004,"rtcp_port":5005}`,
+		`{"rtp_port":5004,"rtcp_port":5005,"twcc":300}`,
+		strings.Repeat(" ", messageMax) + `{"rtp_port":5004,"rtcp_port":5005}`,
 	} {
 		said <- body
 		if place, err := c.Begin(t.Context(), stream.Grant{ID: "a"}); err == nil {
