@@ -36,6 +36,9 @@ const (
 	lockTimeout = 30 * time.Second
 )
 
+// serial is the type of a column that numbers its rows.
+const serial = "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
+
 // schemaLock is the number of the lock that who migrates holds: the first letters of the project.
 const schemaLock = `SELECT pg_advisory_xact_lock(7021781)`
 
@@ -63,7 +66,7 @@ func Open(ctx context.Context, url string) (*store.Store, error) {
 	db.SetConnMaxLifetime(connectionTotal)
 	s, err := store.New(ctx, store.Engine{
 		Name: "PostgreSQL", Write: db, Read: db, Timeout: callTimeout, Classify: classify, Backup: backup,
-		Serial:     "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+		Serial:     serial,
 		ForUpdate:  " FOR NO KEY UPDATE", // rows that refer to this one may come meanwhile
 		LockSchema: schemaLock,
 	})

@@ -35,11 +35,14 @@ const (
 	readers = 4
 )
 
+// serial is the type of a column that numbers its rows: no number comes a second time.
+const serial = "INTEGER PRIMARY KEY AUTOINCREMENT"
+
 // Open opens the file at path, or makes it, readable for its owner alone; its folder must be there. "" is
 // a database in memory, which Close forgets.
 func Open(ctx context.Context, path string) (*store.Store, error) {
 	e := store.Engine{
-		Name: "SQLite", Serial: "INTEGER PRIMARY KEY AUTOINCREMENT", Timeout: callTimeout, Classify: classify,
+		Name: "SQLite", Serial: serial, Timeout: callTimeout, Classify: classify,
 		Backup: func(ctx context.Context, to string) error { return backup(ctx, path, to) },
 	}
 	err := openPools(&e, path)

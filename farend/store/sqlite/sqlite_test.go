@@ -36,6 +36,21 @@ func TestStore(t *testing.T) {
 	})
 }
 
+func TestDatabaseOfTheFirstSchema(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	name, err := fileURL(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := pool(name, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	storetest.RunFirstSchema(t, db, serial, func(t testing.TB) *store.Store { return opened(t, path) })
+	checkIntegrity(t, path)
+}
+
 func TestStoreInMemory(t *testing.T) {
 	s := opened(t, "")
 	id, err := s.AddCustomer(t.Context(), store.Customer{Name: "anna", KeyHash: store.HashKey("k")})
