@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -17,8 +16,7 @@ import (
 	"testing/fstest"
 	"time"
 
-	"github.com/krazycam/krazycam/farend/gateway/single"
-	"github.com/krazycam/krazycam/farend/receiver"
+	"github.com/krazycam/krazycam/farend/farendtest"
 	"github.com/krazycam/krazycam/firmware/config"
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
 	"github.com/krazycam/krazycam/firmware/machine"
@@ -28,12 +26,11 @@ import (
 
 // A desk is a real gateway and a real receiver on 127.0.0.1.
 type desk struct {
-	gateway  *single.Gateway
-	receiver *receiver.Receiver
-	url      string
-	refuse   atomic.Bool // answers everything with 4011
-	asked    atomic.Int32
-	newIDs   atomic.Int32 // requests for one
+	*farendtest.Desk
+	url    string
+	refuse atomic.Bool // answers everything with 4011
+	asked  atomic.Int32
+	newIDs atomic.Int32 // requests for one
 }
 
 func newDesk(t *testing.T) *desk {
@@ -44,19 +41,7 @@ func newDesk(t *testing.T) *desk {
 // newDeskWith makes one whose gateway offers updates, if offer is not nil.
 func newDeskWith(t *testing.T, offer func(string, wire.Board, string) *wire.Update) *desk {
 	t.Helper()
-	conn := func() net.PacketConn {
-		c, err := net.ListenPacket("udp4", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c
-	}
-	d := &desk{receiver: receiver.New(receiver.Config{RTP: conn(), RTCP: conn()})}
-	var err error
-	d.gateway, err = single.New(single.Config{Key: "k", Server: d.receiver, KeepAlive: 5 * time.Second, Offer: offer})
-	if err != nil {
-		t.Fatal(err)
-	}
+	d := &desk{Desk: farendtest.New(t, farendtest.Config{Key: "k", KeepAlive: 5 * time.Second, Offer: offer})}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		d.asked.Add(1)
 		body, err := io.ReadAll(r.Body)
@@ -71,19 +56,10 @@ func newDeskWith(t *testing.T, offer func(string, wire.Board, string) *wire.Upda
 			http.Error(w, `{"error_code": 5031}`, http.StatusServiceUnavailable)
 			return
 		}
-		d.gateway.ServeHTTP(w, r)
+		d.Gateway.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
 	d.url = server.URL
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- d.receiver.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("receiver: %v", err)
-		}
-	})
 	return d
 }
 
@@ -136,20 +112,20 @@ func TestStreamBeginsWithTheGrantAndEndsWithStop(t *testing.T) {
 	stop := start(t, s)
 	eventually(t, "the gateway is asked", 5*time.Second, func() bool { return d.asked.Load() > 0 })
 	time.Sleep(500 * time.Millisecond) // 15 pictures that nobody may see
-	if st := d.receiver.Stats(); st.Packets+st.Unasked != 0 || s.Stages().Encode.Count() != 0 {
+	if n := d.Receiver.Totals().Datagrams; n != 0 || s.Stages().Encode.Count() != 0 {
 		t.Errorf("without a grant %d packets came and %d pictures were encoded, want none",
-			st.Packets+st.Unasked, s.Stages().Encode.Count())
+			n, s.Stages().Encode.Count())
 	}
 	d.refuse.Store(false)
-	eventually(t, "60 frames", 15*time.Second, func() bool { return d.receiver.Stats().Frames >= 60 })
-	st := d.receiver.Stats()
+	eventually(t, "60 frames", 15*time.Second, func() bool { return d.Stats().Frames >= 60 })
+	st := d.Stats()
 	if st.Lost != 0 || st.Width != 320 || st.Height != 240 {
 		t.Errorf("receiver: lost %d, %dx%d; want 0, 320x240", st.Lost, st.Width, st.Height)
 	}
 	if took := stop(); took > 2*time.Second {
 		t.Errorf("the end took %v, want at most 2 s", took)
 	}
-	if d.gateway.State().Active {
+	if d.IsActive(t) {
 		t.Error("the gateway still thinks that the stream is active: no stop_stream")
 	}
 }
@@ -158,10 +134,10 @@ func TestUtilizationIDOutlivesTheProgram(t *testing.T) {
 	d := newDesk(t)
 	s := d.source(t)
 	for range 2 {
-		frames := d.receiver.Stats().Frames
+		frames := d.Stats().Frames
 		stop := start(t, &Source{Config: s.Config, StateDir: s.StateDir, CNAME: "test", Log: s.Log})
 		eventually(t, "frames", 10*time.Second, func() bool {
-			return d.receiver.Stats().Frames != frames && d.gateway.State().Active
+			return d.Stats().Frames != frames && d.IsActive(t)
 		})
 		stop()
 	}
@@ -212,7 +188,7 @@ func TestStreamOutlivesAPulledCable(t *testing.T) {
 	var streams atomic.Int32
 	s.Ready = func(string) { streams.Add(1) }
 	stop := start(t, s)
-	eventually(t, "90 frames", 15*time.Second, func() bool { return d.receiver.Stats().Frames >= 90 })
+	eventually(t, "90 frames", 15*time.Second, func() bool { return d.Stats().Frames >= 90 })
 	stop()
 	if got := s.Stages().Outages.Load(); got != 1 {
 		t.Errorf("Outages = %d, want 1", got)
@@ -220,7 +196,7 @@ func TestStreamOutlivesAPulledCable(t *testing.T) {
 	if streams.Load() != 1 {
 		t.Errorf("%d streams, want one that goes on after the cable is back", streams.Load())
 	}
-	if lost := d.receiver.Stats().Lost; lost != 0 {
+	if lost := d.Stats().Lost; lost != 0 {
 		t.Errorf("%d packets lost, want 0: a missing picture is no missing packet", lost)
 	}
 }

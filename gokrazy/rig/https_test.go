@@ -24,9 +24,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/krazycam/krazycam/farend/gateway/single"
+	"github.com/krazycam/krazycam/farend/farendtest"
 	"github.com/krazycam/krazycam/farend/need"
-	"github.com/krazycam/krazycam/farend/receiver"
 	"github.com/krazycam/krazycam/gokrazy/vm"
 	"github.com/krazycam/krazycam/v4l2/virtualcam"
 )
@@ -57,20 +56,18 @@ func youngCertificate(t *testing.T) (tls.Certificate, string) {
 
 // A strictDesk is a far end over https whose gateway refuses at first.
 type strictDesk struct {
-	receiver *receiver.Receiver
-	port     int
-	asked    atomic.Int32
-	early    atomic.Int64 // packets that came before the grant
+	*farendtest.Desk
+	port  int
+	asked atomic.Int32
+	early atomic.Uint64 // packets that came before the grant
 }
 
 func startStrictDesk(t *testing.T, certificate tls.Certificate) *strictDesk {
 	t.Helper()
-	d := &strictDesk{receiver: receiver.New(receiver.Config{RTP: listenUDP(t), RTCP: listenUDP(t)})}
-	granting := &server{d.receiver, func() { d.early.Store(int64(d.receiver.Stats().Unasked)) }}
-	handler, err := single.New(single.Config{Key: rigKey, Server: granting})
-	if err != nil {
-		t.Fatal(err)
-	}
+	d := &strictDesk{}
+	d.Desk = farendtest.New(t, farendtest.Config{Key: rigKey, Before: func() {
+		d.early.Store(d.Receiver.Totals().Datagrams)
+	}})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -84,19 +81,15 @@ func startStrictDesk(t *testing.T, certificate tls.Certificate) *strictDesk {
 				fmt.Fprint(w, `{"error_code": 5031, "error_txt": "not yet"}`)
 				return
 			}
-			handler.ServeHTTP(w, r)
+			d.Gateway.ServeHTTP(w, r)
 		}),
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 2)
-	go func() { ended <- d.receiver.Run(ctx) }()
+	ended := make(chan error, 1)
 	go func() {
 		ended <- web.Serve(tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{certificate}}))
 	}()
 	t.Cleanup(func() {
-		cancel()
 		web.Close()
-		<-ended
 		<-ended
 	})
 	return d
@@ -131,10 +124,10 @@ func TestBoardWithoutAClockStreamsOverHTTPSOnceGrantedInVM(t *testing.T) {
 	if !regexp.MustCompile(`clock=20\d\d-\S*\(build\)`).MatchString(ready.Text) {
 		t.Errorf("%s: want a clock that was raised to the build's time", ready.Text)
 	}
-	for desk.receiver.Stats().Frames < 60 && ctx.Err() == nil {
+	for desk.Stats().Frames < 60 && ctx.Err() == nil {
 		time.Sleep(50 * time.Millisecond)
 	}
-	s := desk.receiver.Stats()
+	s := desk.Stats()
 	t.Logf("FIGURE board in 1970, https gateway, no time server: %d frames after %d refusals, "+
 		"%d packets before the grant", s.Frames, refusals, desk.early.Load())
 	if s.Frames < 60 {

@@ -23,8 +23,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krazycam/krazycam/farend/farendtest"
 	"github.com/krazycam/krazycam/farend/gateway"
-	"github.com/krazycam/krazycam/farend/gateway/single"
 	"github.com/krazycam/krazycam/farend/rollout"
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
 	"github.com/krazycam/krazycam/gokrazy/card"
@@ -60,10 +60,7 @@ func startPullDesk(t *testing.T, u *updatable, files http.Handler,
 	if err != nil {
 		t.Fatal(err)
 	}
-	asked, err := single.New(single.Config{Key: rigKey, Server: u.far, KeepAlive: 5 * time.Second, Offer: offer})
-	if err != nil {
-		t.Fatal(err)
-	}
+	asked := farendtest.New(t, farendtest.Config{Key: rigKey, Server: u.far, KeepAlive: 5 * time.Second, Offer: offer})
 	web := &http.Server{
 		ErrorLog: log.New(io.Discard, "", 0), // boards hang up
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -71,7 +68,7 @@ func startPullDesk(t *testing.T, u *updatable, files http.Handler,
 				files.ServeHTTP(w, r)
 				return
 			}
-			asked.ServeHTTP(w, r)
+			asked.Gateway.ServeHTTP(w, r)
 		}),
 	}
 	ended := make(chan error, 1)
@@ -157,7 +154,7 @@ func (u *updatable) watchStream(ctx context.Context, t *testing.T, done func() b
 		case <-tick.C:
 		}
 		now := u.far.Stats()
-		if now.Grant != begin.Grant {
+		if !now.Begun.Equal(begin.Begun) {
 			return s // the board restarts
 		}
 		if n := now.DelayCount - before.DelayCount; n > 0 {

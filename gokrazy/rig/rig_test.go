@@ -13,7 +13,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,10 +20,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/krazycam/krazycam/farend/gateway/single"
+	"github.com/krazycam/krazycam/farend/farendtest"
 	"github.com/krazycam/krazycam/farend/need"
-	"github.com/krazycam/krazycam/farend/receiver"
-	"github.com/krazycam/krazycam/firmware/gateway/wire"
 	"github.com/krazycam/krazycam/gokrazy/vm"
 	"github.com/krazycam/krazycam/v4l2/virtualcam"
 )
@@ -59,7 +56,7 @@ type rig struct {
 	capture  string         // packet dump of all that the board sent and got
 	outage   atomic.Bool    // the gateway answers nobody
 	refused  string         // nor a board that runs this version; set before the start
-	far      *receiver.Receiver
+	far      *farendtest.Desk
 }
 
 // builtImage is the path of the image, or the end of the test. KRAZYCAM_IMAGE names another
@@ -89,33 +86,13 @@ func stampedFace(t *testing.T) *rigSource {
 	return &rigSource{pictureSource: clip}
 }
 
-// A server is the receiver, with something to do before the first stream may begin.
-type server struct {
-	single.VideoServer
-	before func() // nil once done
-}
-
-// Begin implements single.VideoServer; the gateway calls it for one request at a time.
-func (s *server) Begin(keys *wire.SRTP, ssrc uint32, asker netip.Addr) error {
-	if s.before != nil {
-		s.before()
-		s.before = nil
-	}
-	return s.VideoServer.Begin(keys, ssrc, asker)
-}
-
 // startFarEnd serves gateway and receiver until the test ends. before runs ahead of the
 // first grant.
 func (g *rig) startFarEnd(t *testing.T, before func()) {
 	t.Helper()
 	rtcp := listenUDP(t)
 	g.rtcpPort = rtcp.LocalAddr().(*net.UDPAddr).Port
-	receiver := receiver.New(receiver.Config{RTP: g.tap, RTCP: rtcp})
-	g.far = receiver
-	handler, err := single.New(single.Config{Key: rigKey, Server: &server{receiver, before}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	g.far = farendtest.New(t, farendtest.Config{Key: rigKey, RTP: g.tap, RTCP: rtcp, Before: before})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -133,16 +110,12 @@ func (g *rig) startFarEnd(t *testing.T, before func()) {
 			return
 		}
 		r.Body = io.NopCloser(bytes.NewReader(said))
-		handler.ServeHTTP(w, r)
+		g.far.Gateway.ServeHTTP(w, r)
 	})}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 2)
-	go func() { ended <- receiver.Run(ctx) }()
+	ended := make(chan error, 1)
 	go func() { ended <- web.Serve(listener) }()
 	t.Cleanup(func() {
-		cancel()
 		web.Close()
-		<-ended
 		<-ended
 	})
 }

@@ -5,6 +5,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"maps"
@@ -19,28 +20,30 @@ import (
 	"testing"
 	"time"
 
-	"github.com/krazycam/krazycam/farend/gateway/single"
+	"github.com/krazycam/krazycam/farend/farendtest"
 	"github.com/krazycam/krazycam/farend/need"
+	farstream "github.com/krazycam/krazycam/farend/stream"
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
-// A somewhere is a video server that is not there.
-type somewhere struct{}
+// A somewhere is a video server that is not there: a host.
+type somewhere string
 
-func (somewhere) Begin(*wire.SRTP, uint32, netip.Addr) error { return nil }
-func (somewhere) Ports() (rtp, rtcp int)                     { return 5004, 5005 }
-func (somewhere) TransportID() uint8                         { return 0 }
-func (somewhere) End()                                       {}
-func (somewhere) Captured(netip.Addr) (int, string, error)   { return 1, "", nil }
+func (s somewhere) Begin(context.Context, farstream.Grant) (farstream.Place, error) {
+	return farstream.Place{Host: string(s), RTPPort: 5004, RTCPPort: 5005}, nil
+}
+
+func (somewhere) Captured(context.Context, string, netip.Addr) (farstream.Verdict, error) {
+	return farstream.Verdict{Code: 1}, nil
+}
+
+func (somewhere) End(context.Context, string, string) error { return nil }
 
 // countingGateway is our gateway, which names the host as its receiver. seen has the times of the
 // requests of each action.
 func countingGateway(t *testing.T, host string) (url string, seen func() map[string][]time.Time) {
 	t.Helper()
-	g, err := single.New(single.Config{Key: "k", Host: host, Server: somewhere{}, StateDir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	g := farendtest.New(t, farendtest.Config{Key: "k", Server: somewhere(host)})
 	var mu sync.Mutex
 	times := map[string][]time.Time{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
