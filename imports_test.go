@@ -135,6 +135,8 @@ func importRules() []importRule {
 		// The programs.
 		{of: "./gokrazy/cmd/camctl", ban: "github.com/pion/webrtc/v4 ./farend/forward/whip",
 			reason: "WebRTC is megabytes that a desk does not need: camserver publishes"},
+		{of: "./farend/api", ban: "./farend/gateway/... ./farend/receiver ./farend/metrics github.com/prometheus/...",
+			reason: "the API reads a database and asks whatever has the streams of this process"},
 		{of: "./gokrazy/... ./firmware/...", ban: "github.com/prometheus/... ./farend/metrics",
 			reason: "a board and a desk have no Prometheus: camserver links its client"},
 		{of: "./gokrazy/cmd/camctl", ban: "./v4l2",

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"net/http/httptest"
 	"os/exec"
 	"runtime"
@@ -208,5 +210,39 @@ func TestDatabaseThatIsGoneShows(t *testing.T) {
 	text := scrape(t, New(Config{Servers: gone, Folders: map[string]string{"x": "/none"}}))
 	if got := value(t, text, "krazycam_database_up"); got != "0" {
 		t.Errorf("krazycam_database_up is %s, want 0", got)
+	}
+}
+
+func TestGatewayIsCountedByActionAndCode(t *testing.T) {
+	m := New(Config{})
+	h := m.Gateway(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		text, err := io.ReadAll(r.Body)
+		switch {
+		case err != nil:
+			t.Error(err)
+		case strings.Contains(string(text), "stop_stream"):
+			w.WriteHeader(409)
+			fmt.Fprint(w, `{"error_code":4092,"error_txt":"stream not running"}`)
+		case !strings.Contains(string(text), "start_stream"):
+			w.WriteHeader(400)
+			fmt.Fprint(w, `{"error_code":4001}`)
+		default:
+			fmt.Fprint(w, `{"url":"x"}`)
+		}
+	}))
+	for _, body := range []string{`{"action":"start_stream"}`, `{"action":"stop_stream"}`, `nonsense`,
+		strings.Repeat("x", 2*requestMax)} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("POST", "/", strings.NewReader(body)))
+		if !strings.HasPrefix(w.Body.String(), "{") {
+			t.Errorf("%.20s: the answer is %q", body, w.Body)
+		}
+	}
+	text := scrape(t, m)
+	for labels, want := range map[string]string{`action="start_stream",code="0"`: "1",
+		`action="stop_stream",code="4092"`: "1", `action="other",code="4001"`: "2"} {
+		if got := value(t, text, "krazycam_gateway_requests_total{"+labels+"}"); got != want {
+			t.Errorf("requests with %s: %s, want %s", labels, got, want)
+		}
 	}
 }

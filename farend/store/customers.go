@@ -92,6 +92,10 @@ func (s *Store) AddCustomer(ctx context.Context, c Customer) (int64, error) {
 	return id, err
 }
 
+const updateCustomer = `UPDATE customers SET name = $1, key_hash = $2,
+	cameras_max = $3, analyses = $4, valid_until = $5, enabled = $6, record_bytes = $7, record_age = $8
+	WHERE id = $9`
+
 // UpdateCustomer changes all of one but ID and Made.
 func (s *Store) UpdateCustomer(ctx context.Context, c Customer) error {
 	values, err := c.check()
@@ -99,9 +103,7 @@ func (s *Store) UpdateCustomer(ctx context.Context, c Customer) error {
 		return err
 	}
 	values[len(values)-1] = c.ID
-	return s.exec(ctx, "update customer "+c.Name, ErrUnknown, `UPDATE customers SET name = $1, key_hash = $2,
-		cameras_max = $3, analyses = $4, valid_until = $5, enabled = $6, record_bytes = $7, record_age = $8
-		WHERE id = $9`, values...)
+	return s.exec(ctx, "update customer "+c.Name, ErrUnknown, updateCustomer, values...)
 }
 
 // RemoveCustomer forgets one with its sources, the streams that they had, and results. ErrActive: one of

@@ -61,6 +61,9 @@ func (s *Store) unavailable(what string, err error) error {
 }
 
 func isOurs(err error) bool {
+	if errors.As(err, new(refusal)) {
+		return true
+	}
 	for _, one := range []error{ErrUnknown, ErrExists, ErrActive, ErrCamerasMax, ErrFull, ErrSchema} {
 		if errors.Is(err, one) {
 			return true

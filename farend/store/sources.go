@@ -147,9 +147,11 @@ func (s *Store) SetBoard(ctx context.Context, id wire.ID, b wire.Board, now time
 		idText(id), storable(string(facts)), micros(now))
 }
 
+const updateSource = `UPDATE sources SET name = $2, enabled = $3 WHERE id = $1`
+
 // UpdateSource changes a source's Name and Enabled.
 func (s *Store) UpdateSource(ctx context.Context, c Source) error {
-	return s.exec(ctx, "update source", ErrUnknown, `UPDATE sources SET name = $2, enabled = $3 WHERE id = $1`,
+	return s.exec(ctx, "update source", ErrUnknown, updateSource,
 		idText(c.ID), storable(c.Name), c.Enabled)
 }
 

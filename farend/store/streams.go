@@ -182,20 +182,31 @@ type StreamFilter struct {
 	Source   wire.ID // zero: of all
 	Server   string  // "": of all
 	Limit    int     // 0: 10,000
+
+	// After and AfterID are the time by which the last stream of the part before stands in the order, and
+	// its ID; zero: from the first.
+	After   time.Time
+	AfterID string
 }
 
-// ActiveStreams lists the active ones, oldest first.
+// ActiveStreams lists the active ones, by Since, oldest first.
 func (s *Store) ActiveStreams(ctx context.Context, f StreamFilter) ([]Stream, error) {
-	return s.streams(ctx, f, "ended = 0", "since, id")
+	return s.streams(ctx, f, "ended = 0", "since > %[1]s OR since = %[1]s AND id > %[2]s", "since, id")
 }
 
-// EndedStreams lists those that are over, latest first.
+// EndedStreams lists those that are over, by Ended, latest first.
 func (s *Store) EndedStreams(ctx context.Context, f StreamFilter) ([]Stream, error) {
-	return s.streams(ctx, f, "ended > 0", "ended DESC, id")
+	return s.streams(ctx, f, "ended > 0", "ended < %[1]s OR ended = %[1]s AND id > %[2]s", "ended DESC, id")
 }
 
-func (s *Store) streams(ctx context.Context, f StreamFilter, condition, order string) ([]Stream, error) {
+// streams lists those of a condition; behind says which come after the first argument's time and the second's
+// ID in the order.
+func (s *Store) streams(ctx context.Context, f StreamFilter, condition, behind, order string) ([]Stream, error) {
 	w := where{terms: []string{condition}}
+	if !f.After.IsZero() {
+		w.args = []any{micros(f.After), storable(f.AfterID)}
+		w.terms = append(w.terms, fmt.Sprintf("("+behind+")", "$1", "$2"))
+	}
 	if f.Customer != 0 {
 		w.add("customer = %s", f.Customer)
 	}

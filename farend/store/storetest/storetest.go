@@ -40,6 +40,8 @@ func Run(t *testing.T, fresh func(t testing.TB) Opener) {
 		{"statistics", testStats},
 		{"the writer of statistics", testStatsWriter},
 		{"the writer of statistics in an outage", testStatsWriterOutage},
+		{"streams in parts", testStreamsInParts},
+		{"changes that are decided by what is kept", testChanges},
 		{"servers", testServers},
 		{"events", testEvents},
 		{"the past goes", testPrune},
