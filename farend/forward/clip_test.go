@@ -4,11 +4,13 @@ package forward
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,16 +25,36 @@ const (
 	clipFPS    = 30
 )
 
-// clip makes a film with ffmpeg and gives its frames, of which the first is a key frame.
+// film is what ffmpeg made, once for all tests; its folder is removed at the end.
+var film = sync.OnceValues(func() (path string, err error) {
+	out, err := exec.Command("ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=30",
+		"-frames:v", strconv.Itoa(clipFrames), "-c:v", "libvpx", "-lag-in-frames", "0", "-b:v", "600k",
+		filepath.Join(folder, "clip.ivf")).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("ffmpeg: %w\n%s", err, out)
+	}
+	return filepath.Join(folder, "clip.ivf"), nil
+})
+
+var folder string
+
+func TestMain(m *testing.M) {
+	var err error
+	if folder, err = os.MkdirTemp("", "krazycam-forward-"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(folder)
+	os.Exit(code)
+}
+
+// clip gives a film and its frames, of which the first is a key frame.
 func clip(t *testing.T) (path string, frames [][]byte) {
 	t.Helper()
 	need.Tools(t, "ffmpeg")
-	path = filepath.Join(t.TempDir(), "clip.ivf")
-	out, err := exec.Command("ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=30",
-		"-frames:v", strconv.Itoa(clipFrames), "-c:v", "libvpx", "-lag-in-frames", "0",
-		"-b:v", "600k", path).CombinedOutput()
+	path, err := film()
 	if err != nil {
-		t.Fatalf("ffmpeg: %v\n%s", err, out)
+		t.Fatal(err)
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {

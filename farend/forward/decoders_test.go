@@ -97,7 +97,8 @@ func described(t *testing.T) (src *source, sdp string, port int, b *bench) {
 func TestFFmpegDecodesEveryFrameOfADescribedStream(t *testing.T) {
 	t.Parallel()
 	path, frames := clip(t)
-	at := func(name string) string { return filepath.Join(filepath.Dir(path), name) }
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
 	decode := exec.Command("ffmpeg", "-nostdin", "-v", "error", "-i", path, "-f", "framemd5", at("file.md5"))
 	if out, err := decode.CombinedOutput(); err != nil {
 		t.Fatalf("ffmpeg: %v\n%s", err, out)

@@ -39,6 +39,9 @@ func messageSize(b []byte) int {
 func (s *sink) takeFeedback(packets []rtcp.Packet, now time.Time) {
 	wantsKeyFrame := false
 	s.mu.Lock()
+	if len(packets) > 0 {
+		s.heardAt = now
+	}
 	for _, p := range packets {
 		switch p := p.(type) {
 		case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:

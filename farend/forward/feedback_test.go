@@ -33,6 +33,31 @@ func TestABrokenMessageCostsNoOther(t *testing.T) {
 	}
 }
 
+// A player that says nothing gets key frames, one that reports asks for its own.
+func TestAReceiverThatSaysNothingGetsKeyFramesInTime(t *testing.T) {
+	s := alone()
+	requests := func(after time.Duration) int {
+		s.serveSilent(noon.Add(after))
+		return len(s.forwarder.keyFrames.in)
+	}
+	for _, c := range []struct {
+		after  time.Duration
+		report bool // before it
+		want   int  // requests so far
+	}{
+		{0, false, 1}, {silentInterval - 1, false, 1}, {silentInterval, false, 2},
+		{2 * silentInterval, true, 2}, {2*silentInterval + silentAfter - 1, false, 2},
+		{2*silentInterval + silentAfter, false, 3},
+	} {
+		if c.report {
+			s.takeFeedback([]rtcp.Packet{&rtcp.ReceiverReport{}}, noon.Add(c.after))
+		}
+		if got := requests(c.after); got != c.want {
+			t.Errorf("after %v: %d requests, want %d", c.after, got, c.want)
+		}
+	}
+}
+
 func FuzzWhateverComesAsRTCPIsReadInItsBounds(f *testing.F) {
 	nack, _ := rtcp.Marshal([]rtcp.Packet{
 		&rtcp.TransportLayerNack{Nacks: rtcp.NackPairsFromSequenceNumbers([]uint16{1, 2, 40})}, &rtcp.ReceiverReport{},

@@ -21,7 +21,12 @@ const (
 	lastPause  = 30 * time.Second
 
 	// lookInterval is how often somebody looks whether a link's packets are taken.
-	lookInterval = 2 * time.Second
+	lookInterval = time.Second
+
+	// silentAfter is without RTCP how long a receiver is one that cannot ask for a key frame. It gets
+	// one every silentInterval, as from a source, which sends none unasked to a receiver that asks.
+	silentAfter    = 15 * time.Second
+	silentInterval = 5 * time.Second
 )
 
 // plainRTP takes a pair for a sink and gives what forwards it. The Forwarder's lock is held.
@@ -105,13 +110,30 @@ func (s *sink) watch(ctx context.Context, host string, to netip.Addr) {
 		if failing != (errors != before) {
 			failing = !failing
 			s.logOutage(failing)
+			if !failing {
+				s.requestKeyFrame() // for the player that came
+			}
 		}
 		if !failing {
+			s.serveSilent(s.forwarder.config.Now())
 			continue
 		}
 		if all, err := s.forwarder.lookUp(ctx, host); err == nil && !slices.Contains(all, to) {
 			return
 		}
+	}
+}
+
+// serveSilent asks for a key frame in the place of a receiver that says nothing, when one is due.
+func (s *sink) serveSilent(now time.Time) {
+	s.mu.Lock()
+	due := now.Sub(s.heardAt) >= silentAfter && now.Sub(s.servedAt) >= silentInterval
+	if due {
+		s.servedAt = now
+	}
+	s.mu.Unlock()
+	if due {
+		s.requestKeyFrame()
 	}
 }
 

@@ -40,6 +40,8 @@ type sink struct {
 	scratch  []byte
 	clock    packet.ClockPoint
 	reportAt time.Time // of the last SR on this link; zero: none
+	heardAt  time.Time // the last RTCP; zero: none
+	servedAt time.Time // the last key frame for a receiver that says nothing
 	counts   State
 	err      error // why it is not sent on; nil: it is
 	lasting  error // what is wrong as long as the link is there; nil: nothing
