@@ -52,6 +52,10 @@ func (a About) begin(w *writer, name, section, short string) {
 // WrongUse is the annotation of a command that says what its exit code 2 means.
 const WrongUse = "wrong use"
 
+// Group is the annotation of a flag that says under which heading it stands. Flags of one group follow
+// each other.
+const Group = "group"
+
 // Command gives the verb that writes the pages of its program into a folder.
 func Command(a About) *cobra.Command {
 	return &cobra.Command{
@@ -123,9 +127,14 @@ func (a About) writeCommand(w *writer, c *cobra.Command) {
 func writeOptions(w *writer, c *cobra.Command) {
 	c.InitDefaultHelpFlag()
 	w.section("OPTIONS")
+	group := ""
 	write := func(f *pflag.Flag) {
 		if f.Hidden || f.Deprecated != "" {
 			return
+		}
+		if of := f.Annotations[Group]; len(of) == 1 && of[0] != group {
+			group = of[0]
+			w.line(`.SS "%s"`, escape(group))
 		}
 		value, usage := pflag.UnquoteUsage(f)
 		term := bold("--" + f.Name)

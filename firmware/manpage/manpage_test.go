@@ -134,3 +134,27 @@ func TestPageWithoutABuildTimeHasNoDate(t *testing.T) {
 		t.Errorf("head %q, %v", head, err)
 	}
 }
+
+func TestFlagsOfAGroupStandUnderItsHeading(t *testing.T) {
+	root := &cobra.Command{Use: "cam", Short: "Plays", Run: func(*cobra.Command, []string) {}}
+	root.Flags().SortFlags = false
+	for _, name := range []string{"zoom", "area", "listen"} {
+		root.Flags().Int(name, 0, "of "+name)
+	}
+	for _, name := range []string{"zoom", "area"} {
+		root.Flags().Lookup(name).Annotations = map[string][]string{Group: {"lens: what is seen"}}
+	}
+	root.Flags().Lookup("listen").Annotations = map[string][]string{Group: {"net: who may see it"}}
+	folder := t.TempDir()
+	if err := Commands(root, folder, about); err != nil {
+		t.Fatal(err)
+	}
+	page := rendered(t, filepath.Join(folder, "cam.1"))
+	var at []int
+	for _, text := range []string{"lens: what is seen", "--zoom", "--area", "net: who may see it", "--listen"} {
+		at = append(at, strings.Index(page, text))
+	}
+	if !slices.IsSorted(at) || at[0] < 0 || strings.Count(page, "lens:") != 1 {
+		t.Errorf("headings and flags stand at %v:\n%s", at, page)
+	}
+}

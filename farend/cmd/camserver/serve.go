@@ -1,0 +1,137 @@
+// camserver without a verb: the server.
+
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/krazycam/krazycam/farend/server"
+	"github.com/krazycam/krazycam/farend/settings"
+	"github.com/krazycam/krazycam/farend/store"
+	"github.com/krazycam/krazycam/farend/store/postgres"
+	"github.com/krazycam/krazycam/farend/store/sqlite"
+	"github.com/krazycam/krazycam/firmware/atomicfile"
+	"github.com/krazycam/krazycam/firmware/openfile"
+)
+
+func newServeCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "camserver",
+		Short: "Grants, receives and records the streams of many cameras",
+		Long: "camserver grants, receives and records the streams of many cameras: gateway, receivers, API\n" +
+			"and metrics in one program. What a flag says outweighs what the configuration file says, where it\n" +
+			"has a key of its group (docs/camserver.md). The first start prints what an owner must know.",
+		Example: serveExamples,
+		Args:    cobra.NoArgs,
+	}
+	o := addOptions(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		s, err := o.settings()
+		if err != nil {
+			return err
+		}
+		return serve(cmd.Context(), s, cmd.OutOrStdout(), cmd.ErrOrStderr())
+	}
+	return cmd
+}
+
+const serveExamples = `  camserver --state /srv/camserver
+  camserver --config /etc/camserver/camserver.json
+  camserver --database postgres://camserver@db.example/camserver --control 10.0.0.1:8082`
+
+// serve runs the server until ctx ends.
+func serve(ctx context.Context, s settings.Settings, stdout, stderr io.Writer) error {
+	log := newLog(s.Log, stderr)
+	srv, err := server.Open(ctx, server.Config{
+		Settings: s, Program: "camserver", Version: versionText(), Log: log,
+		PortsHint: "choose others with --ports",
+		OpenStore: func(ctx context.Context) (*store.Store, error) { return openStore(ctx, s.State) },
+	})
+	if err != nil {
+		return err
+	}
+	if err := announce(ctx, srv, s, stdout); err != nil {
+		srv.Close()
+		return err
+	}
+	return srv.Run(ctx)
+}
+
+func newLog(l settings.Log, w io.Writer) *slog.Logger {
+	o := &slog.HandlerOptions{Level: l.Level}
+	if l.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// openStore opens the database that the settings name; the state folder must be there.
+func openStore(ctx context.Context, s settings.State) (*store.Store, error) {
+	if s.Database != "" {
+		return postgres.Open(ctx, s.Database)
+	}
+	return sqlite.Open(ctx, filepath.Join(s.Folder, server.DatabaseFile))
+}
+
+// announce prints what an owner must know of a first start, and that cameras may ask.
+func announce(ctx context.Context, srv *server.Server, s settings.Settings, stdout io.Writer) error {
+	key, err := makeFirstKey(ctx, srv.Store(), s.State.Folder)
+	if err != nil {
+		return err
+	}
+	if key != "" {
+		fmt.Fprintf(stdout, "first start: key of the customer %q: %s\n", firstCustomer, key)
+		path := filepath.Join(s.State.Folder, firstCustomer+"-krazycam.json")
+		if err := atomicfile.Write(path, 0o600, atomicfile.Bytes([]byte(srv.Seed(key)+"\n"))); err != nil {
+			return fmt.Errorf("seed: %w", err)
+		}
+		fmt.Fprintf(stdout, "first start: krazycam.json for a camera: %s\n", path)
+	}
+	rtp, rtcp := srv.Ports()
+	fmt.Fprintf(stdout, "camserver READY gateway=%s rtp=%s rtcp=%s\n", srv.URL(), rtp, rtcp)
+	return nil
+}
+
+// firstCustomer is the name of the customer that a first start makes.
+const firstCustomer = "first"
+
+// makeFirstKey makes a key where nobody has one yet; "": somebody has. In a folder of camctl receive it is
+// the one that is there, and boards keep their ids.
+func makeFirstKey(ctx context.Context, s *store.Store, folder string) (string, error) {
+	all, err := s.Customers(ctx)
+	if err != nil || len(all) > 0 {
+		return "", err
+	}
+	key := rand.Text()
+	old, _, err := openfile.ReadOwnSecret(filepath.Join(folder, "key"), keyMax)
+	switch kept := strings.TrimSpace(string(old)); {
+	case err == nil && kept != "":
+		key = kept
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("API key: %w", err)
+	}
+	_, err = s.AddCustomer(ctx, store.Customer{
+		Name: firstCustomer, KeyHash: store.HashKey(key), Enabled: true, Made: time.Now(),
+	})
+	if errors.Is(err, store.ErrExists) { // another server of this database was faster
+		return "", nil
+	}
+	if err == nil {
+		_, err = s.ImportIDs(ctx, filepath.Join(folder, server.OldIDs))
+	}
+	return key, err
+}
+
+// keyMax is above the 1024 bytes that a board's configuration takes as a key.
+const keyMax = 4096

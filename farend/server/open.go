@@ -1,0 +1,392 @@
+// What a Server opens: state folder, database, sockets, listeners, certificates. Nothing is answered yet.
+
+package server
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/krazycam/krazycam/farend/gateway"
+	"github.com/krazycam/krazycam/farend/lock"
+	"github.com/krazycam/krazycam/farend/receiver"
+	"github.com/krazycam/krazycam/farend/store"
+	"github.com/krazycam/krazycam/farend/stream"
+	"github.com/krazycam/krazycam/farend/videoserver"
+	"github.com/krazycam/krazycam/farend/webm"
+	"github.com/krazycam/krazycam/firmware/openfile"
+)
+
+// Open opens all that the settings name. Streams of an earlier run are over: their sources ask again.
+func Open(ctx context.Context, c Config) (*Server, error) {
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
+	s := &Server{config: c, log: c.Log}
+	for _, step := range []func(context.Context) error{
+		s.openState, s.openStore, s.openRecordings, s.openReceiver, s.openGateway, s.openOperator,
+	} {
+		if err := step(ctx); err != nil {
+			s.Close()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// openState makes the folder, readable by its owner alone: secrets are in there.
+func (s *Server) openState(context.Context) error {
+	dir := s.config.State.Folder
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("state folder: %w", err)
+	}
+	unlock, err := lock.Folder(dir)
+	if errors.Is(err, lock.ErrHeld) {
+		return fmt.Errorf("state folder %s: another %s uses it: give this one a folder of its own with --state",
+			dir, s.config.Program)
+	}
+	if err != nil {
+		return fmt.Errorf("state folder %s: %w", dir, err)
+	}
+	s.undo = append(s.undo, unlock)
+	s.name = s.config.Cluster.Name
+	if s.name == "" {
+		if s.name, err = os.Hostname(); err != nil {
+			return fmt.Errorf("host name: %w (give the server one with --name)", err)
+		}
+	}
+	return nil
+}
+
+func (s *Server) openStore(ctx context.Context) error {
+	var err error
+	if s.store, err = s.config.OpenStore(ctx); err != nil {
+		return err
+	}
+	s.undo = append(s.undo, func() {
+		if err := s.store.Close(); err != nil {
+			s.log.Error("server: database", "error", err)
+		}
+	})
+	s.stats = store.NewStatsWriter(s.store, statsInterval, s.log)
+	if err := s.checkName(ctx); err != nil {
+		return err
+	}
+	ended, err := s.store.EndStreamsOf(ctx, s.name, "its server was started again", time.Now())
+	if err == nil && len(ended) > 0 {
+		s.log.Info("server: streams of before the start are over; their sources ask again", "streams", len(ended))
+	}
+	return err
+}
+
+// nameTaken is after how long without a heartbeat a name is free.
+const nameTaken = 10 * time.Second
+
+// checkName: two servers of one name would end each other's streams. One that was killed a moment ago is
+// known by its control address.
+func (s *Server) checkName(ctx context.Context) error {
+	if s.config.State.Database == "" {
+		return nil
+	}
+	servers, err := s.store.Servers(ctx, time.Now().Add(-nameTaken))
+	if err != nil {
+		return err
+	}
+	for _, one := range servers {
+		if one.Name == s.name && one.Capacity > 0 && one.Control != s.controlURL() {
+			return fmt.Errorf("another server called %q uses this database: give this one another name with --name",
+				s.name)
+		}
+	}
+	return nil
+}
+
+func (s *Server) openRecordings(context.Context) error {
+	c := s.config.Record
+	if c.Folder == "" {
+		return nil
+	}
+	if !filepath.IsAbs(c.Folder) {
+		c.Folder = filepath.Join(s.config.State.Folder, c.Folder)
+	}
+	library, err := webm.Open(webm.Config{
+		Dir: c.Folder, App: s.config.Program + " " + s.config.Version, Log: s.log, FileLength: c.Segment,
+		Defaults: webm.Limits{Bytes: c.Bytes, Age: c.Age}, CustomerLimits: s.recordLimits,
+	})
+	if err != nil {
+		return err
+	}
+	s.library = library
+	s.undo = append(s.undo, func() { _ = library.Close(context.Background()) })
+	return nil
+}
+
+// recordLimits are what a customer's recordings may take.
+func (s *Server) recordLimits(ctx context.Context, customer int64) (webm.Limits, error) {
+	c, err := s.store.CustomerByID(ctx, customer)
+	if errors.Is(err, store.ErrUnknown) { // it was removed: what it left goes by the defaults
+		return webm.Limits{}, nil
+	}
+	return webm.Limits{Bytes: c.RecordBytes, Age: c.RecordAge}, err
+}
+
+// listenHost is where streams arrive.
+func (s *Server) listenHost() string {
+	host, _, _ := net.SplitHostPort(s.config.Settings.Gateway.Listen) // checked
+	return cmp.Or(s.config.Settings.Receiver.Listen, host)
+}
+
+func (s *Server) openReceiver(context.Context) error {
+	c := s.config.Settings.Receiver
+	announce := cmp.Or(c.Host, s.config.Settings.Gateway.Host)
+	if s.config.Cluster.Listen != "" && c.Host == "" { // whom a source asked may be another one
+		announce = reachableHosts(s.listenHost())[0]
+	}
+	config := receiver.Config{
+		Host: s.listenHost(), Announce: announce, CamerasMax: c.Capacity, AnyAddress: c.AnyAddress,
+		RTPPort: c.Ports.RTP, RTCPPort: c.Ports.RTCP, Mux: c.Ports.RTP == c.Ports.RTCP && c.Ports.RTP != 0,
+		First: c.Ports.First, Last: c.Ports.Last, Sinks: s.sinks, Log: s.log,
+	}
+	var err error
+	if s.receiver, err = receiver.Listen(config); err != nil {
+		return fmt.Errorf("%w (%s)", err, s.config.PortsHint)
+	}
+	s.undo = append(s.undo, func() { // without a stream it ends at once
+		if s.ran {
+			return
+		}
+		ended, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = s.receiver.Run(ended)
+	})
+	s.streams = &streams{receiver: s.receiver, lookUp: s.lookUp, of: map[string]named{},
+		ended: func(id string, last stream.Stats) { s.putStats(id, last, time.Now()) }}
+	s.local = videoserver.NewLocal(s.streams, time.Now, s.log)
+	return nil
+}
+
+// lookUp asks what people call a stream. Without an answer it is called nothing.
+func (s *Server) lookUp(ctx context.Context, g stream.Grant) (n Names) {
+	if c, err := s.store.CustomerByID(ctx, g.Customer); err == nil {
+		n.Customer = c.Name
+	}
+	if c, err := s.store.SourceByID(ctx, g.Source); err == nil {
+		n.Source = c.Name
+	}
+	return n
+}
+
+// sinks makes what takes a stream.
+func (s *Server) sinks(g stream.Grant) (all []stream.Sink) {
+	names := s.streams.namesOf(g.ID)
+	if s.library != nil {
+		all = append(all, s.library.Record(webm.Source{
+			Customer: g.Customer, ID: g.Source, Name: names.Source,
+			RequestKeyFrame: func() { s.receiver.RequestKeyFrame(g.ID) },
+		}))
+	}
+	if s.config.Sinks != nil {
+		all = append(all, s.config.Sinks(g, names)...)
+	}
+	return all
+}
+
+func (s *Server) openGateway(ctx context.Context) error {
+	c := s.config.Settings.Gateway
+	trusted, served, err := s.controlTLS(ctx)
+	if err != nil {
+		return err
+	}
+	s.cluster = videoserver.NewCluster(videoserver.ClusterConfig{
+		Store: s.store, Local: s.local, Name: s.name, Load: s.receiver.Load, TLS: trusted, Log: s.log,
+	})
+	s.undo = append(s.undo, s.cluster.Close)
+	user, password, err := s.administrator()
+	if err != nil {
+		return err
+	}
+	var proxies []netip.Prefix
+	for _, p := range c.Proxies {
+		proxies = append(proxies, netip.MustParsePrefix(p)) // checked
+	}
+	s.gateway = gateway.New(gateway.Config{
+		Store: s.store, Servers: s.cluster, OwnServer: s.name, KeepAlive: c.KeepAlive, SRTP: c.SRTP,
+		AdminUser: user, AdminPassword: password, Proxies: proxies, Offer: s.config.Offer, Log: s.log,
+	})
+	if err := s.openGatewayDoor(); err != nil {
+		return err
+	}
+	return s.openControl(served)
+}
+
+func (s *Server) openGatewayDoor() error {
+	c := s.config.Settings.Gateway
+	host, _, _ := net.SplitHostPort(c.Listen) // checked
+	hosts := reachableHosts(host)
+	if c.Host != "" {
+		hosts = append([]string{c.Host}, hosts...)
+	}
+	config, err := s.gatewayTLS(hosts)
+	if err != nil {
+		return err
+	}
+	d, err := s.openDoor("gateway", c.Listen, "choose another with --listen", config,
+		sourceConnectionsMax, sourceConnectionsOfHostMax)
+	if err != nil {
+		return err
+	}
+	d.http.Handler = s.gateway
+	if s.config.Gateway != nil {
+		d.http.Handler = s.config.Gateway(d.http.Handler)
+	}
+	s.url = d.scheme() + "://" + net.JoinHostPort(hosts[0], d.port()) + "/"
+	return nil
+}
+
+// openDoor opens a listener that Close closes.
+func (s *Server) openDoor(name, address, hint string, config *tls.Config, most, ofHost int) (*door, error) {
+	d, err := openDoor(name, address, hint, config, most, ofHost, s.log)
+	if err != nil {
+		return nil, err
+	}
+	s.doors = append(s.doors, d)
+	s.undo = append(s.undo, func() { _ = d.listener.Close() })
+	return d, nil
+}
+
+// gatewayTLS is nil for http. A certificate of somebody's own is read again when its files change.
+func (s *Server) gatewayTLS(hosts []string) (*tls.Config, error) {
+	c := s.config.Settings.Gateway
+	if !c.TLS {
+		return nil, nil
+	}
+	if c.Certificate != "" {
+		var err error
+		if s.cert, err = loadCertificate(c.Certificate, c.Key, s.log); err != nil {
+			return nil, err
+		}
+		return &tls.Config{GetCertificate: s.cert.GetCertificate, MinVersion: tls.VersionTLS12}, nil
+	}
+	hosts = append(hosts, "localhost", "127.0.0.1", "::1", VMHost)
+	if name, err := os.Hostname(); err == nil {
+		hosts = append(hosts, name, name+".local")
+	}
+	dir := s.config.State.Folder
+	pair, err := gateway.SelfSigned(dir, append(hosts, c.Names...), time.Now(), s.log)
+	if err != nil {
+		return nil, err
+	}
+	pem, err := openfile.Read(gateway.CertificatePath(dir), gateway.MaxPEM)
+	if err != nil {
+		return nil, fmt.Errorf("certificate: %w", err)
+	}
+	s.ca = string(pem)
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+}
+
+// controlName is in the certificate that the servers of one database share, whatever they are called.
+const controlName = "camserver"
+
+// controlTLS makes or reads that certificate: what a server trusts, and what it shows.
+func (s *Server) controlTLS(ctx context.Context) (trusted, served *tls.Config, err error) {
+	if s.config.State.Database == "" {
+		return nil, nil, nil
+	}
+	certPEM, keyPEM, err := gateway.MakeCertificate([]string{controlName}, time.Now())
+	if err != nil {
+		return nil, nil, fmt.Errorf("control: make a certificate: %w", err)
+	}
+	both, err := s.store.InitSetting(ctx, "control_certificate", string(certPEM)+string(keyPEM))
+	if err != nil {
+		return nil, nil, err
+	}
+	pair, err := tls.X509KeyPair([]byte(both), []byte(both)) // each takes its own part
+	if err != nil {
+		return nil, nil, fmt.Errorf("control: the certificate in the database: %w", err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(pair.Leaf)
+	trusted = &tls.Config{RootCAs: roots, ServerName: controlName, MinVersion: tls.VersionTLS13}
+	return trusted, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13}, nil
+}
+
+// controlURL is how other servers reach this one; "": they do not.
+func (s *Server) controlURL() string {
+	c := s.config.Cluster
+	if c.Listen == "" || c.URL != "" {
+		return c.URL
+	}
+	host, port, _ := net.SplitHostPort(c.Listen) // checked
+	return "https://" + net.JoinHostPort(reachableHosts(host)[0], port)
+}
+
+// openControl lets other servers ask this one for streams.
+func (s *Server) openControl(served *tls.Config) error {
+	secret := rand.Text()
+	host := cmp.Or(s.config.Settings.Receiver.Host, s.config.Settings.Gateway.Host, reachableHosts(s.listenHost())[0])
+	s.beat = videoserver.Announcer{
+		Store: s.store, Load: s.receiver.Load, Now: time.Now, Log: s.log,
+		Server: store.Server{
+			Name: s.name, Host: host, Control: s.controlURL(), Secret: secret, Version: s.config.Version,
+		},
+	}
+	if s.config.Cluster.Listen == "" {
+		return nil
+	}
+	handler, err := videoserver.NewHandler(s.local, secret, s.log)
+	if err != nil {
+		return err
+	}
+	d, err := s.openDoor("control", s.config.Cluster.Listen, "choose another with --control", served,
+		otherConnectionsMax, otherConnectionsMax)
+	if err != nil {
+		return err
+	}
+	d.http.Handler = handler
+	return nil
+}
+
+// openOperator is for people and their programs.
+func (s *Server) openOperator(context.Context) error {
+	if s.config.Operator == nil || s.config.Settings.Operator.Listen == "" {
+		return nil
+	}
+	d, err := s.openDoor("operator", s.config.Settings.Operator.Listen, "choose another with --operator", nil,
+		otherConnectionsMax, otherConnectionsMax)
+	if err != nil {
+		return err
+	}
+	d.http.Handler, err = s.config.Operator(s)
+	return err
+}
+
+// administratorMax is far above what a person types.
+const administratorMax = 1024
+
+// administrator reads who may use the gateway's action admin; "": nobody.
+func (s *Server) administrator() (user, password string, err error) {
+	path := s.config.Settings.Operator.PasswordFile
+	if path == "" {
+		return "", "", nil
+	}
+	b, err := openfile.ReadSecret(path, administratorMax)
+	if err != nil {
+		return "", "", fmt.Errorf("administrator's password: %w", err)
+	}
+	user, password, found := strings.Cut(strings.TrimSpace(string(b)), ":")
+	if !found || user == "" || password == "" || strings.ContainsAny(user+password, "\r\n") {
+		return "", "", fmt.Errorf("administrator's password: %s: must hold USER:PASSWORD in one line and nothing else",
+			path)
+	}
+	return user, password, nil
+}

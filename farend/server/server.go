@@ -1,0 +1,266 @@
+// Package server puts the far end together: gateway, receiver, recordings, what several servers say to each
+// other, and the end of all of that in its order. camserver is this package with settings of a file and a
+// database; camctl receive is it with the defaults of a desk.
+//
+// A Server owns its listeners and sockets, the database that it was given, the lock of the state folder, and
+// one goroutine for each duty while Run runs. It ends none of them before what they wrote is kept.
+//
+// What the programs do not share comes in by Config: which database, what else takes streams, what answers
+// operators.
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/krazycam/krazycam/farend/gateway"
+	"github.com/krazycam/krazycam/farend/receiver"
+	"github.com/krazycam/krazycam/farend/settings"
+	"github.com/krazycam/krazycam/farend/store"
+	"github.com/krazycam/krazycam/farend/stream"
+	"github.com/krazycam/krazycam/farend/videoserver"
+	"github.com/krazycam/krazycam/farend/webm"
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
+)
+
+// Config is a server's settings, and what its program adds.
+type Config struct {
+	settings.Settings
+	Program, Version string
+	PortsHint        string // what to do about UDP ports that are taken
+	Log              *slog.Logger
+
+	// OpenStore opens the database, which becomes the server's.
+	OpenStore func(ctx context.Context) (*store.Store, error)
+
+	// Sinks makes what takes a stream beside its recording; nil: nothing does. It must not wait.
+	Sinks func(g stream.Grant, names Names) []stream.Sink
+
+	// Operator makes what answers at Settings.Operator.Listen; nil: nothing listens there.
+	Operator func(s *Server) (http.Handler, error)
+
+	// Gateway wraps what answers at Settings.Gateway.Listen, such as with files for boards or a count of
+	// requests; nil: it is as it is.
+	Gateway func(http.Handler) http.Handler
+
+	// Offer is as in gateway.Config.
+	Offer func(keyHash string, b wire.Board, host string) *wire.Update
+}
+
+// DatabaseFile is the name of SQLite's file in a state folder.
+const DatabaseFile = "krazycam.db"
+
+// OldIDs is where camctl receive kept utilization ids before it had a database.
+const OldIDs = "utilization_ids.json"
+
+// Names are what people call a stream's customer and source; "" if nobody named it.
+type Names struct{ Customer, Source string }
+
+// A Server is open until Run has ended.
+type Server struct {
+	config   Config
+	log      *slog.Logger
+	name     string
+	url      string // of the gateway, as boards reach it
+	ca       string // the certificate that boards must trust; ""
+	store    *store.Store
+	receiver *receiver.Server
+	streams  *streams
+	local    *videoserver.Local
+	cluster  *videoserver.Cluster
+	gateway  *gateway.Gateway
+	library  *webm.Library // nil: nothing is recorded
+	stats    *store.StatsWriter
+	cert     *certificate // nil: its files do not change
+	beat     videoserver.Announcer
+	doors    []*door
+	undo     []func() // what Open has done, in its order
+	ran      bool     // Run was called
+}
+
+// Name is what the server is called among those that share its database.
+func (s *Server) Name() string { return s.name }
+
+// URL is that of the gateway, as boards reach it.
+func (s *Server) URL() string { return s.url }
+
+// Ports are where streams arrive, as HOST:PORT; of a pool the first and the last.
+func (s *Server) Ports() (rtp, rtcp string) {
+	a, b := s.receiver.Ports()
+	if pool := s.config.Settings.Receiver.Ports; pool.First != 0 {
+		a, b = pool.First, pool.Last
+	}
+	at := func(port int) string { return net.JoinHostPort(s.listenHost(), strconv.Itoa(port)) }
+	return at(a), at(b)
+}
+
+// Seed is the krazycam.json of a board that asks this server with key.
+func (s *Server) Seed(key string) string { return Seed(s.url, key, s.ca) }
+
+// SeedVM is the same for a board that reaches this machine by QEMU's own network.
+func (s *Server) SeedVM(key string) string {
+	gate := s.doors[0]
+	return Seed(gate.scheme()+"://"+net.JoinHostPort(VMHost, gate.port())+"/", key, s.ca)
+}
+
+// Store is the database.
+func (s *Server) Store() *store.Store { return s.store }
+
+// Receiver has the streams of this process.
+func (s *Server) Receiver() *receiver.Server { return s.receiver }
+
+// Recordings is nil where nothing is recorded.
+func (s *Server) Recordings() *webm.Library { return s.library }
+
+// Cluster has the video servers of all processes.
+func (s *Server) Cluster() *videoserver.Cluster { return s.cluster }
+
+// Running appends the streams of this process.
+func (s *Server) Running(to []Running) []Running { return s.streams.running(to) }
+
+// Close gives back what Open took. Run does so itself.
+func (s *Server) Close() {
+	for len(s.undo) > 0 {
+		last := len(s.undo) - 1
+		s.undo[last]()
+		s.undo = s.undo[:last]
+	}
+}
+
+// statsInterval is how often the figures of streams are kept.
+const statsInterval = 5 * time.Second
+
+// Run answers until ctx ends, or until something fails that all depends on. Then it ends in order, within
+// endLimit. It may be called once.
+func (s *Server) Run(ctx context.Context) error {
+	s.ran = true
+	defer s.Close()
+	kept := context.WithoutCancel(ctx)
+	media, endMedia := context.WithCancel(kept)
+	defer endMedia()
+	duties, endDuties := context.WithCancel(kept)
+	defer endDuties()
+	beats, endBeats := context.WithCancel(kept)
+	defer endBeats()
+
+	failed := make(chan error, len(s.doors)+1)
+	var mediaRuns, dutiesRun, doorsRun, beatsRun sync.WaitGroup
+	mediaRuns.Go(func() { failed <- s.receiver.Run(media) })
+	for _, d := range s.doors {
+		doorsRun.Go(func() { failed <- d.serve() })
+	}
+	beatsRun.Go(func() { s.beat.Run(beats) })
+	for _, duty := range []func(context.Context){
+		s.local.Run, s.gateway.Run, s.stats.Run, s.keepStats, s.prune, s.cert.watchFiles,
+	} {
+		dutiesRun.Go(func() { duty(duties) })
+	}
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	s.log.Info("server: ends")
+	limit, cancel := context.WithTimeout(kept, endLimit)
+	defer cancel()
+	endBeats() // the others send nobody here any more
+	s.endStreams(limit, func() { endMedia(); mediaRuns.Wait() })
+	s.closeDoors(limit)
+	doorsRun.Wait()
+	if s.library != nil {
+		err = errors.Join(err, s.library.Close(limit))
+	}
+	endDuties() // the last of which writes what streams counted
+	dutiesRun.Wait()
+	beatsRun.Wait()
+	return err
+}
+
+// endLimit is for the whole end: a service is killed after 10 s as a rule.
+const endLimit = 4 * time.Second
+
+// doorLimit is for requests that were read before the end.
+const doorLimit = time.Second
+
+// endStreams says goodbye to all sources, and notes that their streams are over. A source that asks then
+// hears that it must start anew, and when it does, that no video server can be reached.
+func (s *Server) endStreams(limit context.Context, end func()) {
+	last := s.receiver.AllStats(nil)
+	end()
+	for _, one := range last {
+		if final, ok := s.receiver.Stats(one.ID); ok {
+			s.putStats(one.ID, final, time.Now())
+		}
+	}
+	if _, err := s.store.EndStreamsOf(limit, s.name, "its server was stopped", time.Now()); err != nil {
+		s.log.Warn("server: the end of the streams could not be noted; the next start does that", "error", err)
+	}
+}
+
+func (s *Server) closeDoors(limit context.Context) {
+	ctx, cancel := context.WithTimeout(limit, doorLimit)
+	defer cancel()
+	var closing sync.WaitGroup
+	for _, d := range s.doors {
+		closing.Go(func() { d.close(ctx) })
+	}
+	closing.Wait()
+}
+
+func (s *Server) putStats(id string, counts stream.Stats, at time.Time) {
+	s.stats.Put(store.StreamStats{Stream: id, Stats: counts, At: at})
+}
+
+// keepStats hands the figures of all streams to who writes them.
+func (s *Server) keepStats(ctx context.Context) {
+	ticker := time.NewTicker(statsInterval)
+	defer ticker.Stop()
+	var all []stream.Named
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-ticker.C:
+			all = s.receiver.AllStats(all[:0])
+			for _, one := range all {
+				s.putStats(one.ID, one.Stats, now)
+			}
+		}
+	}
+}
+
+// What is kept of the past.
+const (
+	pastKeep      = 90 * 24 * time.Hour
+	eventsKeep    = 100_000
+	streamsKeep   = 100_000
+	pruneInterval = 10 * time.Minute
+)
+
+// prune forgets what is older, or more.
+func (s *Server) prune(ctx context.Context) {
+	ticker := time.NewTicker(pruneInterval)
+	defer ticker.Stop()
+	for {
+		more := true
+		for more && ctx.Err() == nil {
+			var err error
+			r := store.Retention{Before: time.Now().Add(-pastKeep), Events: eventsKeep, Streams: streamsKeep}
+			if _, more, err = s.store.Prune(ctx, r); err != nil {
+				break // the next time will do
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
