@@ -1,5 +1,5 @@
-// camctl receive: gateway and receiver on the desk. Owns all goroutines while it
-// runs. What it opens is in receive_setup.go, what it prints in receive_output.go.
+// camctl receive: gateway and receiver on the desk, which is farend/server with settings of its own. What a
+// board must be told is in receive_setup.go, what it prints in receive_output.go.
 
 package main
 
@@ -7,27 +7,28 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/http"
-	"sync"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/krazycam/krazycam/farend/gateway/single"
-	"github.com/krazycam/krazycam/farend/receiver"
+	"github.com/krazycam/krazycam/farend/server"
+	"github.com/krazycam/krazycam/farend/settings"
+	"github.com/krazycam/krazycam/farend/store"
+	"github.com/krazycam/krazycam/farend/store/sqlite"
 )
 
 type receiveOptions struct {
-	listen, state, ivf string
-	key, keyFile       string
-	seedOut            string
-	cert, tlsKey       string
-	names              []string
-	tls, json, srtp    bool
-	anyAddress         bool
-	rtp, rtcp          int
-	keepAlive          time.Duration
-	offer              offerOptions
+	listen, state, record string
+	key, keyFile          string
+	seedOut               string
+	cert, tlsKey          string
+	names                 []string
+	tls, json, srtp       bool
+	anyAddress            bool
+	rtp, rtcp             int
+	keepAlive             time.Duration
+	offer                 offerOptions
 }
 
 func newReceiveCommand() *cobra.Command {
@@ -35,8 +36,8 @@ func newReceiveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "receive",
 		Short: "Be gateway and receiver for boards in the network",
-		Long: `receive grants one board at a time a stream to this machine, counts and
-reassembles what arrives, reports back, and records it as IVF.
+		Long: `receive grants the boards that have its key a stream to this machine, counts and
+reassembles what arrives, reports back, and records it as WebM.
 
 It listens on all addresses, since a board must reach it; the API key guards it.
 --listen 127.0.0.1:8080 keeps it to this machine. Key, certificate and the
@@ -54,7 +55,8 @@ other users of this machine see what stands on a command line.`,
 		"write the krazycam.json of a board to this `file`, for its owner alone: the key is in it")
 	f.StringVar(&o.state, "state", "",
 		"state directory (default: krazycam/receive in the user's configuration directory)")
-	f.StringVar(&o.ivf, "ivf", "ivf", `directory for recordings, relative to the state directory; "" records nothing`)
+	f.StringVar(&o.record, "record", "recordings",
+		`directory for recordings, relative to the state directory; "" records nothing`)
 	f.IntVar(&o.rtp, "rtp", 5004, "UDP port for RTP; 0: any")
 	f.IntVar(&o.rtcp, "rtcp", 5005, "UDP port for RTCP; 0: any")
 	f.BoolVar(&o.tls, "tls", false, "https, with a certificate that is made once and kept in the state directory")
@@ -78,7 +80,7 @@ other users of this machine see what stands on a command line.`,
 
 func (o *receiveOptions) bindJSON(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&o.json, "json", false,
-		"print one JSON object a second on stdout, and a last one with the sums")
+		"print one JSON object a second and stream on stdout, and a last one with the sums")
 }
 
 // check finds what cobra cannot see.
@@ -103,18 +105,24 @@ func (o *receiveOptions) check(cmd *cobra.Command) error {
 	return o.offer.check(cmd.Flags(), o.tls || o.cert != "")
 }
 
-// A station is everything that runs while camctl receive does.
-type station struct {
-	gateway  *single.Gateway
-	receiver *receiver.Receiver
-	offering *offering // nil: no update is offered
-	http     http.Server
-	listener net.Listener
-	unlock   func() // gives the state directory back
-	url      string // by which a board reaches us
-	seed     string // what goes into a board's krazycam.json
-	vmSeed   string // the same for a board that reaches this machine by QEMU's own network
-	newKey   bool   // the key is ours, so printing it is how the owner learns it
+// receiveCapacity is how many boards may stream at once: more than a desk has.
+const receiveCapacity = 100
+
+// settings are those of the server. What is recorded stays until somebody removes it, or until the disk is
+// nearly full.
+func (o *receiveOptions) settings() settings.Settings {
+	s := settings.Default()
+	s.Gateway = settings.Gateway{
+		Listen: o.listen, TLS: o.tls || o.cert != "", Certificate: o.cert, Key: o.tlsKey, Names: o.names,
+		SRTP: o.srtp, KeepAlive: o.keepAlive,
+	}
+	s.Receiver = settings.Receiver{
+		Ports: settings.Ports{RTP: o.rtp, RTCP: o.rtcp}, AnyAddress: o.anyAddress, Capacity: receiveCapacity,
+	}
+	s.State = settings.State{Folder: o.state}
+	s.Record = settings.Record{Folder: o.record, Segment: time.Hour}
+	s.Operator = settings.Operator{}
+	return s
 }
 
 func receive(cmd *cobra.Command, o receiveOptions) error {
@@ -122,38 +130,54 @@ func receive(cmd *cobra.Command, o receiveOptions) error {
 		return err
 	}
 	log := newLog(cmd)
-	s, err := openStation(&o, log)
+	if err := o.openState(); err != nil {
+		return err
+	}
+	isOurs := o.key == "" && o.keyFile == ""
+	var err error
+	if o.key, err = o.findKey(log); err != nil {
+		return err
+	}
+	update, err := openOffering(&o, o.tls || o.cert != "", log)
 	if err != nil {
 		return err
 	}
-	defer s.unlock()
-	ctx, cancel := context.WithCancel(cmd.Context())
-	defer cancel()
-	var running sync.WaitGroup
-	ended := make(chan error, 2)
-	running.Go(func() { ended <- s.receiver.Run(ctx) })
-	running.Go(func() {
-		if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
-			ended <- err
-		}
+	defer update.close(log)
+	s, err := server.Open(cmd.Context(), server.Config{
+		Settings: o.settings(), Program: "camctl receive", Version: versionText(), Log: log,
+		PortsHint: "choose others with --rtp and --rtcp", Offer: update.offerFunc(), Gateway: update.handler,
+		OpenStore: func(ctx context.Context) (*store.Store, error) {
+			return sqlite.Open(ctx, filepath.Join(o.state, server.DatabaseFile))
+		},
 	})
-	p := printer{cmd: cmd, json: o.json}
-	p.ready(s, o)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(o.admitKey(cmd.Context(), s.Store()), o.writeSeed(s)); err != nil {
+		s.Close()
+		return err
+	}
+	return streamUntilTold(cmd, s, update, &printer{cmd: cmd, json: o.json, streams: map[string]counted{}}, o, isOurs)
+}
+
+// streamUntilTold prints a line a second while the server runs.
+func streamUntilTold(cmd *cobra.Command, s *server.Server, update *offering, p *printer, o receiveOptions,
+	isOurs bool) error {
+	log := newLog(cmd)
+	p.ready(s, o, isOurs)
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(cmd.Context()) }()
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
-	for err == nil && ctx.Err() == nil {
+	for {
 		select {
-		case <-ctx.Done():
-		case err = <-ended:
+		case err := <-ended:
+			update.save(log)
+			p.summary(s)
+			return err
 		case <-ticker.C:
-			s.offering.save(log) // before it is said
-			p.line(s.receiver.Stats(), s.gateway.State(), s.offering)
+			update.save(log) // before it is said
+			p.lines(s, update)
 		}
 	}
-	_ = s.http.Close()
-	cancel()
-	running.Wait()
-	s.offering.close(log)
-	p.summary(s.receiver.Stats())
-	return err
 }

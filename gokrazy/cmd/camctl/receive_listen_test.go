@@ -52,6 +52,9 @@ func TestStateDirectoryIsGivenBackWhenReceiveCannotBegin(t *testing.T) {
 	}
 }
 
+// connectionsOfHostMax is farend/server's.
+const connectionsOfHostMax = 64
+
 // idle opens a connection that says little or nothing.
 func idle(t *testing.T, to, says string) net.Conn {
 	t.Helper()

@@ -1,52 +1,23 @@
-// What camctl receive prints: a ready line, a line a second, the sums at the end.
+// What camctl receive prints: a ready line, a line a second and stream, the sums at the end.
 
 package main
 
 import (
 	"encoding/json"
 	"fmt"
-	"net"
-	"net/netip"
-	"net/url"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/krazycam/krazycam/farend/gateway"
-	"github.com/krazycam/krazycam/farend/gateway/single"
-	"github.com/krazycam/krazycam/farend/receiver"
 	"github.com/krazycam/krazycam/farend/rollout"
+	"github.com/krazycam/krazycam/farend/server"
+	"github.com/krazycam/krazycam/farend/stream"
 )
 
-// seed is the krazycam.json of a board that streams to us.
-func seed(url, key, ca string) string {
-	g := map[string]any{"url": url, "key": key}
-	if ca != "" {
-		g["ca"] = ca
-	}
-	if strings.HasPrefix(url, "http:") {
-		g["allow-http"] = true
-	}
-	if isLoopback(url) { // a camsource on this machine refuses to send to itself unless it may
-		g["allow-loopback"] = true
-	}
-	b, _ := json.Marshal(map[string]any{"gateway": g}) // strings and bools only
-	return string(b)
-}
-
-func isLoopback(gatewayURL string) bool {
-	u, err := url.Parse(gatewayURL)
-	if err != nil {
-		return false
-	}
-	ip, err := netip.ParseAddr(u.Hostname())
-	return u.Hostname() == "localhost" || err == nil && ip.Unmap().IsLoopback()
-}
-
 // A second is what one line shows. Rates are of the last second, counts since the
-// grant; delay is from capture to whole frame, null when no frame came.
+// grant; delay is from capture to whole frame, null when no frame came. Without a stream there is one
+// second that says so.
 type second struct {
 	Time        string   `json:"time"` // RFC 3339, of this machine's clock
 	State       string   `json:"state"`
@@ -79,6 +50,7 @@ type second struct {
 	Width       int      `json:"width"`
 	Height      int      `json:"height"`
 	Utilization string   `json:"utilization_id"`
+	Stream      string   `json:"stream,omitempty"` // which of several
 	Record      string   `json:"record,omitempty"`
 	Problem     string   `json:"problem,omitempty"`
 	Summary     bool     `json:"summary,omitempty"`
@@ -89,36 +61,45 @@ type second struct {
 // timeFormat is RFC 3339 with milliseconds.
 const timeFormat = "2006-01-02T15:04:05.000Z07:00"
 
+// What a stream is, in the words of a line, where they are others than those of farend/stream.
+const (
+	stateIdle       = "idle"   // no stream runs
+	stateNobody     = "nobody" // granted, and no packet of the source came
+	stateNoKeyFrame = "waiting for a key frame"
+)
+
 type printer struct {
-	cmd    *cobra.Command
-	json   bool
-	before receiver.Stats
-	total  receiver.Stats // of all grants but the running one
-	at     time.Time
+	cmd     *cobra.Command
+	json    bool
+	streams map[string]counted // those of the last line, by their ids
+	total   stream.Stats       // of all that are over
+	at      time.Time
+	rows    []server.Running // for use again
 }
 
+// counted is what the last line had of a stream.
+type counted struct{ stats stream.Stats }
+
 // ready goes to stderr, so that stdout holds nothing but the seconds.
-func (p *printer) ready(s *station, o receiveOptions) {
+func (p *printer) ready(s *server.Server, o receiveOptions, isOurs bool) {
 	w := p.cmd.ErrOrStderr()
-	rtp, rtcp := s.receiver.Ports()
-	host, _, _ := net.SplitHostPort(o.listen)
-	fmt.Fprintf(w, "camctl RECEIVE gateway=%s rtp=%s rtcp=%s\n", s.url,
-		net.JoinHostPort(host, strconv.Itoa(rtp)), net.JoinHostPort(host, strconv.Itoa(rtcp)))
+	rtp, rtcp := s.Ports()
+	fmt.Fprintf(w, "camctl RECEIVE gateway=%s rtp=%s rtcp=%s\n", s.URL(), rtp, rtcp)
 	if o.tls {
 		fmt.Fprintf(w, "certificate: %s\n", gateway.CertificatePath(o.state))
 	}
-	p.seeds(s, o)
-	if o.ivf != "" {
-		fmt.Fprintf(w, "recordings: %s\n", o.ivf)
+	p.seeds(s, o, isOurs)
+	if o.record != "" {
+		fmt.Fprintf(w, "recordings: %s\n", o.record)
 	}
 	p.at = time.Now()
 }
 
 // seeds prints what a board must be told. A key that came in a file is not for the screen; one on
-// the command line is on it already.
-func (p *printer) seeds(s *station, o receiveOptions) {
+// the command line is on it already; one of ours is learnt here.
+func (p *printer) seeds(s *server.Server, o receiveOptions, isOurs bool) {
 	w := p.cmd.ErrOrStderr()
-	if s.newKey {
+	if isOurs {
 		fmt.Fprintf(w, "key: %s\n", o.key)
 	}
 	switch {
@@ -126,50 +107,73 @@ func (p *printer) seeds(s *station, o receiveOptions) {
 		fmt.Fprintf(w, "krazycam.json for a board: in %s\n", o.seedOut)
 	case o.keyFile != "":
 		fmt.Fprintln(w, "krazycam.json for a board: --seed-out FILE writes it")
-	case isLoopback(s.url):
-		fmt.Fprintf(w, "krazycam.json for camsource on this machine: %s\n", s.seed)
-		fmt.Fprintf(w, "krazycam.json for a board in camctl vm: %s\n", s.vmSeed)
+	case server.IsLoopback(s.URL()):
+		fmt.Fprintf(w, "krazycam.json for camsource on this machine: %s\n", s.Seed(o.key))
+		fmt.Fprintf(w, "krazycam.json for a board in camctl vm: %s\n", s.SeedVM(o.key))
 	default:
-		fmt.Fprintf(w, "krazycam.json for a board: %s\n", s.seed)
+		fmt.Fprintf(w, "krazycam.json for a board: %s\n", s.Seed(o.key))
 	}
 }
 
-func (p *printer) line(s receiver.Stats, g single.State, o *offering) {
+// lines prints a second.
+func (p *printer) lines(s *server.Server, o *offering) {
 	now := time.Now()
-	p.turn(s)
-	row := rates(p.before, s, now.Sub(p.at).Seconds())
-	row.Utilization = g.Utilization.String()
-	p.before, p.at = s, now
+	passed := now.Sub(p.at).Seconds()
+	p.at = now
+	var update *rollout.Counts
 	if o != nil {
 		counts, changed := o.changed()
-		if row.Update = &counts; changed && !p.json {
+		if update = &counts; changed && !p.json {
 			fmt.Fprintln(p.cmd.OutOrStdout(), counts)
 		}
 	}
-	p.print(row)
+	p.rows = s.Running(p.rows[:0])
+	p.addEnded(s)
+	unasked := s.Receiver().Totals().Unasked
+	if len(p.rows) == 0 {
+		p.print(second{State: stateIdle, Unasked: unasked, Update: update}, false)
+	}
+	for _, one := range p.rows {
+		id := one.Grant.ID
+		row := rates(p.streams[id].stats, one.Stats, passed)
+		row.Utilization, row.Stream, row.Unasked, row.Update = one.Grant.Source.String(), id, unasked, update
+		p.streams[id] = counted{one.Stats}
+		p.print(row, len(p.rows) > 1)
+	}
 }
 
-// turn keeps the counts of a grant that is over, since the next begins at 0. What
-// came between the last line and its end is lost to the sums.
-func (p *printer) turn(s receiver.Stats) {
-	if s.Grant != p.before.Grant {
-		p.total = sum(p.total, p.before)
-		p.before = receiver.Stats{Grant: s.Grant}
+// addEnded keeps the counts of streams that are over.
+func (p *printer) addEnded(s *server.Server) {
+	runs := map[string]bool{}
+	for _, one := range p.rows {
+		runs[one.Grant.ID] = true
+	}
+	for id, last := range p.streams {
+		if runs[id] {
+			continue
+		}
+		if final, ok := s.Receiver().Stats(id); ok {
+			last.stats = final
+		}
+		p.total = sum(p.total, last.stats)
+		delete(p.streams, id)
 	}
 }
 
 // rates makes a row of what came between two Stats that are seconds apart.
-func rates(before, s receiver.Stats, seconds float64) second {
+func rates(before, s stream.Stats, seconds float64) second {
 	row := second{
-		State: s.State, Frames: s.Frames, Packets: s.Packets, LostPackets: s.Lost, LostFrames: s.LostFrames,
+		State: stateWord(s.State), Frames: s.Frames, Packets: s.Packets, LostPackets: s.Lost, LostFrames: s.LostFrames,
 		Damaged: s.Damaged, Broken: s.Broken, ByesIgnored: s.ByesIgnored, ActiveS: s.Active.Seconds(),
-		KeyFrames: s.KeyFrames, Reordered: s.Reordered, Malformed: s.Malformed, Foreign: s.Foreign, Unasked: s.Unasked,
+		KeyFrames: s.KeyFrames, Reordered: s.Reordered, Malformed: s.Malformed, Foreign: s.Foreign,
 		PLIs: s.PLIs, NACKs: s.NACKs, Healed: s.Healed, Forged: s.Forged, Reports: s.Reports, SSRC: s.SSRC,
-		Width: s.Width, Height: s.Height, Record: s.Record, Problem: s.Problem,
-		JitterMS: milliseconds(s.Jitter),
+		Width: s.Width, Height: s.Height, Problem: s.Problem, JitterMS: milliseconds(s.Jitter),
 	}
-	if s.Source.IsValid() {
-		row.Source = s.Source.String()
+	if len(s.Records) > 0 {
+		row.Record = s.Records[0]
+	}
+	if s.Address.IsValid() {
+		row.Source = s.Address.String()
 	}
 	if s.Stranger.IsValid() {
 		row.Stranger = s.Stranger.String()
@@ -188,9 +192,20 @@ func rates(before, s receiver.Stats, seconds float64) second {
 	return row
 }
 
+func stateWord(state string) string {
+	switch state {
+	case stream.StateWaiting:
+		return stateNobody
+	case stream.StateNoKeyFrame:
+		return stateNoKeyFrame
+	}
+	return state
+}
+
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-func sum(a, b receiver.Stats) receiver.Stats {
+// sum adds counts; what is of the moment is b's.
+func sum(a, b stream.Stats) stream.Stats {
 	b.Packets += a.Packets
 	b.Bytes += a.Bytes
 	b.Expected += a.Expected
@@ -219,26 +234,30 @@ func sum(a, b receiver.Stats) receiver.Stats {
 // summaryTimeMin keeps a stream of an instant from rates that nobody saw.
 const summaryTimeMin = time.Second
 
-// summary has the sums of all grants; its rates are of the time in which packets came.
-func (p *printer) summary(s receiver.Stats) {
-	p.turn(s)
-	all := sum(p.total, s)
-	row := rates(receiver.Stats{}, all, max(all.Active, summaryTimeMin).Seconds())
-	row.State, row.Summary = "ended", true
-	p.print(row)
+// summary has the sums of all streams; its rates are of the time in which packets came, added up.
+func (p *printer) summary(s *server.Server) {
+	p.rows = p.rows[:0]
+	p.addEnded(s)
+	row := rates(stream.Stats{}, p.total, max(p.total.Active, summaryTimeMin).Seconds())
+	row.State, row.Summary, row.Unasked = "ended", true, s.Receiver().Totals().Unasked
+	p.print(row, false)
 }
 
-func (p *printer) print(row second) {
+// print prints a line; named says which stream it is about.
+func (p *printer) print(row second, named bool) {
 	w := p.cmd.OutOrStdout()
 	row.Time = time.Now().Format(timeFormat)
 	if p.json {
 		_ = json.NewEncoder(w).Encode(row) // a closed stdout ends us by SIGPIPE
 		return
 	}
-	delay := "-"
+	delay, of := "-", ""
 	if row.DelayMS != nil {
 		delay = fmt.Sprintf("%.1f ms", *row.DelayMS)
 	}
-	fmt.Fprintf(w, "%-9s frames %d  fps %.1f  kbit/s %.0f  loss %.2f %%  delay %s\n",
-		row.State, row.Frames, row.FPS, row.Kbps, row.Loss*100, delay)
+	if named {
+		of = "  of " + row.Utilization
+	}
+	fmt.Fprintf(w, "%-9s frames %d  fps %.1f  kbit/s %.0f  loss %.2f %%  delay %s%s\n",
+		row.State, row.Frames, row.FPS, row.Kbps, row.Loss*100, delay, of)
 }

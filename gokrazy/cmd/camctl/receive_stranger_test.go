@@ -142,7 +142,8 @@ func TestStrangerDoesNotBecomeTheCamera(t *testing.T) {
 			if err := r.stop(); err != nil {
 				t.Error(err)
 			}
-			if records, err := filepath.Glob(filepath.Join(state, "ivf", "*.ivf")); err != nil || len(records) != 1 {
+			records, err := filepath.Glob(filepath.Join(state, "recordings", "*", "*", "*.webm"))
+			if err != nil || len(records) != 1 {
 				t.Errorf("records %v, %v, want the source's alone", records, err)
 			}
 		})

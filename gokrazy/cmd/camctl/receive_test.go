@@ -18,6 +18,7 @@ import (
 
 	"github.com/pion/rtp"
 
+	"github.com/krazycam/krazycam/farend/webm/matroska"
 	"github.com/krazycam/krazycam/firmware/gateway"
 )
 
@@ -175,13 +176,30 @@ func TestReceiveGrantsCountsRecordsAndSumsUp(t *testing.T) {
 		if at, err := time.Parse(time.RFC3339, row.Time); err != nil || time.Since(at).Abs() > time.Hour {
 			t.Errorf("time %q, %v", row.Time, err)
 		}
-		records, err := filepath.Glob(filepath.Join(state, "ivf", "*.ivf"))
-		if err != nil || len(records) != 1 {
-			t.Fatalf("records %v, %v", records, err)
-		}
-		if info, err := os.Stat(records[0]); err != nil || info.Size() != 32+10*(12+13) || info.Mode().Perm() != 0o600 {
-			t.Errorf("record of %d bytes, %v, want ten frames of 13", info.Size(), err)
-		}
+		checkRecording(t, state)
+	}
+}
+
+// checkRecording wants one file of the ten frames that sendKeyFrames sent, for its owner alone.
+func checkRecording(t *testing.T, state string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(state, "recordings", "*", "*", "*.webm"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("recordings %v, %v", files, err)
+	}
+	f, err := os.Open(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("recording: mode %v, %v", info.Mode(), err)
+	}
+	head, err := matroska.ReadInfo(f)
+	if err != nil || head.Width != 320 || head.Height != 240 || head.Duration < 300*time.Millisecond ||
+		head.Duration > 400*time.Millisecond { // nine intervals of 3000/90000 s, and the last frame's own
+		t.Errorf("recording: %+v, %v", head, err)
 	}
 }
 
@@ -300,19 +318,5 @@ func TestReceiveSaysWhichAddressIsTaken(t *testing.T) {
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	if err := cmd.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), "--rtp") {
 		t.Errorf("receive = %v, want an error that names --rtp", err)
-	}
-}
-
-func TestSeedIsAConfiguration(t *testing.T) {
-	for url, ca := range map[string]string{"http://192.0.2.1:8080/": "", "https://192.0.2.1/": "PEM\n",
-		"https://192.0.2.2/": ""} {
-		var got struct{ Gateway map[string]any }
-		if err := json.Unmarshal([]byte(seed(url, "k", ca)), &got); err != nil {
-			t.Fatal(err)
-		}
-		if got.Gateway["url"] != url || (got.Gateway["ca"] != nil) != (ca != "") ||
-			(got.Gateway["allow-http"] == true) != strings.HasPrefix(url, "http:") {
-			t.Errorf("seed = %v", got.Gateway)
-		}
 	}
 }
