@@ -136,12 +136,15 @@ type finished struct {
 }
 
 func (l *Library) pruneCustomer(id int64, limits Limits) {
+	oldest := l.config.Now().Add(-limits.Age).UnixMilli()
+	if l.isWithin(id, limits, oldest) {
+		return
+	}
 	list, total := l.finishedOf(id)
 	if limits.Bytes > 0 && total > limits.Bytes {
 		l.forgetMissing(id, list)
 		list, total = l.finishedOf(id)
 	}
-	oldest := l.config.Now().Add(-limits.Age).UnixMilli()
 	removed, failed, freed := 0, 0, int64(0)
 	for _, f := range list {
 		tooOld := limits.Age > 0 && f.end < oldest
@@ -162,6 +165,25 @@ func (l *Library) pruneCustomer(id int64, limits Limits) {
 		l.config.Log.Info("recordings: removed by the customer's limits", "customer", id, "files", removed,
 			"bytes", freed, "failed", failed)
 	}
+}
+
+// isWithin says whether nothing is to be removed, without a list of what may be a million files.
+func (l *Library) isWithin(id int64, limits Limits, oldest int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c, total := l.customerOf(id), int64(0)
+	for _, files := range c.sources {
+		for _, e := range files {
+			if limits.Age > 0 && e.end < oldest {
+				return false
+			}
+			total += e.size
+		}
+	}
+	for r := range c.recorders {
+		total += r.bytes.Load()
+	}
+	return limits.Bytes <= 0 || total <= limits.Bytes
 }
 
 // finishedOf lists a customer's finished files, oldest first, and sums up all bytes.
