@@ -196,3 +196,8 @@ func (p *relay) reset() {
 	}
 	p.conns = nil
 }
+
+func BenchmarkStore(b *testing.B) {
+	url := postgrestest.Start(b).Database(b)
+	storetest.Benchmark(b, func(t testing.TB) *store.Store { return opened(t, url) })
+}

@@ -181,3 +181,8 @@ func TestALaterSchemaIsRefusedInWords(t *testing.T) {
 		t.Errorf("whoever has it open goes on: %v", err)
 	}
 }
+
+func BenchmarkStore(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "state.db")
+	storetest.Benchmark(b, func(t testing.TB) *store.Store { return opened(t, path) })
+}
