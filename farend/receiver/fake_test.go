@@ -103,6 +103,9 @@ func newBench(t *testing.T) *bench {
 	return b
 }
 
+func (b *bench) takeRTP(p []byte, from netip.AddrPort)  { b.Server.takeRTP(p, from, b.clock) }
+func (b *bench) takeRTCP(p []byte, from netip.AddrPort) { b.Server.takeRTCP(p, from, b.clock) }
+
 func (b *bench) id() string { return strconv.Itoa(b.streams) }
 
 // Begin begins the next stream.

@@ -4,6 +4,7 @@
 package receiver
 
 import (
+	"encoding/binary"
 	"math"
 	"time"
 
@@ -177,10 +178,18 @@ func (r *session) buildReport(wall time.Time) []rtcp.Packet {
 		}
 		rr.Reports = []rtcp.ReceptionReport{block}
 	}
-	return []rtcp.Packet{rr, rtcp.NewCNAMESourceDescription(r.ssrc, r.cname), &rtcp.ExtendedReport{
-		SenderSSRC: r.ssrc,
-		Reports:    []rtcp.ReportBlock{&rtcp.ReceiverReferenceTimeReportBlock{NTPTimestamp: ntpOf(wall)}},
-	}}
+	reference := referenceTime(r.ssrc, ntpOf(wall))
+	return []rtcp.Packet{rr, rtcp.NewCNAMESourceDescription(r.ssrc, r.cname), &reference}
+}
+
+// referenceTime is an extended report with one block (RFC 3611 sections 2 and 4.4). pion writes the same
+// by reflection, which took a quarter of the time for reports.
+func referenceTime(ssrc uint32, ntp uint64) rtcp.RawPacket {
+	const words, blockType, blockWords = 4, 4, 2 // behind the first, of both
+	b := []byte{2 << 6, byte(rtcp.TypeExtendedReport), 0, words}
+	b = binary.BigEndian.AppendUint32(b, ssrc)
+	b = append(b, blockType, 0, 0, blockWords)
+	return binary.BigEndian.AppendUint64(b, ntp)
 }
 
 // sendBye is for the end of a grant, while the sender may still listen.

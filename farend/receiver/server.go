@@ -76,6 +76,7 @@ type Server struct {
 	strangersMu sync.Mutex
 	strangers   strangers // of no stream, where several share a port
 
+	due     []*entry       // Run's
 	closing sync.WaitGroup // sinks that are being closed
 
 	mu     sync.Mutex // begin and end take effect one after the other
@@ -197,15 +198,22 @@ func (s *Server) Run(ctx context.Context) error {
 
 // readShared starts what reads the ports for all streams, and says how many goroutines that are.
 func (s *Server) readShared(ended chan<- error) int {
+	read := func(from socket, take handler) {
+		if udp, ok := from.(udpSocket); ok {
+			ended <- readMany(udp.UDPConn, s.config.Now, take)
+			return
+		}
+		ended <- readSocket(from, s.config.Now, take)
+	}
 	switch {
 	case s.pool != nil:
 		return 0
 	case s.isMux():
-		go func() { ended <- readSocket(s.rtp, make([]byte, datagramMax), s.takeMux) }()
+		go read(s.rtp, s.takeMux)
 		return 1
 	}
-	go func() { ended <- readSocket(s.rtp, make([]byte, datagramMax), s.takeRTP) }()
-	go func() { ended <- readSocket(s.rtcp, make([]byte, datagramMax), s.takeRTCP) }()
+	go read(s.rtp, s.takeRTP)
+	go read(s.rtcp, s.takeRTCP)
 	return 2
 }
 
@@ -228,9 +236,11 @@ func (s *Server) close() {
 // sendDue lets every session send what is due.
 func (s *Server) sendDue() {
 	now := s.config.Now()
-	for _, e := range s.table.all(nil) {
+	s.due = s.table.all(s.due[:0])
+	for _, e := range s.due {
 		e.sendDue(now)
 	}
+	clear(s.due)
 	if s.pool != nil {
 		s.pool.closeQuiet(now)
 	}
@@ -240,22 +250,21 @@ func (s *Server) sendDue() {
 }
 
 // takeMux takes a datagram of a port that RTP and RTCP share.
-func (s *Server) takeMux(b []byte, from netip.AddrPort) {
+func (s *Server) takeMux(b []byte, from netip.AddrPort, now time.Time) {
 	if isRTCP(b) {
-		s.takeRTCP(b, from)
+		s.takeRTCP(b, from, now)
 		return
 	}
-	s.takeRTP(b, from)
+	s.takeRTP(b, from, now)
 }
 
 // takeRTP takes a datagram of a port for all streams.
-func (s *Server) takeRTP(b []byte, from netip.AddrPort) {
+func (s *Server) takeRTP(b []byte, from netip.AddrPort, now time.Time) {
 	s.datagrams.Add(1)
 	if !isRTP(b) {
 		s.malformed.Add(1)
 		return
 	}
-	now := s.config.Now()
 	address := netip.AddrPortFrom(plain(from.Addr()), from.Port())
 	ssrc := ssrcOfRTP(b)
 	e := s.routeResend(b, address)
@@ -302,7 +311,7 @@ func (s *Server) routeResend(b []byte, from netip.AddrPort) (found *entry) {
 }
 
 // takeRTCP takes a datagram of a port for all streams.
-func (s *Server) takeRTCP(b []byte, from netip.AddrPort) {
+func (s *Server) takeRTCP(b []byte, from netip.AddrPort, now time.Time) {
 	s.datagrams.Add(1)
 	if !isRTCP(b) {
 		s.malformed.Add(1)
@@ -310,7 +319,7 @@ func (s *Server) takeRTCP(b []byte, from netip.AddrPort) {
 	}
 	ssrc := ssrcOfRTCP(b)
 	address := netip.AddrPortFrom(plain(from.Addr()), from.Port())
-	e, now := s.table.route(ssrc, address), s.config.Now()
+	e := s.table.route(ssrc, address)
 	if e == nil {
 		s.leaveOut(arrival{from: address, ssrc: ssrc, now: now})
 		return
@@ -334,30 +343,30 @@ func (s *Server) leaveOut(a arrival) {
 
 // readPair starts what reads the ports of one stream.
 func (s *Server) readPair(p *pair) {
-	read := func(from socket, take func(b []byte, from netip.AddrPort)) {
+	read := func(from socket, take handler) {
 		p.readers.Go(func() {
-			if err := readSocket(from, make([]byte, datagramMax), take); err != nil {
+			if err := readSocket(from, s.config.Now, take); err != nil {
 				s.config.Log.Error("receiver: a port is not read any more", "error", err)
 			}
 		})
 	}
-	read(p.rtp, func(b []byte, from netip.AddrPort) { s.takePairRTP(p, b, from) })
-	read(p.rtcp, func(b []byte, from netip.AddrPort) { s.takePairRTCP(p, b, from) })
+	read(p.rtp, func(b []byte, from netip.AddrPort, at time.Time) { s.takePairRTP(p, b, from, at) })
+	read(p.rtcp, func(b []byte, from netip.AddrPort, at time.Time) { s.takePairRTCP(p, b, from, at) })
 }
 
-func (s *Server) takePairRTP(p *pair, b []byte, from netip.AddrPort) {
+func (s *Server) takePairRTP(p *pair, b []byte, from netip.AddrPort, now time.Time) {
 	s.datagrams.Add(1)
 	one := p.session.Load()
 	address := netip.AddrPortFrom(plain(from.Addr()), from.Port())
-	if one == nil || one.takeRTP(b, address, s.config.Now()).ended {
+	if one == nil || one.takeRTP(b, address, now).ended {
 		s.unasked.Add(1)
 	}
 }
 
-func (s *Server) takePairRTCP(p *pair, b []byte, from netip.AddrPort) {
+func (s *Server) takePairRTCP(p *pair, b []byte, from netip.AddrPort, now time.Time) {
 	s.datagrams.Add(1)
 	one := p.session.Load()
-	if one == nil || one.takeRTCP(b, from, s.config.Now()) {
+	if one == nil || one.takeRTCP(b, from, now) {
 		s.unasked.Add(1)
 	}
 }

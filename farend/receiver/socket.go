@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"time"
 )
 
 // datagramMax, in bytes, is more than Ethernet carries, jumbo frames included. What is longer is cut and
@@ -24,10 +25,11 @@ type socket interface {
 }
 
 // Receive buffers hold what comes while the process does not run, in bytes of the kernel's own reckoning:
-// about 2 KB a packet. sharedBuffer is of a port for all streams: 50 streams of 300 kbit/s for 2 s, or a
-// flood of 50,000 packets/s for 80 ms. poolBuffer is of a port for one.
+// about 2 KB for a packet of 1,200 bytes and 0.8 KB for a small one; Linux doubles them. sharedBuffer is of a
+// port for all streams: 50 streams of 300 kbit/s for 10 s, or a flood of 50,000 packets/s for 1.6 s. poolBuffer
+// is of a port for one. The kernel takes the memory only while packets wait.
 const (
-	sharedBuffer = 16 << 20
+	sharedBuffer = 32 << 20
 	poolBuffer   = 2 << 20
 )
 
@@ -97,14 +99,18 @@ func portOf(a net.Addr) int {
 // that an earlier report could not be delivered.
 const readFailuresMax = 100
 
-// readSocket reads until the socket is closed. b holds one datagram.
-func readSocket(s socket, b []byte, take func(b []byte, from netip.AddrPort)) error {
+// A handler takes a datagram, which is its own until it returns, and when it came.
+type handler func(b []byte, from netip.AddrPort, at time.Time)
+
+// readSocket reads until the socket is closed.
+func readSocket(s socket, now func() time.Time, take handler) error {
+	b := make([]byte, datagramMax)
 	for failures := 0; ; {
 		n, from, err := s.read(b)
 		switch {
 		case err == nil:
 			failures = 0
-			take(b[:n], from)
+			take(b[:n], from, now())
 		case errors.Is(err, net.ErrClosed):
 			return nil
 		case failures == readFailuresMax:

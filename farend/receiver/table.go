@@ -26,6 +26,7 @@ type entry struct {
 type table struct {
 	mu          sync.RWMutex
 	byID        map[string]*entry
+	entries     []*entry            // all, in the order in which they began
 	bySSRC      map[uint32][]*entry // that announced one
 	byAsker     map[netip.Addr]*entry
 	unannounced []*entry
@@ -53,6 +54,7 @@ func (t *table) add(id string, s *session, shared bool) error {
 		return err
 	}
 	t.byID[id] = e
+	t.entries = append(t.entries, e)
 	if e.announced != 0 {
 		t.bySSRC[e.announced] = append(t.bySSRC[e.announced], e)
 	} else {
@@ -93,6 +95,7 @@ func (t *table) remove(id string) *entry {
 		return nil
 	}
 	delete(t.byID, id)
+	t.entries = slices.DeleteFunc(t.entries, func(o *entry) bool { return o == e })
 	removeFrom(t.bySSRC, e.announced, e)
 	removeFrom(t.byHeld, e.held, e)
 	t.unannounced = slices.DeleteFunc(t.unannounced, func(o *entry) bool { return o == e })
@@ -114,10 +117,8 @@ func removeFrom[K comparable](m map[K][]*entry, key K, e *entry) {
 
 func (t *table) setOnly() {
 	t.only = nil
-	if len(t.byID) == 1 {
-		for _, e := range t.byID {
-			t.only = e
-		}
+	if len(t.entries) == 1 {
+		t.only = t.entries[0]
 	}
 }
 
@@ -132,10 +133,7 @@ func (t *table) find(id string) *entry {
 func (t *table) all(to []*entry) []*entry {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	for _, e := range t.byID {
-		to = append(to, e)
-	}
-	return to
+	return append(to, t.entries...)
 }
 
 func (t *table) size() int {

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
-	"net/netip"
 	"net/url"
 	"os"
 	"os/exec"
@@ -26,11 +25,12 @@ import (
 
 	"github.com/krazycam/krazycam/farend/need"
 	"github.com/krazycam/krazycam/farend/receiver"
+	granted "github.com/krazycam/krazycam/farend/stream"
 )
 
 // startExampleGateway starts docs/gateway-example.py for a receiver on this machine and gives
 // its URL.
-func startExampleGateway(t *testing.T, far *receiver.Receiver) string {
+func startExampleGateway(t *testing.T, far *receiver.Server) string {
 	t.Helper()
 	need.Tools(t, "python3")
 	rtp, rtcp := far.Ports()
@@ -76,11 +76,17 @@ func (l *actionLog) copyActions() []string {
 	return slices.Clone(l.actions)
 }
 
+// exampleStream is the stream's ID at the receiver, of which the example gateway knows nothing.
+const exampleStream = "example"
+
 // runReceiver is the far end of one stream, in the clear.
-func runReceiver(t *testing.T) *receiver.Receiver {
+func runReceiver(t *testing.T) *receiver.Server {
 	t.Helper()
-	r := receiver.New(receiver.Config{RTP: sink(t), RTCP: sink(t)})
-	if err := r.Begin(nil, 0, netip.Addr{}); err != nil {
+	r, err := receiver.Listen(receiver.Config{Host: "127.0.0.1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Begin(t.Context(), granted.Grant{ID: exampleStream}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -97,6 +103,7 @@ func runReceiver(t *testing.T) *receiver.Receiver {
 
 func TestProcessStreamsByTheGrantOfTheExampleGateway(t *testing.T) {
 	far := runReceiver(t)
+	stats := func() granted.Stats { s, _ := far.Stats(exampleStream); return s }
 	gatewayURL, err := url.Parse(startExampleGateway(t, far))
 	if err != nil {
 		t.Fatal(err)
@@ -124,14 +131,14 @@ func TestProcessStreamsByTheGrantOfTheExampleGateway(t *testing.T) {
 	defer cmd.Process.Kill()
 	want := []string{"new_utilization_id", "start_stream", "validate_stream"}
 	deadline := time.Now().Add(30 * time.Second)
-	for far.Stats().Frames < 10 || !slices.Equal(log.copyActions(), want) {
+	for stats().Frames < 10 || !slices.Equal(log.copyActions(), want) {
 		if time.Now().After(deadline) {
 			t.Fatalf("asked %q, want %q; %d frames came, want 10; camsource says\n%s",
-				log.copyActions(), want, far.Stats().Frames, said())
+				log.copyActions(), want, stats().Frames, said())
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	if got := far.Stats(); got.Damaged+got.LostFrames != 0 || got.Width != 320 {
+	if got := stats(); got.Damaged+got.LostFrames != 0 || got.Width != 320 {
 		t.Errorf("the receiver has %+v", got)
 	}
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {

@@ -1,0 +1,13 @@
+//go:build !linux
+
+package receiver
+
+import (
+	"net"
+	"time"
+)
+
+// readMany reads a port for many streams until it is closed.
+func readMany(c *net.UDPConn, now func() time.Time, take handler) error {
+	return readSocket(udpSocket{c}, now, take)
+}
