@@ -194,3 +194,16 @@ func words(to *[]string, most, longest int) func(json.RawMessage) error {
 		return nil
 	}
 }
+
+// checkFields is apply for values that did not come as JSON.
+func checkFields(values map[string]any, known fields) error {
+	sent := body{}
+	for name, value := range values {
+		text, err := json.Marshal(value)
+		if err != nil {
+			return err
+		}
+		sent[name] = text
+	}
+	return sent.apply(known)
+}

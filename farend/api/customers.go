@@ -234,3 +234,13 @@ func (a *API) renewKey(_ http.ResponseWriter, r *http.Request, caller Caller) (a
 	view.Key = key
 	return answer{body: view, etag: customerTag(c)}, nil
 }
+
+// CheckCustomer says what of a customer cannot be, for whoever takes it in another way than by HTTP.
+func CheckCustomer(c store.Customer) error {
+	said := CustomerOf(c)
+	var checked store.Customer
+	return checkFields(map[string]any{
+		"name": said.Name, "cameras_max": said.CamerasMax, "analyses": said.Analyses,
+		"record_bytes": said.RecordBytes, "record_age_s": said.RecordAgeS,
+	}, customerFields(&checked))
+}

@@ -117,8 +117,8 @@ func (q *query) moment(name string) time.Time {
 	return t
 }
 
-// source is a utilization id; see sourceOf.
-func (q *query) source(name string) wire.ID { return sourceOf(q.values.Get(name)) }
+// source is a utilization id; see SourceID.
+func (q *query) source(name string) wire.ID { return SourceID(q.values.Get(name)) }
 
 // customer is whose things are asked for, 0 for all: of those that a caller sees. ok is false if there can
 // be none.
@@ -130,9 +130,9 @@ func (q *query) customer(c Caller) (customer int64, ok bool) {
 	return c.Customer, customer == 0 || customer == c.Customer
 }
 
-// sourceOf reads a utilization id as a path has it. An id that is a number, which an older gateway may have
+// SourceID reads a utilization id as a path has it. An id that is a number, which an older gateway may have
 // given out, is written with a # before its digits (%23 in a URL): the text "5" and the number 5 differ.
-func sourceOf(s string) wire.ID {
+func SourceID(s string) wire.ID {
 	if digits, isNumber := strings.CutPrefix(s, "#"); isNumber {
 		var id wire.ID
 		if _, err := strconv.ParseFloat(digits, 64); err == nil && id.UnmarshalJSON([]byte(digits)) == nil {

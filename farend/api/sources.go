@@ -87,7 +87,7 @@ func (a *API) running(ctx context.Context, customer int64) (map[wire.ID]string, 
 
 // source finds the one that a path names, if the caller sees it.
 func (a *API) source(r *http.Request, caller Caller) (store.Source, error) {
-	s, err := a.config.Store.SourceByID(r.Context(), sourceOf(r.PathValue("id")))
+	s, err := a.config.Store.SourceByID(r.Context(), SourceID(r.PathValue("id")))
 	if errors.Is(err, store.ErrUnknown) || err == nil && !caller.sees(s.Customer) {
 		err = notFound("source")
 	}
@@ -161,4 +161,10 @@ func (a *API) getAnalysis(_ http.ResponseWriter, r *http.Request, caller Caller)
 		return answer{}, problem(http.StatusNotFound, "not-analysed", "nobody has analysed this source yet")
 	}
 	return answer{body: analysis{found.At, found.Data, found.PerSecond, found.Delay.Milliseconds()}}, err
+}
+
+// CheckSource says what of a source cannot be, for whoever takes it in another way than by HTTP.
+func CheckSource(s store.Source) error {
+	var checked store.Source
+	return checkFields(map[string]any{"name": s.Name}, sourceFields(&checked))
 }

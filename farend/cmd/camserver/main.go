@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/krazycam/krazycam/farend/adminverbs"
 	"github.com/krazycam/krazycam/farend/settings"
 	"github.com/krazycam/krazycam/firmware/manpage"
 )
@@ -80,6 +81,7 @@ func newRootCommand(started *bool) *cobra.Command {
 		*started = true
 		return nil
 	}
+	root.AddCommand(adminverbs.Commands(openForVerb)...)
 	root.AddCommand(manpage.Command(manpage.ParseAbout(versionText(), buildTime)))
 	return root
 }
