@@ -38,7 +38,6 @@ func opensItself() map[string]string {
 		"firmware/rescue.go":                          "a file in init's folder, which is camsource's own",
 		"v4l2/usb/remedies.go":                        kernels + "; in a test, a file in a folder of the test",
 		"v4l2/usb/usb.go":                             kernels,
-		"farend/ivf/ivf.go":                           "O_EXCL opens nothing that is there",
 		"farend/webm/writing.go":                      "O_EXCL opens nothing that is there",
 		"farend/need/terminal_linux.go":               "terminals, which are meant",
 		"gokrazy/cmd/camctl/keyfile.go":               "O_EXCL opens nothing that is there",

@@ -42,8 +42,6 @@ type Config struct {
 	// takes it.
 	Sinks func(stream.Grant) []stream.Sink
 
-	IVFDir string // of a Receiver's recordings; "": none
-
 	Now    func() time.Time // default time.Now
 	Random func() float64   // from 0 to 1, 1 excluded; default math/rand
 	Log    *slog.Logger

@@ -120,7 +120,7 @@ func (s *Server) openRecordings(context.Context) error {
 		c.Folder = filepath.Join(s.config.State.Folder, c.Folder)
 	}
 	library, err := webm.Open(webm.Config{
-		Dir: c.Folder, App: s.config.Program + " " + s.config.Version, Log: s.log, FileLength: c.Segment,
+		Dir: c.Folder, App: "krazycam " + s.config.Version, Log: s.log, FileLength: c.Segment,
 		Defaults: webm.Limits{Bytes: c.Bytes, Age: c.Age}, CustomerLimits: s.recordLimits,
 	})
 	if err != nil {

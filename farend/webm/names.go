@@ -38,19 +38,23 @@ func parseName(name string) (start int64, ok bool) {
 	return t.UnixMilli(), nameOf(t.UnixMilli()) == name
 }
 
-// folderOf is the folder of a source. Text keeps lower case, digits and hyphens, and has _ and two
-// digits for any other byte, also for capitals, since some file systems do not tell them apart. A number
-// has a + before it, as text "5" and number 5 are two sources. What is too long is a hash.
+// folderOf is the folder of a source. Text keeps capitals, digits and hyphens, which is all that ids of
+// our own gateway have, and has _ and two digits for any other byte. If there are lower case letters,
+// these are kept instead and a = stands in front, since some file systems do not tell them from capitals. A
+// number has a + before it: text "5" and number 5 are two sources. What is too long is a hash.
 func folderOf(id wire.ID) string {
 	literal, _ := json.Marshal(id)
-	text, prefix := id.String(), ""
-	if len(literal) > 0 && literal[0] != '"' {
+	text, prefix, a, z := id.String(), "", byte('A'), byte('Z')
+	switch {
+	case len(literal) > 0 && literal[0] != '"':
 		prefix = "+"
+	case strings.ContainsFunc(text, func(r rune) bool { return r >= 'a' && r <= 'z' }):
+		prefix, a, z = "=", 'a', 'z'
 	}
 	var b strings.Builder
 	b.WriteString(prefix)
 	for i := range len(text) {
-		if c := text[i]; c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' {
+		if c := text[i]; c >= a && c <= z || c >= '0' && c <= '9' || c == '-' {
 			b.WriteByte(c)
 		} else {
 			fmt.Fprintf(&b, "_%02x", c)
@@ -70,7 +74,7 @@ func folderOf(id wire.ID) string {
 // isDevice says whether Windows takes a name for a device's.
 func isDevice(name string) bool {
 	if len(name) == 4 && name[3] >= '0' && name[3] <= '9' {
-		return slices.Contains([]string{"com", "lpt"}, name[:3])
+		return slices.Contains([]string{"COM", "LPT"}, name[:3])
 	}
-	return slices.Contains([]string{"con", "prn", "aux", "nul"}, name)
+	return slices.Contains([]string{"CON", "PRN", "AUX", "NUL"}, name)
 }

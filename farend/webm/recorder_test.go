@@ -54,7 +54,7 @@ func TestRecordingHasAllFramesTheirTimesAndItsLength(t *testing.T) {
 	if list = l.List(7, yard().ID); len(list) != 1 || list[0] != want {
 		t.Errorf("List = %+v, want %+v", list, want)
 	}
-	if rel, _ := filepath.Rel(l.config.Dir, open[0]); filepath.ToSlash(rel) != "7/_48of_201/20261128-193000.123.webm" {
+	if rel, _ := filepath.Rel(l.config.Dir, open[0]); filepath.ToSlash(rel) != "7/=_48of_201/20261128-193000.123.webm" {
 		t.Errorf("the file is %s", rel)
 	}
 	if runtime.GOOS == "windows" {

@@ -24,7 +24,11 @@ func (o *receiveOptions) openState() error {
 		}
 		o.state = filepath.Join(dir, "krazycam", "receive")
 	}
-	if err := os.MkdirAll(o.state, 0o700); err != nil {
+	err := os.MkdirAll(o.state, 0o700)
+	if err == nil {
+		o.state, err = filepath.Abs(o.state)
+	}
+	if err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
 	if o.record != "" && !filepath.IsAbs(o.record) {

@@ -320,3 +320,14 @@ func TestReceiveSaysWhichAddressIsTaken(t *testing.T) {
 		t.Errorf("receive = %v, want an error that names --rtp", err)
 	}
 }
+
+// A state directory is named relative to where somebody is; what is relative to it is found in it.
+func TestReceiveRecordsInTheStateDirectoryWhereverThatIs(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := startReceive(t, "--state", "yard").stop(); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(filepath.Join("yard", "recordings")); err != nil || !info.IsDir() {
+		t.Errorf("yard/recordings: %v", err)
+	}
+}
