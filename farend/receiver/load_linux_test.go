@@ -121,7 +121,7 @@ func TestManyStreamsLoseNothingAndNeedLittleMemory(t *testing.T) {
 		if n >= 20 && r.memory > 2<<20 {
 			t.Errorf("%d streams: %.0f bytes of memory each, want under 2 MB", n, r.memory)
 		}
-		if aim := 0.4 / 50; r.cpu > max(aim*float64(n), 2*r.janusCPU) { // a busy machine makes both dearer
+		if aim := 0.4 / 50; n >= 20 && r.cpu > max(aim*float64(n), 2*r.janusCPU) { // a busy machine makes both dearer
 			t.Errorf("%d streams: %.3f of a core, want %.3f, or what Janus takes (%.3f) twice",
 				n, r.cpu, aim*float64(n), r.janusCPU)
 		}
