@@ -13,8 +13,8 @@ import (
 	"strings"
 )
 
-// A Rule hands streams on. It has one of RTP, Janus and WHIP. docs/forwarding.md explains each member to
-// an operator.
+// A Rule hands streams on. It has one of RTP, Janus and WHIP. Its JSON is part of camserver's
+// configuration; docs/forwarding.md explains each member to an operator.
 type Rule struct {
 	// From says which streams: "all", "customer:NAME" or "source:NAME", which is an id or a name.
 	// * in a NAME stands for any characters.

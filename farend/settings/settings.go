@@ -17,7 +17,6 @@ type Settings struct {
 	Receiver Receiver
 	State    State
 	Record   Record
-	Forward  Forward
 	Operator Operator
 	Cluster  Cluster
 	Log      Log
@@ -57,11 +56,6 @@ type Record struct {
 	Bytes   int64         // of one customer; 0: no limit
 	Age     time.Duration // 0: no limit
 	Segment time.Duration // of one file
-}
-
-// Forward says what hands streams on.
-type Forward struct {
-	Rules string // file of farend/forward's rules; "": none
 }
 
 // Operator says how people and their monitoring ask.

@@ -34,7 +34,6 @@ const whole = `{
   "receiver": {"listen": "10.0.0.2", "host": "rtp.example", "ports": "20000-20999", "any-address": true, "capacity": 7},
   "state": {"folder": "/srv/state", "database": "postgres://u@h/d"},
   "record": {"folder": "", "bytes": "3T", "age": "12h", "segment": "10m"},
-  "forward": {"rules": "rules.json"},
   "operator": {"listen": "", "password-file": "admin"},
   "cluster": {"name": "one.example", "listen": ":8082", "url": "https://10.0.0.1:8082"},
   "log": {"level": "debug", "format": "json"}
@@ -151,7 +150,7 @@ func TestWrongFilesAreNamedByKeyAndLine(t *testing.T) {
 		{"", "f:1: empty"},
 		{"{}x", "f:1: text after"},
 		{"[]", "f:1: must be an object"},
-		{"{\n\"gate\": {}}", "f:2: gate: unknown group (there are cluster, forward, gateway"},
+		{"{\n\"gate\": {}}", "f:2: gate: unknown group (there are cluster, gateway"},
 		{"{\"log\": {\n\n\"levl\": \"info\"}}", "f:3: log.levl: unknown key (there are format, level)"},
 		{"{\"log\": {\"level\": \"loud\"}}", `f:1: log.level: "loud" must be one of debug`},
 		{"{\"log\": {\"level\":\n\n 5}}", `f:1: log.level: must be one of debug, info, warn, error, in " "`},

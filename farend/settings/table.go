@@ -29,7 +29,6 @@ func (s *Settings) Groups() []Group {
 		{"receiver", "where their streams arrive", s.Receiver.settings()},
 		{"state", "where the server keeps what it must not forget", s.State.settings()},
 		{"record", "what is kept of the pictures", s.Record.settings()},
-		{"forward", "what hands streams on to other programs", s.Forward.settings()},
 		{"operator", "how people and monitoring ask the server", s.Operator.settings()},
 		{"cluster", "several servers with one database", s.Cluster.settings()},
 		{"log", "what is logged, to stderr", s.Log.settings()},
@@ -142,15 +141,6 @@ func (r *Record) settings() []Setting {
 	}, {
 		Key: "segment", Flag: "record-segment", Value: duration(&r.Segment, 10*time.Second, day, ""),
 		Help: "length of one file",
-	}}
-}
-
-func (f *Forward) settings() []Setting {
-	return []Setting{{
-		Key: "rules", Flag: "forward", Value: path(&f.Rules, "file"),
-		Help:    "rules that hand streams on by RTP, to Janus or by WHIP, in a file of its owner alone",
-		Notes:   "[forwarding](forwarding.md) shows them",
-		Default: "nothing is handed on",
 	}}
 }
 

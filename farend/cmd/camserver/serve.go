@@ -21,7 +21,6 @@ import (
 	"github.com/krazycam/krazycam/farend/store"
 	"github.com/krazycam/krazycam/farend/store/postgres"
 	"github.com/krazycam/krazycam/farend/store/sqlite"
-	"github.com/krazycam/krazycam/farend/stream"
 	"github.com/krazycam/krazycam/firmware/atomicfile"
 	"github.com/krazycam/krazycam/firmware/openfile"
 )
@@ -54,19 +53,10 @@ const serveExamples = `  camserver --state /srv/camserver
 // serve runs the server until ctx ends.
 func serve(ctx context.Context, s settings.Settings, stdout, stderr io.Writer) error {
 	log := newLog(s.Log, stderr)
-	var srv *server.Server // open before the first stream asks for a key frame
-	forwarder, err := openForwarder(s, log, func(id string) { _ = srv.Receiver().RequestKeyFrame(id) })
-	if err != nil {
-		return err
-	}
-	defer closeForwarder(forwarder, log)
-	srv, err = server.Open(ctx, server.Config{
+	srv, err := server.Open(ctx, server.Config{
 		Settings: s, Program: "camserver", Version: versionText(), Log: log,
 		PortsHint: "choose others with --ports",
 		OpenStore: func(ctx context.Context) (*store.Store, error) { return openStore(ctx, s.State) },
-		Sinks: func(g stream.Grant, names server.Names) []stream.Sink {
-			return forwarder.Sinks(g, names.Customer, names.Source)
-		},
 	})
 	if err != nil {
 		return err

@@ -248,8 +248,6 @@ func TestWrongConfigurationsAreSaidInOneLine(t *testing.T) {
 		{[]string{"--cert", "c"}, exitUsage, "belong together"},
 		{append(quiet, "--admin", exposed), exitFailed, "other users can read it"},
 		{append(quiet, "--admin", file("no colon")), exitFailed, "USER:PASSWORD"},
-		{append(quiet, "--forward", exposed), exitFailed, "other users can read it"},
-		{append(quiet, "--forward", file(`[{"from": "all"}]`)), exitUsage, "rule 1"},
 		{append(quiet, "--listen", "192.0.2.1:1"), exitFailed, "--ports"},
 	} {
 		var stdout, stderr tail
