@@ -49,14 +49,10 @@ func TestRevokedKeyEndsItsStreamsAtTheNextValidation(t *testing.T) {
 // A source that does not ask is not waited for: its place closes within a second.
 func TestRunClosesAtOnceWhatMayNotGoOn(t *testing.T) {
 	for name, revoke := range map[string]func(d *desk, id string){
-		"its key is disabled": func(d *desk, _ string) { d.changeKey(func(c *store.Customer) { c.Enabled = false }) },
-		"its source is disabled": func(d *desk, id string) {
-			s := d.source(id)
-			s.Enabled = false
-			if err := d.store.UpdateSource(d.t.Context(), s); err != nil {
-				d.t.Fatal(err)
-			}
+		"its key is disabled": func(d *desk, _ string) {
+			d.changeKey(func(c *store.Customer) { c.Enabled = false })
 		},
+		"its source is disabled": func(d *desk, id string) { d.disable(id) },
 	} {
 		d := newDesk(t, Config{})
 		id := d.newID()

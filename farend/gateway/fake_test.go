@@ -419,6 +419,18 @@ func (d *desk) source(id string) store.Source {
 	return s
 }
 
+// disable has a source get no stream any more.
+func (d *desk) disable(id string) {
+	d.t.Helper()
+	_, err := d.store.ChangeSource(d.t.Context(), wire.TextID(id), func(s *store.Source) error {
+		s.Enabled = false
+		return nil
+	})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+}
+
 // active lists the streams that run.
 func (d *desk) active() []store.Stream {
 	d.t.Helper()

@@ -202,11 +202,7 @@ func causes() map[int]func(t *testing.T, code int) {
 		},
 		4052: func(t *testing.T, code int) {
 			d, id := running(t)
-			s := d.source(id)
-			s.Enabled = false
-			if err := d.store.UpdateSource(t.Context(), s); err != nil {
-				t.Fatal(err)
-			}
+			d.disable(id)
 			d.want(about("validate_stream", id), code)
 			d.want(startBody("k", id), code)
 			d.want(about("stop_stream", id), 4092)

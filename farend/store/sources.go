@@ -147,28 +147,5 @@ func (s *Store) SetBoard(ctx context.Context, id wire.ID, b wire.Board, now time
 		idText(id), storable(string(facts)), micros(now))
 }
 
+// updateSource is what ChangeSource writes.
 const updateSource = `UPDATE sources SET name = $2, enabled = $3 WHERE id = $1`
-
-// UpdateSource changes a source's Name and Enabled.
-func (s *Store) UpdateSource(ctx context.Context, c Source) error {
-	return s.exec(ctx, "update source", ErrUnknown, updateSource,
-		idText(c.ID), storable(c.Name), c.Enabled)
-}
-
-// RemoveSource forgets one, with the streams that it had. ErrActive: its stream is active.
-func (s *Store) RemoveSource(ctx context.Context, id wire.ID) error {
-	return s.change(ctx, "remove source", func(ctx context.Context, tx *sql.Tx) error {
-		_, err := row(ctx, tx, text, `SELECT id FROM sources WHERE id = $1`+s.engine.ForUpdate, idText(id))
-		if err != nil {
-			return err
-		}
-		n, err := row(ctx, tx, number, `SELECT COUNT(*) FROM streams WHERE source = $1 AND ended = 0`, idText(id))
-		if err != nil {
-			return err
-		}
-		if n > 0 {
-			return ErrActive
-		}
-		return execOne(ctx, tx, ErrUnknown, `DELETE FROM sources WHERE id = $1`, idText(id))
-	})
-}
