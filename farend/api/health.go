@@ -5,10 +5,13 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/krazycam/krazycam/farend/diskspace"
 )
 
 const (
@@ -22,6 +25,20 @@ const (
 type Check struct {
 	Name string
 	Find func(context.Context) error
+}
+
+// diskFreeMin is what the database and its log need for a day of many cameras.
+const diskFreeMin = 64 << 20
+
+// DiskCheck is whether something can be written to the file system of a folder.
+func DiskCheck(path string) Check {
+	return Check{Name: "disk", Find: func(context.Context) error {
+		space, err := diskspace.Of(path)
+		if err == nil && space.Free < diskFreeMin {
+			err = fmt.Errorf("%s: %d MiB are free, want %d", path, space.Free>>20, diskFreeMin>>20)
+		}
+		return err
+	}}
 }
 
 // Healthz answers GET /healthz: the process lives.

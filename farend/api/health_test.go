@@ -60,3 +60,12 @@ func TestProcessIsAliveWhateverIsAsked(t *testing.T) {
 		}
 	}
 }
+
+func TestDiskIsLookedAt(t *testing.T) {
+	if err := DiskCheck(t.TempDir()).Find(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := DiskCheck(t.TempDir() + "/none").Find(t.Context()); err == nil {
+		t.Error("a folder that is not there is good")
+	}
+}

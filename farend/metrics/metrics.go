@@ -110,7 +110,7 @@ func New(c Config) *Metrics {
 		ConstLabels: prometheus.Labels{"version": c.Version, "goversion": runtime.Version()},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.requests, m.took, m.database, m.asked, build, newStreams(c), &server{c},
+	m.registry.MustRegister(m.requests, m.took, m.database, m.asked, build, newStreams(c), &server{c, m.database},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -78,7 +78,7 @@ func everything(t *testing.T, live Live) *Metrics {
 	m.GatewayRequest("start_stream", 0, 3*time.Millisecond)
 	m.GatewayRequest("start_stream", 4091, time.Millisecond)
 	m.APIRequest("GET", 200)
-	m.DatabaseError("save statistics")
+	m.APIRequest("GET", 503)
 	return m
 }
 
@@ -110,7 +110,7 @@ func TestFiguresAreThose(t *testing.T) {
 		`krazycam_gateway_requests_total{action="start_stream",code="4091"}`:          "1",
 		`krazycam_gateway_request_duration_seconds_count{action="start_stream"}`:      "2",
 		`krazycam_api_requests_total{method="GET",status="200"}`:                      "1",
-		`krazycam_database_errors_total{operation="save statistics"}`:                 "1",
+		`krazycam_database_errors_total{operation="api"}`:                             "1",
 		`krazycam_database_up`:                                               "1",
 		`krazycam_streams{state="streaming"}`:                                "2",
 		`krazycam_streams{state="no_key_frame"}`:                             "0",
@@ -207,9 +207,15 @@ func TestStrangeSourcesAndTwoStreamsOfOneAreStillAScrape(t *testing.T) {
 
 func TestDatabaseThatIsGoneShows(t *testing.T) {
 	gone := func(context.Context) ([]Server, error) { return nil, errors.New("gone") }
-	text := scrape(t, New(Config{Servers: gone, Folders: map[string]string{"x": "/none"}}))
+	m := New(Config{Servers: gone, Folders: map[string]string{"x": "/none"}})
+	text := scrape(t, m)
 	if got := value(t, text, "krazycam_database_up"); got != "0" {
 		t.Errorf("krazycam_database_up is %s, want 0", got)
+	}
+	// A counter of this scrape shows in this one or in the next.
+	text = scrape(t, m)
+	if got := value(t, text, `krazycam_database_errors_total{operation="servers"}`); got == "none" {
+		t.Error("two scrapes without the database count no error")
 	}
 }
 

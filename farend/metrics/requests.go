@@ -107,8 +107,7 @@ func (m *Metrics) APIRequest(method string, status int) {
 		method = other
 	}
 	m.asked.WithLabelValues(method, strconv.Itoa(status)).Inc()
+	if status == http.StatusServiceUnavailable { // the API says so of its database alone
+		m.database.WithLabelValues("api").Inc()
+	}
 }
-
-// DatabaseError counts an operation that the database did not do. operation is one of few words of the
-// caller's own.
-func (m *Metrics) DatabaseError(operation string) { m.database.WithLabelValues(operation).Inc() }

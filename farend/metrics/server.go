@@ -13,7 +13,10 @@ import (
 )
 
 // server collects all but streams. Each scrape asks anew.
-type server struct{ config Config }
+type server struct {
+	config   Config
+	database *prometheus.CounterVec
+}
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("krazycam_"+name, help, labels, nil)
@@ -80,6 +83,7 @@ func (s *server) collectServers(gauge func(*prometheus.Desc, float64, ...string)
 	up := 1.0
 	if err != nil {
 		up = 0
+		s.database.WithLabelValues("servers").Inc()
 	}
 	gauge(desc("database_up", "1 if the database answers, else 0."), up)
 	slices.SortFunc(servers, func(a, b Server) int { return b.SeenAt.Compare(a.SeenAt) })
