@@ -61,7 +61,7 @@ func startJanus(t *testing.T) *janusProcess {
 		"janus.jcfg": fmt.Sprintf(janusConfig, dir, parts[0],
 			libraries("audiobridge duktape echotest lua nosip recordplay sip textroom videocall videoroom voicemail"),
 			libraries("mqtt nanomsg pfunix rabbitmq websockets")),
-		"janus.plugin.streaming.jcfg": `general: { rtp_port_range = "46000-46999" }`,
+		"janus.plugin.streaming.jcfg": `general: { rtp_port_range = "26000-26999" }`,
 		"janus.transport.http.jcfg": fmt.Sprintf(`general: { json = "compact" base_path = "/janus" http = true `+
 			`port = %d ip = "127.0.0.1" https = false } admin: { admin_http = false admin_https = false }`, port),
 	} {

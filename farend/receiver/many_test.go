@@ -276,7 +276,7 @@ func TestPoolLosesNoPortOverManyStreamsAndLeavesMemoryFlat(t *testing.T) {
 	if long {
 		sessions = 50_000
 	}
-	s, err := Listen(Config{Host: "127.0.0.1", First: 43300, Last: 43307})
+	s, err := Listen(Config{Host: "127.0.0.1", First: 23300, Last: 23307})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -330,7 +330,7 @@ func TestPoolLosesNoPortOverManyStreamsAndLeavesMemoryFlat(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	for port := 43300; port <= 43307; port++ {
+	for port := 23300; port <= 23307; port++ {
 		again, err := listenUDP("127.0.0.1", port, poolBuffer)
 		if err != nil {
 			t.Errorf("port %d was not given back: %v", port, err)

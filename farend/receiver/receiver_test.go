@@ -257,7 +257,7 @@ func TestVerdictSaysThatAStreamIsNotRecorded(t *testing.T) {
 func TestServerReadsSocketsAndClosesThem(t *testing.T) {
 	for name, c := range map[string]Config{
 		"a pair": {Host: "127.0.0.1"}, "one port": {Host: "127.0.0.1", Mux: true},
-		"a pool": {Host: "127.0.0.1", First: 43200, Last: 43299},
+		"a pool": {Host: "127.0.0.1", First: 23200, Last: 23299},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, err := Listen(c)
