@@ -35,6 +35,9 @@ const (
 // bucketsMax bounds the networks that are told apart. An attacker's further ones share one bucket.
 const bucketsMax = 10_000
 
+// sweepInterval keeps a flood from many addresses from having all buckets looked at for each of them.
+const sweepInterval = time.Second
+
 // A bucket holds what may still be had, and fills with time. The zero value is full.
 type bucket struct {
 	taken float64
@@ -57,7 +60,8 @@ func (b *bucket) take(burst int, interval time.Duration, now time.Time) bool {
 // buckets has one for each network.
 type buckets struct {
 	of     map[netip.Prefix]*bucket
-	others bucket // shared by those beyond bucketsMax
+	others bucket    // shared by those beyond bucketsMax
+	swept  time.Time // when those that were full again were last looked for
 }
 
 // find finds an address's bucket, or makes one. full is how long one takes to fill.
@@ -66,7 +70,8 @@ func (l *buckets) find(from netip.Addr, full time.Duration, now time.Time) *buck
 	if one := l.of[network]; one != nil {
 		return one
 	}
-	if len(l.of) >= bucketsMax {
+	if len(l.of) >= bucketsMax && now.Sub(l.swept).Abs() >= sweepInterval {
+		l.swept = now
 		maps.DeleteFunc(l.of, func(_ netip.Prefix, b *bucket) bool { return now.Sub(b.at) >= full })
 	}
 	if len(l.of) >= bucketsMax {
