@@ -8,8 +8,10 @@ package bundle
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -109,7 +111,7 @@ func Keep(path, folder string) (name string, _ rollout.Update, _ error) {
 		if _, err := io.Copy(f, from); err != nil {
 			return err
 		}
-		return giveToOwner(f, folder)
+		return giveToOwner(f.Name(), folder)
 	})
 	if err == nil {
 		_, err = Check(to)
@@ -131,4 +133,16 @@ func BoardOf(model string) string {
 		}
 	}
 	return ""
+}
+
+// MakeFolder makes a folder for bundles, if it is not there, for the owner of the folder above.
+func MakeFolder(folder string) error {
+	err := os.Mkdir(folder, 0o700)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return giveToOwner(folder, filepath.Dir(folder))
 }

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// giveToOwner lets the owner of the folder read what root writes there: the server is another user.
-func giveToOwner(f *os.File, folder string) error {
+// giveToOwner lets the owner of a folder read what root makes for it: the server is another user.
+func giveToOwner(path, folder string) error {
 	info, err := os.Stat(folder)
 	if err != nil || os.Getuid() != 0 {
 		return err
@@ -17,5 +17,5 @@ func giveToOwner(f *os.File, folder string) error {
 	if !ok {
 		return nil
 	}
-	return f.Chown(int(owner.Uid), int(owner.Gid))
+	return os.Chown(path, int(owner.Uid), int(owner.Gid))
 }

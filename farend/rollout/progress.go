@@ -1,12 +1,10 @@
-// What an operator sees of a rollout: counts, boards, lines of the log.
+// What an operator sees: counts, lines of the log.
 
 package rollout
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/krazycam/krazycam/farend/store"
@@ -55,66 +53,6 @@ func (r *Rollouts) logChange(o store.Offer, b wire.Board, was, is Phase, fellBac
 	case FellBack:
 		r.config.Log.Warn("update: fell back", append(args, "because", b.FailedBecause)...)
 		if o.StopAfter > 0 && fellBack == o.StopAfter {
-			r.config.Log.Error("update: stopped: nobody is offered it any more", "fell_back", fellBack)
-		}
-	case NotJudged:
-		r.config.Log.Warn("update: went back without a verdict", args...)
-	default:
-		r.config.Log.Info("update: "+string(is), append(args, "was", string(was))...)
-	}
-}
-
-// Counts is the state of this moment.
-func (r *Rollout) Counts() Counts {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	c := r.count()
-	c.Stopped = r.stopped()
-	return c
-}
-
-func (r *Rollout) count() Counts {
-	c := Counts{Version: r.config.Version}
-	of := map[Phase]*int{
-		Offered: &c.Offered, Fetching: &c.Fetching, OnTrial: &c.OnTrial, NotJudged: &c.NotJudged,
-		Promoted: &c.Promoted, FellBack: &c.FellBack,
-	}
-	for _, one := range r.boards {
-		if n := of[one.Phase]; n != nil {
-			*n++
-		}
-	}
-	return c
-}
-
-// Boards lists what is known, by serial number. The tokens are left out: they are the boards' own.
-func (r *Rollout) Boards() []Board {
-	all := r.snapshot()
-	for i := range all {
-		all[i].Token = ""
-	}
-	return all
-}
-
-func (r *Rollout) snapshot() []Board {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var all []Board
-	for _, one := range r.boards {
-		all = append(all, one.Board)
-	}
-	slices.SortFunc(all, func(a, b Board) int {
-		return cmp.Or(cmp.Compare(a.Serial, b.Serial), cmp.Compare(a.Owner, b.Owner))
-	})
-	return all
-}
-
-func (r *Rollout) logChange(b wire.Board, was, is Phase, fellBack int) {
-	args := []any{"serial", b.Serial, "version", r.config.Version, "runs", b.Version}
-	switch is {
-	case FellBack:
-		r.config.Log.Warn("update: fell back", append(args, "because", b.FailedBecause)...)
-		if r.config.StopAfter > 0 && fellBack == r.config.StopAfter {
 			r.config.Log.Error("update: stopped: nobody is offered it any more", "fell_back", fellBack)
 		}
 	case NotJudged:

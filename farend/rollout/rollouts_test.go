@@ -23,6 +23,12 @@ import (
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
+func v2() Update { return Update{Version: "v2", Board: "rpi", Index: 200} }
+
+func old(serial string) wire.Board {
+	return wire.Board{Serial: serial, Board: "rpi", Version: "v1", Index: 100}
+}
+
 // bundles are files in memory, by what Offer.Bundle says.
 type bundles map[string]*Bundle
 

@@ -17,8 +17,24 @@ import (
 	"github.com/krazycam/krazycam/farend/store"
 )
 
-// progressInterval is how often is kept how far a fetch is.
-const progressInterval = 5 * time.Second
+const (
+	// PathPrefix begins the path of every bundle.
+	PathPrefix = "/update/"
+
+	// fetchesMax is how many boards fetch at once; the others ask again. A bundle of 60 MB takes a
+	// minute of a line of 8 Mbit/s, and boards choose their moment within an hour.
+	fetchesMax = 16
+
+	// stallTimeout ends a fetch that takes no bytes.
+	stallTimeout = time.Minute
+	// chunk is what is written at a time: a line of 8 kbit/s takes that within stallTimeout.
+	chunk = 32 << 10
+
+	busyRetryAfter = "60" // seconds
+
+	// progressInterval is how often is kept how far a fetch is.
+	progressInterval = 5 * time.Second
+)
 
 // Handler puts the bundles beside a gateway, which is asked by POST only.
 func (r *Rollouts) Handler(gateway http.Handler) http.Handler {

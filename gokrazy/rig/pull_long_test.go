@@ -19,13 +19,15 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/krazycam/krazycam/farend/bundle"
 	"github.com/krazycam/krazycam/farend/farendtest"
 	"github.com/krazycam/krazycam/farend/gateway"
 	"github.com/krazycam/krazycam/farend/rollout"
+	"github.com/krazycam/krazycam/farend/store"
+	"github.com/krazycam/krazycam/farend/store/sqlite"
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
 	"github.com/krazycam/krazycam/gokrazy/card"
 	"github.com/krazycam/krazycam/gokrazy/certificate"
@@ -80,37 +82,62 @@ func startPullDesk(t *testing.T, u *updatable, files http.Handler,
 	return &pullDesk{fmt.Sprintf("https://10.0.2.2:%d/", listener.Addr().(*net.TCPAddr).Port), string(ca)}
 }
 
-// A rolledOut is a bundle that a gateway offers once open says so.
+// A rolledOut is a bundle that a gateway offers once it is opened.
 type rolledOut struct {
-	*rollout.Rollout
-	open atomic.Bool
+	store *store.Store
+	offer store.Offer
 }
 
-// rollOut starts a gateway that offers a bundle.
+// rollOut starts a gateway that can offer a bundle.
 func rollOut(t *testing.T, u *updatable, b *update.Bundle, f *os.File) *rolledOut {
 	t.Helper()
-	info, err := f.Stat()
+	st, err := sqlite.Open(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := st.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	_, err = st.AddCustomer(t.Context(), store.Customer{Name: "rig", KeyHash: store.HashKey(rigKey), Enabled: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := b.Manifest
-	r, err := rollout.New(rollout.Config{
-		Update: rollout.Update{Version: m.Version, Board: m.Board, Index: m.Index}, Share: 1, Now: true,
-		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	d := &rolledOut{store: st, offer: store.Offer{
+		Bundle: f.Name(), Version: m.Version, Board: m.Board, Index: m.Index, Share: 1, Now: true,
+	}}
+	if d.offer.ID, err = st.AddOffer(t.Context(), d.offer); err != nil {
+		t.Fatal(err)
+	}
+	r := rollout.NewRollouts(rollout.RolloutsConfig{
+		Store: st, Open: bundle.Open, Secure: true, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
+	startPullDesk(t, u, r, r.Offer).askHere(t, u)
+	return d
+}
+
+// open has the boards offered the bundle from now on.
+func (d *rolledOut) open(t *testing.T) {
+	t.Helper()
+	d.offer.Enabled = true
+	if err := d.store.UpdateOffer(t.Context(), d.offer); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// board is what became of the only board; of one that was offered nothing, nothing.
+func (d *rolledOut) board(t *testing.T) store.OfferBoard {
+	t.Helper()
+	all, err := d.store.OfferBoards(t.Context(), d.offer.ID, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &rolledOut{Rollout: r}
-	files := rollout.NewFiles(r, rollout.File{Name: m.BundleName(), Size: info.Size(), ETag: m.Version, Body: f})
-	startPullDesk(t, u, files, func(key string, board wire.Board, host string) *wire.Update {
-		token := r.Consider(key, board)
-		if !d.open.Load() {
-			return nil
-		}
-		return r.Offer(token, "https://"+host+files.URLPath(token))
-	}).askHere(t, u)
-	return d
+	if len(all) == 0 {
+		return store.OfferBoard{}
+	}
+	return all[0]
 }
 
 // askHere writes the seed of a board that asks this gateway.
@@ -185,15 +212,15 @@ func TestABoardFetchesAnUpdateBesideItsStreamInVM(t *testing.T) {
 	u.streams(ctx, t, "a")
 	calm := time.Now().Add(15 * time.Second)
 	before := u.watchStream(ctx, t, func() bool { return time.Now().After(calm) })
-	d.open.Store(true)
-	boards := func() rollout.Board { return d.Boards()[0] }
-	u.watchStream(ctx, t, func() bool { return boards().Phase == rollout.Fetching })
+	d.open(t)
+	phase := func() rollout.Phase { return rollout.Phase(d.board(t).Phase) }
+	u.watchStream(ctx, t, func() bool { return phase() == rollout.Fetching })
 	began, grown, bytes := time.Now(), time.Now(), int64(0)
 	during := u.watchStream(ctx, t, func() bool { // until the board restarts
-		if n := boards().Bytes; n > bytes {
+		if n := d.board(t).Bytes; n > bytes {
 			bytes, grown = n, time.Now()
 		}
-		return boards().Phase != rollout.Fetching
+		return phase() != rollout.Fetching
 	})
 	t.Logf("FIGURE rpi: %d MiB and the root fetched beside the stream in %.1f s, written and read back after %.1f s; "+
 		"packets lost meanwhile: %d; delay p95 %.0f ms, before %.0f ms", fetchedMB, grown.Sub(began).Seconds(),
@@ -210,11 +237,11 @@ func TestABoardFetchesAnUpdateBesideItsStreamInVM(t *testing.T) {
 	}
 	tick := time.NewTicker(time.Second) // it says so with its next validate_stream
 	defer tick.Stop()
-	for boards().Phase != rollout.Promoted {
+	for phase() != rollout.Promoted {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatalf("the gateway knows the board as %+v", boards())
+			t.Fatalf("the gateway knows the board as %+v", d.board(t))
 		}
 	}
 }

@@ -82,6 +82,7 @@ func newRootCommand(started *bool) *cobra.Command {
 		return nil
 	}
 	root.AddCommand(adminverbs.Commands(openForVerb)...)
+	root.AddCommand(newUpdatesCommand())
 	root.AddCommand(manpage.Command(manpage.ParseAbout(versionText(), buildTime)))
 	return root
 }

@@ -10,18 +10,21 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/krazycam/krazycam/farend/rollout"
 	"github.com/krazycam/krazycam/farend/server"
 	"github.com/krazycam/krazycam/farend/settings"
 	"github.com/krazycam/krazycam/farend/store"
 	"github.com/krazycam/krazycam/farend/store/postgres"
 	"github.com/krazycam/krazycam/farend/store/sqlite"
 	"github.com/krazycam/krazycam/firmware/atomicfile"
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
 	"github.com/krazycam/krazycam/firmware/openfile"
 )
 
@@ -53,10 +56,19 @@ const serveExamples = `  camserver --state /srv/camserver
 // serve runs the server until ctx ends.
 func serve(ctx context.Context, s settings.Settings, stdout, stderr io.Writer) error {
 	log := newLog(s.Log, stderr)
+	var updates *rollout.Rollouts // as soon as the store is open, before anybody can ask
 	srv, err := server.Open(ctx, server.Config{
 		Settings: s, Program: "camserver", Version: versionText(), Log: log,
 		PortsHint: "choose others with --ports",
-		OpenStore: func(ctx context.Context) (*store.Store, error) { return openStore(ctx, s.State) },
+		OpenStore: func(ctx context.Context) (*store.Store, error) {
+			st, err := openStore(ctx, s.State)
+			updates = newRollouts(st, s, log)
+			return st, err
+		},
+		Offer: func(keyHash string, b wire.Board, host string) *wire.Update {
+			return updates.Offer(keyHash, b, host)
+		},
+		Gateway: func(h http.Handler) http.Handler { return updates.Handler(h) },
 	})
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"path/filepath"
 	"time"
@@ -142,12 +143,18 @@ func receive(cmd *cobra.Command, o receiveOptions) error {
 	if err != nil {
 		return err
 	}
-	defer update.close(log)
 	s, err := server.Open(cmd.Context(), server.Config{
 		Settings: o.settings(), Program: "camctl receive", Version: versionText(), Log: log,
 		PortsHint: "choose others with --rtp and --rtcp", Offer: update.offerFunc(), Gateway: update.handler,
 		OpenStore: func(ctx context.Context) (*store.Store, error) {
-			return sqlite.Open(ctx, filepath.Join(o.state, server.DatabaseFile))
+			st, err := sqlite.Open(ctx, filepath.Join(o.state, server.DatabaseFile))
+			if err != nil {
+				return nil, err
+			}
+			if err := update.begin(ctx, st); err != nil {
+				return nil, errors.Join(fmt.Errorf("--offer-update: %w", err), st.Close())
+			}
+			return st, nil
 		},
 	})
 	if err != nil {
@@ -163,7 +170,6 @@ func receive(cmd *cobra.Command, o receiveOptions) error {
 // streamUntilTold prints a line a second while the server runs.
 func streamUntilTold(cmd *cobra.Command, s *server.Server, update *offering, p *printer, o receiveOptions,
 	isOurs bool) error {
-	log := newLog(cmd)
 	p.ready(s, o, isOurs)
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(cmd.Context()) }()
@@ -172,11 +178,9 @@ func streamUntilTold(cmd *cobra.Command, s *server.Server, update *offering, p *
 	for {
 		select {
 		case err := <-ended:
-			update.save(log)
 			p.summary(s)
 			return err
 		case <-ticker.C:
-			update.save(log) // before it is said
 			p.lines(s, update)
 		}
 	}

@@ -122,7 +122,7 @@ func (p *printer) lines(s *server.Server, o *offering) {
 	p.at = now
 	var update *rollout.Counts
 	if o != nil {
-		counts, changed := o.changed()
+		counts, changed := o.changed(p.cmd.Context())
 		if update = &counts; changed && !p.json {
 			fmt.Fprintln(p.cmd.OutOrStdout(), counts)
 		}
