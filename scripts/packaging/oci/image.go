@@ -19,11 +19,11 @@ import (
 
 const (
 	// repository is a name that no registry answers to, so that nobody's image is taken for ours.
-	repository = "localhost/krazycam/camctl-receive"
+	repository = "localhost/krazycam/camserver"
 
 	user       = 65532 // "nonroot" of distroless images: belongs to nobody on the host
-	program    = "usr/bin/camctl"
-	stateDir   = "state" // a volume: API key, certificate, recordings
+	program    = "usr/bin/camserver"
+	stateDir   = "state" // a volume: database, certificate, recordings
 	licenceDir = "usr/share/doc/krazycam"
 )
 
@@ -57,19 +57,19 @@ func (o options) image() (v1.Image, error) {
 	return mutate.ConfigFile(img, cfg)
 }
 
-// config says how the image is started. Arguments of podman run are further flags of camctl receive.
+// config says how the image is started. Arguments of podman run are further flags of camserver.
 func (o options) config() v1.Config {
 	return v1.Config{
 		User:         fmt.Sprintf("%d:%d", user, user),
-		Entrypoint:   []string{"/" + program, "receive", "--state", "/" + stateDir},
+		Entrypoint:   []string{"/" + program, "--state", "/" + stateDir},
 		Env:          []string{"HOME=/" + stateDir, "PATH=/usr/bin"},
 		WorkingDir:   "/" + stateDir,
 		Volumes:      map[string]struct{}{"/" + stateDir: {}},
-		ExposedPorts: map[string]struct{}{"8080/tcp": {}, "5004/udp": {}, "5005/udp": {}},
+		ExposedPorts: map[string]struct{}{"8443/tcp": {}, "5004/udp": {}, "5005/udp": {}},
 		StopSignal:   "SIGTERM",
 		Labels: map[string]string{
-			"org.opencontainers.image.title":       "camctl receive",
-			"org.opencontainers.image.description": "gateway and receiver of krazycam for one camera at a time",
+			"org.opencontainers.image.title":       "camserver",
+			"org.opencontainers.image.description": "gateway and receiver of krazycam for many cameras",
 			"org.opencontainers.image.version":     o.version,
 			"org.opencontainers.image.source":      "https://github.com/krazycam/krazycam",
 			"org.opencontainers.image.licenses":    "BSD-3-Clause",
@@ -92,7 +92,7 @@ func (o options) layer() ([]byte, error) {
 	if err := dir(stateDir, user); err != nil {
 		return nil, err
 	}
-	if err := o.addFile(w, o.camctl, program, 0o755); err != nil {
+	if err := o.addFile(w, o.camserver, program, 0o755); err != nil {
 		return nil, err
 	}
 	for _, path := range o.docs {

@@ -1,7 +1,7 @@
-// Command oci packs camctl as a container image that runs camctl receive, in one tar file that both
-// podman load and docker load take. No daemon is needed, and the same input makes the same bytes.
+// Command oci packs camserver as a container image, in one tar file that both podman load and docker load
+// take. No daemon is needed, and the same input makes the same bytes.
 //
-//	oci --version v0.2.0 --date SECONDS --arch amd64 --camctl FILE --doc NOTICE --doc LICENSE -o FILE.oci.tar
+//	oci --version v0.2.0 --date SECONDS --arch amd64 --camserver FILE --doc NOTICE --doc LICENSE -o FILE.oci.tar
 //
 // The image has nothing but the program, its licences and an empty /state, and runs as a user without
 // rights. It is for one processor: Docker's older store takes no tar of several.
@@ -22,10 +22,10 @@ import (
 func main() {
 	flags := flag.NewFlagSet("oci", flag.ExitOnError)
 	var o options
-	flags.StringVar(&o.version, "version", "", "version of camctl, such as v0.2.0")
+	flags.StringVar(&o.version, "version", "", "version of camserver, such as v0.2.0")
 	seconds := flags.Int64("date", 0, "time of everything in it, in Unix `seconds`: the commit's")
-	flags.StringVar(&o.arch, "arch", "amd64", "processor of camctl: amd64 or arm64")
-	flags.StringVar(&o.camctl, "camctl", "", "static camctl for Linux: a `file`")
+	flags.StringVar(&o.arch, "arch", "amd64", "processor of camserver: amd64 or arm64")
+	flags.StringVar(&o.camserver, "camserver", "", "static camserver for Linux: a `file`")
 	flags.Func("doc", "`file` for the folder of licences; repeatable", func(path string) error {
 		o.docs = append(o.docs, path)
 		return nil
@@ -45,17 +45,17 @@ func main() {
 }
 
 type options struct {
-	version, arch, camctl string
-	docs                  []string
-	created               time.Time
+	version, arch, camserver string
+	docs                     []string
+	created                  time.Time
 }
 
 func (o options) check(seconds int64, out string, rest []string) error {
 	switch {
 	case len(rest) > 0:
 		return fmt.Errorf("unexpected %q", rest[0])
-	case o.version == "" || o.camctl == "" || out == "" || seconds <= 0:
-		return errors.New("needs --version, --date, --camctl and -o")
+	case o.version == "" || o.camserver == "" || out == "" || seconds <= 0:
+		return errors.New("needs --version, --date, --camserver and -o")
 	case !slices.Contains([]string{"amd64", "arm64"}, o.arch):
 		return fmt.Errorf("--arch %q: must be amd64 or arm64", o.arch)
 	case strings.Trim(tagOf(o.version), ".-") == "":

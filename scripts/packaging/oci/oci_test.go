@@ -18,22 +18,22 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 )
 
-func testOptions(t *testing.T, camctl string) options {
+func testOptions(t *testing.T, program string) options {
 	t.Helper()
 	licence := filepath.Join(t.TempDir(), "LICENSE")
 	if err := os.WriteFile(licence, []byte("licence"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return options{
-		version: "v0.2.0-dev+abc", arch: "amd64", camctl: camctl, docs: []string{licence},
+		version: "v0.2.0-dev+abc", arch: "amd64", camserver: program, docs: []string{licence},
 		created: time.Unix(1_790_000_000, 0).UTC(),
 	}
 }
 
-// aProgram is a file in the place of camctl, where it is not started.
+// aProgram is a file in the place of camserver, where it is not started.
 func aProgram(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "camctl")
+	path := filepath.Join(t.TempDir(), "camserver")
 	if err := os.WriteFile(path, bytes.Repeat([]byte("program"), 1<<16), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func aProgram(t *testing.T) string {
 
 func writeArchive(t *testing.T, o options) string {
 	t.Helper()
-	out := filepath.Join(t.TempDir(), "camctl-receive.oci.tar")
+	out := filepath.Join(t.TempDir(), "camserver.oci.tar")
 	if err := o.write(out); err != nil {
 		t.Fatal(err)
 	}
@@ -56,10 +56,10 @@ func TestTheSameInputMakesTheSameBytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Time of day and mode of the files do not count.
-	if err := os.Chmod(o.camctl, 0o755); err != nil {
+	if err := os.Chmod(o.camserver, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chtimes(o.camctl, time.Unix(1, 0), time.Unix(1, 0)); err != nil {
+	if err := os.Chtimes(o.camserver, time.Unix(1, 0), time.Unix(1, 0)); err != nil {
 		t.Fatal(err)
 	}
 	second, err := os.ReadFile(writeArchive(t, o))
@@ -114,7 +114,7 @@ func checkConfig(t *testing.T, img v1.Image) {
 		t.Fatal(err)
 	}
 	if cfg.Config.User != "65532:65532" {
-		t.Errorf("user = %q: camctl receive must not run as root", cfg.Config.User)
+		t.Errorf("user = %q: camserver must not run as root", cfg.Config.User)
 	}
 	if cfg.OS != "linux" || cfg.Architecture != "amd64" {
 		t.Errorf("platform = %s/%s, want linux/amd64", cfg.OS, cfg.Architecture)
@@ -143,7 +143,7 @@ func TestTheLayerHasTheProgramItsLicencesAndAPlaceForState(t *testing.T) {
 		got[h.Name] = owned{h.Mode, h.Uid}
 	}
 	for name, want := range map[string]owned{
-		"usr/bin/camctl": {0o755, 0}, "usr/share/doc/krazycam/LICENSE": {0o644, 0}, "state/": {0o755, user},
+		"usr/bin/camserver": {0o755, 0}, "usr/share/doc/krazycam/LICENSE": {0o644, 0}, "state/": {0o755, user},
 	} {
 		if got[name] != want {
 			t.Errorf("%s: mode and owner = %v, want %v", name, got[name], want)
@@ -155,7 +155,7 @@ func TestTheLayerHasTheProgramItsLicencesAndAPlaceForState(t *testing.T) {
 }
 
 func TestAFileThatIsNotThereMakesNoArchive(t *testing.T) {
-	o := testOptions(t, filepath.Join(t.TempDir(), "camctl"))
+	o := testOptions(t, filepath.Join(t.TempDir(), "camserver"))
 	out := filepath.Join(t.TempDir(), "a.oci.tar")
 	if err := o.write(out); err == nil {
 		t.Error("write gave no error")
@@ -167,13 +167,13 @@ func TestAFileThatIsNotThereMakesNoArchive(t *testing.T) {
 }
 
 func TestWrongUseIsRefused(t *testing.T) {
-	good := options{version: "v1", arch: "amd64", camctl: "camctl"}
+	good := options{version: "v1", arch: "amd64", camserver: "camserver"}
 	if err := good.check(1, "out", nil); err != nil {
 		t.Errorf("check = %v", err)
 	}
 	for name, change := range map[string]func(o *options){
 		"no version":        func(o *options) { o.version = "" },
-		"no program":        func(o *options) { o.camctl = "" },
+		"no program":        func(o *options) { o.camserver = "" },
 		"unknown processor": func(o *options) { o.arch = "riscv" },
 		"no tag":            func(o *options) { o.version = "+" },
 	} {

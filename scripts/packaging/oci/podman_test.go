@@ -4,6 +4,8 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -117,53 +119,53 @@ func (p podman) processes() map[int]string {
 	return found
 }
 
-// buildCamctl builds the program that the image is for.
-func buildCamctl(t *testing.T) string {
+// buildCamserver builds the program that the image is for.
+func buildCamserver(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "camctl")
-	cmd := exec.Command("go", "build", "-o", path, "./gokrazy/cmd/camctl")
+	path := filepath.Join(t.TempDir(), "camserver")
+	cmd := exec.Command("go", "build", "-o", path, "./farend/cmd/camserver")
 	cmd.Dir = "../../.."
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build camctl: %v\n%s", err, out)
+		t.Fatalf("go build camserver: %v\n%s", err, out)
 	}
 	return path
 }
 
 func TestPodmanLoadsTheImageAndItGrantsAStream(t *testing.T) {
 	p := newPodman(t)
-	archive := writeArchive(t, testOptions(t, buildCamctl(t)))
+	archive := writeArchive(t, testOptions(t, buildCamserver(t)))
 	loaded := p.run("load", "-i", archive)
 	name := repository + ":v0.2.0-dev-abc"
 	if !strings.Contains(loaded, name) {
 		t.Fatalf("podman load says %q, want the name %s", loaded, name)
 	}
-	flags := []string{"--listen", "127.0.0.1:0", "--rtp", "0", "--rtcp", "0", "--key", "secret"}
+	flags := []string{"--listen", "127.0.0.1:0", "--ports", "0,0", "--tls=false", "--operator", ""}
 	// Limits below those of this process: without CAP_SYS_RESOURCE podman's own cannot be set.
 	run := []string{
-		"run", "--rm", "--name", "receive", "--network", "host",
+		"run", "--rm", "--name", "server", "--network", "host",
 		"--ulimit", "nofile=512:512", "--ulimit", "nproc=2048:2048", name,
 	}
 	// Before the folder goes, from which podman would clean up after the container.
 	t.Cleanup(p.endAll)
-	stop := func() { _ = p.bounded("kill", "--signal", "TERM", "receive") }
-	url, ok := started(t, p.command(append(run, flags...)...), stop)
+	stop := func() { _ = p.bounded("kill", "--signal", "TERM", "server") }
+	at, ok := started(t, p.command(append(run, flags...)...), stop)
 	if !ok {
 		t.Log("no container can run here: the image's files are started in a chroot, as its user")
 		cmd := p.chroot(name, flags)
-		if url, ok = started(t, cmd, func() { _ = cmd.Process.Signal(syscall.SIGTERM) }); !ok {
-			t.Fatal("camctl receive does not start in the image's files")
+		if at, ok = started(t, cmd, func() { _ = cmd.Process.Signal(syscall.SIGTERM) }); !ok {
+			t.Fatal("camserver does not start in the image's files")
 		}
 	}
 	ask := func(body string) map[string]any {
 		t.Helper()
-		return post(t, url, body)
+		return post(t, at.url, body)
 	}
-	id, _ := ask(`{"action": "new_utilization_id", "key": "secret"}`)["utilization_id"].(string)
+	id, _ := ask(`{"action": "new_utilization_id", "key": "` + at.key + `"}`)["utilization_id"].(string)
 	if id == "" {
 		t.Fatal("no utilization id")
 	}
-	grant := ask(`{"action": "start_stream", "key": "secret", "utilization_id": "` + id +
+	grant := ask(`{"action": "start_stream", "key": "` + at.key + `", "utilization_id": "` + id +
 		`", "width": 640, "height": 480}`)
 	if port, _ := grant["rtp_port"].(float64); grant["url"] != "127.0.0.1" || port == 0 {
 		t.Errorf("start_stream = %v, want 127.0.0.1 and its ports", grant)
@@ -193,29 +195,36 @@ func (p podman) chroot(name string, flags []string) *exec.Cmd {
 	return cmd
 }
 
-var ready = regexp.MustCompile(`^camctl RECEIVE gateway=(\S+)`)
+// said is what a first start prints.
+type said struct{ url, key string }
 
-// started starts camctl receive and gives its URL; not, if the program ends before it says it.
-func started(t *testing.T, cmd *exec.Cmd, stop func()) (url string, ok bool) {
+var lines = regexp.MustCompile(`^(?:camserver READY gateway=(\S+)|first start: key of the customer \S+: (\S+)$)`)
+
+// started starts camserver and gives what it says; not, if the program ends before it says all.
+func started(t *testing.T, cmd *exec.Cmd, stop func()) (at said, ok bool) {
 	t.Helper()
-	out, err := cmd.StderrPipe()
+	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
+	var failed bytes.Buffer
+	cmd.Stderr = &failed
 	if err := cmd.Start(); err != nil {
 		t.Logf("start %s: %v", cmd.Path, err)
-		return "", false
+		return said{}, false
 	}
-	said, ended := make(chan string, 1), make(chan struct{})
+	all, ended := make(chan said, 1), make(chan struct{})
 	go func() {
 		defer close(ended)
-		defer close(said)
-		for s := bufio.NewScanner(out); s.Scan(); {
-			if m := ready.FindStringSubmatch(s.Text()); m != nil {
-				said <- m[1]
-				break
+		defer close(all)
+		var at said
+		for s := bufio.NewScanner(out); s.Scan() && (at.url == "" || at.key == ""); {
+			if m := lines.FindStringSubmatch(s.Text()); m != nil {
+				at = said{cmp.Or(at.url, m[1]), cmp.Or(at.key, m[2])}
 			}
-			t.Log(s.Text())
+			if at.url != "" && at.key != "" {
+				all <- at
+			}
 		}
 		_, _ = io.Copy(io.Discard, out)
 	}()
@@ -225,12 +234,15 @@ func started(t *testing.T, cmd *exec.Cmd, stop func()) (url string, ok bool) {
 		defer end.Stop()
 		<-ended
 		_ = cmd.Wait()
+		if !ok {
+			t.Log(failed.String())
+		}
 	})
 	select {
-	case url, ok = <-said:
+	case at, ok = <-all:
 	case <-time.After(generous):
 	}
-	return url, ok
+	return at, ok
 }
 
 func post(t *testing.T, url, body string) map[string]any {

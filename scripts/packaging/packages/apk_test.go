@@ -128,7 +128,7 @@ func checkApk(t *testing.T, p product, content []byte) {
 			t.Errorf("%s is not a script that can be run: mode %o", name, f.header.Mode)
 		}
 	}
-	if has := slices.Contains(control.names, ".pre-install"); has != (p.scripts[apk].preinstall != "") {
+	if has := slices.Contains(control.names, ".pre-install"); has != (p.service != nil) {
 		t.Errorf("control files are %q", control.names)
 	}
 	checkApkFiles(t, p, data)

@@ -122,7 +122,7 @@ func (r release) describe(p product, arch architecture, k kind, s *stage) (*nfpm
 	if k == rpm {
 		info.Contents = append(info.Contents, r.ownFolders(p, s)...)
 	}
-	info.Scripts, err = r.writeScripts(dir, p.scripts[k])
+	info.Scripts, err = r.writeScripts(dir, p, k)
 	return info, err
 }
 
@@ -163,7 +163,15 @@ func (r release) content(e entry, k kind) *nfpmfiles.Content {
 
 // writeScripts puts the scripts of a package into a folder, where nfpm finds them. An apk has the time of
 // its files.
-func (r release) writeScripts(dir string, of scripts) (written nfpm.Scripts, err error) {
+func (r release) writeScripts(dir string, p product, k kind) (written nfpm.Scripts, err error) {
+	if p.service == nil {
+		return written, nil
+	}
+	fill, err := p.fillScripts()
+	if err != nil {
+		return written, err
+	}
+	of := serviceScripts()[k]
 	for _, script := range []struct {
 		name string
 		path *string
@@ -179,7 +187,7 @@ func (r release) writeScripts(dir string, of scripts) (written nfpm.Scripts, err
 			return written, err
 		}
 		*script.path = filepath.Join(dir, script.name)
-		if err := os.WriteFile(*script.path, content, 0o755); err != nil {
+		if err := os.WriteFile(*script.path, []byte(fill.Replace(string(content))), 0o755); err != nil {
 			return written, err
 		}
 		if err := os.Chtimes(*script.path, r.time, r.time); err != nil {
@@ -187,6 +195,22 @@ func (r release) writeScripts(dir string, of scripts) (written nfpm.Scripts, err
 		}
 	}
 	return written, nil
+}
+
+// fillScripts has what differs between the scripts of services.
+func (p product) fillScripts() (*strings.Replacer, error) {
+	users, err := files.ReadFile("files/" + p.name + ".sysusers")
+	if err != nil {
+		return nil, err
+	}
+	var lines []string
+	for line := range strings.Lines(string(users)) {
+		if !strings.HasPrefix(line, "#") {
+			lines = append(lines, strings.TrimSuffix(line, "\n"))
+		}
+	}
+	return strings.NewReplacer("@NAME@", p.name, "@CONFIG@", p.service.config, "@HINT@", p.service.hint,
+		"@GROUPS@", strings.Join(p.service.groups, " "), "@SYSUSERS@", strings.Join(lines, "\n")), nil
 }
 
 // writeChangelog is the packager's changelog: one entry, of this version. What changed in the program stands

@@ -171,9 +171,9 @@ func TestEveryFileBelongsToAProduct(t *testing.T) {
 		for _, f := range p.files {
 			named = append(named, f.source)
 		}
-		for _, s := range p.scripts {
-			named = append(named, s.preinstall, s.postinstall, s.preremove, s.postremove)
-		}
+	}
+	for _, s := range serviceScripts() {
+		named = append(named, s.preinstall, s.postinstall, s.preremove, s.postremove)
 	}
 	list, err := files.ReadDir("files")
 	if err != nil {
@@ -182,6 +182,36 @@ func TestEveryFileBelongsToAProduct(t *testing.T) {
 	for _, f := range list {
 		if !slices.Contains(named, f.Name()) {
 			t.Errorf("files/%s is in no product", f.Name())
+		}
+	}
+}
+
+func TestTheScriptsOfAServiceAreFilledIn(t *testing.T) {
+	for _, p := range products() {
+		if p.service == nil {
+			continue
+		}
+		for kind := range serviceScripts() {
+			dir := t.TempDir()
+			if _, err := (release{}).writeScripts(dir, p, kind); err != nil {
+				t.Fatal(err)
+			}
+			list, err := os.ReadDir(dir)
+			if err != nil || len(list) == 0 {
+				t.Fatalf("%s: %d scripts, %v", kind, len(list), err)
+			}
+			for _, f := range list {
+				script, err := os.ReadFile(filepath.Join(dir, f.Name()))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if bytes.Contains(script, []byte("@")) || !bytes.Contains(script, []byte(p.name)) {
+					t.Errorf("%s of %s has a gap, or not its name:\n%s", f.Name(), p.name, script)
+				}
+				if out, err := exec.Command("sh", "-n", filepath.Join(dir, f.Name())).CombinedOutput(); err != nil {
+					t.Errorf("%s of %s: %v: %s", f.Name(), p.name, err, out)
+				}
+			}
 		}
 	}
 }

@@ -44,7 +44,14 @@ type product struct {
 	files         []file
 	depends       map[kind][]string
 	recommends    []string // of deb and rpm; an apk can only depend
-	scripts       map[kind]scripts
+	service       *service // nil for none
+}
+
+// A service is what a product runs as, under a user of its own whose name is the product's.
+type service struct {
+	config string   // the owner's file
+	groups []string // further ones of the user
+	hint   string   // what the installation of a deb says at last
 }
 
 // A file of a package that is neither program, man page, completion nor document.
@@ -60,11 +67,23 @@ type file struct {
 // scripts are names below files, "" for none.
 type scripts struct{ preinstall, postinstall, preremove, postremove string }
 
-// products lists what there is to install. The user camsource and its group exist before the rpm's and
+// serviceScripts are those of every product that is a service. User and group exist before the rpm's and
 // apk's files do (preinstall); a deb's postinst gives them their file.
+func serviceScripts() map[kind]scripts {
+	return map[kind]scripts{
+		deb: {"", "deb.postinst", "deb.prerm", "deb.postrm"},
+		rpm: {"rpm.pre", "rpm.post", "rpm.preun", "rpm.postun"},
+		apk: {"apk.preinstall", "", "", ""},
+	}
+}
+
+// products lists what there is to install.
 func products() []product {
-	withSystemd := []kind{deb, rpm, txz}
-	return []product{{
+	return []product{camsource(), camserver(), camctl()}
+}
+
+func camsource() product {
+	return product{
 		name: "camsource", section: "video",
 		summary: "streams a webcam as VP8 over RTP, with a gateway's permission",
 		description: "camsource reads a webcam, encodes VP8 and sends RTP and RTCP to the\n" +
@@ -75,8 +94,8 @@ func products() []product {
 		codecs: true,
 		man:    []string{"camsource*.1", "krazycam.json.5"},
 		files: []file{
-			{source: "camsource.service", target: "/usr/lib/systemd/system/camsource.service", only: withSystemd},
-			{source: "camsource.sysusers", target: "/usr/lib/sysusers.d/camsource.conf", only: withSystemd},
+			{source: "camsource.service", target: "/usr/lib/systemd/system/camsource.service", only: withSystemd()},
+			{source: "camsource.sysusers", target: "/usr/lib/sysusers.d/camsource.conf", only: withSystemd()},
 			{source: "camsource.rules", target: "/usr/lib/udev/rules.d/70-camsource.rules"},
 			{source: "krazycam.json", target: "/etc/krazycam/krazycam.json", mode: 0o640, group: "camsource",
 				config: true},
@@ -84,14 +103,49 @@ func products() []product {
 			{source: "camsource.overrides", target: "/usr/share/lintian/overrides/camsource", only: []kind{deb}},
 			{source: "camsource.openrc", target: "/etc/init.d/camsource", mode: 0o755, only: []kind{apk}},
 		},
-		depends:    map[kind][]string{deb: {"systemd | systemd-standalone-sysusers | systemd-sysusers"}},
+		depends:    serviceDepends(),
 		recommends: []string{"ca-certificates"}, // for a gateway of https
-		scripts: map[kind]scripts{
-			deb: {"", "deb.postinst", "deb.prerm", "deb.postrm"},
-			rpm: {"rpm.pre", "rpm.post", "rpm.preun", "rpm.postun"},
-			apk: {"apk.preinstall", "", "", ""},
+		service: &service{
+			config: "/etc/krazycam/krazycam.json", groups: []string{"video"},
+			hint: "camsource streams once /etc/krazycam/krazycam.json names a gateway; an example:\n" +
+				"  /usr/share/doc/camsource/examples/krazycam.json; then: systemctl start camsource",
 		},
-	}, {
+	}
+}
+
+func serviceDepends() map[kind][]string {
+	return map[kind][]string{deb: {"systemd | systemd-standalone-sysusers | systemd-sysusers"}}
+}
+
+func camserver() product {
+	return product{
+		name: "camserver", section: "video",
+		summary: "grants, receives and records the streams of many cameras",
+		description: "camserver is the far end of krazycam for one camera or a thousand: the\n" +
+			"gateway that cameras ask whether they may send, the receiver of their\n" +
+			"streams, recordings, an API and metrics. Several servers may share one\n" +
+			"PostgreSQL; alone it keeps its own database.",
+		man: []string{"camserver*.1"},
+		files: []file{
+			{source: "camserver.service", target: "/usr/lib/systemd/system/camserver.service", only: withSystemd()},
+			{source: "camserver.sysusers", target: "/usr/lib/sysusers.d/camserver.conf", only: withSystemd()},
+			{source: "camserver.json", target: "/etc/krazycam/camserver.json", mode: 0o640, group: "camserver",
+				config: true},
+			{source: "camserver.overrides", target: "/usr/share/lintian/overrides/camserver", only: []kind{deb}},
+			{source: "camserver.openrc", target: "/etc/init.d/camserver", mode: 0o755, only: []kind{apk}},
+		},
+		depends:    serviceDepends(),
+		recommends: []string{"ca-certificates"}, // for a WHIP server and a database with TLS
+		service: &service{
+			config: "/etc/krazycam/camserver.json",
+			hint: "camserver runs: its password and the seed of a first camera are in /var/lib/camserver,\n" +
+				"its settings in /etc/krazycam/camserver.json. Cameras need TCP 8443, UDP 5004 and 5005.",
+		},
+	}
+}
+
+func camctl() product {
+	return product{
 		name: "camctl", section: "video",
 		summary: "makes, flashes and updates krazycam boards, and receives their streams",
 		description: "camctl is the owner's side of krazycam: it writes an image onto a card,\n" +
@@ -101,5 +155,7 @@ func products() []product {
 		files: []file{
 			{source: "camctl.overrides", target: "/usr/share/lintian/overrides/camctl", only: []kind{deb}},
 		},
-	}}
+	}
 }
+
+func withSystemd() []kind { return []kind{deb, rpm, txz} }
