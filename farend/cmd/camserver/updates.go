@@ -60,6 +60,9 @@ const updatesExamples = `  camserver updates add krazycam-v2-rpi.update --share 
 // withStore runs f with the database that the options name.
 func withStore(ctx context.Context, o *options, f func(s *store.Store, folder string) error) error {
 	s, err := o.settings()
+	if err == nil {
+		err = checkState(s.State)
+	}
 	if err != nil {
 		return err
 	}

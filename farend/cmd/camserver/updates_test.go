@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/krazycam/krazycam/farend/server"
+	"github.com/krazycam/krazycam/farend/store/sqlite"
 	"github.com/krazycam/krazycam/gokrazy/fleet/fleettest"
 )
 
@@ -19,8 +21,22 @@ func call(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
+// emptyState is the state folder of a server that ran once.
+func emptyState(t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	s, err := sqlite.Open(t.Context(), filepath.Join(folder, server.DatabaseFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
+
 func TestUpdatesAreAddedListedChangedAndRemoved(t *testing.T) {
-	state := t.TempDir()
+	state := emptyState(t)
 	b, _ := fleettest.Bundle(t, "v2", 200, 20_000)
 	path := filepath.Join(t.TempDir(), "mine.update")
 	if err := os.WriteFile(path, b, 0o600); err != nil {
@@ -76,7 +92,7 @@ func TestUpdatesAreAddedListedChangedAndRemoved(t *testing.T) {
 }
 
 func TestAnUpdateThatCannotBeOfferedIsSaid(t *testing.T) {
-	state := t.TempDir()
+	state := emptyState(t)
 	b, _ := fleettest.Bundle(t, "v2", 200, 20_000)
 	good := filepath.Join(t.TempDir(), "good.update")
 	damaged := filepath.Join(t.TempDir(), "damaged.update")
