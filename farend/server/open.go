@@ -7,7 +7,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -245,7 +244,9 @@ func (s *Server) openGatewayDoor() error {
 	if err != nil {
 		return err
 	}
-	d.http.Handler = s.gateway
+	if d.http.Handler, err = s.withJoins(s.gateway); err != nil {
+		return err
+	}
 	if s.config.Gateway != nil {
 		d.http.Handler = s.config.Gateway(d.http.Handler)
 	}
@@ -314,9 +315,7 @@ func (s *Server) controlTLS(ctx context.Context) (trusted, served *tls.Config, e
 	if err != nil {
 		return nil, nil, fmt.Errorf("control: the certificate in the database: %w", err)
 	}
-	roots := x509.NewCertPool()
-	roots.AddCert(pair.Leaf)
-	trusted = &tls.Config{RootCAs: roots, ServerName: controlName, MinVersion: tls.VersionTLS13}
+	trusted = videoserver.TrustShared(pair.Leaf)
 	return trusted, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13}, nil
 }
 

@@ -69,6 +69,8 @@ type Cluster struct {
 	Name   string // of this server
 	Listen string // HOST:PORT where the others ask this one; "": they do not
 	URL    string // by which they do; "": made of Listen and the host name
+
+	TokensFile string // "NAME TOKEN" a line, of video servers of others that may join; "": none may
 }
 
 // Log says what is logged, and how.

@@ -35,7 +35,7 @@ const whole = `{
   "state": {"folder": "/srv/state", "database": "postgres://u@h/d"},
   "record": {"folder": "", "bytes": "3T", "age": "12h", "segment": "10m"},
   "operator": {"listen": "", "password-file": "admin"},
-  "cluster": {"name": "one.example", "listen": ":8082", "url": "https://10.0.0.1:8082"},
+  "cluster": {"name": "one.example", "listen": ":8082", "url": "https://10.0.0.1:8082", "tokens-file": "/etc/t"},
   "log": {"level": "debug", "format": "json"}
 }`
 

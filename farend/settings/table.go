@@ -171,6 +171,10 @@ func (c *Cluster) settings() []Setting {
 		Key: "url", Flag: "control-url", Value: text(&c.URL, "URL", "a URL such as https://10.0.0.3:8082", isURL),
 		Help:    "how the others reach that address; they share a certificate in the database",
 		Default: "https, this machine's first address and that port",
+	}, {
+		Key: "tokens-file", Flag: "video-servers", Value: path(&c.TokensFile, "file"),
+		Help:    "video servers of others that may join: NAME TOKEN, one a line, in a file of its owner alone",
+		Default: "none may",
 	}}
 }
 
