@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -33,7 +32,8 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	}
 	s := &Server{config: c, log: c.Log}
 	for _, step := range []func(context.Context) error{
-		s.openState, s.openStore, s.openRecordings, s.openReceiver, s.openGateway, s.openOperator,
+		s.openState, s.openStore, s.openRecordings, s.openReceiver, s.openCluster, s.openParts, s.openGateway,
+		s.openControl, s.openOperator,
 	} {
 		if err := step(ctx); err != nil {
 			s.Close()
@@ -115,11 +115,8 @@ func (s *Server) openRecordings(context.Context) error {
 	if c.Folder == "" {
 		return nil
 	}
-	if !filepath.IsAbs(c.Folder) {
-		c.Folder = filepath.Join(s.config.State.Folder, c.Folder)
-	}
 	library, err := webm.Open(webm.Config{
-		Dir: c.Folder, App: "krazycam " + s.config.Version, Log: s.log, FileLength: c.Segment,
+		Dir: s.config.RecordFolder(), App: "krazycam " + s.config.Version, Log: s.log, FileLength: c.Segment,
 		Defaults: webm.Limits{Bytes: c.Bytes, Age: c.Age}, CustomerLimits: s.recordLimits,
 	})
 	if err != nil {
@@ -194,22 +191,40 @@ func (s *Server) sinks(g stream.Grant) (all []stream.Sink) {
 			RequestKeyFrame: func() { s.receiver.RequestKeyFrame(g.ID) },
 		}))
 	}
-	if s.config.Sinks != nil {
-		all = append(all, s.config.Sinks(g, names)...)
+	if s.parts.Sinks != nil {
+		all = append(all, s.parts.Sinks(g, names)...)
 	}
 	return all
 }
 
-func (s *Server) openGateway(ctx context.Context) error {
-	c := s.config.Settings.Gateway
+func (s *Server) openParts(context.Context) (err error) {
+	if s.config.Parts == nil {
+		return nil
+	}
+	s.undo = append(s.undo, func() {
+		if s.parts.Close != nil {
+			s.parts.Close(context.Background())
+		}
+	})
+	s.parts, err = s.config.Parts(s)
+	return err
+}
+
+func (s *Server) openCluster(ctx context.Context) error {
 	trusted, served, err := s.controlTLS(ctx)
 	if err != nil {
 		return err
 	}
+	s.control = served
 	s.cluster = videoserver.NewCluster(videoserver.ClusterConfig{
 		Store: s.store, Local: s.local, Name: s.name, Load: s.receiver.Load, TLS: trusted, Log: s.log,
 	})
 	s.undo = append(s.undo, s.cluster.Close)
+	return nil
+}
+
+func (s *Server) openGateway(context.Context) error {
+	c := s.config.Settings.Gateway
 	user, password, err := s.administrator()
 	if err != nil {
 		return err
@@ -220,12 +235,9 @@ func (s *Server) openGateway(ctx context.Context) error {
 	}
 	s.gateway = gateway.New(gateway.Config{
 		Store: s.store, Servers: s.cluster, OwnServer: s.name, KeepAlive: c.KeepAlive, SRTP: c.SRTP,
-		AdminUser: user, AdminPassword: password, Proxies: proxies, Offer: s.config.Offer, Log: s.log,
+		AdminUser: user, AdminPassword: password, Proxies: proxies, Offer: s.parts.Offer, Log: s.log,
 	})
-	if err := s.openGatewayDoor(); err != nil {
-		return err
-	}
-	return s.openControl(served)
+	return s.openGatewayDoor()
 }
 
 func (s *Server) openGatewayDoor() error {
@@ -247,8 +259,8 @@ func (s *Server) openGatewayDoor() error {
 	if d.http.Handler, err = s.withJoins(s.gateway); err != nil {
 		return err
 	}
-	if s.config.Gateway != nil {
-		d.http.Handler = s.config.Gateway(d.http.Handler)
+	if s.parts.Gateway != nil {
+		d.http.Handler = s.parts.Gateway(d.http.Handler)
 	}
 	s.url = d.scheme() + "://" + net.JoinHostPort(hosts[0], d.port()) + "/"
 	return nil
@@ -330,7 +342,7 @@ func (s *Server) controlURL() string {
 }
 
 // openControl lets other servers ask this one for streams.
-func (s *Server) openControl(served *tls.Config) error {
+func (s *Server) openControl(context.Context) error {
 	secret := rand.Text()
 	host := cmp.Or(s.config.Settings.Receiver.Host, s.config.Settings.Gateway.Host, reachableHosts(s.listenHost())[0])
 	s.beat = videoserver.Announcer{
@@ -346,7 +358,7 @@ func (s *Server) openControl(served *tls.Config) error {
 	if err != nil {
 		return err
 	}
-	d, err := s.openDoor("control", s.config.Cluster.Listen, "choose another with --control", served,
+	d, err := s.openDoor("control", s.config.Cluster.Listen, "choose another with --control", s.control,
 		otherConnectionsMax, otherConnectionsMax)
 	if err != nil {
 		return err
@@ -357,7 +369,7 @@ func (s *Server) openControl(served *tls.Config) error {
 
 // openOperator is for people and their programs.
 func (s *Server) openOperator(context.Context) error {
-	if s.config.Operator == nil || s.config.Settings.Operator.Listen == "" {
+	if s.parts.Operator == nil || s.config.Settings.Operator.Listen == "" {
 		return nil
 	}
 	d, err := s.openDoor("operator", s.config.Settings.Operator.Listen, "choose another with --operator", nil,
@@ -365,8 +377,8 @@ func (s *Server) openOperator(context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.http.Handler, err = s.config.Operator(s)
-	return err
+	d.http.Handler = s.parts.Operator
+	return nil
 }
 
 // administratorMax is far above what a person types.

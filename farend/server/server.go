@@ -11,10 +11,12 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
@@ -39,18 +41,34 @@ type Config struct {
 	// OpenStore opens the database, which becomes the server's.
 	OpenStore func(ctx context.Context) (*store.Store, error)
 
-	// Sinks makes what takes a stream beside its recording; nil: nothing does. It must not wait.
+	// Parts makes what the program adds, once database and receiver are open.
+	Parts func(s *Server) (Parts, error)
+}
+
+// RecordFolder is where streams are recorded; "": nowhere.
+func (c *Config) RecordFolder() string {
+	if c.Record.Folder == "" || filepath.IsAbs(c.Record.Folder) {
+		return c.Record.Folder
+	}
+	return filepath.Join(c.State.Folder, c.Record.Folder)
+}
+
+// Parts are what a program adds to a server. What is nil is not there.
+type Parts struct {
+	// Sinks makes what takes a stream beside its recording. It must not wait.
 	Sinks func(g stream.Grant, names Names) []stream.Sink
-
-	// Operator makes what answers at Settings.Operator.Listen; nil: nothing listens there.
-	Operator func(s *Server) (http.Handler, error)
-
-	// Gateway wraps what answers at Settings.Gateway.Listen, such as with files for boards or a count of
-	// requests; nil: it is as it is.
-	Gateway func(http.Handler) http.Handler
 
 	// Offer is as in gateway.Config.
 	Offer func(keyHash string, b wire.Board, host string) *wire.Update
+
+	// Gateway wraps what answers at Settings.Gateway.Listen.
+	Gateway func(http.Handler) http.Handler
+
+	Operator http.Handler            // answers at Settings.Operator.Listen
+	Duties   []func(context.Context) // run while the server does
+
+	// Close is called after all streams are over.
+	Close func(ctx context.Context)
 }
 
 // DatabaseFile is the name of SQLite's file in a state folder.
@@ -65,6 +83,7 @@ type Names struct{ Customer, Source string }
 // A Server is open until Run has ended.
 type Server struct {
 	config   Config
+	parts    Parts
 	log      *slog.Logger
 	name     string
 	url      string // of the gateway, as boards reach it
@@ -74,6 +93,7 @@ type Server struct {
 	streams  *streams
 	local    *videoserver.Local
 	cluster  *videoserver.Cluster
+	control  *tls.Config // of the listener for other servers; nil: nobody asks
 	gateway  *gateway.Gateway
 	library  *webm.Library // nil: nothing is recorded
 	stats    *store.StatsWriter
@@ -83,6 +103,9 @@ type Server struct {
 	undo     []func() // what Open has done, in its order
 	ran      bool     // Run was called
 }
+
+// Config is what the server was opened with.
+func (s *Server) Config() Config { return s.config }
 
 // Name is what the server is called among those that share its database.
 func (s *Server) Name() string { return s.name }
@@ -156,9 +179,9 @@ func (s *Server) Run(ctx context.Context) error {
 		doorsRun.Go(func() { failed <- d.serve() })
 	}
 	beatsRun.Go(func() { s.beat.Run(beats) })
-	for _, duty := range []func(context.Context){
+	for _, duty := range append([]func(context.Context){
 		s.local.Run, s.gateway.Run, s.stats.Run, s.keepStats, s.prune, s.cert.watchFiles,
-	} {
+	}, s.parts.Duties...) {
 		dutiesRun.Go(func() { duty(duties) })
 	}
 
@@ -176,6 +199,10 @@ func (s *Server) Run(ctx context.Context) error {
 	doorsRun.Wait()
 	if s.library != nil {
 		err = errors.Join(err, s.library.Close(limit))
+	}
+	if s.parts.Close != nil {
+		s.parts.Close(limit)
+		s.parts.Close = nil
 	}
 	endDuties() // the last of which writes what streams counted
 	dutiesRun.Wait()

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/krazycam/krazycam/farend/forward"
 	"github.com/krazycam/krazycam/firmware/openfile"
 )
 
@@ -49,12 +50,42 @@ func (s *Settings) Load(path string) error {
 	}
 	if u, err := url.Parse(s.State.Database); err == nil && u.User != nil {
 		if _, secret := u.User.Password(); secret {
-			if err := openfile.CheckSecret(path); err != nil {
-				return fmt.Errorf("configuration: it holds the password of the database: %w", err)
-			}
+			return checkSecret(path, "the password of the database")
+		}
+	}
+	for _, r := range s.Forward.Rules {
+		if r.AdminKey+r.APISecret+r.Secret+r.Pin+r.Token != "" || r.LiveKit != nil {
+			return checkSecret(path, "a secret of a forwarding")
 		}
 	}
 	return nil
+}
+
+func checkSecret(path, what string) error {
+	if err := openfile.CheckSecret(path); err != nil {
+		return fmt.Errorf("configuration: it holds %s: %w", what, err)
+	}
+	return nil
+}
+
+// rules takes a list of rules as docs/forwarding.md has them.
+func rules(to *[]forward.Rule) Value {
+	read := func(raw json.RawMessage) error {
+		d := json.NewDecoder(bytes.NewReader(raw))
+		d.DisallowUnknownFields()
+		var all []forward.Rule
+		if err := d.Decode(&all); err != nil {
+			return fmt.Errorf("must be a list of rules: %w", err)
+		}
+		for i := range all {
+			if err := all[i].Check(); err != nil {
+				return fmt.Errorf("rule %d: %w", i+1, err)
+			}
+		}
+		*to = all
+		return nil
+	}
+	return Value{Kind: Objects, Form: "a list of rules", read: read, show: func() string { return "" }}
 }
 
 // Parse reads b, whose name in errors is file, over what s says. The error is an *Error.

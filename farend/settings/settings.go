@@ -9,6 +9,8 @@ package settings
 import (
 	"log/slog"
 	"time"
+
+	"github.com/krazycam/krazycam/farend/forward"
 )
 
 // Settings are all that can be said. Begin with Default.
@@ -17,6 +19,7 @@ type Settings struct {
 	Receiver Receiver
 	State    State
 	Record   Record
+	Forward  Forward
 	Operator Operator
 	Cluster  Cluster
 	Log      Log
@@ -57,6 +60,9 @@ type Record struct {
 	Age     time.Duration // 0: no limit
 	Segment time.Duration // of one file
 }
+
+// Forward says where streams go on to.
+type Forward struct{ Rules []forward.Rule }
 
 // Operator says how people and their monitoring ask.
 type Operator struct {

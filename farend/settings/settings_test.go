@@ -34,6 +34,7 @@ const whole = `{
   "receiver": {"listen": "10.0.0.2", "host": "rtp.example", "ports": "20000-20999", "any-address": true, "capacity": 7},
   "state": {"folder": "/srv/state", "database": "postgres://u@h/d"},
   "record": {"folder": "", "bytes": "3T", "age": "12h", "segment": "10m"},
+  "forward": {"rules": [{"from": "all", "rtp": "127.0.0.1:6000"}]},
   "operator": {"listen": "", "password-file": "admin"},
   "cluster": {"name": "one.example", "listen": ":8082", "url": "https://10.0.0.1:8082", "tokens-file": "/etc/t"},
   "log": {"level": "debug", "format": "json"}
@@ -140,6 +141,7 @@ func TestSettingsTakeBackWhatTheyShow(t *testing.T) {
 			}
 		}
 	}
+	from.Forward = Forward{} // for the file alone
 	if diff := cmp.Diff(from, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -150,7 +152,7 @@ func TestWrongFilesAreNamedByKeyAndLine(t *testing.T) {
 		{"", "f:1: empty"},
 		{"{}x", "f:1: text after"},
 		{"[]", "f:1: must be an object"},
-		{"{\n\"gate\": {}}", "f:2: gate: unknown group (there are cluster, gateway"},
+		{"{\n\"gate\": {}}", "f:2: gate: unknown group (there are cluster, forward, gateway"},
 		{"{\"log\": {\n\n\"levl\": \"info\"}}", "f:3: log.levl: unknown key (there are format, level)"},
 		{"{\"log\": {\"level\": \"loud\"}}", `f:1: log.level: "loud" must be one of debug`},
 		{"{\"log\": {\"level\":\n\n 5}}", `f:1: log.level: must be one of debug, info, warn, error, in " "`},
@@ -165,6 +167,8 @@ func TestWrongFilesAreNamedByKeyAndLine(t *testing.T) {
 		{"{\"log\": {\n\"level\" \"info\"}}", "f:2: log.level: not JSON"},
 		{"{\"log\": {\n\"level\": \"info\"\n", "f:2: log: not JSON: the file ends too early"},
 		{"{\"log\": {\n\"level\": \n", "f:2: log.level: not JSON: the file ends too early"},
+		{"{\"forward\": {\n\"rules\": [{\"rtq\": 1}]}}", "f:2: forward.rules: must be a list of rules"},
+		{"{\"forward\": {\n\"rules\": [{}]}}", "f:2: forward.rules: rule 1: "},
 		{"{\"record\": {\"bytes\": \"1k\"}}", `"1k" must be a size from 10M`},
 	} {
 		s := Default()

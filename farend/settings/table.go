@@ -29,6 +29,7 @@ func (s *Settings) Groups() []Group {
 		{"receiver", "where their streams arrive", s.Receiver.settings()},
 		{"state", "where the server keeps what it must not forget", s.State.settings()},
 		{"record", "what is kept of the pictures", s.Record.settings()},
+		{"forward", "who else gets the streams", s.Forward.settings()},
 		{"operator", "how people and monitoring ask the server", s.Operator.settings()},
 		{"cluster", "several servers with one database", s.Cluster.settings()},
 		{"log", "what is logged, to stderr", s.Log.settings()},
@@ -141,6 +142,15 @@ func (r *Record) settings() []Setting {
 	}, {
 		Key: "segment", Flag: "record-segment", Value: duration(&r.Segment, 10*time.Second, day, ""),
 		Help: "length of one file",
+	}}
+}
+
+func (f *Forward) settings() []Setting {
+	return []Setting{{
+		Key: "rules", Value: rules(&f.Rules),
+		Help:    "which streams are handed on, and where to",
+		Notes:   "[forwarding](forwarding.md) explains the rules",
+		Default: "none",
 	}}
 }
 

@@ -10,21 +10,19 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"net/http"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/krazycam/krazycam/farend/rollout"
+	"github.com/krazycam/krazycam/farend/api"
 	"github.com/krazycam/krazycam/farend/server"
 	"github.com/krazycam/krazycam/farend/settings"
 	"github.com/krazycam/krazycam/farend/store"
 	"github.com/krazycam/krazycam/farend/store/postgres"
 	"github.com/krazycam/krazycam/farend/store/sqlite"
 	"github.com/krazycam/krazycam/firmware/atomicfile"
-	"github.com/krazycam/krazycam/firmware/gateway/wire"
 	"github.com/krazycam/krazycam/firmware/openfile"
 )
 
@@ -56,19 +54,11 @@ const serveExamples = `  camserver --state /srv/camserver
 // serve runs the server until ctx ends.
 func serve(ctx context.Context, s settings.Settings, stdout, stderr io.Writer) error {
 	log := newLog(s.Log, stderr)
-	var updates *rollout.Rollouts // as soon as the store is open, before anybody can ask
 	srv, err := server.Open(ctx, server.Config{
 		Settings: s, Program: "camserver", Version: versionText(), Log: log,
 		PortsHint: "choose others with --ports",
-		OpenStore: func(ctx context.Context) (*store.Store, error) {
-			st, err := openStore(ctx, s.State)
-			updates = newRollouts(st, s, log)
-			return st, err
-		},
-		Offer: func(keyHash string, b wire.Board, host string) *wire.Update {
-			return updates.Offer(keyHash, b, host)
-		},
-		Gateway: func(h http.Handler) http.Handler { return updates.Handler(h) },
+		Parts:     makeParts,
+		OpenStore: func(ctx context.Context) (*store.Store, error) { return openStore(ctx, s.State) },
 	})
 	if err != nil {
 		return err
@@ -110,9 +100,22 @@ func announce(ctx context.Context, srv *server.Server, s settings.Settings, stdo
 		}
 		fmt.Fprintf(stdout, "first start: krazycam.json for a camera: %s\n", path)
 	}
+	if err := announceToken(ctx, srv.Store(), stdout); err != nil {
+		return err
+	}
 	rtp, rtcp := srv.Ports()
 	fmt.Fprintf(stdout, "camserver READY gateway=%s rtp=%s rtcp=%s\n", srv.URL(), rtp, rtcp)
 	return nil
+}
+
+// announceToken makes the administrator's token where there is none, and shows it this once.
+func announceToken(ctx context.Context, s *store.Store, stdout io.Writer) error {
+	token := api.NewToken()
+	hash, err := s.InitSetting(ctx, api.AdministratorSetting, store.HashKey(token))
+	if err == nil && hash == store.HashKey(token) {
+		fmt.Fprintf(stdout, "first start: token of the administrator: %s\n", token)
+	}
+	return err
 }
 
 // firstCustomer is the name of the customer that a first start makes.

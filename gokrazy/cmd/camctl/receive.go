@@ -145,7 +145,10 @@ func receive(cmd *cobra.Command, o receiveOptions) error {
 	}
 	s, err := server.Open(cmd.Context(), server.Config{
 		Settings: o.settings(), Program: "camctl receive", Version: versionText(), Log: log,
-		PortsHint: "choose others with --rtp and --rtcp", Offer: update.offerFunc(), Gateway: update.handler,
+		PortsHint: "choose others with --rtp and --rtcp",
+		Parts: func(*server.Server) (server.Parts, error) {
+			return server.Parts{Offer: update.offerFunc(), Gateway: update.handler}, nil
+		},
 		OpenStore: func(ctx context.Context) (*store.Store, error) {
 			st, err := sqlite.Open(ctx, filepath.Join(o.state, server.DatabaseFile))
 			if err != nil {
