@@ -24,6 +24,7 @@ type certificate struct {
 	log               *slog.Logger
 	pair              atomic.Pointer[tls.Certificate]
 	seen              [2]fileState // when it was read last, well or not
+	failed            bool         // it was not well: the next look reads again, as after a late chmod
 }
 
 // A fileState differs after each write and each replacement of a file.
@@ -75,16 +76,21 @@ func (c *certificate) watchFiles(ctx context.Context) {
 	}
 }
 
-// watch reads the files again if one of them changed since it last did.
+// watch reads the files again if one of them changed since it last did, or if they could not be used then.
+// What is wrong is logged once for each change.
 func (c *certificate) watch() {
 	now := c.look()
-	if now == c.seen {
+	changed := now != c.seen
+	if !changed && !c.failed {
 		return
 	}
 	c.seen = now
 	pair, err := gateway.LoadPair(c.certPath, c.keyPath)
+	c.failed = err != nil
 	if err != nil {
-		c.log.Error("certificate: the changed files cannot be used, the old certificate goes on", "error", err)
+		if changed {
+			c.log.Error("certificate: the changed files cannot be used, the old certificate goes on", "error", err)
+		}
 		return
 	}
 	c.pair.Store(&pair)

@@ -79,6 +79,41 @@ func TestCertificateFollowsItsFilesAndOutlivesBadOnes(t *testing.T) {
 	}
 }
 
+// A file that could not be read at first, as one that is copied before its mode is set, looks the same
+// later on: size and time are those of the copy.
+func TestCertificateIsTriedAgainUntilItCanBeUsed(t *testing.T) {
+	dir := t.TempDir()
+	certPath, keyPath := writePair(t, dir, "first.example")
+	var said bytes.Buffer
+	c, err := loadCertificate(certPath, keyPath, slog.New(slog.NewTextHandler(&said, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	writePair(t, dir, "second.example")
+	good, err := os.ReadFile(certPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := time.Now().Add(-time.Hour)
+	for _, content := range [][]byte{bytes.Repeat([]byte("x"), len(good)), good} {
+		if err := os.WriteFile(certPath, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(certPath, copied, copied); err != nil {
+			t.Fatal(err)
+		}
+		c.watch()
+		c.watch()
+	}
+	if got := c.name(t); got != "second.example" {
+		t.Errorf("it shows %s", got)
+	}
+	errors, uses := strings.Count(said.String(), "level=ERROR"), strings.Count(said.String(), "in use")
+	if errors != 1 || uses != 1 {
+		t.Errorf("said %d errors and %d uses, want one of each:\n%s", errors, uses, said.String())
+	}
+}
+
 // What cannot be used from the start is an error: nobody runs on the old one.
 func TestCertificateThatCannotBeReadIsSaidAtTheStart(t *testing.T) {
 	dir := t.TempDir()
