@@ -48,10 +48,8 @@ func (s *Settings) Load(path string) error {
 	if err := s.Parse(path, b); err != nil {
 		return err
 	}
-	if u, err := url.Parse(s.State.Database); err == nil && u.User != nil {
-		if _, secret := u.User.Password(); secret {
-			return checkSecret(path, "the password of the database")
-		}
+	if hasPassword(s.State.Database) {
+		return checkSecret(path, "the password of the database")
 	}
 	for _, r := range s.Forward.Rules {
 		if r.AdminKey+r.APISecret+r.Secret+r.Pin+r.Token != "" || r.LiveKit != nil {
@@ -59,6 +57,17 @@ func (s *Settings) Load(path string) error {
 		}
 	}
 	return nil
+}
+
+// hasPassword says whether the URL of a database holds a secret: before the host, or as a parameter, where
+// sslpassword is that of a key file. A URL that cannot be read may hold one.
+func hasPassword(database string) bool {
+	u, err := url.Parse(database)
+	if err != nil {
+		return true
+	}
+	_, secret := u.User.Password()
+	return secret || u.Query().Has("password") || u.Query().Has("sslpassword")
 }
 
 func checkSecret(path, what string) error {

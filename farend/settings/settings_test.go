@@ -217,12 +217,33 @@ func TestSettingsThatDoNotFitTogether(t *testing.T) {
 	}
 }
 
+func TestKeysInTheClearAreForLoopbackAndLoadBalancers(t *testing.T) {
+	for text, refused := range map[string]bool{
+		`{}`:                          false,
+		`{"gateway": {"tls": false}}`: true,
+		`{"gateway": {"tls": false, "listen": "10.0.0.1:80"}}`:                            true,
+		`{"gateway": {"tls": false, "listen": "cams.example:80"}}`:                        true,
+		`{"gateway": {"tls": false, "listen": "127.0.0.1:80"}}`:                           false,
+		`{"gateway": {"tls": false, "listen": "[::1]:80"}}`:                               false,
+		`{"gateway": {"tls": false, "listen": "localhost:80"}}`:                           false,
+		`{"gateway": {"tls": false, "listen": "10.0.0.1:80", "proxies": ["10.0.0.0/8"]}}`: false,
+	} {
+		s := parse(t, text)
+		if err := s.CheckPlain(); (err != nil) != refused {
+			t.Errorf("%s: %v, want it refused: %v", text, err, refused)
+		}
+	}
+}
+
 func TestFileWithAPasswordMustBeASecret(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows has no permission bits")
 	}
 	path := filepath.Join(t.TempDir(), "camserver.json")
-	for url, refused := range map[string]bool{"postgres://u:secret@h/d": true, "postgres://u@h/d": false} {
+	for url, refused := range map[string]bool{
+		"postgres://u:secret@h/d": true, "postgres://u@h/d": false, "postgres://u@h/d?sslmode=require": false,
+		"postgres://u@h/d?password=secret": true, "postgres://h/d?user=u&sslpassword=secret": true,
+	} {
 		if err := os.WriteFile(path, []byte(`{"state": {"database": "`+url+`"}}`), 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -5,6 +5,7 @@ package settings
 import (
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"strings"
 	"time"
@@ -62,7 +63,7 @@ func (g *Gateway) settings() []Setting {
 func (g *Gateway) secureSettings() []Setting {
 	return []Setting{{
 		Key: "tls", Flag: "tls", Value: toggle(&g.TLS),
-		Help:  "https; false only behind a load balancer that does it",
+		Help:  "https; false only behind a load balancer that does it, or on a loopback address",
 		Notes: "without `certificate` one is made at the first start and kept; cameras trust it by their seed",
 	}, {
 		Key: "certificate", Flag: "cert", Value: path(&g.Certificate, "file"),
@@ -157,11 +158,12 @@ func (f *Forward) settings() []Setting {
 func (o *Operator) settings() []Setting {
 	return []Setting{{
 		Key: "listen", Flag: "operator", Value: listen(&o.Listen),
-		Help:  "TCP address of the JSON API, health and /metrics; \"\": nowhere",
-		Notes: "keep it to this machine or a network of yours: /metrics and health ask for no password",
+		Help: "TCP address of the JSON API, health and /metrics; \"\": nowhere",
+		Notes: "it is plain http: keep it to this machine, or to a network where nobody reads the administrator's " +
+			"token on the way; /metrics and health ask for no password",
 	}, {
 		Key: "password-file", Flag: "admin", Value: path(&o.PasswordFile, "file"),
-		Help:    "who may use the gateway protocol's action admin: USER:PASSWORD, in a file of its owner alone",
+		Help:    "who may use the gateway protocol's action admin: USER:PASSWORD, in a file of its owner and group",
 		Default: "nobody; the API has a token of its own, shown at the first start",
 	}}
 }
@@ -183,7 +185,7 @@ func (c *Cluster) settings() []Setting {
 		Default: "https, this machine's first address and that port",
 	}, {
 		Key: "tokens-file", Flag: "video-servers", Value: path(&c.TokensFile, "file"),
-		Help:    "video servers of others that may join: NAME TOKEN, one a line, in a file of its owner alone",
+		Help:    "video servers of others that may join: NAME TOKEN, one a line, in a file of its owner and group",
 		Default: "none may",
 	}}
 }
@@ -228,4 +230,21 @@ func (s *Settings) Check() error {
 		return fmt.Errorf("state.folder (--state) is missing")
 	}
 	return nil
+}
+
+// CheckPlain finds a gateway that would take API keys in the clear from other machines.
+func (s *Settings) CheckPlain() error {
+	if s.Gateway.TLS || len(s.Gateway.Proxies) > 0 || IsLoopback(s.Gateway.Listen) {
+		return nil
+	}
+	return fmt.Errorf("gateway.tls (--tls) is false, and API keys would be sent in the clear: name the load balancer " +
+		"that has https in gateway.proxies (--proxies), or listen on a loopback address such as 127.0.0.1:8080 " +
+		"(gateway.listen, --listen)")
+}
+
+// IsLoopback says whether HOST:PORT is for this machine alone.
+func IsLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	ip, _ := netip.ParseAddr(host) // a name is none
+	return err == nil && (host == "localhost" || ip.IsLoopback())
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -92,7 +93,7 @@ func (o *options) settings() (settings.Settings, error) {
 			}
 		}
 	}
-	if err := s.Check(); err != nil {
+	if err := cmp.Or(s.Check(), s.CheckPlain()); err != nil {
 		return s, usageError{err}
 	}
 	return s, nil
