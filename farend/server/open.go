@@ -9,19 +9,23 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/krazycam/krazycam/farend/gateway"
 	"github.com/krazycam/krazycam/farend/lock"
 	"github.com/krazycam/krazycam/farend/receiver"
+	"github.com/krazycam/krazycam/farend/settings"
 	"github.com/krazycam/krazycam/farend/store"
 	"github.com/krazycam/krazycam/farend/stream"
 	"github.com/krazycam/krazycam/farend/videoserver"
 	"github.com/krazycam/krazycam/farend/webm"
+	"github.com/krazycam/krazycam/firmware/atomicfile"
 	"github.com/krazycam/krazycam/firmware/openfile"
 )
 
@@ -64,7 +68,34 @@ func (s *Server) openState(context.Context) error {
 			return fmt.Errorf("host name: %w (give the server one with --name)", err)
 		}
 	}
-	return nil
+	if s.config.State.Database != "" {
+		s.instance, err = keptInstance(dir)
+	}
+	return err
+}
+
+// instanceFile has the secret that this server writes into its row of a shared database, where no other
+// server of the same name can know it.
+const instanceFile = "instance"
+
+// instanceMax is above what rand.Text gives, in bytes.
+const instanceMax = 64
+
+// keptInstance reads that secret, or makes one at the first start.
+func keptInstance(dir string) (string, error) {
+	path := filepath.Join(dir, instanceFile)
+	b, _, err := openfile.ReadOwnSecret(path, instanceMax)
+	if kept := strings.TrimSpace(string(b)); err == nil && kept != "" {
+		return kept, nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("state folder: %w", err)
+	}
+	made := rand.Text()
+	if err := atomicfile.ReplaceDurably(path, 0o600, atomicfile.Bytes([]byte(made+"\n"))); err != nil {
+		return "", fmt.Errorf("state folder: %w", err)
+	}
+	return made, nil
 }
 
 func (s *Server) openStore(ctx context.Context) error {
@@ -91,8 +122,8 @@ func (s *Server) openStore(ctx context.Context) error {
 // nameTaken is after how long without a heartbeat a name is free.
 const nameTaken = 10 * time.Second
 
-// checkName: two servers of one name would end each other's streams. One that was killed a moment ago is
-// known by its control address.
+// checkName: two servers of one name would end each other's streams. This one, killed a moment ago, is known
+// by its instance.
 func (s *Server) checkName(ctx context.Context) error {
 	if s.config.State.Database == "" {
 		return nil
@@ -102,7 +133,7 @@ func (s *Server) checkName(ctx context.Context) error {
 		return err
 	}
 	for _, one := range servers {
-		if one.Name == s.name && one.Capacity > 0 && one.Control != s.controlURL() {
+		if one.Name == s.name && one.Capacity > 0 && one.Secret != s.instance {
 			return fmt.Errorf("another server called %q uses this database: give this one another name with --name",
 				s.name)
 		}
@@ -123,7 +154,16 @@ func (s *Server) openRecordings(context.Context) error {
 		return err
 	}
 	s.library = library
-	s.undo = append(s.undo, func() { _ = library.Close(context.Background()) })
+	s.undo = append(s.undo, func() {
+		if s.ran { // that has closed it, or given up
+			return
+		}
+		limit, cancel := context.WithTimeout(context.Background(), finishLimit)
+		defer cancel()
+		if err := library.Close(limit); err != nil {
+			s.log.Warn("server: recordings", "error", err)
+		}
+	})
 	return nil
 }
 
@@ -202,9 +242,12 @@ func (s *Server) openParts(context.Context) (err error) {
 		return nil
 	}
 	s.undo = append(s.undo, func() {
-		if s.parts.Close != nil {
-			s.parts.Close(context.Background())
+		if s.ran || s.parts.Close == nil { // Run has called it
+			return
 		}
+		limit, cancel := context.WithTimeout(context.Background(), finishLimit)
+		defer cancel()
+		s.parts.Close(limit)
 	})
 	s.parts, err = s.config.Parts(s)
 	return err
@@ -343,18 +386,17 @@ func (s *Server) controlURL() string {
 
 // openControl lets other servers ask this one for streams.
 func (s *Server) openControl(context.Context) error {
-	secret := rand.Text()
 	host := cmp.Or(s.config.Settings.Receiver.Host, s.config.Settings.Gateway.Host, reachableHosts(s.listenHost())[0])
 	s.beat = videoserver.Announcer{
 		Store: s.store, Load: s.receiver.Load, Now: time.Now, Log: s.log,
 		Server: store.Server{
-			Name: s.name, Host: host, Control: s.controlURL(), Secret: secret, Version: s.config.Version,
+			Name: s.name, Host: host, Control: s.controlURL(), Secret: s.instance, Version: s.config.Version,
 		},
 	}
 	if s.config.Cluster.Listen == "" {
 		return nil
 	}
-	handler, err := videoserver.NewHandler(s.local, secret, s.log)
+	handler, err := videoserver.NewHandler(s.local, s.instance, s.log)
 	if err != nil {
 		return err
 	}
@@ -367,7 +409,7 @@ func (s *Server) openControl(context.Context) error {
 	return nil
 }
 
-// openOperator is for people and their programs.
+// openOperator is for people and their programs. It has no https.
 func (s *Server) openOperator(context.Context) error {
 	if s.parts.Operator == nil || s.config.Settings.Operator.Listen == "" {
 		return nil
@@ -378,6 +420,11 @@ func (s *Server) openOperator(context.Context) error {
 		return err
 	}
 	d.http.Handler = s.parts.Operator
+	if address := s.config.Settings.Operator.Listen; !settings.IsLoopback(address) {
+		s.log.Warn("operator: plain http on an address that other machines may reach: who listens on the way reads "+
+			"the administrator's token; keep it inside a network of yours, or behind a server with https",
+			"listen", address)
+	}
 	return nil
 }
 

@@ -86,6 +86,7 @@ type Server struct {
 	parts    Parts
 	log      *slog.Logger
 	name     string
+	instance string // what tells this server from another of its name; "": nobody shares the database
 	url      string // of the gateway, as boards reach it
 	ca       string // the certificate that boards must trust; ""
 	store    *store.Store
@@ -160,7 +161,8 @@ func (s *Server) Close() {
 const statsInterval = 5 * time.Second
 
 // Run answers until ctx ends, or until something fails that all depends on. Then it ends in order, within
-// endLimit. It may be called once.
+// 5 s: each step has a limit of its own, so that a database that hangs costs neither recordings nor answers.
+// It may be called once.
 func (s *Server) Run(ctx context.Context) error {
 	s.ran = true
 	defer s.Close()
@@ -191,54 +193,67 @@ func (s *Server) Run(ctx context.Context) error {
 	case err = <-failed:
 	}
 	s.log.Info("server: ends")
-	limit, cancel := context.WithTimeout(kept, endLimit)
-	defer cancel()
 	endBeats() // the others send nobody here any more
-	s.endStreams(limit, func() { endMedia(); mediaRuns.Wait() })
-	s.closeDoors(limit)
+	s.endStreams(func() { endMedia(); mediaRuns.Wait() })
+	err = errors.Join(err, s.finish(kept))
 	doorsRun.Wait()
-	if s.library != nil {
-		err = errors.Join(err, s.library.Close(limit))
-	}
-	if s.parts.Close != nil {
-		s.parts.Close(limit)
-		s.parts.Close = nil
-	}
+	s.noteEnd(kept)
 	endDuties() // the last of which writes what streams counted
 	dutiesRun.Wait()
 	beatsRun.Wait()
 	return err
 }
 
-// endLimit is for the whole end: a service is killed after 10 s as a rule.
-const endLimit = 4 * time.Second
+// The limits of the end: finishLimit + noteLimit + 1 s for the last batch of statistics = 4 s. A service is
+// killed after 10 s as a rule.
+const (
+	finishLimit = 2 * time.Second // of recordings and forwardings
+	doorLimit   = time.Second     // of requests that were read before the end
+	noteLimit   = time.Second     // of the database, to note that the streams are over
+)
 
-// doorLimit is for requests that were read before the end.
-const doorLimit = time.Second
-
-// endStreams says goodbye to all sources, and notes that their streams are over. A source that asks then
-// hears that it must start anew, and when it does, that no video server can be reached.
-func (s *Server) endStreams(limit context.Context, end func()) {
+// endStreams says goodbye to all sources and keeps the last figures of their streams. The receiver remembers
+// a few hundred streams that are over; of the others, what was counted a moment before counts.
+func (s *Server) endStreams(end func()) {
 	last := s.receiver.AllStats(nil)
 	end()
 	for _, one := range last {
-		if final, ok := s.receiver.Stats(one.ID); ok {
-			s.putStats(one.ID, final, time.Now())
+		counts, ok := s.receiver.Stats(one.ID)
+		if !ok {
+			counts = one.Stats
 		}
-	}
-	if _, err := s.store.EndStreamsOf(limit, s.name, "its server was stopped", time.Now()); err != nil {
-		s.log.Warn("server: the end of the streams could not be noted; the next start does that", "error", err)
+		s.putStats(one.ID, counts, time.Now())
 	}
 }
 
-func (s *Server) closeDoors(limit context.Context) {
-	ctx, cancel := context.WithTimeout(limit, doorLimit)
+// finish answers what was asked and ends recordings and forwardings, all at the same time. What a source asks
+// now is answered with 5031: it tries again, elsewhere if there is another server.
+func (s *Server) finish(ctx context.Context) (err error) {
+	limit, cancel := context.WithTimeout(ctx, finishLimit)
 	defer cancel()
-	var closing sync.WaitGroup
+	answers, cancelAnswers := context.WithTimeout(ctx, doorLimit)
+	defer cancelAnswers()
+	var all sync.WaitGroup
 	for _, d := range s.doors {
-		closing.Go(func() { d.close(ctx) })
+		all.Go(func() { d.close(answers) })
 	}
-	closing.Wait()
+	if s.parts.Close != nil {
+		all.Go(func() { s.parts.Close(limit) })
+	}
+	if s.library != nil {
+		err = s.library.Close(limit)
+	}
+	all.Wait()
+	return err
+}
+
+// noteEnd writes that the streams of this server are over.
+func (s *Server) noteEnd(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, noteLimit)
+	defer cancel()
+	if _, err := s.store.EndStreamsOf(ctx, s.name, "its server was stopped", time.Now()); err != nil {
+		s.log.Warn("server: the end of the streams could not be noted; the next start does that", "error", err)
+	}
 }
 
 func (s *Server) putStats(id string, counts stream.Stats, at time.Time) {

@@ -61,7 +61,7 @@ const (
 	// statsWaitingMax bounds the memory of a StatsWriter: more streams than one process has.
 	statsWaitingMax = 10_000
 
-	statsLastTimeout = 5 * time.Second // of the last batch, when the program ends
+	statsLastTimeout = time.Second // of the last batch, when the program ends
 )
 
 // A StatsWriter takes the statistics of streams and writes the newest of each in batches. It is safe for

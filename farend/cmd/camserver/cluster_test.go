@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -150,6 +151,59 @@ func TestStreamsGoOnWithoutTheDatabase(t *testing.T) {
 	}
 	defer db.Close()
 	checkNothingLost(t, db, 9)
+}
+
+// A database that hangs, as behind a firewall that forgot its connections, costs the end its notes there, not
+// recordings, and not the time that an owner was promised.
+func TestServerEndsInTimeWhileTheDatabaseHangs(t *testing.T) {
+	t.Parallel()
+	pg := postgrestest.Start(t)
+	way := startRelay(t, pg.Dir)
+	state := t.TempDir()
+	p := startServer(t, state, "--database", way.url(pg.Database(t)), "--tls=false")
+	lights, _ := startLights(t, 3, p.url, p.key(t), "")
+	waitFor(t, time.Minute, "all streams", func() bool { return countStreaming(lights) == 3 && leastSent(lights) > 30 },
+		func() string { return describe(lights) })
+	way.swallows.Store(true)
+	code, took := p.end(t, syscall.SIGTERM)
+	if code != exitDone || took > 5*time.Second {
+		t.Errorf("exit code %d after %v, want %d within 5 s", code, took, exitDone)
+	}
+	if strings.Contains(p.log.String(), "not all was written") {
+		t.Error("recordings were not finished")
+	}
+	figure(t, "camserver: ended in %.2f s while its database hung", took.Seconds())
+}
+
+// Two servers of one name would end each other's streams. One that comes back after a kill is no second one.
+func TestSecondServerOfOneNameIsRefused(t *testing.T) {
+	t.Parallel()
+	pg := postgrestest.Start(t)
+	database := pg.Database(t)
+	state := t.TempDir()
+	args := []string{"--database", database, "--name", "one", "--tls=false", "--record", ""}
+	first := startServer(t, state, append(args, "--operator", ":0")...)
+	if !strings.Contains(first.log.String(), "operator: plain http") {
+		t.Error("no word about an operator address that others can reach")
+	}
+	db, err := postgres.Open(t.Context(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	waitFor(t, time.Minute, "the first in the database", func() bool {
+		all, err := db.Servers(t.Context(), time.Time{})
+		return err == nil && len(all) == 1
+	}, first.log.String)
+	second := launch(t, append(args, "--state", t.TempDir(), "--listen", "127.0.0.1:0", "--ports", "0,0",
+		"--operator", "")...)
+	<-second.ended
+	if code := second.cmd.ProcessState.ExitCode(); code != exitFailed ||
+		!strings.Contains(second.log.String(), `another server called "one" uses this database`) {
+		t.Errorf("exit code %d: %s", code, second.log)
+	}
+	first.kill(t)
+	startServer(t, state, args...)
 }
 
 func totalGrants(all []*lightSource) (n int64) {

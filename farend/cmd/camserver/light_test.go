@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -191,6 +192,17 @@ func countStreaming(all []*lightSource) (n int) {
 		}
 	}
 	return n
+}
+
+// leastSent is how many packets of its running grant the slowest source has sent.
+func leastSent(all []*lightSource) uint64 {
+	least := uint64(math.MaxUint64)
+	for _, l := range all {
+		l.mu.Lock()
+		least = min(least, l.sent)
+		l.mu.Unlock()
+	}
+	return least
 }
 
 // describe says in which phases they are, and what is wrong with the first that has a problem.
