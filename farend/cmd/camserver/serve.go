@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -88,23 +90,47 @@ func openStore(ctx context.Context, s settings.State) (*store.Store, error) {
 
 // announce prints what an owner must know of a first start, and that cameras may ask.
 func announce(ctx context.Context, srv *server.Server, s settings.Settings, stdout io.Writer) error {
-	key, err := makeFirstKey(ctx, srv.Store(), s.State.Folder)
-	if err != nil {
+	if err := announceKey(ctx, srv, s.State.Folder, stdout); err != nil {
 		return err
-	}
-	if key != "" {
-		fmt.Fprintf(stdout, "first start: key of the customer %q: %s\n", firstCustomer, key)
-		path := filepath.Join(s.State.Folder, firstCustomer+"-krazycam.json")
-		if err := atomicfile.Write(path, 0o600, atomicfile.Bytes([]byte(srv.Seed(key)+"\n"))); err != nil {
-			return fmt.Errorf("seed: %w", err)
-		}
-		fmt.Fprintf(stdout, "first start: krazycam.json for a camera: %s\n", path)
 	}
 	if err := announceToken(ctx, srv.Store(), stdout); err != nil {
 		return err
 	}
+	if _, err := srv.Store().ImportIDs(ctx, filepath.Join(s.State.Folder, server.OldIDs)); err != nil {
+		return err // each start tries again, until that file is mended or moved away
+	}
 	rtp, rtcp := srv.Ports()
 	fmt.Fprintf(stdout, "camserver READY gateway=%s rtp=%s rtcp=%s\n", srv.URL(), rtp, rtcp)
+	return nil
+}
+
+// announceKey makes a key where nobody has one yet, and shows it. Its seed is on the disk before the customer
+// is in the database: whatever ends the program then, the key is not lost.
+func announceKey(ctx context.Context, srv *server.Server, folder string, stdout io.Writer) error {
+	all, err := srv.Store().Customers(ctx)
+	if err != nil || len(all) > 0 {
+		return err
+	}
+	key, err := firstKey(folder)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(folder, firstCustomer+"-krazycam.json")
+	seed := atomicfile.Bytes([]byte(srv.Seed(key) + "\n"))
+	if err := atomicfile.ReplaceDurably(path, 0o600, seed); err != nil {
+		return fmt.Errorf("seed: %w", err)
+	}
+	_, err = srv.Store().AddCustomer(ctx, store.Customer{
+		Name: firstCustomer, KeyHash: store.HashKey(key), Enabled: true, Made: time.Now(),
+	})
+	if errors.Is(err, store.ErrExists) { // another server of this database was faster: this seed is of no use
+		return os.Remove(path)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "first start: key of the customer %q: %s\n", firstCustomer, key)
+	fmt.Fprintf(stdout, "first start: krazycam.json for a camera: %s\n", path)
 	return nil
 }
 
@@ -121,31 +147,13 @@ func announceToken(ctx context.Context, s *store.Store, stdout io.Writer) error 
 // firstCustomer is the name of the customer that a first start makes.
 const firstCustomer = "first"
 
-// makeFirstKey makes a key where nobody has one yet; "": somebody has. In a folder of camctl receive it is
-// the one that is there, and boards keep their ids.
-func makeFirstKey(ctx context.Context, s *store.Store, folder string) (string, error) {
-	all, err := s.Customers(ctx)
-	if err != nil || len(all) > 0 {
-		return "", err
-	}
-	key := rand.Text()
-	old, _, err := openfile.ReadOwnSecret(filepath.Join(folder, "key"), keyMax)
-	switch kept := strings.TrimSpace(string(old)); {
-	case err == nil && kept != "":
-		key = kept
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
+// firstKey makes a key. In a folder of camctl receive it is the one that is there, and boards keep their ids.
+func firstKey(folder string) (string, error) {
+	b, _, err := openfile.ReadOwnSecret(filepath.Join(folder, "key"), keyMax)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("API key: %w", err)
 	}
-	_, err = s.AddCustomer(ctx, store.Customer{
-		Name: firstCustomer, KeyHash: store.HashKey(key), Enabled: true, Made: time.Now(),
-	})
-	if errors.Is(err, store.ErrExists) { // another server of this database was faster
-		return "", nil
-	}
-	if err == nil {
-		_, err = s.ImportIDs(ctx, filepath.Join(folder, server.OldIDs))
-	}
-	return key, err
+	return cmp.Or(strings.TrimSpace(string(b)), rand.Text()), nil
 }
 
 // keyMax is above the 1024 bytes that a board's configuration takes as a key.

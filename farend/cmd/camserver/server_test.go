@@ -84,7 +84,8 @@ func TestServerEndsInOrderUnderLoad(t *testing.T) {
 	lights, _ := startLights(t, 20, p.url, p.key(t), p.ca(t))
 	waitFor(t, time.Minute, "20 streams", func() bool { return countStreaming(lights) == 20 },
 		func() string { return describe(lights) })
-	time.Sleep(time.Second) // of pictures
+	waitFor(t, time.Minute, "30 packets of each", func() bool { return leastSent(lights) >= 30 },
+		func() string { return fmt.Sprint(leastSent(lights)) })
 	code, took := p.end(t, os.Interrupt)
 	if code != exitDone || took > 5*time.Second {
 		t.Errorf("exit code %d after %v, want %d within 5 s", code, took, exitDone)
@@ -170,6 +171,46 @@ func TestServerThatIsKilledUnderLoadForgetsNothing(t *testing.T) {
 		slowest.Seconds())
 }
 
+// A start that fails half-way costs neither the key nor the ids: the next one goes on.
+func TestFirstStartThatFailedHalfWayIsMadeUpFor(t *testing.T) {
+	t.Parallel()
+	state := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(state, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const key = "a key of camctl receive"
+	id := fmt.Sprintf(`{"id": "abc", "key_sha256": %q, "made": 1700000000, "used": 0}`+"\n", store.HashKey(key))
+	write("key", key+"\n")
+	write(server.OldIDs, "no id\n"+id)
+	failed := launch(t, "--state", state, "--listen", "127.0.0.1:0", "--ports", "0,0", "--operator", "")
+	<-failed.ended
+	code, log := failed.cmd.ProcessState.ExitCode(), failed.log.String()
+	if code != exitFailed || !strings.Contains(log, server.OldIDs) {
+		t.Errorf("with a broken file of ids: exit code %d: %s", code, failed.log)
+	}
+	if got := failed.key(t); got != key {
+		t.Errorf("it printed the key %q, want %q", got, key)
+	}
+	seed, err := os.ReadFile(failed.first(t, "krazycam.json for a camera: "))
+	if err != nil || !strings.Contains(string(seed), key) {
+		t.Errorf("seed %q, %v, want the key in it", seed, err)
+	}
+	write(server.OldIDs, id)
+	p := startServer(t, state)
+	p.end(t, os.Interrupt)
+	s, err := sqlite.Open(t.Context(), filepath.Join(state, server.DatabaseFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if all, err := s.Sources(t.Context(), store.SourceFilter{}); err != nil || len(all) != 1 {
+		t.Errorf("sources after the second start: %+v, %v, want the one of the file", all, err)
+	}
+}
+
 // A certificate that was renewed is shown without a restart; a broken one is not.
 func TestCertificateIsReadAgain(t *testing.T) {
 	t.Parallel()
@@ -246,6 +287,7 @@ func TestWrongConfigurationsAreSaidInOneLine(t *testing.T) {
 		{[]string{"--no-such-flag"}, exitUsage, "unknown flag"},
 		{[]string{"extra"}, exitUsage, "extra"},
 		{[]string{"--cert", "c"}, exitUsage, "belong together"},
+		{[]string{"--tls=false"}, exitUsage, "API keys would be sent in the clear"},
 		{append(quiet, "--admin", exposed), exitFailed, "other users can read it"},
 		{append(quiet, "--admin", file("no colon")), exitFailed, "USER:PASSWORD"},
 		{append(quiet, "--listen", "192.0.2.1:1"), exitFailed, "--ports"},
