@@ -212,7 +212,7 @@ func TestOnePortForAllNeedsASourceThatCanMultiplex(t *testing.T) {
 		offer []string
 		want  error
 	}{
-		{nil, nil}, {[]string{wire.OfferRTX, wire.OfferMux}, nil}, {[]string{wire.OfferRTX}, ErrNeedsMux},
+		{nil, nil}, {[]string{wire.OfferRTX, wire.OfferMux}, nil}, {[]string{wire.OfferRTX}, stream.ErrNeedsMux},
 	} {
 		place, err := s.Begin(t.Context(),
 			stream.Grant{ID: fmt.Sprint(c.offer), SSRC: uint32(1 + len(c.offer)), Offer: c.offer})

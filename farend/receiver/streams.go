@@ -4,7 +4,6 @@ package receiver
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -13,16 +12,13 @@ import (
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
-// ErrNeedsMux is for a source that cannot send RTP and RTCP to one port.
-var ErrNeedsMux = errors.New("this receiver has one port for RTP and RTCP, and the source does not offer rtcp-mux")
-
 var _ stream.VideoServer = (*Server)(nil)
 
 // Begin opens a place for a stream. In the clear, its SSRC and asker alone tell it from others. Errors:
-// stream.ErrUnreachable, stream.ErrFull, stream.ErrAmbiguous, ErrNeedsMux, wire.ErrKeys.
+// stream.ErrUnreachable, stream.ErrFull, stream.ErrAmbiguous, stream.ErrNeedsMux, wire.ErrKeys.
 func (s *Server) Begin(_ context.Context, g stream.Grant) (stream.Place, error) {
 	if s.isMux() && len(g.Offer) > 0 && !slices.Contains(g.Offer, wire.OfferMux) {
-		return stream.Place{}, fmt.Errorf("receiver: %w", ErrNeedsMux)
+		return stream.Place{}, fmt.Errorf("receiver: %w", stream.ErrNeedsMux)
 	}
 	one, place, err := s.beginStream(g)
 	if err != nil {

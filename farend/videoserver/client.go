@@ -15,7 +15,6 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/krazycam/krazycam/farend/stream"
@@ -24,6 +23,13 @@ import (
 
 // callTimeout is for one call: a source waits 10 s for its gateway, which may try a second server.
 const callTimeout = 3 * time.Second
+
+// idleTimeout is shorter than a video server keeps a connection that nobody uses (30 s, as
+// docs/video-server.md says): a POST on one that is just being closed fails.
+const idleTimeout = 20 * time.Second
+
+// errKeys says that SRTP's keys would be readable on their way.
+var errKeys = errors.New("keys travel over https only")
 
 // errClosedDoor says that the host is there, and no process listens for calls any more.
 var errClosedDoor = errors.New("nothing listens there")
@@ -45,7 +51,7 @@ func NewHTTPClient(config *tls.Config) *http.Client {
 			TLSHandshakeTimeout: callTimeout,
 			ForceAttemptHTTP2:   true,
 			MaxIdleConnsPerHost: 32,
-			IdleConnTimeout:     time.Minute,
+			IdleConnTimeout:     idleTimeout,
 
 			MaxResponseHeaderBytes: messageMax,
 		},
@@ -87,7 +93,7 @@ func (c *Client) mayCarryKeys() bool {
 // Begin implements stream.VideoServer.
 func (c *Client) Begin(ctx context.Context, g stream.Grant) (stream.Place, error) {
 	if g.SRTP != nil && !c.mayCarryKeys() {
-		return stream.Place{}, fmt.Errorf("video server %s: begin: keys travel over https only", c.base.Host)
+		return stream.Place{}, fmt.Errorf("video server %s: begin: %w", c.base.Host, errKeys)
 	}
 	var m placeMessage
 	err := c.call(ctx, "begin", "streams", messageOf(g), &m)
@@ -149,6 +155,10 @@ func (c *Client) call(ctx context.Context, name, path string, message, answer an
 	}
 	r.Header.Set("Authorization", "Bearer "+c.token)
 	r.Header.Set("Content-Type", "application/json")
+	if name != "begin" {
+		// net/http sends it once more if the connection was just being closed; the header itself stays here.
+		r.Header["Idempotency-Key"] = []string{}
+	}
 	got, err := c.http.Do(r)
 	if err != nil {
 		return unreachable(err)
@@ -176,7 +186,7 @@ func unreachable(err error) error {
 	if errors.As(err, &in) {
 		err = in.Err
 	}
-	if errors.Is(err, syscall.ECONNREFUSED) {
+	if errors.Is(err, connectionRefused) {
 		return fmt.Errorf("%w: %w", stream.ErrUnreachable, errClosedDoor)
 	}
 	return fmt.Errorf("%w: %v", stream.ErrUnreachable, err)

@@ -24,11 +24,16 @@ const (
 	HeartbeatInterval = 3 * time.Second
 	// deadAfter is three heartbeats that did not come, and a second for one on its way.
 	deadAfter = 3*HeartbeatInterval + time.Second
-	// seenAtMost bounds by how much the clocks of two servers may differ: what is older is long dead.
+	// seenAtMost bounds by how much the clocks of two servers may differ: a server that is new here and was
+	// last seen before that is probably long dead. Nothing streams there if there is another.
 	seenAtMost = time.Minute
+	// listedAtMost keeps the names of servers that will never come back out of the list.
+	listedAtMost = 24 * time.Hour
 
 	refreshInterval = time.Second
-	// avoidFor is how long a server that did not answer a call is left alone.
+	// cutAfter without an answer of the store, heartbeats may be missing because nobody could write them.
+	cutAfter = HeartbeatInterval + time.Second
+	// avoidFor is how long a server that failed to begin a stream gets no other, if there is another server.
 	avoidFor = 10 * time.Second
 )
 
@@ -60,8 +65,10 @@ type Cluster struct {
 	refreshing chan struct{} // a lock that a context ends the wait for
 	mu         sync.Mutex
 	members    map[string]*member
-	refreshed  time.Time
-	isCut      bool // the store did not answer the last time
+	refreshed  time.Time // zero: the store is to be asked at once
+	answered   time.Time // when the store last answered
+	isCut      bool      // it did not since
+	avoidLocal time.Time
 }
 
 // A member is what is known of another process's server. Its fields are guarded by Cluster.mu.
@@ -69,7 +76,8 @@ type member struct {
 	store.Server
 	client  *Client   // nil: it cannot be called
 	changed time.Time // when this process last saw a new heartbeat, by its own clock
-	avoid   time.Time // until then it is left alone
+	isGone  bool      // nothing listened there since its last heartbeat
+	avoid   time.Time // until then others are chosen, if there are some
 	begun   int       // streams since the store was asked, by us
 	isFull  bool      // it refused a stream since its last heartbeat
 }
@@ -91,23 +99,27 @@ func NewCluster(c ClusterConfig) *Cluster {
 func (c *Cluster) Close() { c.http.CloseIdleConnections() }
 
 // Choose gives the live server with the smallest share of its places taken; of equals one at random.
-// stream.ErrFull: none has a place; stream.ErrUnreachable: none lives. After Begin has failed at one for
-// such a reason, the next call gives another.
-func (c *Cluster) Choose(ctx context.Context, _ stream.Grant) (string, stream.VideoServer, error) {
+// stream.ErrFull: none has a place; stream.ErrUnreachable: none lives. A server where Begin has failed
+// is given again soon only if there is no other.
+func (c *Cluster) Choose(ctx context.Context, g stream.Grant) (string, stream.VideoServer, error) {
 	if err := c.refresh(ctx); err != nil {
 		return "", nil, fmt.Errorf("video servers: %w", err)
 	}
 	now := c.config.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	best := choice{}
+	best, noKeys := choice{}, false
 	if c.config.Local != nil {
 		streams, capacity := c.config.Load()
-		best.consider(candidate{c.config.Name, c.config.Local, streams, capacity})
+		best.consider(candidate{c.config.Name, &own{c.config.Local, c}, streams, capacity, now.Before(c.avoidLocal)})
 	}
 	for name, m := range c.members {
-		if m.isAlive(now) && m.client != nil {
-			best.consider(candidate{name, &remote{c, m.Server, m.client}, m.load(), m.Capacity})
+		switch {
+		case m.client == nil || !m.isAlive(now):
+		case g.SRTP != nil && !m.client.mayCarryKeys():
+			noKeys = true
+		default:
+			best.consider(candidate{name, &remote{c, m.Server, m.client}, m.load(), m.Capacity, now.Before(m.avoid)})
 		}
 	}
 	switch {
@@ -115,6 +127,8 @@ func (c *Cluster) Choose(ctx context.Context, _ stream.Grant) (string, stream.Vi
 		return best.name, best.server, nil
 	case best.alive > 0:
 		return "", nil, fmt.Errorf("video servers: %w", stream.ErrFull)
+	case noKeys:
+		return "", nil, fmt.Errorf("video servers: none that lives has an https URL: %w", errKeys)
 	}
 	return "", nil, fmt.Errorf("video servers: none lives: %w", stream.ErrUnreachable)
 }
@@ -141,7 +155,7 @@ func (c *Cluster) ByName(ctx context.Context, name string) (stream.VideoServer, 
 }
 
 func (m *member) isAlive(now time.Time) bool {
-	return now.Sub(m.changed) < deadAfter && !now.Before(m.avoid)
+	return now.Sub(m.changed) < deadAfter && !m.isGone
 }
 
 // load is the streams that a server has, by what it says and by what all gateways noted; one that refused
@@ -158,6 +172,7 @@ type candidate struct {
 	name              string
 	server            stream.VideoServer
 	streams, capacity int
+	isAvoided         bool // it failed a moment ago
 }
 
 // A choice is the best of the candidates so far, and how many are as good.
@@ -174,7 +189,10 @@ func (b *choice) consider(c candidate) {
 	// a/b < c/d, without fractions.
 	mine, best := c.streams*b.capacity, b.streams*c.capacity
 	switch {
-	case b.found == 0 || mine < best:
+	case b.found == 0 || b.isAvoided && !c.isAvoided:
+		b.candidate, b.found = c, 1
+	case c.isAvoided && !b.isAvoided:
+	case mine < best:
 		b.candidate, b.found = c, 1
 	case mine == best:
 		if b.found++; rand.IntN(b.found) == 0 {
@@ -195,22 +213,22 @@ func (c *Cluster) refresh(ctx context.Context) error {
 	if !c.refreshed.IsZero() && now.Sub(c.refreshed).Abs() < refreshInterval {
 		return nil
 	}
-	list, err := c.config.Store.Servers(ctx, now.Add(-seenAtMost))
+	list, err := c.config.Store.Servers(ctx, now.Add(-listedAtMost))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {
 		c.isCut, c.refreshed = true, time.Time{}
 		return err
 	}
-	c.refreshed = now
 	c.take(list, now)
-	c.isCut = false
+	c.refreshed, c.answered, c.isCut = now, now, false
 	return nil
 }
 
 // take notes the heartbeats. Whether one is new is seen by its change, since its time is by another's
 // clock; and one that could not be written while the store was away says nothing about its server.
 func (c *Cluster) take(list []store.Server, now time.Time) {
+	wasAway := c.isCut || now.Sub(c.answered) > cutAfter
 	before := c.members
 	c.members = make(map[string]*member, len(list))
 	for _, s := range list {
@@ -218,26 +236,19 @@ func (c *Cluster) take(list []store.Server, now time.Time) {
 			continue
 		}
 		m := before[s.Name]
-		if m == nil || m.Control != s.Control || m.Secret != s.Secret {
-			m = &member{client: c.clientOf(s)}
-		}
-		if !m.SeenAt.Equal(s.SeenAt) {
-			m.changed, m.isFull = now, false
-		}
-		if c.isCut {
+		switch {
+		case m == nil || m.Control != s.Control || m.Secret != s.Secret:
+			m = &member{client: c.clientOf(s), changed: now}
+			if now.Sub(s.SeenAt) > seenAtMost {
+				m.avoid = now.Add(deadAfter) // its next heartbeat, or none, says more
+			}
+		case !m.SeenAt.Equal(s.SeenAt):
+			m.changed, m.isFull, m.isGone = now, false, false
+		case wasAway && m.isAlive(c.answered):
 			m.changed = now
 		}
 		m.Server, m.begun = s, 0
 		c.members[s.Name] = m
-	}
-	if !c.isCut {
-		return
-	}
-	for name, m := range before { // older than seenAtMost by now, through no fault of its own
-		if c.members[name] == nil && m.isAlive(m.changed) {
-			m.changed = now
-			c.members[name] = m
-		}
 	}
 }
 
@@ -272,20 +283,44 @@ func (r *remote) Begin(ctx context.Context, g stream.Grant) (stream.Place, error
 			m.begun++
 		case errors.Is(err, stream.ErrFull):
 			m.isFull = true
-		case errors.Is(err, stream.ErrUnreachable):
+		case errors.Is(err, errClosedDoor):
+			m.isGone = true
+		case isServersFault(ctx, err):
 			m.avoid = now.Add(avoidFor)
 		}
 	})
 	return place, err
 }
 
+// isServersFault says whether another stream may fail at the server, too.
+func isServersFault(ctx context.Context, err error) bool {
+	return err != nil && ctx.Err() == nil && !errors.Is(err, stream.ErrAmbiguous) && !errors.Is(err, stream.ErrNeedsMux)
+}
+
 // Captured implements stream.VideoServer. A server whose process is gone is dead at once.
 func (r *remote) Captured(ctx context.Context, id string, asker netip.Addr) (stream.Verdict, error) {
 	v, err := r.Client.Captured(ctx, id, asker)
 	if errors.Is(err, errClosedDoor) {
-		r.cluster.note(r.is.Name, func(m *member, now time.Time) { m.avoid = now.Add(avoidFor) })
+		r.cluster.note(r.is.Name, func(m *member, _ time.Time) { m.isGone = true })
 	}
 	return v, err
+}
+
+// An own server is this process's, as it is chosen: the cluster notes how it fares.
+type own struct {
+	stream.VideoServer
+	cluster *Cluster
+}
+
+// Begin implements stream.VideoServer.
+func (o *own) Begin(ctx context.Context, g stream.Grant) (stream.Place, error) {
+	place, err := o.VideoServer.Begin(ctx, g)
+	if isServersFault(ctx, err) {
+		o.cluster.mu.Lock()
+		defer o.cluster.mu.Unlock()
+		o.cluster.avoidLocal = o.cluster.config.Now().Add(avoidFor)
+	}
+	return place, err
 }
 
 func (c *Cluster) note(name string, what func(m *member, now time.Time)) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/krazycam/krazycam/farend/store"
 	"github.com/krazycam/krazycam/farend/stream"
+	"github.com/krazycam/krazycam/firmware/gateway/wire"
 )
 
 // group is a cluster of servers on real HTTP, with a clock that the test moves.
@@ -56,6 +57,17 @@ func (g *group) beat(name string, streams, capacity int) {
 	})
 	if err != nil {
 		g.t.Fatal(err)
+	}
+}
+
+// ask calls ByName once a second, as a gateway does: the server lives all the time.
+func (g *group) ask(name string, seconds int) {
+	g.t.Helper()
+	for i := range seconds {
+		if _, err := g.ByName(g.t.Context(), name); err != nil {
+			g.t.Errorf("after %d s %s lives: %v", i, name, err)
+		}
+		g.clock.advance(time.Second)
 	}
 }
 
@@ -155,7 +167,7 @@ func TestServerIsDeadAfterThreeMissingHeartbeats(t *testing.T) {
 		g.clock.advance(HeartbeatInterval - refreshInterval)
 		g.beat("b", 0, 10)
 	}
-	g.clock.advance(2 * refreshInterval)
+	g.ask("b", 2)
 	if _, err := g.ByName(t.Context(), "a"); !errors.Is(err, stream.ErrUnreachable) {
 		t.Errorf("ByName(a) = %v, want %v", err, stream.ErrUnreachable)
 	}
@@ -175,29 +187,139 @@ func TestServerIsDeadAfterThreeMissingHeartbeats(t *testing.T) {
 }
 
 // Heartbeats that nobody could write say nothing about their servers, however long the store was away,
-// and whatever the clocks of others are.
+// whatever the clocks of others are, and whether anybody asked meanwhile or not.
 func TestNobodyIsDeadBecauseTheStoreWasAway(t *testing.T) {
 	for _, away := range []time.Duration{30 * time.Second, 10 * time.Minute} {
-		g := newGroup(t, ClusterConfig{}, "a")
-		g.clock.advance(refreshInterval)
-		if _, err := g.ByName(t.Context(), "a"); err != nil {
-			t.Fatal(err)
-		}
-		gone := errors.New("database gone")
-		g.store.setError(gone)
-		for range away / time.Second {
+		for _, asks := range []bool{true, false} {
+			g := newGroup(t, ClusterConfig{}, "a")
+			g.ask("a", 1)
+			gone := errors.New("database gone")
+			g.store.setError(gone)
+			for range away / time.Second {
+				g.clock.advance(time.Second)
+				if !asks {
+					continue
+				}
+				if _, err := g.ByName(t.Context(), "a"); !errors.Is(err, gone) || errors.Is(err, stream.ErrUnreachable) {
+					t.Fatalf("ByName without the store = %v", err)
+				}
+			}
+			g.store.setError(nil)
+			g.ask("a", int(deadAfter/time.Second))
 			g.clock.advance(time.Second)
-			if _, err := g.ByName(t.Context(), "a"); !errors.Is(err, gone) || errors.Is(err, stream.ErrUnreachable) {
-				t.Fatalf("ByName without the store = %v", err)
+			if _, err := g.ByName(t.Context(), "a"); !errors.Is(err, stream.ErrUnreachable) {
+				t.Errorf("it never came back after %v, and ByName = %v", away, err)
 			}
 		}
-		g.store.setError(nil)
-		if _, err := g.ByName(t.Context(), "a"); err != nil {
-			t.Errorf("after %v without a store: %v", away, err)
+	}
+}
+
+// A Begin that failed says little about the streams that run there: a connection that was just being closed,
+// a request that had no time left, a server with a defect.
+func TestServerThatFailedToBeginGetsNoNewStreamsAndKeepsItsOwn(t *testing.T) {
+	for _, why := range []error{stream.ErrUnreachable, errors.New("defect"), errMessage} {
+		g := newGroup(t, ClusterConfig{}, "a", "b")
+		g.beat("b", 5, 10)
+		g.clock.advance(refreshInterval)
+		g.servers["a"].err = why
+		if name, _, err := g.begin("s"); name != "a" || err == nil {
+			t.Errorf("the first = %q, %v", name, err)
 		}
-		g.clock.advance(deadAfter)
-		if _, err := g.ByName(t.Context(), "a"); !errors.Is(err, stream.ErrUnreachable) {
-			t.Errorf("it never came back after %v, and ByName = %v", away, err)
+		if name, _, err := g.begin("s"); name != "b" || err != nil {
+			t.Errorf("after %v the next = %q, %v, want b", why, name, err)
+		}
+		if _, err := g.ByName(t.Context(), "a"); err != nil {
+			t.Errorf("after %v ByName = %v: its streams would be ended", why, err)
+		}
+		g.beat("b", 10, 10)
+		g.beat("a", 0, 10)
+		g.clock.advance(refreshInterval)
+		if name, _, err := g.Choose(t.Context(), stream.Grant{}); name != "a" || err != nil {
+			t.Errorf("with no place elsewhere Choose = %q, %v, want a: it may work again", name, err)
+		}
+		for range avoidFor / refreshInterval {
+			g.beat("b", 5, 10)
+		}
+		g.beat("a", 0, 10)
+		g.clock.advance(refreshInterval)
+		if name, _, err := g.Choose(t.Context(), stream.Grant{}); name != "a" || err != nil {
+			t.Errorf("%v later Choose = %q, %v, want a", avoidFor, name, err)
+		}
+	}
+}
+
+// What is wrong with a source is not wrong with its server.
+func TestServerIsNotAvoidedForWhatItsSourceCannot(t *testing.T) {
+	for _, why := range []error{stream.ErrAmbiguous, stream.ErrNeedsMux} {
+		g := newGroup(t, ClusterConfig{}, "a", "b")
+		g.beat("b", 5, 10)
+		g.clock.advance(refreshInterval)
+		g.servers["a"].err = why
+		if name, _, err := g.begin("s"); name != "a" || !errors.Is(err, why) {
+			t.Errorf("%q, %v, want a and %v", name, err, why)
+		}
+		if name, _, err := g.Choose(t.Context(), stream.Grant{}); name != "a" || err != nil {
+			t.Errorf("the next = %q, %v, want a", name, err)
+		}
+	}
+}
+
+func TestOwnServerThatFailedGivesWayToAnother(t *testing.T) {
+	local := newFakeServer()
+	g := newGroup(t, ClusterConfig{Name: "own", Local: local, Load: func() (int, int) { return 0, 10 }}, "own", "b")
+	g.beat("b", 5, 10)
+	g.clock.advance(refreshInterval)
+	local.err = fmt.Errorf("no port: %w", stream.ErrFull) // its pool's ports are another program's
+	if name, _, err := g.begin("s"); name != "own" || !errors.Is(err, stream.ErrFull) {
+		t.Errorf("the first = %q, %v", name, err)
+	}
+	if name, _, err := g.begin("s"); name != "b" || err != nil {
+		t.Errorf("the next = %q, %v, want b", name, err)
+	}
+}
+
+func TestServerThatKeysCannotReachIsPassedOver(t *testing.T) {
+	g := newGroup(t, ClusterConfig{}, "a")
+	g.clock.advance(refreshInterval)
+	for name, control := range map[string]string{"plain": "http://192.0.2.1:8090", "other": "http://192.0.2.2:8090"} {
+		err := g.store.Heartbeat(t.Context(), store.Server{Name: name, Control: control, Secret: token, Capacity: 100,
+			SeenAt: g.clock.Now()})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	encrypted := stream.Grant{SRTP: &wire.SRTP{}}
+	for range 20 {
+		if name, _, err := g.Choose(t.Context(), encrypted); name != "a" || err != nil {
+			t.Fatalf("Choose = %q, %v, want a: it is on this machine", name, err)
+		}
+	}
+	if err := g.store.RemoveServer(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	g.clock.advance(refreshInterval)
+	if _, _, err := g.Choose(t.Context(), encrypted); !errors.Is(err, errKeys) {
+		t.Errorf("Choose = %v, want %v", err, errKeys)
+	}
+	if _, _, err := g.Choose(t.Context(), stream.Grant{}); err != nil {
+		t.Errorf("Choose without keys = %v", err)
+	}
+}
+
+// A clock that differs by hours, here or there, kills nobody: a server lives while its heartbeats come.
+func TestServerLivesWhateverItsClock(t *testing.T) {
+	g := newGroup(t, ClusterConfig{}, "a", "b")
+	seen := g.clock.Now().Add(-time.Hour)
+	for range 20 {
+		g.clock.advance(time.Second)
+		seen = seen.Add(time.Second)
+		err := g.store.Heartbeat(t.Context(), store.Server{Name: "b", Control: g.http["b"].URL, Secret: token,
+			Capacity: 10, SeenAt: seen})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := g.ByName(t.Context(), "b"); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -159,6 +159,7 @@ var refusals = []struct {
 	{stream.ErrFull, "full", http.StatusServiceUnavailable},
 	{stream.ErrUnreachable, "ending", http.StatusServiceUnavailable},
 	{stream.ErrAmbiguous, "ambiguous", http.StatusConflict},
+	{stream.ErrNeedsMux, "rtcp-mux", http.StatusConflict},
 	{os.ErrDeadlineExceeded, "silent", http.StatusRequestTimeout},
 	{errMessage, "message", http.StatusBadRequest},
 }

@@ -1,0 +1,7 @@
+//go:build !windows
+
+package videoserver
+
+import "syscall"
+
+const connectionRefused = syscall.ECONNREFUSED
