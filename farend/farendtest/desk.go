@@ -70,7 +70,7 @@ func New(t testing.TB, c Config) *Desk {
 		Store: d.store, Name: "desk", Local: d, Load: func() (int, int) { return 0, 1 },
 	})
 	d.Gateway = gateway.New(gateway.Config{
-		Store: d.store, Servers: cluster, OwnServer: "desk", KeepAlive: c.KeepAlive, Offer: c.Offer,
+		Store: d.store, Servers: cluster, KeepAlive: c.KeepAlive, Offer: c.Offer,
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	running.Go(func() { d.Gateway.Run(ctx) })

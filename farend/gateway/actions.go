@@ -24,6 +24,10 @@ const (
 	// serverPeriods is when a video server ends a stream by itself: after its gateways should have.
 	serverPeriods = leasePeriods + 1
 
+	// abandonLimit is for the end of a stream that did not begin: a source waits, and another server may
+	// be tried.
+	abandonLimit = time.Second
+
 	// beginAttempts is how many video servers are tried for a stream.
 	beginAttempts = 3
 
@@ -138,12 +142,17 @@ func (g *Gateway) beginSomewhere(ctx context.Context, c *call, keys *wire.SRTP) 
 		Width: c.width, Height: c.height, Lease: serverPeriods * g.period(),
 	}
 	var last error
+	tried := map[string]bool{}
 	for range beginAttempts {
 		name, server, err := g.config.Servers.Choose(ctx, grant)
 		if err != nil {
 			last = errors.Join(last, err)
 			break
 		}
+		if tried[name] { // there is no other
+			break
+		}
+		tried[name] = true
 		grant.ID = rand.Text() // each attempt is a stream of its own
 		if why := g.addStream(ctx, c, grant, name); why != nil {
 			return stream.Place{}, why
@@ -154,7 +163,7 @@ func (g *Gateway) beginSomewhere(ctx context.Context, c *call, keys *wire.SRTP) 
 		}
 		last = err
 		g.abandon(ctx, grant.ID, server, err)
-		if !errors.Is(err, stream.ErrFull) && !errors.Is(err, stream.ErrUnreachable) {
+		if ctx.Err() != nil || errors.Is(err, stream.ErrAmbiguous) || errors.Is(err, stream.ErrNeedsMux) {
 			break
 		}
 	}
@@ -167,6 +176,7 @@ func (g *Gateway) addStream(ctx context.Context, c *call, grant stream.Grant, se
 	row := store.Stream{
 		ID: grant.ID, Source: c.source.ID, Customer: c.customer.ID, Server: server, SSRC: grant.SSRC, Asker: c.from,
 		Encrypted: grant.SRTP != nil, Width: grant.Width, Height: grant.Height, Since: now, LastSeen: now,
+		Lease: leasePeriods * g.period(),
 	}
 	err := g.config.Store.BeginStream(ctx, row, c.customer.CamerasMax, now)
 	if errors.Is(err, store.ErrActive) && g.endLost(ctx, c.source.ID) {
@@ -213,6 +223,8 @@ func (g *Gateway) abandon(ctx context.Context, id string, server stream.VideoSer
 	if errors.Is(because, stream.ErrFull) {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, abandonLimit)
+	defer cancel()
 	_ = server.End(ctx, id, "it did not begin") // its lease ends it at the latest
 }
 
@@ -225,6 +237,9 @@ func (g *Gateway) explainBegin(err error) *wire.Refusal {
 	case errors.Is(err, stream.ErrAmbiguous):
 		return refuse(wire.CodeNoListener, "cannot initialise the stream listener: another source without an "+
 			"SSRC sends from the same address")
+	case errors.Is(err, stream.ErrNeedsMux):
+		return refuse(wire.CodeNoListener, "cannot initialise the stream listener: the video server takes RTP and "+
+			"RTCP on one port only, and the source does not offer rtcp-mux")
 	case errors.Is(err, stream.ErrUnreachable) || isAway(err):
 		return refuse(wire.CodeServerUnreachable, "video server cannot be reached")
 	}
@@ -299,7 +314,7 @@ func (g *Gateway) validateStream(ctx context.Context, c *call) (reply, *wire.Ref
 // source starts anew.
 func (g *Gateway) askServer(ctx context.Context, c *call, row store.Stream) (reply, *wire.Refusal) {
 	server, err := g.config.Servers.ByName(ctx, row.Server)
-	if errors.Is(err, stream.ErrUnreachable) {
+	if g.isDead(err) {
 		g.endStream(ctx, row, serverDied)
 		return reply{}, refuse(wire.CodeNotRunning, "stream not running: its video server is gone")
 	}
@@ -338,6 +353,6 @@ func (g *Gateway) stopStream(ctx context.Context, c *call) (reply, *wire.Refusal
 		return reply{}, g.storeFault("end a stream", err)
 	}
 	g.noteEvent("gateway: stopped", c.from, c.source.ID, "stream", row.ID)
-	g.close(ctx, row, because)
+	g.closeAll(ctx, []ending{{row, because}})
 	return reply{Answer: wire.Answer{OK: "stream stopped successfully"}}, nil
 }

@@ -43,6 +43,7 @@ func (g *Gateway) Run(ctx context.Context) {
 func (g *Gateway) tick(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, tickTimeout)
 	defer cancel()
+	g.noteClock()
 	err := g.endExpired(ctx)
 	if err == nil {
 		err = g.endRevoked(ctx)
@@ -53,18 +54,17 @@ func (g *Gateway) tick(ctx context.Context) {
 	g.quiet.flush(g.config.Now())
 }
 
-// endExpired ends the streams whose source is silent, unless the store was away meanwhile: then the
-// silence may be ours.
+// endExpired ends the streams whose source is silent for longer than its lease. A silence that may be
+// ours counts from its end: the store was away, the clock was set, or we have just begun.
 func (g *Gateway) endExpired(ctx context.Context) error {
-	now, lease := g.config.Now(), leasePeriods*g.period()
-	if g.outage.isWithin(lease, now) {
-		return nil
-	}
-	ended, err := g.config.Store.EndExpired(ctx, now.Add(-lease), leaseRanOut, now)
-	for _, row := range ended {
+	now := g.config.Now()
+	rows, err := g.config.Store.EndExpired(ctx, g.undisturbed(), leaseRanOut, now)
+	ended := make([]ending, 0, len(rows))
+	for _, row := range rows {
 		g.config.Log.Info("gateway: the lease ran out", "utilization_id", row.Source.String(), "stream", row.ID)
-		g.close(ctx, row, leaseRanOut)
+		ended = append(ended, ending{row, leaseRanOut})
 	}
+	g.closeAll(ctx, ended)
 	return err
 }
 
@@ -86,12 +86,15 @@ func (g *Gateway) endRevoked(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	alive := map[string]bool{}
+	dead := map[string]bool{}
+	var ended []ending
 	for _, row := range rows {
-		if because := g.whyOver(ctx, row, byID, disabled, alive); because != "" {
-			g.endStream(ctx, row, because)
+		because := g.whyOver(ctx, row, byID, disabled, dead)
+		if because != "" && g.noteEnd(ctx, row, because) {
+			ended = append(ended, ending{row, because})
 		}
 	}
+	g.closeAll(ctx, ended)
 	return nil
 }
 
@@ -104,9 +107,9 @@ func (g *Gateway) disabledSources(ctx context.Context) (map[wire.ID]bool, error)
 	return disabled, err
 }
 
-// whyOver says why a stream is over; "": it is not. alive has the servers that were looked at.
+// whyOver says why a stream is over; "": it is not. dead has the servers that were looked at.
 func (g *Gateway) whyOver(ctx context.Context, row store.Stream, customers map[int64]store.Customer,
-	disabled map[wire.ID]bool, alive map[string]bool,
+	disabled map[wire.ID]bool, dead map[string]bool,
 ) string {
 	now := g.config.Now()
 	customer, known := customers[row.Customer]
@@ -116,23 +119,30 @@ func (g *Gateway) whyOver(ctx context.Context, row store.Stream, customers map[i
 	if why := checkCustomer(customer, now); why != nil {
 		return why.Reason
 	}
-	isAlive, looked := alive[row.Server]
+	isDead, looked := dead[row.Server]
 	if !looked {
 		_, err := g.config.Servers.ByName(ctx, row.Server)
-		isAlive = !errors.Is(err, stream.ErrUnreachable)
-		alive[row.Server] = isAlive
+		isDead = g.isDead(err)
+		dead[row.Server] = isDead
 	}
 	switch {
 	case disabled[row.Source]:
 		return "its source is disabled"
-	case !isAlive:
+	case isDead:
 		return serverDied
-	case row.Server == g.config.OwnServer && row.Since.Before(g.began):
-		return serverForgot
-	case !hasPlace(row) && now.Sub(row.Since) > beginLimit:
+	case !hasPlace(row) && now.Sub(row.Since) > beginLimit && g.undisturbed() > beginLimit:
 		return neverBegan
 	}
 	return ""
+}
+
+// heartbeatLimit is longer than heartbeats may be missing (docs/video-server.md: 10 s), and so how long
+// after the store was away nobody is dead for want of them.
+const heartbeatLimit = 15 * time.Second
+
+// isDead says whether an error of Servers means that the streams of a server are over.
+func (g *Gateway) isDead(err error) bool {
+	return errors.Is(err, stream.ErrUnreachable) && g.outage.since(g.config.Uptime()) >= heartbeatLimit
 }
 
 func hasPlace(row store.Stream) bool { return row.Place.RTPPort != 0 }
@@ -145,7 +155,7 @@ func (g *Gateway) endLost(ctx context.Context, source wire.ID) bool {
 		return why.Code == wire.CodeNotRunning // over by now
 	}
 	server, err := g.config.Servers.ByName(ctx, row.Server)
-	if errors.Is(err, stream.ErrUnreachable) {
+	if g.isDead(err) {
 		return g.endStream(ctx, row, serverDied)
 	}
 	if err != nil || !hasPlace(row) { // another request may be about to begin it
@@ -159,6 +169,15 @@ func (g *Gateway) endLost(ctx context.Context, source wire.ID) bool {
 
 // endStream ends a stream that runs; false: it is over already, or that could not be noted.
 func (g *Gateway) endStream(ctx context.Context, row store.Stream, because string) bool {
+	if !g.noteEnd(ctx, row, because) {
+		return false
+	}
+	g.closeAll(ctx, []ending{{row, because}})
+	return true
+}
+
+// noteEnd has the store note that a stream is over; false: it is already, or that could not be noted.
+func (g *Gateway) noteEnd(ctx context.Context, row store.Stream, because string) bool {
 	err := g.config.Store.EndStream(ctx, row.ID, because, g.config.Now())
 	if err != nil {
 		if !errors.Is(err, store.ErrUnknown) {
@@ -167,22 +186,7 @@ func (g *Gateway) endStream(ctx context.Context, row store.Stream, because strin
 		return false
 	}
 	g.noteEvent("gateway: ended", row.Asker, row.Source, "stream", row.ID, "because", because)
-	g.close(ctx, row, because)
 	return true
-}
-
-// close closes the place of a stream that the store has as ended. Only whoever ended it there comes here.
-// What cannot be reached ends it by its lease.
-func (g *Gateway) close(ctx context.Context, row store.Stream, because string) {
-	g.addEvent(ctx, store.Event{Customer: row.Customer, Source: row.Source, Stream: row.ID, Kind: "ended",
-		Words: because})
-	server, err := g.config.Servers.ByName(ctx, row.Server)
-	if err == nil {
-		err = server.End(ctx, row.ID, because)
-	}
-	if err != nil && !errors.Is(err, stream.ErrUnknown) && because != serverDied {
-		g.noteFault("gateway: close a stream's place", err)
-	}
 }
 
 // addEvent notes what an operator may want to know later. A stream does not depend on it.

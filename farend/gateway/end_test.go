@@ -1,8 +1,10 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -113,28 +115,8 @@ func TestStreamThatItsServerForgotIsGrantedAnew(t *testing.T) {
 	}
 }
 
-func TestGatewayThatStartsAgainEndsTheStreamsOfItsOwnServer(t *testing.T) {
-	d := newDesk(t, Config{})
-	own, others := d.newID(), d.newID()
-	d.addServer("b")
-	d.want(startBody("k", own), 0)
-	d.servers.names = []string{"b"}
-	d.want(startBody("k", others), 0)
-	d.advance(time.Second)
-	again := New(Config{Store: d.store, Servers: d.servers, OwnServer: "a", Now: d.now})
-	d.servers.names = []string{"a"}
-	fresh := d.newID()
-	d.want(startBody("k", fresh), 0)
-	again.tick(t.Context())
-	rows := d.active()
-	if len(rows) != 2 || rows[0].Source != wire.TextID(others) || rows[1].Source != wire.TextID(fresh) {
-		t.Errorf("%+v, want those of the other server and of now", rows)
-	}
-	d.want(startBody("k", own), 0)
-}
-
 func TestServerThatRefusesGivesWayToAnother(t *testing.T) {
-	for _, why := range []error{stream.ErrFull, stream.ErrUnreachable} {
+	for _, why := range []error{stream.ErrFull, stream.ErrUnreachable, errors.New("token: not valid")} {
 		d := newDesk(t, Config{})
 		b := d.addServer("b")
 		d.server.begin = fmt.Errorf("begin: %w", why)
@@ -145,6 +127,19 @@ func TestServerThatRefusesGivesWayToAnother(t *testing.T) {
 			t.Errorf("%v: %+v", why, rows)
 		}
 		d.want(about("validate_stream", id), 0)
+	}
+}
+
+// What a source cannot, no other server mends; it hears why.
+func TestSourceHearsWhyNoServerTakesIt(t *testing.T) {
+	for want, why := range map[string]error{
+		"rtcp-mux": stream.ErrNeedsMux, "SSRC": stream.ErrAmbiguous, "no place": stream.ErrFull,
+	} {
+		d := newDesk(t, Config{})
+		d.server.begin = fmt.Errorf("begin: %w", why)
+		if said := d.want(startBody("k", d.newID()), 5001); !strings.Contains(said["error_txt"].(string), want) {
+			t.Errorf("%v: %v, want %q in it", why, said, want)
+		}
 	}
 }
 

@@ -36,6 +36,7 @@ type fakeServer struct {
 	asker         netip.Addr   // of the last Begin or Captured
 	because       string       // of the last End
 	during        func()       // called within the next Begin
+	hangs         bool         // at the end of a stream, for as long as the caller waits
 }
 
 func newFakeServer() *fakeServer {
@@ -74,9 +75,13 @@ func (s *fakeServer) Captured(_ context.Context, id string, asker netip.Addr) (s
 	return s.verdict, s.err
 }
 
-func (s *fakeServer) End(_ context.Context, id, because string) error {
+func (s *fakeServer) End(ctx context.Context, id, because string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.hangs {
+		<-ctx.Done()
+		return stream.ErrUnreachable
+	}
 	if _, is := s.open[id]; !is {
 		return stream.ErrUnknown
 	}
@@ -223,12 +228,12 @@ func (s *shakyStore) EndStream(ctx context.Context, id, because string, now time
 	return s.Store.EndStream(ctx, id, because, now)
 }
 
-func (s *shakyStore) EndExpired(ctx context.Context, before time.Time, because string, now time.Time,
+func (s *shakyStore) EndExpired(ctx context.Context, undisturbed time.Duration, because string, now time.Time,
 ) ([]store.Stream, error) {
 	if err := s.fault("EndExpired"); err != nil {
 		return nil, err
 	}
-	return s.Store.EndExpired(ctx, before, because, now)
+	return s.Store.EndExpired(ctx, undisturbed, because, now)
 }
 
 func (s *shakyStore) ActiveStreams(ctx context.Context, f store.StreamFilter) ([]store.Stream, error) {
@@ -236,6 +241,14 @@ func (s *shakyStore) ActiveStreams(ctx context.Context, f store.StreamFilter) ([
 		return nil, err
 	}
 	return s.Store.ActiveStreams(ctx, f)
+}
+
+// Servers is for a videoserver.Cluster on this store.
+func (s *shakyStore) Servers(ctx context.Context, since time.Time) ([]store.Server, error) {
+	if err := s.fault("Servers"); err != nil {
+		return nil, err
+	}
+	return s.Store.Servers(ctx, since)
 }
 
 func (s *shakyStore) Analysis(ctx context.Context, source wire.ID) (store.Analysis, error) {

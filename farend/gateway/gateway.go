@@ -46,7 +46,6 @@ type Servers interface {
 type Config struct {
 	Store     Store
 	Servers   Servers
-	OwnServer string        // name of this process's video server: what it had before a restart is over
 	KeepAlive time.Duration // 0: no keepalive_s in answers, which means 60 s
 	SRTP      bool          // every stream is encrypted; without SRTP or over plain http there is none
 
@@ -63,19 +62,23 @@ type Config struct {
 	// It may be called by several goroutines at once; nil: nothing is offered.
 	Offer func(keyHash string, b wire.Board, host string) *wire.Update
 
-	Now func() time.Time
-	Log *slog.Logger
+	Now    func() time.Time
+	Uptime func() time.Duration // which passes evenly when the clock is set; nil: by Now's monotonic reading
+	Log    *slog.Logger
 }
 
 // A Gateway answers sources. It is safe for use by several goroutines.
 type Gateway struct {
 	config  Config
-	began   time.Time
+	began   time.Duration // by Config.Uptime
 	newIDs  idLimit
 	guesses guessLimit // of API keys
 	admins  guessLimit // of administrators' passwords
 	quiet   quietLog
-	outage  outage
+	clock   clockWatch
+
+	outage      outage // of the store
+	disturbance outage // the clock was set
 }
 
 // New makes a gateway; nothing is asked of the store yet.
@@ -86,8 +89,12 @@ func New(c Config) *Gateway {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	if c.Uptime == nil {
+		began := c.Now()
+		c.Uptime = func() time.Duration { return c.Now().Sub(began) }
+	}
 	return &Gateway{
-		config: c, began: c.Now(), quiet: quietLog{log: c.Log},
+		config: c, began: c.Uptime(), quiet: quietLog{log: c.Log},
 		guesses: guessLimit{burst: keyGuessBurst, interval: keyGuessInterval},
 		admins:  guessLimit{burst: adminGuessBurst, interval: adminGuessInterval},
 	}

@@ -65,8 +65,7 @@ func newCrowd(t *testing.T) *crowd {
 	cluster := videoserver.NewCluster(videoserver.ClusterConfig{
 		Store: c.store, Name: "own", Local: local, Load: func() (int, int) { return c.server.count(), 2 * loadSources },
 	})
-	g := New(Config{Store: c.store, Servers: cluster, OwnServer: "own",
-		Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+	g := New(Config{Store: c.store, Servers: cluster, Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
 	web := httptest.NewServer(g)
 	c.url = web.URL
 	c.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: loadAtOnce}}

@@ -5,6 +5,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"math"
 	"sync"
 	"time"
 
@@ -32,7 +33,7 @@ type Store interface {
 	SetPlace(ctx context.Context, id string, p stream.Place) error
 	TouchStream(ctx context.Context, id string, now time.Time) error
 	EndStream(ctx context.Context, id, because string, now time.Time) error
-	EndExpired(ctx context.Context, before time.Time, because string, now time.Time) ([]store.Stream, error)
+	EndExpired(ctx context.Context, undisturbed time.Duration, because string, now time.Time) ([]store.Stream, error)
 	ActiveStream(ctx context.Context, source wire.ID) (store.Stream, error)
 	ActiveStreams(ctx context.Context, f store.StreamFilter) ([]store.Stream, error)
 
@@ -49,23 +50,28 @@ func sourceLimits() store.SourceLimits {
 
 const sourcesMax = 10_000
 
-// outage notes when the store was away: no stream may be ended for a silence that is the store's.
+// An outage notes when something was wrong that makes sources and servers silent: no stream may be ended
+// for a silence of which they know nothing. Times are Config.Uptime's.
 type outage struct {
-	mu sync.Mutex
-	at time.Time // the last time; zero: never
+	mu  sync.Mutex
+	was bool
+	at  time.Duration // the last time
 }
 
-func (o *outage) note(now time.Time) {
+func (o *outage) note(uptime time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.at = now
+	o.was, o.at = true, uptime
 }
 
-// isWithin says whether the store was away in the last d.
-func (o *outage) isWithin(d time.Duration, now time.Time) bool {
+// since is how long ago the last one was; for ever, if there was none.
+func (o *outage) since(uptime time.Duration) time.Duration {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return !o.at.IsZero() && now.Sub(o.at) < d
+	if !o.was {
+		return math.MaxInt64
+	}
+	return uptime - o.at
 }
 
 // isAway says that an error is the store's absence.
@@ -78,7 +84,7 @@ func isAway(err error) bool {
 func (g *Gateway) storeFault(what string, err error) *wire.Refusal {
 	g.noteFault("gateway: "+what, err)
 	if isAway(err) {
-		g.outage.note(g.config.Now())
+		g.outage.note(g.config.Uptime())
 		return refuse(wire.CodeServerUnreachable, "the database cannot be reached")
 	}
 	return refuse(wire.CodeStatusFailed, "cannot update the stream status")

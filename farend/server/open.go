@@ -277,7 +277,7 @@ func (s *Server) openGateway(context.Context) error {
 		proxies = append(proxies, netip.MustParsePrefix(p)) // checked
 	}
 	s.gateway = gateway.New(gateway.Config{
-		Store: s.store, Servers: s.cluster, OwnServer: s.name, KeepAlive: c.KeepAlive, SRTP: c.SRTP,
+		Store: s.store, Servers: s.cluster, KeepAlive: c.KeepAlive, SRTP: c.SRTP,
 		AdminUser: user, AdminPassword: password, Proxies: proxies, Offer: s.parts.Offer, Log: s.log,
 	})
 	return s.openGatewayDoor()

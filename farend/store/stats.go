@@ -24,8 +24,8 @@ type StreamStats struct {
 	At     time.Time
 }
 
-// SaveStats keeps a batch in one transaction, of active streams and of ended ones. Older counts never
-// replace newer ones; those of a stream that is unknown are left out.
+// SaveStats keeps a batch in one transaction, of active streams and of ended ones. They replace
+// those of before, whatever their times: clocks are set back. Those of a stream that is unknown are left out.
 func (s *Store) SaveStats(ctx context.Context, batch []StreamStats) error {
 	type change struct {
 		id, stats string
@@ -43,7 +43,7 @@ func (s *Store) SaveStats(ctx context.Context, batch []StreamStats) error {
 	slices.SortFunc(changes, func(a, b change) int { return strings.Compare(a.id, b.id) })
 	return s.change(ctx, "save stats", func(ctx context.Context, tx *sql.Tx) error {
 		update, err := tx.PrepareContext(ctx,
-			`UPDATE streams SET stats = $2, stats_at = $3 WHERE id = $1 AND stats_at <= $3`)
+			`UPDATE streams SET stats = $2, stats_at = $3 WHERE id = $1`)
 		if err != nil {
 			return err
 		}

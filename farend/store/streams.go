@@ -27,26 +27,28 @@ type Stream struct {
 	Place         stream.Place
 	Width, Height int
 	Since         time.Time
-	LastSeen      time.Time // the grant, or the last time that the source asked whether it is captured
-	Ended         time.Time // zero: active
-	Because       string    // why it ended
+	LastSeen      time.Time     // the grant, or the last time that the source asked whether it is captured
+	Lease         time.Duration // after LastSeen; µs are kept
+	Ended         time.Time     // zero: active
+	Because       string        // why it ended
 	Stats         stream.Stats
 	StatsAt       time.Time // zero: there are no Stats yet
 }
 
 const streamColumns = `id, source, customer, server, ssrc, asker, encrypted, place, width, height,
-	since, last_seen, ended, because, stats, stats_at`
+	since, last_seen, ended, because, stats, stats_at, lease`
 
 func scanStream(r scanner) (Stream, error) {
 	var c Stream
 	var source, asker, place, stats string
-	var since, seen, ended, statsAt int64
+	var since, seen, ended, statsAt, lease int64
 	err := r.Scan(&c.ID, &source, &c.Customer, &c.Server, &c.SSRC, &asker, &c.Encrypted, &place, &c.Width, &c.Height,
-		&since, &seen, &ended, &c.Because, &stats, &statsAt)
+		&since, &seen, &ended, &c.Because, &stats, &statsAt, &lease)
 	if err != nil {
 		return Stream{}, err
 	}
 	c.Since, c.LastSeen, c.Ended, c.StatsAt = timeOf(since), timeOf(seen), timeOf(ended), timeOf(statsAt)
+	c.Lease = time.Duration(lease) * time.Microsecond
 	c.Source, err = idOf(source)
 	err = errors.Join(err, c.Asker.UnmarshalText([]byte(asker)), json.Unmarshal([]byte(place), &c.Place))
 	if statsAt != 0 {
@@ -76,7 +78,7 @@ func (s *Store) BeginStream(ctx context.Context, c Stream, camerasMax int, now t
 			return err
 		}
 		return execOne(ctx, tx, nil, `INSERT INTO streams (`+streamColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, '', '', 0)`, values...)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, '', '', 0, $13)`, values...)
 	})
 }
 
@@ -90,7 +92,7 @@ func (c Stream) values(now time.Time) ([]any, error) {
 		return nil, fmt.Errorf("store: begin stream: %w", err)
 	}
 	return []any{c.ID, idText(c.Source), c.Customer, storable(c.Server), int64(c.SSRC), string(asker), c.Encrypted,
-		storable(string(place)), c.Width, c.Height, micros(now), micros(now)}, nil
+		storable(string(place)), c.Width, c.Height, micros(now), micros(now), c.Lease.Microseconds()}, nil
 }
 
 // checkPlaces says whether the source, and then the customer, may have one more.
@@ -136,10 +138,14 @@ func (s *Store) EndStream(ctx context.Context, id, because string, now time.Time
 	return err
 }
 
-// EndExpired ends the active streams whose source did not ask since before, and gives them back. Of
-// several who call it, each stream is given to one.
-func (s *Store) EndExpired(ctx context.Context, before time.Time, because string, now time.Time) ([]Stream, error) {
-	return s.end(ctx, "end expired streams", `last_seen < $3`, because, now, micros(before))
+// EndExpired ends the active streams whose source did not ask for longer than its lease, and gives them
+// back. undisturbed is for how long sources could ask: a longer lease does not run out. Of several who call
+// it, each stream is given to one.
+func (s *Store) EndExpired(
+	ctx context.Context, undisturbed time.Duration, because string, now time.Time,
+) ([]Stream, error) {
+	return s.end(ctx, "end expired streams", `last_seen + lease < $3 AND lease < $4`, because, now, micros(now),
+		undisturbed.Microseconds())
 }
 
 // EndStreamsOf ends the active streams of a video server that is gone or begins anew, and gives them back.
@@ -147,13 +153,14 @@ func (s *Store) EndStreamsOf(ctx context.Context, server, because string, now ti
 	return s.end(ctx, "end streams of "+server, `server = $3`, because, now, storable(server))
 }
 
-// end ends those active streams that a condition on $3 chooses. Their sources were in use until now.
-func (s *Store) end(ctx context.Context, what, condition, because string, now time.Time, arg any) ([]Stream, error) {
+// end ends those active streams that a condition on $3 and so on chooses. Their sources were in use until now.
+func (s *Store) end(ctx context.Context, what, condition, because string, now time.Time, args ...any) ([]Stream, error) {
+	args = append([]any{max(micros(now), 1), storable(because)}, args...)
 	var ended []Stream
 	err := s.change(ctx, what, func(ctx context.Context, tx *sql.Tx) error {
 		var err error
 		ended, err = rows(ctx, tx, scanStream, `UPDATE streams SET ended = $1, because = $2
-			WHERE ended = 0 AND `+condition+` RETURNING `+streamColumns, max(micros(now), 1), storable(because), arg)
+			WHERE ended = 0 AND `+condition+` RETURNING `+streamColumns, args...)
 		for _, one := range ended {
 			if err == nil {
 				err = execOne(ctx, tx, nil, `UPDATE sources SET used = $2 WHERE id = $1 AND used < $2`,

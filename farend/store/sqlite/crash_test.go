@@ -125,7 +125,7 @@ func TestWhatWasAcknowledgedSurvivesAKill(t *testing.T) {
 		if got, err := s.CustomerByKey(t.Context(), store.HashKey("k")); err != nil || got.ID != c.ID {
 			t.Errorf("the key: %+v, %v", got, err)
 		}
-		if _, err := s.EndExpired(t.Context(), time.Now().Add(time.Hour), "killed", time.Now()); err != nil {
+		if _, err := s.EndExpired(t.Context(), time.Hour, "killed", time.Now().Add(time.Hour)); err != nil {
 			t.Error(err)
 		}
 		checkIntegrity(t, path)

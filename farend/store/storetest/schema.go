@@ -45,7 +45,7 @@ func RunFirstSchema(t *testing.T, db *sql.DB, serial string, open Opener) {
 		Customer: 1, Server: "one", SSRC: 4_000_000_000, Asker: netip.MustParseAddr("2001:db8::5"), Encrypted: true,
 		Place: stream.Place{Host: "video.example", RTPPort: 5004, RTCPPort: 5005, RTX: true, Transport: 3,
 			CaptureTime: 5},
-		Width: 640, Height: 480, Since: noon, LastSeen: at(time.Second),
+		Width: 640, Height: 480, Since: noon, LastSeen: at(time.Second), Lease: 40 * time.Minute,
 		Stats: stream.Stats{State: stream.StateStreaming, Packets: 7, RTT: &rtt}, StatsAt: at(2 * time.Second)})
 	if n := len(get[[]store.Server](t)(s.Servers(ctx, noon))); n != 1 {
 		t.Errorf("%d servers, want 1", n)

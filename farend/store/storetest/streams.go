@@ -89,17 +89,22 @@ func testExpiry(t *testing.T, open Opener) {
 	anna := customer(t, s, "anna")
 	for i := range 4 {
 		one := granted(streamID(i), source(t, s, anna, noon))
+		one.Lease = 5 * time.Minute
 		if i == 3 {
-			one.Server = "two"
+			one.Server, one.Lease = "two", time.Minute
 		}
 		begin(t, s, one, at(time.Duration(i)*time.Minute))
 	}
 	ok(t, s.TouchStream(ctx, streamID(0), at(10*time.Minute)))
-	ended := get[[]store.Stream](t)(s.EndExpired(ctx, at(5*time.Minute), "silent", at(11*time.Minute)))
-	if len(ended) != 3 || ended[0].Because != "silent" || !ended[0].Ended.Equal(at(11*time.Minute)) {
+	ended := get[[]store.Stream](t)(s.EndExpired(ctx, 5*time.Minute, "silent", at(11*time.Minute)))
+	if len(ended) != 1 || ended[0].Server != "two" || ended[0].Lease != time.Minute {
+		t.Errorf("ended: %+v, want the one whose whole lease sources could ask", ended)
+	}
+	ended = get[[]store.Stream](t)(s.EndExpired(ctx, time.Hour, "silent", at(11*time.Minute)))
+	if len(ended) != 2 || ended[0].Because != "silent" || !ended[0].Ended.Equal(at(11*time.Minute)) {
 		t.Errorf("%d ended: %+v, want those that were not touched", len(ended), ended)
 	}
-	again := get[[]store.Stream](t)(s.EndExpired(ctx, at(5*time.Minute), "silent", at(12*time.Minute)))
+	again := get[[]store.Stream](t)(s.EndExpired(ctx, time.Hour, "silent", at(12*time.Minute)))
 	if len(again) > 0 {
 		t.Errorf("ended once more: %+v", again)
 	}
@@ -136,8 +141,8 @@ func testStats(t *testing.T, open Opener) {
 	got := get[store.Stream](t)(s.StreamByID(ctx, "a"))
 	same(t, "stats", got.Stats, busy(2))
 	same(t, "their time", got.StatsAt, at(2*time.Second))
-	ok(t, s.SaveStats(ctx, []store.StreamStats{{Stream: "a", Stats: busy(1), At: at(time.Second)}}))
-	same(t, "stats after older ones", get[store.Stream](t)(s.StreamByID(ctx, "a")).Stats, busy(2))
+	ok(t, s.SaveStats(ctx, []store.StreamStats{{Stream: "a", Stats: busy(3), At: at(-time.Hour)}}))
+	same(t, "stats after the clock was set back", get[store.Stream](t)(s.StreamByID(ctx, "a")).Stats, busy(3))
 	ok(t, s.EndStream(ctx, "a", "over", at(3*time.Second)))
 	ok(t, s.SaveStats(ctx, []store.StreamStats{{Stream: "a", Stats: busy(4), At: at(4 * time.Second)}}))
 	same(t, "the last ones of a stream that ended", get[store.Stream](t)(s.StreamByID(ctx, "a")).Stats, busy(4))
