@@ -154,7 +154,9 @@ func (s *Store) EndStreamsOf(ctx context.Context, server, because string, now ti
 }
 
 // end ends those active streams that a condition on $3 and so on chooses. Their sources were in use until now.
-func (s *Store) end(ctx context.Context, what, condition, because string, now time.Time, args ...any) ([]Stream, error) {
+func (s *Store) end(
+	ctx context.Context, what, condition, because string, now time.Time, args ...any,
+) ([]Stream, error) {
 	args = append([]any{max(micros(now), 1), storable(because)}, args...)
 	var ended []Stream
 	err := s.change(ctx, what, func(ctx context.Context, tx *sql.Tx) error {

@@ -21,7 +21,7 @@ var (
 	ErrFull        = errors.New("the video server has no place left")
 	ErrUnknown     = errors.New("the video server does not know this stream")
 	ErrAmbiguous   = errors.New("the source announced no SSRC, and another of its address sends to these ports")
-	ErrNeedsMux    = errors.New("the video server has one port for RTP and RTCP, and the source does not offer rtcp-mux")
+	ErrNeedsMux    = errors.New("the video server has one port for RTP and RTCP, and the source offers no rtcp-mux")
 )
 
 // A Grant is one stream that may come.

@@ -200,7 +200,8 @@ func TestNobodyIsDeadBecauseTheStoreWasAway(t *testing.T) {
 				if !asks {
 					continue
 				}
-				if _, err := g.ByName(t.Context(), "a"); !errors.Is(err, gone) || errors.Is(err, stream.ErrUnreachable) {
+				_, err := g.ByName(t.Context(), "a")
+				if !errors.Is(err, gone) || errors.Is(err, stream.ErrUnreachable) {
 					t.Fatalf("ByName without the store = %v", err)
 				}
 			}
