@@ -110,7 +110,8 @@ func (f *Forwarder) addRule(i int) (err error) {
 	return m.fits(r)
 }
 
-// Sinks are what takes a stream that begins: one for each rule that is about it.
+// Sinks are what takes a stream that begins: one for each rule that is about it, but of the rules with one
+// Janus the first alone. A source has one mountpoint there, and a later rule may have another pin.
 func (f *Forwarder) Sinks(g stream.Grant, customerName, sourceName string) []stream.Sink {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -118,11 +119,14 @@ func (f *Forwarder) Sinks(g stream.Grant, customerName, sourceName string) []str
 		return nil
 	}
 	var out []stream.Sink
+	served := map[string]bool{} // by URL of a Janus
 	for i := range f.config.Rules {
-		if f.config.Rules[i].matches(customerName, sourceName, g.Source.String()) {
-			s := f.begin(i, g, customerName, sourceName)
-			out = append(out, s)
+		r := &f.config.Rules[i]
+		if !r.matches(customerName, sourceName, g.Source.String()) || served[r.Janus] {
+			continue
 		}
+		served[r.Janus] = r.to() == ToJanus
+		out = append(out, f.begin(i, g, customerName, sourceName))
 	}
 	return out
 }

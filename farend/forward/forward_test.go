@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -108,27 +110,40 @@ type far struct {
 	port      int
 }
 
-// given has the ports of pairs that tests have: they run at the same time, and not all of them listen.
-var given sync.Map
+// Ports of pairs lie below those that the kernel gives out: nobody else gets one that is free for a moment.
+const (
+	firstPair = 28000
+	pairs     = 1000
+)
+
+// nextPair counts the pairs that tests of this process had, from a place that another run hardly has.
+var nextPair = func() *atomic.Int64 {
+	var n atomic.Int64
+	n.Store(rand.Int64N(pairs))
+	return &n
+}()
 
 // listenPair opens a pair of ports at an address, an even one and the next.
 func listenPair(t *testing.T, address string) *far {
 	t.Helper()
-	for range 100 {
-		a, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(address)})
+	var last error
+	for range pairs {
+		port := firstPair + 2*int(nextPair.Add(1)%pairs)
+		a, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(address), Port: port})
 		if err != nil {
-			t.Fatal(err)
+			last = err
+			continue
 		}
-		port := a.LocalAddr().(*net.UDPAddr).Port
-		if _, taken := given.LoadOrStore(port, true); port%2 == 0 && !taken {
-			if b, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(address), Port: port + 1}); err == nil {
-				t.Cleanup(func() { a.Close(); b.Close() })
-				return &far{t, a, b, port}
-			}
+		b, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(address), Port: port + 1})
+		if err != nil {
+			last = err
+			a.Close()
+			continue
 		}
-		a.Close()
+		t.Cleanup(func() { a.Close(); b.Close() })
+		return &far{t, a, b, port}
 	}
-	t.Fatal("no pair of ports is free")
+	t.Fatal("no pair of ports is free: ", last)
 	return nil
 }
 
@@ -224,6 +239,29 @@ func TestEachRuleAboutAStreamMakesASink(t *testing.T) {
 	}
 	if n := len(b.Sinks(grant("b"), "zoo", "")); n != 0 || len(b.States()) != 0 {
 		t.Errorf("after Close: %d sinks, %d states, want none", n, len(b.States()))
+	}
+}
+
+// Two pins of one mountpoint would leave to chance which one viewers need.
+func TestOfTheRulesWithOneJanusTheFirstThatFitsCounts(t *testing.T) {
+	to := func(from, host, pin string) Rule { // nobody listens there
+		return Rule{From: from, Janus: "http://" + host + ":1/janus", Secret: "s", Pin: pin}
+	}
+	b := start(t, Config{Rules: []Rule{
+		to("customer:other", "127.0.0.1", "1"), to("customer:zoo", "127.0.0.1", "2"), to("all", "127.0.0.1", "3"),
+		to("all", "127.0.0.2", "4"), {From: "all", RTP: toPort(freePair(t))}, {From: "all", RTP: toPort(freePair(t))},
+	}})
+	for customer, want := range map[string]string{"zoo": "2 4", "other": "1 4", "third": "3 4"} {
+		var pins []string
+		sinks := b.Sinks(grant(customer), customer, "")
+		for _, s := range sinks {
+			if pin := s.(*sink).rule.Pin; pin != "" {
+				pins = append(pins, pin)
+			}
+		}
+		if got := strings.Join(pins, " "); got != want || len(sinks) != 4 {
+			t.Errorf("%s: %d sinks with pins %s, want 4 with %s", customer, len(sinks), got, want)
+		}
 	}
 }
 

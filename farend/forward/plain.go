@@ -29,24 +29,31 @@ const (
 	silentInterval = 5 * time.Second
 )
 
-// plainRTP takes a pair for a sink and gives what forwards it. The Forwarder's lock is held.
+// plainRTP takes a pair for a sink, which waits if none is free, and gives what forwards it. The
+// Forwarder's lock is held.
 func (f *Forwarder) plainRTP(s *sink, p *pool) func(ctx context.Context) {
 	port, err := p.take(s.grant.ID, s.grant.Source.String())
-	if err != nil {
-		return func(ctx context.Context) {
-			s.problem("take a port pair", err)
-			<-ctx.Done()
-		}
-	}
-	local := p.localPort(port)
+	freed := p.freed
 	return func(ctx context.Context) {
+		for err != nil {
+			s.problem("take a port pair", err)
+			select {
+			case <-ctx.Done():
+				return
+			case <-freed:
+			}
+			f.mu.Lock()
+			port, err = p.take(s.grant.ID, s.grant.Source.String())
+			freed = p.freed
+			f.mu.Unlock()
+		}
 		defer func() {
 			s.disconnect() // before another stream sends from here
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			p.put(port, s.grant.ID)
 		}()
-		s.sendTo(ctx, p.host, port, local)
+		s.sendTo(ctx, p.host, port, p.localPort(port))
 	}
 }
 

@@ -116,13 +116,7 @@ func TestAFarReceiverGetsLostPacketsAgainAndKeyFrames(t *testing.T) {
 		st.REMB != 1e6 || st.Packets != 5 {
 		t.Errorf("%+v", st)
 	}
-	// The first request of the 51 came within the interval of that for the beginning, or began one:
-	// either way the rest is one more.
 	await(t, "a key frame for the viewers", func() bool { return b.requested("s-a") >= 2 })
-	time.Sleep(2 * keyFrameInterval)
-	if n := b.requested("s-a"); n > 4 {
-		t.Errorf("%d requests for key frames of 51 within a moment, want one for each %v", n, keyFrameInterval)
-	}
 }
 
 // A folder that is not there costs the description alone.
@@ -135,7 +129,7 @@ func TestAStreamIsForwardedAlsoIfItCannotBeDescribed(t *testing.T) {
 	await(t, "the error is said", func() bool { return strings.Contains(b.only(t).Error, "describe the stream") })
 	newSource(s).send([]byte{1}, time.Now())
 	far.packet()
-	time.Sleep(lookInterval + lookInterval/2)
+	s.(*sink).settle(0) // as watch does after each lookInterval in which all packets were taken
 	if st := b.only(t); !strings.Contains(st.Error, "describe the stream") || st.Packets != 1 {
 		t.Errorf("%+v, want the error to last", st)
 	}
@@ -166,7 +160,7 @@ func TestARefusingHostIsSaidAndTriedAgain(t *testing.T) {
 	})
 }
 
-func TestAStreamWithoutAPairIsSaidToHaveNone(t *testing.T) {
+func TestAStreamWithoutAPairIsSaidToHaveNoneAndGetsTheNextThatIsFree(t *testing.T) {
 	t.Parallel()
 	b := start(t, Config{Rules: []Rule{{From: "all", RTP: toPort(freePair(t))}}})
 	first := b.begin(t, "a")
@@ -176,8 +170,12 @@ func TestAStreamWithoutAPairIsSaidToHaveNone(t *testing.T) {
 		return strings.Contains(problem, errNoPair.Error())
 	})
 	first.Close()
-	await(t, "the first is over", func() bool { return len(b.States()) == 1 })
+	await(t, "the second has the pair of the first", func() bool {
+		st := b.States()
+		return len(st) == 1 && st[0].Stream == "s-b" && st[0].State == StateSending
+	})
 	second.Close()
+	await(t, "the second is over", func() bool { return len(b.States()) == 0 })
 	third := b.begin(t, "c")
 	await(t, "the third has the pair", func() bool {
 		st := b.States()

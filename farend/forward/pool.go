@@ -14,6 +14,7 @@ type pool struct {
 	local       int            // the port here that belongs to first; 0: any
 	used        map[int]string // by port: the stream
 	known       map[string]int // by source: the port that it had last, for receivers that stay
+	freed       chan struct{}  // closed when a pair is given back, and another takes its place
 }
 
 // take gives a pair to a stream: the one that its source had before, if that is free.
@@ -56,6 +57,8 @@ func (p *pool) free(fresh bool) int {
 func (p *pool) put(port int, stream string) {
 	if p.used[port] == stream {
 		delete(p.used, port)
+		close(p.freed)
+		p.freed = make(chan struct{})
 	}
 }
 

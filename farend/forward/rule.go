@@ -16,8 +16,8 @@ import (
 // A Rule hands streams on. It has one of RTP, Janus and WHIP. Its JSON is part of camserver's
 // configuration; docs/forwarding.md explains each member to an operator.
 type Rule struct {
-	// From says which streams: "all", "customer:NAME" or "source:NAME", which is an id or a name.
-	// * in a NAME stands for any characters.
+	// From says which streams: "all", "customer:NAME", "source:ID" or "source:CUSTOMER/NAME". * stands for
+	// any characters. A source's name counts within its customer alone, who may choose any.
 	From string `json:"from"`
 
 	// RTP is HOST:PORT, or HOST:FIRST-LAST for several streams at once: a stream takes a pair, an
@@ -59,9 +59,8 @@ func (r *Rule) to() string {
 
 // Check says what is wrong with a rule, in words for whoever wrote it.
 func (r *Rule) Check() error {
-	if kind, name, ok := strings.Cut(r.From, ":"); r.From != "all" &&
-		(!ok || name == "" || kind != "customer" && kind != "source") {
-		return fmt.Errorf(`from is %q: want "all", "customer:NAME" or "source:NAME"`, r.From)
+	if !r.fromIsRight() {
+		return fmt.Errorf(`from is %q: want "all", "customer:NAME", "source:ID" or "source:CUSTOMER/NAME"`, r.From)
 	}
 	ways := 0
 	for _, way := range []string{r.RTP, r.Janus, r.WHIP} {
@@ -83,6 +82,18 @@ func (r *Rule) Check() error {
 		return r.checkJanus()
 	}
 	return r.checkWHIP()
+}
+
+func (r *Rule) fromIsRight() bool {
+	kind, pattern, _ := strings.Cut(r.From, ":")
+	switch kind {
+	case "customer":
+		return pattern != ""
+	case "source":
+		customer, name, named := strings.Cut(pattern, "/")
+		return customer != "" && (name != "") == named && !strings.Contains(name, "/")
+	}
+	return r.From == "all"
 }
 
 // checkMembers finds a member that another kind of rule has.
@@ -154,7 +165,10 @@ func (r *Rule) matches(customer, source, id string) bool {
 	case "customer":
 		return match(pattern, customer)
 	case "source":
-		return match(pattern, id) || match(pattern, source)
+		if owner, name, named := strings.Cut(pattern, "/"); named {
+			return match(owner, customer) && match(name, source)
+		}
+		return match(pattern, id)
 	}
 	return true
 }
@@ -190,7 +204,9 @@ func parsePool(address string, local int) (*pool, error) {
 	if !isRange {
 		last = first
 	}
-	p := &pool{host: host, local: local, used: map[int]string{}, known: map[string]int{}}
+	p := &pool{
+		host: host, local: local, used: map[int]string{}, known: map[string]int{}, freed: make(chan struct{}),
+	}
 	if p.first, err = parsePort(first); err != nil {
 		return nil, err
 	}
