@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -69,7 +70,7 @@ func newJanus(t *testing.T) *janusServer {
 		t.Fatalf("parts of %s: %v, %v", path, parts, err)
 	}
 	j := &janusServer{t: t, dir: t.TempDir(), port: freeTCP(t)}
-	first := 30000 + 300*int(janusCount.Add(1))
+	first := 30000 + 300*int(janusCount.Add(1)%9) // below the ports that the kernel gives out
 	for name, text := range map[string]string{
 		"janus.jcfg": fmt.Sprintf(janusConfig, j.dir, parts[0],
 			janusParts("audiobridge", "duktape", "echotest", "lua", "nosip", "recordplay", "sip", "textroom",
@@ -127,6 +128,31 @@ func (j *janusServer) url() string { return fmt.Sprintf("http://127.0.0.1:%d/jan
 
 func (j *janusServer) rule() Rule {
 	return Rule{From: "all", Janus: j.url(), AdminKey: "key", APISecret: "core", Secret: "s42"}
+}
+
+// behind is the URL of a proxy before Janus. made is called when Janus made a mountpoint, before the
+// answer is passed on.
+func (j *janusServer) behind(made func(r *http.Request)) (url string) {
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		response, err := http.Post(fmt.Sprintf("http://127.0.0.1:%d%s", j.port, r.URL.Path), "application/json",
+			bytes.NewReader(body))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		defer response.Body.Close()
+		answer, err := io.ReadAll(response.Body)
+		if err == nil && bytes.Contains(body, []byte(`"request":"create"`)) {
+			made(r)
+		}
+		_, _ = w.Write(answer) // the client may be gone
+	}))
+	j.t.Cleanup(proxy.Close)
+	return proxy.URL + "/janus"
 }
 
 // A client speaks Janus' API for a test, without the code that is tested.

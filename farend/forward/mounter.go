@@ -53,7 +53,7 @@ type mounter struct {
 type mounted struct {
 	host   netip.Addr
 	ports  janus.Ports
-	sink   *sink // that sends to it
+	sink   *sink // that sends to it; nil: none could yet
 	errors uint64
 }
 
@@ -206,6 +206,9 @@ func (m *mounter) reconcile(ctx context.Context) error {
 		}
 	}
 	for id, s := range wanted {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if err := m.provide(ctx, id, s, all); err != nil {
 			return err
 		}
@@ -226,21 +229,35 @@ func (m *mounter) list(ctx context.Context) (all []janus.Mountpoint, err error) 
 	return m.handle.List(ctx)
 }
 
-// finish destroys all mountpoints that were made.
+// finish destroys all mountpoints with our mark: also one whose answer was lost.
 func (m *mounter) finish(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeLimit)
 	defer cancel()
-	if m.handle == nil {
-		return
+	if m.handle == nil && len(m.made) == 0 {
+		return // Janus was never reached, or it is gone
 	}
-	for id := range m.made {
-		if err := m.destroy(ctx, id); err != nil {
-			m.forwarder.config.Log.Error("forward: mountpoints stay until the next start", "error", err)
-			return
-		}
+	if err := m.destroyAll(ctx); err != nil {
+		m.forwarder.config.Log.Error("forward: mountpoints stay until the next start", "error", err)
+		return
 	}
 	if err := m.handle.Detach(ctx); err != nil {
 		m.forwarder.config.Log.Debug("forward: end the session at Janus", "error", err)
 	}
 	m.server.Client.CloseIdleConnections()
+}
+
+func (m *mounter) destroyAll(ctx context.Context) error {
+	all, err := m.list(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range all {
+		if p.Metadata != m.mark {
+			continue
+		}
+		if err := m.destroy(ctx, p.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -42,8 +42,9 @@ func (m *mounter) provide(ctx context.Context, id uint64, s *sink, all []janus.M
 			return err
 		}
 		m.made[id] = p
-	} else {
+	} else if p.sink != nil {
 		p.sink.disconnect()
+		p.sink = nil
 	}
 	l, err := openUDP(s, p.host, p.ports.RTP, p.ports.RTCP, 0)
 	if err != nil {
@@ -87,7 +88,8 @@ func (m *mounter) create(ctx context.Context, id uint64, s *sink, all []janus.Mo
 			}
 		}
 	}
-	if p.ports, err = m.handle.Create(ctx, r); err != nil {
+	// A request that is taken back is carried out all the same, perhaps after finish looked.
+	if p.ports, err = m.handle.Create(context.WithoutCancel(ctx), r); err != nil {
 		return nil, err
 	}
 	return p, nil
