@@ -85,7 +85,9 @@ func (s *sink) TakePacket(b []byte, at time.Time) {
 	err := s.link.send(b)
 	if err != nil { // it may be about the packet before, of which the kernel heard only now
 		s.fail(err)
-		err = s.link.send(b)
+		if err != errBufferFull {
+			err = s.link.send(b)
+		}
 	}
 	if err != nil {
 		s.counts.Dropped++

@@ -26,9 +26,14 @@ const (
 // listens there; the RTCP socket is not, for answers may come from another port of that host.
 type udpLink struct {
 	rtp, rtcp *net.UDPConn
-	rtcpTo    netip.AddrPort
+	out, side *sender // of the two
+	host      netip.Addr
 	reader    sync.WaitGroup
 }
+
+// errBufferFull is about a datagram for which the socket's send buffer has no room: the network is slower
+// than the stream.
+var errBufferFull = errors.New("the send buffer is full: the network here does not follow")
 
 // openUDP opens a link and reads RTCP into a sink until it is closed. local is the even port here; 0: any.
 func openUDP(s *sink, host netip.Addr, rtpPort, rtcpPort, local int) (*udpLink, error) {
@@ -47,20 +52,21 @@ func openUDP(s *sink, host netip.Addr, rtpPort, rtcpPort, local int) (*udpLink, 
 		rtp.Close()
 		return nil, fmt.Errorf("open a socket for RTCP: %w", err)
 	}
-	l := &udpLink{rtp: rtp, rtcp: rtcp, rtcpTo: netip.AddrPortFrom(host, uint16(rtcpPort))}
+	l := &udpLink{rtp: rtp, rtcp: rtcp, host: host.Unmap()}
+	if l.out, err = newSender(rtp); err == nil {
+		l.side, err = newSenderBeside(rtcp, rtp, rtcpPort)
+	}
+	if err != nil {
+		rtp.Close()
+		rtcp.Close()
+		return nil, fmt.Errorf("open sockets: %w", err)
+	}
 	l.reader.Go(func() { l.read(s) })
 	return l, nil
 }
 
-func (l *udpLink) send(packet []byte) error {
-	_, err := l.rtp.Write(packet)
-	return err
-}
-
-func (l *udpLink) report(packet []byte) error {
-	_, err := l.rtcp.WriteToUDPAddrPort(packet, l.rtcpTo)
-	return err
-}
+func (l *udpLink) send(packet []byte) error   { return l.out.send(packet) }
+func (l *udpLink) report(packet []byte) error { return l.side.send(packet) }
 
 func (l *udpLink) close() {
 	l.rtp.Close()
@@ -78,7 +84,7 @@ func (l *udpLink) read(s *sink) {
 			time.Sleep(readPause) // such as Windows' word for a port where nobody listens
 		case err != nil:
 			return
-		case from.Addr().Unmap() != l.rtcpTo.Addr().Unmap():
+		case from.Addr().Unmap() != l.host:
 			s.mu.Lock()
 			s.counts.Strangers++
 			s.mu.Unlock()
