@@ -277,7 +277,7 @@ func (s *Server) takeRTP(b []byte, from netip.AddrPort, now time.Time) {
 	case t.ended:
 		s.unasked.Add(1)
 	case t.moved:
-		s.table.noteHeld(e, t.from)
+		s.table.noteHeld(e, t.from, t.ssrc)
 	}
 }
 
