@@ -201,13 +201,14 @@ func TestSourcesOfTheOtherFamilyHaveRTCPAndMayChangeTheirPorts(t *testing.T) {
 			for i, s := range sources {
 				got, _ := w.Server.Stats(string(rune('a' + i)))
 				if got.SSRC != s.ssrc || got.SenderReports == 0 || reports[s.ssrc] == 0 {
-					t.Errorf("stream %d: %d reports sent, %+v, want its reports heard and answered", i, reports[s.ssrc], got)
+					t.Errorf("stream %d: %d reports sent, %+v, want its own heard and answered", i, reports[s.ssrc], got)
 				}
 				w.clock = w.clock.Add(portChangeSilence)
 				port := fmt.Sprintf("%s:%d", addresses[i], 7004+10*i)
 				w.playFrom(s, port, 1, 50)
 				after, _ := w.Server.Stats(string(rune('a' + i)))
-				if after.Address.String() != port || after.Frames < got.Frames+40 || after.SenderReports < got.SenderReports+40 {
+				if after.Address.String() != port || after.Frames < got.Frames+40 ||
+					after.SenderReports < got.SenderReports+40 {
 					t.Errorf("stream %d from another port: %d frames, then %+v", i, got.Frames, after)
 				}
 			}
