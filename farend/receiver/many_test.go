@@ -201,7 +201,8 @@ func TestSourcesOfTheOtherFamilyHaveRTCPAndMayChangeTheirPorts(t *testing.T) {
 			for i, s := range sources {
 				got, _ := w.Server.Stats(string(rune('a' + i)))
 				if got.SSRC != s.ssrc || got.SenderReports == 0 || reports[s.ssrc] == 0 {
-					t.Errorf("stream %d: %d reports sent, %+v, want its own heard and answered", i, reports[s.ssrc], got)
+					t.Errorf("stream %d: %d reports sent, %+v: want its own heard, and answered", i,
+						reports[s.ssrc], got)
 				}
 				w.clock = w.clock.Add(portChangeSilence)
 				port := fmt.Sprintf("%s:%d", addresses[i], 7004+10*i)
