@@ -2,8 +2,10 @@ package receiver
 
 import (
 	"encoding/binary"
+	"net/netip"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
@@ -97,31 +99,71 @@ func TestNTPTimesAreComparedOverTheEndOfAnEra(t *testing.T) {
 	}
 }
 
+// setAhead is a time as read after somebody set the clock of the wall ahead: its monotonic reading stays.
+func setAhead(t *testing.T, at time.Time, seconds int64) time.Time {
+	t.Helper()
+	ahead := at
+	*(*uint64)(unsafe.Pointer(&ahead)) += uint64(seconds) << 30 // package time, on Time.wall
+	if ahead.Sub(at) != 0 || ahead.Unix() != at.Unix()+seconds {
+		t.Fatalf("%v was to be %d s later than %v by the wall alone", ahead, seconds, at)
+	}
+	return ahead
+}
+
 func TestRoundTripIsTheSourcesAnswer(t *testing.T) {
-	b := newBench(t)
-	b.report(1<<32, 0)
-	b.send(b.frame(true, 0))
-	b.wait(time.Second)
-	var asked *rtcp.ExtendedReport
-	for _, p := range b.rtcpOut.take(t) {
-		if x, ok := p.(*rtcp.ExtendedReport); ok {
-			asked = x
+	for name, set := range map[string]int64{"": 0, "the clock is set ahead meanwhile": 5} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			b.End()
+			b.clock = time.Now()
+			if err := b.Begin(nil, 0, netip.Addr{}); err != nil {
+				t.Fatal(err)
+			}
+			b.report(1<<32, 0)
+			b.send(b.frame(true, 0))
+			b.wait(time.Second)
+			var asked *rtcp.ExtendedReport
+			for _, p := range b.rtcpOut.take(t) {
+				if x, ok := p.(*rtcp.ExtendedReport); ok {
+					asked = x
+				}
+			}
+			if asked == nil {
+				t.Fatal("no reference time was sent")
+			}
+			sent := asked.Reports[0].(*rtcp.ReceiverReferenceTimeReportBlock).NTPTimestamp
+			took := ntpSince(ntpOf(b.clock), sent) + 500*time.Millisecond // all but 60 ms the source kept it
+			b.clock = setAhead(t, b.clock.Add(500*time.Millisecond), set)
+			b.control(&rtcp.ExtendedReport{
+				SenderSSRC: b.playedSender.ssrc, Reports: []rtcp.ReportBlock{&rtcp.DLRRReportBlock{
+					Reports: []rtcp.DLRRReport{{
+						SSRC: asked.SenderSSRC, LastRR: uint32(sent >> 16),
+						DLRR: uint32((took - 60*time.Millisecond).Seconds() * 65536),
+					}},
+				}},
+			})
+			if got := b.Stats().RTT; got == nil || (*got-60*time.Millisecond).Abs() > time.Millisecond {
+				t.Errorf("RTT %v, want 60 ms", got)
+			}
+		})
+	}
+}
+
+// Reports are made for one session after the other by a clock that was read before the first.
+func TestDelaySinceAReportFitsItsField(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		reportAt, now time.Duration
+		want          uint32
+	}{
+		{"half a second", time.Second, 1500 * time.Millisecond, 32768},
+		{"of this moment", time.Second, time.Second, 0},
+		{"taken after the clock was read", time.Second, 999 * time.Millisecond, 0},
+		{"of yesterday", 0, 24 * time.Hour, 1<<32 - 1},
+	} {
+		if got := delaySince(c.reportAt, c.now); got != c.want {
+			t.Errorf("%s: %d/65536 s, want %d", c.name, got, c.want)
 		}
-	}
-	if asked == nil {
-		t.Fatal("no reference time was sent")
-	}
-	b.clock = b.clock.Add(500 * time.Millisecond) // of which the source kept it 440 ms
-	sent := asked.Reports[0].(*rtcp.ReceiverReferenceTimeReportBlock).NTPTimestamp
-	took := ntpSince(ntpOf(b.clock), sent)
-	b.control(&rtcp.ExtendedReport{SenderSSRC: b.playedSender.ssrc, Reports: []rtcp.ReportBlock{&rtcp.DLRRReportBlock{
-		Reports: []rtcp.DLRRReport{{
-			SSRC: asked.SenderSSRC, LastRR: uint32(sent >> 16),
-			DLRR: uint32((took - 60*time.Millisecond).Seconds() * 65536),
-		}},
-	}}})
-	if got := b.Stats().RTT; got == nil || (*got-60*time.Millisecond).Abs() > time.Millisecond {
-		t.Errorf("RTT %v, want 60 ms", got)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 type taken struct {
 	ended bool // nothing was taken: the stream is over
 	from  netip.AddrPort
+	ssrc  uint32
 	moved bool // a source begins, or goes on from another address: from
 }
 
@@ -27,7 +28,7 @@ func (r *session) takeRTP(b []byte, from netip.AddrPort, now time.Time) taken {
 	if r.ended {
 		return taken{ended: true}
 	}
-	before := r.latch.from
+	before, ssrcBefore := r.latch.from, r.latch.ssrc
 	h, ok := parseHeader(b)
 	a := arrival{from: from, ssrc: h.ssrc, number: h.number, at: r.elapsed(now), now: now}
 	switch {
@@ -40,7 +41,8 @@ func (r *session) takeRTP(b []byte, from netip.AddrPort, now time.Time) taken {
 	default:
 		r.takeClearRTP(b, h, a)
 	}
-	return taken{from: r.latch.from, moved: r.latch.from != before}
+	moved := r.latch.from != before || r.latch.ssrc != ssrcBefore
+	return taken{from: r.latch.from, ssrc: r.latch.ssrc, moved: moved}
 }
 
 // A claim is what a session says to a resend.
@@ -277,7 +279,7 @@ func (r *session) takeRTCP(b []byte, from netip.AddrPort, now time.Time) (ended 
 		case *rtcp.Goodbye:
 			r.takeBye(p, from, at)
 		case *rtcp.ExtendedReport:
-			r.takeExtendedReport(p, from, now)
+			r.takeExtendedReport(p, from, at)
 		}
 	}
 	return false
@@ -329,9 +331,8 @@ func (r *session) applySenderReport(p rtcp.SenderReport, from netip.AddrPort, at
 }
 
 // takeExtendedReport takes the answer to our reference time.
-func (r *session) takeExtendedReport(p *rtcp.ExtendedReport, from netip.AddrPort, now time.Time) {
-	at := r.elapsed(now)
-	if !r.isOurRTCP(plain(from.Addr()), p.SenderSSRC, at) {
+func (r *session) takeExtendedReport(p *rtcp.ExtendedReport, from netip.AddrPort, now time.Duration) {
+	if !r.isOurRTCP(plain(from.Addr()), p.SenderSSRC, now) {
 		return
 	}
 	for _, block := range p.Reports {
@@ -341,7 +342,7 @@ func (r *session) takeExtendedReport(p *rtcp.ExtendedReport, from netip.AddrPort
 		}
 		for _, a := range answers.Reports {
 			if a.SSRC == r.ssrc {
-				r.sender.trip.noteAnswer(a, ntpOf(now), at)
+				r.sender.trip.noteAnswer(a, r.referenceAt(now), now)
 			}
 		}
 	}

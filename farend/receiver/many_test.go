@@ -49,14 +49,18 @@ func (w *crowd) begin(id string, ssrc uint32, asker string) error {
 }
 
 // play sends frames of a source, a report before each.
-func (w *crowd) play(s *playedSender, from string, frames int) {
+func (w *crowd) play(s *playedSender, from string, frames int) { w.playFrom(s, from, 0, frames) }
+
+// playFrom is play with RTCP from another port, so much higher.
+func (w *crowd) playFrom(s *playedSender, from string, rtcpOffset uint16, frames int) {
 	at := netip.MustParseAddrPort(from)
+	rtcpAt := netip.AddrPortFrom(at.Addr(), at.Port()+rtcpOffset)
 	for i := range frames {
 		raw, err := rtcp.Marshal([]rtcp.Packet{&rtcp.SenderReport{SSRC: s.ssrc, NTPTime: 1 << 40}})
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		w.takeRTCP(raw, at)
+		w.takeRTCP(raw, rtcpAt)
 		for _, p := range s.frame(i == 0, uint32(i)*3000) {
 			w.takeRTP(p, at)
 		}
@@ -169,6 +173,47 @@ func TestSourceOfTheOtherFamilyIsTheStreamThatNobodyElseSends(t *testing.T) {
 	a, _ := w.Server.Stats("a")
 	if b, _ := w.Server.Stats("b"); a.Address.String() != "192.0.2.1:5004" || a.Frames < 40 || b.Frames != 10 {
 		t.Errorf("%+v\n%+v, want both taken", a, b)
+	}
+}
+
+// Two that asked by IPv6 and send by IPv4, with RTCP from the next port: both are heard and answered, and
+// go on when a NAT gives them other ports.
+func TestSourcesOfTheOtherFamilyHaveRTCPAndMayChangeTheirPorts(t *testing.T) {
+	for name, addresses := range map[string][2]string{
+		"two addresses": {"192.0.2.1", "192.0.2.2"}, "one address": {"192.0.2.1", "192.0.2.1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newCrowd(t, Config{})
+			sources := []*playedSender{played(9), played(10)}
+			for i, s := range sources {
+				id, asker := string(rune('a'+i)), fmt.Sprintf("2001:db8::%d", i+1)
+				if err := w.begin(id, 0, asker); err != nil {
+					t.Fatal(err)
+				}
+				w.playFrom(s, fmt.Sprintf("%s:%d", addresses[i], 5004+10*i), 1, 100)
+			}
+			reports := map[uint32]int{}
+			for _, p := range w.out.take(t) {
+				if rr, ok := p.(*rtcp.ReceiverReport); ok && len(rr.Reports) == 1 {
+					reports[rr.Reports[0].SSRC]++
+				}
+			}
+			for i, s := range sources {
+				got, _ := w.Server.Stats(string(rune('a' + i)))
+				if got.SSRC != s.ssrc || got.SenderReports == 0 || reports[s.ssrc] == 0 {
+					t.Errorf("stream %d: %d reports sent, %+v: want its own heard, and answered", i,
+						reports[s.ssrc], got)
+				}
+				w.clock = w.clock.Add(portChangeSilence)
+				port := fmt.Sprintf("%s:%d", addresses[i], 7004+10*i)
+				w.playFrom(s, port, 1, 50)
+				after, _ := w.Server.Stats(string(rune('a' + i)))
+				if after.Address.String() != port || after.Frames < got.Frames+40 ||
+					after.SenderReports < got.SenderReports+40 {
+					t.Errorf("stream %d from another port: %d frames, then %+v", i, got.Frames, after)
+				}
+			}
+		})
 	}
 }
 

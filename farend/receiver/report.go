@@ -174,13 +174,23 @@ func (r *session) buildReport(wall time.Time) []rtcp.Packet {
 			Jitter: uint32(s.sequence.jitter), LastSenderReport: s.reportMiddle,
 		}
 		if s.reportMiddle != 0 {
-			block.Delay = uint32((now - s.reportAt).Seconds() * 65536)
+			block.Delay = delaySince(s.reportAt, now)
 		}
 		rr.Reports = []rtcp.ReceptionReport{block}
 	}
-	reference := referenceTime(r.ssrc, ntpOf(wall))
+	reference := referenceTime(r.ssrc, r.referenceAt(now))
 	return []rtcp.Packet{rr, rtcp.NewCNAMESourceDescription(r.ssrc, r.cname), &reference}
 }
+
+// delaySince is DLSR, in 1/65536 s (RFC 3550 section 6.4.1). A report that came after now was read is one of
+// this moment; an old one has waited for what 32 bits hold at most.
+func delaySince(reportAt, now time.Duration) uint32 {
+	return uint32(min(max((now-reportAt).Seconds()*65536, 0), math.MaxUint32))
+}
+
+// referenceAt is what the session calls the time in reference times: a clock that nobody sets, from the
+// wall's at its beginning.
+func (r *session) referenceAt(elapsed time.Duration) uint64 { return ntpOf(r.origin.Add(elapsed)) }
 
 // referenceTime is an extended report with one block (RFC 3611 sections 2 and 4.4). pion writes the same
 // by reflection, which took a quarter of the time for reports.

@@ -35,6 +35,9 @@ func (s *sender) takeResend(b []byte, h *header, authentic bool, now time.Durati
 	case !r.known && !authentic && !s.gaps.wasRequested(number):
 		return false, false
 	default:
+		if !r.known { // what seemed to be resends until now was overtaken
+			s.trip.forgetResends()
+		}
 		r.ssrc, r.known = h.ssrc, true
 	}
 	s.resent++
@@ -46,7 +49,8 @@ func (s *sender) takeResend(b []byte, h *header, authentic bool, now time.Durati
 		return false, false
 	}
 	if g, healed := s.gaps.fill(number); healed {
-		s.noteHealed(g, now)
+		s.healed++
+		s.noteTrip(g, now)
 	}
 	return s.place(&original, len(s.resends.restored)), true
 }

@@ -57,6 +57,27 @@ func TestResendHealsAFrameAndStaysALossInReports(t *testing.T) {
 	t.Error("no report of the loss")
 }
 
+// A packet that was only overtaken comes just after the request and answers nothing, before the first resend
+// and after it.
+func TestRoundTripIsOfResendsWhereTheyAreKnownAsSuch(t *testing.T) {
+	b := newBench(t)
+	b.takeRTP(b.lose(), source1) // at the moment of the request
+	for i := range 4 {
+		f := b.frame(false, uint32(6000+3000*i))
+		b.send(f, 1)
+		b.wait(2 * dueInterval)
+		if i%2 == 1 {
+			b.takeRTP(f[1], source1)
+			continue
+		}
+		b.wait(dueInterval)
+		b.takeRTP(resendOf(f[1], 77, uint16(9+i)), source1)
+	}
+	if got := b.Stats(); got.Healed != 5 || got.RTT == nil || *got.RTT < 2*dueInterval {
+		t.Errorf("RTT %v of %d packets that healed, want that of the resends: %+v", got.RTT, got.Healed, got)
+	}
+}
+
 func TestResendsOfNobodyAreLeftOut(t *testing.T) {
 	b := newBench(t)
 	lost := b.lose()

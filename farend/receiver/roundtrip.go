@@ -1,5 +1,6 @@
 // The round trip: exact where the source answers RFC 3611's reference times, else a figure that it
-// does not exceed. Pure. Spec: RFC 3611 sections 4.4 and 4.5.
+// does not exceed, unless the source resends packets as they were and one was overtaken for so long that it
+// seemed to be resent. Pure. Spec: RFC 3611 sections 4.4 and 4.5.
 
 package receiver
 
@@ -50,6 +51,9 @@ func (r *roundTrip) noteResend(took, now time.Duration) {
 		r.resend, r.resendAt, r.resent = took, now, true
 	}
 }
+
+// forgetResends forgets what noteResend took.
+func (r *roundTrip) forgetResends() { r.resent = false }
 
 // value is the round trip; 0: not known.
 func (r *roundTrip) value(now time.Duration) time.Duration {

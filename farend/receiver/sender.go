@@ -80,7 +80,10 @@ func (s *sender) takeMedia(h *header, size int, now time.Duration) (ok, first bo
 		s.gaps = s.gaps[:0]
 	case started:
 		if g, healed := s.gaps.takeNumber(h.number, highest, now); healed {
-			s.noteHealed(g, now)
+			s.healed++
+			if !s.resends.known { // else it was overtaken, and answers nothing
+				s.noteTrip(g, now)
+			}
 		}
 	}
 	s.noteActive(now)
@@ -102,9 +105,10 @@ func (s *sender) place(h *header, size int) (first bool) {
 	return true
 }
 
-func (s *sender) noteHealed(g gap, now time.Duration) {
-	s.healed++
-	if g.nacks == 1 { // of a later one it is not known which request was answered
+// noteTrip takes the round trip from a packet that was requested once: of a later one it is not known which
+// request was answered.
+func (s *sender) noteTrip(g gap, now time.Duration) {
+	if g.nacks == 1 {
 		s.trip.noteResend(now-g.nackedAt, now)
 	}
 }

@@ -107,6 +107,9 @@ func Listen(c Config) (*Server, error) {
 	if s.pool != nil {
 		s.capacity = min(s.capacity, s.pool.size())
 	}
+	if udp, ok := s.rtp.(udpSocket); ok && udp.buffer > 0 {
+		warnOfBuffer(c.Log, udp.buffer, s.capacity)
+	}
 	return s, nil
 }
 
@@ -198,7 +201,7 @@ func (s *Server) Run(ctx context.Context) error {
 func (s *Server) readShared(ended chan<- error) int {
 	read := func(from socket, take handler) {
 		if udp, ok := from.(udpSocket); ok {
-			ended <- readMany(udp.UDPConn, s.config.Now, take)
+			ended <- readMany(udp.UDPConn, pauseFor(udp.buffer, s.capacity), s.config.Now, take)
 			return
 		}
 		ended <- readSocket(from, s.config.Now, take)
@@ -277,7 +280,7 @@ func (s *Server) takeRTP(b []byte, from netip.AddrPort, now time.Time) {
 	case t.ended:
 		s.unasked.Add(1)
 	case t.moved:
-		s.table.noteHeld(e, t.from)
+		s.table.noteHeld(e, t.from, t.ssrc)
 	}
 }
 

@@ -43,19 +43,35 @@ func listenUDP(host string, port, buffer int) (socket, error) {
 	if !ok {
 		return packetSocket{conn}, nil
 	}
-	setReadBuffer(udp, buffer)
-	return udpSocket{udp}, nil
+	return udpSocket{udp, setReadBuffer(udp, buffer)}, nil
 }
+
+// halveUntilTaken asks for a buffer, for half of it and so on: some systems refuse what is beyond their limit.
+// 0: none was taken.
+func halveUntilTaken(size int, set func(size int) error) (taken int) {
+	for ; size >= readBufferMin; size /= 2 {
+		if set(size) == nil {
+			return size
+		}
+	}
+	return 0
+}
+
+// readBufferMin is less than any system's own choice.
+const readBufferMin = 16 << 10
 
 // socketOf is for a socket that is open already.
 func socketOf(conn net.PacketConn) socket {
 	if udp, ok := conn.(*net.UDPConn); ok {
-		return udpSocket{udp}
+		return udpSocket{UDPConn: udp}
 	}
 	return packetSocket{conn}
 }
 
-type udpSocket struct{ *net.UDPConn }
+type udpSocket struct {
+	*net.UDPConn
+	buffer int // bytes for packets that were not read yet; 0: not known
+}
 
 func (s udpSocket) read(b []byte) (int, netip.AddrPort, error) { return s.ReadFromUDPAddrPort(b) }
 

@@ -10,17 +10,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// setReadBuffer makes the buffer as large as the system allows: root needs no leave (SO_RCVBUFFORCE).
-func setReadBuffer(c *net.UDPConn, size int) {
-	forced := false
-	if raw, err := c.SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) {
-			forced = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, size) == nil
-		})
+// bufferAdvice is for a buffer that is too small. The kernel gives twice of what it lets a program ask for: the
+// advice leaves room for more streams.
+const bufferAdvice = "allow a larger receive buffer, sysctl net.core.rmem_max=%d"
+
+// setReadBuffer makes the buffer as large as the system allows: CAP_NET_ADMIN needs no leave (SO_RCVBUFFORCE).
+// Without it the kernel takes any size, and gives what net.core.rmem_max allows: what it gave is read back.
+func setReadBuffer(c *net.UDPConn, size int) (given int) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return 0
 	}
-	if !forced {
-		_ = c.SetReadBuffer(size)
-	}
+	_ = raw.Control(func(fd uintptr) {
+		if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, size) != nil {
+			halveUntilTaken(size, func(size int) error {
+				return unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, size)
+			})
+		}
+		if n, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF); err == nil {
+			given = n
+		}
+	})
+	return given
 }
 
 // meminfoDrops is the place of the drops in SO_MEMINFO's numbers (linux/sock_diag.h).

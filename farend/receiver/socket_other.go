@@ -6,6 +6,13 @@ package receiver
 
 import "net"
 
-func setReadBuffer(c *net.UDPConn, size int) { _ = c.SetReadBuffer(size) }
+// bufferAdvice is for a buffer that is too small.
+const bufferAdvice = "allow a receive buffer of %d bytes (macOS: sysctl kern.ipc.maxsockbuf)"
+
+// setReadBuffer makes the buffer as large as the system allows: macOS refuses what is beyond
+// kern.ipc.maxsockbuf.
+func setReadBuffer(c *net.UDPConn, size int) (given int) {
+	return halveUntilTaken(size, c.SetReadBuffer)
+}
 
 func kernelDrops(*net.UDPConn) uint64 { return 0 }

@@ -17,9 +17,10 @@ import (
 type entry struct {
 	*session
 	id        string
-	announced uint32     // 0: none
-	asker     netip.Addr // not valid: any address may be the source's
-	held      netip.AddrPort
+	announced uint32         // 0: none
+	asker     netip.Addr     // not valid: any address may be the source's
+	held      netip.AddrPort // from where its packets came last
+	heldSSRC  uint32         // with this one
 }
 
 // A table finds sessions. mu is held for reading for each packet, and never together with a session's.
@@ -159,11 +160,15 @@ func (t *table) noteAsker(e *entry, asker netip.Addr) {
 	}
 }
 
-// noteHeld notes where the packets of a session come from.
-func (t *table) noteHeld(e *entry, from netip.AddrPort) {
+// noteHeld notes where the packets of a session come from, and with which SSRC.
+func (t *table) noteHeld(e *entry, from netip.AddrPort, ssrc uint32) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.byID[e.id] != e || e.held == from {
+	if t.byID[e.id] != e {
+		return
+	}
+	e.heldSSRC = ssrc
+	if e.held == from {
 		return
 	}
 	removeFrom(t.byHeld, e.held, e)
@@ -185,7 +190,7 @@ func (t *table) route(ssrc uint32, from netip.AddrPort) *entry {
 	if held := t.byHeld[from]; len(held) == 1 && held[0].announced == 0 {
 		return held[0]
 	}
-	return t.routeUnannounced(from)
+	return t.routeUnannounced(ssrc, from)
 }
 
 // closest chooses among sessions that announced one SSRC.
@@ -203,24 +208,53 @@ func closest(same []*entry, from netip.AddrPort) *entry {
 	return same[0]
 }
 
-// routeUnannounced finds the session of a source that announced no SSRC.
-func (t *table) routeUnannounced(from netip.AddrPort) *entry {
+// routeUnannounced finds the session of a source that announced no SSRC: by SSRC and address of its last
+// packets, as for its RTCP or behind a NAT that chose another port; by the address that asked; if it may
+// have an address of the other family, as the one that nobody sends yet; at last by the address alone.
+func (t *table) routeUnannounced(ssrc uint32, from netip.AddrPort) *entry {
+	var known, neighbour, waiting single
+	for _, e := range t.unannounced {
+		if e.held.IsValid() && e.held.Addr() == from.Addr() {
+			neighbour.add(e)
+			if e.heldSSRC == ssrc {
+				known.add(e)
+			}
+		}
+		switch {
+		case !e.asker.IsValid(), isThisMachine(e.asker) && isThisMachine(from.Addr()):
+			waiting.add(e)
+		case !e.held.IsValid() && e.asker.Is4() != from.Addr().Is4() && !e.asker.IsLoopback():
+			waiting.add(e)
+		}
+	}
+	if e := known.entry(); e != nil {
+		return e
+	}
 	if e := t.byAsker[from.Addr()]; e != nil {
 		return e
 	}
-	var found *entry
-	for _, e := range t.unannounced {
-		switch {
-		case !e.asker.IsValid(), isThisMachine(e.asker) && isThisMachine(from.Addr()):
-		case e.held.IsValid() || e.asker.Is4() == from.Addr().Is4() || e.asker.IsLoopback():
-			continue
-		}
-		if found != nil { // cannot be told apart
-			return nil
-		}
-		found = e
+	if waiting.count > 0 {
+		return waiting.entry()
 	}
-	return found
+	return neighbour.entry()
+}
+
+// A single is an entry, unless there are several that cannot be told apart.
+type single struct {
+	found *entry
+	count int
+}
+
+func (s *single) add(e *entry) {
+	s.found = e
+	s.count++
+}
+
+func (s *single) entry() *entry {
+	if s.count != 1 {
+		return nil
+	}
+	return s.found
 }
 
 // routeResend gives the sessions whose source sends from where a resend came from.

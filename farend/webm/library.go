@@ -31,8 +31,8 @@ type Config struct {
 	Defaults Limits
 
 	// CustomerLimits gives a customer's own limits; nil: there are none. It may ask a database, and is
-	// called by several goroutines. While it fails, what it said last counts, and nothing is removed
-	// of a customer that it said nothing of.
+	// called by several goroutines. While it fails, what it said last counts; of a customer that it said
+	// nothing of, nothing is recorded and nothing removed.
 	CustomerLimits func(ctx context.Context, customer int64) (Limits, error)
 
 	// Nothing is recorded while less than any of the two is free on the disk.
@@ -77,7 +77,8 @@ type Library struct {
 	wake    chan struct{}  // a file ended: limits are to be looked at
 	running sync.WaitGroup // keepLimits, watchSpace, and the writer of each recorder
 
-	// mu guards all below. A Recorder's own lock may be taken under it, not the reverse.
+	// mu guards all below. A Recorder's own lock may be taken under it, and it under a customer's asking,
+	// not the reverse.
 	mu        sync.Mutex
 	closed    bool
 	customers map[int64]*customer
@@ -88,9 +89,13 @@ type customer struct {
 	sources   map[string][]entry // finished files, by folder; oldest first
 	recorders map[*Recorder]struct{}
 
-	limits  Limits
-	known   bool // limits are the customer's
-	askedAt time.Time
+	limits   Limits
+	known    bool      // limits are the customer's
+	answered bool      // somebody asked for them, and had an answer or an error
+	failing  bool      // the last question failed
+	askAt    time.Time // when they are due to be asked for again
+
+	asking sync.Mutex // held while somebody asks for the limits; taken before mu
 }
 
 // Open makes the folder unless it is there, looks at what it holds and begins to keep its limits, until

@@ -173,6 +173,58 @@ func TestCustomerWhoRecordsNothingGetsNoFile(t *testing.T) {
 	}
 }
 
+// Two cameras begin while the database thinks, which then says no; a third while it is away.
+func TestNothingIsRecordedUntilACustomersLimitsAreKnown(t *testing.T) {
+	dir := t.TempDir()
+	var asked, skipped atomic.Int64
+	answer, away := make(chan struct{}), atomic.Bool{}
+	away.Store(true)
+	l := openLibrary(t, Config{
+		Dir: dir, Log: testLog(t), Now: func() time.Time { return time.Now().Add(time.Duration(skipped.Load())) },
+		CustomerLimits: func(_ context.Context, customer int64) (Limits, error) {
+			if customer == 7 {
+				asked.Add(1)
+				<-answer
+				return Limits{Bytes: -1}, nil
+			}
+			if away.Load() {
+				return Limits{}, errors.New("the database is away")
+			}
+			return Limits{}, nil
+		},
+	})
+	var feeds []*source
+	for _, name := range []string{"a", "b"} {
+		feeds = append(feeds, newSource(drawn(), l.Record(Source{Customer: 7, ID: wire.TextID(name)})))
+	}
+	feedAll(feeds, 30)
+	await(t, "the question is asked", func() bool { return asked.Load() > 0 })
+	close(answer)
+	feedAll(feeds, 30)
+	other := l.Record(Source{Customer: 8, ID: wire.TextID("c")})
+	feed := newSource(drawn(), other)
+	await(t, "why nothing is recorded is said", func() bool {
+		feed.feed(3)
+		_, problem := other.Report()
+		return problem == limitsUnknown
+	})
+	if got := filesIn(t, dir); len(got) != 0 {
+		t.Errorf("there are %q before it is known whether they may be", got)
+	}
+	away.Store(false)
+	await(t, "the answer counts", func() bool {
+		skipped.Add(int64(limitsRetry))
+		l.prune(t.Context()) // as soon after a failure
+		feed.feed(3)
+		recorded, _ := other.Counts()
+		return recorded > 0
+	})
+	closeLibrary(t, l)
+	if got := filesIn(t, dir); len(got) != 1 || !strings.HasPrefix(got[0], "8/") || asked.Load() != 1 {
+		t.Errorf("there are %q after %d questions, want one file of customer 8 and one question", got, asked.Load())
+	}
+}
+
 func TestNothingIsRecordedOnADiskThatIsNearlyFull(t *testing.T) {
 	var free atomic.Int64
 	free.Store(3 << 30)
@@ -256,6 +308,9 @@ func TestRecordingsAreListedOpenedAndRemovedByNameAlone(t *testing.T) {
 	}
 	if got := filesIn(t, dir); !slices.Equal(got, []string{"secret"}) || l.List(7, yard().ID) != nil {
 		t.Errorf("there are %q, want no recording", got)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "7", folderOf(yard().ID))); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the empty folder stays: %v", err)
 	}
 }
 

@@ -26,32 +26,51 @@ func (m Limits) recordsNothing() bool { return m.Bytes < 0 || m.Age < 0 }
 const (
 	pruneInterval = 10 * time.Second // and when a file ends
 	limitsKeep    = time.Minute      // until a customer's limits are asked for again
-	limitsTimeout = 5 * time.Second
+	limitsRetry   = 2 * time.Second  // after a question that failed
+	limitsTimeout = 3 * time.Second  // less than a queue holds
 )
 
-// keepLimits removes what is beyond a limit, until ctx ends.
+// keepLimits removes what is beyond a limit, until ctx ends. It looks again soon while streams wait for a
+// customer's limits.
 func (l *Library) keepLimits(ctx context.Context) {
-	ticker := time.NewTicker(pruneInterval)
-	defer ticker.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
-		l.prune(ctx)
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-timer.C:
 		case <-l.wake:
 		}
+		l.prune(ctx)
+		next := pruneInterval
+		if l.streamsWait() {
+			next = limitsRetry
+		}
+		timer.Reset(next)
 	}
 }
 
-// limitsOf gives a customer's limits as they were last known. It asks for them if nobody has yet. known:
-// they are the customer's own, or nobody has any.
+// streamsWait says whether there are streams of a customer whose limits nobody knows.
+func (l *Library) streamsWait() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.customers {
+		if !c.known && len(c.recorders) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// limitsOf gives a customer's limits as they were last known. It asks for them if nobody has yet, or waits
+// for whoever asks. known: they are the customer's own, or nobody has any.
 func (l *Library) limitsOf(id int64) (limits Limits, known bool) {
 	l.mu.Lock()
 	c := l.customerOf(id)
-	asked := !c.askedAt.IsZero()
+	answered := c.answered
 	l.mu.Unlock()
-	if !asked {
+	if !answered {
 		_ = l.askLimits(context.Background(), id)
 	}
 	l.mu.Lock()
@@ -60,33 +79,42 @@ func (l *Library) limitsOf(id int64) (limits Limits, known bool) {
 	return Limits{Bytes: cmp.Or(c.limits.Bytes, d.Bytes), Age: cmp.Or(c.limits.Age, d.Age)}, c.known
 }
 
-// askLimits asks for a customer's limits, unless that was a moment ago.
+// askLimits asks for a customer's limits, unless that was a moment ago. Who comes meanwhile waits for the
+// answer: without it, a customer who must not be recorded would be.
 func (l *Library) askLimits(ctx context.Context, id int64) error {
-	now := l.config.Now()
 	l.mu.Lock()
 	c := l.customerOf(id)
-	due := c.askedAt.IsZero() || now.Sub(c.askedAt) >= limitsKeep
-	if due {
-		c.askedAt = now
-	}
+	l.mu.Unlock()
+	c.asking.Lock()
+	defer c.asking.Unlock()
+	l.mu.Lock()
+	due := !c.answered || !l.config.Now().Before(c.askAt)
 	l.mu.Unlock()
 	if !due {
 		return nil
 	}
-	var limits Limits
+	limits, err := Limits{}, error(nil)
 	if l.config.CustomerLimits != nil {
 		ctx, cancel := context.WithTimeout(ctx, limitsTimeout)
 		defer cancel()
-		var err error
-		if limits, err = l.config.CustomerLimits(ctx, id); err != nil {
-			l.config.Log.Warn("recordings: a customer's limits are not known", "customer", id, "error", err)
-			return err
-		}
+		limits, err = l.config.CustomerLimits(ctx, id)
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	c.limits, c.known = limits, true
-	return nil
+	failedBefore := c.failing
+	c.answered, c.failing = true, err != nil
+	if err == nil {
+		c.limits, c.known, c.askAt = limits, true, l.config.Now().Add(limitsKeep)
+	} else {
+		c.askAt = l.config.Now().Add(limitsRetry)
+	}
+	l.mu.Unlock()
+	switch {
+	case err != nil && !failedBefore:
+		l.config.Log.Warn("recordings: a customer's limits are not known", "customer", id, "error", err)
+	case err == nil && failedBefore:
+		l.config.Log.Info("recordings: a customer's limits are known again", "customer", id)
+	}
+	return err
 }
 
 // fileBytesMin keeps a small limit from making a file of each picture.

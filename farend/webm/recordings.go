@@ -3,10 +3,12 @@
 package webm
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -75,7 +77,7 @@ func (l *Library) filesOf(customer int64, folder string) (list []listed) {
 			list = append(list, listed{start, true})
 		}
 	}
-	slices.SortFunc(list, func(a, b listed) int { return int(a.start - b.start) })
+	slices.SortFunc(list, func(a, b listed) int { return cmp.Compare(a.start, b.start) })
 	return list
 }
 
@@ -121,6 +123,7 @@ func (l *Library) removeFile(customer int64, folder string, start int64) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("recording: %w", err)
 	}
+	_ = os.Remove(filepath.Dir(path)) // not if there is anything in it; createFile makes it again
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := l.customerOf(customer)

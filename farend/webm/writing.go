@@ -135,6 +135,8 @@ func (w *writing) isOver(f queued, ticks int64) bool {
 	return w.file.Size() >= 2*limit
 }
 
+const limitsUnknown = "the stream is not recorded: whether its customer may be recorded is not known"
+
 // mayRecord says whether a file can begin with this frame.
 func (w *writing) mayRecord(f queued) bool {
 	r := w.recorder
@@ -143,8 +145,15 @@ func (w *writing) mayRecord(f queued) bool {
 		r.setProblem(*l.space.words.Load())
 		return false
 	}
-	limits, _ := l.limitsOf(r.source.Customer)
-	if limits.recordsNothing() || l.config.Now().Before(w.retryAt) {
+	limits, known := l.limitsOf(r.source.Customer)
+	switch {
+	case !known:
+		r.setProblem(limitsUnknown)
+		return false
+	case limits.recordsNothing():
+		r.setProblem("")
+		return false
+	case l.config.Now().Before(w.retryAt):
 		return false
 	}
 	if !f.key {
