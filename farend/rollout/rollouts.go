@@ -25,7 +25,7 @@ const (
 	// in the database, by what stands there at that moment.
 	rereadInterval = time.Second
 
-	// callTimeout is for all that is read and written for one answer: the source waits for it.
+	// callTimeout is for what is read and written at a time while a board fetches.
 	callTimeout = 3 * time.Second
 )
 
@@ -97,15 +97,13 @@ func NewRollouts(c RolloutsConfig) *Rollouts {
 
 // Offer takes what a source says of itself and gives the update that it is offered, nil for none. keyHash
 // stands for its API key, host is the one that it asked, with the port. A database that does not answer
-// means no offer; the board asks again within a minute.
-func (r *Rollouts) Offer(keyHash string, b wire.Board, host string) *wire.Update {
+// means no offer, nor does one that is slower than ctx; the board asks again within a minute.
+func (r *Rollouts) Offer(ctx context.Context, keyHash string, b wire.Board, host string) *wire.Update {
 	b = b.Limited()
 	kind := r.boardOf(b)
 	if b.Serial == "" || b.Version == "" || kind == "" {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
-	defer cancel()
 	u, err := r.consider(ctx, keyHash, b, kind, host)
 	switch {
 	case err == nil:
@@ -113,7 +111,7 @@ func (r *Rollouts) Offer(keyHash string, b wire.Board, host string) *wire.Update
 		if r.full.CompareAndSwap(false, true) {
 			r.config.Log.Warn("update: too many boards: further ones are offered nothing", "error", err)
 		}
-	case errors.Is(err, store.ErrUnavailable): // the gateway logs that once, and not for every board
+	case errors.Is(err, store.ErrUnavailable), ctx.Err() != nil: // the gateway logs that once, and not for every board
 		r.config.Log.Debug("update: nothing is offered", "serial", b.Serial, "error", err)
 	default:
 		r.config.Log.Error("update: nothing is offered", "serial", b.Serial, "error", err)

@@ -15,7 +15,7 @@ import (
 // not use the Store. ErrUnknown; ErrExists: the name or the key is taken.
 func (s *Store) ChangeCustomer(ctx context.Context, id int64, change func(*Customer) error) (Customer, error) {
 	return changed(ctx, s, "change customer", change, scanCustomer, func(c Customer) (string, []any, error) {
-		values, err := c.check()
+		values, err := c.values()
 		if err != nil {
 			return "", nil, err
 		}

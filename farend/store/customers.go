@@ -8,7 +8,6 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -55,15 +54,12 @@ func scanCustomer(r scanner) (Customer, error) {
 	return c, err
 }
 
-var errCustomer = errors.New("a customer needs a name, a key's hash, and no limit below 0")
-
-// check gives the values of the columns after id.
-func (c Customer) check() ([]any, error) {
-	hash, err := hex.DecodeString(c.KeyHash)
-	name := storable(strings.TrimSpace(c.Name))
-	if err != nil || len(hash) != sha256.Size || name == "" || c.CamerasMax < 0 {
-		return nil, fmt.Errorf("store: customer %q: %w", c.Name, errCustomer)
+// values are those of the columns after id. ErrCustomer.
+func (c Customer) values() ([]any, error) {
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("customer %q: %w", c.Name, err)
 	}
+	name := storable(strings.TrimSpace(c.Name))
 	list := c.Analyses
 	if list == nil {
 		list = []string{}
@@ -78,7 +74,7 @@ func (c Customer) check() ([]any, error) {
 
 // AddCustomer keeps a new one and gives its ID. ErrExists: the name or the key is taken.
 func (s *Store) AddCustomer(ctx context.Context, c Customer) (int64, error) {
-	values, err := c.check()
+	values, err := c.values()
 	if err != nil {
 		return 0, err
 	}
@@ -92,19 +88,10 @@ func (s *Store) AddCustomer(ctx context.Context, c Customer) (int64, error) {
 	return id, err
 }
 
+// updateCustomer is what ChangeCustomer writes.
 const updateCustomer = `UPDATE customers SET name = $1, key_hash = $2,
 	cameras_max = $3, analyses = $4, valid_until = $5, enabled = $6, record_bytes = $7, record_age = $8
 	WHERE id = $9`
-
-// UpdateCustomer changes all of one but ID and Made.
-func (s *Store) UpdateCustomer(ctx context.Context, c Customer) error {
-	values, err := c.check()
-	if err != nil {
-		return err
-	}
-	values[len(values)-1] = c.ID
-	return s.exec(ctx, "update customer "+c.Name, ErrUnknown, updateCustomer, values...)
-}
 
 // RemoveCustomer forgets one with its sources, the streams that they had, and results. ErrActive: one of
 // its streams is active.
