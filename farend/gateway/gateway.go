@@ -155,7 +155,7 @@ func (g *Gateway) offer(ctx context.Context, c *call, host string) *wire.Update 
 // readCall reads what was posted. The call is never nil.
 func (g *Gateway) readCall(w http.ResponseWriter, r *http.Request) (*call, *wire.Refusal) {
 	c := &call{host: ownHost(r)}
-	c.from, c.isSecure = g.askerOf(r)
+	c.from, c.isSecure = balancers(g.config.Proxies).askerOf(r)
 	if r.Method != http.MethodPost {
 		return c, refuse(wire.CodeNoAction, "POST one JSON object with an action")
 	}

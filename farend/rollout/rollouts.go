@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -67,6 +68,9 @@ type Rollouts struct {
 	stall  time.Duration
 	full   atomic.Bool // logged
 
+	mu      sync.Mutex          // guards fetches; that of a passage is taken under it
+	fetches map[string]*passage // by the token of the board
+
 	missing map[int64]string // of offers, as logged; of whoever has the place in reads
 }
 
@@ -92,7 +96,7 @@ func NewRollouts(c RolloutsConfig) *Rollouts {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Rollouts{config: c, reads: make(chan struct{}, 1), places: make(chan struct{}, fetchesMax),
-		stall: stallTimeout, missing: map[int64]string{}}
+		stall: stallTimeout, missing: map[int64]string{}, fetches: map[string]*passage{}}
 }
 
 // Offer takes what a source says of itself and gives the update that it is offered, nil for none. keyHash

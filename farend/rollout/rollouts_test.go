@@ -452,6 +452,9 @@ func TestRangesAreServedByAnyServerAndKept(t *testing.T) {
 	for range fetchesMax {
 		one.places <- struct{}{}
 	}
+	if status, _, _ := get(t, one, "/update/x/krazycam-v2-rpi.update", ""); status != http.StatusNotFound {
+		t.Errorf("a wrong token beside %d fetches = %d, want 404", fetchesMax, status)
+	}
 	if status, _, h := get(t, one, url, ""); status != http.StatusServiceUnavailable || h.Get("Retry-After") == "" {
 		t.Errorf("%d, %v, want 503 and when to ask again", status, h)
 	}
@@ -524,6 +527,31 @@ func TestASlowBoardHasTimeAndASilentOneLosesItsPlace(t *testing.T) {
 	silent := fetch()
 	defer silent.Body.Close()
 	until(t, "the silent board lost its place", func() bool { return len(r.places) == 0 })
+}
+
+// One board, or whoever has its address, must not keep the others from updating.
+func TestABoardHasOneFetchTheLatest(t *testing.T) {
+	f := newFixture(t)
+	size := int64(32 << 20)
+	f.bundles["v2"] = &Bundle{Update: v2(), Size: size, ETag: "abc", Body: zeros{}}
+	f.offer(nil)
+	r := f.server()
+	server := httptest.NewServer(r)
+	defer server.Close()
+	url := server.URL + strings.TrimPrefix(r.Offer(context.Background(), f.a, old("s"), host).URL, "https://"+host)
+	var last *http.Response
+	for range 2 * fetchesMax { // none reads
+		got, err := server.Client().Get(url)
+		if err != nil || got.StatusCode != http.StatusOK {
+			t.Fatal(got, err)
+		}
+		defer got.Body.Close()
+		last = got
+	}
+	until(t, "one place is taken", func() bool { return len(r.places) == 1 })
+	if n, err := io.Copy(io.Discard, last.Body); err != nil || n != size {
+		t.Errorf("of the latest %d bytes came, %v", n, err)
+	}
 }
 
 // Filling it takes 12 s: without KRAZYCAM_LONG the store's own tests must do for that there are too many.

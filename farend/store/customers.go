@@ -79,7 +79,7 @@ func (s *Store) AddCustomer(ctx context.Context, c Customer) (int64, error) {
 		return 0, err
 	}
 	var id int64
-	err = s.change(ctx, "add customer "+c.Name, func(ctx context.Context, tx *sql.Tx) error {
+	err = s.lasting(ctx, "add customer "+c.Name, func(ctx context.Context, tx *sql.Tx) error {
 		id, err = row(ctx, tx, number, `INSERT INTO customers (name, key_hash, cameras_max, analyses, valid_until,
 			enabled, record_bytes, record_age, made)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id`, values...)
@@ -96,7 +96,7 @@ const updateCustomer = `UPDATE customers SET name = $1, key_hash = $2,
 // RemoveCustomer forgets one with its sources, the streams that they had, and results. ErrActive: one of
 // its streams is active.
 func (s *Store) RemoveCustomer(ctx context.Context, id int64) error {
-	return s.change(ctx, "remove customer", func(ctx context.Context, tx *sql.Tx) error {
+	return s.lasting(ctx, "remove customer", func(ctx context.Context, tx *sql.Tx) error {
 		if err := s.lockCustomer(ctx, tx, id); err != nil {
 			return err
 		}
