@@ -2,6 +2,7 @@ package firmware
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -205,7 +206,7 @@ func TestSourceSaysItsBoardAndPassesTheOfferOn(t *testing.T) {
 	}
 	for _, share := range []bool{true, false} {
 		var heard atomic.Pointer[wire.Board]
-		d := newDeskWith(t, func(_ string, b wire.Board, _ string) *wire.Update {
+		d := newDeskWith(t, func(_ context.Context, _ string, b wire.Board, _ string) *wire.Update {
 			heard.Store(&b)
 			return &wire.Update{URL: "https://u.example/f", Version: "v2"}
 		})

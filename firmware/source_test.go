@@ -39,7 +39,7 @@ func newDesk(t *testing.T) *desk {
 }
 
 // newDeskWith makes one whose gateway offers updates, if offer is not nil.
-func newDeskWith(t *testing.T, offer func(string, wire.Board, string) *wire.Update) *desk {
+func newDeskWith(t *testing.T, offer func(context.Context, string, wire.Board, string) *wire.Update) *desk {
 	t.Helper()
 	d := &desk{Desk: farendtest.New(t, farendtest.Config{Key: "k", KeepAlive: 5 * time.Second, Offer: offer})}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

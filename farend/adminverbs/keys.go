@@ -81,12 +81,12 @@ func (u untilValue) Set(s string) error {
 		return nil
 	}
 	for _, form := range []string{time.RFC3339, time.DateOnly} {
-		if t, err := time.Parse(form, s); err == nil {
+		if t, err := time.Parse(form, s); err == nil && store.CheckUntil(t) == nil {
 			*u.at = t.UTC()
 			return nil
 		}
 	}
-	return errors.New(`must be a day (2027-01-31), a time (2027-01-31T12:00:00Z) or "never"`)
+	return errors.New(`must be after 1970: a day (2027-01-31), a time (2027-01-31T12:00:00Z) or "never"`)
 }
 
 // String is nothing: until it is set, there is no end.

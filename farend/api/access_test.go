@@ -193,7 +193,7 @@ func FuzzBody(f *testing.F) {
 			}
 			return
 		}
-		if c.Name == "" || c.CamerasMax < 0 || len(c.Analyses) > analysesMax || c.RecordAge < -time.Second {
+		if c.Name == "" || c.CamerasMax < 0 || len(c.Analyses) > store.AnalysesMax || c.RecordAge < -time.Second {
 			t.Errorf("%q was taken as %+v", text, c)
 		}
 	})

@@ -15,6 +15,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/krazycam/krazycam/farend/store"
 )
 
 // bodyMax, in bytes, is many times the longest body that makes sense.
@@ -154,8 +156,9 @@ func flag(to *bool) func(json.RawMessage) error {
 func moment(to *time.Time) func(json.RawMessage) error {
 	return func(raw json.RawMessage) error {
 		var t time.Time
-		if err := json.Unmarshal(raw, &t); err != nil || t.Year() > 9000 {
-			return errors.New("a time such as 2027-01-31T00:00:00Z, or null for none")
+		err := json.Unmarshal(raw, &t)
+		if err != nil || raw[0] != 'n' && store.CheckUntil(t) != nil {
+			return errors.New("a time after 1970 such as 2027-01-31T00:00:00Z, or null for none")
 		}
 		*to = t.UTC()
 		return nil
@@ -174,20 +177,15 @@ func seconds(to *time.Duration, low, high int64) func(json.RawMessage) error {
 	}
 }
 
-// words takes a list of names: letters, digits, dots, hyphens and underlines.
-func words(to *[]string, most, longest int) func(json.RawMessage) error {
-	odd := func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-", r))
-	}
+// analyses takes a list of names.
+func analyses(to *[]string) func(json.RawMessage) error {
 	return func(raw json.RawMessage) error {
 		var list []string
-		bad := json.Unmarshal(raw, &list) != nil || raw[0] == 'n' || len(list) > most ||
-			slices.ContainsFunc(list, func(s string) bool {
-				return s == "" || len(s) > longest || strings.ContainsFunc(s, odd)
-			})
-		if bad {
-			return fmt.Errorf("a list of at most %d names, each of 1 to %d letters, digits, dots, hyphens, underlines",
-				most, longest)
+		if json.Unmarshal(raw, &list) != nil || raw[0] == 'n' {
+			return errors.New("a list of names")
+		}
+		if err := store.CheckAnalyses(list); err != nil {
+			return err
 		}
 		slices.Sort(list)
 		*to = slices.Compact(list)

@@ -42,26 +42,16 @@ func NewKey() string { return rand.Text() }
 
 func customerTag(c store.Customer) string { return etagOf([]any{CustomerOf(c), c.KeyHash}) }
 
-// Limits of what a customer may be given.
-const (
-	nameMax     = 100 // characters
-	camerasMax  = 100_000
-	analysesMax = 20
-	wordMax     = 40
-	recordMax   = 1 << 50 // bytes
-	recordAgeS  = 100 * 366 * 24 * 3600
-)
-
 // customerFields takes what may be said of a customer.
 func customerFields(c *store.Customer) fields {
 	return fields{
-		"name":         text(&c.Name, 1, nameMax),
+		"name":         text(&c.Name, 1, store.NameMax),
 		"enabled":      flag(&c.Enabled),
 		"valid_until":  moment(&c.ValidUntil),
-		"cameras_max":  whole(&c.CamerasMax, 0, camerasMax),
-		"analyses":     words(&c.Analyses, analysesMax, wordMax),
-		"record_bytes": whole(&c.RecordBytes, -1, recordMax),
-		"record_age_s": seconds(&c.RecordAge, -1, recordAgeS),
+		"cameras_max":  whole(&c.CamerasMax, 0, store.CamerasMax),
+		"analyses":     analyses(&c.Analyses),
+		"record_bytes": whole(&c.RecordBytes, -1, store.RecordMax),
+		"record_age_s": seconds(&c.RecordAge, -1, store.RecordAgeS),
 	}
 }
 

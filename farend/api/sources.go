@@ -40,7 +40,7 @@ func SourceOf(s store.Source, streamID string) Source {
 func sourceTag(s store.Source) string { return etagOf([]any{s.ID, s.Name, s.Enabled}) }
 
 func sourceFields(s *store.Source) fields {
-	return fields{"name": text(&s.Name, 0, nameMax), "enabled": flag(&s.Enabled)}
+	return fields{"name": text(&s.Name, 0, store.NameMax), "enabled": flag(&s.Enabled)}
 }
 
 func (a *API) listSources(_ http.ResponseWriter, r *http.Request, caller Caller) (answer, error) {

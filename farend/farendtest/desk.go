@@ -25,7 +25,7 @@ type Config struct {
 	Key       string
 	RTP, RTCP net.PacketConn // nil: on 127.0.0.1, any port
 	KeepAlive time.Duration
-	Offer     func(keyHash string, b wire.Board, host string) *wire.Update
+	Offer     func(ctx context.Context, keyHash string, b wire.Board, host string) *wire.Update
 
 	// Server takes the streams; nil: a receiver.
 	Server stream.VideoServer

@@ -130,19 +130,13 @@ func (g *Gateway) addKey(ctx context.Context, c *call) (reply, *wire.Refusal) {
 	if why != nil {
 		return reply{}, why
 	}
-	if customer.Name == "" {
-		return reply{}, missing("name")
-	}
 	if key == "" {
 		key = rand.Text()
 	}
 	customer.KeyHash = store.HashKey(key)
 	id, err := g.config.Store.AddCustomer(ctx, customer)
-	switch {
-	case errors.Is(err, store.ErrExists):
-		return reply{}, missing("another name or key: one of them exists already")
-	case err != nil:
-		return reply{}, g.storeFault("API keys", err)
+	if err != nil {
+		return reply{}, g.keyFault(err)
 	}
 	return reply{Answer: wire.Answer{OK: "key added"}, adminAnswer: &adminAnswer{ID: id, Key: key}}, nil
 }
@@ -165,14 +159,17 @@ func readKeyFields(c *call, customer *store.Customer) (key string, why *wire.Ref
 		}
 	}
 	if recordAgeS != nil {
+		if *recordAgeS < -1 || *recordAgeS > store.RecordAgeS { // which a time.Duration may not hold
+			return "", missing(fmt.Sprintf("record_age_s must be from -1 to %d", int64(store.RecordAgeS)))
+		}
 		customer.RecordAge = time.Duration(*recordAgeS) * time.Second
 	}
 	if _, said := c.fields["valid_until"]; said {
 		customer.ValidUntil = time.Time{}
 		if validUntil != "" {
 			at, err := time.Parse(time.RFC3339, validUntil)
-			if err != nil {
-				return "", missing("valid_until must be as 2030-12-31T23:59:59Z, or empty")
+			if err != nil || store.CheckUntil(at) != nil {
+				return "", missing("valid_until must be after 1970, as 2030-12-31T23:59:59Z, or empty")
 			}
 			customer.ValidUntil = at.UTC()
 		}
@@ -180,58 +177,64 @@ func readKeyFields(c *call, customer *store.Customer) (key string, why *wire.Ref
 	if key != "" && len(key) < newKeyMin {
 		return "", missing(fmt.Sprintf("new_key must have at least %d characters", newKeyMin))
 	}
-	if customer.CamerasMax < 0 || wire.Printable(customer.Name) != customer.Name {
-		return "", missing("cameras_max must not be negative, name must be one short line")
-	}
 	return key, nil
 }
 
-// findKey finds the customer that a request names by "id".
-func (g *Gateway) findKey(ctx context.Context, c *call) (store.Customer, *wire.Refusal) {
+// keyFault is the refusal for an error about a key.
+func (g *Gateway) keyFault(err error) *wire.Refusal {
+	var why *wire.Refusal
+	switch {
+	case errors.As(err, &why):
+		return why
+	case errors.Is(err, store.ErrUnknown):
+		return missing("id of a key that exists")
+	case errors.Is(err, store.ErrExists):
+		return missing("another name or key: one of them exists already")
+	case errors.Is(err, store.ErrCustomer):
+		return missing(err.Error())
+	}
+	return g.storeFault("API keys", err)
+}
+
+// changeCustomer changes the customer that a request names by "id", by what is kept of it at that moment:
+// another administrator may disable it meanwhile.
+func (g *Gateway) changeCustomer(ctx context.Context, c *call, change func(*store.Customer) error) (
+	store.Customer, *wire.Refusal) {
 	var id int64
 	if json.Unmarshal(c.fields["id"], &id) != nil || id == 0 {
 		return store.Customer{}, missing("id of a key")
 	}
-	customer, err := g.config.Store.CustomerByID(ctx, id)
-	switch {
-	case errors.Is(err, store.ErrUnknown):
-		return customer, missing("id of a key that exists")
-	case err != nil:
-		return customer, g.storeFault("API keys", err)
+	customer, err := g.config.Store.ChangeCustomer(ctx, id, change)
+	if err != nil {
+		return customer, g.keyFault(err)
 	}
 	return customer, nil
 }
 
 func (g *Gateway) changeKey(ctx context.Context, c *call) (reply, *wire.Refusal) {
-	customer, why := g.findKey(ctx, c)
+	_, why := g.changeCustomer(ctx, c, func(customer *store.Customer) error {
+		key, why := readKeyFields(c, customer)
+		if why != nil {
+			return why
+		}
+		if key != "" {
+			customer.KeyHash = store.HashKey(key)
+		}
+		return nil
+	})
 	if why != nil {
 		return reply{}, why
-	}
-	key, why := readKeyFields(c, &customer)
-	if why != nil {
-		return reply{}, why
-	}
-	if key != "" {
-		customer.KeyHash = store.HashKey(key)
-	}
-	err := g.config.Store.UpdateCustomer(ctx, customer)
-	switch {
-	case errors.Is(err, store.ErrExists):
-		return reply{}, missing("another name or key: one of them exists already")
-	case err != nil:
-		return reply{}, g.storeFault("API keys", err)
 	}
 	return g.afterKeys(ctx, "key changed")
 }
 
 func (g *Gateway) removeKey(ctx context.Context, c *call) (reply, *wire.Refusal) {
-	customer, why := g.findKey(ctx, c)
+	customer, why := g.changeCustomer(ctx, c, func(customer *store.Customer) error {
+		customer.Enabled = false // from now on no stream of it begins
+		return nil
+	})
 	if why != nil {
 		return reply{}, why
-	}
-	customer.Enabled = false // from now on no stream of it begins
-	if err := g.config.Store.UpdateCustomer(ctx, customer); err != nil {
-		return reply{}, g.storeFault("API keys", err)
 	}
 	if answer, why := g.afterKeys(ctx, ""); why != nil {
 		return answer, why

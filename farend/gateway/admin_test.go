@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -45,6 +46,14 @@ func TestAdministratorAddsListsChangesAndRemovesKeys(t *testing.T) {
 	byID := fmt.Sprintf(`,"id":%v`, added["id"])
 	d.admin("change_key", byID+`,"cameras_max":"x"`, 4006)
 	d.admin("change_key", byID+`,"name":"k"`, 4006)
+	for _, fields := range []string{`"valid_until":"1970-01-01T00:00:00Z"`, `"valid_until":"0001-01-01T00:00:00Z"`,
+		`"record_age_s":9999999999`, `"record_age_s":-2`, `"name":""`, `"name":null,"cameras_max":-1`,
+		`"record_bytes":-2`, `"analyses":["a b"]`, `"cameras_max":100001`} {
+		text := fmt.Sprint(d.admin("change_key", byID+","+fields, 4006)["error_txt"])
+		if !strings.Contains(text, "must be") {
+			t.Errorf("change_key %s = %q, want it to say what must be", fields, text)
+		}
+	}
 	d.admin("change_key", byID+`,"cameras_max":1,"valid_until":""`, 0)
 	if c, err := d.store.CustomerByKey(t.Context(), store.HashKey(key)); err != nil || c.CamerasMax != 1 ||
 		!c.ValidUntil.IsZero() || c.Name != "Gärtnerei" || c.RecordAge != 24*time.Hour {
@@ -101,5 +110,37 @@ func TestAdministratorIsHeardOverHTTPSOrOnTheMachineItselfOnly(t *testing.T) {
 		if code/10 == http.StatusOK/10 || code == 0 {
 			t.Errorf("without an administrator %s = %v", credentials, answer)
 		}
+	}
+}
+
+// What one administrator changes stays when another changes something else at the same moment.
+func TestKeyThatIsDisabledMeanwhileStaysDisabled(t *testing.T) {
+	d := newAdminDesk(t)
+	var all sync.WaitGroup
+	disable := func() {
+		_, err := d.store.ChangeCustomer(t.Context(), d.key.ID, func(c *store.Customer) error {
+			c.Enabled = false
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	for i := range 20 {
+		all.Go(func() {
+			if i == 10 {
+				disable()
+				return
+			}
+			body := fmt.Sprintf(`{"action":"admin","user":"root","password":"secret","command":"change_key",`+
+				`"id":%d,"cameras_max":%d}`, d.key.ID, i)
+			if code, answer := d.postFrom("127.0.0.1", body); code != 0 {
+				t.Error(answer)
+			}
+		})
+	}
+	all.Wait()
+	if c, err := d.store.CustomerByKey(t.Context(), store.HashKey("k")); err != nil || c.Enabled {
+		t.Errorf("%+v, %v, want it disabled", c, err)
 	}
 }

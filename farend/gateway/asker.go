@@ -10,16 +10,27 @@ import (
 	"strings"
 )
 
+// AskerBehind says from where a request came, behind load balancers of these networks too.
+func AskerBehind(proxies []netip.Prefix) func(*http.Request) netip.Addr {
+	return func(r *http.Request) netip.Addr {
+		from, _ := balancers(proxies).askerOf(r)
+		return from
+	}
+}
+
+// balancers are the networks of load balancers, whose word counts.
+type balancers []netip.Prefix
+
 // askerOf is from where a request came, and whether that was https. Of a load balancer that we know, it
 // is what that says: the last address of X-Forwarded-For that is none of ours, since what stands before
 // it is the asker's own word.
-func (g *Gateway) askerOf(r *http.Request) (from netip.Addr, isSecure bool) {
+func (b balancers) askerOf(r *http.Request) (from netip.Addr, isSecure bool) {
 	at, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{}, r.TLS != nil
 	}
 	from = plain(at.Addr())
-	if !g.isProxy(from) {
+	if !b.has(from) {
 		return from, r.TLS != nil
 	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
@@ -28,7 +39,7 @@ func (g *Gateway) askerOf(r *http.Request) (from netip.Addr, isSecure bool) {
 		if err != nil {
 			break
 		}
-		if from = plain(a); !g.isProxy(from) {
+		if from = plain(a); !b.has(from) {
 			break
 		}
 	}
@@ -38,8 +49,8 @@ func (g *Gateway) askerOf(r *http.Request) (from netip.Addr, isSecure bool) {
 
 func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
 
-func (g *Gateway) isProxy(a netip.Addr) bool {
-	return slices.ContainsFunc(g.config.Proxies, func(p netip.Prefix) bool { return p.Contains(a) })
+func (b balancers) has(a netip.Addr) bool {
+	return slices.ContainsFunc(b, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // ownHost is the host that the source wrote into its request, which it can reach; without a

@@ -12,18 +12,20 @@ import (
 )
 
 // checkKey finds the customer. A source that is known by its id shows with it that it may use that
-// customer's key, however many others guess beside it.
+// customer's key, however many others guess beside it. A wrong key takes the same queries as a right one:
+// time must not tell them apart where the answer does not.
 func (g *Gateway) checkKey(ctx context.Context, c *call) *wire.Refusal {
 	if c.key == "" {
 		return refuse(wire.CodeNoKey, "no key argument")
 	}
 	hash, now := store.HashKey(c.key), g.config.Now()
+	owner := g.ownerOf(ctx, c.utilization)
 	customer, err := g.config.Store.CustomerByKey(ctx, hash)
 	isUnknown := errors.Is(err, store.ErrUnknown)
 	if err != nil && !isUnknown {
 		return g.storeFault("API keys", err)
 	}
-	if !isUnknown && g.ownsSource(ctx, customer, c) {
+	if !isUnknown && owner == customer.ID {
 		g.guesses.learn(c.from, hash)
 	}
 	if !g.guesses.judge(c.from, hash, !isUnknown, now) {
@@ -39,13 +41,16 @@ func (g *Gateway) checkKey(ctx context.Context, c *call) *wire.Refusal {
 	return nil
 }
 
-// ownsSource says whether a request names a source of the customer. Ids are hard to guess.
-func (g *Gateway) ownsSource(ctx context.Context, customer store.Customer, c *call) bool {
-	if c.utilization.IsZero() {
-		return false
+// ownerOf is the customer whose source has an id; 0: nobody that is known. Ids are hard to guess.
+func (g *Gateway) ownerOf(ctx context.Context, id wire.ID) int64 {
+	if id.IsZero() {
+		return 0
 	}
-	source, err := g.config.Store.SourceByID(ctx, c.utilization)
-	return err == nil && source.Customer == customer.ID
+	source, err := g.config.Store.SourceByID(ctx, id)
+	if err != nil {
+		return 0
+	}
+	return source.Customer
 }
 
 func (g *Gateway) explainUnknownKey(ctx context.Context) *wire.Refusal {

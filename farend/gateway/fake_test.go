@@ -338,7 +338,11 @@ func (d *desk) addKey(key string, c store.Customer) store.Customer {
 func (d *desk) changeKey(change func(*store.Customer)) {
 	d.t.Helper()
 	change(&d.key)
-	if err := d.store.UpdateCustomer(d.t.Context(), d.key); err != nil {
+	_, err := d.store.ChangeCustomer(d.t.Context(), d.key.ID, func(c *store.Customer) error {
+		*c = d.key
+		return nil
+	})
+	if err != nil {
 		d.t.Fatal(err)
 	}
 }

@@ -24,6 +24,10 @@ const (
 	// requestTimeout is for one request: a source waits 10 s for the answer.
 	requestTimeout = 8 * time.Second
 
+	// offerTimeout is for the offer of an update beyond that: the answer is there, and the board asks again
+	// within a minute.
+	offerTimeout = time.Second
+
 	// codeTooMany is none of the protocol's table; a source acts on its first three digits.
 	codeTooMany = 4291
 
@@ -59,8 +63,8 @@ type Config struct {
 	// Offer says which update a source is offered, nil for none. It is called after each start_stream
 	// and validate_stream of a source that has shown an id of ours and, to start, its key; also where
 	// the stream is refused. keyHash stands for the API key, host is that of the request, with the port.
-	// It may be called by several goroutines at once; nil: nothing is offered.
-	Offer func(keyHash string, b wire.Board, host string) *wire.Update
+	// It may be called by several goroutines at once, and ends with ctx; nil: nothing is offered.
+	Offer func(ctx context.Context, keyHash string, b wire.Board, host string) *wire.Update
 
 	Now    func() time.Time
 	Uptime func() time.Duration // which passes evenly when the clock is set; nil: by Now's monotonic reading
@@ -112,7 +116,9 @@ type reply struct {
 // ServeHTTP answers one request. It never reads more than 64 KiB.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// Whoever goes away in the middle must leave no stream half begun.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), requestTimeout)
+	whole, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), requestTimeout+offerTimeout)
+	defer cancel()
+	ctx, cancel := context.WithTimeout(whole, requestTimeout)
 	defer cancel()
 	c, why := g.readCall(w, r)
 	var answer reply
@@ -126,7 +132,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.noteRefusal(c, why)
 	}
 	if c.isProven && g.config.Offer != nil {
-		answer.Update = g.config.Offer(c.customer.KeyHash, c.board, r.Host)
+		answer.Update = g.offer(whole, c, r.Host)
 	}
 	if status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter/time.Second)))
@@ -139,10 +145,17 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// offer asks which update a source is offered, and takes none where that lasts.
+func (g *Gateway) offer(ctx context.Context, c *call, host string) *wire.Update {
+	ctx, cancel := context.WithTimeout(ctx, offerTimeout)
+	defer cancel()
+	return g.config.Offer(ctx, c.customer.KeyHash, c.board, host)
+}
+
 // readCall reads what was posted. The call is never nil.
 func (g *Gateway) readCall(w http.ResponseWriter, r *http.Request) (*call, *wire.Refusal) {
 	c := &call{host: ownHost(r)}
-	c.from, c.isSecure = g.askerOf(r)
+	c.from, c.isSecure = balancers(g.config.Proxies).askerOf(r)
 	if r.Method != http.MethodPost {
 		return c, refuse(wire.CodeNoAction, "POST one JSON object with an action")
 	}

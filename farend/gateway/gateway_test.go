@@ -365,7 +365,7 @@ func TestLoadBalancerSaysWhoAsksAndHow(t *testing.T) {
 		r.RemoteAddr = c.from + ":999"
 		r.Header.Set("X-Forwarded-For", c.forwarded)
 		r.Header.Set("X-Forwarded-Proto", c.proto)
-		asker, isSecure := d.askerOf(r)
+		asker, isSecure := balancers(d.config.Proxies).askerOf(r)
 		if asker != netip.MustParseAddr(c.asker) || isSecure != c.isSecure {
 			t.Errorf("%s: %v, %v, want %s, %v", c.name, asker, isSecure, c.asker, c.isSecure)
 		}

@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/krazycam/krazycam/farend/store"
 	"github.com/krazycam/krazycam/firmware/gateway/wire"
@@ -9,7 +11,11 @@ import (
 
 func TestUpdateIsOfferedToSourcesThatTheGatewayKnows(t *testing.T) {
 	var asked []wire.Board
-	d := newDesk(t, Config{Offer: func(keyHash string, b wire.Board, host string) *wire.Update {
+	d := newDesk(t, Config{Offer: func(ctx context.Context, keyHash string, b wire.Board, host string) *wire.Update {
+		// A source waits 10 s: what is left of them after the longest answer is all that an offer gets.
+		if end, limited := ctx.Deadline(); !limited || time.Until(end) > offerTimeout {
+			t.Errorf("an offer may last until %v", end)
+		}
 		if keyHash != store.HashKey("k") || host != "desk.example:8080" {
 			t.Errorf("asked for %q at %q", keyHash, host)
 		}
@@ -53,7 +59,7 @@ func TestUpdateIsOfferedToSourcesThatTheGatewayKnows(t *testing.T) {
 }
 
 func TestGatewayWithoutAnUpdateOffersNone(t *testing.T) {
-	d := newDesk(t, Config{Offer: func(string, wire.Board, string) *wire.Update { return nil }})
+	d := newDesk(t, Config{Offer: func(context.Context, string, wire.Board, string) *wire.Update { return nil }})
 	if _, is := d.want(startBody("k", d.newID()), 0)["update"]; is {
 		t.Error("an update was offered")
 	}

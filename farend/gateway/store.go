@@ -20,7 +20,7 @@ type Store interface {
 	CustomerByID(ctx context.Context, id int64) (store.Customer, error)
 	CustomerByKey(ctx context.Context, hash string) (store.Customer, error)
 	AddCustomer(ctx context.Context, c store.Customer) (int64, error)
-	UpdateCustomer(ctx context.Context, c store.Customer) error
+	ChangeCustomer(ctx context.Context, id int64, change func(*store.Customer) error) (store.Customer, error)
 	RemoveCustomer(ctx context.Context, id int64) error
 
 	AddSource(ctx context.Context, customer int64, limits store.SourceLimits, now time.Time) (store.Source, error)

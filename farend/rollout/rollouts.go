@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,7 +26,7 @@ const (
 	// in the database, by what stands there at that moment.
 	rereadInterval = time.Second
 
-	// callTimeout is for all that is read and written for one answer: the source waits for it.
+	// callTimeout is for what is read and written at a time while a board fetches.
 	callTimeout = 3 * time.Second
 )
 
@@ -67,6 +68,9 @@ type Rollouts struct {
 	stall  time.Duration
 	full   atomic.Bool // logged
 
+	mu      sync.Mutex          // guards fetches; that of a passage is taken under it
+	fetches map[string]*passage // by the token of the board
+
 	missing map[int64]string // of offers, as logged; of whoever has the place in reads
 }
 
@@ -92,20 +96,18 @@ func NewRollouts(c RolloutsConfig) *Rollouts {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Rollouts{config: c, reads: make(chan struct{}, 1), places: make(chan struct{}, fetchesMax),
-		stall: stallTimeout, missing: map[int64]string{}}
+		stall: stallTimeout, missing: map[int64]string{}, fetches: map[string]*passage{}}
 }
 
 // Offer takes what a source says of itself and gives the update that it is offered, nil for none. keyHash
 // stands for its API key, host is the one that it asked, with the port. A database that does not answer
-// means no offer; the board asks again within a minute.
-func (r *Rollouts) Offer(keyHash string, b wire.Board, host string) *wire.Update {
+// means no offer, nor does one that is slower than ctx; the board asks again within a minute.
+func (r *Rollouts) Offer(ctx context.Context, keyHash string, b wire.Board, host string) *wire.Update {
 	b = b.Limited()
 	kind := r.boardOf(b)
 	if b.Serial == "" || b.Version == "" || kind == "" {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
-	defer cancel()
 	u, err := r.consider(ctx, keyHash, b, kind, host)
 	switch {
 	case err == nil:
@@ -113,7 +115,7 @@ func (r *Rollouts) Offer(keyHash string, b wire.Board, host string) *wire.Update
 		if r.full.CompareAndSwap(false, true) {
 			r.config.Log.Warn("update: too many boards: further ones are offered nothing", "error", err)
 		}
-	case errors.Is(err, store.ErrUnavailable): // the gateway logs that once, and not for every board
+	case errors.Is(err, store.ErrUnavailable), ctx.Err() != nil: // the gateway logs that once, and not for every board
 		r.config.Log.Debug("update: nothing is offered", "serial", b.Serial, "error", err)
 	default:
 		r.config.Log.Error("update: nothing is offered", "serial", b.Serial, "error", err)

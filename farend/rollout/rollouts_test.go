@@ -169,16 +169,16 @@ func TestAnUpdateOfTheDatabaseIsOfferedToOlderBoardsOfItsKind(t *testing.T) {
 			wire.Board{Board: "rpi", Version: "v1", FailedVersion: "v1.9"}, true},
 	} {
 		c.b.Serial = fmt.Sprint(i)
-		if got := r.Offer(f.a, c.b, host) != nil; got != c.want {
+		if got := r.Offer(context.Background(), f.a, c.b, host) != nil; got != c.want {
 			t.Errorf("%s: offered %v, want %v", c.name, got, c.want)
 		}
 	}
 	for _, b := range []wire.Board{{Board: "rpi", Version: "v1"}, {}} { // no serial number, a PC
-		if r.Offer(f.a, b, host) != nil {
+		if r.Offer(context.Background(), f.a, b, host) != nil {
 			t.Errorf("%+v was offered it", b)
 		}
 	}
-	if r.Offer(store.HashKey("stranger"), old("s"), host) != nil {
+	if r.Offer(context.Background(), store.HashKey("stranger"), old("s"), host) != nil {
 		t.Error("offered to whom nobody knows")
 	}
 }
@@ -192,7 +192,7 @@ func TestPhasesAreTheSameWhicheverServerIsTold(t *testing.T) {
 	turn := 0
 	step := func(b wire.Board) *wire.Update {
 		turn++
-		u := servers[turn%2].Offer(f.a, b, host)
+		u := servers[turn%2].Offer(context.Background(), f.a, b, host)
 		phases = append(phases, Phase(f.board(o, b.Serial).Phase))
 		return u
 	}
@@ -247,26 +247,27 @@ func TestFallbacksStopAnUpdateAtEveryServer(t *testing.T) {
 	f := newFixture(t)
 	o := f.offer(func(o *store.Offer) { o.StopAfter = 3 })
 	one, other := f.server(), f.server()
-	good := one.Offer(f.a, old("good"), host)
+	good := one.Offer(context.Background(), f.a, old("good"), host)
 	fall := func(r *Rollouts, i int) {
 		b := old(fmt.Sprint("bad", i))
-		r.Offer(f.a, b, host)
+		r.Offer(context.Background(), f.a, b, host)
 		b.FailedVersion = "v2"
 		for range 3 { // a board says it every minute
-			r.Offer(f.a, b, host)
+			r.Offer(context.Background(), f.a, b, host)
 		}
 	}
 	fall(one, 0)
 	fall(other, 1)
-	if f.counts(o).Stopped || one.Offer(f.a, old("good"), host) == nil {
+	if f.counts(o).Stopped || one.Offer(context.Background(), f.a, old("good"), host) == nil {
 		t.Fatal("stopped after two")
 	}
 	fall(other, 2)
 	// A board that was never offered it is decided about in the database, at once and anywhere.
-	if one.Offer(f.a, old("new"), host) != nil || other.Offer(f.a, old("good"), host) != nil {
+	ctx := context.Background()
+	if one.Offer(ctx, f.a, old("new"), host) != nil || other.Offer(ctx, f.a, old("good"), host) != nil {
 		t.Error("offered after three boards fell back")
 	}
-	until(t, "the other server knows", func() bool { return one.Offer(f.a, old("good"), host) == nil })
+	until(t, "the other server knows", func() bool { return one.Offer(ctx, f.a, old("good"), host) == nil })
 	for _, r := range []*Rollouts{one, other, f.server()} {
 		if status, _, _ := get(t, r, good.URL, ""); status != http.StatusNotFound {
 			t.Errorf("served after the stop: %d", status)
@@ -305,10 +306,10 @@ func TestCountsAreRightWhenServersAreToldAtOnce(t *testing.T) {
 		all.Go(func() {
 			b := old(fmt.Sprint(i))
 			r := servers[i%len(servers)]
-			r.Offer(f.a, b, host)
+			r.Offer(context.Background(), f.a, b, host)
 			b.FailedVersion = "v2"
-			r.Offer(f.a, b, host)
-			servers[(i+1)%len(servers)].Offer(f.a, b, host)
+			r.Offer(context.Background(), f.a, b, host)
+			servers[(i+1)%len(servers)].Offer(context.Background(), f.a, b, host)
 		})
 	}
 	all.Wait()
@@ -329,7 +330,7 @@ func TestRulesChooseWhoIsOfferedWhat(t *testing.T) {
 	v3 := f.offer(func(o *store.Offer) { o.Bundle, o.Version, o.Index, o.Customer = "v3", "v3", 300, f.idB })
 	r := f.server()
 	version := func(hash string, b wire.Board) string {
-		if u := r.Offer(hash, b, host); u != nil {
+		if u := r.Offer(context.Background(), hash, b, host); u != nil {
 			return u.Version
 		}
 		return ""
@@ -363,7 +364,7 @@ func TestAShareIsTheSameBoardsAtEveryServerAndGrows(t *testing.T) {
 		all := map[string]bool{}
 		r := f.server()
 		for i := range 200 {
-			if s := fmt.Sprintf("10000000%08x", i*7919); r.Offer(f.a, old(s), host) != nil {
+			if s := fmt.Sprintf("10000000%08x", i*7919); r.Offer(context.Background(), f.a, old(s), host) != nil {
 				all[s] = true
 			}
 		}
@@ -393,12 +394,13 @@ func TestAServerOffersOnlyWhatItCanServe(t *testing.T) {
 	})
 	plain := NewRollouts(RolloutsConfig{Store: f.store, Open: f.bundles.open})
 	o := f.offer(nil)
-	u := with.Offer(f.a, old("s"), host)
+	u := with.Offer(context.Background(), f.a, old("s"), host)
 	if u == nil || u.Check() != nil || !strings.HasPrefix(u.URL, "https://"+host+PathPrefix) {
 		t.Fatalf("%+v", u)
 	}
 	for range 3 {
-		if without.Offer(f.a, old("s"), host) != nil || plain.Offer(f.a, old("s"), host) != nil {
+		if without.Offer(context.Background(), f.a, old("s"), host) != nil ||
+			plain.Offer(context.Background(), f.a, old("s"), host) != nil {
 			t.Error("offered by a server that has another file, or no https")
 		}
 	}
@@ -413,7 +415,7 @@ func TestAServerOffersOnlyWhatItCanServe(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, "the bundle lies elsewhere", func() bool {
-		u := plain.Offer(f.a, old("s"), host)
+		u := plain.Offer(context.Background(), f.a, old("s"), host)
 		return u != nil && u.URL == o.Bundle && bool(u.Now)
 	})
 }
@@ -422,7 +424,7 @@ func TestRangesAreServedByAnyServerAndKept(t *testing.T) {
 	f := newFixture(t)
 	o := f.offer(nil)
 	one, other := f.server(), f.server()
-	url := one.Offer(f.a, old("s"), host).URL
+	url := one.Offer(context.Background(), f.a, old("s"), host).URL
 	bundle := bytes.Repeat([]byte("krazycam"), 12_500)
 	if status, body, h := get(t, one, url, "bytes=0-999"); status != 206 || !bytes.Equal(body, bundle[:1000]) ||
 		h.Get("ETag") != `"abc"` {
@@ -450,6 +452,9 @@ func TestRangesAreServedByAnyServerAndKept(t *testing.T) {
 	for range fetchesMax {
 		one.places <- struct{}{}
 	}
+	if status, _, _ := get(t, one, "/update/x/krazycam-v2-rpi.update", ""); status != http.StatusNotFound {
+		t.Errorf("a wrong token beside %d fetches = %d, want 404", fetchesMax, status)
+	}
 	if status, _, h := get(t, one, url, ""); status != http.StatusServiceUnavailable || h.Get("Retry-After") == "" {
 		t.Errorf("%d, %v, want 503 and when to ask again", status, h)
 	}
@@ -464,7 +469,7 @@ func TestAFetchBreaksOffWhenTheUpdateIsStoppedElsewhere(t *testing.T) {
 	one, other := f.server(), f.server()
 	server := httptest.NewServer(one)
 	defer server.Close()
-	url := server.URL + strings.TrimPrefix(one.Offer(f.a, old("s"), host).URL, "https://"+host)
+	url := server.URL + strings.TrimPrefix(one.Offer(context.Background(), f.a, old("s"), host).URL, "https://"+host)
 	got, err := server.Client().Get(url)
 	if err != nil {
 		t.Fatal(err)
@@ -475,7 +480,7 @@ func TestAFetchBreaksOffWhenTheUpdateIsStoppedElsewhere(t *testing.T) {
 	}
 	bad := old("bad")
 	bad.FailedVersion = "v2"
-	other.Offer(f.a, bad, host)
+	other.Offer(context.Background(), f.a, bad, host)
 	<-time.After(2 * rereadInterval)
 	n, err := io.Copy(io.Discard, got.Body)
 	if err == nil || int(n)+1000 >= size {
@@ -501,7 +506,7 @@ func TestASlowBoardHasTimeAndASilentOneLosesItsPlace(t *testing.T) {
 	server.Config.ReadTimeout, server.Config.WriteTimeout = 500*time.Millisecond, 500*time.Millisecond
 	server.Start()
 	defer server.Close()
-	url := server.URL + strings.TrimPrefix(r.Offer(f.a, old("s"), host).URL, "https://"+host)
+	url := server.URL + strings.TrimPrefix(r.Offer(context.Background(), f.a, old("s"), host).URL, "https://"+host)
 	fetch := func() *http.Response {
 		got, err := server.Client().Get(url)
 		if err != nil {
@@ -524,18 +529,43 @@ func TestASlowBoardHasTimeAndASilentOneLosesItsPlace(t *testing.T) {
 	until(t, "the silent board lost its place", func() bool { return len(r.places) == 0 })
 }
 
+// One board, or whoever has its address, must not keep the others from updating.
+func TestABoardHasOneFetchTheLatest(t *testing.T) {
+	f := newFixture(t)
+	size := int64(32 << 20)
+	f.bundles["v2"] = &Bundle{Update: v2(), Size: size, ETag: "abc", Body: zeros{}}
+	f.offer(nil)
+	r := f.server()
+	server := httptest.NewServer(r)
+	defer server.Close()
+	url := server.URL + strings.TrimPrefix(r.Offer(context.Background(), f.a, old("s"), host).URL, "https://"+host)
+	var last *http.Response
+	for range 2 * fetchesMax { // none reads
+		got, err := server.Client().Get(url)
+		if err != nil || got.StatusCode != http.StatusOK {
+			t.Fatal(got, err)
+		}
+		defer got.Body.Close()
+		last = got
+	}
+	until(t, "one place is taken", func() bool { return len(r.places) == 1 })
+	if n, err := io.Copy(io.Discard, last.Body); err != nil || n != size {
+		t.Errorf("of the latest %d bytes came, %v", n, err)
+	}
+}
+
 // Filling it takes 12 s: without KRAZYCAM_LONG the store's own tests must do for that there are too many.
 func TestInventedBoardsFillNoDatabase(t *testing.T) {
 	f := newFixture(t)
 	o := f.offer(nil)
 	r := f.server()
-	first := r.Offer(f.a, old("first"), host)
+	first := r.Offer(context.Background(), f.a, old("first"), host)
 	n, want, logged := 200, 201, 0
 	if os.Getenv("KRAZYCAM_LONG") != "" {
 		n, want, logged = store.OfferBoardsMax+20, store.OfferBoardsMax, 1
 	}
 	for i := range n {
-		r.Offer(f.a, old(fmt.Sprint(i)), host)
+		r.Offer(context.Background(), f.a, old(fmt.Sprint(i)), host)
 	}
 	if c := f.counts(o); c.Offered != want {
 		t.Errorf("%d boards, want %d", c.Offered, want)
@@ -543,7 +573,7 @@ func TestInventedBoardsFillNoDatabase(t *testing.T) {
 	if got := strings.Count(f.logged(), "too many boards"); got != logged {
 		t.Errorf("logged %d times that there are too many", got)
 	}
-	if again := r.Offer(f.a, old("first"), host); again == nil || *again != *first {
+	if again := r.Offer(context.Background(), f.a, old("first"), host); again == nil || *again != *first {
 		t.Error("a board that was there first lost its place")
 	}
 }

@@ -25,7 +25,7 @@ const (
 	// minute of a line of 8 Mbit/s, and boards choose their moment within an hour.
 	fetchesMax = 16
 
-	// stallTimeout ends a fetch that takes no bytes.
+	// stallTimeout ends a fetch that takes less than a chunk in that time: the least rate is 4.4 kbit/s.
 	stallTimeout = time.Minute
 	// chunk is what is written at a time: a line of 8 kbit/s takes that within stallTimeout.
 	chunk = 32 << 10
@@ -54,13 +54,6 @@ func (r *Rollouts) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		http.Error(w, "GET and HEAD only", http.StatusMethodNotAllowed)
 		return
 	}
-	select {
-	case r.places <- struct{}{}:
-		defer func() { <-r.places }()
-	default:
-		r.answerBusy(w, "too many boards fetch at this moment")
-		return
-	}
 	token, name := path.Split(strings.TrimPrefix(q.URL.Path, PathPrefix))
 	f, err := r.findFetch(q.Context(), strings.TrimSuffix(token, "/"), name)
 	switch {
@@ -72,6 +65,16 @@ func (r *Rollouts) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		r.answerBusy(w, "the server's database does not answer")
 		return
 	}
+	p := &passage{ResponseWriter: w, to: http.NewResponseController(w), stall: r.stall}
+	if q.Method == http.MethodGet {
+		r.begin(f.board.Token, p)
+		defer r.finish(f.board.Token, p)
+	}
+	if !r.takePlace(q.Context()) {
+		r.answerBusy(w, "too many boards fetch at this moment")
+		return
+	}
+	defer func() { <-r.places }()
 	bundle, err := r.open(f.offer)
 	if err != nil { // lookAt logs it
 		http.NotFound(w, q)
@@ -86,8 +89,41 @@ func (r *Rollouts) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("ETag", fmt.Sprintf("%q", bundle.ETag))
-	slow := &patientWriter{ResponseWriter: w, to: http.NewResponseController(w), stall: r.stall}
-	http.ServeContent(slow, q, updateOf(f.offer).FileName(), time.Time{}, body)
+	http.ServeContent(p, q, updateOf(f.offer).FileName(), time.Time{}, body)
+}
+
+// begin notes the passage of a board. A board has one: the one that it had before, whose line may be dead,
+// ends.
+func (r *Rollouts) begin(token string, p *passage) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if was := r.fetches[token]; was != nil {
+		was.stop()
+	}
+	r.fetches[token] = p
+}
+
+// finish comes before the answer of p is over, so that begin stops none that is.
+func (r *Rollouts) finish(token string, p *passage) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.fetches[token] == p {
+		delete(r.fetches, token)
+	}
+}
+
+// placeTimeout is how long a board waits for a place: its own former one is about to be free.
+const placeTimeout = time.Second
+
+func (r *Rollouts) takePlace(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, placeTimeout)
+	defer cancel()
+	select {
+	case r.places <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 func (r *Rollouts) answerBusy(w http.ResponseWriter, why string) {

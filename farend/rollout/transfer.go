@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -34,21 +35,44 @@ func (c *countingReader) Seek(offset int64, whence int) (int64, error) {
 	return at, err
 }
 
-// A patientWriter gives a slow board the time it needs, as long as it takes bytes: the server's own
-// limits are for answers of a few hundred bytes. It is no io.ReaderFrom, so that every chunk passes
-// here.
-type patientWriter struct {
+// A passage gives a slow board the time it needs, as long as it takes bytes: the server's own limits are for
+// answers of a few hundred bytes. It is no io.ReaderFrom, so that every chunk passes here.
+type passage struct {
 	http.ResponseWriter
 	to    *http.ResponseController
 	stall time.Duration
+
+	mu     sync.Mutex // a deadline is set under it, which waits for nothing
+	isOver bool
 }
 
-func (p *patientWriter) Write(b []byte) (int, error) {
+// stop breaks it off, whatever it waits for. It is called before the answer is over.
+func (p *passage) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.isOver = true
+	_ = p.to.SetWriteDeadline(time.Unix(1, 0)) // where that cannot be, the server's own limits hold
+}
+
+// extend gives it time for one more chunk; false: it was stopped.
+func (p *passage) extend() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.isOver {
+		return false
+	}
+	until := time.Now().Add(p.stall)
+	// Where deadlines cannot be set, the server's own hold. What a board sends meanwhile is nothing.
+	_, _ = p.to.SetWriteDeadline(until), p.to.SetReadDeadline(until)
+	return true
+}
+
+func (p *passage) Write(b []byte) (int, error) {
 	total := 0
 	for len(b) > 0 {
-		until := time.Now().Add(p.stall)
-		// Where deadlines cannot be set, the server's own hold. What a board sends meanwhile is nothing.
-		_, _ = p.to.SetWriteDeadline(until), p.to.SetReadDeadline(until)
+		if !p.extend() {
+			return total, errStopped
+		}
 		n, err := p.ResponseWriter.Write(b[:min(len(b), chunk)])
 		total += n
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -272,16 +273,22 @@ func (s *Server) openGateway(context.Context) error {
 	if err != nil {
 		return err
 	}
-	var proxies []netip.Prefix
-	for _, p := range c.Proxies {
-		proxies = append(proxies, netip.MustParsePrefix(p)) // checked
-	}
 	s.gateway = gateway.New(gateway.Config{
 		Store: s.store, Servers: s.cluster, KeepAlive: c.KeepAlive, SRTP: c.SRTP,
-		AdminUser: user, AdminPassword: password, Proxies: proxies, Offer: s.parts.Offer, Log: s.log,
+		AdminUser: user, AdminPassword: password, Proxies: s.proxies(), Offer: s.parts.Offer, Log: s.log,
 	})
 	return s.openGatewayDoor()
 }
+
+func (s *Server) proxies() (all []netip.Prefix) {
+	for _, p := range s.config.Settings.Gateway.Proxies {
+		all = append(all, netip.MustParsePrefix(p)) // checked
+	}
+	return all
+}
+
+// Asker says from where a request came, behind the load balancers of the configuration too.
+func (s *Server) Asker() func(*http.Request) netip.Addr { return gateway.AskerBehind(s.proxies()) }
 
 func (s *Server) openGatewayDoor() error {
 	c := s.config.Settings.Gateway

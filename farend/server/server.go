@@ -59,7 +59,7 @@ type Parts struct {
 	Sinks func(g stream.Grant, names Names) []stream.Sink
 
 	// Offer is as in gateway.Config.
-	Offer func(keyHash string, b wire.Board, host string) *wire.Update
+	Offer func(ctx context.Context, keyHash string, b wire.Board, host string) *wire.Update
 
 	// Gateway wraps what answers at Settings.Gateway.Listen.
 	Gateway func(http.Handler) http.Handler

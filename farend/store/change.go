@@ -15,7 +15,7 @@ import (
 // not use the Store. ErrUnknown; ErrExists: the name or the key is taken.
 func (s *Store) ChangeCustomer(ctx context.Context, id int64, change func(*Customer) error) (Customer, error) {
 	return changed(ctx, s, "change customer", change, scanCustomer, func(c Customer) (string, []any, error) {
-		values, err := c.check()
+		values, err := c.values()
 		if err != nil {
 			return "", nil, err
 		}
@@ -35,7 +35,7 @@ func (s *Store) ChangeSource(ctx context.Context, id wire.ID, change func(*Sourc
 func changed[T any](ctx context.Context, s *Store, what string, change func(*T) error, scan func(scanner) (T, error),
 	update func(T) (query string, args []any, err error), query string, id any) (T, error) {
 	var kept T
-	err := s.change(ctx, what, func(ctx context.Context, tx *sql.Tx) error {
+	err := s.lasting(ctx, what, func(ctx context.Context, tx *sql.Tx) error {
 		is, err := row(ctx, tx, scan, query+s.engine.ForUpdate, id)
 		if err != nil {
 			return err

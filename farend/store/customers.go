@@ -8,7 +8,6 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -55,15 +54,12 @@ func scanCustomer(r scanner) (Customer, error) {
 	return c, err
 }
 
-var errCustomer = errors.New("a customer needs a name, a key's hash, and no limit below 0")
-
-// check gives the values of the columns after id.
-func (c Customer) check() ([]any, error) {
-	hash, err := hex.DecodeString(c.KeyHash)
-	name := storable(strings.TrimSpace(c.Name))
-	if err != nil || len(hash) != sha256.Size || name == "" || c.CamerasMax < 0 {
-		return nil, fmt.Errorf("store: customer %q: %w", c.Name, errCustomer)
+// values are those of the columns after id. ErrCustomer.
+func (c Customer) values() ([]any, error) {
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("customer %q: %w", c.Name, err)
 	}
+	name := storable(strings.TrimSpace(c.Name))
 	list := c.Analyses
 	if list == nil {
 		list = []string{}
@@ -78,12 +74,12 @@ func (c Customer) check() ([]any, error) {
 
 // AddCustomer keeps a new one and gives its ID. ErrExists: the name or the key is taken.
 func (s *Store) AddCustomer(ctx context.Context, c Customer) (int64, error) {
-	values, err := c.check()
+	values, err := c.values()
 	if err != nil {
 		return 0, err
 	}
 	var id int64
-	err = s.change(ctx, "add customer "+c.Name, func(ctx context.Context, tx *sql.Tx) error {
+	err = s.lasting(ctx, "add customer "+c.Name, func(ctx context.Context, tx *sql.Tx) error {
 		id, err = row(ctx, tx, number, `INSERT INTO customers (name, key_hash, cameras_max, analyses, valid_until,
 			enabled, record_bytes, record_age, made)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id`, values...)
@@ -92,24 +88,15 @@ func (s *Store) AddCustomer(ctx context.Context, c Customer) (int64, error) {
 	return id, err
 }
 
+// updateCustomer is what ChangeCustomer writes.
 const updateCustomer = `UPDATE customers SET name = $1, key_hash = $2,
 	cameras_max = $3, analyses = $4, valid_until = $5, enabled = $6, record_bytes = $7, record_age = $8
 	WHERE id = $9`
 
-// UpdateCustomer changes all of one but ID and Made.
-func (s *Store) UpdateCustomer(ctx context.Context, c Customer) error {
-	values, err := c.check()
-	if err != nil {
-		return err
-	}
-	values[len(values)-1] = c.ID
-	return s.exec(ctx, "update customer "+c.Name, ErrUnknown, updateCustomer, values...)
-}
-
 // RemoveCustomer forgets one with its sources, the streams that they had, and results. ErrActive: one of
 // its streams is active.
 func (s *Store) RemoveCustomer(ctx context.Context, id int64) error {
-	return s.change(ctx, "remove customer", func(ctx context.Context, tx *sql.Tx) error {
+	return s.lasting(ctx, "remove customer", func(ctx context.Context, tx *sql.Tx) error {
 		if err := s.lockCustomer(ctx, tx, id); err != nil {
 			return err
 		}

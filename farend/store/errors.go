@@ -17,6 +17,7 @@ var (
 	ErrFull        = errors.New("all places are in use")
 	ErrUnavailable = errors.New("the database is not available")
 	ErrSchema      = errors.New("the database was made by a later version")
+	ErrCustomer    = errors.New("no customer can have this")
 )
 
 // A Class is what a driver's error means.
@@ -64,7 +65,7 @@ func isOurs(err error) bool {
 	if errors.As(err, new(refusal)) {
 		return true
 	}
-	for _, one := range []error{ErrUnknown, ErrExists, ErrActive, ErrCamerasMax, ErrFull, ErrSchema} {
+	for _, one := range []error{ErrUnknown, ErrExists, ErrActive, ErrCamerasMax, ErrFull, ErrSchema, ErrCustomer} {
 		if errors.Is(err, one) {
 			return true
 		}

@@ -47,7 +47,7 @@ func (s *Store) ImportIDs(ctx context.Context, path string) (int, error) {
 		return 0, fmt.Errorf("store: import ids: %s: %w", path, err)
 	}
 	n := 0
-	err = s.change(ctx, "import ids", func(ctx context.Context, tx *sql.Tx) error {
+	err = s.lasting(ctx, "import ids", func(ctx context.Context, tx *sql.Tx) error {
 		n, err = importIDs(ctx, tx, all)
 		return err
 	})

@@ -30,14 +30,16 @@ func (s *Store) SetSetting(ctx context.Context, name, value string) error {
 	if name == schemaSetting {
 		return fmt.Errorf("store: setting %s is the store's own: %w", name, ErrExists)
 	}
-	return s.exec(ctx, "setting "+name, nil, setSetting, name, storable(value))
+	return s.lasting(ctx, "setting "+name, func(ctx context.Context, tx *sql.Tx) error {
+		return execOne(ctx, tx, nil, setSetting, name, storable(value))
+	})
 }
 
 // InitSetting sets a value that was never set, and gives the one that counts: all who share the database
 // get the same, such as a secret that the first of them made.
 func (s *Store) InitSetting(ctx context.Context, name, value string) (string, error) {
 	var is string
-	err := s.change(ctx, "setting "+name, func(ctx context.Context, tx *sql.Tx) error {
+	err := s.lasting(ctx, "setting "+name, func(ctx context.Context, tx *sql.Tx) error {
 		if err := execOne(ctx, tx, nil, addSetting, name, storable(value)); err != nil {
 			return err
 		}

@@ -70,7 +70,7 @@ func idOf(text string) (id wire.ID, err error) {
 // needed. ErrUnknown: no such customer.
 func (s *Store) AddSource(ctx context.Context, customer int64, limits SourceLimits, now time.Time) (Source, error) {
 	made := Source{ID: wire.TextID(rand.Text()), Customer: customer, Enabled: true, Made: timeOf(micros(now))}
-	err := s.change(ctx, "add source", func(ctx context.Context, tx *sql.Tx) error {
+	err := s.lasting(ctx, "add source", func(ctx context.Context, tx *sql.Tx) error {
 		if err := s.lockCustomer(ctx, tx, customer); err != nil {
 			return err
 		}
@@ -123,7 +123,7 @@ func (s *Store) Sources(ctx context.Context, f SourceFilter) ([]Source, error) {
 		w.add("customer = %s", f.Customer)
 	}
 	if f.Disabled {
-		w.add("enabled = %s", false)
+		w.terms = append(w.terms, "NOT enabled") // as the index has it
 	}
 	if !f.After.IsZero() {
 		w.add("id > %s", idText(f.After))

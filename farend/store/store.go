@@ -37,6 +37,9 @@ type Engine struct {
 	// Classify says what a driver's error means.
 	Classify func(error) Class
 
+	// Sync makes durable what was acknowledged; nil: it is.
+	Sync func() error
+
 	// Backup writes all that is kept to a file, which is not there yet.
 	Backup func(ctx context.Context, path string) error
 }
@@ -123,6 +126,18 @@ func (s *Store) change(ctx context.Context, what string, f func(context.Context,
 		err = tx.Commit()
 		return s.engine.Classify(err) == Conflict, err
 	})
+}
+
+// lasting is change for what must outlive a power cut that comes right after its answer.
+func (s *Store) lasting(ctx context.Context, what string, f func(context.Context, *sql.Tx) error) error {
+	err := s.change(ctx, what, f)
+	if err != nil || s.engine.Sync == nil {
+		return err
+	}
+	if err := s.engine.Sync(); err != nil {
+		return s.unavailable(what, err)
+	}
+	return nil
 }
 
 // exec runs one statement that writes. none is the error if it changed no row; nil: that is none.

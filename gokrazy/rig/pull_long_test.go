@@ -47,7 +47,7 @@ type pullDesk struct {
 
 // startPullDesk serves it until the test ends. files gets the paths below rollout.PathPrefix.
 func startPullDesk(t *testing.T, u *updatable, files http.Handler,
-	offer func(key string, board wire.Board, host string) *wire.Update) *pullDesk {
+	offer func(ctx context.Context, key string, board wire.Board, host string) *wire.Update) *pullDesk {
 	t.Helper()
 	dir := t.TempDir()
 	pair, err := gateway.SelfSigned(dir, []string{"10.0.2.2"}, time.Now(), slog.Default())

@@ -108,7 +108,7 @@ func TestABoardOutlivesBadUpdateServersInVM(t *testing.T) {
 		http.NotFound(w, r)
 	}
 	var d *pullDesk
-	d = startPullDesk(t, u, http.HandlerFunc(serve), func(string, wire.Board, string) *wire.Update {
+	d = startPullDesk(t, u, http.HandlerFunc(serve), func(context.Context, string, wire.Board, string) *wire.Update {
 		name := offered.Load()
 		if name == nil {
 			return nil

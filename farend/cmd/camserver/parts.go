@@ -48,7 +48,7 @@ func makeParts(s *server.Server) (server.Parts, error) {
 // operatorOf answers people, their programs and their monitoring.
 func operatorOf(s *server.Server, f *forward.Forwarder, counts *metrics.Metrics, past *history.History) http.Handler {
 	c := s.Config()
-	tokens := api.NewTokens(s.Store(), nil, time.Now)
+	tokens := api.NewTokens(s.Store(), s.Asker(), time.Now)
 	config := api.Config{
 		Store: s.Store(), Live: s.Receiver(), History: past, Authenticate: tokens.Authenticate, Servers: s.Cluster(),
 		Forwardings: f.States, Observe: counts.APIRequest, Server: s.Name(), Log: c.Log,

@@ -2,7 +2,8 @@
 // start. Several processes of one machine may use it at once; it must not lie on a network's file system.
 //
 // One connection writes and several read (WAL). What is acknowledged survives the end of the process at
-// any moment; a power cut may cost the last changes, never the file (synchronous NORMAL). It owns the
+// any moment. A power cut may cost the last changes, never the file (synchronous NORMAL); customers, sources
+// and settings it does not cost: after a change of these the WAL is synced, with all before it. It owns the
 // connections, which store.Store closes, and no goroutine.
 //
 // Sources: sqlite.org/wal.html, sqlite.org/pragma.html, sqlite.org/rescode.html.
@@ -23,6 +24,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/krazycam/krazycam/farend/store"
+	"github.com/krazycam/krazycam/firmware/atomicfile"
 	"github.com/krazycam/krazycam/firmware/openfile"
 )
 
@@ -44,6 +46,10 @@ func Open(ctx context.Context, path string) (*store.Store, error) {
 	e := store.Engine{
 		Name: "SQLite", Serial: serial, Timeout: callTimeout, Classify: classify,
 		Backup: func(ctx context.Context, to string) error { return backup(ctx, path, to) },
+	}
+	if path != "" {
+		// SQLite's locks are on other files, so that closing this one frees none (sqlite.org/lockingv3.html).
+		e.Sync = func() error { return syncFile(path + "-wal") }
 	}
 	err := openPools(&e, path)
 	if err != nil {
@@ -173,9 +179,9 @@ func publish(part, to string) error {
 		err = os.Rename(part, to)
 	}
 	if err != nil {
-		err = errors.Join(err, removed(part))
+		return errors.Join(err, removed(part))
 	}
-	return err
+	return atomicfile.SyncFolder(filepath.Dir(to))
 }
 
 // syncFile makes what was written to a file durable, or makes an empty one.

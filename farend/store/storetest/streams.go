@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"math"
 	"net/netip"
 	"testing"
 	"time"
@@ -146,6 +147,23 @@ func testStats(t *testing.T, open Opener) {
 	ok(t, s.EndStream(ctx, "a", "over", at(3*time.Second)))
 	ok(t, s.SaveStats(ctx, []store.StreamStats{{Stream: "a", Stats: busy(4), At: at(4 * time.Second)}}))
 	same(t, "the last ones of a stream that ended", get[store.Stream](t)(s.StreamByID(ctx, "a")).Stats, busy(4))
+
+	// What JSON cannot hold costs the others nothing, and of one stream the last counts.
+	odd := busy(9)
+	odd.FPS = math.NaN()
+	late := at(time.Hour)
+	batch = []store.StreamStats{{Stream: "odd", Stats: odd, At: late}, {Stream: "a", Stats: busy(5), At: late},
+		{Stream: "a", Stats: busy(6), At: late}}
+	for i := range 250 {
+		batch = append(batch, store.StreamStats{Stream: streamID(1000 + i), Stats: busy(7), At: late})
+	}
+	want(t, "statistics with NaN", s.SaveStats(ctx, batch), store.ErrStats)
+	same(t, "beside them", get[store.Stream](t)(s.StreamByID(ctx, "a")).Stats, busy(6))
+	w, stop := running(t, s, time.Hour)
+	w.Put(store.StreamStats{Stream: "odd", Stats: odd, At: late})
+	w.Put(store.StreamStats{Stream: "a", Stats: busy(8), At: late.Add(time.Second)})
+	stop()
+	same(t, "by a writer", get[store.Stream](t)(s.StreamByID(ctx, "a")).Stats, busy(8))
 }
 
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }

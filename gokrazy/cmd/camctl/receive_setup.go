@@ -52,8 +52,10 @@ func (o *receiveOptions) admitKey(ctx context.Context, s *store.Store) error {
 	desk, err := s.CustomerByName(ctx, deskCustomer)
 	switch {
 	case err == nil:
-		desk.KeyHash, desk.Enabled, desk.ValidUntil = hash, true, time.Time{}
-		err = s.UpdateCustomer(ctx, desk)
+		_, err = s.ChangeCustomer(ctx, desk.ID, func(c *store.Customer) error {
+			c.KeyHash, c.Enabled, c.ValidUntil = hash, true, time.Time{}
+			return nil
+		})
 	case errors.Is(err, store.ErrUnknown):
 		_, err = s.AddCustomer(ctx, store.Customer{Name: deskCustomer, KeyHash: hash, Enabled: true, Made: time.Now()})
 	}

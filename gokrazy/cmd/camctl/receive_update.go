@@ -128,12 +128,12 @@ func (o *offering) begin(ctx context.Context, s *store.Store) (err error) {
 }
 
 // offerFunc is what the gateway asks; nil where nothing is offered.
-func (o *offering) offerFunc() func(keyHash string, b wire.Board, host string) *wire.Update {
+func (o *offering) offerFunc() func(ctx context.Context, keyHash string, b wire.Board, host string) *wire.Update {
 	if o == nil {
 		return nil
 	}
-	return func(keyHash string, b wire.Board, host string) *wire.Update {
-		return o.rollouts.Offer(keyHash, b, host)
+	return func(ctx context.Context, keyHash string, b wire.Board, host string) *wire.Update {
+		return o.rollouts.Offer(ctx, keyHash, b, host)
 	}
 }
 
