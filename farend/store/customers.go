@@ -83,7 +83,7 @@ func (s *Store) AddCustomer(ctx context.Context, c Customer) (int64, error) {
 		return 0, err
 	}
 	var id int64
-	err = s.change(ctx, "add customer "+c.Name, func(ctx context.Context, tx *sql.Tx) error {
+	err = s.change(ctx, "add customer: "+c.Name, func(ctx context.Context, tx *sql.Tx) error {
 		id, err = row(ctx, tx, number, `INSERT INTO customers (name, key_hash, cameras_max, analyses, valid_until,
 			enabled, record_bytes, record_age, made)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id`, values...)
@@ -103,7 +103,7 @@ func (s *Store) UpdateCustomer(ctx context.Context, c Customer) error {
 		return err
 	}
 	values[len(values)-1] = c.ID
-	return s.exec(ctx, "update customer "+c.Name, ErrUnknown, updateCustomer, values...)
+	return s.exec(ctx, "update customer: "+c.Name, ErrUnknown, updateCustomer, values...)
 }
 
 // RemoveCustomer forgets one with its sources, the streams that they had, and results. ErrActive: one of

@@ -22,7 +22,7 @@ func text(r scanner) (value string, err error) {
 
 // Setting gives a value; ErrUnknown: it was never set.
 func (s *Store) Setting(ctx context.Context, name string) (string, error) {
-	return one(ctx, s, "setting "+name, text, getSetting, name)
+	return one(ctx, s, "setting: "+name, text, getSetting, name)
 }
 
 // SetSetting sets a value.
@@ -30,14 +30,14 @@ func (s *Store) SetSetting(ctx context.Context, name, value string) error {
 	if name == schemaSetting {
 		return fmt.Errorf("store: setting %s is the store's own: %w", name, ErrExists)
 	}
-	return s.exec(ctx, "setting "+name, nil, setSetting, name, storable(value))
+	return s.exec(ctx, "setting: "+name, nil, setSetting, name, storable(value))
 }
 
 // InitSetting sets a value that was never set, and gives the one that counts: all who share the database
 // get the same, such as a secret that the first of them made.
 func (s *Store) InitSetting(ctx context.Context, name, value string) (string, error) {
 	var is string
-	err := s.change(ctx, "setting "+name, func(ctx context.Context, tx *sql.Tx) error {
+	err := s.change(ctx, "setting: "+name, func(ctx context.Context, tx *sql.Tx) error {
 		if err := execOne(ctx, tx, nil, addSetting, name, storable(value)); err != nil {
 			return err
 		}
