@@ -95,7 +95,8 @@ func TestRequestThatTakesTooLongIsAnsweredWith503(t *testing.T) {
 
 func TestBodyThatDoesNotComeIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const request = "POST /x HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n{\"na"
+		const request = "POST /x HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" +
+			"Content-Length: 12\r\n\r\n{\"na"
 		status, body, took, _ := askSlow(t, request, true)
 		if status < 400 || body == "" || took > handleMax+time.Second {
 			t.Errorf("%d %q after %v, want a problem within %v", status, body, took, handleMax)

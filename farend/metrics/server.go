@@ -34,7 +34,7 @@ func (s *server) Collect(to chan<- prometheus.Metric) {
 	s.collectTotals(to)
 	s.collectServers(gauge)
 	if s.config.Failures != nil { // after what this scrape asked of the database
-		d := desc("database_errors_total", "Operations that the database did not do, by what they were for.", "operation")
+		d := desc("database_errors_total", "Operations that the database did not do.", "operation")
 		for operation, n := range s.config.Failures() {
 			to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), operation)
 		}
