@@ -29,7 +29,8 @@ func TestVerbsOfTheQuickStartWork(t *testing.T) {
 		for _, folder := range []string{"/srv/camserver", "/var/lib/camserver"} {
 			verb = strings.ReplaceAll(verb, folder, state)
 		}
-		words, err := exec.CommandContext(t.Context(), "bash", "-c", `printf '%s\n' `+verb).Output() // without its quotes
+		print := `printf '%s\n' ` + verb // words without their quotes
+		words, err := exec.CommandContext(t.Context(), "bash", "-c", print).Output()
 		if err != nil {
 			t.Fatal(err)
 		}
