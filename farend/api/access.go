@@ -84,7 +84,7 @@ func (t *Tokens) Authenticate(r *http.Request) (Caller, error) {
 	}
 	hash, from, now := store.HashKey(secret[:min(len(secret), secretMax)]), t.client(r), t.now()
 	t.mu.Lock()
-	wait := t.guesses.begin(from, hash, now)
+	counted, wait := t.guesses.begin(from, hash, now)
 	t.mu.Unlock()
 	if wait > 0 {
 		p := problem(http.StatusTooManyRequests, "too-many-guesses",
@@ -94,13 +94,14 @@ func (t *Tokens) Authenticate(r *http.Request) (Caller, error) {
 	}
 	caller, err := t.lookUp(r.Context(), hash)
 	var refusal *Problem
+	isProblem := errors.As(err, &refusal) // else nobody can say now whether the key is right
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	switch {
-	case err == nil || errors.As(err, &refusal) && refusal != errWrongKey: // right, if of whoever may not any more
-		t.guesses.right(from, hash, now)
-	case refusal == nil: // nobody can say now
+	if counted && refusal != errWrongKey {
 		t.guesses.takeBack(from, now)
+	}
+	if err == nil || isProblem && refusal != errWrongKey { // right, if of whoever may not any more
+		t.guesses.right(hash)
 	}
 	return caller, err
 }

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -159,6 +160,43 @@ func TestGuessingIsSlowForTheGuesserAlone(t *testing.T) {
 	}
 }
 
+// A program that begins asks several things at once, with a key that nobody has seen before.
+func TestRightKeyUsesUpNoGuesses(t *testing.T) {
+	b := newBench(t)
+	tokens := NewTokens(b.store, nil, b.clock)
+	c := b.addCustomer("Farm")
+	ask := func(key string) error {
+		r, _ := http.NewRequestWithContext(t.Context(), "GET", "/", nil)
+		r.RemoteAddr = "192.0.2.1:1"
+		r.Header.Set("Authorization", "Bearer "+key)
+		_, err := tokens.Authenticate(r)
+		return err
+	}
+	var asking sync.WaitGroup
+	for range guessesFree {
+		asking.Go(func() {
+			if err := ask(c.Key); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	asking.Wait()
+	if used := tokens.guesses.of[netip.MustParsePrefix("192.0.2.1/32")].used; used != 0 {
+		t.Errorf("right keys used up %v guesses", used)
+	}
+	for i := range guessesFree { // and what was not counted is not given back
+		if p := problemOf(ask(fmt.Sprint("guess ", i))); p.Status != 401 {
+			t.Errorf("guess %d: %+v", i, p)
+		}
+		if err := ask(c.Key); err != nil {
+			t.Error(err)
+		}
+	}
+	if p := problemOf(ask("one more")); p.Status != 429 {
+		t.Errorf("one more guess: %+v, want that it waits", p)
+	}
+}
+
 func TestGuessersWithoutEndShareOnePlace(t *testing.T) {
 	var g guesses
 	for i := range networksMax + 5000 {
@@ -171,7 +209,7 @@ func TestGuessersWithoutEndShareOnePlace(t *testing.T) {
 		t.Errorf("%d networks are told apart, want at most %d", len(g.of), networksMax)
 	}
 	for i := range knownMax + 100 {
-		g.right(netip.MustParseAddr("192.0.2.9"), fmt.Sprint(i), start)
+		g.right(fmt.Sprint(i))
 	}
 	if len(g.known) > knownMax {
 		t.Errorf("%d keys are known, want at most %d", len(g.known), knownMax)

@@ -10,6 +10,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	_ "embed" // openapi.json
@@ -146,7 +147,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store") // answers are of the moment, and not everybody's
 	h.Set("X-Content-Type-Options", "nosniff")
 	a.mux.ServeHTTP(seen, r)
-	a.config.Observe(r.Method, seen.status)
+	a.config.Observe(r.Method, cmp.Or(seen.status, http.StatusOK)) // net/http's own of a handler that sets none
 }
 
 // A statusWriter remembers the status of an answer.
@@ -167,19 +168,25 @@ func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // handle makes a handler of a route: who asks, in which time, and what is answered.
 func (a *API) handle(route route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// A server that knows no deadlines has its own limits.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(handleMax))
+		if r.Body == http.NoBody {
+			endReadDeadline(w)
+		} else { // a server that knows no deadlines has its own limits
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(handleMax))
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), handleMax)
+		defer cancel()
+		limited := r.WithContext(ctx)
 		var caller Caller
 		var err error
 		if !route.forAll {
-			caller, err = a.authenticate(r)
+			caller, err = a.authenticate(limited)
 		}
 		switch {
 		case err != nil:
 		case route.write != nil:
 			err = route.write(w, r, caller)
 		default:
-			err = a.answer(w, r, caller, route)
+			err = a.answer(w, limited, caller, route)
 		}
 		if err != nil {
 			a.refuse(w, r, err)
@@ -187,10 +194,14 @@ func (a *API) handle(route route) http.Handler {
 	})
 }
 
+// endReadDeadline is called once all of a request was read. net/http goes on to read, so as to see when the
+// client leaves, and takes a deadline that passes meanwhile for a client that left.
+func endReadDeadline(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // a server that knows none needs no end of it
+}
+
 func (a *API) authenticate(r *http.Request) (Caller, error) {
-	ctx, cancel := context.WithTimeout(r.Context(), handleMax)
-	defer cancel()
-	caller, err := a.config.Authenticate(r.WithContext(ctx))
+	caller, err := a.config.Authenticate(r)
 	if errors.Is(err, ErrNoAccess) {
 		err = problem(http.StatusUnauthorized, "no-access",
 			"send Authorization: Bearer and the administrator's token, which camserver keys admin makes, "+
@@ -200,9 +211,7 @@ func (a *API) authenticate(r *http.Request) (Caller, error) {
 }
 
 func (a *API) answer(w http.ResponseWriter, r *http.Request, caller Caller, route route) error {
-	ctx, cancel := context.WithTimeout(r.Context(), handleMax)
-	defer cancel()
-	got, err := route.give(w, r.WithContext(ctx), caller)
+	got, err := route.give(w, r, caller)
 	if err != nil {
 		return err
 	}
@@ -237,15 +246,16 @@ func (a *API) writeAnswer(w http.ResponseWriter, r *http.Request, got answer) er
 	return nil
 }
 
-// refuse answers with a problem. What is the server's own fault is logged.
+// refuse answers with a problem. What is the server's own fault is logged: that a client left is not.
 func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	if r.Context().Err() != nil {
-		return // nobody waits
-	}
 	p := problemOf(err)
 	if p.Status >= http.StatusInternalServerError {
-		a.config.Log.Error("api: request failed", "method", r.Method, "path", printable(r.URL.Path), "status", p.Status,
-			"error", err)
+		level := slog.LevelError
+		if r.Context().Err() != nil {
+			level = slog.LevelDebug
+		}
+		a.config.Log.Log(r.Context(), level, "api: request failed", "method", r.Method, "path", printable(r.URL.Path),
+			"status", p.Status, "error", err)
 	}
 	if err := p.write(w); err != nil {
 		a.config.Log.Debug("api: answer", "to", r.RemoteAddr, "error", err)

@@ -68,6 +68,7 @@ func keepBody(w http.ResponseWriter, r *http.Request, known fields) (body, error
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, badJSON(err)
 	}
+	endReadDeadline(w)
 	return sent, sent.apply(known)
 }
 

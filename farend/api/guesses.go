@@ -36,27 +36,26 @@ type guesser struct {
 	at   time.Time
 }
 
-// begin counts a key as wrong until right says otherwise, so that many at once are not one. wait > 0: it
-// must not be looked at.
-func (g *guesses) begin(from netip.Addr, hash string, now time.Time) (wait time.Duration) {
+// begin counts a key as wrong until takeBack, so that many at once are not one; a known key is not counted.
+// wait > 0: it must not be looked at.
+func (g *guesses) begin(from netip.Addr, hash string, now time.Time) (counted bool, wait time.Duration) {
 	if _, ok := g.known[hash]; ok {
-		return 0
+		return false, 0
 	}
 	one := g.guesserOf(listener.NetworkOf(from), now)
 	one.rest(now)
 	if over := one.used + 1 - guessesFree; over > 0 {
-		return time.Duration(over * float64(guessPause))
+		return false, time.Duration(over * float64(guessPause))
 	}
 	one.used++
-	return 0
+	return true, 0
 }
 
-// right takes a guess back and remembers the key.
-func (g *guesses) right(from netip.Addr, hash string, now time.Time) {
+// right remembers a key.
+func (g *guesses) right(hash string) {
 	if _, ok := g.known[hash]; ok {
 		return
 	}
-	g.takeBack(from, now)
 	if len(g.known) >= knownMax || g.known == nil {
 		g.known = map[string]struct{}{}
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,5 +68,15 @@ func TestDiskIsLookedAt(t *testing.T) {
 	}
 	if err := DiskCheck(t.TempDir() + "/none").Find(t.Context()); err == nil {
 		t.Error("a folder that is not there is good")
+	}
+}
+
+func TestAnswersAreObservedByTheirStatus(t *testing.T) {
+	var seen []int
+	b := newBench(t, func(c *Config) { c.Observe = func(_ string, status int) { seen = append(seen, status) } })
+	b.want(200, "", "GET", "/openapi.json", "")
+	b.want(401, "", "GET", "/me", "")
+	if !slices.Equal(seen, []int{200, 401}) {
+		t.Errorf("statuses %v, want 200 and 401", seen)
 	}
 }

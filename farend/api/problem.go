@@ -73,7 +73,7 @@ func problemOf(err error) *Problem {
 		p = problem(http.StatusServiceUnavailable, "database",
 			"the database cannot be reached: running streams go on; try again")
 		p.retryAfter = databaseRetry
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled): // a client that left, an end
 		p = problem(http.StatusServiceUnavailable, "too-slow", "the server took longer than %v: try again", handleMax)
 		p.retryAfter = databaseRetry
 	default:

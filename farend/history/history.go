@@ -147,14 +147,3 @@ func (h *History) Rows(id string, to []Row) []Row {
 	to = append(to, r.rows[r.next:]...)
 	return append(to, r.rows[:r.next]...)
 }
-
-// Streams lists the streams of which something is kept, in no order.
-func (h *History) Streams() []string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	ids := make([]string, 0, len(h.runs))
-	for id := range h.runs {
-		ids = append(ids, id)
-	}
-	return ids
-}

@@ -3,7 +3,8 @@
 //
 // Names follow Prometheus' conventions: krazycam_ before, base units behind, _total on what only grows.
 // Series are bounded, whoever asks for what: actions and codes are those of the protocol, customers and
-// sources are named up to a number and summed up as "other" beyond it.
+// sources are named up to a number: beyond it customers are summed up as "other", and the sources that fare
+// worst are named.
 //
 // A Metrics owns no goroutine and opens nothing: each scrape asks its sources. A counter of a customer keeps
 // what its ended streams counted, as long as they ended while a scrape came now and then.
@@ -53,11 +54,12 @@ type Config struct {
 	Totals      func() Totals
 	Capacity    int // streams at once in this process
 	Servers     func(context.Context) ([]Server, error)
+	Failures    func() map[string]uint64 // of the database, by operation
 	Forwardings func() map[[2]string]int // how many by kind and state; both of few words
 	Folders     map[string]string        // paths by what they are for, such as "state" and "recordings"
 
-	// StreamsMax is up to how many running streams each has series of its own; beyond it they show as
-	// their customers' only. 0: 200.
+	// StreamsMax is how many running streams have series of their own. Where more run, those that somebody
+	// must look after come first. 0: Capacity, from 200 to 1,000.
 	StreamsMax int
 
 	Now func() time.Time
@@ -65,9 +67,10 @@ type Config struct {
 }
 
 const (
-	streamsMaxDefault = 200
-	customersMax      = 1000 // with series of their own
-	serversMax        = 100
+	streamsMaxLow  = 200
+	streamsMaxHigh = 1000 // 8 series each
+	customersMax   = 1000 // with series of their own
+	serversMax     = 100
 	// askMax is how long the database may take: less than the 10 s that Prometheus waits for a scrape.
 	askMax = 3 * time.Second
 )
@@ -78,14 +81,13 @@ type Metrics struct {
 
 	requests *prometheus.CounterVec
 	took     *prometheus.HistogramVec
-	database *prometheus.CounterVec
 	asked    *prometheus.CounterVec
 }
 
 // New makes a Metrics.
 func New(c Config) *Metrics {
 	if c.StreamsMax == 0 {
-		c.StreamsMax = streamsMaxDefault
+		c.StreamsMax = min(max(c.Capacity, streamsMaxLow), streamsMaxHigh)
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -101,8 +103,6 @@ func New(c Config) *Metrics {
 			Name: "krazycam_gateway_request_duration_seconds", Help: "How long the gateway took to answer.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"action"}),
-		database: counter("database_errors_total", "Operations that the database did not do, by what they were for.",
-			"operation"),
 		asked: counter("api_requests_total", "Requests to the JSON API by method and status.", "method", "status"),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
@@ -110,7 +110,7 @@ func New(c Config) *Metrics {
 		ConstLabels: prometheus.Labels{"version": c.Version, "goversion": runtime.Version()},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.requests, m.took, m.database, m.asked, build, newStreams(c), &server{c, m.database},
+	m.registry.MustRegister(m.requests, m.took, m.asked, build, newStreams(c), &server{c},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -107,7 +107,4 @@ func (m *Metrics) APIRequest(method string, status int) {
 		method = other
 	}
 	m.asked.WithLabelValues(method, strconv.Itoa(status)).Inc()
-	if status == http.StatusServiceUnavailable { // the API says so of its database alone
-		m.database.WithLabelValues("api").Inc()
-	}
 }

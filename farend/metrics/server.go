@@ -14,8 +14,7 @@ import (
 
 // server collects all but streams. Each scrape asks anew.
 type server struct {
-	config   Config
-	database *prometheus.CounterVec
+	config Config
 }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -34,6 +33,12 @@ func (s *server) Collect(to chan<- prometheus.Metric) {
 	gauge(desc("streams_capacity", "Streams that this server takes at once."), float64(s.config.Capacity))
 	s.collectTotals(to)
 	s.collectServers(gauge)
+	if s.config.Failures != nil { // after what this scrape asked of the database
+		d := desc("database_errors_total", "Operations that the database did not do.", "operation")
+		for operation, n := range s.config.Failures() {
+			to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), operation)
+		}
+	}
 	if s.config.Forwardings != nil {
 		d := desc("forwardings", "Streams that are handed on, by kind and state.", "kind", "state")
 		for of, n := range s.config.Forwardings() {
@@ -83,7 +88,6 @@ func (s *server) collectServers(gauge func(*prometheus.Desc, float64, ...string)
 	up := 1.0
 	if err != nil {
 		up = 0
-		s.database.WithLabelValues("servers").Inc()
 	}
 	gauge(desc("database_up", "1 if the database answers, else 0."), up)
 	slices.SortFunc(servers, func(a, b Server) int { return b.SeenAt.Compare(a.SeenAt) })

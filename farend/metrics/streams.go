@@ -3,6 +3,8 @@
 package metrics
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -138,9 +140,7 @@ func (s *streams) Collect(to chan<- prometheus.Metric) {
 			to <- prometheus.MustNewConstMetric(s.sums[i], prometheus.CounterValue, float64(n), customerLabel(customer))
 		}
 	}
-	if len(s.named) <= s.config.StreamsMax {
-		s.collectFigures(to)
-	}
+	s.collectFigures(to)
 	clear(s.named)
 }
 
@@ -213,22 +213,49 @@ func (s *streams) collectStates(to chan<- prometheus.Metric) {
 	}
 }
 
+// lossNoted is a loss of less than the alert CameraLosesPackets asks for.
+const lossNoted = 0.02
+
+// compareNeed puts those first that alerts are about, and then those that run longest: which ones are shown
+// should not change from scrape to scrape.
+func compareNeed(a, b *stream.Named) int {
+	need := func(s *stream.Stats) int {
+		switch {
+		case s.State != stream.StateStreaming:
+			return 2
+		case s.Loss > lossNoted:
+			return 1
+		}
+		return 0
+	}
+	return cmp.Or(need(&b.Stats)-need(&a.Stats), a.Stats.Begun.Compare(b.Stats.Begun), cmp.Compare(a.ID, b.ID))
+}
+
+func (s *streams) labelsOf(one *stream.Named) [2]string {
+	source := one.Source.String()
+	source = strings.ToValidUTF8(source[:min(len(source), sourceMax)], "?")
+	return [2]string{customerLabel(s.ownerOf(one.Customer)), source}
+}
+
 // sourceMax is the longest id of a source in a label: longer ones than ours are cut, and may then be one.
 const sourceMax = 64
 
-// collectFigures gives each running stream its own series; of a source that has two, the newer.
+// collectFigures gives running streams their own series; of a source that has two, the newer.
 func (s *streams) collectFigures(to chan<- prometheus.Metric) {
 	slices.SortStableFunc(s.named, func(a, b stream.Named) int { return b.Stats.Begun.Compare(a.Stats.Begun) })
-	done := map[[2]string]bool{}
+	newest := map[[2]string]*stream.Named{}
 	for i := range s.named {
-		one := &s.named[i]
-		source := one.Source.String()
-		source = strings.ToValidUTF8(source[:min(len(source), sourceMax)], "?")
-		labels := [2]string{customerLabel(s.ownerOf(one.Customer)), source}
-		if done[labels] {
-			continue
+		if labels := s.labelsOf(&s.named[i]); newest[labels] == nil {
+			newest[labels] = &s.named[i]
 		}
-		done[labels] = true
+	}
+	all := slices.Collect(maps.Values(newest))
+	if len(all) > s.config.StreamsMax {
+		slices.SortFunc(all, compareNeed)
+		all = all[:s.config.StreamsMax]
+	}
+	for _, one := range all {
+		labels := s.labelsOf(one)
 		for _, f := range s.figures {
 			if v, known := f.of(&one.Stats); known {
 				to <- prometheus.MustNewConstMetric(f.desc, prometheus.GaugeValue, v, labels[0], labels[1])

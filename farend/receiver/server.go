@@ -71,6 +71,8 @@ type Server struct {
 
 	datagrams, unasked, malformed, begun, pastDrops atomic.Uint64
 
+	servedAt atomic.Int64 // when Run last served all streams, in ns since origin; 0: Run does not run
+
 	strangersMu sync.Mutex
 	strangers   strangers // of no stream, where several share a port
 
@@ -171,11 +173,30 @@ func (s *Server) Totals() Totals {
 	return t
 }
 
+// servedMax is many times what all streams of a busy server take.
+const servedMax = 5 * time.Second
+
+// Ready says why no streams are taken: Run does not run, or a stream holds it up. Sockets that cannot be
+// read end Run.
+func (s *Server) Ready() error {
+	at := time.Duration(s.servedAt.Load())
+	if at == 0 {
+		return errors.New("receiver: it does not run")
+	}
+	if late := s.config.Now().Sub(s.origin) - at; late > servedMax {
+		return fmt.Errorf("receiver: nothing was sent for %v", late)
+	}
+	return nil
+}
+
+func (s *Server) noteServed() { s.servedAt.Store(max(int64(s.config.Now().Sub(s.origin)), 1)) }
+
 // Run takes streams until ctx ends, then says BYE to all, closes the sockets, and returns once what takes
 // the streams is closed, too. An error is a socket's.
 func (s *Server) Run(ctx context.Context) error {
 	ended := make(chan error, 2)
 	running := s.readShared(ended)
+	s.noteServed()
 	ticker := time.NewTicker(dueInterval)
 	defer ticker.Stop()
 	var err error
@@ -184,11 +205,13 @@ func (s *Server) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		case <-ticker.C:
 			s.sendDue()
+			s.noteServed()
 		case err = <-ended:
 			running--
 			failed = true
 		}
 	}
+	s.servedAt.Store(0)
 	s.close()
 	for ; running > 0; running-- {
 		<-ended // only "use of closed network connection" can come now

@@ -79,7 +79,7 @@ func (s *Store) AddCustomer(ctx context.Context, c Customer) (int64, error) {
 		return 0, err
 	}
 	var id int64
-	err = s.lasting(ctx, "add customer "+c.Name, func(ctx context.Context, tx *sql.Tx) error {
+	err = s.lasting(ctx, "add customer: "+c.Name, func(ctx context.Context, tx *sql.Tx) error {
 		id, err = row(ctx, tx, number, `INSERT INTO customers (name, key_hash, cameras_max, analyses, valid_until,
 			enabled, record_bytes, record_age, made)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id`, values...)

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"strings"
 )
 
 // Errors, for errors.Is.
@@ -71,4 +73,22 @@ func isOurs(err error) bool {
 		}
 	}
 	return false
+}
+
+// Failures are how often the database did not do what it was asked for, by operation, since the Store was
+// made: a full disk, a connection that broke, a defect of ours. What it rightly refused is none.
+func (s *Store) Failures() map[string]uint64 {
+	s.failuresMu.Lock()
+	defer s.failuresMu.Unlock()
+	return maps.Clone(s.failures)
+}
+
+func (s *Store) countFailure(what string, err error) {
+	if err == nil || !errors.Is(err, ErrUnavailable) && (isOurs(err) || errors.Is(err, context.Canceled)) {
+		return
+	}
+	operation, _, _ := strings.Cut(what, ": ")
+	s.failuresMu.Lock()
+	defer s.failuresMu.Unlock()
+	s.failures[operation]++
 }

@@ -32,7 +32,7 @@ func scanServer(r scanner) (Server, error) {
 
 // Heartbeat keeps what a server says of itself.
 func (s *Store) Heartbeat(ctx context.Context, c Server) error {
-	return s.exec(ctx, "heartbeat of "+c.Name, nil, `INSERT INTO servers (`+serverColumns+`)
+	return s.exec(ctx, "heartbeat: "+c.Name, nil, `INSERT INTO servers (`+serverColumns+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (name) DO UPDATE SET host = excluded.host,
 		control = excluded.control, secret = excluded.secret, version = excluded.version,
 		capacity = excluded.capacity, streams = excluded.streams, seen_at = excluded.seen_at`,
@@ -49,5 +49,5 @@ func (s *Store) Servers(ctx context.Context, aliveSince time.Time) ([]Server, er
 
 // RemoveServer forgets a server that ends, so that it is chosen no more; one that is unknown is no error.
 func (s *Store) RemoveServer(ctx context.Context, name string) error {
-	return s.exec(ctx, "remove server "+name, nil, `DELETE FROM servers WHERE name = $1`, storable(name))
+	return s.exec(ctx, "remove server: "+name, nil, `DELETE FROM servers WHERE name = $1`, storable(name))
 }

@@ -22,7 +22,7 @@ func text(r scanner) (value string, err error) {
 
 // Setting gives a value; ErrUnknown: it was never set.
 func (s *Store) Setting(ctx context.Context, name string) (string, error) {
-	return one(ctx, s, "setting "+name, text, getSetting, name)
+	return one(ctx, s, "setting: "+name, text, getSetting, name)
 }
 
 // SetSetting sets a value.
@@ -30,7 +30,7 @@ func (s *Store) SetSetting(ctx context.Context, name, value string) error {
 	if name == schemaSetting {
 		return fmt.Errorf("store: setting %s is the store's own: %w", name, ErrExists)
 	}
-	return s.lasting(ctx, "setting "+name, func(ctx context.Context, tx *sql.Tx) error {
+	return s.lasting(ctx, "setting: "+name, func(ctx context.Context, tx *sql.Tx) error {
 		return execOne(ctx, tx, nil, setSetting, name, storable(value))
 	})
 }
@@ -39,7 +39,7 @@ func (s *Store) SetSetting(ctx context.Context, name, value string) error {
 // get the same, such as a secret that the first of them made.
 func (s *Store) InitSetting(ctx context.Context, name, value string) (string, error) {
 	var is string
-	err := s.lasting(ctx, "setting "+name, func(ctx context.Context, tx *sql.Tx) error {
+	err := s.lasting(ctx, "setting: "+name, func(ctx context.Context, tx *sql.Tx) error {
 		if err := execOne(ctx, tx, nil, addSetting, name, storable(value)); err != nil {
 			return err
 		}

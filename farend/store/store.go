@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 )
@@ -47,12 +48,15 @@ type Engine struct {
 // A Store is safe for use by several goroutines.
 type Store struct {
 	engine Engine
+
+	failuresMu sync.Mutex // guards failures; nothing is called under it
+	failures   map[string]uint64
 }
 
 // New makes a Store of an engine, whose pools it closes from now on, and brings the schema up to date.
 // A schema of a later version is refused with ErrSchema.
 func New(ctx context.Context, e Engine) (*Store, error) {
-	s := &Store{engine: e}
+	s := &Store{engine: e, failures: map[string]uint64{}}
 	if err := s.migrate(ctx, migrations()); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -93,7 +97,8 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 // the server each connection of a pool is found broken once.
 const tries = 12
 
-// again calls f until it succeeds, or fails for good.
+// again calls f until it succeeds, or fails for good. what says what for: an operation, and then ": " and
+// on what.
 func (s *Store) again(ctx context.Context, what string, f func(context.Context) (mayRetry bool, err error)) error {
 	limited, cancel := context.WithTimeout(ctx, s.engine.Timeout)
 	defer cancel()
@@ -107,7 +112,9 @@ func (s *Store) again(ctx context.Context, what string, f func(context.Context) 
 			break
 		}
 	}
-	return s.failure(ctx, what, err)
+	err = s.failure(ctx, what, err)
+	s.countFailure(what, err)
+	return err
 }
 
 // change runs f in one transaction that writes. f may run several times, so it must set what it gives

@@ -150,7 +150,7 @@ func (s *Store) EndExpired(
 
 // EndStreamsOf ends the active streams of a video server that is gone or begins anew, and gives them back.
 func (s *Store) EndStreamsOf(ctx context.Context, server, because string, now time.Time) ([]Stream, error) {
-	return s.end(ctx, "end streams of "+server, `server = $3`, because, now, storable(server))
+	return s.end(ctx, "end streams: "+server, `server = $3`, because, now, storable(server))
 }
 
 // end ends those active streams that a condition on $3 and so on chooses. Their sources were in use until now.

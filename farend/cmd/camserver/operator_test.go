@@ -58,7 +58,7 @@ func TestOperatorSeesStreamsAndARuleHandsThemOn(t *testing.T) {
 			!strings.Contains(body, `"packets":0,`)
 	}, func() string { _, body := get(t, base+"/api/v1/forwardings", token); return body })
 	for path, want := range map[string]string{
-		"/api/v1/streams": `"streaming"`, "/healthz": "", "/readyz": `"ready":true`,
+		"/api/v1/streams": `"streaming"`, "/healthz": "", "/readyz": `{"database":"ok","disk":"ok","receiver":"ok"}`,
 		"/metrics": "krazycam_",
 	} {
 		if status, body := get(t, base+path, token); status != http.StatusOK || !strings.Contains(body, want) {

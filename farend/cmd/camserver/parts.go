@@ -34,7 +34,7 @@ func makeParts(s *server.Server) (server.Parts, error) {
 			return forwarder.Sinks(g, n.Customer, n.Source)
 		},
 		Offer:    updates.Offer,
-		Gateway:  func(gateway http.Handler) http.Handler { return counts.Gateway(updates.Handler(gateway)) },
+		Gateway:  func(gateway http.Handler) http.Handler { return updates.Handler(counts.Gateway(gateway)) },
 		Operator: operatorOf(s, forwarder, counts, past),
 		Duties:   []func(context.Context){past.Run},
 		Close: func(ctx context.Context) {
@@ -60,7 +60,9 @@ func operatorOf(s *server.Server, f *forward.Forwarder, counts *metrics.Metrics,
 	mux.Handle(api.Prefix+"/", api.New(config))
 	mux.Handle("/metrics", counts.Handler())
 	mux.Handle("/healthz", api.Healthz())
-	mux.Handle("/readyz", api.Readyz(c.Log, time.Now, api.Check{Name: "database", Find: s.Store().Ping}))
+	mux.Handle("/readyz", api.Readyz(c.Log, time.Now, api.Check{Name: "database", Find: s.Store().Ping},
+		api.Check{Name: "receiver", Find: func(context.Context) error { return s.Receiver().Ready() }},
+		api.DiskCheck(c.State.Folder)))
 	return mux
 }
 
@@ -89,6 +91,7 @@ func metricsOf(s *server.Server, f *forward.Forwarder) metrics.Config {
 			}
 			return all, err
 		},
+		Failures: s.Store().Failures,
 		Forwardings: func() map[[2]string]int {
 			n := map[[2]string]int{}
 			for _, one := range f.States() {

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -185,4 +186,33 @@ func TestALaterSchemaIsRefusedInWords(t *testing.T) {
 func BenchmarkStore(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "state.db")
 	storetest.Benchmark(b, func(t testing.TB) *store.Store { return opened(t, path) })
+}
+
+func TestFailuresAreCountedByOperation(t *testing.T) {
+	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "state.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.CustomerByID(t.Context(), 7); !errors.Is(err, store.ErrUnknown) {
+		t.Fatal(err)
+	}
+	left, leave := context.WithCancel(t.Context())
+	leave()
+	if _, err := s.Customers(left); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if n := s.Failures(); len(n) != 0 {
+		t.Errorf("a customer that is unknown and a caller that left count as %v", n)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := s.Heartbeat(t.Context(), store.Server{Name: "secret"}); err == nil {
+			t.Fatal("a database that is closed takes a heartbeat")
+		}
+	}
+	if n := s.Failures(); len(n) != 1 || n["heartbeat"] != 2 {
+		t.Errorf("failures %v, want 2 of heartbeat", n)
+	}
 }
