@@ -7,6 +7,7 @@ package listener
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 )
 
@@ -14,15 +15,19 @@ import (
 type Bounded struct {
 	net.Listener
 	max, ofHostMax int
+	balancers      []netip.Prefix
 
 	mu    sync.Mutex
 	total int
 	open  map[netip.Prefix]int
 }
 
-// Bound accepts from inner at most max connections at a time, and ofHostMax of one host.
-func Bound(inner net.Listener, max, ofHostMax int) *Bounded {
-	return &Bounded{Listener: inner, max: max, ofHostMax: ofHostMax, open: map[netip.Prefix]int{}}
+// Bound accepts from inner at most max connections at a time, and ofHostMax of one host. That limit is not
+// for balancers, behind which many hosts stand.
+func Bound(inner net.Listener, max, ofHostMax int, balancers ...netip.Prefix) *Bounded {
+	return &Bounded{
+		Listener: inner, max: max, ofHostMax: ofHostMax, balancers: balancers, open: map[netip.Prefix]int{},
+	}
 }
 
 // Accept waits for a connection that is within the limits.
@@ -43,12 +48,16 @@ func (l *Bounded) Accept() (net.Conn, error) {
 func (l *Bounded) take(host netip.Prefix) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.total >= l.max || l.open[host] >= l.ofHostMax {
+	if l.total >= l.max || l.open[host] >= l.ofHostMax && !l.isBalancer(host) {
 		return false
 	}
 	l.total++
 	l.open[host]++
 	return true
+}
+
+func (l *Bounded) isBalancer(host netip.Prefix) bool {
+	return slices.ContainsFunc(l.balancers, func(b netip.Prefix) bool { return b.Overlaps(host) })
 }
 
 func (l *Bounded) give(host netip.Prefix) {

@@ -102,3 +102,19 @@ func TestBoundedGivesPlacesBack(t *testing.T) {
 		t.Errorf("%v and %v, want one host of an IPv6 network", a, b)
 	}
 }
+
+func TestABalancerHoldsAsManyConnectionsAsThereMayBe(t *testing.T) {
+	const most, ofHostMax = 8, 2
+	l := Bound(nil, most, ofHostMax, netip.MustParsePrefix("10.0.0.0/24"))
+	balancer, stranger := netip.MustParsePrefix("10.0.0.7/32"), netip.MustParsePrefix("10.0.1.7/32")
+	for i := range ofHostMax + 1 {
+		if got, want := l.take(stranger), i < ofHostMax; got != want {
+			t.Errorf("connection %d of a stranger = %v, want %v", i+1, got, want)
+		}
+	}
+	for i := range most - ofHostMax + 1 {
+		if got, want := l.take(balancer), i < most-ofHostMax; got != want {
+			t.Errorf("connection %d of a balancer = %v, want %v", i+1, got, want)
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/krazycam/krazycam/farend/listener"
@@ -32,12 +33,15 @@ type door struct {
 }
 
 // openDoor listens. config is for https; nil: http. hint says what to do about an address that is taken.
-func openDoor(name, address, hint string, config *tls.Config, most, ofHost int, log *slog.Logger) (*door, error) {
+// ofHost does not hold for balancers.
+func openDoor(name, address, hint string, config *tls.Config, most, ofHost int, balancers []netip.Prefix,
+	log *slog.Logger,
+) (*door, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w (%s)", name, err, hint)
 	}
-	d := &door{name: name, listener: listener.Bound(l, most, ofHost), secure: config != nil}
+	d := &door{name: name, listener: listener.Bound(l, most, ofHost, balancers...), secure: config != nil}
 	if config != nil {
 		d.listener = tls.NewListener(d.listener, config)
 	}

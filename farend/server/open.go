@@ -318,7 +318,7 @@ func (s *Server) openGatewayDoor() error {
 
 // openDoor opens a listener that Close closes.
 func (s *Server) openDoor(name, address, hint string, config *tls.Config, most, ofHost int) (*door, error) {
-	d, err := openDoor(name, address, hint, config, most, ofHost, s.log)
+	d, err := openDoor(name, address, hint, config, most, ofHost, s.proxies(), s.log)
 	if err != nil {
 		return nil, err
 	}
