@@ -143,14 +143,23 @@ func TestCustomerWhoRecordsNothingGetsNoFile(t *testing.T) {
 	limits.Store(&Limits{Bytes: -1})
 	var skipped atomic.Int64 // minutes
 	now := func() time.Time { return time.Now().Add(time.Duration(skipped.Load()) * time.Minute) }
+	var asked atomic.Bool
 	l := openLibrary(t, Config{
-		Now: now, CustomerLimits: func(context.Context, int64) (Limits, error) { return *limits.Load(), nil },
+		Now: now, CustomerLimits: func(context.Context, int64) (Limits, error) {
+			defer asked.Store(true)
+			return *limits.Load(), nil
+		},
 	})
 	s := yard()
-	s.RequestKeyFrame = func() { t.Error("a key frame was asked for") }
+	s.RequestKeyFrame = func() {
+		if limits.Load().Bytes < 0 {
+			t.Error("a key frame was asked for")
+		}
+	}
 	r := l.Record(s)
 	feed := newSource(drawn(), r)
 	feed.feed(30)
+	await(t, "the limits are asked for", asked.Load)
 	limits.Store(&Limits{})
 	await(t, "the new limits count", func() bool {
 		skipped.Add(1)

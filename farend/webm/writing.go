@@ -34,6 +34,7 @@ type writing struct {
 	failing     bool      // as it was logged
 	slow        bool      // as it was logged
 	slowSince   uint64    // dropped, when it began
+	uncounted   int       // frames that were written and that Counts does not have yet
 }
 
 // write ends once the Recorder is closed and nothing waits.
@@ -71,15 +72,16 @@ func (w *writing) logSlowness(s state) {
 }
 
 func (w *writing) takeFrames(q queue) {
-	b, written := q.bytes, 0
+	b, anyWritten := q.bytes, false
 	for _, f := range q.frames {
 		if w.takeFrame(b[:f.size], f) {
-			written++
+			w.uncounted++
+			anyWritten = true
 		}
 		b = b[f.size:]
 	}
-	w.recorder.addRecorded(written)
-	if w.file == nil || written == 0 {
+	defer w.count() // once a problem that is over is, too
+	if w.file == nil || !anyWritten {
 		return
 	}
 	if err := w.file.WriteDuration(); err != nil {
@@ -219,11 +221,18 @@ func createFile(folder string, start int64) (f *os.File, at int64, err error) {
 	return nil, 0, err
 }
 
+// count counts the frames that were written since the last time.
+func (w *writing) count() {
+	w.recorder.addRecorded(w.uncounted)
+	w.uncounted = 0
+}
+
 // fail ends the file after an error of the disk. Another begins once it may work again.
 func (w *writing) fail(err error) {
 	r := w.recorder
 	w.retryAt = r.library.config.Now().Add(retryInterval)
 	w.endFile()
+	w.count() // before anybody hears of the problem
 	r.setProblem(fmt.Sprintf("the stream is not recorded: %v", err))
 	if !w.failing {
 		w.failing = true
