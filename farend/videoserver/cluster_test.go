@@ -406,7 +406,8 @@ func TestHeartbeatOfAnotherIsTakenWithItsOwnTokenOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const good = `{"name":"v1","host":"192.0.2.7","control":"http://192.0.2.7:8090","capacity":10,"streams":2,"version":"1"}`
+	const good = `{"name":"v1","host":"192.0.2.7","control":"http://192.0.2.7:8090",` +
+		`"capacity":10,"streams":2,"version":"1"}`
 	for _, one := range []struct {
 		name, token, body string
 		status            int
